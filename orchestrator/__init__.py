@@ -1,0 +1,1 @@
+"""The sweep: Ray Tune executes, Optuna searches, the ledger remembers, MLflow shows."""

@@ -1,0 +1,54 @@
+"""What a trial may ask of the world around it: to report, to save, to go on from where it was."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+SaveCheckpoint = Callable[[Path], None]
+"""Writes a complete checkpoint into an existing empty folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One epoch's news.
+
+    `fidelity` is the share of the training budget spent, in (0, 1]; `accuracy` and `loss` are measured on the
+    validation split; `macs_projected` and `params_projected` are what the network will cost at the *end* of the
+    recipe, so that a gradual method is not judged by a network that is not pruned yet. `metrics` is empty but in
+    the last report, which carries everything measured on the final network and has fidelity 1.
+    """
+
+    epoch: int
+    fidelity: float
+    stage: str
+    accuracy: float
+    loss: float
+    train_loss: float
+    learning_rate: float
+    seconds: float
+    macs_projected: float
+    params_projected: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Context(Protocol):
+    """The three verbs through which `run_trial` meets the world, and where it runs."""
+
+    @property
+    def device(self) -> str:
+        """A torch device, such as ``"cpu"`` or ``"cuda"``."""
+        ...
+
+    @property
+    def cache(self) -> Path | None:
+        """A folder for data shared by the trials of this machine, or None to keep everything in memory."""
+        ...
+
+    def report(self, report: Report, save: SaveCheckpoint) -> None:
+        """Publish an epoch. Calls `save` with an empty folder when a checkpoint is wanted."""
+        ...
+
+    def restore(self) -> Path | None:
+        """Return the folder of the checkpoint to go on from, or None for a fresh start."""
+        ...

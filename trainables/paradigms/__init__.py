@@ -1,0 +1,33 @@
+"""The paradigms, found by name: every module of this folder, and what other packages bring as entry points.
+
+A module defines ``PARADIGM``, a subclass of `Paradigm`; the module's name is the paradigm's. Another package adds
+one under the entry-point group ``espalier.paradigms``. Importing this costs no torch.
+"""
+
+import pkgutil
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from trainables.errors import check_name
+from trainables.paradigms.base import Paradigm
+
+GROUP = "espalier.paradigms"
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the names of all installed paradigms, sorted."""
+    own = {module.name for module in pkgutil.iter_modules(__path__)} - {"base"}
+    return tuple(sorted(own | set(entry_points(group=GROUP).names)))
+
+
+@cache
+def find(name: str) -> type[Paradigm]:
+    """Return the paradigm class of that name; raises InvalidValue for an unknown one."""
+    check_name("paradigm", name, names())
+    for entry in entry_points(group=GROUP, name=name):
+        loaded: type[Paradigm] = entry.load()
+        return loaded
+    found: type[Paradigm] = import_module(f"{__name__}.{name}").PARADIGM
+    return found

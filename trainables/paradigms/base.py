@@ -1,0 +1,86 @@
+"""What a paradigm is: hyper-parameters that it declares, and the recipe that it makes of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from trainables.errors import InvalidValue, nearest
+from trainables.recipe import Recipe
+from trainables.spec import Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class HyperParameter:
+    """The domain and the meaning of one hyper-parameter."""
+
+    doc: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Value, ...] | None = None
+
+    def allowed(self) -> str:
+        """Say in words which values are accepted."""
+        if self.choices is not None:
+            return "must be one of " + ", ".join(map(str, self.choices))
+        return f"must lie in [{self.low}, {self.high}]" if self.high is not None else f"must be at least {self.low}"
+
+    def accepts(self, value: Value) -> bool:
+        if self.choices is not None:
+            return any(value == choice and type(value) is type(choice) for choice in self.choices)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+
+def hyper(
+    default: Value,
+    doc: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[Value, ...] | None = None,
+) -> Any:
+    """Declare a field of a paradigm as a hyper-parameter."""
+    domain = HyperParameter(doc=doc, low=low, high=high, choices=choices)
+    return field(default=default, metadata={"hyper": domain})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paradigm(ABC):
+    """A frozen value whose fields are hyper-parameters; illegal values are refused when it is made.
+
+    `axes` places the method in the field's coordinates (when, criterion, granularity, scope, schedule, weights
+    afterwards); `source` cites the paper. `judged_from` is the fidelity from which on its accuracy may be compared
+    with that of other trials.
+    """
+
+    axes: ClassVar[Mapping[str, str]]
+    source: ClassVar[str]
+    judged_from: ClassVar[float] = 0.0
+
+    def __post_init__(self) -> None:
+        for name, domain in self.hyperparameters().items():
+            value = getattr(self, name)
+            whole = next(f for f in fields(self) if f.name == name).type in (int, "int")
+            if not domain.accepts(value) or (whole and not isinstance(value, int)):
+                raise InvalidValue(name, value, domain.allowed() + (", whole" if whole else ""))
+
+    @classmethod
+    def hyperparameters(cls) -> dict[str, HyperParameter]:
+        """Return the declared hyper-parameters by name."""
+        return {f.name: f.metadata["hyper"] for f in fields(cls) if "hyper" in f.metadata}
+
+    @classmethod
+    def create(cls, values: Mapping[str, Value]) -> "Paradigm":
+        """Make the paradigm from named values; raises InvalidValue for an unknown name or an illegal value."""
+        known = cls.hyperparameters()
+        for name in values:
+            if name not in known:
+                allowed = f"hyper-parameters are {', '.join(known) or 'none'}{nearest(name, known)}"
+                raise InvalidValue(name, values[name], f"unknown key; {allowed}")
+        return cls(**values)
+
+    @abstractmethod
+    def recipe(self, epochs: int) -> Recipe:
+        """Divide a budget of `epochs` into stages; raises InfeasibleTrial when it cannot be divided."""

@@ -1,0 +1,21 @@
+"""The unpruned network, trained for the whole budget: the baseline that every front needs."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trainables.paradigms.base import Paradigm
+from trainables.recipe import Recipe, Train
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense(Paradigm):
+    """Train without pruning."""
+
+    axes: ClassVar = {"when": "never", "granularity": "none", "schedule": "none", "weights": "trained"}
+    source: ClassVar = "baseline"
+
+    def recipe(self, epochs: int) -> Recipe:
+        return (Train(epochs),)
+
+
+PARADIGM = Dense

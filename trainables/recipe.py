@@ -1,0 +1,86 @@
+"""Recipes: the stages into which a paradigm divides a trial. Plain values; `runner.py` carries them out."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from trainables.errors import InfeasibleTrial
+
+if TYPE_CHECKING:
+    from trainables.companion import Companion
+    from trainables.state import TrialState
+
+Granularity = Literal["weight", "filter"]
+Scope = Literal["global", "layer"]
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """A stage that carries itself out. Third-party paradigms bring their own; the built-in ones are values."""
+
+    def run(self, trial: "TrialState") -> None: ...
+
+
+class During(Protocol):
+    """A description of what acts inside the training loop (gradual pruning, gates, dynamic masks)."""
+
+    def attach(self, trial: "TrialState", steps: int) -> "Companion": ...
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train along a learning-rate schedule of `epochs`, from `start_epoch` (fractions allowed) to its end.
+
+    `lr_scale` multiplies the schedule. `snapshot_epoch` (fractions allowed) keeps a copy of the weights at that
+    point, for a later `Rewind`. `during` acts inside the loop.
+    """
+
+    epochs: int
+    start_epoch: float = 0.0
+    lr_scale: float = 1.0
+    snapshot_epoch: float | None = None
+    during: During | None = None
+
+
+@dataclass(frozen=True)
+class Prune:
+    """Mask all but `density` of the prunable weights, or filters, counted against the unpruned network."""
+
+    density: float
+    criterion: str = "magnitude"
+    granularity: Granularity = "weight"
+    scope: Scope = "global"
+    stream: bool = False
+
+
+@dataclass(frozen=True)
+class Rewind:
+    """Give the surviving weights, and all else, the values of the snapshot taken in training."""
+
+
+@dataclass(frozen=True)
+class Reinitialize:
+    """Draw fresh initial weights from the trial's seed and keep the masks."""
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Delete masked filters physically and check that the smaller network computes what the masked one did."""
+
+
+Recipe = tuple[Train | Prune | Rewind | Reinitialize | Remove | Stage, ...]
+
+
+def training_epochs(recipe: Recipe) -> float:
+    """Return the epochs that all `Train` stages of the recipe spend together."""
+    return sum(stage.epochs - stage.start_epoch for stage in recipe if isinstance(stage, Train))
+
+
+def share_epochs(epochs: int, parts: int) -> list[int]:
+    """Split a budget into `parts` nearly equal shares of at least one epoch; earlier shares get what is left over.
+
+    Raises InfeasibleTrial when there are fewer epochs than parts.
+    """
+    if epochs < parts:
+        raise InfeasibleTrial(f"{parts} rounds of training need at least {parts} epochs; the budget is {epochs}")
+    short, extra = divmod(epochs, parts)
+    return [short + (part < extra) for part in range(parts)]

@@ -1,0 +1,126 @@
+"""What one trial is: data, network, training, paradigm, budget. Plain frozen values, free of torch."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
+
+from trainables.errors import InvalidValue
+
+Value = bool | int | float | str
+"""The type of one hyper-parameter."""
+
+Optimizer = Literal["sgd", "adamw"]
+Schedule = Literal["cosine", "step", "one_cycle", "constant"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def _require(condition: bool, key: str, value: object, allowed: str) -> None:
+    if not condition:
+        raise InvalidValue(key, value, allowed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """A dataset and how it is split.
+
+    `validation` is the share of the training images held out for selection, drawn with `split_seed`;
+    `subset` caps the training images that remain (drawn with the same seed), for studies on a small machine.
+    """
+
+    name: str
+    root: str | None = None
+    download: bool = False
+    validation: float = 0.1
+    split_seed: int = 0
+    subset: int | None = None
+
+    def __post_init__(self) -> None:
+        _require(0 < self.validation < 1, "validation", self.validation, "must lie strictly between 0 and 1")
+        _require(self.subset is None or self.subset > 0, "subset", self.subset, "must be at least 1, or left out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """A network by name, built for the dataset's classes and image shape."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSpec:
+    """How every stage of every trial trains.
+
+    `lr` is the peak learning rate; `milestones` are the shares of the schedule at which `step` multiplies it by
+    `gamma`; `warmup` is the share of the schedule over which it rises linearly. `precision: auto` takes bfloat16
+    where the hardware multiplies it natively, float32 elsewhere.
+    """
+
+    optimizer: Optimizer = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    schedule: Schedule = "cosine"
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    gamma: float = 0.1
+    warmup: float = 0.0
+    batch_size: int = 128
+    label_smoothing: float = 0.0
+    precision: Precision = "auto"
+    channels_last: bool = True
+    augment: bool = True
+
+    def __post_init__(self) -> None:
+        for key, choices in (("optimizer", Optimizer), ("schedule", Schedule), ("precision", Precision)):
+            value = getattr(self, key)
+            _require(value in get_args(choices), key, value, f"must be one of {', '.join(get_args(choices))}")
+        _require(self.lr > 0, "lr", self.lr, "must be greater than 0")
+        _require(0 <= self.momentum < 1, "momentum", self.momentum, "must lie in [0, 1)")
+        _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "must be 0 or more")
+        rising = list(self.milestones) == sorted(self.milestones)
+        inside = all(0 < m < 1 for m in self.milestones)
+        _require(rising and inside, "milestones", self.milestones, "must be rising shares between 0 and 1")
+        _require(0 < self.gamma < 1, "gamma", self.gamma, "must lie strictly between 0 and 1")
+        _require(0 <= self.warmup < 1, "warmup", self.warmup, "must lie in [0, 1)")
+        _require(self.batch_size >= 2, "batch_size", self.batch_size, "must be at least 2 (batch norm needs two)")
+        _require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "must lie in [0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSpec:
+    """One configuration of a study, complete: the same spec and seed give the same result on CPU.
+
+    `epochs` is the whole training budget of the trial, whatever the paradigm divides it into.
+    `objectives` are the metrics whose measurement the study asks for (some, like latency, are costly).
+    """
+
+    data: DataSpec
+    model: ModelSpec
+    paradigm: str
+    hyperparameters: Mapping[str, Value] = field(default_factory=dict)
+    training: TrainingSpec = field(default_factory=TrainingSpec)
+    epochs: int
+    seed: int = 0
+    objectives: tuple[str, ...] = ("accuracy", "macs")
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 1, "epochs", self.epochs, "must be at least 1")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the spec as plain nested dictionaries, for a queue, a file or a process boundary."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "TrialSpec":
+        """Rebuild the spec from what `as_dict` returned."""
+        training = dict(plain["training"])
+        training["milestones"] = tuple(training["milestones"])
+        return cls(
+            **{
+                **plain,
+                "data": DataSpec(**plain["data"]),
+                "model": ModelSpec(**plain["model"]),
+                "training": TrainingSpec(**training),
+                "objectives": tuple(plain["objectives"]),
+            }
+        )
