@@ -1,11 +1,20 @@
 """One record per trial: everything that is known of it, as a value, and as a row of the Parquet table."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from trainables.context import Report
+from trainables.errors import InvalidValue
 from trainables.spec import Value
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class State(StrEnum):
@@ -43,3 +52,85 @@ class TrialRecord:
     seconds: float = 0.0
     started: datetime | None = None
     finished: datetime | None = None
+
+
+EPOCH_FIELDS = {f.name: f.type for f in fields(Report) if f.name != "metrics"}
+"""What a curve holds per epoch, with its type: the fields of a report, without the metrics of the final network."""
+
+
+def schema() -> "pa.Schema":
+    """Return the columns of the table, each documented in its field's metadata under ``doc``.
+
+    The plain columns are stable. `params` maps names to JSON, for hyper-parameters differ in kind between paradigms
+    (DuckDB: ``params['sparsity']::DOUBLE``); `metrics` maps names to doubles (``metrics['accuracy']``); `curve` is a
+    list of one struct per epoch (``unnest(curve)``).
+    """
+    import pyarrow as pa  # half of what a command that reads no table takes
+
+    utc, plain = pa.timestamp("us", tz="UTC"), {int: pa.int64(), float: pa.float64(), str: pa.string()}
+    epoch = pa.struct([(name, plain[kind]) for name, kind in EPOCH_FIELDS.items()])  # type: ignore[index]
+    columns = [
+        ("study", pa.string(), False, "name of the study"),
+        ("trial", pa.int64(), False, "number of the trial in the study, from 0"),
+        ("paradigm", pa.string(), False, "name of the paradigm"),
+        ("state", pa.string(), False, "WAITING, RUNNING, COMPLETE, PRUNED (stopped early) or FAIL"),
+        ("reason", pa.string(), True, "why a trial was stopped or failed"),
+        ("feasible", pa.bool_(), False, "whether a COMPLETE trial satisfies the study's constraints"),
+        ("fidelity", pa.float64(), False, "share of the training budget that was spent, in [0, 1]"),
+        ("seed", pa.int64(), False, "seed of weights, batches and augmentation"),
+        ("attempts", pa.int64(), False, "how often the trial was started"),
+        ("seconds", pa.float64(), False, "training time over all attempts"),
+        ("started", utc, True, "begin of the first attempt"),
+        ("finished", utc, True, "end of the last attempt"),
+        ("params", pa.map_(pa.string(), pa.string()), False, "hyper-parameters as JSON, by name"),
+        ("metrics", pa.map_(pa.string(), pa.float64()), False, "measurements of the final network; only if COMPLETE"),
+        ("curve", pa.list_(epoch), False, "one report per epoch; accuracy and loss on the validation split"),
+    ]
+    return pa.schema([pa.field(name, kind, null, {"doc": doc}) for name, kind, null, doc in columns])
+
+
+def as_row(record: TrialRecord) -> dict[str, Any]:
+    """Return the record as the plain values of a row; times become UTC, and one without a zone is taken as local.
+
+    Raises InvalidValue for an epoch with a field that no report has.
+    """
+    row = {f.name: getattr(record, f.name) for f in fields(record)}
+    times = {name: row[name] and row[name].astimezone(UTC) for name in ("started", "finished")}
+    params = {name: json.dumps(value) for name, value in record.params.items()}
+    nested = {"params": params, "metrics": dict(record.metrics), "curve": [_checked(epoch) for epoch in record.curve]}
+    return {**row, **times, **nested, "state": record.state.value}
+
+
+def write_table(records: Iterable[TrialRecord], path: Path) -> None:
+    """Write the records, by trial number, to a Parquet file; a reader finds the old file or the new one, whole."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows = [as_row(record) for record in sorted(records, key=lambda record: (record.study, record.trial))]
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        parquet.write_table(pa.Table.from_pylist(rows, schema=schema()), unfinished)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read_table(path: Path) -> list[TrialRecord]:
+    """Return the records that `write_table` wrote; equal ones, but for times without a zone."""
+    from pyarrow import parquet
+
+    return [_from_row(row) for row in parquet.read_table(path, partitioning=None).to_pylist(maps_as_pydicts="strict")]
+
+
+def _from_row(row: dict[str, Any]) -> TrialRecord:
+    params = {name: json.loads(value) for name, value in row["params"].items()}
+    curve = tuple({name: value for name, value in epoch.items() if value is not None} for epoch in row["curve"])
+    return TrialRecord(**{**row, "state": State(row["state"]), "params": params, "curve": curve})
+
+
+def _checked(epoch: Mapping[str, float | str]) -> dict[str, float | str]:
+    for name, value in epoch.items():
+        if name not in EPOCH_FIELDS:
+            raise InvalidValue(f"curve.{name}", value, f"an epoch holds {', '.join(EPOCH_FIELDS)}")
+    return dict(epoch)

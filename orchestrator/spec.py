@@ -1,27 +1,64 @@
 """StudySpec: what a user writes, in YAML or in Python, and what is refused before anything starts."""
 
-from typing import Annotated, Literal
+import copy
+import json
+import operator
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+import yaml
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, ValidationInfo, field_validator, model_validator
 
-from trainables.spec import DataSpec, ModelSpec, TrainingSpec, Value
+from orchestrator.choices import Choice as Choice
+from orchestrator.choices import Range as Range
+from orchestrator.choices import Strict, cannot_fit, check_choices
+from orchestrator.problems import Problem, Refusals, StudyError, translate, unknown_key
+from orchestrator.store import check_study_name
+from orchestrator.study_file import read_mapping
+from trainables import data, models, paradigms
+from trainables.errors import InvalidValue, check_name
+from trainables.spec import METRICS, DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 
 Direction = Literal["maximize", "minimize"]
 
+_COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
 
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Range(Strict):
-    """A range that narrows a dimension of the search space."""
-
-    low: float
-    high: float
-    log: bool = False
+_STORED: Final = "stored"
 
 
-Choice = Value | list[Value] | Range
+@dataclass(frozen=True)
+class Constraint:
+    """A bound on a metric that a trial must satisfy to be on the front."""
+
+    metric: str
+    comparison: str
+    bound: float
+
+    @classmethod
+    def parse(cls, metric: str, text: str) -> "Constraint":
+        """Read a comparison such as ``">= 0.8"``; raises InvalidValue, keyed by the metric."""
+        found = re.fullmatch(r"\s*(>=|<=|>|<)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*", text)
+        try:
+            return cls(metric, found[1], float(found[2])) if found else cls(metric, "", float(""))
+        except ValueError:
+            raise InvalidValue(metric, text, 'must be a comparison with a number, such as ">= 0.8"') from None
+
+    def holds(self, value: float) -> bool:
+        """Say whether `value` satisfies the constraint; NaN never does."""
+        return _COMPARISONS[self.comparison](value, self.bound)
+
+    def violation(self, value: float) -> float:
+        """Return by how much `value` misses the bound; 0 or less where the constraint is met, but for equality."""
+        return self.bound - value if self.comparison.startswith(">") else value - self.bound
 
 
 class Search(Strict):
@@ -35,8 +72,14 @@ class Fidelity(Strict):
     """The training budget of a trial, and the epochs (rungs) at which hopeless trials are stopped."""
 
     epochs: Annotated[int, Field(ge=1)]
-    rungs: list[int] = []
+    rungs: list[int] = Field(default=[])
     reduction: Annotated[int, Field(ge=2)] = 3
+
+    @model_validator(mode="after")
+    def _rungs_rise_inside_the_budget(self) -> Self:
+        if self.rungs != sorted(set(self.rungs)) or not all(0 < rung < self.epochs for rung in self.rungs):
+            raise InvalidValue("rungs", self.rungs, f"must be rising epochs between 1 and {self.epochs - 1}")
+        return self
 
 
 class Budget(Strict):
@@ -53,17 +96,213 @@ class Resources(Strict):
 
 
 class StudySpec(Strict):
-    """One sweep."""
+    """One sweep. Making one checks all that can be known before it starts; raises StudyError."""
 
     name: str
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     data: DataSpec
     model: ModelSpec
     training: TrainingSpec = TrainingSpec()
-    objectives: dict[str, Direction] = {"accuracy": "maximize", "macs": "minimize"}
-    constraints: dict[str, str] = {}
+    objectives: dict[str, Direction] = Field(default={"accuracy": "maximize", "macs": "minimize"})
+    constraints: dict[str, str] = Field(default={})
     paradigms: dict[str, dict[str, Choice]]
     search: Search = Search()
     fidelity: Fidelity
     budget: Budget = Budget()
     resources: Resources = Resources()
+
+    @classmethod
+    def load(cls, path: Path | str) -> "StudySpec":
+        """Read a study file; raises StudyError with all that is wrong in it.
+
+        A relative `data.root` is meant from the current folder.
+        """
+        path = Path(path)
+        plain = read_mapping(path)
+        problems = _all_problems(plain)
+        if problems:
+            raise StudyError(problems, path)
+        return cls.model_validate_json(json.dumps(plain))
+
+    @classmethod
+    def stored(cls, path: Path) -> "StudySpec":
+        """Read a study that was checked when it was launched; whether its data are still there is not looked at."""
+        return cls.model_validate_json(json.dumps(read_mapping(path)), context=_STORED)
+
+    def as_yaml(self) -> str:
+        """Return the study as the text of a file whose `load` gives an equal one."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    @property
+    def bounds(self) -> tuple[Constraint, ...]:
+        """The constraints, parsed."""
+        return tuple(Constraint.parse(metric, text) for metric, text in self.constraints.items())
+
+    def trial(self, paradigm: str, params: Mapping[str, Value], seed: int) -> TrialSpec:
+        """Return the complete configuration of one trial of this study."""
+        return TrialSpec(
+            data=self.data,
+            model=self.model,
+            paradigm=paradigm,
+            hyperparameters=dict(params),
+            training=self.training,
+            epochs=self.fidelity.epochs,
+            seed=seed,
+            objectives=tuple(dict.fromkeys([*self.objectives, *self.constraints])),
+        )
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_safe_path(cls, name: str) -> str:
+        return _at("", check_study_name, name)
+
+    @field_validator("data")
+    @classmethod
+    def _is_a_known_dataset(cls, spec: DataSpec, info: ValidationInfo) -> DataSpec:
+        if info.context == _STORED:
+            return spec
+        check_name("name", spec.name, data.names())
+        absolute = replace(spec, root=spec.root and os.path.abspath(os.path.expanduser(spec.root)))
+        data.check(absolute)
+        return absolute
+
+    @field_validator("model")
+    @classmethod
+    def _is_a_known_model(cls, spec: ModelSpec, info: ValidationInfo) -> ModelSpec:
+        if info.context != _STORED:
+            _at("name", models.check, spec.name)
+        return spec
+
+    @field_validator("training", mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and isinstance(given.get("milestones"), list):
+            return {**given, "milestones": tuple(given["milestones"])}
+        return given
+
+    @field_validator("objectives", "constraints", mode="before")
+    @classmethod
+    def _name_known_metrics(cls, given: Any) -> Any:
+        if isinstance(given, Mapping):
+            _refuse(_unknown_keys(given, METRICS))
+        return given
+
+    @field_validator("objectives", "paradigms")
+    @classmethod
+    def _name_something(cls, named: dict[str, Any]) -> dict[str, Any]:
+        if not named:
+            raise InvalidValue("", named, "needs at least one entry")
+        return named
+
+    @field_validator("constraints")
+    @classmethod
+    def _are_comparisons(cls, constraints: dict[str, str]) -> dict[str, str]:
+        _refuse(one for pair in constraints.items() for one in _refused(Constraint.parse, *pair))
+        return constraints
+
+    @field_validator("paradigms", mode="before")
+    @classmethod
+    def _name_known_paradigms(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        _refuse(_unknown_keys(given, paradigms.names()))
+        return {name: {} if chosen is None else chosen for name, chosen in given.items()}
+
+    @field_validator("paradigms")
+    @classmethod
+    def _are_accepted(cls, named: dict[str, dict[str, Choice]]) -> dict[str, dict[str, Choice]]:
+        _refuse(
+            InvalidValue(f"{name}.{one.key}", one.value, one.allowed)
+            for name, chosen in named.items()
+            for one in check_choices(name, chosen)
+        )
+        return named
+
+    @model_validator(mode="after")
+    def _can_be_carried_out(self) -> Self:
+        trials, epochs = self.search.trials, self.fidelity.epochs
+        refused = []
+        if trials < len(self.paradigms):
+            allowed = f"must be at least {len(self.paradigms)}: each paradigm is tried"
+            refused.append(InvalidValue("search.trials", trials, allowed))
+        reasons = [
+            f"{name}: {why}" for name, chosen in self.paradigms.items() if (why := cannot_fit(name, chosen, epochs))
+        ]
+        if reasons:
+            refused.append(InvalidValue("fidelity.epochs", epochs, f"is too short for {'; for '.join(reasons)}"))
+        _refuse(refused)
+        return self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain_in_own_words(cls, given: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return check(given)
+        except ValidationError as error:
+            raise StudyError(translate(error, _known_keys)) from None
+
+
+def _at(key: str, check: Callable[[str], object], value: str) -> str:
+    """Return `value` if `check` lets it pass; a refusal is raised under `key`."""
+    for refused in _refused(check, value):
+        raise InvalidValue(key, refused.value, refused.allowed)
+    return value
+
+
+def _refused(check: Callable[..., object], *arguments: object) -> Iterator[InvalidValue]:
+    try:
+        check(*arguments)
+    except InvalidValue as refused:
+        yield refused
+
+
+def _unknown_keys(given: Mapping[str, object], known: Sequence[str]) -> list[InvalidValue]:
+    return [InvalidValue(name, given[name], unknown_key(name, known)) for name in given if name not in known]
+
+
+def _refuse(refused: Iterable[InvalidValue]) -> None:
+    found = tuple(refused)
+    if found:
+        raise Refusals(found)
+
+
+def _all_problems(plain: Mapping[str, Any]) -> list[Problem]:
+    """Return the problems of all layers: what is refused is taken out, and what is left is looked at again."""
+    found: dict[str, Problem] = {}
+    while news := [one for one in _problems(plain) if not any(_within(known, one.key) for known in found)]:
+        found |= {one.key: one for one in news}
+        plain = _without(plain, [one.key for one in news])
+    order = {name: place for place, name in enumerate(StudySpec.model_fields)}
+    return sorted(found.values(), key=lambda one: order.get(re.split(r"[.\[]", one.key)[0], len(order)))
+
+
+def _problems(plain: Mapping[str, Any]) -> Sequence[Problem]:
+    try:
+        StudySpec.model_validate_json(json.dumps(plain))
+    except StudyError as error:
+        return error.problems
+    return ()
+
+
+def _within(key: str, ancestor: str) -> bool:
+    return key == ancestor or key.startswith((f"{ancestor}.", f"{ancestor}["))
+
+
+def _without(plain: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    left = copy.deepcopy(dict(plain))
+    for key in keys:
+        *parents, last = re.sub(r"\[.*", "", key).split(".")
+        place: Any = left
+        for parent in parents:
+            place = place.get(parent) if isinstance(place, dict) else None
+        if isinstance(place, dict):
+            place.pop(last, None)
+    return left
+
+
+def _known_keys(parents: Sequence[str]) -> list[str]:
+    """Return the keys that are known in the mapping at a path of a study file."""
+    if not parents:
+        return list(StudySpec.model_fields)
+    section: Any = Range if parents[0] == "paradigms" else StudySpec.model_fields[parents[0]].annotation
+    return [one.name for one in fields(section)] if is_dataclass(section) else list(section.model_fields)

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
+
+from trainables.complexity import Complexity
 
 
 class Companion:
@@ -26,6 +29,10 @@ class Companion:
     def after_epoch(self) -> None:
         """Act at the end of an epoch; the network may change its shape here."""
 
+    def projected(self) -> Complexity | None:
+        """Return what the network is expected to cost at the end of the stage, or None if the recipe tells."""
+        return None
+
     def finish(self) -> None:
         """Act once after the last epoch of the stage."""
 
@@ -35,3 +42,40 @@ class Companion:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up the state that `state_dict` returned."""
+
+
+class Companions(Companion):
+    """Several companions as one; they act in the order given."""
+
+    def __init__(self, *companions: Companion) -> None:
+        self._all = companions
+
+    def penalty(self) -> Tensor | None:
+        given = [penalty for companion in self._all if (penalty := companion.penalty()) is not None]
+        return torch.stack(given).sum() if given else None
+
+    def before_step(self) -> None:
+        for companion in self._all:
+            companion.before_step()
+
+    def after_step(self) -> None:
+        for companion in self._all:
+            companion.after_step()
+
+    def after_epoch(self) -> None:
+        for companion in self._all:
+            companion.after_epoch()
+
+    def finish(self) -> None:
+        for companion in self._all:
+            companion.finish()
+
+    def projected(self) -> Complexity | None:
+        return next((cost for companion in self._all if (cost := companion.projected()) is not None), None)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {str(index): companion.state_dict() for index, companion in enumerate(self._all)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for index, companion in enumerate(self._all):
+            companion.load_state_dict(state[str(index)])

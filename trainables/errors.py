@@ -36,3 +36,11 @@ def check_name(key: str, name: str, known: Iterable[str]) -> None:
     names = sorted(known)
     if name not in names:
         raise InvalidValue(key, name, f"must be one of {', '.join(names)}{nearest(name, names)}")
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no longer a number."""
+
+
+class RemovalMismatch(RuntimeError):
+    """A network with its filters removed does not compute what the masked one did."""

@@ -1,16 +1,13 @@
 """Recipes: the stages into which a paradigm divides a trial. Plain values; `runner.py` carries them out."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from trainables.errors import InfeasibleTrial
 
 if TYPE_CHECKING:
     from trainables.companion import Companion
     from trainables.state import TrialState
-
-Granularity = Literal["weight", "filter"]
-Scope = Literal["global", "layer"]
 
 
 @runtime_checkable
@@ -43,13 +40,21 @@ class Train:
 
 @dataclass(frozen=True)
 class Prune:
-    """Mask all but `density` of the prunable weights, or filters, counted against the unpruned network."""
+    """Mask all but `density` of the prunable pieces, counted against the unpruned network.
+
+    `criterion`, `granularity` and `scope` are names of `criteria.py`, `granularity.py` and `allocation.py`. With
+    several `rounds` the density falls geometrically and pieces are scored anew in each, without training between.
+    `batches` training batches are looked at by criteria that need data. `stream` lets filters of residual streams
+    go as well.
+    """
 
     density: float
     criterion: str = "magnitude"
-    granularity: Granularity = "weight"
-    scope: Scope = "global"
+    granularity: str = "weight"
+    scope: str = "global"
     stream: bool = False
+    rounds: int = 1
+    batches: int = 1
 
 
 @dataclass(frozen=True)

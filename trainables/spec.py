@@ -13,6 +13,9 @@ Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["cosine", "step", "one_cycle", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
+METRICS = ("accuracy", "loss", "macs", "params", "bytes", "latency")
+"""What a trial measures on its final network and a study may name as an objective or constrain."""
+
 
 def _require(condition: bool, key: str, value: object, allowed: str) -> None:
     if not condition:

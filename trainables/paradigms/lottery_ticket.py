@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from trainables.errors import InfeasibleTrial
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipe import Prune, Recipe, Rewind, Scope, Train, share_epochs
+from trainables.recipe import Prune, Recipe, Rewind, Train, share_epochs
 from trainables.schedules import geometric_densities
 
 
@@ -30,7 +30,7 @@ class LotteryTicket(Paradigm):
     sparsity: float = hyper(0.8, "share of the prunable weights that is pruned at the end", low=0.0, high=0.999)
     rounds: int = hyper(3, "train-prune-rewind rounds before the final training", low=1, high=30)
     rewind_epoch: float = hyper(0.0, "epoch to whose weights survivors return; 0 is initialisation", low=0.0, high=20.0)
-    scope: Scope = hyper("global", "ranked across the network or within each layer", choices=("global", "layer"))
+    scope: str = hyper("global", "ranked across the network or within each layer", choices=("global", "layer"))
 
     def recipe(self, epochs: int) -> Recipe:
         shares = share_epochs(epochs, self.rounds + 1)

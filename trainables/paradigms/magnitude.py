@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from trainables.errors import InfeasibleTrial
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipe import Granularity, Prune, Recipe, Remove, Scope, Train, share_epochs
+from trainables.recipe import Prune, Recipe, Remove, Train, share_epochs
 from trainables.schedules import Gradual, geometric_densities
 
 
@@ -27,8 +27,8 @@ class Magnitude(Paradigm):
     )
 
     sparsity: float = hyper(0.8, "share of the prunable weights or filters that is pruned", low=0.0, high=0.999)
-    granularity: Granularity = hyper("weight", "what is pruned as one piece", choices=("weight", "filter"))
-    scope: Scope = hyper("global", "ranked across the network or within each layer", choices=("global", "layer"))
+    granularity: str = hyper("weight", "what is pruned as one piece", choices=("weight", "filter"))
+    scope: str = hyper("global", "ranked across the network or within each layer", choices=("global", "layer"))
     schedule: str = hyper(
         "one_shot",
         "at once, in rounds, or along the cubic schedule in training",

@@ -1,0 +1,122 @@
+"""What Ray Tune tells of its trials, written down in the ledger; and the signals that end a run."""
+
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from ray.tune import Callback, Checkpoint
+from ray.tune.experiment import Trial
+
+from orchestrator.sweep import Sweep
+from orchestrator.worker import FAILURE
+from trainables.context import Report
+
+STEPS_BETWEEN_SEARCHES: Final = 20
+"""How often lost trials are looked for: every so many steps of Ray Tune's loop, each of which handles one event."""
+
+_FIELDS: Final = tuple(field.name for field in fields(Report))
+
+
+class Recorder(Callback):
+    """Writes down what happens to trials.
+
+    Ray Tune swallows exceptions in several of these methods, and would run a finished trial again. So they only note
+    what happened, and the end of the step, where nothing is swallowed, writes it down.
+    """
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.interrupted = False
+        """Whether a signal has asked for the end."""
+        self._sweep = sweep
+        self._happened: deque[Callable[[], None]] = deque()
+        self._failures: dict[str, str] = {}
+        self._closed: set[str] = set()
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, ("recorder",)  # Ray Tune pickles its callbacks into a file that nobody reads
+
+    def setup(self, **info: Any) -> None:  # noqa: ARG002
+        """Have SIGTERM end the run as Ctrl-C does, and take notice of both: Ray Tune returns as if all were done."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        end_run = signal.getsignal(signal.SIGUSR1)  # Ray Tune has just put it there
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            self.interrupted = True
+            if callable(end_run):
+                end_run(number, frame)
+
+        signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGTERM, interrupt)
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
+        self._happened.append(partial(self._sweep.begin, _number(trial)))
+
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        result: dict[str, Any],
+        **info: Any,  # noqa: ARG002
+    ) -> None:
+        if FAILURE in result:
+            self._failures[trial.trial_id] = result[FAILURE]
+            trial.max_failures = 0  # what the trial itself raises, it would raise again; only lost workers are retried
+        else:
+            report = {name: result[name] for name in _FIELDS}
+            self._happened.append(partial(self._sweep.report, _number(trial), report))
+
+    def on_checkpoint(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        checkpoint: Checkpoint,
+        **info: Any,  # noqa: ARG002
+    ) -> None:
+        path, epoch = Path(checkpoint.path), trial.last_result["epoch"]
+        self._happened.append(partial(self._sweep.save, _number(trial), path, epoch))
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
+        self._closed.add(trial.trial_id)
+        self._happened.append(partial(self._sweep.end, _number(trial)))
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
+        self._closed.add(trial.trial_id)
+        reason = self._failures.pop(trial.trial_id, None) or f"worker lost: {_first_error(trial)}"
+        self._happened.append(partial(self._sweep.fail, _number(trial), reason))
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:  # noqa: ARG002
+        while self._happened:
+            self._happened.popleft()()
+        if iteration % STEPS_BETWEEN_SEARCHES == 0:
+            self._take_back_lost(trials)
+        self._sweep.note_time()
+
+    def _take_back_lost(self, trials: list[Trial]) -> None:
+        """Hand out again what Ray Tune dropped without a word: it does when an actor is not free for its next trial."""
+        for trial in trials:
+            if trial.is_finished() and trial.trial_id not in self._closed:
+                self._closed.add(trial.trial_id)
+                self._sweep.lose(_number(trial))
+
+
+def _number(trial: Trial) -> int:
+    number: int = trial.config["number"]
+    return number
+
+
+def _first_error(trial: Trial) -> str:
+    """Return the first line that Ray says of a trial's last failure; `Trial.get_error` does not know it yet."""
+    if trial.error_file is None:
+        return "no error text"
+    *_, last = Path(trial.error_file).read_text(encoding="utf-8").split("Failure # ")
+    lines = [line.strip() for line in last.splitlines()[1:] if line.strip()]
+    return lines[0] if lines else "no error text"

@@ -1,0 +1,141 @@
+"""What a study says of one hyper-parameter: a fixed value, a list of choices, or a range; and whether it may."""
+
+import math
+from collections.abc import Iterator, Mapping
+from itertools import islice, product
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Tag
+
+import search_spaces
+from trainables import paradigms
+from trainables.errors import InfeasibleTrial, InvalidValue
+from trainables.paradigms.base import Paradigm
+from trainables.spec import Value
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, revalidate_instances="always"
+    )
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidValue("", value, "must be a finite number")
+    return value
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, bool | int | float | str):
+        raise InvalidValue(
+            "", value, "must be a number, a word, true or false, a list of these, or a range {low, high}"
+        )
+    return value
+
+
+class Range(Strict):
+    """A range that narrows a dimension of the search space."""
+
+    low: Annotated[int | float, BeforeValidator(_number)]
+    high: Annotated[int | float, BeforeValidator(_number)]
+    log: bool = False
+
+
+def _shape(value: object) -> str:
+    return "<range>" if isinstance(value, Mapping | Range) else "<list>" if isinstance(value, list) else "<value>"
+
+
+Scalar = Annotated[Value, BeforeValidator(_scalar)]
+Choice = Annotated[
+    Annotated[Scalar, Tag("<value>")] | Annotated[list[Scalar], Tag("<list>")] | Annotated[Range, Tag("<range>")],
+    Discriminator(_shape),
+]
+
+
+def check_choices(name: str, chosen: Mapping[str, Choice]) -> Iterator[InvalidValue]:
+    """Yield what the paradigm of that name refuses, keyed by hyper-parameter."""
+    paradigm = paradigms.find(name)
+    for key, choice in chosen.items():
+        yield from _check_choice(paradigm, key, choice)
+
+
+def cannot_fit(name: str, chosen: Mapping[str, Choice], epochs: int) -> str | None:
+    """Return why the paradigm's recipe cannot be divided into `epochs`, or None if it can.
+
+    Every value that the study itself names must be possible together with some values of the other
+    hyper-parameters; combinations that the search meets and that are not are for the trial to refuse.
+    """
+    paradigm = paradigms.find(name)
+    corners = _corners(name, chosen)
+    for key in chosen:
+        for value in corners[key]:
+            reason = _why_infeasible(paradigm, {**corners, key: [value]}, epochs)
+            if reason is not None:
+                return f"{key} = {value}: {reason}"
+    return _why_infeasible(paradigm, corners, epochs)
+
+
+def _check_choice(paradigm: type[Paradigm], key: str, choice: Choice) -> Iterator[InvalidValue]:
+    domain = paradigm.hyperparameters().get(key)
+    if domain is not None and domain.choices is not None and isinstance(choice, Range):
+        yield InvalidValue(key, _shown(choice), f"is no range of numbers; {domain.allowed()}, or a list of these")
+        return
+    if choice == []:
+        yield InvalidValue(key, choice, "needs at least one choice")
+    for place, value in _named(choice):
+        yield from _refusal(paradigm, key, place, value)
+    if isinstance(choice, Range):
+        yield from _check_range(key, choice)
+    elif isinstance(choice, list) and len({(type(value), value) for value in choice}) < len(choice):
+        yield InvalidValue(key, choice, "names a choice twice")
+
+
+def _named(choice: Choice) -> list[tuple[str, Value]]:
+    """Return the values that a choice names, each with its place inside it."""
+    if isinstance(choice, Range):
+        return [(".low", choice.low), (".high", choice.high)]
+    if isinstance(choice, list):
+        return [(f"[{index}]", value) for index, value in enumerate(choice)]
+    return [("", choice)]
+
+
+def _refusal(paradigm: type[Paradigm], key: str, place: str, value: Value) -> Iterator[InvalidValue]:
+    try:
+        paradigm.create({key: value})
+    except InvalidValue as refused:
+        yield InvalidValue(key if "unknown key" in refused.allowed else key + place, value, refused.allowed)
+
+
+def _check_range(key: str, choice: Range) -> Iterator[InvalidValue]:
+    if choice.low >= choice.high:
+        yield InvalidValue(f"{key}.low", choice.low, f"must lie below high, which is {choice.high}")
+    if choice.log and choice.low <= 0:
+        yield InvalidValue(f"{key}.low", choice.low, "must be greater than 0 on a logarithmic range")
+
+
+def _shown(choice: Range) -> dict[str, Value]:
+    return choice.model_dump(exclude_defaults=True)
+
+
+def _corners(name: str, chosen: Mapping[str, Choice]) -> dict[str, list[Value]]:
+    """Return the outermost values of all hyper-parameters that are fixed or searched."""
+    searched = {key: _ends(dimension.distribution) for key, dimension in search_spaces.find(name).items()}
+    return searched | {key: [value for _, value in _named(choice)] for key, choice in chosen.items()}
+
+
+def _ends(distribution: Any) -> list[Value]:
+    return list(getattr(distribution, "choices", None) or (distribution.low, distribution.high))
+
+
+def _why_infeasible(paradigm: type[Paradigm], corners: Mapping[str, list[Value]], epochs: int) -> str | None:
+    """Return the reason of the last of all combinations if none can be carried out."""
+    reason = None
+    for values in islice(product(*corners.values()), 4096):
+        try:
+            paradigm.create(dict(zip(corners, values, strict=True))).recipe(epochs)
+        except InfeasibleTrial as infeasible:
+            reason = str(infeasible)
+        else:
+            return None
+    return reason

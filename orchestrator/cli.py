@@ -1,0 +1,246 @@
+"""The command line. Commands that train nothing import neither torch nor Ray."""
+
+import dataclasses
+import json
+import os
+import shlex
+import socket
+import sys
+from collections.abc import Iterable
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from orchestrator import ledger, tables
+from orchestrator.display import shown
+from orchestrator.front import pareto_front
+from orchestrator.journal import StudyBusy, is_driven
+from orchestrator.observer import Outcome
+from orchestrator.problems import StudyError
+from orchestrator.records import TrialRecord
+from orchestrator.spec import StudySpec
+from orchestrator.store import Store, StudyFolder
+from orchestrator.summary import summarize
+from trainables import paradigms as installed
+from trainables.errors import InvalidValue, nearest
+from trainables.paradigms.base import Paradigm
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Search for the networks on the Pareto front of accuracy against computation and size.",
+)
+
+
+def main() -> None:
+    """Run the command line; what a person can mend is told without a traceback, and ends with status 2."""
+    try:
+        app(prog_name="espalier")
+    except (StudyError, InvalidValue, StudyBusy) as error:
+        typer.echo(f"espalier: {error}", err=True)
+        sys.exit(2)
+
+
+def _store(value: str) -> Store:
+    if "://" in value:
+        raise InvalidValue("--store", value, "must be a folder; studies are kept in folders only")
+    path = Path(value).expanduser()
+    if path.exists() and not path.is_dir():
+        raise InvalidValue("--store", value, "must be a folder, and this is a file")
+    return Store(path)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"espalier {installed_version('espalier')}")
+        raise typer.Exit
+
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The study's name.")]
+StoreFolder = Annotated[
+    str, typer.Option("--store", envvar="ESPALIER_STORE", help="The folder that holds the studies.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print the result only.")]
+HERE = "./espalier-store"
+
+
+@app.callback()
+def espalier(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Search for the networks on the Pareto front of accuracy against computation and size."""
+
+
+@app.command()
+def launch(
+    file: StudyFile,
+    store: StoreFolder = HERE,
+    exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Go on with the same study if it exists.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a study to its Pareto front."""
+    spec, place = StudySpec.load(file), _store(store)
+    from orchestrator import study  # Ray comes with it, and need not for a file that is refused
+
+    with shown(Console(), quiet=quiet) as observer:
+        outcome = study.launch(spec, place, observer=observer, exist_ok=exist_ok)
+    _conclude(outcome, place)
+
+
+@app.command()
+def status(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> None:
+    """Say how far a study is."""
+    folder = _study(_store(store), name)
+    spec, records = _read(folder)
+    summary, driven = summarize(spec, records), is_driven(folder.driver_lock)
+    if as_json:
+        _print_json({**dataclasses.asdict(summary), "driven": driven})
+    else:
+        Console().print(tables.status_lines(summary, records, driven=driven))
+
+
+@app.command()
+def resume(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
+    """Go on with a study that was interrupted."""
+    place = _store(store)
+    _study(place, name)
+    from orchestrator import study
+
+    with shown(Console(), quiet=quiet) as observer:
+        outcome = study.resume(name, place, observer=observer)
+    _conclude(outcome, place)
+
+
+@app.command()
+def front(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> None:
+    """Show a study's Pareto front."""
+    spec, records = _read(_study(_store(store), name))
+    if as_json:
+        _print_json([_as_object(record, spec.objectives) for record in pareto_front(records, spec.objectives)])
+    else:
+        Console().print(tables.front_table(spec, records))
+
+
+@app.command()
+def report(
+    name: Name,
+    store: StoreFolder = HERE,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
+) -> None:
+    """Write a study's report, one HTML page that needs no network, and print where it is."""
+    from orchestrator.report import write_report
+
+    folder = _study(_store(store), name)
+    path = output or folder.report
+    if not path.absolute().parent.is_dir():
+        raise InvalidValue("--output", str(path), "must lie in a folder that exists")
+    spec, records = _read(folder)
+    write_report(spec, records, path, stamp=json.loads(folder.stamp.read_text(encoding="utf-8")))
+    typer.echo(path)
+
+
+@app.command()
+def ui(
+    store: StoreFolder = HERE,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to listen on.")] = 5000,
+) -> None:
+    """Serve the store's MLflow pages on this machine until Ctrl-C."""
+    from orchestrator.tracking import ENVIRONMENT
+
+    place = _store(store)
+    if not place.mlflow_database.exists():
+        raise InvalidValue("--store", str(place.root), "holds no MLflow database; launch a study first")
+    _require_free(port)
+    typer.echo(f"http://127.0.0.1:{port} shows {place.root}; Ctrl-C ends it")
+    where = ["--backend-store-uri", place.mlflow_uri, "--artifacts-destination", place.artifacts.as_uri()]
+    serve = [sys.executable, "-m", "mlflow", "server", *where, "--host", "127.0.0.1", "--port", str(port)]
+    sys.stdout.flush()
+    os.execve(sys.executable, serve, {**ENVIRONMENT, **os.environ})
+
+
+@app.command()
+def paradigms(as_json: AsJson = False) -> None:
+    """List the installed paradigms and their hyper-parameters."""
+    found = {name: installed.find(name) for name in installed.names()}
+    if as_json:
+        _print_json([_described(name, paradigm) for name, paradigm in found.items()])
+    else:
+        Console().print(tables.paradigm_table(found))
+
+
+def _study(store: Store, name: str) -> StudyFolder:
+    """Return the folder of a study that exists; raises InvalidValue for any other name."""
+    folder, there = store.study(name), store.names()
+    if name not in there:
+        known = f"there are {', '.join(there)}{nearest(name, there)}" if there else "there is none; launch one first"
+        raise InvalidValue("NAME", name, f"is no study in {store.root}: {known}")
+    return folder
+
+
+def _read(folder: StudyFolder) -> tuple[StudySpec, list[TrialRecord]]:
+    return StudySpec.stored(folder.spec), ledger.read(folder)
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2))
+
+
+def _as_object(record: TrialRecord, objectives: Iterable[str]) -> dict[str, object]:
+    """Return a trial for programs: what identifies it, then its objectives, then all else that was measured."""
+    about = {name: getattr(record, name) for name in ("trial", "paradigm", "state", "fidelity", "seed", "params")}
+    sought = {name: record.metrics[name] for name in objectives}
+    return {**about, **sought, **record.metrics, "seconds": record.seconds}
+
+
+def _described(name: str, paradigm: type[Paradigm]) -> dict[str, object]:
+    defaults = {field.name: field.default for field in dataclasses.fields(paradigm)}
+    hyperparameters = {
+        key: {"default": defaults[key], **{k: v for k, v in dataclasses.asdict(domain).items() if v is not None}}
+        for key, domain in paradigm.hyperparameters().items()
+    }
+    return {
+        "name": name,
+        "axes": dict(paradigm.axes),
+        "source": paradigm.source,
+        "hyperparameters": hyperparameters,
+    }
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise InvalidValue("--port", port, "is taken; name another one") from None
+
+
+def _conclude(outcome: Outcome, store: Store) -> None:
+    """Show what a run came to; ends with status 1 if it is not what was asked for."""
+    folder, console = outcome.folder, Console()
+    spec = StudySpec.stored(folder.spec)
+    summary = summarize(spec, outcome.records)
+    console.print(tables.front_table(spec, outcome.records))
+    console.print(tables.status_lines(summary, outcome.records, driven=False))
+    for what, where in (("report", folder.report), ("table", folder.table), ("log", folder.log)):
+        typer.echo(f"{what + ':':<11}{where}")
+    typer.echo(f"{'dashboard:':<11}espalier ui{_at(store)}")
+    if outcome.budget_exhausted:
+        typer.echo(f"The time is spent: {summary.trials - summary.told} trials were left out")
+    if outcome.interrupted:
+        typer.echo(f"Interrupted; to go on: espalier resume {spec.name}{_at(store)}", err=True)
+    if outcome.interrupted or summary.failed:
+        raise typer.Exit(1)
+
+
+def _at(store: Store) -> str:
+    """Return the option with which the next command finds the same store."""
+    return "" if store == _store(os.environ.get("ESPALIER_STORE", HERE)) else f" --store {shlex.quote(str(store.root))}"

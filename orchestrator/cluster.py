@@ -1,0 +1,126 @@
+"""Ray for the time of one study: on loopback, quiet, in a temporary folder that goes when the study ends."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from orchestrator.checkpoints import discard
+from orchestrator.journal import DriverLock, is_driven
+from orchestrator.spec import Resources
+from trainables.errors import InvalidValue
+
+THREAD_TIMEOUT: Final = "30"
+"""Seconds for a stopped trial to leave its actor; after that Ray Tune loses the actor's next trial."""
+
+SWITCHES: Final = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_RESULT_BUFFER_LENGTH": "1",
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": THREAD_TIMEOUT,
+}
+"""No logger, no snapshot, no metric that could abort the sweep: the ledger does all of that."""
+
+_PREFIX: Final = "espalier-ray-"
+_LOCK: Final = "driver.lock"
+_OBJECT_STORE: Final = 128 * 2**20
+"""Bytes. Trials exchange next to nothing through Ray."""
+
+
+@contextmanager
+def ray_session() -> Iterator[None]:
+    """Use the Ray that is there, or that RAY_ADDRESS names, or else one on this machine for as long as the block runs.
+
+    A Ray that was there before is left as it was found.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_environment(SWITCHES))
+        import ray  # after its switches are set
+
+        if not ray.is_initialized():
+            stack.enter_context(_connected() if "RAY_ADDRESS" in os.environ else _started())
+        yield
+
+
+def slots(resources: Resources) -> int:
+    """Return how many trials run at once; raises InvalidValue if no node of the cluster can hold one."""
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    found = sum(_slots_of(node, resources) for node in nodes)
+    if found == 0:
+        largest = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
+        asked = f"{resources.cpus:g} CPUs and {resources.gpus:g} GPUs"
+        raise InvalidValue("resources", asked, f"must fit on a node; there are {largest}")
+    return found
+
+
+def _slots_of(node: Mapping[str, float], resources: Resources) -> int:
+    asked = {"CPU": resources.cpus, "GPU": resources.gpus}
+    return min(int(node.get(kind, 0) / share + 1e-9) for kind, share in asked.items() if share)
+
+
+@contextmanager
+def _started() -> Iterator[None]:
+    import ray
+
+    _sweep_abandoned()
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_short_folder()))
+    lock = DriverLock(folder / _LOCK)
+    try:
+        ray.init(
+            address="local",
+            _node_ip_address="127.0.0.1",
+            _temp_dir=str(folder),
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+            object_store_memory=_OBJECT_STORE,
+        )
+        yield
+    finally:
+        ray.shutdown()
+        lock.release()
+        discard(folder)
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    import ray
+
+    there = {"env_vars": {"TUNE_FUNCTION_THREAD_TIMEOUT_S": THREAD_TIMEOUT}}
+    ray.init(log_to_driver=False, configure_logging=False, runtime_env=there)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _short_folder() -> Path:
+    """Return a folder whose path leaves room: Ray puts Unix sockets below, whose paths end at 107 characters."""
+    return Path(os.environ.get("RAY_TMPDIR", "/tmp"))
+
+
+def _sweep_abandoned() -> None:
+    """Delete the folders of drivers that were killed."""
+    for folder in _short_folder().glob(f"{_PREFIX}*"):
+        lock = folder / _LOCK
+        if folder.stat().st_uid == os.getuid() and lock.exists() and not is_driven(lock):
+            discard(folder)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set what is not set, for a while."""
+    added = [name for name in values if name not in os.environ]
+    os.environ.update({name: values[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)

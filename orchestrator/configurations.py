@@ -1,0 +1,132 @@
+"""The configurations of a study: its paradigms' search spaces, narrowed as the study says, as one tree to draw from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Final
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+import search_spaces
+from orchestrator.choices import Choice, Range
+from orchestrator.spec import StudySpec
+from search_spaces.space import Dimension, Space
+from trainables import paradigms
+from trainables.errors import InfeasibleTrial, InvalidValue
+from trainables.spec import Value
+
+PARADIGM: Final = "paradigm"
+"""The name under which the sampler chooses the paradigm; hyper-parameters are named ``<paradigm>.<name>``."""
+
+Named = Mapping[str, Value]
+Suggest = Callable[[str, BaseDistribution], Value]
+"""Returns a value for a name from its distribution."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What one trial tries."""
+
+    paradigm: str
+    params: Named
+    seed: int
+
+
+@dataclass(frozen=True)
+class Configurations:
+    """All configurations that a study may try.
+
+    `joint` says that a draw holds a value for every hyper-parameter of every paradigm, used or not: samplers that
+    model all of them together need that. Otherwise a draw holds what its paradigm and its conditions call for.
+    """
+
+    spec: StudySpec
+    joint: bool = False
+
+    @cached_property
+    def searched(self) -> tuple[str, ...]:
+        """The paradigms that have something to search."""
+        return tuple(name for name in self.spec.paradigms if self._spaces[name])
+
+    @cached_property
+    def settled(self) -> tuple[str, ...]:
+        """The paradigms whose every hyper-parameter is fixed: there is one configuration of each."""
+        return tuple(name for name in self.spec.paradigms if not self._spaces[name])
+
+    @cached_property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Everything that is drawn, by name."""
+        drawn = {f"{p}.{name}": d.distribution for p in self.searched for name, d in self._spaces[p].items()}
+        return {PARADIGM: CategoricalDistribution(self.searched), **drawn} if self.searched else {}
+
+    def draw(self, suggest: Suggest) -> dict[str, Value]:
+        """Return one draw; `suggest` is called for each value in turn."""
+        if self.joint:
+            return {name: suggest(name, distribution) for name, distribution in self.distributions.items()}
+        paradigm = str(suggest(PARADIGM, self.distributions[PARADIGM]))
+        drawn: dict[str, Value] = {PARADIGM: paradigm}
+        chosen = dict(self._fixed[paradigm])
+        for name, dimension in self._spaces[paradigm].items():
+            if dimension.applies(chosen):
+                key = f"{paradigm}.{name}"
+                drawn[key] = chosen[name] = suggest(key, dimension.distribution)
+        return drawn
+
+    def params(self, drawn: Named) -> dict[str, Value]:
+        """Return the hyper-parameters that a draw gives its paradigm."""
+        paradigm = str(drawn[PARADIGM])
+        chosen = self.fixed(paradigm)
+        for name, dimension in self._spaces[paradigm].items():
+            if dimension.applies(chosen):
+                chosen[name] = drawn[f"{paradigm}.{name}"]
+        return chosen
+
+    def fixed(self, paradigm: str) -> dict[str, Value]:
+        """Return the hyper-parameters that the study itself fixes."""
+        return dict(self._fixed[paradigm])
+
+    def refusal(self, paradigm: str, params: Named) -> str | None:
+        """Return why the paradigm cannot carry out these hyper-parameters in the study's budget, or None if it can."""
+        try:
+            paradigms.find(paradigm).create(params).recipe(self.spec.fidelity.epochs)
+        except (InvalidValue, InfeasibleTrial) as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - a third party's code: what it raises is told, and ends no study
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    @cached_property
+    def _fixed(self) -> dict[str, dict[str, Value]]:
+        return {name: _fixed_values(choices) for name, choices in self.spec.paradigms.items()}
+
+    @cached_property
+    def _spaces(self) -> dict[str, Space]:
+        return {name: _narrowed_space(name, choices) for name, choices in self.spec.paradigms.items()}
+
+
+def _fixed_values(choices: Mapping[str, Choice]) -> dict[str, Value]:
+    single = {name: choice[0] for name, choice in choices.items() if isinstance(choice, list) and len(choice) == 1}
+    return single | {name: choice for name, choice in choices.items() if not isinstance(choice, list | Range)}
+
+
+def _narrowed_space(paradigm: str, choices: Mapping[str, Choice]) -> Space:
+    own, fixed = search_spaces.find(paradigm), _fixed_values(choices)
+    names = [name for name in dict.fromkeys([*own, *choices]) if name not in fixed]
+    return Space({name: _narrowed(paradigm, name, own.get(name), choices.get(name)) for name in names})
+
+
+def _narrowed(paradigm: str, name: str, own: Dimension | None, choice: Any) -> Dimension:
+    """Return a dimension as the study narrows it. A range is logarithmic if the study or the space says so."""
+    if own is not None and choice is None:
+        return own
+    when = own.when if own is not None else {}
+    if isinstance(choice, list):
+        return Dimension(CategoricalDistribution(choice), when)
+    log = choice.log or (choice.low > 0 and getattr(own and own.distribution, "log", False))
+    if _is_whole(paradigm, name):
+        return Dimension(IntDistribution(int(choice.low), int(choice.high), log=log), when)
+    return Dimension(FloatDistribution(choice.low, choice.high, log=log), when)
+
+
+def _is_whole(paradigm: str, name: str) -> bool:
+    return type(next(f.default for f in fields(paradigms.find(paradigm)) if f.name == name)) is int

@@ -1,0 +1,145 @@
+"""The Pareto front: dominance, ranks and hypervolume of finished trials.
+
+Points are losses: every objective is minimised, one that a study maximises is negated.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from orchestrator.records import State, TrialRecord
+
+if TYPE_CHECKING:
+    from orchestrator.spec import Direction
+
+Objectives = Mapping[str, "Direction"]
+Points = npt.NDArray[np.float64]
+
+TOLD = (State.COMPLETE, State.PRUNED, State.FAIL)
+"""The states of a trial that will not change again."""
+
+
+def pareto_front(records: Iterable[TrialRecord], objectives: Objectives) -> list[TrialRecord]:
+    """Return the non-dominated trials, best first by the first objective.
+
+    Only whole trials compete (see `is_whole`). Trials with equal values do not dominate each other: all of them are on
+    the front, the lower trial number first.
+    """
+    whole = [record for record in records if is_whole(record, objectives)]
+    points = losses(whole, objectives)
+    front = [record for record, dominated in zip(whole, _dominated(points), strict=True) if not dominated]
+    return sorted(front, key=lambda record: (*losses([record], objectives)[0], record.trial))
+
+
+def is_whole(record: TrialRecord, objectives: Iterable[str]) -> bool:
+    """Say whether a trial may be on a front: COMPLETE, feasible, at full fidelity, all objectives there and finite."""
+    at_the_end = record.state is State.COMPLETE and math.isclose(record.fidelity, 1.0)
+    return at_the_end and record.feasible and all(math.isfinite(record.metrics.get(o, math.nan)) for o in objectives)
+
+
+def losses(records: Sequence[TrialRecord], objectives: Objectives) -> Points:
+    """Return the records' objectives as losses, shape (records, objectives); raises KeyError where one is missing."""
+    rows = [[_sign(direction) * record.metrics[name] for name, direction in objectives.items()] for record in records]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(objectives))
+
+
+def non_dominated_ranks(points: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return the rank of each point, shape (points,): 0 for the front, 1 for the front of the rest, and so on.
+
+    `points` are losses, shape (points, objectives); equal points have equal ranks. O(n^2) time and memory
+    (fast non-dominated sort: Deb et al. 2002, https://doi.org/10.1109/4235.996017, section III A).
+    Raises ValueError for NaN, which has no rank.
+    """
+    values = np.asarray(points, dtype=np.float64)
+    if np.isnan(values).any():
+        raise ValueError("a point with NaN has no rank")
+    dominates = np.array([_dominates(point, values) for point in values]).reshape(len(values), len(values))
+    waiting, dominators = np.ones(len(values), dtype=bool), dominates.sum(axis=0)
+    ranks, rank = np.zeros(len(values), dtype=np.int64), 0
+    while waiting.any():
+        layer = waiting & (dominators == 0)
+        ranks[layer] = rank
+        waiting &= ~layer
+        dominators -= dominates[layer].sum(axis=0)
+        rank += 1
+    return ranks
+
+
+def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
+    """Return the volume that losses of shape (points, objectives) dominate up to the reference, exactly.
+
+    A point counts only as far as it is better than the reference. Exponential in the number of objectives beyond three
+    (WFG: While, Bradstreet & Barone 2012, https://doi.org/10.1109/TEVC.2010.2077298).
+    """
+    from optuna._hypervolume import compute_hypervolume  # a quarter of a second that dominance alone need not wait for
+
+    corner = np.asarray(reference, dtype=np.float64)
+    values = np.asarray(points, dtype=np.float64).reshape(-1, len(corner))
+    return float(compute_hypervolume(np.minimum(values, corner), corner))
+
+
+def reference_point(records: Iterable[TrialRecord], objectives: Objectives) -> dict[str, float]:
+    """Return, per objective, the value from which on a trial adds to the hypervolume.
+
+    Maximised: 0 (or the lowest value, if below). Minimised: the dense network's value where trials report it
+    (`macs_dense` for `macs`), so that it is the same from the first trial to the last; elsewhere the worst value of a
+    whole trial, which later trials may move.
+    """
+    return {name: worst for name, (worst, _) in _ranges(records, objectives).items()}
+
+
+def hypervolume_over_trials(records: Iterable[TrialRecord], objectives: Objectives) -> list[float]:
+    """Return the hypervolume after each told trial, in the order of `in_order_told`; it never falls.
+
+    It is the share, in [0, 1], of the box between the `reference_point` of all records and the ideal: the best
+    conceivable value, which is 1 for what is maximised (or the highest value, if above) and 0 for what is minimised.
+    """
+    told = in_order_told(records)
+    ranges = np.array(list(_ranges(told, objectives).values())) * [[_sign(d)] for d in objectives.values()]
+    worst, ideal = ranges[:, 0], ranges[:, 1]
+    extent = np.where(worst > ideal, worst - ideal, 1.0)
+    front, volume, volumes = np.empty((0, len(objectives))), 0.0, []
+    for record in told:
+        if is_whole(record, objectives):
+            front = np.vstack([front, (losses([record], objectives) - ideal) / extent])
+            front = front[~_dominated(front)]
+            volume = max(volume, hypervolume(front, (worst - ideal) / extent))
+        volumes.append(volume)
+    return volumes
+
+
+def in_order_told(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Return the told trials in the order in which they finished."""
+    told = (record for record in records if record.state in TOLD)
+    return sorted(told, key=lambda r: (r.finished.timestamp() if r.finished else math.inf, r.trial))
+
+
+def _sign(direction: "Direction") -> int:
+    return -1 if direction == "maximize" else 1
+
+
+def _dominates(point: Points, others: Points) -> npt.NDArray[np.bool_]:
+    return np.logical_and((point <= others).all(axis=1), (point < others).any(axis=1))
+
+
+def _dominated(points: Points) -> npt.NDArray[np.bool_]:
+    """Say of each point whether another one dominates it; a row at a time, so that memory stays linear."""
+    rows = [((points <= point).all(axis=1) & (points < point).any(axis=1)).any() for point in points]
+    return np.array(rows, dtype=bool)
+
+
+def _ranges(records: Iterable[TrialRecord], objectives: Objectives) -> dict[str, tuple[float, float]]:
+    """Return the reference and the ideal of each objective, in its own units."""
+    whole = [record for record in records if is_whole(record, objectives)]
+    return {name: _range(name, direction, whole) for name, direction in objectives.items()}
+
+
+def _range(name: str, direction: "Direction", whole: list[TrialRecord]) -> tuple[float, float]:
+    values = [record.metrics[name] for record in whole]
+    if direction == "maximize":
+        return min([0.0, *values]), max([1.0, *values])
+    dense = [record.metrics.get(f"{name}_dense", math.nan) for record in whole]
+    return max([d for d in dense if math.isfinite(d)] or values, default=0.0), min([0.0, *values])

@@ -1,0 +1,104 @@
+"""The journal file behind the ledger: one driver writes it, a torn last line is cut off, readers change nothing."""
+
+import fcntl
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from typing import TextIO
+
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+
+class StudyBusy(RuntimeError):
+    """Another process drives the study."""
+
+
+class DriverLock:
+    """The exclusive right to drive a study. The kernel gives it back when the process ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock; raises StudyBusy, naming its holder, if another process has it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a+", encoding="utf-8")
+        if not _take(self._file):
+            holder = _holder(self._file)
+            self._file.close()
+            message = f"study {path.parent.name!r} is being run by {holder}; wait for it or stop it, then try again"
+            raise StudyBusy(message)
+        self._file.truncate(0)
+        self._file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+        self._file.flush()
+
+    def release(self) -> None:
+        """Give the lock back; a second time does nothing."""
+        self._file.close()
+
+
+def is_driven(path: Path) -> bool:
+    """Say whether a driver holds the lock at `path`."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def open_journal(path: Path) -> JournalStorage:
+    """Open, or begin, a journal for writing. The caller holds the study's driver lock."""
+    _cut_torn_line(path)
+    return JournalStorage(JournalFileBackend(str(path.absolute()), lock_obj=_Unlocked()))  # type: ignore[arg-type]
+
+
+def read_journal(path: Path) -> JournalStorage | None:
+    """Open a journal for reading, while it is written or after its driver died; None where there is none.
+
+    A torn last line is not there yet for a reader.
+    """
+    if not path.exists():
+        return None
+    return JournalStorage(JournalFileBackend(str(path.absolute()), lock_obj=_Unlocked()))  # type: ignore[arg-type]
+
+
+class _Unlocked:
+    """The driver lock already keeps other writers away; Optuna's own locks wait for dead processes."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Drop what a killed driver left of its last line: the next line would be glued to it and unreadable for ever."""
+    if not path.exists():
+        return
+    with path.open("rb+") as journal:
+        written = journal.read()
+        whole = written.rfind(b"\n") + 1
+        if whole < len(written):
+            journal.truncate(whole)
+
+
+def _take(file: TextIO) -> bool:
+    """Lock the file; tried for a moment, because whoever asks `is_driven` holds it for an instant."""
+    for patience in (0.1, 0.2, 0.4, 0):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(patience)
+        else:
+            return True
+    return False
+
+
+def _holder(file: TextIO) -> str:
+    file.seek(0)
+    written = file.read()
+    return "process {pid} on {host}".format(**json.loads(written)) if written else "another process"

@@ -1,0 +1,232 @@
+"""The ledger: the study's durable memory. What was asked, what came back, and where an interrupted trial goes on."""
+
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from orchestrator.configurations import PARADIGM, Configuration
+from orchestrator.journal import DriverLock, open_journal, read_journal
+from orchestrator.records import State, TrialRecord
+from orchestrator.spec import Constraint, StudySpec
+from orchestrator.store import StudyFolder
+
+_CONFIGURATION: Final = "configuration"
+_REPORT: Final = "report:"
+_BESIDE_THE_CURVE: Final = ("metrics", "attempt", "elapsed")
+"""What the ledger keeps of a report that is no point of a curve; it adds the attempt and the seconds until then."""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A trial that was asked and not told. `configuration` is None where the driver died while it was drawn."""
+
+    number: int
+    configuration: Configuration | None
+    checkpoint: Path | None
+
+
+def read(folder: StudyFolder) -> list[TrialRecord]:
+    """Return all trials of a study, by number, whether it is running, dead or finished. Changes nothing."""
+    journal = read_journal(folder.journal)
+    studies = journal.get_all_studies() if journal is not None else []
+    if journal is None or not studies:
+        return []
+    name, found = studies[0].study_name, journal.get_all_trials(studies[0]._study_id, deepcopy=False)
+    return [_record(name, trial) for trial in found]
+
+
+class Ledger:
+    """The driver's handle on a study's memory. There is one at a time; every line is on disk when a method returns."""
+
+    def __init__(self, folder: StudyFolder, spec: StudySpec) -> None:
+        """Open the ledger of a study, or begin it; raises StudyBusy while another process drives the study."""
+        self.folder, self.spec = folder, spec
+        self._lock = DriverLock(folder.driver_lock)
+        self.storage = open_journal(folder.journal)
+        if not self.storage.get_all_studies():
+            directions = [optuna.study.StudyDirection[d.upper()] for d in spec.objectives.values()]
+            self.storage.create_new_study(directions, spec.name)
+        self.study = optuna.load_study(
+            study_name=spec.name, storage=self.storage, sampler=optuna.samplers.RandomSampler()
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give up the right to drive the study."""
+        self._lock.release()
+
+    def records(self) -> list[TrialRecord]:
+        """Return all trials, by number."""
+        return [_record(self.spec.name, trial) for trial in self._trials()]
+
+    def record(self, number: int) -> TrialRecord:
+        """Return one trial."""
+        return _record(self.spec.name, self._trial(number))
+
+    def unfinished(self) -> list[Unfinished]:
+        """Return the trials that were asked and not told, by number."""
+        asked = (trial for trial in self._trials() if trial.state is TrialState.RUNNING)
+        return [Unfinished(t.number, _configuration(t), self.checkpoint(t.number)) for t in asked]
+
+    @property
+    def asked(self) -> int:
+        """How many trials were asked so far; those that only wait in the queue are not counted."""
+        return sum(trial.state is not TrialState.WAITING for trial in self._trials())
+
+    def trial_id(self, number: int) -> int:
+        """Return Optuna's key for a trial."""
+        return self.storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
+
+    def configure(self, number: int, configuration: Configuration) -> None:
+        """Write down what a trial tries."""
+        self._set(number, _CONFIGURATION, asdict(configuration))
+
+    def begin(self, number: int) -> None:
+        """Count an attempt at a trial."""
+        self._set(number, "attempts", self._trial(number).user_attrs.get("attempts", 0) + 1)
+
+    def report(self, number: int, report: Mapping[str, Any]) -> None:
+        """Write down one epoch: the fields of a `trainables.context.Report`, the metrics among them."""
+        trial = self._trial(number)
+        stamps = {"attempt": trial.user_attrs.get("attempts", 1), "elapsed": _elapsed(trial) + report["seconds"]}
+        self._set(number, f"{_REPORT}{report['epoch']}", {**report, **stamps})
+
+    def save_checkpoint(self, number: int, path: Path, epoch: int) -> None:
+        """Write down where a trial's newest checkpoint lies."""
+        within = path.relative_to(self.folder.path)
+        self._set(number, "checkpoint", {"path": within.as_posix(), "epoch": epoch})
+
+    def checkpoint(self, number: int) -> Path | None:
+        """Return the folder of a trial's newest checkpoint, if there is one and it is still there."""
+        written = self._trial(number).user_attrs.get("checkpoint")
+        path = self.folder.path / written["path"] if written else None
+        return path if path is not None and path.is_dir() else None
+
+    def conclude(self, number: int) -> None:
+        """Tell a trial that came to its end: COMPLETE if nothing is missing, else FAIL with what is."""
+        reports = _reports(self._trial(number))
+        missing = _missing(reports, [*self.spec.objectives, *self.spec.constraints])
+        if missing is not None:
+            self.fail(number, missing)
+            return
+        metrics = reports[-1]["metrics"]
+        trial = optuna.Trial(self.study, self.trial_id(number))
+        for bound in self.spec.bounds:
+            trial.set_constraint(bound.metric, _violation(bound, metrics[bound.metric]))
+        values = [metrics[objective] for objective in self.spec.objectives]
+        self.storage.set_trial_state_values(trial._trial_id, TrialState.COMPLETE, values)
+
+    def prune(self, number: int, reason: str) -> None:
+        """Tell a trial that was stopped early."""
+        self._end(number, TrialState.PRUNED, reason)
+
+    def fail(self, number: int, reason: str) -> None:
+        """Tell a trial that has no result."""
+        self._end(number, TrialState.FAIL, reason)
+
+    @property
+    def spent(self) -> float:
+        """The seconds for which drivers have run this study; downtime is not counted."""
+        return float(self.storage.get_study_user_attrs(self.study._study_id).get("spent", 0.0))
+
+    @spent.setter
+    def spent(self, seconds: float) -> None:
+        self.storage.set_study_user_attr(self.study._study_id, "spent", seconds)
+
+    def _end(self, number: int, state: TrialState, reason: str) -> None:
+        self._set(number, "reason", reason)  # before the state, so that a told trial has its reason
+        self.storage.set_trial_state_values(self.trial_id(number), state)
+
+    def _set(self, number: int, key: str, value: object) -> None:
+        self.storage.set_trial_user_attr(self.trial_id(number), key, value)
+
+    def _trial(self, number: int) -> FrozenTrial:
+        return self.storage.get_trial(self.trial_id(number))
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self.storage.get_all_trials(self.study._study_id, deepcopy=False)
+
+
+def _record(study: str, trial: FrozenTrial) -> TrialRecord:
+    attributes, configuration, reports = trial.user_attrs, _configuration(trial), _reports(trial)
+    state = State(trial.state.name)
+    return TrialRecord(
+        study=study,
+        trial=trial.number,
+        paradigm=configuration.paradigm if configuration else _queued_paradigm(trial),
+        state=State.WAITING if state is State.RUNNING and configuration is None else state,
+        seed=configuration.seed if configuration else 0,
+        params=configuration.params if configuration else {},
+        reason=attributes.get("reason") if state in (State.PRUNED, State.FAIL) else None,
+        fidelity=reports[-1]["fidelity"] if reports else 0.0,
+        metrics=reports[-1]["metrics"] if state is State.COMPLETE else {},
+        curve=tuple({key: one[key] for key in one if key not in _BESIDE_THE_CURVE} for one in reports),
+        feasible=all(violation <= 0 for violation in trial.constraints.values()),
+        attempts=attributes.get("attempts", 0),
+        seconds=_elapsed(trial),
+        started=_utc(trial.datetime_start),
+        finished=_utc(trial.datetime_complete),
+    )
+
+
+def _configuration(trial: FrozenTrial) -> Configuration | None:
+    written = trial.user_attrs.get(_CONFIGURATION)
+    return Configuration(**written) if written else None
+
+
+def _queued_paradigm(trial: FrozenTrial) -> str:
+    """Return the paradigm of a trial that has no configuration yet; empty if the sampler shall choose it."""
+    queued = trial.system_attrs.get("fixed_params", {}).get(PARADIGM, "")
+    return str(trial.user_attrs.get(PARADIGM, queued))
+
+
+def _all_reports(trial: FrozenTrial) -> list[dict[str, Any]]:
+    return [value for key, value in trial.user_attrs.items() if key.startswith(_REPORT)]
+
+
+def _reports(trial: FrozenTrial) -> list[dict[str, Any]]:
+    """Return the reports by epoch, without later ones of an attempt that was lost and has been caught up since."""
+    reports = sorted(_all_reports(trial), key=lambda one: (one["attempt"], one["epoch"]))
+    return sorted((one for one in reports if one["epoch"] <= reports[-1]["epoch"]), key=lambda one: one["epoch"])
+
+
+def _elapsed(trial: FrozenTrial) -> float:
+    return max((one["elapsed"] for one in _all_reports(trial)), default=0.0)
+
+
+def _missing(reports: list[dict[str, Any]], metrics: Iterable[str]) -> str | None:
+    """Return what a trial lacks that would be COMPLETE, or None."""
+    if not reports:
+        return "ended without a report"
+    if reports[-1]["fidelity"] < 1:
+        return f"ended at fidelity {reports[-1]['fidelity']:.2f}"
+    for metric in metrics:
+        value = reports[-1]["metrics"].get(metric)
+        if value is None:
+            return f"metric {metric!r} missing"
+        if not math.isfinite(value):
+            return f"{metric} is {value}"
+    return None
+
+
+def _violation(bound: Constraint, value: float) -> float:
+    """Return by how much a bound is missed, in Optuna's sense: 0 or less if and only if it holds."""
+    missed = bound.violation(value)
+    return min(missed, 0.0) if bound.holds(value) else max(missed, sys.float_info.min)
+
+
+def _utc(local: datetime | None) -> datetime | None:
+    return local.astimezone(UTC) if local is not None else None

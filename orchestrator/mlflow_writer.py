@@ -1,0 +1,103 @@
+"""The process that writes a study to MLflow: ``python -m orchestrator.mlflow_writer FD``.
+
+It takes batches from the driver over the inherited file descriptor and answers each. It ends when the driver hangs up
+or dies. A lock beside the artifacts keeps the writers of two drivers of one study apart: the new one waits until the
+old one has finished what it had in hand, so that it misses no run that the old one has just created.
+"""
+
+import fcntl
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from orchestrator.mlflow_runs import StudyRuns
+from orchestrator.tracking import Answer, End, KeepOnly, ShowFront, Step, Study, Tell
+
+logger = logging.getLogger(__name__)
+
+TROUBLE = (MlflowException, SQLAlchemyError, OSError)
+"""What MLflow raises when its store is away or refuses. Anything else is a mistake of ours and ends the process."""
+PATIENCE = 3
+"""Failures after which the rest of a batch is left for the next attempt."""
+
+
+def main() -> None:
+    """Write batches until the driver hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    connection = Connection(int(sys.argv[1]))
+    study: Study = connection.recv()
+    with _alone(study):
+        _serve(connection, Desk(study))
+
+
+class Desk:
+    """Carries out steps, over a connection to MLflow that is made anew after trouble."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._runs: StudyRuns | None = None
+        self._ended = False
+
+    def handle(self, batch: list[Step]) -> Answer:
+        """Carry out what can be carried out, in order."""
+        done: list[int] = []
+        troubles: list[str] = []
+        for position, step in enumerate(batch):
+            try:
+                self._carry_out(step)
+                done.append(position)
+            except TROUBLE as trouble:
+                self._runs = None
+                troubles.append(str(trouble))
+            if len(troubles) == PATIENCE:
+                break
+        return Answer(done=tuple(done), trouble=troubles[-1] if troubles else None)
+
+    def leave(self) -> None:
+        """Say of a study that has not been ended that it was interrupted."""
+        if self._runs and not self._ended:
+            try:
+                self._runs.end("KILLED")
+            except TROUBLE:
+                logger.exception("the parent run of %s stays RUNNING", self._study.name)
+
+    def _carry_out(self, step: Step) -> None:
+        self._runs = self._runs or StudyRuns(self._study)
+        match step:
+            case Tell(record):
+                self._runs.tell(record)
+            case KeepOnly(trials):
+                self._runs.keep_only(trials)
+            case ShowFront(records):
+                self._runs.show_front(records)
+            case End(outcome):
+                self._runs.end(outcome)
+                self._ended = True
+
+
+def _serve(connection: Connection, desk: Desk) -> None:
+    try:
+        while True:
+            connection.send(desk.handle(connection.recv()))
+    except (EOFError, ConnectionError):
+        desk.leave()
+
+
+@contextmanager
+def _alone(study: Study) -> Iterator[None]:
+    study.artifacts.mkdir(parents=True, exist_ok=True)
+    with (study.artifacts / f".{study.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    main()

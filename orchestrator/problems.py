@@ -1,0 +1,116 @@
+"""What is wrong with a study, told to the person who wrote it."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from trainables.errors import InvalidValue, nearest
+
+ABSENT: Final = object()
+"""The value of a key that is not there."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to mend: the path of a key, a phrase saying what is allowed, and the value found there."""
+
+    key: str
+    allowed: str
+    value: object = ABSENT
+
+    def __str__(self) -> str:
+        shown = "" if self.value is ABSENT else f" = {_short(self.value)}"
+        return f"{self.key}{shown}: {self.allowed}" if self.key else self.allowed
+
+
+class StudyError(Exception):
+    """A study that cannot be run as it is written; `problems` holds all that was found, not only the first."""
+
+    def __init__(self, problems: Sequence[Problem], source: Path | None = None) -> None:
+        self.problems = tuple(problems)
+        self.source = source
+        place = "the study" if source is None else str(source)
+        lines = [f"{place} cannot be used:", *(f"  {problem}" for problem in self.problems)]
+        super().__init__("\n".join(lines))
+
+
+class Refusals(ValueError):
+    """Several refused values, raised at once inside a validator."""
+
+    def __init__(self, refused: Iterable[InvalidValue]) -> None:
+        self.refused = tuple(refused)
+        super().__init__("; ".join(map(str, self.refused)))
+
+
+def unknown_key(name: str, known: Iterable[str]) -> str:
+    """Say that a key is unknown, which ones are known, and which of them may have been meant."""
+    names = list(known)
+    return f"unknown key; known here are {', '.join(names)}{nearest(name, names)}"
+
+
+KnownKeys = Callable[[Sequence[str]], Sequence[str]]
+"""Names the keys that are known in the mapping at a path."""
+
+
+def translate(error: ValidationError, known_keys: KnownKeys) -> list[Problem]:
+    """Return the problems behind a pydantic error, in the words of this project."""
+    found: dict[str, Problem] = {}
+    for detail in error.errors(include_url=False):
+        for problem in _problems(detail, known_keys):
+            found.setdefault(problem.key, problem)
+    return list(found.values())
+
+
+def _problems(detail: ErrorDetails, known_keys: KnownKeys) -> list[Problem]:
+    path = [part for part in detail["loc"] if not str(part).startswith("<")]
+    cause = detail.get("ctx", {}).get("error")
+    refused = cause.refused if isinstance(cause, Refusals) else (cause,) if isinstance(cause, InvalidValue) else ()
+    if refused:
+        return [Problem(_key([*path, *filter(None, [one.key])]), one.allowed, one.value) for one in refused]
+    kind = detail["type"]
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        *parents, name = map(str, path)
+        return [Problem(_key(path), unknown_key(name, known_keys(parents)), detail["input"])]
+    if kind in ("missing", "missing_argument"):
+        return [Problem(_key(path), "is required")]
+    return [Problem(_key(path), _allowed(detail), detail["input"])]
+
+
+def _key(path: Iterable[str | int]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+_TYPES: Final = {
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text; a number stands in quotes",
+    "dict_type": "must be a mapping of keys to values",
+    "model_type": "must be a mapping of keys to values",
+    "model_attributes_type": "must be a mapping of keys to values",
+    "dataclass_type": "must be a mapping of keys to values",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+}
+_BOUNDS: Final = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
+
+
+def _allowed(detail: ErrorDetails) -> str:
+    context = detail.get("ctx", {})
+    if detail["type"] == "literal_error":
+        names = re.findall(r"'([^']*)'", context["expected"])
+        return f"must be one of {', '.join(names)}{nearest(str(detail['input']), names)}"
+    bounds = [f"must be {words} {context[name]:g}" for name, words in _BOUNDS.items() if name in context]
+    return bounds[0] if bounds else _TYPES.get(detail["type"], detail["msg"])
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,67 @@
+"""What follows the ledger: the study's runs in MLflow and its Parquet table. Both can be rebuilt from it."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from orchestrator.front import TOLD
+from orchestrator.observer import Outcome
+from orchestrator.records import TrialRecord, write_table
+from orchestrator.spec import StudySpec
+from orchestrator.store import Store, StudyFolder
+from orchestrator.tracking import Tracker
+
+SECONDS_BETWEEN_EDITIONS: Final = 30.0
+"""How often, while a study runs, its front in MLflow and its table are brought up to date."""
+
+SECONDS_FOR_THE_REST: Final = {"FINISHED": 60.0, "KILLED": 10.0, "FAILED": 10.0}
+"""How long MLflow is waited for at the end, by how the study ended. What is not sent then, a resume sends."""
+
+
+class Publisher:
+    """Watches a study: shows its told trials in MLflow and writes its table."""
+
+    def __init__(self, tracker: Tracker, folder: StudyFolder, records: Iterable[TrialRecord]) -> None:
+        """Begin with what is known: MLflow is made to agree with `records`."""
+        self._tracker, self._folder = tracker, folder
+        self._records = {record.trial: record for record in records}
+        self._edited = time.monotonic()
+        tracker.rebuild(self._records.values())
+
+    def started(self, spec: StudySpec, folder: StudyFolder, total: int) -> None:
+        """Do nothing: what is known already was there from the beginning."""
+
+    def updated(self, record: TrialRecord) -> None:
+        """Show a trial once it is told."""
+        before, self._records[record.trial] = self._records.get(record.trial), record
+        if record.state not in TOLD or before == record:
+            return
+        self._tracker.tell(record)
+        if time.monotonic() - self._edited >= SECONDS_BETWEEN_EDITIONS:
+            self._edit()
+
+    def finished(self, outcome: Outcome) -> None:
+        """Bring everything up to date, and say in MLflow how the study ended."""
+        self._edit()
+        ended = "KILLED" if outcome.interrupted else "FINISHED"
+        self._tracker.close(ended, SECONDS_FOR_THE_REST[ended])
+
+    def _edit(self) -> None:
+        self._tracker.front(self._records.values())
+        write_table(self._records.values(), self._folder.table)
+        self._edited = time.monotonic()
+
+
+@contextmanager
+def publisher(
+    store: Store, spec: StudySpec, stamp: Mapping[str, Any], records: Iterable[TrialRecord]
+) -> Iterator[Publisher]:
+    """Publish a study while the block runs. A block that raises leaves the study marked as failed in MLflow."""
+    folder = store.study(spec.name)
+    tags = {"study": spec.name, "git_commit": stamp["git_commit"] or "", "data_hash": stamp["data_hash"]}
+    tracker = Tracker(store.mlflow_uri, store.artifacts, spec.name, tags, spec.objectives, log=folder.log)
+    try:
+        yield Publisher(tracker, folder, records)
+    finally:
+        tracker.close("FAILED", SECONDS_FOR_THE_REST["FAILED"])

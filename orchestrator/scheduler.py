@@ -1,0 +1,35 @@
+"""The rungs behind Ray Tune's TrialScheduler: Tune asks after each report whether a trial goes on."""
+
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from orchestrator.rungs import Rungs
+from orchestrator.sweep import Sweep
+
+
+class ParetoHalving(FIFOScheduler):
+    """Starts trials as they come and stops those that the rungs find hopeless. Without rungs it stops none."""
+
+    def __init__(self, sweep: Sweep, rungs: Rungs) -> None:
+        super().__init__()
+        self._sweep, self._rungs = sweep, rungs
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, ("scheduler",)  # Ray Tune pickles its scheduler into a file that nobody reads
+
+    @property
+    def supports_buffered_results(self) -> bool:
+        return False
+
+    def choose_trial_to_run(self, tune_controller: Any) -> None:
+        """Leave it to Ray Tune, which starts pending trials by itself without searching through all of them."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002
+        number: int = trial.config["number"]
+        reason = self._rungs.verdict(number, trial.config["trial"]["paradigm"], result)
+        if reason is None:
+            return str(TrialScheduler.CONTINUE)
+        self._sweep.stop(number, reason)
+        return str(TrialScheduler.STOP)

@@ -1,0 +1,48 @@
+"""The sweep behind Ray Tune's Searcher: Tune asks for a trial whenever it has room for one."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from orchestrator.sweep import Assignment, Sweep
+
+
+class LedgerSearcher(Searcher):
+    """Hands Ray Tune the sweep's trials, as many at once as there are `slots`.
+
+    `configure` makes of a trial, and of the key that Tune gives it, the dictionary that the worker receives. The
+    searcher keeps nothing: what Tune tells it of results and ends is written down by `callback.Recorder`, because
+    Tune swallows what a searcher raises there.
+    """
+
+    def __init__(self, sweep: Sweep, slots: int, configure: Callable[[Assignment, str], dict[str, Any]]) -> None:
+        super().__init__(metric=None, mode=None)
+        self._sweep, self._slots, self._configure = sweep, slots, configure
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, ("searcher",)  # Ray Tune pickles its searcher into a file that nobody reads
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:  # noqa: ARG002
+        return True
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next trial's configuration, None for "not now", or FINISHED, which is final."""
+        if len(self._sweep.live) >= self._slots:
+            return None
+        assignment = self._sweep.next()
+        if assignment is not None:
+            return self._configure(assignment, trial_id)
+        return None if self._sweep.live else Searcher.FINISHED  # a live trial may yet be lost and handed out again
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        pass
+
+    def save(self, checkpoint_path: str) -> None:
+        pass
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        pass
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a study is resumed from its ledger, not from Ray Tune's files")

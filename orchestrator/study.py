@@ -1,0 +1,113 @@
+"""Studies: launched, resumed, run to their end. Importing this imports neither torch nor Ray."""
+
+import os
+from typing import Final
+
+from orchestrator import stamp
+from orchestrator.checkpoints import tidy
+from orchestrator.cluster import ray_session
+from orchestrator.ledger import Ledger
+from orchestrator.logs import logging_into
+from orchestrator.observer import Observer as Observer
+from orchestrator.observer import Observers
+from orchestrator.observer import Outcome as Outcome
+from orchestrator.publishing import publisher
+from orchestrator.records import State
+from orchestrator.spec import StudySpec
+from orchestrator.store import Store, StudyFolder
+from orchestrator.sweep import Sweep
+from trainables import data
+from trainables.errors import InvalidValue, nearest
+
+TRIAL: Final = "orchestrator.worker:run_in_torch"
+"""The function that runs a trial inside a worker, as ``module:function``."""
+
+
+def launch(
+    spec: StudySpec, store: Store, *, observer: Observer | None = None, exist_ok: bool = False, run: str = TRIAL
+) -> Outcome:
+    """Run a new study to its end.
+
+    With `exist_ok`, a study of this name and with this very spec is gone on with. Raises InvalidValue for a name that
+    is taken, or data that cannot be read, and StudyBusy while another process drives the study.
+    """
+    folder = store.study(spec.name)
+    with Ledger(folder, spec) as ledger:
+        if folder.spec.exists():
+            _require_same(spec, folder, exist_ok)
+        else:
+            _write_down(spec, store)
+        return _drive(ledger, store, observer, run)
+
+
+def resume(name: str, store: Store, *, observer: Observer | None = None, run: str = TRIAL) -> Outcome:
+    """Go on with a study: told trials stay, interrupted ones continue from their last checkpoint, the rest is asked.
+
+    Raises InvalidValue if there is no such study, and StudyBusy while another process drives it.
+    """
+    folder = store.study(name)
+    if not folder.spec.exists():
+        known = store.names()
+        there_are = f"there are {', '.join(known)}" if known else "there are none"
+        raise InvalidValue("name", name, f"no study of this name in {store.root}; {there_are}{nearest(name, known)}")
+    with Ledger(folder, StudySpec.stored(folder.spec)) as ledger:
+        return _drive(ledger, store, observer, run)
+
+
+def _drive(ledger: Ledger, store: Store, observer: Observer | None, run: str) -> Outcome:
+    """Run what is left of a study, with everybody watching; clean up; say how it ended."""
+    spec, folder = ledger.spec, ledger.folder
+    with (
+        logging_into(folder.log, "ray", "optuna", "orchestrator"),
+        publisher(store, spec, stamp.read(folder.stamp), ledger.records()) as published,
+    ):
+        watching = Observers([published, *([observer] if observer else [])])
+        watching.started(spec, folder, spec.search.trials)
+        for record in ledger.records():
+            watching.updated(record)
+        _tidy(ledger)
+        sweep = Sweep(ledger, watching)
+        interrupted = _run_trials(sweep, store, run)
+        _tidy(ledger)
+        outcome = Outcome(folder, tuple(ledger.records()), interrupted, sweep.is_cut_short)
+        watching.finished(outcome)
+        return outcome
+
+
+def _run_trials(sweep: Sweep, store: Store, run: str) -> bool:
+    """Run the trials that are left, if any; return whether somebody interrupted it."""
+    if sweep.is_over:
+        return False
+    try:
+        with ray_session():
+            from orchestrator.execution import run_trials  # imports Ray
+
+            return run_trials(sweep, store.data, run)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sweep.close()
+
+
+def _tidy(ledger: Ledger) -> None:
+    needed = (record for record in ledger.records() if record.state in (State.RUNNING, State.COMPLETE))
+    checkpoints = (ledger.checkpoint(record.trial) for record in needed)
+    tidy(ledger.folder.trials, {checkpoint for checkpoint in checkpoints if checkpoint is not None})
+
+
+def _require_same(spec: StudySpec, folder: StudyFolder, exist_ok: bool) -> None:
+    if not exist_ok:
+        raise InvalidValue(
+            "name", spec.name, f"is taken; go on with that study by `espalier resume {spec.name}`, or rename this one"
+        )
+    if StudySpec.stored(folder.spec) != spec:
+        raise InvalidValue("name", spec.name, f"is taken by a study that differs: {folder.spec}; rename this one")
+
+
+def _write_down(spec: StudySpec, store: Store) -> None:
+    """Write the stamp, then the spec, at once and whole: with it the study exists."""
+    folder = store.study(spec.name)
+    stamp.write(folder.stamp, stamp.stamp(data.load(spec.data, store.data).hash))
+    unfinished = folder.spec.with_suffix(".new")
+    unfinished.write_text(spec.as_yaml(), encoding="utf-8")
+    os.replace(unfinished, folder.spec)

@@ -1,0 +1,113 @@
+"""Tables for the terminal: the front of a study, its state, the paradigms."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator import quantities
+from orchestrator.front import pareto_front
+from orchestrator.records import State, TrialRecord
+from orchestrator.spec import StudySpec
+from orchestrator.summary import Summary
+from trainables.paradigms.base import Paradigm
+from trainables.spec import Value
+
+ALWAYS = ("accuracy", "test_accuracy", "macs", "params")
+"""Metrics that a front shows whether or not the study seeks them."""
+
+
+def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableType:
+    """Return the front, best first by the study's first objective."""
+    front = pareto_front(records, spec.objectives)
+    if not front:
+        return Text("No trial is on the front yet.", style="yellow")
+    metrics = dict.fromkeys([*ALWAYS[:2], *spec.objectives, *ALWAYS[2:]])
+    shown = [metric for metric in metrics if any(metric in record.metrics for record in front)]
+    complete = sum(record.state is State.COMPLETE for record in records)
+    table = _table(f"Pareto front of {spec.name}: {len(front)} of {complete} complete trials")
+    table.add_column("trial", justify="right")
+    table.add_column("paradigm", style="cyan", no_wrap=True)
+    for metric in shown:
+        table.add_column(quantities.name(metric), justify="right", max_width=16)
+    table.add_column("hyper-parameters", overflow="fold")
+    for record in front:
+        figures = (measured(metric, record.metrics) for metric in shown)
+        table.add_row(str(record.trial), record.paradigm, *figures, Text(configuration(record.params), style="dim"))
+    return table
+
+
+def measured(metric: str, metrics: Mapping[str, float]) -> str:
+    """Return a metric in human units, with its share of the dense network's where that is known."""
+    value, dense = metrics.get(metric), metrics.get(f"{metric}_dense")
+    share = f" ({value / dense:.1%})" if value is not None and dense else ""
+    return quantities.show(metric, value) + share
+
+
+def configuration(params: Mapping[str, Value]) -> str:
+    """Return hyper-parameters in short: numbers with their names, words alone, flags where they are set."""
+    return ", ".join(_setting(name, value) for name, value in params.items() if value is not False)
+
+
+def _setting(name: str, value: Value) -> str:
+    if isinstance(value, str):
+        return value
+    return name if value is True else f"{name} {value:.3g}"
+
+
+def status_lines(summary: Summary, records: Iterable[TrialRecord], *, driven: bool) -> RenderableType:
+    """Return where a study stands; `driven` says whether a process is running it now."""
+    lines = [_heading(summary, driven=driven), Text(counts(summary))]
+    if summary.best:
+        lines.append(Text(f"best: {achievements(summary)}"))
+        lines.append(Text(f"front: {summary.on_front} trials, hypervolume {summary.hypervolume:.3f}"))
+    lines.append(Text(f"training time over all trials: {quantities.duration(summary.seconds)}", style="dim"))
+    failed = (record for record in records if record.state is State.FAIL)
+    lines += [Text(f"trial {one.trial} ({one.paradigm}) failed: {one.reason}", style="red") for one in failed]
+    return Group(*lines)
+
+
+def counts(summary: Summary) -> str:
+    """Return how many trials there are in which state."""
+    named = {
+        "complete": summary.complete,
+        "stopped early": summary.pruned,
+        "failed": summary.failed,
+        "running": summary.running,
+        "against a constraint": summary.infeasible,
+    }
+    parts = ", ".join(f"{number} {name}" for name, number in named.items() if number)
+    return f"{summary.told} of {summary.trials} trials done" + (f": {parts}" if parts else "")
+
+
+def achievements(summary: Summary) -> str:
+    """Return the best value of each objective."""
+    return ", ".join(f"{quantities.name(name)} {quantities.show(name, value)}" for name, value in summary.best.items())
+
+
+def _heading(summary: Summary, *, driven: bool) -> Text:
+    state, style = (
+        ("running", "blue") if driven else ("done", "green") if summary.is_over else ("interrupted", "yellow")
+    )
+    heading = Text.assemble((summary.study, "bold"), ": ", (state, style))
+    if state == "interrupted":
+        heading.append(f"; espalier resume {summary.study} goes on")
+    return heading
+
+
+def paradigm_table(found: Mapping[str, type[Paradigm]]) -> Table:
+    """Return the installed paradigms with their hyper-parameters."""
+    table = _table("Paradigms")
+    table.add_column("paradigm", style="cyan", no_wrap=True)
+    table.add_column("when")
+    table.add_column("hyper-parameters")
+    table.add_column("source", style="dim")
+    for name, paradigm in found.items():
+        table.add_row(name, paradigm.axes.get("when", ""), ", ".join(paradigm.hyperparameters()), paradigm.source)
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, row_styles=("",))

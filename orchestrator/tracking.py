@@ -1,0 +1,299 @@
+"""MLflow as the sweep sees it: tell and go on. A process of its own writes; no trial ever waits for it.
+
+The backlog stays here, in the driver, until the writer has confirmed it: a writer that dies is started again, a store
+that is away is tried again. When the driver dies, the writer finishes what it has in hand and ends; what it had not
+been given yet is in the ledger, from which the next driver rebuilds.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Literal
+
+from orchestrator.front import TOLD, Objectives
+from orchestrator.records import TrialRecord
+
+logger = logging.getLogger(__name__)
+
+Outcome = Literal["FINISHED", "KILLED", "FAILED"]
+"""How a study ended, in MLflow's words; KILLED is one that was interrupted and can be resumed."""
+
+BATCH = 32
+FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
+LAST_WORDS = 10.0
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # we try again ourselves, and say so meanwhile
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MPLBACKEND": "agg",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What the writer learns once: where MLflow is, and what the study's runs have in common."""
+
+    uri: str
+    artifacts: Path
+    name: str
+    tags: Mapping[str, str]
+    objectives: Objectives
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Find or make the parent run."""
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Give a told trial its run."""
+
+    record: TrialRecord
+
+
+@dataclass(frozen=True)
+class KeepOnly:
+    """Delete the runs of all other trials."""
+
+    trials: frozenset[int]
+
+
+@dataclass(frozen=True)
+class ShowFront:
+    """Tag the front's members, and describe the study on the parent run. Records come without curves."""
+
+    records: tuple[TrialRecord, ...]
+
+
+@dataclass(frozen=True)
+class End:
+    """End the parent run."""
+
+    outcome: Outcome
+
+
+Step = Begin | Tell | KeepOnly | ShowFront | End
+ORDER = (Begin, Tell, KeepOnly, ShowFront, End)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """Which steps of a batch, by position, have reached MLflow, and what kept the rest from it."""
+
+    done: tuple[int, ...] = ()
+    trouble: str | None = None
+
+
+class Backlog:
+    """The steps that MLflow has not confirmed. A newer step on the same subject replaces the older one."""
+
+    def __init__(self) -> None:
+        self._steps: dict[object, Step] = {}
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def add(self, step: Step) -> None:
+        self._steps[_subject(step)] = step
+
+    def first(self) -> list[Step]:
+        """Return the steps to take next: trials before what presumes that their runs are there."""
+        return sorted(self._steps.values(), key=lambda step: ORDER.index(type(step)))[:BATCH]
+
+    def strike(self, done: Iterable[Step]) -> None:
+        """Forget steps, but not what has replaced them meanwhile."""
+        for step in done:
+            if self._steps.get(_subject(step)) is step:
+                del self._steps[_subject(step)]
+
+
+def _subject(step: Step) -> object:
+    return step.record.trial if isinstance(step, Tell) else type(step)
+
+
+class Tracker:
+    """One study in MLflow: a parent run, and a child run per told trial, each found again by its tags.
+
+    No method but `flush` and `close` waits, and none raises because MLflow is away: `trouble` says what is wrong, and
+    `flush` how much is unsent. Children are written when their trial is told, so none is ever left RUNNING. Local
+    artifacts go below `artifacts`; `tags` are put on every run; the writer's own messages go to `log`.
+    """
+
+    trouble: str | None = None
+
+    def __init__(
+        self,
+        uri: str,
+        artifacts: Path,
+        study: str,
+        tags: Mapping[str, str],
+        objectives: Objectives,
+        *,
+        log: Path | None = None,
+    ) -> None:
+        self._study = Study(
+            uri=uri, artifacts=artifacts.absolute(), name=study, tags=dict(tags), objectives=dict(objectives)
+        )
+        self._backlog = Backlog()
+        self._changed = threading.Condition()
+        self._hurry = self._closed = self._ended = False
+        self._delay = FIRST_DELAY
+        self._writer = Writer(self._study, log)
+        self._backlog.add(Begin())  # at once: the writer imports MLflow while Ray starts
+        self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
+        self._thread.start()
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, ("tracker",)  # Ray Tune pickles callbacks into a file that nobody reads
+
+    def tell(self, record: TrialRecord) -> None:
+        """Give a told trial its run; telling it again changes nothing. Raises ValueError for an unfinished one."""
+        if record.state not in TOLD:
+            raise ValueError(f"trial {record.trial} is {record.state}; only told trials have a run")
+        self._add(Tell(record))
+
+    def front(self, records: Iterable[TrialRecord]) -> None:
+        """Show what the study has found so far: tags on the front's members; table, picture, words on the parent."""
+        self._add(ShowFront(tuple(replace(record, curve=()) for record in records)))
+
+    def rebuild(self, records: Iterable[TrialRecord]) -> None:
+        """Make the study's runs those of the told records: what is missing or differs is written, strays are deleted.
+
+        Runs that are as they should be are left alone, so this is what a resume does first.
+        """
+        everything = list(records)
+        told = [record for record in everything if record.state in TOLD]
+        for record in told:
+            self.tell(record)
+        self._add(KeepOnly(frozenset(record.trial for record in told)))
+        self.front(everything)
+
+    def flush(self, timeout: float) -> int:
+        """Wait until everything has reached MLflow, `timeout` seconds at most; return how many items have not.
+
+        An item is a trial; the parent run, a rebuild's deletions, the front and the end count as one each.
+        """
+        with self._changed:
+            self._hurry = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._backlog or self._ended, timeout)
+            return len(self._backlog)
+
+    def close(self, outcome: Outcome = "FINISHED", timeout: float = 60.0) -> int:
+        """End the parent run, flush, end the writer; return how many items stay unsent. Safe to call twice."""
+        if not self._closed:
+            self._add(End(outcome))
+        unsent = self.flush(timeout)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if unsent:
+            self._writer.kill()
+        self._thread.join()
+        return unsent
+
+    def _add(self, step: Step) -> None:
+        with self._changed:
+            if self._closed:
+                raise RuntimeError(f"the tracker of {self._study.name} is closed")
+            self._backlog.add(step)
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        try:
+            while batch := self._next_batch():
+                self._settle(batch, self._writer.write(batch))
+        finally:
+            self._writer.end()
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def _settle(self, batch: list[Step], answer: Answer) -> None:
+        """Take what is done off the backlog; after trouble, wait longer each time, unless somebody is in a hurry."""
+        with self._changed:
+            self._backlog.strike(batch[position] for position in answer.done)
+            self._changed.notify_all()
+            if answer.trouble and answer.trouble != self.trouble:
+                logger.warning("MLflow at %s: %s; %d items wait", self._study.uri, answer.trouble, len(self._backlog))
+            self.trouble = answer.trouble
+            if not answer.trouble:
+                self._delay = FIRST_DELAY
+            elif self._changed.wait_for(lambda: self._hurry or self._closed, self._delay):
+                self._hurry, self._delay = False, FIRST_DELAY
+            else:
+                self._delay = min(2 * self._delay, LONGEST_DELAY)
+
+    def _next_batch(self) -> list[Step]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._backlog or self._closed)
+            return [] if self._closed else self._backlog.first()
+
+
+class Writer:
+    """The process that writes to MLflow, started again whenever it is needed and gone.
+
+    It is a program of its own, for a multiprocessing child would run the user's main module again; and it has a
+    session of its own, so that Ctrl-C at the terminal does not reach it.
+    """
+
+    def __init__(self, study: Study, log: Path | None) -> None:
+        self._study = study
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    def write(self, batch: list[Step]) -> Answer:
+        """Have a batch written and return what became of it."""
+        try:
+            connection = self._connection or self._start()
+            connection.send(batch)
+            answer: Answer = connection.recv()
+        except (EOFError, OSError) as error:
+            status = self.end()
+            where = f"; see {self._log}" if self._log else ""
+            return Answer(trouble=f"the writing process ended with status {status} ({error!r}){where}")
+        return answer
+
+    def end(self) -> int | None:
+        """Hang up, wait for the process to end, kill it if it does not; return its exit status."""
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+        if self._process is None:
+            return None
+        try:
+            return self._process.wait(LAST_WORDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def kill(self) -> None:
+        """End the process now, whatever it is doing; callable from another thread than the one that writes."""
+        if self._process:
+            self._process.kill()
+
+    def _start(self) -> Connection:
+        ours, theirs = Pipe()
+        with self._log.open("ab") if self._log else nullcontext() as log, theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "orchestrator.mlflow_writer", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**ENVIRONMENT, **os.environ},
+            )
+        self._connection = ours
+        ours.send(self._study)
+        return ours

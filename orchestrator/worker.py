@@ -1,0 +1,93 @@
+"""One trial inside a Ray worker: a dictionary comes in, and `run_trial` meets Ray Tune through a context."""
+
+import math
+import pkgutil
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from ray import tune
+
+from orchestrator.records import EPOCH_FIELDS
+from trainables.context import Report, SaveCheckpoint
+from trainables.spec import TrialSpec
+
+TORCH: Final = "orchestrator.worker:run_in_torch"
+"""The function that runs trials, as ``module:function``."""
+
+FAILURE: Final = "failure"
+"""The key under which a trial reports the exception that is about to end it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerContext:
+    """Ray Tune as a trial sees it.
+
+    `folder` is where the trial's files lie, `resume_from` the checkpoint that the ledger knows of, `cpus` how many
+    processors the trial may keep busy.
+    """
+
+    folder: Path
+    resume_from: Path | None
+    device: str
+    cache: Path | None
+    cpus: float
+
+    def report(self, report: Report, save: SaveCheckpoint) -> None:
+        """Publish an epoch, with a checkpoint if `save` writes anything."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix="saving-", dir=self.folder) as staging:
+            save(Path(staging))
+            written = any(Path(staging).iterdir())
+            tune.report(_plain(report), checkpoint=tune.Checkpoint.from_directory(staging) if written else None)
+
+    def restore(self) -> Path | None:
+        """Return the checkpoint to go on from: Ray Tune's own when it retries a trial, else the ledger's."""
+        newer = tune.get_checkpoint()
+        return Path(newer.path) if newer is not None else self.resume_from
+
+
+RunTrial = Callable[[TrialSpec, WorkerContext], None]
+
+
+def train(config: dict[str, Any]) -> None:
+    """Run one trial. Ray Tune calls this in a worker process, which earlier trials may have used."""
+    context = WorkerContext(
+        folder=Path(config["folder"]),
+        resume_from=Path(config["resume_from"]) if config["resume_from"] else None,
+        device=config["device"],
+        cache=Path(config["cache"]),
+        cpus=config["cpus"],
+    )
+    try:
+        run: RunTrial = pkgutil.resolve_name(config["run"])
+        run(TrialSpec.from_dict(config["trial"]), context)
+    except Exception as error:
+        tune.report({FAILURE: f"{type(error).__name__}: {error}"})
+        raise  # so that Ray gives the next trial a fresh process: a CUDA error poisons this one
+
+
+def run_in_torch(spec: TrialSpec, context: WorkerContext) -> None:
+    """Run a trial with as many threads as it has processors, from random states that owe nothing to earlier trials."""
+    import numpy as np
+    import torch
+
+    from trainables.trial import run_trial
+
+    torch.set_num_threads(max(1, math.floor(context.cpus)))
+    random.seed(spec.seed)
+    np.random.seed(spec.seed)
+    try:
+        run_trial(spec, context)
+    finally:
+        if context.device == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _plain(report: Report) -> dict[str, Any]:
+    """Return a report as text and Python floats, which is all that the ledger can keep."""
+    epoch = {name: kind(getattr(report, name)) for name, kind in EPOCH_FIELDS.items()}
+    return {**epoch, "metrics": {str(name): float(value) for name, value in report.metrics.items()}}

@@ -1,0 +1,53 @@
+"""What all tests share: one torch thread, and a context that keeps a trial's reports in memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from trainables.context import Report, SaveCheckpoint
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_torch_thread() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@dataclass
+class MemoryContext:
+    """A context that collects reports and keeps each epoch's checkpoint in a folder of its own."""
+
+    folder: Path
+    resume_from: Path | None = None
+    stop_after: int | None = None
+    device: str = "cpu"
+    cache: Path | None = None
+    reports: list[Report] = field(default_factory=list)
+    checkpoints: list[Path] = field(default_factory=list)
+
+    def report(self, report: Report, save: SaveCheckpoint) -> None:
+        checkpoint = self.folder / f"{report.epoch:04d}"
+        checkpoint.mkdir(parents=True, exist_ok=True)
+        save(checkpoint)
+        self.reports.append(report)
+        self.checkpoints.append(checkpoint)
+        if self.stop_after is not None and len(self.reports) == self.stop_after:
+            raise Interrupted
+
+    def restore(self) -> Path | None:
+        return self.resume_from
+
+
+class Interrupted(Exception):
+    """The context ends the trial here, as a lost process would."""
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> MemoryContext:
+    return MemoryContext(tmp_path / "trial")

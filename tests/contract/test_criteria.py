@@ -1,0 +1,65 @@
+"""What every criterion must do."""
+
+import pytest
+import torch
+
+from tests.trainables.tiny_networks import ARCHITECTURES, flatten, network, scoring
+from trainables import criteria
+from trainables.criteria import CRITERIA, RETURNING
+from trainables.errors import InvalidValue
+from trainables.granularity import sum_pieces
+from trainables.masks import prunable_weights
+
+every_criterion = pytest.mark.parametrize("name", CRITERIA)
+every_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
+
+
+@every_criterion
+@every_architecture
+@pytest.mark.parametrize("granularity", ["weight", "2:4", "block_4", "filter", "layer"])
+def test_every_piece_has_a_finite_score(name: str, architecture: str, granularity: str) -> None:
+    model = network(architecture)
+    scores = criteria.find(name)(scoring(model, granularity))
+    assert list(scores) == list(prunable_weights(model))
+    for key, weight in prunable_weights(model).items():
+        assert scores[key].shape == sum_pieces(weight, granularity).shape
+        assert torch.isfinite(scores[key]).all()
+        assert not scores[key].requires_grad
+    assert flatten(scores).unique().numel() > 1
+
+
+@every_criterion
+@every_architecture
+def test_scoring_leaves_the_network_as_it_was(name: str, architecture: str) -> None:
+    model = network(architecture)
+    model.train()
+    first = next(model.children())
+    first.eval()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    criteria.find(name)(scoring(model))
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert [module.training for module in model.modules() if module is not first] == [True] * (
+        len(list(model.modules())) - 1
+    )
+    assert not first.training
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@every_criterion
+def test_the_same_seed_gives_the_same_scores(name: str) -> None:
+    model = network("digits_cnn")
+    first, second = (flatten(criteria.find(name)(scoring(model))) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("name", sorted(CRITERIA.keys() - RETURNING - {"random"}))
+def test_what_is_masked_is_worth_nothing(name: str) -> None:
+    model = network("digits_cnn")
+    with torch.no_grad():
+        model.conv2.weight[:, :8] = 0  # type: ignore[union-attr, operator, index]
+    assert not criteria.find(name)(scoring(model))["conv2.weight"][:, :8].any()
+
+
+def test_an_unknown_criterion_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(InvalidValue, match="did you mean 'magnitude'"):
+        criteria.find("magnitud")

@@ -1,0 +1,121 @@
+"""What every paradigm, own or third-party, must do."""
+
+import math
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+import search_spaces
+from tests.conftest import Interrupted, MemoryContext
+from trainables import paradigms
+from trainables.errors import InfeasibleTrial, InvalidValue
+from trainables.recipe import training_epochs
+from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
+from trainables.state import CHECKPOINT
+from trainables.trial import run_trial
+
+EPOCHS = 6
+
+every_paradigm = pytest.mark.parametrize("name", paradigms.names())
+
+
+def digits(name: str, **hyperparameters: Any) -> TrialSpec:
+    return TrialSpec(
+        data=DataSpec(name="digits", subset=300),
+        model=ModelSpec(name="digits_cnn"),
+        training=TrainingSpec(lr=0.1, batch_size=64),
+        paradigm=name,
+        hyperparameters=hyperparameters,
+        epochs=EPOCHS,
+    )
+
+
+@every_paradigm
+def test_a_paradigm_says_what_it_is(name: str) -> None:
+    paradigm = paradigms.find(name)
+    assert paradigm.axes
+    assert paradigm.source
+    assert {field.name for field in fields(paradigm)} == set(paradigm.hyperparameters())
+    assert all(domain.doc for domain in paradigm.hyperparameters().values())
+
+
+@every_paradigm
+def test_recipes_spend_at_most_the_budget(name: str) -> None:
+    for epochs in range(EPOCHS, 40, 7):
+        assert 0 < training_epochs(paradigms.find(name)().recipe(epochs)) <= epochs
+
+
+@every_paradigm
+def test_values_outside_their_domain_and_unknown_names_are_refused(name: str) -> None:
+    paradigm = paradigms.find(name)
+    with pytest.raises(InvalidValue, match="unknown key"):
+        paradigm.create({"no_such_hyperparameter": 1})
+    for key, domain in paradigm.hyperparameters().items():
+        with pytest.raises(InvalidValue, match=key):
+            paradigm.create({key: "no such choice" if domain.choices else math.inf if domain.high else -math.inf})
+
+
+@every_paradigm
+def test_the_search_space_lies_inside_the_paradigm_s_domain(name: str) -> None:
+    paradigm = paradigms.find(name)
+    for key, dimension in search_spaces.find(name).items():
+        distribution = dimension.distribution
+        if isinstance(distribution, CategoricalDistribution):
+            ends = distribution.choices
+        else:
+            assert isinstance(distribution, FloatDistribution | IntDistribution)
+            ends = (distribution.low, distribution.high)
+        for end in ends:
+            assert paradigm.hyperparameters()[key].accepts(end)  # type: ignore[arg-type]
+        assert set(dimension.when) <= set(search_spaces.find(name))
+
+
+@every_paradigm
+def test_a_trial_reports_every_epoch_and_measures_the_final_network(name: str, context: MemoryContext) -> None:
+    run_trial(digits(name), context)
+    epochs = [report.epoch for report in context.reports]
+    fidelities = [report.fidelity for report in context.reports]
+    assert epochs == list(range(1, len(epochs) + 1))
+    assert fidelities == sorted(fidelities)
+    assert [fidelity == 1 for fidelity in fidelities] == [False] * (len(epochs) - 1) + [True]
+    last = context.reports[-1].metrics
+    assert all(math.isfinite(value) for value in last.values())
+    assert last["macs_effective"] <= last["macs_physical"] <= last["macs_dense"]
+    assert last["params_effective"] <= last["params_physical"] <= last["params_dense"]
+    assert all(not report.metrics for report in context.reports[:-1])
+
+
+@every_paradigm
+def test_an_interrupted_trial_ends_in_the_same_network(name: str, tmp_path: Path) -> None:
+    whole = MemoryContext(tmp_path / "whole")
+    run_trial(digits(name), whole)
+    for stop_after in (1, len(whole.reports) // 2, len(whole.reports) - 1):
+        first = MemoryContext(tmp_path / f"first{stop_after}", stop_after=stop_after)
+        with pytest.raises(Interrupted):
+            run_trial(digits(name), first)
+        second = MemoryContext(tmp_path / f"second{stop_after}", resume_from=first.checkpoints[-1])
+        run_trial(digits(name), second)
+        assert [report.epoch for report in second.reports] == [r.epoch for r in whole.reports[stop_after:]]
+        expected, resumed = load(whole.checkpoints[-1]), load(second.checkpoints[-1])
+        assert expected.keys() == resumed.keys()
+        assert all(torch.equal(expected[key], resumed[key]) for key in expected)
+        assert second.reports[-1].metrics == whole.reports[-1].metrics
+
+
+def load(checkpoint: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(checkpoint / CHECKPOINT, weights_only=True)["model"]
+    return state
+
+
+@every_paradigm
+def test_a_budget_too_small_to_divide_is_refused_or_kept(name: str) -> None:
+    try:
+        recipe = paradigms.find(name)().recipe(1)
+    except InfeasibleTrial as error:
+        assert "epoch" in str(error)
+    else:
+        assert training_epochs(recipe) <= 1

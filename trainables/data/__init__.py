@@ -1,0 +1,66 @@
+"""Small image datasets by name: checked, read, split, and shared by the trials of one machine. Free of torch."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainables.data.sources import SOURCES
+from trainables.errors import InvalidValue, check_name
+from trainables.spec import DataSpec
+
+if TYPE_CHECKING:
+    from trainables.data.dataset import Dataset
+
+__all__ = ["check", "load", "names"]
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all datasets."""
+    return tuple(SOURCES)
+
+
+def check(spec: DataSpec) -> None:
+    """Raise InvalidValue, keyed by the field of `spec`, for what can be seen to fail without reading any image."""
+    check_name("name", spec.name, names())
+    _check_root(spec)
+    _check_sizes(spec)
+
+
+def load(spec: DataSpec, cache: Path | None = None) -> "Dataset":
+    """Return the dataset that `spec` describes, split, on the CPU.
+
+    With a folder `cache`, the splits are written there once and mapped into memory by everybody who asks for the
+    same; without, they are this process's own. Raises InvalidValue as `check` does, and for damaged files.
+    """
+    from trainables.data.readers import fetch
+    from trainables.data.sharing import read_shared
+    from trainables.data.splits import read_dataset
+
+    check(spec)
+    fetch(spec)
+    return read_dataset(spec) if cache is None else read_shared(spec, cache)
+
+
+def _check_root(spec: DataSpec) -> None:
+    source = SOURCES[spec.name]
+    if not source.files:
+        return
+    if spec.root is None:
+        raise InvalidValue(
+            "root", None, f"{spec.name} needs the folder that contains, or shall contain, {source.folder}"
+        )
+    missing = source.missing(spec.root)
+    if missing and not spec.download:
+        allowed = (
+            f"must be the folder that contains {source.folder} (without {missing[0]} there); download: true fetches it"
+        )
+        raise InvalidValue("root", spec.root, allowed)
+
+
+def _check_sizes(spec: DataSpec) -> None:
+    source = SOURCES[spec.name]
+    held_out = round(spec.validation * source.train_images)
+    if not source.classes <= held_out <= source.train_images - source.classes:
+        allowed = f"must leave at least {source.classes} of the {source.train_images} training images on each side"
+        raise InvalidValue("validation", spec.validation, allowed)
+    if spec.subset is not None and spec.subset < 2:
+        raise InvalidValue("subset", spec.subset, "must be at least 2 (batch norm needs two images)")

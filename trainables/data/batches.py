@@ -1,0 +1,130 @@
+"""Normalised batches straight from a split in memory, augmented as whole batches on the device it lies on."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from trainables.data.dataset import Split
+from trainables.errors import check_name
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """A random crop of the image's own size from the image with `padding` black pixels around it, then a mirror."""
+
+    padding: int
+    flip: bool
+
+    def draw(self, count: int, generator: Generator) -> Tensor:
+        """Draw for `count` images, int64 [3, count]: the crop's top and left in [0, 2 * padding], mirrored or not."""
+        shifts = torch.randint(0, 2 * self.padding + 1, (2, count), generator=generator)
+        mirrored = torch.randint(0, 1 + self.flip, (1, count), generator=generator)
+        return torch.cat([shifts, mirrored])
+
+    def apply(self, images: Tensor, draws: Tensor) -> Tensor:
+        """Return images [B, C, H, W] cropped and mirrored as `draws` [3, B] say."""
+        (top, left, mirrored), (height, width) = draws, images.shape[2:]
+        windows = F.pad(images, (self.padding,) * 4).unfold(2, height, 1).unfold(3, width, 1)
+        cropped = windows[torch.arange(len(images), device=images.device), :, top, left]
+        return torch.where(mirrored.bool()[:, None, None, None], cropped.flip(3), cropped) if self.flip else cropped
+
+
+_CROP_AND_FLIP = Augmentation(padding=4, flip=True)  # He et al., arXiv 1512.03385, section 4.2
+
+_AUGMENTATIONS = {
+    "digits": Augmentation(padding=1, flip=False),  # mirrored digits are none, and 8 x 8 pixels leave little room
+    "cifar10": _CROP_AND_FLIP,
+    "cifar100": _CROP_AND_FLIP,
+    "fashion_mnist": _CROP_AND_FLIP,  # as in Zhong et al., arXiv 1708.04896
+}
+
+
+def augmentation_for(name: str) -> Augmentation:
+    """Return the augmentation that the field uses for the dataset `name`."""
+    check_name("name", name, _AUGMENTATIONS)
+    return _AUGMENTATIONS[name]
+
+
+class Batches:
+    """The images of a split in random order; iterating gives one epoch of (images, labels).
+
+    Images are float32 [B, C, H, W], normalised by `mean` and `std` of pixels scaled to [0, 1]; labels int64 [B].
+    An epoch takes its random numbers from `generator`, one of the CPU, before its first batch. The last batch may be
+    smaller; a single image left over is left out, because batch norm cannot train on one. Raises ValueError if
+    there are fewer than two images, or fewer than two per batch.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        mean: Sequence[float],
+        std: Sequence[float],
+        *,
+        batch_size: int,
+        augment: Augmentation | None,
+        channels_last: bool,
+        device: str | torch.device,
+        generator: Generator,
+    ) -> None:
+        if min(len(split), batch_size) < 2:
+            raise ValueError(f"{len(split)} images in batches of {batch_size}: both must be at least 2")
+        self._split = split.to(device)
+        self._normalise = _Normalisation(mean, std, channels_last, device)
+        self._batch_size = batch_size
+        self._augment = augment
+        self._device = device
+        self._generator = generator
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self._split), self._batch_size)
+        return whole + (rest > 1)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self.epoch()
+
+    def epoch(self, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Give an epoch without its first `skip` batches; the others are those of the whole epoch.
+
+        Raises ValueError unless 0 <= skip < len(self).
+        """
+        if not 0 <= skip < len(self):
+            raise ValueError(f"skip = {skip}: the epoch has {len(self)} batches")
+        count = len(self._split)
+        order = torch.randperm(count, generator=self._generator).to(self._device)
+        draws = self._augment.draw(count, self._generator).to(self._device) if self._augment else None
+        return self._give(order, draws, skip)
+
+    def _give(self, order: Tensor, draws: Tensor | None, skip: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for step in range(skip, len(self)):
+            part = slice(step * self._batch_size, (step + 1) * self._batch_size)
+            images = self._split.images.index_select(0, order[part])
+            if self._augment is not None and draws is not None:
+                images = self._augment.apply(images, draws[:, part])
+            yield self._normalise(images), self._split.labels.index_select(0, order[part])
+
+
+def ordered(
+    split: Split, mean: Sequence[float], std: Sequence[float], *, batch_size: int, channels_last: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Give all images of a split once, in their order and as they are, in batches like those of `Batches`."""
+    normalise = _Normalisation(mean, std, channels_last, split.images.device)
+    for start in range(0, len(split), batch_size):
+        part = slice(start, start + batch_size)
+        yield normalise(split.images[part]), split.labels[part]
+
+
+class _Normalisation:
+    """Turns uint8 images into floats of mean 0 and standard deviation 1, in the wanted memory format."""
+
+    def __init__(
+        self, mean: Sequence[float], std: Sequence[float], channels_last: bool, device: str | torch.device
+    ) -> None:
+        self._mean = 255 * torch.tensor(mean, device=device)[:, None, None]
+        self._std = 255 * torch.tensor(std, device=device)[:, None, None]
+        self._layout = torch.channels_last if channels_last else torch.contiguous_format
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return images.contiguous(memory_format=self._layout).float().sub_(self._mean).div_(self._std)

@@ -1,0 +1,90 @@
+"""One copy of a dataset's splits for all processes of a machine: an Arrow file, mapped into memory."""
+
+import hashlib
+import json
+import mmap
+import os
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+from torch.utils.dlpack import from_dlpack
+
+from trainables.data.dataset import Dataset, Split
+from trainables.data.sources import SOURCES
+from trainables.data.splits import read_dataset
+from trainables.spec import DataSpec
+
+_FORMAT = 1
+_SPLITS = ("train", "validation", "test")
+_FACTS = b"espalier"
+
+
+def read_shared(spec: DataSpec, cache: Path) -> Dataset:
+    """Return the dataset mapped from its file in `cache`, which is written first if it is not there yet.
+
+    Processes that write the same file at the same time do no harm: each writes its own and moves it into place.
+    """
+    path = cache / f"{spec.name}-{_key(spec)}.arrow"
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        write(read_dataset(spec), path)
+    return map_file(path)
+
+
+def _key(spec: DataSpec) -> str:
+    """Name all that the splits depend on: the published files, by size and time, and how they are divided."""
+    facts = [_FORMAT, spec.name, spec.validation, spec.split_seed, spec.subset]
+    for path in SOURCES[spec.name].paths(spec.root or ""):
+        stat = path.stat()
+        facts.append([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def write(dataset: Dataset, path: Path) -> None:
+    """Write the dataset as an uncompressed Arrow IPC file with one record batch per split, whole or not at all."""
+    schema = pa.schema(
+        {"image": pa.fixed_shape_tensor(pa.uint8(), dataset.input_shape), "label": pa.int64()},
+        metadata={_FACTS: json.dumps(_facts(dataset))},
+    )
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            with pa.ipc.new_file(file, schema) as writer:
+                for name in _SPLITS:
+                    writer.write_batch(_record_batch(getattr(dataset, name), schema))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    finally:
+        Path(draft).unlink(missing_ok=True)
+
+
+def _facts(dataset: Dataset) -> dict[str, object]:
+    return {name: getattr(dataset, name) for name in ("name", "classes", "mean", "std", "hash")}
+
+
+def _record_batch(split: Split, schema: pa.Schema) -> pa.RecordBatch:
+    images = pa.FixedShapeTensorArray.from_numpy_ndarray(split.images.numpy())
+    return pa.record_batch([images, pa.array(split.labels.numpy())], schema=schema)
+
+
+def map_file(path: Path) -> Dataset:
+    """Return the dataset in the file at `path` without copying it.
+
+    The pages are mapped copy-on-write: all processes share those of the file, and a process that wrote to a tensor
+    would change its own copy only.
+    """
+    with path.open("rb") as file:
+        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    reader = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(pages)))
+    facts = json.loads(reader.schema.metadata[_FACTS])
+    train, validation, test = (_split(reader.get_batch(index)) for index in range(len(_SPLITS)))
+    mean, std = tuple(facts["mean"]), tuple(facts["std"])
+    return Dataset(facts["name"], facts["classes"], train, validation, test, mean, std, facts["hash"])
+
+
+def _split(batch: pa.RecordBatch) -> Split:
+    images, labels = batch.column("image"), batch.column("label")
+    pixels = from_dlpack(images.storage.flatten())
+    return Split(pixels.reshape(len(images), *images.type.shape), from_dlpack(labels))

@@ -1,0 +1,46 @@
+"""What is known of each dataset without reading it: classes, sizes, and the files that hold it. Free of torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A dataset as its authors publish it; `files` lie in `folder`, which lies in the user's root."""
+
+    classes: int
+    train_images: int
+    folder: str = ""
+    files: tuple[str, ...] = ()
+
+    def paths(self, root: str) -> list[Path]:
+        """Return where the files are expected under `root`; none for a dataset that is embedded in a library."""
+        return [Path(root).expanduser() / self.folder / name for name in self.files]
+
+    def missing(self, root: str) -> list[str]:
+        """Return the names of the files that are not there."""
+        return [path.name for path in self.paths(root) if not path.is_file()]
+
+
+SOURCES = {
+    "digits": Source(classes=10, train_images=1438),
+    "cifar10": Source(
+        classes=10,
+        train_images=50_000,
+        folder="cifar-10-batches-py",
+        files=("batches.meta", *(f"data_batch_{part}" for part in range(1, 6)), "test_batch"),
+    ),
+    "cifar100": Source(
+        classes=100,
+        train_images=50_000,
+        folder="cifar-100-python",
+        files=("meta", "train", "test"),
+    ),
+    "fashion_mnist": Source(
+        classes=10,
+        train_images=60_000,
+        folder="FashionMNIST/raw",
+        files=tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")),
+    ),
+}
+"""The datasets by the name that study files use."""

@@ -1,0 +1,29 @@
+"""Random draws that keep the classes' proportions and that no release of a library will ever change."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def draw(labels: Tensor, count: int, seed: int) -> Tensor:
+    """Return a mask, bool [N], of `count` examples drawn at random with each class in its share of `labels` [N].
+
+    A class gets its share rounded down or up. Only the raw bits of PCG64 are used, which NumPy promises to keep
+    (NEP 19), so that a seed means the same split everywhere.
+    """
+    classes = labels.numpy()
+    quotas = _quotas(np.bincount(classes), count)
+    shuffled = np.argsort(np.random.PCG64(seed).random_raw(len(classes)), kind="stable")
+    drawn = np.zeros(len(classes), dtype=bool)
+    for label, quota in enumerate(quotas):
+        members = shuffled[classes[shuffled] == label]
+        drawn[members[:quota]] = True
+    return torch.from_numpy(drawn)
+
+
+def _quotas(sizes: np.ndarray, count: int) -> np.ndarray:
+    """Share `count` over classes of these `sizes` by largest remainder; the sum is exact."""
+    whole, remainder = np.divmod(count * sizes, sizes.sum())
+    largest = np.argsort(-remainder, kind="stable")[: count - whole.sum()]
+    whole[largest] += 1
+    return whole

@@ -1,0 +1,47 @@
+"""Masks that hold: fixed 0/1 tensors on parameters, applied again after every optimizer step."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+def prunable_weights(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the weights of all convolutions and linear layers by parameter name, in the network's order."""
+    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    found = ((name, module) for name, module in model.named_modules() if isinstance(module, kinds))
+    return {f"{name}.weight" if name else "weight": module.weight for name, module in found}
+
+
+class Masks:
+    """The 0/1 masks of a network, by parameter name; parameters without an entry are whole.
+
+    A masked parameter is zero wherever its mask is, from `set` on; training calls `apply` after every optimizer
+    step, because momentum and weight decay move what is masked. Gradients are left alone: methods that grow weights
+    back need the dense ones.
+    """
+
+    def __init__(self, model: nn.Module, masks: Mapping[str, Tensor] | None = None) -> None:
+        self._model = model
+        self._masks: dict[str, Tensor] = {}
+        self._masked: list[nn.Parameter] = []
+        self.set(masks or {})
+
+    def set(self, masks: Mapping[str, Tensor]) -> None:
+        """Replace all masks and apply them; each has its parameter's shape."""
+        parameters = dict(self._model.named_parameters())
+        self._masked = [parameters[name] for name in masks]
+        self._masks = {
+            name: mask.to(parameter) for (name, mask), parameter in zip(masks.items(), self._masked, strict=True)
+        }
+        self.apply()
+
+    @torch.no_grad()
+    def apply(self) -> None:
+        """Set the masked entries to zero."""
+        if self._masks:
+            torch._foreach_mul_(self._masked, list(self._masks.values()))
+
+    def items(self) -> Mapping[str, Tensor]:
+        """Return the masks by parameter name, floats in the parameters' type."""
+        return self._masks

@@ -1,0 +1,33 @@
+"""MobileNetV2, with fewer strides for small images: Sandler et al. 2018, arXiv 1801.04381, table 2."""
+
+from torch import nn
+
+from trainables.vision import torchvision
+
+BLOCKS = (  # expansion, channels, repeats, stride
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+SMALL = 64
+
+
+def build(classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
+    """Build the network for images of any size.
+
+    Where a side has at most 64 pixels, the stem and the first strided block work at stride 1, so that the network
+    divides a side by 8 instead of 32, as is usual for CIFAR.
+    """
+    channels, height, width = input_shape
+    small = min(height, width) <= SMALL
+    settings = [list(block) for block in BLOCKS]
+    settings[1][3] = 1 if small else 2
+    model: nn.Module = torchvision.models.MobileNetV2(num_classes=classes, inverted_residual_setting=settings)
+    stem = nn.Conv2d(channels, 32, 3, stride=1 if small else 2, padding=1, bias=False)
+    nn.init.kaiming_normal_(stem.weight, mode="fan_out")
+    model.set_submodule("features.0.0", stem)
+    return model

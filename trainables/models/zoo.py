@@ -1,0 +1,57 @@
+"""torchvision's classification networks, for images with any number of channels."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from trainables.errors import InvalidValue
+from trainables.meta import meta_twin
+from trainables.vision import torchvision
+
+PREFIX = "torchvision/"
+
+
+def names() -> list[str]:
+    """Return the prefixed names of torchvision's classification networks."""
+    return [PREFIX + name for name in torchvision.models.list_models(module=torchvision.models)]
+
+
+def build(classes: int, input_shape: tuple[int, int, int], name: str) -> nn.Module:
+    """Build the untrained network of that unprefixed name; raises InvalidValue when it cannot take such images."""
+    try:
+        model = _construct(name, classes, input_shape)
+        with torch.no_grad():
+            meta_twin(model)(torch.empty(1, *input_shape, device="meta"))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        allowed = f"cannot take images of shape {input_shape} ({reason}); most of torchvision's are made for 3x224x224"
+        raise InvalidValue("name", PREFIX + name, allowed) from error
+    return model
+
+
+def _construct(name: str, classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
+    channels, height, width = input_shape
+    options = _options(name, height, width)
+    model: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
+    if channels != 3:
+        _adapt_stem(model, channels)
+    return model
+
+
+def _options(name: str, height: int, width: int) -> Mapping[str, Any]:
+    """Return what a family's constructor must be told: the size of the images, or to give nothing but logits."""
+    if name in ("googlenet", "inception_v3"):
+        return {"aux_logits": False, "init_weights": True}
+    if name.startswith("vit_"):
+        return {"image_size": height}
+    return {"input_size": (height, width)} if name.startswith("maxvit_") else {}
+
+
+def _adapt_stem(model: nn.Module, channels: int) -> None:
+    """Give the first convolution as many input channels as the images have, its weights drawn as they were."""
+    stem = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+    repeated = torch.arange(channels) % stem.in_channels
+    stem.weight = nn.Parameter(stem.weight.detach()[:, repeated])
+    stem.in_channels = channels

@@ -1,0 +1,194 @@
+"""Carries out recipes: one function per stage. A finished stage is skipped, so resuming needs no state machine."""
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from trainables import pruning
+from trainables.companion import Companion, Companions
+from trainables.complexity import Complexity, effective
+from trainables.context import Report
+from trainables.errors import RemovalMismatch, TrainingDiverged
+from trainables.recipe import Prune, Recipe, Reinitialize, Remove, Rewind, Train, training_epochs
+from trainables.removal import disagreement, remove
+from trainables.state import TrialState
+from trainables.training import Evaluation, evaluate, learning_rate, optimizer_for, precision_for, train_epoch
+
+TOLERANCE = 1e-4
+"""The largest relative difference of logits between a masked network and the one with its filters removed."""
+
+FRESH_SEED = 1_000_003
+"""Added to a trial's seed where weights are drawn anew, so that they are not the first ones again."""
+
+
+def run_recipe(recipe: Recipe, trial: TrialState) -> Report | None:
+    """Carry out the stages that `trial` has not finished, publishing each epoch's report but the last.
+
+    The last epoch's report is returned, because it shall carry what is measured on the final network; None if the
+    recipe trains no epoch.
+    """
+    last = None
+    for stage in recipe[trial.position.stage :]:
+        if isinstance(stage, Train):
+            last = _train(stage, trial, recipe)
+        elif isinstance(stage, Prune):
+            pruning.prune(trial, stage)
+        elif isinstance(stage, Rewind):
+            _rewind(trial)
+        elif isinstance(stage, Reinitialize):
+            _reinitialize(trial)
+        elif isinstance(stage, Remove):
+            _remove(trial)
+        else:
+            stage.run(trial)
+        trial.end_stage()
+    return last
+
+
+def projected(recipe: Recipe, trial: TrialState) -> Complexity:
+    """Return what the network would cost at the end of the recipe, were the pruning still to come done now.
+
+    A companion that knows better (gates do) is asked first.
+    """
+    own = trial.companion.projected()
+    if own is not None:
+        return own
+    masks = dict(trial.masks.items())
+    coming = [_final_pruning(stage) for stage in recipe[trial.position.stage :]]
+    for stage in coming[::-1]:
+        if stage is not None:
+            masks |= pruning.masks_under(trial, stage)
+            break
+    return effective(trial.model, trial.dataset.input_shape, masks)
+
+
+def _final_pruning(stage: object) -> Prune | None:
+    """Return the pruning that `stage` will have done when it is over."""
+    if isinstance(stage, Train):
+        stage = getattr(stage.during, "final", None)
+    return stage if isinstance(stage, Prune) else None
+
+
+def _train(stage: Train, trial: TrialState, recipe: Recipe) -> Report | None:
+    spec, device = trial.spec.training, trial.context.device
+    batches = trial.batches()
+    steps = len(batches)
+    begin, total = round(stage.start_epoch * steps), stage.epochs * steps
+    trial.optimizer = optimizer_for(trial.model, spec)
+    trial.optimizer.register_step_post_hook(lambda *_: trial.masks.apply())
+    trial.companion = _companion(stage, trial, begin, steps)
+    if trial.interrupted is not None:
+        trial.optimizer.load_state_dict(trial.interrupted["optimizer"])
+        trial.companion.load_state_dict(trial.interrupted["companion"])
+
+    report = None
+    for epoch in range(max(trial.position.epoch, begin // steps), stage.epochs):
+        first = epoch * steps
+
+        def rate(step: int, first: int = first) -> float:
+            return stage.lr_scale * learning_rate(spec, (first + step) / total)
+
+        result = train_epoch(
+            trial.model,
+            batches,
+            trial.optimizer,
+            rate,
+            label_smoothing=spec.label_smoothing,
+            precision=precision_for(spec, device),
+            companion=trial.companion,
+            skip=max(0, begin - first),
+        )
+        trial.companion.after_epoch()
+        trial.position.end_epoch(epoch, share=min(1.0, (first + steps - begin) / steps))
+        report = _report(trial, recipe, result.loss, rate(steps - 1), result.seconds)
+        if report.fidelity < 1:
+            trial.context.report(report, trial.save)
+    trial.companion.finish()
+    return report
+
+
+def _report(trial: TrialState, recipe: Recipe, train_loss: float, learning_rate: float, seconds: float) -> Report:
+    if not math.isfinite(train_loss):
+        raise TrainingDiverged(f"the training loss is {train_loss} in epoch {trial.position.reports}")
+    measured = evaluate_on(trial, "validation")
+    cost = projected(recipe, trial)
+    return Report(
+        epoch=trial.position.reports,
+        fidelity=_fidelity(trial, recipe),
+        stage=type(recipe[trial.position.stage]).__name__.lower(),
+        accuracy=measured.accuracy,
+        loss=measured.loss,
+        train_loss=train_loss,
+        learning_rate=learning_rate,
+        seconds=seconds,
+        macs_projected=cost.macs,
+        params_projected=cost.params,
+    )
+
+
+def _fidelity(trial: TrialState, recipe: Recipe) -> float:
+    share = trial.position.trained / training_epochs(recipe)
+    return 1.0 if share > 1 - 1e-9 else share  # sums of fractional epochs round
+
+
+def evaluate_on(trial: TrialState, split: str) -> Evaluation:
+    """Evaluate the trial's network on the split ``"train"``, ``"validation"`` or ``"test"`` in float32."""
+    data = trial.dataset
+    images = getattr(data, split)
+    return evaluate(trial.model, images, data.mean, data.std, channels_last=trial.spec.training.channels_last)
+
+
+def _companion(stage: Train, trial: TrialState, begin: int, steps: int) -> Companion:
+    """Return all that acts inside the stage, which starts at step `begin` of a schedule with `steps` per epoch."""
+    companions = [] if stage.during is None else [stage.during.attach(trial, stage.epochs * steps - begin)]
+    if stage.snapshot_epoch is not None:
+        companions.append(_SnapshotAt(trial, round(stage.snapshot_epoch * steps) - begin))
+    return Companions(*companions)
+
+
+class _SnapshotAt(Companion):
+    """Keeps a copy of the network as it is after `step` steps of the stage (0: before the first)."""
+
+    def __init__(self, trial: TrialState, step: int) -> None:
+        self._trial, self._left = trial, step
+        if step == 0:
+            trial.take_snapshot()
+
+    def after_step(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._trial.take_snapshot()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"left": self._left}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._left = state["left"]
+
+
+def _rewind(trial: TrialState) -> None:
+    if trial.snapshot is None:
+        raise AssertionError("a recipe rewinds to a snapshot that no stage before has taken")
+    trial.model.load_state_dict(trial.snapshot)
+    trial.masks.apply()
+
+
+def _reinitialize(trial: TrialState) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(trial.spec.seed + FRESH_SEED)
+        trial.model.load_state_dict(trial.place(trial.build()).state_dict())
+    trial.masks.apply()
+
+
+def _remove(trial: TrialState) -> None:
+    smaller = copy.deepcopy(trial.model)
+    remove(smaller, trial.plan)
+    probe = torch.Generator().manual_seed(trial.spec.seed)
+    difference = disagreement(trial.model, smaller, trial.dataset.input_shape, generator=probe)
+    if not difference <= TOLERANCE:
+        raise RemovalMismatch(f"logits differ by {difference:.1e} after removal; at most {TOLERANCE:.0e} is rounding")
+    trial.measured["removal_disagreement"] = difference
+    trial.replace_model(smaller)

@@ -1,0 +1,165 @@
+"""A trial in progress: the network, its masks, where in the recipe it stands; saved and restored whole."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from trainables import models
+from trainables.blocks import drop_blocks
+from trainables.channels import ChannelGroup, find_groups
+from trainables.companion import Companion
+from trainables.context import Context
+from trainables.data.batches import Batches, augmentation_for
+from trainables.data.dataset import Dataset
+from trainables.masks import Masks
+from trainables.removal import Plan, mask, rebuild
+from trainables.spec import TrialSpec
+
+CHECKPOINT = "trial.pt"
+
+
+@dataclass
+class Position:
+    """Where a trial stands: finished stages, finished epochs of the current one, epochs trained and reported in all."""
+
+    stage: int = 0
+    epoch: int = 0
+    trained: float = 0.0
+    reports: int = 0
+
+    def end_epoch(self, epoch: int, share: float) -> None:
+        """Count the stage's epoch number `epoch`, of which only `share` was trained if the stage begins inside it."""
+        self.epoch, self.reports, self.trained = epoch + 1, self.reports + 1, self.trained + share
+
+
+class TrialState:
+    """Everything that changes while a recipe runs, and that a checkpoint must hold.
+
+    `masks` are all that hold on the network: those of single weights together with those of the filters that `plan`
+    names and that will be removed. `dropped` names the residual blocks that are gone; `snapshot` is the network's
+    state at the rewinding point. `optimizer` and `companion` live as long as a training stage; `interrupted` holds
+    their states after a restore. The dense network is built from the seed, so that it need not be stored.
+    """
+
+    def __init__(self, spec: TrialSpec, dataset: Dataset, context: Context) -> None:
+        self.spec, self.dataset, self.context = spec, dataset, context
+        torch.manual_seed(spec.seed)
+        self.model = self.place(self.build())
+        self.masks = Masks(self.model)
+        self.weight_masks: dict[str, Tensor] = {}
+        self.plan = Plan()
+        self.dropped: tuple[str, ...] = ()
+        self.snapshot: dict[str, Tensor] | None = None
+        self.generator = torch.Generator().manual_seed(spec.seed)
+        self.position = Position()
+        self.optimizer: Optimizer | None = None
+        self.companion = Companion()
+        self.interrupted: dict[str, Any] | None = None
+        self.measured: dict[str, float] = {}
+
+    def build(self) -> nn.Module:
+        """Build the dense network with weights from torch's current random state."""
+        shape = self.dataset.input_shape
+        return models.build(self.spec.model.name, classes=self.dataset.classes, input_shape=shape)
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """Move a network to the trial's device and memory format."""
+        layout = torch.channels_last if self.spec.training.channels_last else torch.contiguous_format
+        return model.to(self.context.device, memory_format=layout)
+
+    def batches(self) -> Batches:
+        """The training batches; iterating them moves the trial's generator on."""
+        data, spec = self.dataset, self.spec.training
+        return Batches(
+            data.train,
+            data.mean,
+            data.std,
+            batch_size=spec.batch_size,
+            augment=augmentation_for(data.name) if spec.augment else None,
+            channels_last=spec.channels_last,
+            device=self.context.device,
+            generator=self.generator,
+        )
+
+    @cached_property
+    def groups(self) -> tuple[ChannelGroup, ...]:
+        """The groups of channels that can go together, in the coordinates of the network before removal."""
+        return find_groups(self.model, self.dataset.input_shape)
+
+    def mask_weights(self, masks: Mapping[str, Tensor]) -> None:
+        """Mask single weights; filters masked by the plan stay so."""
+        self.weight_masks = dict(masks)
+        self._mask()
+
+    def mask_plan(self, plan: Plan) -> None:
+        """Mask the filters of `plan`, which will be removed later; single masked weights stay so."""
+        self.plan = plan
+        self._mask()
+
+    def _mask(self) -> None:
+        together = dict(mask(self.model, self.plan)) if self.plan else {}
+        for name, own in self.weight_masks.items():
+            together[name] = own * together[name] if name in together else own
+        self.masks.set(together)
+
+    def replace_model(self, model: nn.Module) -> None:
+        """Go on with a network of another shape; single weights that were masked and are still there stay masked."""
+        self.model, self.plan = model, Plan()
+        weights = dict(model.named_parameters())
+        self.weight_masks = {name: (weights[name] != 0).float() for name in self.weight_masks if name in weights}
+        self.masks = Masks(model, self.weight_masks)
+        self.__dict__.pop("groups", None)
+
+    def take_snapshot(self) -> None:
+        """Remember the network as it is, for a later rewind."""
+        self.snapshot = copy.deepcopy(self.model.state_dict())
+
+    def end_stage(self) -> None:
+        """Stand before the next stage of the recipe, with an optimizer and a companion no longer."""
+        self.position.stage, self.position.epoch = self.position.stage + 1, 0
+        self.optimizer, self.companion, self.interrupted = None, Companion(), None
+
+    def save(self, folder: Path) -> None:
+        """Write a checkpoint that can rebuild a network whose shape has changed."""
+        state = {
+            "position": vars(self.position),
+            "model": self.model.state_dict(),
+            "masks": {name: own.bool() for name, own in self.weight_masks.items()},
+            "plan": self.plan.as_json(),
+            "dropped": list(self.dropped),
+            "snapshot": self.snapshot,
+            "optimizer": self.optimizer.state_dict() if self.optimizer else {},
+            "companion": self.companion.state_dict(),
+            "generator": self.generator.get_state(),
+            "random": torch.get_rng_state(),
+            "measured": self.measured,
+        }
+        if self.context.device.startswith("cuda"):
+            state["random_cuda"] = torch.cuda.get_rng_state()
+        torch.save(state, folder / CHECKPOINT)
+
+    def restore(self, folder: Path) -> None:
+        """Take up the state that `save` wrote."""
+        state = torch.load(folder / CHECKPOINT, weights_only=True, map_location=self.context.device)
+        self.dropped = tuple(state["dropped"])
+        drop_blocks(self.model, self.dropped)
+        rebuild(self.model, state["model"])
+        self.model = self.place(self.model)
+        self.masks = Masks(self.model)
+        self.plan = Plan.from_json(state["plan"])
+        self.mask_weights({name: own.float() for name, own in state["masks"].items()})
+        self.snapshot = state["snapshot"]
+        self.position = Position(**state["position"])
+        self.measured = state["measured"]
+        self.interrupted = {"optimizer": state["optimizer"], "companion": state["companion"]}
+        self.generator.set_state(state["generator"].cpu())
+        torch.set_rng_state(state["random"].cpu())
+        if "random_cuda" in state:
+            torch.cuda.set_rng_state(state["random_cuda"].cpu())

@@ -1,0 +1,76 @@
+"""One trial, from its spec to the measured final network."""
+
+from trainables import data, paradigms
+from trainables.complexity import effective, latency, measure
+from trainables.context import Context, Report
+from trainables.recipe import Recipe
+from trainables.runner import evaluate_on, run_recipe
+from trainables.spec import TrialSpec
+from trainables.state import TrialState
+
+
+def run_trial(spec: TrialSpec, context: Context) -> None:
+    """Train and prune one network as its paradigm says; report every epoch, the last one with all measurements.
+
+    A pure function of `spec` and of what `context` restores: the same spec gives the same reports on CPU, whether
+    or not the trial was interrupted. Raises InvalidValue or InfeasibleTrial for hyper-parameters that cannot be
+    used, TrainingDiverged, RemovalMismatch, and whatever a third-party paradigm raises.
+    """
+    recipe = paradigms.find(spec.paradigm).create(spec.hyperparameters).recipe(spec.epochs)
+    dataset = data.load(spec.data, context.cache).to(context.device)
+    trial = TrialState(spec, dataset, context)
+    checkpoint = context.restore()
+    if checkpoint is not None:
+        trial.restore(checkpoint)
+    last = run_recipe(recipe, trial)
+    context.report(final_report(last, recipe, trial), trial.save)
+
+
+def final_report(last: Report | None, recipe: Recipe, trial: TrialState) -> Report:
+    """Return the trial's last report: that of the last epoch with everything measured on the final network."""
+    metrics = measure_final(trial)
+    return Report(
+        epoch=max(1, trial.position.reports),
+        fidelity=1.0,
+        stage=last.stage if last else type(recipe[-1]).__name__.lower(),
+        accuracy=metrics["accuracy"],
+        loss=metrics["loss"],
+        train_loss=last.train_loss if last else metrics["loss"],
+        learning_rate=last.learning_rate if last else 0.0,
+        seconds=last.seconds if last else 0.0,
+        macs_projected=metrics["macs"],
+        params_projected=metrics["params"],
+        metrics=metrics,
+    )
+
+
+def measure_final(trial: TrialState) -> dict[str, float]:
+    """Measure the final network.
+
+    `accuracy` and `loss` are of the validation split, on which selection rests; those of the test split are named
+    so. `macs` and `params` are the effective ones: what is masked is not counted, what is removed is not there.
+    """
+    shape = trial.dataset.input_shape
+    dense, physical = measure(trial.build(), shape), measure(trial.model, shape)
+    alive = effective(trial.model, shape, trial.masks.items())
+    validation, test = evaluate_on(trial, "validation"), evaluate_on(trial, "test")
+    metrics = {
+        "accuracy": validation.accuracy,
+        "loss": validation.loss,
+        "test_accuracy": test.accuracy,
+        "test_loss": test.loss,
+        "macs": alive.macs,
+        "params": alive.params,
+        "macs_dense": dense.macs,
+        "macs_effective": alive.macs,
+        "macs_physical": physical.macs,
+        "params_dense": dense.params,
+        "params_effective": alive.params,
+        "params_physical": physical.params,
+        "bytes": physical.bytes,
+        "sparsity": 1 - alive.params / dense.params,
+        **trial.measured,
+    }
+    if "latency" in trial.spec.objectives:
+        metrics["latency"] = latency(trial.model, shape, device=trial.context.device)
+    return {name: float(value) for name, value in metrics.items()}
