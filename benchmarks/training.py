@@ -9,6 +9,7 @@ in one process; medians are compared. Exit status 1 if ours is less than 1.8 tim
 """
 
 import argparse
+import os
 import platform
 import statistics
 import sys
@@ -150,7 +151,7 @@ def machine() -> str:
     return (
         f"torch {torch.__version__}, torchvision {torchvision.__version__}, Python {platform.python_version()}, "
         f"{capabilities.get('cpu_name', platform.machine())}, {torch.get_num_threads()} threads, "
-        f"bfloat16 instructions: {', '.join(bfloat16) or 'none'}"
+        f"bfloat16 instructions: {', '.join(bfloat16) or 'none'}, load average {os.getloadavg()[0]:.1f}"
     )
 
 

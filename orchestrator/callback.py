@@ -23,7 +23,7 @@ STEPS_BETWEEN_SEARCHES: Final = 20
 _FIELDS: Final = tuple(field.name for field in fields(Report))
 
 
-class Recorder(Callback):
+class Recorder(Callback):  # type: ignore[misc]
     """Writes down what happens to trials.
 
     Ray Tune swallows exceptions in several of these methods, and would run a finished trial again. So they only note
@@ -41,7 +41,7 @@ class Recorder(Callback):
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, ("recorder",)  # Ray Tune pickles its callbacks into a file that nobody reads
 
-    def setup(self, **info: Any) -> None:  # noqa: ARG002
+    def setup(self, **_: Any) -> None:
         """Have SIGTERM end the run as Ctrl-C does, and take notice of both: Ray Tune returns as if all were done."""
         if threading.current_thread() is not threading.main_thread():
             return
@@ -55,17 +55,10 @@ class Recorder(Callback):
         signal.signal(signal.SIGINT, interrupt)
         signal.signal(signal.SIGTERM, interrupt)
 
-    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
+    def on_trial_start(self, *, trial: Trial, **_: Any) -> None:
         self._happened.append(partial(self._sweep.begin, _number(trial)))
 
-    def on_trial_result(
-        self,
-        iteration: int,
-        trials: list[Trial],
-        trial: Trial,
-        result: dict[str, Any],
-        **info: Any,  # noqa: ARG002
-    ) -> None:
+    def on_trial_result(self, *, trial: Trial, result: dict[str, Any], **_: Any) -> None:
         if FAILURE in result:
             self._failures[trial.trial_id] = result[FAILURE]
             trial.max_failures = 0  # what the trial itself raises, it would raise again; only lost workers are retried
@@ -73,27 +66,20 @@ class Recorder(Callback):
             report = {name: result[name] for name in _FIELDS}
             self._happened.append(partial(self._sweep.report, _number(trial), report))
 
-    def on_checkpoint(
-        self,
-        iteration: int,
-        trials: list[Trial],
-        trial: Trial,
-        checkpoint: Checkpoint,
-        **info: Any,  # noqa: ARG002
-    ) -> None:
+    def on_checkpoint(self, *, trial: Trial, checkpoint: Checkpoint, **_: Any) -> None:
         path, epoch = Path(checkpoint.path), trial.last_result["epoch"]
         self._happened.append(partial(self._sweep.save, _number(trial), path, epoch))
 
-    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
+    def on_trial_complete(self, *, trial: Trial, **_: Any) -> None:
         self._closed.add(trial.trial_id)
         self._happened.append(partial(self._sweep.end, _number(trial)))
 
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
+    def on_trial_error(self, *, trial: Trial, **_: Any) -> None:
         self._closed.add(trial.trial_id)
         reason = self._failures.pop(trial.trial_id, None) or f"worker lost: {_first_error(trial)}"
         self._happened.append(partial(self._sweep.fail, _number(trial), reason))
 
-    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:  # noqa: ARG002
+    def on_step_end(self, *, iteration: int, trials: list[Trial], **_: Any) -> None:
         while self._happened:
             self._happened.popleft()()
         if iteration % STEPS_BETWEEN_SEARCHES == 0:

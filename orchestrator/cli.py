@@ -6,7 +6,7 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator import ledger, tables
+from orchestrator import ledger, stamp, study, tables
 from orchestrator.display import shown
 from orchestrator.front import pareto_front
 from orchestrator.journal import StudyBusy, is_driven
@@ -24,6 +24,7 @@ from orchestrator.records import TrialRecord
 from orchestrator.spec import StudySpec
 from orchestrator.store import Store, StudyFolder
 from orchestrator.summary import summarize
+from orchestrator.tracking import ENVIRONMENT
 from trainables import paradigms as installed
 from trainables.errors import InvalidValue, nearest
 from trainables.paradigms.base import Paradigm
@@ -68,6 +69,7 @@ StoreFolder = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the result only.")]
 HERE = "./espalier-store"
+WIDTH_OF_A_FILE = 140
 
 
 @app.callback()
@@ -88,9 +90,7 @@ def launch(
 ) -> None:
     """Run a study to its Pareto front."""
     spec, place = StudySpec.load(file), _store(store)
-    from orchestrator import study  # Ray comes with it, and need not for a file that is refused
-
-    with shown(Console(), quiet=quiet) as observer:
+    with shown(_console(), quiet=quiet) as observer:
         outcome = study.launch(spec, place, observer=observer, exist_ok=exist_ok)
     _conclude(outcome, place)
 
@@ -104,17 +104,14 @@ def status(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> No
     if as_json:
         _print_json({**dataclasses.asdict(summary), "driven": driven})
     else:
-        Console().print(tables.status_lines(summary, records, driven=driven))
+        _console().print(tables.status_lines(summary, records, driven=driven))
 
 
 @app.command()
 def resume(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
     """Go on with a study that was interrupted."""
     place = _store(store)
-    _study(place, name)
-    from orchestrator import study
-
-    with shown(Console(), quiet=quiet) as observer:
+    with shown(_console(), quiet=quiet) as observer:
         outcome = study.resume(name, place, observer=observer)
     _conclude(outcome, place)
 
@@ -126,7 +123,7 @@ def front(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> Non
     if as_json:
         _print_json([_as_object(record, spec.objectives) for record in pareto_front(records, spec.objectives)])
     else:
-        Console().print(tables.front_table(spec, records))
+        _console().print(tables.front_table(spec, records))
 
 
 @app.command()
@@ -136,14 +133,11 @@ def report(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
 ) -> None:
     """Write a study's report, one HTML page that needs no network, and print where it is."""
-    from orchestrator.report import write_report
-
     folder = _study(_store(store), name)
     path = output or folder.report
     if not path.absolute().parent.is_dir():
         raise InvalidValue("--output", str(path), "must lie in a folder that exists")
-    spec, records = _read(folder)
-    write_report(spec, records, path, stamp=json.loads(folder.stamp.read_text(encoding="utf-8")))
+    _write_report(folder, *_read(folder), path)
     typer.echo(path)
 
 
@@ -153,8 +147,6 @@ def ui(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to listen on.")] = 5000,
 ) -> None:
     """Serve the store's MLflow pages on this machine until Ctrl-C."""
-    from orchestrator.tracking import ENVIRONMENT
-
     place = _store(store)
     if not place.mlflow_database.exists():
         raise InvalidValue("--store", str(place.root), "holds no MLflow database; launch a study first")
@@ -173,7 +165,13 @@ def paradigms(as_json: AsJson = False) -> None:
     if as_json:
         _print_json([_described(name, paradigm) for name, paradigm in found.items()])
     else:
-        Console().print(tables.paradigm_table(found))
+        _console().print(tables.paradigm_table(found))
+
+
+def _console() -> Console:
+    """Return standard output, wide enough for a table where it is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, WIDTH_OF_A_FILE))
 
 
 def _study(store: Store, name: str) -> StudyFolder:
@@ -187,6 +185,12 @@ def _study(store: Store, name: str) -> StudyFolder:
 
 def _read(folder: StudyFolder) -> tuple[StudySpec, list[TrialRecord]]:
     return StudySpec.stored(folder.spec), ledger.read(folder)
+
+
+def _write_report(folder: StudyFolder, spec: StudySpec, records: Sequence[TrialRecord], path: Path) -> None:
+    from orchestrator.report import write_report  # plotly, which no other command needs
+
+    write_report(spec, records, path, stamp=stamp.read(folder.stamp))
 
 
 def _print_json(value: object) -> None:
@@ -225,9 +229,10 @@ def _require_free(port: int) -> None:
 
 def _conclude(outcome: Outcome, store: Store) -> None:
     """Show what a run came to; ends with status 1 if it is not what was asked for."""
-    folder, console = outcome.folder, Console()
+    folder, console = outcome.folder, _console()
     spec = StudySpec.stored(folder.spec)
     summary = summarize(spec, outcome.records)
+    _write_report(folder, spec, outcome.records, folder.report)
     console.print(tables.front_table(spec, outcome.records))
     console.print(tables.status_lines(summary, outcome.records, driven=False))
     for what, where in (("report", folder.report), ("table", folder.table), ("log", folder.log)):

@@ -9,6 +9,7 @@ from typing import Final
 
 from orchestrator.checkpoints import discard
 from orchestrator.journal import DriverLock, is_driven
+from orchestrator.logs import logging_into
 from orchestrator.spec import Resources
 from trainables.errors import InvalidValue
 
@@ -21,7 +22,6 @@ SWITCHES: Final = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    "TUNE_RESULT_BUFFER_LENGTH": "1",
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": THREAD_TIMEOUT,
 }
 """No logger, no snapshot, no metric that could abort the sweep: the ledger does all of that."""
@@ -33,14 +33,16 @@ _OBJECT_STORE: Final = 128 * 2**20
 
 
 @contextmanager
-def ray_session() -> Iterator[None]:
-    """Use the Ray that is there, or that RAY_ADDRESS names, or else one on this machine for as long as the block runs.
+def ray_session(log: Path) -> Iterator[None]:
+    """Use the Ray that is there, or that RAY_ADDRESS names, or else one on this machine; its messages go to `log`.
 
     A Ray that was there before is left as it was found.
     """
     with ExitStack() as stack:
         stack.enter_context(_environment(SWITCHES))
-        import ray  # after its switches are set
+        import ray  # after its switches are set, before its messages are turned aside: the import sets both up
+
+        stack.enter_context(logging_into(log, "ray"))
 
         if not ray.is_initialized():
             stack.enter_context(_connected() if "RAY_ADDRESS" in os.environ else _started())
@@ -79,7 +81,6 @@ def _started() -> Iterator[None]:
             _temp_dir=str(folder),
             include_dashboard=False,
             log_to_driver=False,
-            configure_logging=False,
             object_store_memory=_OBJECT_STORE,
         )
         yield
@@ -94,7 +95,7 @@ def _connected() -> Iterator[None]:
     import ray
 
     there = {"env_vars": {"TUNE_FUNCTION_THREAD_TIMEOUT_S": THREAD_TIMEOUT}}
-    ray.init(log_to_driver=False, configure_logging=False, runtime_env=there)
+    ray.init(log_to_driver=False, runtime_env=there)
     try:
         yield
     finally:

@@ -80,11 +80,11 @@ class LiveTable:
     """Keeps a table of the study on the terminal up to date."""
 
     def __init__(self, console: Console) -> None:
+        self._records: dict[int, TrialRecord] = {}
+        self._figures: Figures | None = None
         self._live = Live(
             console=console, get_renderable=self._render, refresh_per_second=REFRESHES_PER_SECOND, transient=True
         )
-        self._records: dict[int, TrialRecord] = {}
-        self._figures: Figures | None = None
 
     def started(self, spec: StudySpec, folder: StudyFolder, total: int) -> None:  # noqa: ARG002 - an observer's
         self._figures = Figures(spec)
@@ -95,6 +95,10 @@ class LiveTable:
 
     def finished(self, outcome: Outcome) -> None:  # noqa: ARG002 - an observer's
         self.stop()
+
+    def refresh(self) -> None:
+        """Draw the table now; the terminal's own thread does so twice a second."""
+        self._live.refresh()
 
     def stop(self) -> None:
         """Take the table off the terminal; a second time does nothing."""

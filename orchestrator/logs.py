@@ -8,16 +8,25 @@ from pathlib import Path
 
 @contextmanager
 def logging_into(path: Path, *names: str) -> Iterator[None]:
-    """Send what the loggers of these names have to say into a file instead of the terminal, while the block runs."""
-    file = logging.FileHandler(path, encoding="utf-8")
+    """Send what these loggers and all below them have to say into a file, not to the terminal, while the block runs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = logging.FileHandler(path, encoding="utf-8", delay=True)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    loggers = [logging.getLogger(name) for name in names]
-    before = [(logger.handlers[:], logger.propagate) for logger in loggers]
-    for logger in loggers:
+    tops, below = [logging.getLogger(name) for name in names], _below(names)
+    before = [(logger, logger.handlers[:], logger.propagate) for logger in tops + below]
+    for logger in tops:
         logger.handlers, logger.propagate = [file], False
+    for logger in below:
+        logger.handlers, logger.propagate = [], True
     try:
         yield
     finally:
-        for logger, (handlers, propagate) in zip(loggers, before, strict=True):
+        for logger, handlers, propagate in before:
             logger.handlers, logger.propagate = handlers, propagate
         file.close()
+
+
+def _below(names: tuple[str, ...]) -> list[logging.Logger]:
+    """Return the loggers below those of these names that exist; some libraries give each its own handler."""
+    prefixes = tuple(f"{name}." for name in names)
+    return [logging.getLogger(name) for name in list(logging.root.manager.loggerDict) if name.startswith(prefixes)]

@@ -13,13 +13,12 @@ from matplotlib.ticker import FuncFormatter
 from orchestrator import quantities
 from orchestrator.front import hypervolume_over_trials, is_whole
 from orchestrator.mlflow_views import address
+from orchestrator.palette import colors
 from orchestrator.records import State, TrialRecord
 from orchestrator.tracking import Study
 
 BESIDE: Final = ("accuracy", "test_accuracy", "macs", "params", "macs_physical", "params_physical", "sparsity")
 """Metrics that the table shows after the objectives, where trials have them."""
-PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
-"""Colours that colour-blind readers tell apart (Okabe & Ito 2008)."""
 LONGEST_NOTE: Final = 15
 
 
@@ -42,7 +41,7 @@ def note(study: Study, records: Sequence[TrialRecord], front: Sequence[TrialReco
     lines = [
         f"**{_counts(records)}** · {aims} · [table of all trials]({address(experiment, 'trials')})",
         "",
-        f"[Front]({address(experiment, 'front')}): {len(front)} trials, hypervolume {volumes[-1] if volumes else 0:.3f}; "
+        f"[Front]({address(experiment, 'front')}): {len(front)} trials, hypervolume {(volumes or [0.0])[-1]:.3f}; "
         "its members are the runs with `tags.on_front = 'true'`, picture and table are artifacts of the parent run. "
         "Validation selects; test figures are only shown.",
         "",
@@ -64,9 +63,8 @@ def picture(study: Study, records: Sequence[TrialRecord], front: Sequence[TrialR
 
 
 def _plot(axes: Axes, x: str, y: str, study: Study, whole: Sequence[TrialRecord], front: Sequence[TrialRecord]) -> None:
-    for index, paradigm in enumerate(sorted({record.paradigm for record in whole})):
+    for paradigm, color in colors(record.paradigm for record in whole).items():
         own = [record.metrics for record in whole if record.paradigm == paradigm]
-        color = PALETTE[index % len(PALETTE)]
         axes.scatter([m[x] for m in own], [m[y] for m in own], s=28, alpha=0.75, color=color, label=paradigm)
     line = sorted((record.metrics[x], record.metrics[y]) for record in front)
     xs, ys = [x for x, _ in line], [y for _, y in line]

@@ -206,8 +206,7 @@ def _params(record: TrialRecord) -> list[Param]:
 
 def _metrics(record: TrialRecord) -> list[Metric]:
     at = _milliseconds(record.finished) or 0  # of the record, for MLflow drops a repeated metric only if all is equal
-    last = int(record.curve[-1]["epoch"]) if record.curve else 0
-    final = [Metric(_key(name), value, at, last) for name, value in record.metrics.items()]
+    final = [Metric(_key(name), value, at, 0) for name, value in record.metrics.items()]  # step 0 is drawn as a bar
     curves = [
         Metric(f"curve/{name}", float(epoch[name]), at, int(epoch["epoch"]))
         for epoch in record.curve
@@ -223,7 +222,7 @@ def _study_metrics(study: Study, records: list[TrialRecord], front: list[TrialRe
     times = [_milliseconds(record.finished) or 0 for record in told]
     rising = [Metric("hypervolume", v, t, n) for n, (v, t) in enumerate(zip(volumes, times, strict=True), start=1)]
     counts = Counter(f"trials_{record.state.value.lower()}" for record in told) | Counter(front_members=len(front))
-    return rising + [Metric(name, float(count), max(times, default=0), len(told)) for name, count in counts.items()]
+    return rising + [Metric(name, float(count), max(times, default=0), 0) for name, count in counts.items()]
 
 
 def _batches(metrics: list[Metric], params: list[Param]) -> Iterator[tuple[list[Metric], list[Param]]]:

@@ -10,12 +10,13 @@ from orchestrator.observer import Outcome
 from orchestrator.records import TrialRecord, write_table
 from orchestrator.spec import StudySpec
 from orchestrator.store import Store, StudyFolder
+from orchestrator.tracking import Outcome as Ending
 from orchestrator.tracking import Tracker
 
 SECONDS_BETWEEN_EDITIONS: Final = 30.0
 """How often, while a study runs, its front in MLflow and its table are brought up to date."""
 
-SECONDS_FOR_THE_REST: Final = {"FINISHED": 60.0, "KILLED": 10.0, "FAILED": 10.0}
+SECONDS_FOR_THE_REST: Final[Mapping[Ending, float]] = {"FINISHED": 60.0, "KILLED": 10.0, "FAILED": 10.0}
 """How long MLflow is waited for at the end, by how the study ended. What is not sent then, a resume sends."""
 
 
@@ -44,7 +45,7 @@ class Publisher:
     def finished(self, outcome: Outcome) -> None:
         """Bring everything up to date, and say in MLflow how the study ended."""
         self._edit()
-        ended = "KILLED" if outcome.interrupted else "FINISHED"
+        ended: Ending = "KILLED" if outcome.interrupted else "FINISHED"
         self._tracker.close(ended, SECONDS_FOR_THE_REST[ended])
 
     def _edit(self) -> None:

@@ -9,7 +9,7 @@ from orchestrator.rungs import Rungs
 from orchestrator.sweep import Sweep
 
 
-class ParetoHalving(FIFOScheduler):
+class ParetoHalving(FIFOScheduler):  # type: ignore[misc]
     """Starts trials as they come and stops those that the rungs find hopeless. Without rungs it stops none."""
 
     def __init__(self, sweep: Sweep, rungs: Rungs) -> None:

@@ -8,7 +8,7 @@ from ray.tune.search import Searcher
 from orchestrator.sweep import Assignment, Sweep
 
 
-class LedgerSearcher(Searcher):
+class LedgerSearcher(Searcher):  # type: ignore[misc]
     """Hands Ray Tune the sweep's trials, as many at once as there are `slots`.
 
     `configure` makes of a trial, and of the key that Tune gives it, the dictionary that the worker receives. The

@@ -1,6 +1,7 @@
 """Studies: launched, resumed, run to their end. Importing this imports neither torch nor Ray."""
 
 import os
+from contextlib import AbstractContextManager
 from typing import Final
 
 from orchestrator import stamp
@@ -32,7 +33,7 @@ def launch(
     is taken, or data that cannot be read, and StudyBusy while another process drives the study.
     """
     folder = store.study(spec.name)
-    with Ledger(folder, spec) as ledger:
+    with _quietly(folder), Ledger(folder, spec) as ledger:
         if folder.spec.exists():
             _require_same(spec, folder, exist_ok)
         else:
@@ -50,17 +51,18 @@ def resume(name: str, store: Store, *, observer: Observer | None = None, run: st
         known = store.names()
         there_are = f"there are {', '.join(known)}" if known else "there are none"
         raise InvalidValue("name", name, f"no study of this name in {store.root}; {there_are}{nearest(name, known)}")
-    with Ledger(folder, StudySpec.stored(folder.spec)) as ledger:
+    with _quietly(folder), Ledger(folder, StudySpec.stored(folder.spec)) as ledger:
         return _drive(ledger, store, observer, run)
+
+
+def _quietly(folder: StudyFolder) -> AbstractContextManager[None]:
+    return logging_into(folder.log, "optuna", "orchestrator")
 
 
 def _drive(ledger: Ledger, store: Store, observer: Observer | None, run: str) -> Outcome:
     """Run what is left of a study, with everybody watching; clean up; say how it ended."""
     spec, folder = ledger.spec, ledger.folder
-    with (
-        logging_into(folder.log, "ray", "optuna", "orchestrator"),
-        publisher(store, spec, stamp.read(folder.stamp), ledger.records()) as published,
-    ):
+    with publisher(store, spec, stamp.read(folder.stamp), ledger.records()) as published:
         watching = Observers([published, *([observer] if observer else [])])
         watching.started(spec, folder, spec.search.trials)
         for record in ledger.records():
@@ -79,7 +81,7 @@ def _run_trials(sweep: Sweep, store: Store, run: str) -> bool:
     if sweep.is_over:
         return False
     try:
-        with ray_session():
+        with ray_session(sweep.ledger.folder.log):
             from orchestrator.execution import run_trials  # imports Ray
 
             return run_trials(sweep, store.data, run)

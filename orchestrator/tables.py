@@ -64,9 +64,16 @@ def status_lines(summary: Summary, records: Iterable[TrialRecord], *, driven: bo
         lines.append(Text(f"best: {achievements(summary)}"))
         lines.append(Text(f"front: {summary.on_front} trials, hypervolume {summary.hypervolume:.3f}"))
     lines.append(Text(f"training time over all trials: {quantities.duration(summary.seconds)}", style="dim"))
-    failed = (record for record in records if record.state is State.FAIL)
-    lines += [Text(f"trial {one.trial} ({one.paradigm}) failed: {one.reason}", style="red") for one in failed]
-    return Group(*lines)
+    return Group(*lines, *(Text(line, style="red") for line in failures(records)))
+
+
+def failures(records: Iterable[TrialRecord]) -> list[str]:
+    """Return why trials failed, a line per reason."""
+    by_reason: dict[str, list[str]] = {}
+    for record in records:
+        if record.state is State.FAIL:
+            by_reason.setdefault(str(record.reason), []).append(str(record.trial))
+    return [f"failed: trial {', '.join(trials)}: {reason}" for reason, trials in by_reason.items()]
 
 
 def counts(summary: Summary) -> str:

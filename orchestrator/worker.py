@@ -3,7 +3,7 @@
 import math
 import pkgutil
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,5 +89,6 @@ def run_in_torch(spec: TrialSpec, context: WorkerContext) -> None:
 
 def _plain(report: Report) -> dict[str, Any]:
     """Return a report as text and Python floats, which is all that the ledger can keep."""
-    epoch = {name: kind(getattr(report, name)) for name, kind in EPOCH_FIELDS.items()}
+    kinds: Mapping[str, Any] = EPOCH_FIELDS
+    epoch = {name: kind(getattr(report, name)) for name, kind in kinds.items()}
     return {**epoch, "metrics": {str(name): float(value) for name, value in report.metrics.items()}}

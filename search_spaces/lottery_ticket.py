@@ -9,6 +9,7 @@ from search_spaces.space import Dimension, Space
 SPACE = Space(
     sparsity=Dimension(Float(0.3, 0.98)),
     rounds=Dimension(Int(1, 4)),
+    weights=Dimension(Choice(("rewind", "rewind_lr"))),
     rewind_epoch=Dimension(Float(0.0, 1.0)),
-    scope=Dimension(Choice(("global", "layer"))),
+    scope=Dimension(Choice(("global", "layer", "lamp", "erk"))),
 )

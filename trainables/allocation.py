@@ -117,7 +117,7 @@ def _exact_counts(densities: Mapping[str, float], sizes: Sizes, total: int) -> d
 def _keep_best_of_all(scores: Mapping[str, Tensor], density: float) -> dict[str, Tensor]:
     flat = torch.cat([score.flatten() for score in scores.values()])
     chosen = _best(flat, round(density * flat.numel()))
-    parts = chosen.split([score.numel() for score in scores.values()])
+    parts = torch.split(chosen, [score.numel() for score in scores.values()])
     return {name: part.view_as(scores[name]) for name, part in zip(scores, parts, strict=True)}
 
 

@@ -72,14 +72,12 @@ def find_groups(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[Ch
     graph = _trace(twin, input_shape)
     names = {module: name for name, module in twin.named_modules()}
     found: list[ChannelGroup] = []
-    seen: set[nn.Module] = set()
-    for module in names:
-        if module not in seen and is_dense_layer(module) and module in graph.module2node:
-            pruner = graph.get_pruner_of_module(module)
-            channels = list(range(pruner.get_out_channels(module)))
-            items = list(graph.get_pruning_group(module, pruner.prune_out_channels, channels))
-            seen |= {item.dep.target.module for item in items if _side(item, graph) == "outputs"}
-            found += _usable_group(items, graph, names, len(channels))
+    seen: set[str] = set()
+    for module, name in names.items():
+        if name not in seen and is_dense_layer(module) and module in graph.module2node and _is_safe(graph, module):
+            size, members = _members(graph, module, names)
+            seen |= {member.module for member in members if member.side == "outputs"}
+            found += _groups(size, members, names)
     return tuple(found)
 
 
@@ -93,45 +91,62 @@ def is_dense_layer(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear) or (isinstance(module, CONVOLUTIONS) and module.groups == 1)
 
 
-def _usable_group(items: list[Any], graph: Any, names: Mapping[nn.Module, str], size: int) -> Iterator[ChannelGroup]:
-    """Yield the group that torch-pruning's dependencies describe, or nothing if it cannot be removed safely."""
-    items = [item for item in items if item.dep.target.type not in _WITHOUT_CHANNELS]
-    if not all(_can_lose_channels(item.dep.target.module) for item in items) or any(
-        _side(item, graph) == "outputs" and not item.dep.target.outputs for item in items
-    ):
-        return
-    members = tuple(
-        Member(names[item.dep.target.module], _side(item, graph), tuple(item.idxs), tuple(item.root_idxs))
+def _is_safe(graph: Any, module: nn.Module) -> bool:
+    """Return whether all that could be cut along with outputs of `module` can lose channels, and isn't the logits.
+
+    Walks the graph without indices, since torch-pruning's own walk multiplies them at every reshaping of attention
+    windows until the memory is full.
+    """
+    start = (graph.module2node[module], graph.get_pruner_of_module(module).prune_out_channels)
+    reached, waiting = {start}, [start]
+    while waiting:
+        node, cut = waiting.pop()
+        if not _can_lose_channels(node) or (not node.outputs and _side(graph, node, cut) == "outputs"):
+            return False
+        triggered = {(d.target, d.handler) for d in node.dependencies if d.is_triggered_by(cut)} - reached
+        reached |= triggered
+        waiting += triggered
+    return True
+
+
+def _can_lose_channels(node: Any) -> bool:
+    module = node.module
+    supported = isinstance(module, _BatchNorm | Shortcut) or is_dense_layer(module) or is_depthwise(module)
+    return supported or node.type in _WITHOUT_CHANNELS
+
+
+def _members(graph: Any, module: nn.Module, names: Mapping[nn.Module, str]) -> tuple[int, tuple[Member, ...]]:
+    """Return the number of outputs of `module`, and all that has to be cut when they go."""
+    pruner = graph.get_pruner_of_module(module)
+    size = pruner.get_out_channels(module)
+    items = graph.get_pruning_group(module, pruner.prune_out_channels, list(range(size)))
+    return size, tuple(
+        Member(names[node.module], _side(graph, node, item.dep.handler), tuple(item.idxs), tuple(item.root_idxs))
         for item in items
+        if (node := item.dep.target).type not in _WITHOUT_CHANNELS
     )
-    gates = _gates(names)
-    producers = {
-        member.module: member
-        for item, member in zip(items, members, strict=True)
-        if member.side == "outputs" and is_dense_layer(item.dep.target.module) and member.module not in gates
-    }
-    whole = all(sorted(member.roots) == list(range(size)) for member in producers.values())
-    distinct = all(len(set(member.channels)) == len(member.channels) == len(member.roots) for member in members)
+
+
+def _groups(size: int, members: tuple[Member, ...], names: Mapping[nn.Module, str]) -> Iterator[ChannelGroup]:
+    """Yield the members' group, or nothing if its channels aren't the same ones for all producers."""
+    modules = {name: module for module, name in names.items()}
+    written = {m.module: m for m in members if m.side == "outputs" and is_dense_layer(modules[m.module])}
+    producers = tuple(name for name in modules if name in written.keys() - _gates(modules))
+    whole = all(sorted(written[name].roots) == list(range(size)) for name in producers)
+    distinct = all(len(set(m.channels)) == len(m.channels) == len(m.roots) for m in members)
     if producers and whole and distinct:
-        ordered = tuple(name for name in names.values() if name in producers)
-        yield ChannelGroup(ordered[0], size, ordered, members)
+        yield ChannelGroup(producers[0], size, producers, members)
 
 
-def _side(item: Any, graph: Any) -> Side:
-    """Return the side of its target that a dependency cuts; what maps each channel to itself has outputs only."""
-    module = item.dep.target.module
-    if is_dense_layer(module) or isinstance(module, Shortcut):
-        return "inputs" if item.dep.handler == graph.get_pruner_of_module(module).prune_in_channels else "outputs"
-    return "outputs"
+def _side(graph: Any, node: Any, cut: Any) -> Side:
+    """Return the side of the node's module that `cut` cuts; what maps each channel to itself has outputs only."""
+    separate = is_dense_layer(node.module) or isinstance(node.module, Shortcut)
+    return "inputs" if separate and cut == graph.get_pruner_of_module(node.module).prune_in_channels else "outputs"
 
 
-def _can_lose_channels(module: Any) -> bool:
-    return isinstance(module, _BatchNorm | Shortcut) or is_dense_layer(module) or is_depthwise(module)
-
-
-def _gates(names: Mapping[nn.Module, str]) -> set[str]:
+def _gates(modules: Mapping[str, nn.Module]) -> set[str]:
     """Return the layers that scale channels which others write (squeeze and excitation, arXiv 1709.01507)."""
-    return {f"{name}.fc2" for module, name in names.items() if type(module).__name__ == "SqueezeExcitation"}
+    return {f"{name}.fc2" for name, module in modules.items() if type(module).__name__ == "SqueezeExcitation"}
 
 
 class _ShortcutChannels:

@@ -12,9 +12,12 @@ from trainables.complexity import Complexity
 class Companion:
     """A companion of one training stage; every method does nothing unless a method of pruning needs it.
 
-    The loop calls, per step: `penalty` (added to the loss), `before_step` (gradients are there), `after_step`
-    (weights have moved and masks hold again); and `after_epoch` after each epoch, before the validation.
+    The loop calls, per step: `before_forward`, `penalty` (added to the loss), `before_step` (gradients are there),
+    `after_step` (weights have moved and masks hold again); and `after_epoch` after each epoch, before the validation.
     """
+
+    def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
+        """Act before the network sees a batch: images [B, C, H, W] and labels [B]."""
 
     def penalty(self) -> Tensor | None:
         """Return a scalar to add to the loss of this step, or None."""
@@ -49,6 +52,10 @@ class Companions(Companion):
 
     def __init__(self, *companions: Companion) -> None:
         self._all = companions
+
+    def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
+        for companion in self._all:
+            companion.before_forward(inputs, labels)
 
     def penalty(self) -> Tensor | None:
         given = [penalty for companion in self._all if (penalty := companion.penalty()) is not None]

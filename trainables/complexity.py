@@ -63,7 +63,7 @@ def effective(model: nn.Module, input_shape: Shape, masks: Mapping[str, Tensor])
     parameters = dict(model.named_parameters())
     if unknown := masks.keys() - parameters.keys():
         raise ValueError(f"masks of no parameter of {type(model).__name__}: {', '.join(sorted(unknown))}")
-    alive = {name: int(masks[name].sum()) if name in masks else p.numel() for name, p in parameters.items()}
+    alive = {name: int(masks[name].count_nonzero()) if name in masks else p.numel() for name, p in parameters.items()}
     density = {_module(name): Fraction(alive[name], parameters[name].numel()) for name in alive if _is_weight(name)}
     macs, params = _macs(model, input_shape), Counter[str]()
     for name, count in alive.items():

@@ -53,11 +53,17 @@ def keep_n_of_m(scores: Tensor, kept: int, group: int) -> Tensor:
     full keeps as many as `kept` allows; scores of -inf are never kept. Returns a 0/1 tensor of the scores' shape.
     """
     by_input = scores.movedim(1, -1)
-    groups = F.pad(by_input, (0, -by_input.shape[-1] % group), value=-torch.inf).unflatten(-1, (-1, group))
+    groups = _split_last(by_input, group, padding=-torch.inf)
     mask = torch.zeros_like(groups).scatter_(-1, groups.topk(kept, dim=-1).indices, 1.0) * (groups > -torch.inf)
-    return mask.flatten(-2)[..., : by_input.shape[-1]].movedim(-1, 1).contiguous()
+    kept_by_input: Tensor = mask.flatten(-2)[..., : by_input.shape[-1]]
+    return kept_by_input.movedim(-1, 1).contiguous()
 
 
 def _blocks(values: Tensor, size: int) -> Tensor:
-    flat = values.flatten(1)
-    return F.pad(flat, (0, -flat.shape[1] % size)).unflatten(1, (-1, size))
+    return _split_last(values.flatten(1), size, padding=0)
+
+
+def _split_last(values: Tensor, size: int, *, padding: float) -> Tensor:
+    """Split the last dimension into parts of `size`, the last of them padded: [..., n] to [..., ceil(n / size), size]."""
+    padded = F.pad(values, (0, -values.shape[-1] % size), value=padding)
+    return padded.reshape(*values.shape[:-1], -1, size)

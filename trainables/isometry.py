@@ -37,10 +37,10 @@ def mean_jsv(model: nn.Module, images: Tensor) -> float:
 
 
 def orthogonal(weight: Tensor, gain: float) -> Tensor:
-    """Return `gain` times the orthogonal matrix nearest in direction to a weight [out, in, *kernel] (OrthP).
+    """Return `gain` times the orthogonal factor of a weight [out, in, *kernel] flattened to [out, -1] (OrthP).
 
-    The weight is flattened to [out, -1]; of the shorter side's vectors, QR decomposition makes an orthonormal set,
-    each with the sign that keeps its direction. All singular values of the flattened result are `gain`.
+    QR decomposition makes the vectors of the shorter side orthonormal, each with the sign that keeps its direction;
+    all singular values of the flattened result are `gain`.
     """
     flat = weight.flatten(1).double()
     wide = flat.shape[0] < flat.shape[1]

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 
 def prunable_weights(model: nn.Module) -> dict[str, nn.Parameter]:
     """Return the weights of all convolutions and linear layers by parameter name, in the network's order."""
     kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
     found = ((name, module) for name, module in model.named_modules() if isinstance(module, kinds))
-    return {f"{name}.weight" if name else "weight": module.weight for name, module in found}
+    named = {f"{name}.weight" if name else "weight": module.weight for name, module in found}
+    return {name: weight for name, weight in named.items() if isinstance(weight, nn.Parameter)}
 
 
 class Masks:
@@ -24,7 +26,7 @@ class Masks:
     def __init__(self, model: nn.Module, masks: Mapping[str, Tensor] | None = None) -> None:
         self._model = model
         self._masks: dict[str, Tensor] = {}
-        self._masked: list[nn.Parameter] = []
+        self._masked: list[Tensor] = []
         self.set(masks or {})
 
     def set(self, masks: Mapping[str, Tensor]) -> None:
@@ -40,7 +42,15 @@ class Masks:
     def apply(self) -> None:
         """Set the masked entries to zero."""
         if self._masks:
-            torch._foreach_mul_(self._masked, list(self._masks.values()))
+            torch._foreach_mul_(self._masked, list[Tensor](self._masks.values()))
+
+    @torch.no_grad()
+    def forget(self, optimizer: Optimizer) -> None:
+        """Make zero what the optimizer remembers of masked entries, so that none comes back with momentum."""
+        for parameter, mask in zip(self._masked, self._masks.values(), strict=True):
+            for value in optimizer.state.get(parameter, {}).values():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    value.mul_(mask)
 
     def items(self) -> Mapping[str, Tensor]:
         """Return the masks by parameter name, floats in the parameters' type."""

@@ -1,5 +1,7 @@
 """Pruning carried out: from a `Prune` stage to masks on a trial's network, at once or along a schedule."""
 
+import copy
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
@@ -8,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from trainables import criteria
-from trainables.allocation import keep_best, keep_best_channels
+from trainables import criteria, sanity
+from trainables.allocation import keep_best
+from trainables.blocks import branch_parameters
 from trainables.channels import ChannelGroup
 from trainables.companion import Companion
-from trainables.criteria import RETURNING, Scores, Scoring
-from trainables.errors import InfeasibleTrial
+from trainables.criteria import FROM_WEIGHTS, RETURNING, Batch, Scores, Scoring
+from trainables.errors import InfeasibleTrial, TrainingDiverged
 from trainables.granularity import keep_n_of_m, n_of_m, spread_pieces, sum_pieces
 from trainables.masks import prunable_weights
 from trainables.recipe import Prune
@@ -24,41 +27,46 @@ if TYPE_CHECKING:
     from trainables.schedules import Gradual
     from trainables.state import TrialState
 
+_BLOCKS = "blocks"
+
 
 def prune(trial: "TrialState", stage: Prune) -> None:
     """Mask the trial's network down to the stage's density.
 
-    What was masked before stays masked, except between the rounds of a stage whose criterion lets pieces return.
+    What was masked before stays masked, except between the rounds of a stage whose criterion or sanity switch lets
+    pieces return. Raises InfeasibleTrial for a network without such pieces, TrainingDiverged for scores that are no
+    numbers.
     """
-    dense = {name: weight.detach().clone() for name, weight in prunable_weights(trial.model).items()}
-    for density in geometric_densities(stage.density, stage.rounds):
+    before = copy.deepcopy(trial.model.state_dict())
+    for turn, density in enumerate(geometric_densities(stage.density, stage.rounds), start=1):
         now = replace(stage, density=density)
-        scores = _scores(trial, stage, dense)
-        if stage.granularity == "filter":
-            trial.mask_plan(_filter_plan(trial, now, scores))
-            continue
-        masks = _weight_masks(trial, now, scores)
-        if stage.criterion in RETURNING:
-            _put_back(trial, dense)
-        trial.mask_weights(masks)
+        switch = stage.sanity if turn == stage.rounds or stage.sanity not in sanity.REVIVING else "none"
+        scores = sanity.find(switch)(_scores(trial, stage, before), trial.generator)
+        decided = _decide(trial, now, scores)
+        if stage.criterion in RETURNING or switch in sanity.REVIVING:
+            trial.model.load_state_dict(before)
+        if isinstance(decided, Plan):
+            trial.mask_plan(decided)
+        else:
+            trial.mask_weights(decided)
 
 
 def masks_under(trial: "TrialState", stage: Prune) -> Mapping[str, Tensor]:
     """Return masks that cost what the network would if `stage` pruned it now; nothing is set.
 
-    Criteria that need data or chance are stood in for by magnitude: only how many weights of each layer stay matters.
+    Criteria that run the network are stood in for by magnitude: only how many weights of each layer stay matters.
     """
-    now = replace(stage, criterion="magnitude", rounds=1)
-    scores = _scores(trial, now, {})
-    if stage.granularity == "filter":
-        return _filter_plan(trial, now, scores).masks(trial.model)
-    return _weight_masks(trial, now, scores)
+    criterion = stage.criterion if stage.criterion in FROM_WEIGHTS else "magnitude"
+    state = trial.generator.get_state()
+    decided = _decide(trial, stage, _scores(trial, replace(stage, criterion=criterion), {}))
+    trial.generator.set_state(state)
+    return decided.masks(trial.model) if isinstance(decided, Plan) else decided
 
 
 def scoring_for(trial: "TrialState", stage: Prune, dense: Mapping[str, Tensor]) -> Scoring:
     """Return what the stage's criterion may look at."""
 
-    def batches() -> list[tuple[Tensor, Tensor]]:
+    def batches() -> list[Batch]:
         state = trial.generator.get_state()
         drawn = list(islice(iter(trial.batches()), stage.batches))
         trial.generator.set_state(state)  # criteria that read the data twice must see the same batches
@@ -69,43 +77,72 @@ def scoring_for(trial: "TrialState", stage: Prune, dense: Mapping[str, Tensor]) 
 
 
 def _scores(trial: "TrialState", stage: Prune, dense: Mapping[str, Tensor]) -> Scores:
-    """Score all pieces; those that are masked and may not return get -inf."""
+    """Score what is ranked: pieces by weight, channels by group, or residual blocks; -inf if dead for good."""
     scores = criteria.find(stage.criterion)(scoring_for(trial, stage, dense))
-    if stage.criterion in RETURNING:
-        return scores
-    weights = prunable_weights(trial.model)
-    for name, mask in trial.masks.items().items():
-        if name in weights:
-            dead = sum_pieces(mask, stage.granularity) == 0
-            scores[name] = scores[name].masked_fill(dead, -torch.inf)
-    return scores
+    if not all(score.isfinite().all() for score in scores.values()):
+        raise TrainingDiverged(f"the criterion {stage.criterion} gives scores that are no finite numbers")
+    if stage.granularity == "layer":
+        return {_BLOCKS: _block_scores(trial, scores)}
+    if stage.criterion not in RETURNING:
+        scores = _without_dead(trial, stage, scores)
+    return _group_scores(trial, stage, scores) if stage.granularity == "filter" else scores
 
 
-def _weight_masks(trial: "TrialState", stage: Prune, scores: Scores) -> dict[str, Tensor]:
-    if pattern := n_of_m(stage.granularity):
-        return {name: keep_n_of_m(score, *pattern) for name, score in scores.items()}
-    shapes = {name: weight.shape for name, weight in prunable_weights(trial.model).items()}
-    kept = keep_best(scores, stage.density, stage.scope, shapes)
-    return {name: spread_pieces(mask, shapes[name], stage.granularity) for name, mask in kept.items()}
+def _without_dead(trial: "TrialState", stage: Prune, scores: Scores) -> Scores:
+    masks = trial.masks.items()
+    dead = {name: sum_pieces(masks[name], stage.granularity) == 0 for name in scores if name in masks}
+    return {n: score.masked_fill(dead[n], -torch.inf) if n in dead else score for n, score in scores.items()}
 
 
-def _filter_plan(trial: "TrialState", stage: Prune, scores: Scores) -> Plan:
-    groups = _prunable_groups(trial, stream=stage.stream)
+def _group_scores(trial: "TrialState", stage: Prune, scores: Scores) -> Scores:
+    """Score channels relative to their group's mean: groups differ in fan-in and in how many layers they couple."""
     filters = {name.removesuffix(".weight"): score for name, score in scores.items()}
-    return plan_removal(groups, keep_best_channels(groups, filters, stage.density, stage.scope))
+    return {group.name: _relative(group.score(filters)) for group in _groups(trial, stage)}
 
 
-def _prunable_groups(trial: "TrialState", *, stream: bool) -> tuple[ChannelGroup, ...]:
-    groups = tuple(group for group in trial.groups if stream or not group.coupled)
+def _relative(score: Tensor) -> Tensor:
+    return score / score[score > -torch.inf].abs().mean().clamp_min(1e-12)
+
+
+def _block_scores(trial: "TrialState", scores: Scores) -> Tensor:
+    """Score each residual block by what its branch's layers are worth together."""
+    if not trial.blocks:
+        raise InfeasibleTrial(f"{trial.spec.model.name} has no residual blocks that could be dropped; prune filters")
+    worth = [
+        -math.inf
+        if block in trial.plan.dropped_blocks
+        else sum(float(scores[name]) for name in branch_parameters(trial.model, [block]) if name in scores)
+        for block in trial.blocks
+    ]
+    return torch.tensor(worth)
+
+
+def _decide(trial: "TrialState", stage: Prune, scores: Scores) -> Plan | dict[str, Tensor]:
+    """Return which channels and blocks go, or the masks of single weights."""
+    if stage.granularity == "layer":
+        kept = keep_best(scores, stage.density, "global", {}, spare=True)[_BLOCKS].bool()
+        return replace(trial.plan, dropped_blocks=tuple(b for b, k in zip(trial.blocks, kept, strict=True) if not k))
+    weights = prunable_weights(trial.model)
+    if stage.granularity == "filter":
+        groups = _groups(trial, stage)
+        shapes = {group.name: weights[f"{group.name}.weight"].shape for group in groups}
+        channels = keep_best(scores, stage.density, stage.scope, shapes, spare=True)
+        plan = plan_removal(groups, {name: mask.bool() for name, mask in channels.items()})
+        return replace(plan, dropped_blocks=trial.plan.dropped_blocks)
+    if pattern := n_of_m(stage.granularity):
+        n, m = pattern
+        n = max(n, math.ceil(stage.density * m - 1e-9))  # on the way there, more stay
+        return {name: keep_n_of_m(score, n, m) for name, score in scores.items()}
+    shapes = {name: weight.shape for name, weight in weights.items()}
+    masks = keep_best(scores, stage.density, stage.scope, shapes, spare=stage.spare)
+    return {name: spread_pieces(mask, shapes[name], stage.granularity) for name, mask in masks.items()}
+
+
+def _groups(trial: "TrialState", stage: Prune) -> tuple[ChannelGroup, ...]:
+    groups = tuple(group for group in trial.groups if stage.stream or not group.coupled)
     if not groups:
         raise InfeasibleTrial(f"{trial.spec.model.name} has no filters that could be removed; prune weights instead")
     return groups
-
-
-@torch.no_grad()
-def _put_back(trial: "TrialState", dense: Mapping[str, Tensor]) -> None:
-    for name, weight in prunable_weights(trial.model).items():
-        weight.copy_(dense[name])
 
 
 class GradualPruning(Companion):

@@ -45,7 +45,8 @@ class Prune:
     `criterion`, `granularity` and `scope` are names of `criteria.py`, `granularity.py` and `allocation.py`. With
     several `rounds` the density falls geometrically and pieces are scored anew in each, without training between.
     `batches` training batches are looked at by criteria that need data. `stream` lets filters of residual streams
-    go as well.
+    go as well; `spare` keeps the best piece of every layer in rankings across layers. `sanity` is a switch of
+    `sanity.py`.
     """
 
     density: float
@@ -55,6 +56,8 @@ class Prune:
     stream: bool = False
     rounds: int = 1
     batches: int = 1
+    spare: bool = False
+    sanity: str = "none"
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,14 @@ class Rewind:
 
 @dataclass(frozen=True)
 class Reinitialize:
-    """Draw fresh initial weights from the trial's seed and keep the masks."""
+    """Draw fresh initial weights from the trial's seed and keep the masks.
+
+    With `keep_signs` the prunable weights keep the signs that they have; with `constant` all of a layer take the
+    size of its initial standard deviation (Zhou et al. 2019, arXiv 1905.01067, section 3).
+    """
+
+    keep_signs: bool = False
+    constant: bool = False
 
 
 @dataclass(frozen=True)

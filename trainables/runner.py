@@ -12,6 +12,7 @@ from trainables.companion import Companion, Companions
 from trainables.complexity import Complexity, effective
 from trainables.context import Report
 from trainables.errors import RemovalMismatch, TrainingDiverged
+from trainables.masks import prunable_weights
 from trainables.recipe import Prune, Recipe, Reinitialize, Remove, Rewind, Train, training_epochs
 from trainables.removal import disagreement, remove
 from trainables.state import TrialState
@@ -39,7 +40,7 @@ def run_recipe(recipe: Recipe, trial: TrialState) -> Report | None:
         elif isinstance(stage, Rewind):
             _rewind(trial)
         elif isinstance(stage, Reinitialize):
-            _reinitialize(trial)
+            _reinitialize(trial, stage)
         elif isinstance(stage, Remove):
             _remove(trial)
         else:
@@ -154,7 +155,7 @@ class _SnapshotAt(Companion):
 
     def __init__(self, trial: TrialState, step: int) -> None:
         self._trial, self._left = trial, step
-        if step == 0:
+        if step == 0 and trial.interrupted is None:
             trial.take_snapshot()
 
     def after_step(self) -> None:
@@ -173,14 +174,19 @@ def _rewind(trial: TrialState) -> None:
     if trial.snapshot is None:
         raise AssertionError("a recipe rewinds to a snapshot that no stage before has taken")
     trial.model.load_state_dict(trial.snapshot)
-    trial.masks.apply()
+    trial.remask()
 
 
-def _reinitialize(trial: TrialState) -> None:
+@torch.no_grad()
+def _reinitialize(trial: TrialState, stage: Reinitialize) -> None:
+    signs = {name: weight.sign() for name, weight in prunable_weights(trial.model).items()}
     with torch.random.fork_rng():
         torch.manual_seed(trial.spec.seed + FRESH_SEED)
         trial.model.load_state_dict(trial.place(trial.build()).state_dict())
-    trial.masks.apply()
+    for name, weight in prunable_weights(trial.model).items():
+        size = weight.std().expand_as(weight) if stage.constant else weight.abs()
+        weight.copy_(size * (signs[name] if stage.keep_signs else weight.sign()))
+    trial.remask()
 
 
 def _remove(trial: TrialState) -> None:

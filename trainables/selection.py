@@ -45,16 +45,17 @@ class Selection(Companion):
         if trial.optimizer is None:
             raise AssertionError("weights are selected outside of a training stage")
         self._rule, self._trial = rule, trial
+        self._weights = prunable_weights(trial.model)
         self._frozen = signed_constants(trial.model)
         draws = torch.Generator().manual_seed(trial.spec.seed + SCORE_SEED)
-        self._scores = {name: _scores(weight, draws) for name, weight in prunable_weights(trial.model).items()}
+        self._scores = {name: _scores(weight, draws) for name, weight in self._weights.items()}
         trial.optimizer.add_param_group({"params": list(self._scores.values())})
         _neutralise(trial.model)
         self._choose()
 
     @torch.no_grad()
     def before_step(self) -> None:
-        for name, weight in prunable_weights(self._trial.model).items():
+        for name, weight in self._weights.items():
             if weight.grad is not None:
                 score = self._scores[name]
                 score.grad = weight.grad * self._frozen[name] * score.sign()
@@ -77,10 +78,9 @@ class Selection(Companion):
 
     @torch.no_grad()
     def _choose(self) -> None:
-        weights = prunable_weights(self._trial.model)
-        for name, weight in weights.items():
+        for name, weight in self._weights.items():
             weight.copy_(self._frozen[name])
-        shapes = {name: weight.shape for name, weight in weights.items()}
+        shapes = {name: weight.shape for name, weight in self._weights.items()}
         sizes = {name: score.abs() for name, score in self._scores.items()}
         self._trial.mask_weights(keep_best(sizes, self._rule.density, self._rule.scope, shapes))
 

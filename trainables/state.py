@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from trainables import models
-from trainables.blocks import drop_blocks
+from trainables.blocks import residual_blocks
 from trainables.channels import ChannelGroup, find_groups
 from trainables.companion import Companion
 from trainables.context import Context
@@ -20,6 +20,7 @@ from trainables.data.batches import Batches, augmentation_for
 from trainables.data.dataset import Dataset
 from trainables.masks import Masks
 from trainables.removal import Plan, mask, rebuild
+from trainables.sparse_state import pack, pack_mask, pack_optimizer, unpack, unpack_mask, unpack_optimizer
 from trainables.spec import TrialSpec
 
 CHECKPOINT = "trial.pt"
@@ -72,7 +73,8 @@ class TrialState:
     def place(self, model: nn.Module) -> nn.Module:
         """Move a network to the trial's device and memory format."""
         layout = torch.channels_last if self.spec.training.channels_last else torch.contiguous_format
-        return model.to(self.context.device, memory_format=layout)
+        placed: nn.Module = model.to(self.context.device).to(memory_format=layout)  # type: ignore[call-overload]
+        return placed
 
     def batches(self) -> Batches:
         """The training batches; iterating them moves the trial's generator on."""
@@ -93,29 +95,39 @@ class TrialState:
         """The groups of channels that can go together, in the coordinates of the network before removal."""
         return find_groups(self.model, self.dataset.input_shape)
 
+    @cached_property
+    def blocks(self) -> tuple[str, ...]:
+        """The residual blocks that can be dropped, those that the plan names among them."""
+        return residual_blocks(self.model)
+
     def mask_weights(self, masks: Mapping[str, Tensor]) -> None:
         """Mask single weights; filters masked by the plan stay so."""
         self.weight_masks = dict(masks)
-        self._mask()
+        self.remask()
 
     def mask_plan(self, plan: Plan) -> None:
         """Mask the filters of `plan`, which will be removed later; single masked weights stay so."""
         self.plan = plan
-        self._mask()
+        self.remask()
 
-    def _mask(self) -> None:
+    def remask(self) -> None:
+        """Apply the masks again, to a network that was given other weights too."""
         together = dict(mask(self.model, self.plan)) if self.plan else {}
         for name, own in self.weight_masks.items():
             together[name] = own * together[name] if name in together else own
         self.masks.set(together)
+        if self.optimizer is not None:
+            self.masks.forget(self.optimizer)
 
     def replace_model(self, model: nn.Module) -> None:
         """Go on with a network of another shape; single weights that were masked and are still there stay masked."""
+        self.dropped += self.plan.dropped_blocks
         self.model, self.plan = model, Plan()
         weights = dict(model.named_parameters())
         self.weight_masks = {name: (weights[name] != 0).float() for name in self.weight_masks if name in weights}
         self.masks = Masks(model, self.weight_masks)
-        self.__dict__.pop("groups", None)
+        for found in ("groups", "blocks"):
+            self.__dict__.pop(found, None)
 
     def take_snapshot(self) -> None:
         """Remember the network as it is, for a later rewind."""
@@ -127,15 +139,17 @@ class TrialState:
         self.optimizer, self.companion, self.interrupted = None, Companion(), None
 
     def save(self, folder: Path) -> None:
-        """Write a checkpoint that can rebuild a network whose shape has changed."""
+        """Write a checkpoint that can rebuild a network whose shape has changed, without the zeros of masks."""
+        masks = self.masks.items()
+        in_order = [masks.get(name) for name, _ in self.model.named_parameters()]
         state = {
             "position": vars(self.position),
-            "model": self.model.state_dict(),
-            "masks": {name: own.bool() for name, own in self.weight_masks.items()},
+            "model": pack(self.model.state_dict(), masks),
+            "masks": {name: pack_mask(own) for name, own in self.weight_masks.items()},
             "plan": self.plan.as_json(),
             "dropped": list(self.dropped),
             "snapshot": self.snapshot,
-            "optimizer": self.optimizer.state_dict() if self.optimizer else {},
+            "optimizer": pack_optimizer(self.optimizer.state_dict(), in_order) if self.optimizer else None,
             "companion": self.companion.state_dict(),
             "generator": self.generator.get_state(),
             "random": torch.get_rng_state(),
@@ -149,16 +163,16 @@ class TrialState:
         """Take up the state that `save` wrote."""
         state = torch.load(folder / CHECKPOINT, weights_only=True, map_location=self.context.device)
         self.dropped = tuple(state["dropped"])
-        drop_blocks(self.model, self.dropped)
-        rebuild(self.model, state["model"])
+        rebuild(self.model, unpack(state["model"]), self.dropped)
         self.model = self.place(self.model)
         self.masks = Masks(self.model)
         self.plan = Plan.from_json(state["plan"])
-        self.mask_weights({name: own.float() for name, own in state["masks"].items()})
+        self.mask_weights({name: unpack_mask(own).float() for name, own in state["masks"].items()})
         self.snapshot = state["snapshot"]
         self.position = Position(**state["position"])
         self.measured = state["measured"]
-        self.interrupted = {"optimizer": state["optimizer"], "companion": state["companion"]}
+        optimizer = state["optimizer"] and unpack_optimizer(state["optimizer"])
+        self.interrupted = {"optimizer": optimizer, "companion": state["companion"]}
         self.generator.set_state(state["generator"].cpu())
         torch.set_rng_state(state["random"].cpu())
         if "random_cuda" in state:

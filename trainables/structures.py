@@ -82,9 +82,11 @@ def _groups(model: nn.Module, input_shape: Shape, branches: tuple[Branch, ...]) 
     owner = {module: index for index, branch in enumerate(branches) for module in branch.modules}
     modules = dict(model.named_modules())
     for group in find_groups(model, input_shape):
-        branch = owner.get(group.name, -1)
         readers = _readers(group, modules)
-        if not group.coupled and readers and (branch >= 0 or not branches):
+        places = {owner.get(name, -1) for name in (group.name, *(reader.module for reader in readers))}
+        inside = len(places) == 1 and (-1 not in places or not branches)
+        branch = places.pop()
+        if not group.coupled and readers and inside:
             writers = tuple(member.module for member in group.members if member.side == "outputs")
             yield UnitGroup(group.name, group.size, writers, readers, branch)
 

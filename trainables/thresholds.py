@@ -40,9 +40,9 @@ class Thresholds(Companion):
         if trial.optimizer is None:
             raise AssertionError("thresholds are learned outside of a training stage")
         self._alpha, self._trial = rule.alpha, trial
-        weights = prunable_weights(trial.model)
-        self._whole = {name: nn.Parameter(weight.detach().clone()) for name, weight in weights.items()}
-        self._thresholds = {name: nn.Parameter(weight.new_zeros(len(weight))) for name, weight in weights.items()}
+        self._weights = prunable_weights(trial.model)
+        self._whole = {name: nn.Parameter(weight.detach().clone()) for name, weight in self._weights.items()}
+        self._thresholds = {name: nn.Parameter(weight.new_zeros(len(weight))) for name, weight in self._weights.items()}
         trial.optimizer.add_param_group({"params": [*self._whole.values(), *self._thresholds.values()]})
         self._mask()
 
@@ -51,7 +51,7 @@ class Thresholds(Companion):
 
     @torch.no_grad()
     def before_step(self) -> None:
-        for name, weight in prunable_weights(self._trial.model).items():
+        for name, weight in self._weights.items():
             if weight.grad is None:
                 continue
             whole, threshold, gradient = self._whole[name], self._thresholds[name], weight.grad
@@ -78,7 +78,7 @@ class Thresholds(Companion):
     @torch.no_grad()
     def _mask(self) -> None:
         masks = {}
-        for name, weight in prunable_weights(self._trial.model).items():
+        for name, weight in self._weights.items():
             whole, threshold = self._whole[name], self._thresholds[name]
             mask = (_excess(whole, threshold) > 0).float()
             if mask.mean() <= LEAST:

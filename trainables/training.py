@@ -127,6 +127,7 @@ def train_epoch(
     for step, (inputs, labels) in enumerate(batches.epoch(skip), start=skip):
         _set_learning_rate(optimizer, rate(step))
         optimizer.zero_grad(set_to_none=True)
+        companion.before_forward(inputs, labels)
         loss = F.cross_entropy(_logits(model, inputs, precision), labels, label_smoothing=label_smoothing)
         penalty = companion.penalty()
         if penalty is not None:

@@ -1,6 +1,7 @@
 """One trial, from its spec to the measured final network."""
 
 from trainables import data, paradigms
+from trainables.collapse import connectivity, warn_of_collapse
 from trainables.complexity import effective, latency, measure
 from trainables.context import Context, Report
 from trainables.recipe import Recipe
@@ -51,8 +52,11 @@ def measure_final(trial: TrialState) -> dict[str, float]:
     so. `macs` and `params` are the effective ones: what is masked is not counted, what is removed is not there.
     """
     shape = trial.dataset.input_shape
-    dense, physical = measure(trial.build(), shape), measure(trial.model, shape)
+    unpruned = trial.place(trial.build())
+    dense, physical = measure(unpruned, shape), measure(trial.model, shape)
     alive = effective(trial.model, shape, trial.masks.items())
+    connected = connectivity(trial.model, unpruned, shape)
+    warn_of_collapse(connected)
     validation, test = evaluate_on(trial, "validation"), evaluate_on(trial, "test")
     metrics = {
         "accuracy": validation.accuracy,
@@ -69,6 +73,7 @@ def measure_final(trial: TrialState) -> dict[str, float]:
         "params_physical": physical.params,
         "bytes": physical.bytes,
         "sparsity": 1 - alive.params / dense.params,
+        **connected.metrics(),
         **trial.measured,
     }
     if "latency" in trial.spec.objectives:

@@ -118,16 +118,21 @@ def test_what_grasp_scores_lowest_raises_the_gradient_s_norm_when_it_shrinks() -
     scores = criteria.grasp(scoring(model, data=data))
     name = min(scores, key=lambda n: float(scores[n].min()))
     position, weight = scores[name].argmin(), prunable_weights(model)[name]
-    before = gradient_and_hessian(model, data, temperature=200)[0].norm()
+    before = gradient_norm(model, data)
     with torch.no_grad():
         weight.view(-1)[position] *= 0.99
     assert scores[name].min() < 0
-    assert gradient_and_hessian(model, data, temperature=200)[0].norm() > before
+    assert gradient_norm(model, data) > before
+
+
+def gradient_norm(model: nn.Module, data: list[Batch]) -> Tensor:
+    slopes = torch.autograd.grad(loss_of(model, data, temperature=200), list(prunable_weights(model).values()))
+    return torch.cat([slope.flatten() for slope in slopes]).norm()
 
 
 @pytest.mark.parametrize("granularity", PIECES)
 def test_obd_estimates_the_diagonal_of_the_hessian_without_bias(granularity: str) -> None:
-    model, data, samples = tiny(), batches(count=1), 2000
+    model, data, samples = tiny(), batches(count=1), 500
     weights = prunable_weights(model)
     spread = piece_matrix(weights, granularity) * flatten(weights)[:, None]
     curvature = spread.T @ gradient_and_hessian(model, data)[1] @ spread
@@ -135,7 +140,7 @@ def test_obd_estimates_the_diagonal_of_the_hessian_without_bias(granularity: str
     errors = estimate - 0.5 * curvature.diagonal()
     deviation = 0.5 * (curvature - curvature.diagonal().diag()).square().sum(1).sqrt() / samples**0.5
     assert (errors.abs() < 5 * deviation + 1e-12).all()
-    assert (deviation < curvature.diagonal().abs().max() / 10).all()
+    assert (deviation < curvature.diagonal().abs().max() / 4).all()
 
 
 def piece_matrix(weights: dict[str, nn.Parameter], granularity: str) -> Tensor:
@@ -151,8 +156,8 @@ def piece_matrix(weights: dict[str, nn.Parameter], granularity: str) -> Tensor:
 
 def test_obd_averages_over_samples_and_batches() -> None:
     model, data = tiny(), batches(count=1)
-    once = criteria.obd(scoring(model, "layer", data), samples=400)
-    twice = criteria.obd(scoring(model, "layer", data * 2), samples=400)
+    once = criteria.obd(scoring(model, "layer", data), samples=150)
+    twice = criteria.obd(scoring(model, "layer", data * 2), samples=150)
     assert torch.allclose(flatten(once), flatten(twice), rtol=0.5)
 
 
@@ -207,7 +212,7 @@ def test_filters_are_scored_by_their_norms() -> None:
     model = network("digits_cnn")
     weight = model.conv2.weight.detach()  # type: ignore[union-attr, operator]
     assert torch.allclose(criteria.magnitude(scoring(model, "filter"))["conv2.weight"], weight.abs().sum((1, 2, 3)))
-    assert torch.allclose(criteria.l2(scoring(model, "filter"))["conv2.weight"], weight.norm(dim=(1, 2, 3)))
+    assert torch.allclose(criteria.l2(scoring(model, "filter"))["conv2.weight"], weight.flatten(1).norm(dim=1))
 
 
 def test_random_scores_follow_the_seed() -> None:

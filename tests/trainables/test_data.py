@@ -96,6 +96,11 @@ def test_download_may_fill_a_folder_that_does_not_exist_yet(tmp_path: Path) -> N
     data.check(DataSpec(name="cifar100", root=str(tmp_path / "later"), download=True))
 
 
+def test_nothing_is_downloaded_that_is_there(tmp_path: Path) -> None:
+    spec = write_fashion_mnist(tmp_path, random_split(200, (1, 28, 28), 10), random_split(10, (1, 28, 28), 10))
+    assert data.load(replace(spec, download=True)).hash == data.load(spec).hash
+
+
 def test_an_incomplete_folder_is_refused_naming_the_file(tmp_path: Path) -> None:
     spec = write_fashion_mnist(tmp_path, random_split(40, (1, 28, 28)), random_split(10, (1, 28, 28)))
     data.check(spec)

@@ -176,7 +176,7 @@ def test_auto_takes_bfloat16_from_ampere_on(
     assert precision_for(TrainingSpec(), "cuda") == expected
 
 
-@pytest.mark.parametrize(("name", "lr"), [("sgd", 0.1), ("adamw", 0.01)])
+@pytest.mark.parametrize(("name", "lr"), [("sgd", 0.02), ("adamw", 0.01)])
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_a_tiny_network_learns_digits(name: str, lr: float, precision: torch.dtype, digits: Dataset) -> None:
     spec = TrainingSpec(optimizer=name, lr=lr)  # type: ignore[arg-type]

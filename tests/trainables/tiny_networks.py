@@ -84,7 +84,7 @@ def gradient_and_hessian(model: nn.Module, data: list[Batch], temperature: float
         return torch.stack(losses).mean()
 
     flat = flatten(weights)
-    return torch.func.jacrev(loss)(flat), torch.autograd.functional.hessian(loss, flat)
+    return torch.autograd.functional.jacobian(loss, flat), torch.autograd.functional.hessian(loss, flat)
 
 
 def flatten(values: dict[str, Tensor] | dict[str, nn.Parameter]) -> Tensor:

@@ -30,13 +30,14 @@ def read(spec: DataSpec) -> tuple[Split, Split]:
 
 
 def fetch(spec: DataSpec) -> None:
-    """Download the files that `spec` wants and that are not there yet; one process at a time."""
-    if spec.root is None or not spec.download or not SOURCES[spec.name].missing(spec.root):
+    """Download the files of the dataset if `spec` says so and they are not there; one process at a time."""
+    if spec.root is None or not spec.download or not SOURCES[spec.name].files:
         return
     root = Path(spec.root).expanduser()
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / f".{spec.name}.lock"):
-        _published(spec)(root, download=True)
+        if SOURCES[spec.name].missing(spec.root):
+            _published(spec)(root, download=True)
 
 
 def _read_digits() -> tuple[Split, Split]:

@@ -18,7 +18,8 @@ GROUP = "espalier.paradigms"
 @cache
 def names() -> tuple[str, ...]:
     """Return the names of all installed paradigms, sorted."""
-    own = {module.name for module in pkgutil.iter_modules(__path__)} - {"base"}
+    modules = (module.name for module in pkgutil.iter_modules(__path__))
+    own = {name for name in modules if name != "base" and not name.startswith("_")}
     return tuple(sorted(own | set(entry_points(group=GROUP).names)))
 
 

@@ -1,12 +1,25 @@
-"""Lottery tickets: train, prune, rewind the survivors to where they were early in training, train again."""
+"""Lottery tickets: train, prune, rewind the survivors to where they were early in training, train again.
+
+Pick it to find how sparse a network could have been from the start, or for the best accuracy at high sparsity where
+several trainings can be paid for.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from trainables.errors import InfeasibleTrial
+from trainables.paradigms._at_initialization import sanity_switch, scores_under
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipe import Prune, Recipe, Rewind, Train, share_epochs
+from trainables.recipe import Prune, Recipe, Reinitialize, Rewind, Train, share_epochs
 from trainables.schedules import geometric_densities
+
+_AFTERWARDS: dict[str, Recipe] = {
+    "rewind": (Rewind(),),
+    "rewind_lr": (),
+    "reinitialize": (Reinitialize(),),
+    "signs": (Rewind(), Reinitialize(keep_signs=True)),
+    "constant_signs": (Rewind(), Reinitialize(keep_signs=True, constant=True)),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,23 +27,33 @@ class LotteryTicket(Paradigm):
     """Iterative magnitude pruning with weight rewinding.
 
     The budget is divided evenly: `rounds` trainings that each end in pruning, and the training of the final ticket.
+    After each pruning, `weights` are rewound to `rewind_epoch`; or kept, while the learning rate is rewound; or drawn
+    anew; or given the rewound weights' signs with sizes that are drawn anew, or constant in each layer. `sanity` acts
+    on the final ticket (inverted scores: in each round).
     """
 
     axes: ClassVar = {
         "when": "at initialisation, mask taken from the trained network",
         "criterion": "magnitude",
         "granularity": "weight",
-        "scope": "global, layer",
+        "scope": "global, layer, lamp, erk",
         "schedule": "iterative",
-        "weights": "rewound to iteration k",
+        "weights": "rewound to iteration k, kept with the learning rate rewound, reinitialised, signs reset",
     }
-    source: ClassVar = "Frankle & Carbin 2019, arXiv 1803.03635; rewinding: Frankle et al. 2020, arXiv 1912.05671"
+    source: ClassVar = (
+        "Frankle & Carbin 2019, arXiv 1803.03635; rewinding: Frankle et al. 2020, arXiv 1912.05671; learning-rate "
+        "rewinding: Renda et al. 2020, arXiv 2003.02389; signs: Zhou et al. 2019, arXiv 1905.01067"
+    )
     judged_from: ClassVar = 1.0
 
     sparsity: float = hyper(0.8, "share of the prunable weights that is pruned at the end", low=0.0, high=0.999)
     rounds: int = hyper(3, "train-prune-rewind rounds before the final training", low=1, high=30)
     rewind_epoch: float = hyper(0.0, "epoch to whose weights survivors return; 0 is initialisation", low=0.0, high=20.0)
-    scope: str = hyper("global", "ranked across the network or within each layer", choices=("global", "layer"))
+    scope: str = hyper(
+        "global", "ranked across the network or within each layer", choices=("global", "layer", "lamp", "erk")
+    )
+    weights: str = hyper("rewind", "what the survivors become after each pruning", choices=tuple(_AFTERWARDS))
+    sanity: str = sanity_switch()
 
     def recipe(self, epochs: int) -> Recipe:
         shares = share_epochs(epochs, self.rounds + 1)
@@ -39,10 +62,18 @@ class LotteryTicket(Paradigm):
                 f"rewind_epoch = {self.rewind_epoch} lies beyond a round of {min(shares)} epochs; "
                 "use fewer rounds, an earlier rewinding point or more epochs"
             )
-        stages: list[Train | Prune | Rewind] = [Train(shares[0], snapshot_epoch=self.rewind_epoch)]
-        for density, share in zip(geometric_densities(1 - self.sparsity, self.rounds), shares[1:], strict=True):
-            stages += [Prune(density, scope=self.scope), Rewind(), Train(share, start_epoch=self.rewind_epoch)]
-        return tuple(stages)
+        rewinds = Rewind() in _AFTERWARDS[self.weights]
+        stages: Recipe = (Train(shares[0], snapshot_epoch=self.rewind_epoch if rewinds else None),)
+        densities = geometric_densities(1 - self.sparsity, self.rounds)
+        for level, (density, share) in enumerate(zip(densities, shares[1:], strict=True), start=1):
+            stages += self._round(density, share, last=level == self.rounds)
+        return stages
+
+    def _round(self, density: float, epochs: int, *, last: bool) -> Recipe:
+        sanity = self.sanity if last or self.sanity == "invert" else "none"
+        afterwards = _AFTERWARDS["reinitialize" if sanity == "reinitialize" else self.weights]
+        prune = Prune(density, scope=self.scope, sanity=scores_under(sanity))
+        return (prune, *afterwards, Train(epochs, start_epoch=self.rewind_epoch))
 
 
 PARADIGM = LotteryTicket

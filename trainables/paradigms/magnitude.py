@@ -1,41 +1,67 @@
-"""Traditional pruning after training: the smallest weights, or filters, go; the rest is finetuned."""
+"""Traditional pruning after training: the least important weights, filters or blocks go; the rest is finetuned.
 
-from dataclasses import dataclass
+Pick it first: where a network can be trained before it is pruned, magnitude pruning with enough finetuning is hard
+to beat, and structured granularities (filters, residual blocks) save time on any hardware.
+"""
+
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from trainables.errors import InfeasibleTrial
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipe import Prune, Recipe, Remove, Train, share_epochs
+from trainables.recipe import During, Prune, Recipe, Remove, Train, share_epochs
 from trainables.schedules import Gradual, geometric_densities
+
+N_OF_M = {"2:4": 0.5, "1:4": 0.25}
+"""The densities that patterns of N of M fix."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Magnitude(Paradigm):
-    """Train, prune by magnitude, finetune; filters are physically removed at the end."""
+    """Train, prune, finetune; filters and residual blocks are physically removed at the end.
+
+    Patterns of N of M fix the density themselves, and every group of M is a scope of its own; residual blocks are
+    ranked across the network. With `rewind_lr` each finetuning runs along the last epochs of the schedule of training.
+    """
 
     axes: ClassVar = {
         "when": "after training",
-        "criterion": "magnitude (weights), L1 norm (filters)",
-        "granularity": "weight, filter",
-        "scope": "global, layer",
+        "criterion": "magnitude (L1 norm of filters), L2 norm, first-order Taylor, OBD diagonal, SNIP, random",
+        "granularity": "weight, 2:4, 1:4, block_4, block_16, filter, layer",
+        "scope": "global, layer, lamp, erk",
         "schedule": "one-shot, iterative, gradual",
-        "weights": "kept",
+        "weights": "kept, kept with the learning rate rewound",
     }
     source: ClassVar = (
-        "Han et al. 2015 (weights); Li et al. 2017, arXiv 1608.08710 (filters); "
-        "Zhu & Gupta 2017, arXiv 1710.01878 (gradual)"
+        "Han et al. 2015, arXiv 1506.02626 (weights); Li et al. 2017, arXiv 1608.08710 (filters); "
+        "Zhu & Gupta 2017, arXiv 1710.01878 (gradual); Mishra et al. 2021, arXiv 2104.08378 (2:4); "
+        "Renda et al. 2020, arXiv 2003.02389 (learning-rate rewinding)"
     )
 
-    sparsity: float = hyper(0.8, "share of the prunable weights or filters that is pruned", low=0.0, high=0.999)
-    granularity: str = hyper("weight", "what is pruned as one piece", choices=("weight", "filter"))
-    scope: str = hyper("global", "ranked across the network or within each layer", choices=("global", "layer"))
+    sparsity: float = hyper(0.8, "share of the prunable pieces that is pruned", low=0.0, high=0.999)
+    criterion: str = hyper(
+        "magnitude", "what a piece is worth", choices=("magnitude", "l2", "taylor", "obd", "snip", "random")
+    )
+    batches: int = hyper(4, "training batches that taylor, obd and snip look at", low=1, high=64)
+    granularity: str = hyper(
+        "weight",
+        "what is pruned as one piece",
+        choices=("weight", "filter", "layer", "block_4", "block_16", *N_OF_M),
+    )
+    scope: str = hyper(
+        "global", "ranked across the network or within each layer", choices=("global", "layer", "lamp", "erk")
+    )
     schedule: str = hyper(
         "one_shot",
         "at once, in rounds, or along the cubic schedule in training",
         choices=("one_shot", "iterative", "gradual"),
     )
     rounds: int = hyper(3, "pruning rounds of the iterative schedule", low=2, high=50)
+    ramp: float = hyper(0.75, "share of finetuning in which the gradual schedule prunes", low=0.05, high=1.0)
     finetune: float = hyper(0.4, "share of the epochs that is spent after pruning has begun", low=0.05, high=0.9)
+    weights: str = hyper(
+        "keep", "finetune at a lower learning rate, or rewind the learning rate", choices=("keep", "rewind_lr")
+    )
     finetune_lr: float = hyper(
         0.1, "peak learning rate of finetuning, as a share of that of training", low=1e-3, high=1
     )
@@ -45,19 +71,30 @@ class Magnitude(Paradigm):
         tail = max(1, round(self.finetune * epochs))
         if tail >= epochs:
             raise InfeasibleTrial(f"finetune = {self.finetune} leaves no epoch of {epochs} for training; at least 2")
-        train, final = Train(epochs - tail), self._prune(1 - self.sparsity)
-        removal = (Remove(),) if self.granularity == "filter" else ()
-        if self.schedule == "gradual":
-            return (train, Train(tail, lr_scale=self.finetune_lr, during=Gradual(final)), *removal)
-        if self.schedule == "one_shot":
-            return (train, final, Train(tail, lr_scale=self.finetune_lr), *removal)
-        densities = geometric_densities(1 - self.sparsity, self.rounds)
-        rounds = zip(densities, share_epochs(tail, self.rounds), strict=True)
-        stages = ((self._prune(d), Train(e, lr_scale=self.finetune_lr)) for d, e in rounds)
-        return (train, *(stage for pair in stages for stage in pair), *removal)
+        removal = (Remove(),) if self.granularity in ("filter", "layer") else ()
+        return (Train(epochs - tail), *self._prune_and_finetune(epochs - tail, tail), *removal)
 
-    def _prune(self, density: float) -> Prune:
-        return Prune(density, granularity=self.granularity, scope=self.scope, stream=self.stream)
+    def _prune_and_finetune(self, trained: int, tail: int) -> Recipe:
+        final = Prune(
+            N_OF_M.get(self.granularity, 1 - self.sparsity),
+            criterion=self.criterion,
+            granularity=self.granularity,
+            scope=self.scope,
+            stream=self.stream,
+            batches=self.batches,
+        )
+        if self.schedule == "gradual":
+            return (self._finetuning(trained, tail, during=Gradual(final, share=self.ramp)),)
+        rounds = self.rounds if self.schedule == "iterative" else 1
+        steps = zip(geometric_densities(final.density, rounds), share_epochs(tail, rounds), strict=True)
+        pairs = ((replace(final, density=density), self._finetuning(trained, share)) for density, share in steps)
+        return tuple(stage for pair in pairs for stage in pair)
+
+    def _finetuning(self, trained: int, epochs: int, during: During | None = None) -> Train:
+        if self.weights == "keep":
+            return Train(epochs, lr_scale=self.finetune_lr, during=during)
+        schedule = max(trained, epochs)
+        return Train(schedule, start_epoch=schedule - epochs, during=during)
 
 
 PARADIGM = Magnitude

@@ -1,0 +1,93 @@
+"""Trials that train nothing, for tests of the sweep: named in `study.launch(run=...)` and imported by Ray's workers."""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from orchestrator.worker import WorkerContext
+from trainables.context import Report
+from trainables.spec import TrialSpec
+
+
+def toy(spec: TrialSpec, context: WorkerContext) -> None:
+    """Report every epoch; the sparser, the smaller and the worse. The checkpoint holds the epoch."""
+    for epoch in range(_epochs_done(context) + 1, spec.epochs + 1):
+        context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
+
+
+def slow(spec: TrialSpec, context: WorkerContext) -> None:
+    """Take a fifth of a second for each epoch."""
+    for epoch in range(_epochs_done(context) + 1, spec.epochs + 1):
+        time.sleep(0.2)
+        context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
+
+
+def misbehaving(spec: TrialSpec, context: WorkerContext) -> None:
+    """Go wrong in a way that the sparsity chooses."""
+    whole = report(spec, spec.epochs)
+    match spec.hyperparameters["sparsity"]:
+        case 0.1:
+            raise ValueError("unlucky")
+        case 0.2:
+            _finish(context, whole, {**whole.metrics, "accuracy": float("nan")})
+        case 0.3:
+            _finish(context, whole, {"accuracy": 0.5})
+        case 0.4:
+            context.report(report(spec, 1), _save_nothing)
+        case 0.5:
+            pass
+        case _:
+            toy(spec, context)
+
+
+def dying_once(spec: TrialSpec, context: WorkerContext) -> None:
+    """Lose the process after the second epoch, but not at the second attempt."""
+    assert context.cache is not None
+    died = context.cache / f"died-{spec.seed}"
+    for epoch in range(_epochs_done(context) + 1, spec.epochs + 1):
+        context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
+        if epoch == 2 and not died.exists():
+            died.touch()
+            os._exit(1)
+
+
+def dying(spec: TrialSpec, context: WorkerContext) -> None:  # noqa: ARG001
+    """Lose the process at once, always."""
+    os._exit(1)
+
+
+def report(spec: TrialSpec, epoch: int) -> Report:
+    """Return what a toy trial reports."""
+    sparsity = float(spec.hyperparameters.get("sparsity", 0.0))
+    accuracy, macs = 0.9 - 0.3 * sparsity**2 + 0.001 * epoch, 100 * (1 - sparsity)
+    return Report(
+        epoch=epoch,
+        fidelity=epoch / spec.epochs,
+        stage="train",
+        accuracy=accuracy,
+        loss=1 - accuracy,
+        train_loss=1 - accuracy,
+        learning_rate=0.1,
+        seconds=0.5,
+        macs_projected=macs,
+        params_projected=macs,
+        metrics={"accuracy": accuracy, "macs": macs} if epoch == spec.epochs else {},
+    )
+
+
+def _finish(context: WorkerContext, whole: Report, metrics: dict[str, float]) -> None:
+    context.report(replace(whole, metrics=metrics), _save_nothing)
+
+
+def _save_nothing(folder: Path) -> None:
+    assert folder.is_dir()
+
+
+def _epochs_done(context: WorkerContext) -> int:
+    checkpoint = context.restore()
+    return int((checkpoint / "epoch").read_text()) if checkpoint is not None else 0
+
+
+def _save(folder: Path, epoch: int) -> None:
+    (folder / "epoch").write_text(str(epoch))

@@ -1,0 +1,82 @@
+"""Small studies, and what is needed to look at their ledgers without running them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from orchestrator.ledger import Ledger
+from orchestrator.records import TrialRecord
+from orchestrator.spec import StudySpec
+from orchestrator.store import Store
+from orchestrator.sweep import Assignment, Sweep
+from tests.orchestrator import runs
+from trainables.context import Report
+
+FIXED = {"scope": "global", "schedule": "one_shot", "finetune": 0.5, "finetune_lr": 0.1, "granularity": "weight"}
+"""Magnitude pruning with everything fixed but the sparsity."""
+
+
+def study(**changes: Any) -> StudySpec:
+    """Return a study of toy trials; `trials`, `epochs`, `rungs`, `sampler`, `hours` and any key can differ."""
+    search = {"sampler": changes.pop("sampler", "random"), "trials": changes.pop("trials", 4)}
+    fidelity = {
+        "epochs": changes.pop("epochs", 4),
+        "rungs": changes.pop("rungs", []),
+        "reduction": changes.pop("reduction", 2),
+    }
+    plain = {
+        "name": "small",
+        "data": {"name": "digits"},
+        "model": {"name": "digits_cnn"},
+        "paradigms": {"magnitude": FIXED},
+        "search": search,
+        "fidelity": fidelity,
+        "budget": {"hours": changes.pop("hours", None)},
+        **changes,
+    }
+    return StudySpec.model_validate_json(json.dumps(plain))
+
+
+def ledger_of(spec: StudySpec, folder: Path) -> Ledger:
+    return Ledger(Store(folder).study(spec.name), spec)
+
+
+class Silence:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.records: list[TrialRecord] = []
+
+    def started(self, *_: object) -> None:
+        pass
+
+    def updated(self, record: TrialRecord) -> None:
+        self.records.append(record)
+
+    def finished(self, *_: object) -> None:
+        pass
+
+
+def epoch(sweep: Sweep, trial: Assignment, number: int, **changes: Any) -> Mapping[str, Any]:
+    """Return what a toy trial reports of an epoch, as it reaches the driver."""
+    chosen = trial.configuration
+    made: Report = runs.report(sweep.ledger.spec.trial(chosen.paradigm, chosen.params, chosen.seed), number)
+    return {**asdict(made), **changes}
+
+
+def run_to_end(sweep: Sweep, trial: Assignment) -> TrialRecord:
+    """Let a trial report all its epochs and end."""
+    sweep.begin(trial.number)
+    for number in range(1, sweep.ledger.spec.fidelity.epochs + 1):
+        sweep.report(trial.number, epoch(sweep, trial, number))
+    sweep.end(trial.number)
+    return sweep.ledger.record(trial.number)
+
+
+def run_all(sweep: Sweep) -> list[TrialRecord]:
+    """Run a sweep to its end, one trial after the other."""
+    while (trial := sweep.next()) is not None:
+        run_to_end(sweep, trial)
+    return sweep.ledger.records()

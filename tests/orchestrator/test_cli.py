@@ -1,0 +1,297 @@
+"""The command line as a person and as a program meet it."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator import cli, stamp
+from orchestrator.front import pareto_front
+from orchestrator.records import read_table
+from orchestrator.spec import StudySpec
+from orchestrator.store import Store
+from orchestrator.sweep import Sweep
+from tests.orchestrator import small
+
+Answer = tuple[int, str, str]
+"""Exit status, standard output, standard error."""
+Espalier = Callable[..., Answer]
+
+
+@pytest.fixture
+def espalier(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Espalier:
+    """Run the command line in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ESPALIER_STORE", raising=False)
+
+    def run(*arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["espalier", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
+
+
+def a_study(store: Path, **changes: Any) -> StudySpec:
+    """Leave a study in the store: six toy trials, of which one failed, one was stopped early and one still runs."""
+    spec = small.study(trials=6, seed=3, paradigms={"dense": {}, "magnitude": small.FIXED}, **changes)
+    folder = Store(store).study(spec.name)
+    with small.ledger_of(spec, store) as ledger:
+        folder.spec.write_text(spec.as_yaml(), encoding="utf-8")
+        stamp.write(folder.stamp, stamp.stamp("0123"))
+        sweep = Sweep(ledger, small.Silence())
+        for _ in range(3):
+            small.run_to_end(sweep, _next(sweep))
+        sweep.fail(_next(sweep).number, "ValueError: unlucky")
+        stopped = _next(sweep)
+        sweep.report(stopped.number, small.epoch(sweep, stopped, 1))
+        sweep.stop(stopped.number, "hopeless")
+        sweep.end(stopped.number)
+        sweep.begin(_next(sweep).number)
+    return spec
+
+
+def _next(sweep: Sweep) -> Any:
+    trial = sweep.next()
+    assert trial is not None
+    return trial
+
+
+def test_status_counts_every_trial(espalier: Espalier, tmp_path: Path) -> None:
+    a_study(tmp_path / "store")
+    status, out, _ = espalier("status", "small", "--store", "store", "--json")
+    counts = json.loads(out)
+    assert status == 0
+    assert {name: counts[name] for name in ("asked", "running", "complete", "pruned", "failed")} == {
+        "asked": 6,
+        "running": 1,
+        "complete": 3,
+        "pruned": 1,
+        "failed": 1,
+    }
+    status, out, _ = espalier("status", "small", "--store", "store")
+    assert status == 0
+    assert "interrupted; espalier resume small goes on" in out
+    assert "ValueError: unlucky" in out
+
+
+def test_a_study_that_is_being_run_is_said_to_be(espalier: Espalier, tmp_path: Path) -> None:
+    spec = a_study(tmp_path / "store")
+    with small.ledger_of(spec, tmp_path / "store"):
+        _, out, _ = espalier("status", "small", "--store", "store")
+        assert "small: running" in out
+        status, _, err = espalier("resume", "small", "--store", "store")
+        assert (status, "is being run by process" in err) == (2, True)
+
+
+def test_the_front_for_programs_holds_whole_trials_under_the_studys_own_names(
+    espalier: Espalier, tmp_path: Path
+) -> None:
+    spec = a_study(tmp_path / "store", objectives={"params": "minimize", "accuracy": "maximize"})
+    status, out, _ = espalier("front", "small", "--store", "store", "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert found
+    for trial in found:
+        assert {"trial", "paradigm", "state", "fidelity", "seed", "params", *spec.objectives} <= set(trial)
+        assert (trial["state"], trial["fidelity"]) == ("COMPLETE", 1.0)
+    with small.ledger_of(spec, tmp_path / "store") as ledger:
+        front = pareto_front(ledger.records(), spec.objectives)
+    assert [trial["trial"] for trial in found] == [record.trial for record in front]
+    assert [trial["params"] for trial in found] == [record.params for record in front]
+
+
+def test_the_front_for_people_shows_the_same_trials(espalier: Espalier, tmp_path: Path) -> None:
+    a_study(tmp_path / "store")
+    _, out, _ = espalier("front", "small", "--store", "store", "--json")
+    trials = [trial["trial"] for trial in json.loads(out)]
+    _, out, _ = espalier("front", "small", "--store", "store")
+    assert f"{len(trials)} of 3 complete trials" in out
+    assert "validation" in out
+    assert [int(line.split()[0]) for line in out.splitlines() if line[:7].strip().isdigit()] == trials
+
+
+def test_paradigms_for_programs_hold_axes_source_and_hyperparameters(espalier: Espalier) -> None:
+    status, out, _ = espalier("paradigms", "--json")
+    found = {one["name"]: one for one in json.loads(out)}
+    assert status == 0
+    assert {"dense", "magnitude", "lottery_ticket"} <= set(found)
+    for one in found.values():
+        assert {"name", "axes", "source", "hyperparameters"} <= set(one)
+        assert one["source"]
+    assert found["magnitude"]["hyperparameters"]["granularity"]["choices"] == ["weight", "filter"]
+    assert found["lottery_ticket"]["hyperparameters"]["rounds"]["low"] == 1
+    _, out, _ = espalier("paradigms")
+    assert all(name in out for name in found)
+
+
+def test_the_report_is_written_where_it_is_said_to_be(espalier: Espalier, tmp_path: Path) -> None:
+    a_study(tmp_path / "store")
+    for more, path in (
+        ((), tmp_path / "store/studies/small/report.html"),
+        (("--output", "mine.html"), Path("mine.html")),
+    ):
+        status, out, _ = espalier("report", "small", "--store", "store", *more)
+        assert (status, out) == (0, f"{path}\n")
+        assert path.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
+    status, _, err = espalier("report", "small", "--store", "store", "--output", "nowhere/mine.html")
+    assert (status, "--output" in err) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["status", "front", "report", "resume"])
+def test_an_unknown_study_names_the_nearest_one(espalier: Espalier, tmp_path: Path, command: str) -> None:
+    a_study(tmp_path / "store")
+    status, out, err = espalier(command, "smal", "--store", "store")
+    assert (status, out) == (2, "")
+    assert "did you mean 'small'?" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", ["status", "front", "report", "resume"])
+def test_a_name_that_is_a_path_is_refused(espalier: Espalier, command: str) -> None:
+    status, _, err = espalier(command, "../elsewhere")
+    assert (status, "must consist of letters" in err) == (2, True)
+
+
+@pytest.mark.parametrize("store", ["s3://bucket/studies", "file.txt"])
+def test_a_store_that_is_no_folder_is_refused(espalier: Espalier, tmp_path: Path, store: str) -> None:
+    (tmp_path / "file.txt").touch()
+    status, _, err = espalier("status", "small", "--store", store)
+    assert (status, "must be a folder" in err) == (2, True)
+
+
+def test_the_environment_names_the_store(espalier: Espalier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_study(tmp_path / "elsewhere")
+    monkeypatch.setenv("ESPALIER_STORE", str(tmp_path / "elsewhere"))
+    assert espalier("status", "small")[0] == 0
+
+
+def test_a_study_with_mistakes_starts_nothing_and_writes_nothing(espalier: Espalier, tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text("name: x\ndata: {name: digit}\nmodel: {name: mlp}\nparadigms: {dense: }\nfidelity: {epoch: 3}\n")
+    status, out, err = espalier("launch", str(file))
+    assert (status, out) == (2, "")
+    assert "data.name = 'digit'" in err
+    assert "did you mean 'epochs'?" in err
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("arguments", [["launch"], ["statu", "x"], ["front", "x", "--jsn"], ["ui", "--port", "0"]])
+def test_a_wrong_command_ends_with_status_two(espalier: Espalier, arguments: Sequence[str]) -> None:
+    assert espalier(*arguments)[0] == 2
+
+
+def test_a_dashboard_without_studies_is_refused(espalier: Espalier) -> None:
+    status, _, err = espalier("ui")
+    assert (status, "launch a study first" in err) == (2, True)
+
+
+def test_the_version_is_the_installed_one(espalier: Espalier) -> None:
+    assert espalier("--version")[:2] == (0, f"espalier {version('espalier')}\n")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["status", "small"], ["front", "small", "--json"], ["paradigms"]])
+def test_commands_that_train_nothing_import_neither_torch_nor_ray(tmp_path: Path, arguments: list[str]) -> None:
+    a_study(tmp_path / "espalier-store")
+    program = (
+        "import sys; from orchestrator.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as ended: assert not ended.code, ended.code\n"
+        "print(sorted({'torch', 'ray', 'mlflow', 'plotly'} & set(sys.modules)), file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", program, *arguments]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ended.stderr == "[]\n"
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Launch a real study, small enough for seconds, as a person would; give its folder and what was said."""
+    folder = tmp_path_factory.mktemp("launched")
+    spec = small.study(
+        trials=2,
+        epochs=2,
+        data={"name": "digits", "subset": 200},
+        model={"name": "mlp"},
+        paradigms={"dense": {}, "magnitude": {**small.FIXED, "sparsity": 0.5}},
+    )
+    (folder / "study.yaml").write_text(spec.as_yaml(), encoding="utf-8")
+    return folder, espalier_in(folder, "launch", "study.yaml")
+
+
+def espalier_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from orchestrator.cli import main; main()", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_a_launch_ends_with_the_front_and_says_where_all_is(
+    launched: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, ended = launched
+    assert ended.returncode == 0, ended.stderr
+    assert "[2/2]" in ended.stdout
+    assert "Pareto front of small" in ended.stdout
+    assert "2 of 2 trials done: 2 complete" in ended.stdout
+    study = Store(folder / "espalier-store").study("small")
+    for path in (study.report, study.table, study.log):
+        assert str(path) in ended.stdout
+        assert path.stat().st_size > 0
+    assert [record.state for record in read_table(study.table)] == ["COMPLETE", "COMPLETE"]
+    assert json.loads(espalier_in(folder, "status", "small", "--json").stdout)["complete"] == 2
+
+
+def test_the_same_study_is_launched_again_only_when_that_is_meant(
+    launched: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, _ = launched
+    again = espalier_in(folder, "launch", "study.yaml")
+    assert (again.returncode, "espalier resume small" in again.stderr) == (2, True)
+    meant = espalier_in(folder, "launch", "study.yaml", "--exist-ok", "--quiet")
+    assert meant.returncode == 0, meant.stderr
+    assert "2 of 2 trials done: 2 complete" in meant.stdout
+    assert "trial 0" not in meant.stdout
+
+
+def test_the_dashboard_answers_on_loopback_and_ends_on_ctrl_c(
+    launched: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, _ = launched
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        taken = espalier_in(folder, "ui", "--port", str(port))
+        assert (taken.returncode, "is taken" in taken.stderr) == (2, True)
+    command = [sys.executable, "-c", "from orchestrator.cli import main; main()", "ui", "--port", str(port)]
+    with (folder / "ui.log").open("w") as log:
+        server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    try:
+        assert b"mlflow" in _page(f"http://127.0.0.1:{port}/", server).lower()
+    finally:
+        os.killpg(server.pid, signal.SIGINT)
+        server.wait(60)
+    assert f"http://127.0.0.1:{port}" in (folder / "ui.log").read_text()
+
+
+def _page(address: str, server: subprocess.Popen[bytes]) -> bytes:
+    """Return a page once its server answers."""
+    while server.poll() is None:
+        with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(address) as answer:
+            page: bytes = answer.read()
+            return page
+        time.sleep(0.2)
+    raise AssertionError(f"the server ended with status {server.returncode}")

@@ -1,0 +1,181 @@
+"""The ledger: what is written is read again, whatever happened to the driver in between."""
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator import ledger
+from orchestrator.journal import StudyBusy, is_driven
+from orchestrator.records import State
+from orchestrator.store import StudyFolder
+from orchestrator.sweep import Sweep
+from tests.orchestrator.small import Silence, epoch, ledger_of, run_all, run_to_end, study
+
+
+def test_a_reader_sees_what_the_driver_wrote(tmp_path: Path) -> None:
+    with ledger_of(study(), tmp_path) as driver:
+        records = run_all(Sweep(driver, Silence()))
+        assert ledger.read(driver.folder) == records
+    assert ledger.read(driver.folder) == records
+    assert [record.state for record in records] == [State.COMPLETE] * 4
+    last = records[-1]
+    assert last.metrics.keys() == {"accuracy", "macs"}
+    assert [point["epoch"] for point in last.curve] == [1, 2, 3, 4]
+    assert (last.fidelity, last.attempts, last.seconds) == (1.0, 1, 2.0)
+    assert last.started is not None
+    assert last.finished is not None
+    assert last.started <= last.finished
+    assert last.finished.tzinfo is not None
+
+
+def test_of_a_study_that_was_never_begun_there_is_nothing_to_read(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "absent")
+    assert ledger.read(folder) == []
+    assert not folder.path.exists()
+    folder.path.mkdir()
+    folder.journal.touch()
+    assert ledger.read(folder) == []
+
+
+@settings(max_examples=20, deadline=None)
+@given(cut=st.integers(1, 400))
+def test_a_torn_journal_is_readable_untouched_and_can_be_driven_again(
+    cut: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    tmp_path = tmp_path_factory.mktemp("torn")
+    with ledger_of(study(trials=2, epochs=2), tmp_path) as driver:
+        run_all(Sweep(driver, Silence()))
+    journal = driver.folder.journal
+    torn = journal.read_bytes()[:-cut]
+    journal.write_bytes(torn)
+    assert len(ledger.read(driver.folder)) == 2
+    assert journal.read_bytes() == torn
+    with ledger_of(driver.spec, tmp_path) as again:
+        records = run_all(Sweep(again, Silence()))
+    assert [record.state for record in records] == [State.COMPLETE] * 2
+    assert ledger.read(driver.folder) == records
+    assert torn.startswith(journal.read_bytes()[: torn.rfind(b"\n") + 1])
+
+
+def test_a_second_driver_is_refused_and_told_who_drives(tmp_path: Path) -> None:
+    with ledger_of(study(), tmp_path) as first:
+        assert is_driven(first.folder.driver_lock)
+        with pytest.raises(StudyBusy, match=f"'small'.*process {os.getpid()} on"):
+            ledger_of(study(), tmp_path)
+    assert not is_driven(first.folder.driver_lock)
+    ledger_of(study(), tmp_path).close()
+
+
+def test_what_was_asked_and_not_told_is_unfinished_with_its_checkpoint(tmp_path: Path) -> None:
+    with ledger_of(study(), tmp_path) as driver:
+        sweep = Sweep(driver, Silence())
+        told, begun, asked = sweep.next(), sweep.next(), sweep.next()
+        assert told is not None
+        assert begun is not None
+        assert asked is not None
+        run_to_end(sweep, told)
+        sweep.begin(begun.number)
+        sweep.report(begun.number, epoch(sweep, begun, 1))
+        checkpoint = driver.folder.trials / "00001-x" / "checkpoint_000000"
+        checkpoint.mkdir(parents=True)
+        sweep.save(begun.number, checkpoint, 1)
+    with ledger_of(study(), tmp_path) as again:
+        first, second = again.unfinished()
+    assert (first.number, first.configuration, first.checkpoint) == (begun.number, begun.configuration, checkpoint)
+    assert (second.number, second.configuration, second.checkpoint) == (asked.number, asked.configuration, None)
+
+
+def test_a_study_that_was_moved_finds_its_checkpoints(tmp_path: Path) -> None:
+    with ledger_of(study(), tmp_path / "here") as driver:
+        sweep = Sweep(driver, Silence())
+        trial = sweep.next()
+        assert trial is not None
+        checkpoint = driver.folder.trials / "00000-x" / "checkpoint_000000"
+        checkpoint.mkdir(parents=True)
+        sweep.save(trial.number, checkpoint, 1)
+    (tmp_path / "here").rename(tmp_path / "there")
+    with ledger_of(study(), tmp_path / "there") as again:
+        (unfinished,) = again.unfinished()
+    assert unfinished.checkpoint == again.folder.trials / "00000-x" / "checkpoint_000000"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"metrics": {"accuracy": 0.5}}, "metric 'macs' missing"),
+        ({"metrics": {"accuracy": math.nan, "macs": 1.0}}, "accuracy is nan"),
+        ({"metrics": {"accuracy": 0.5, "macs": math.inf}}, "macs is inf"),
+        ({"metrics": {"accuracy": 0.5, "macs": 1.0}}, "metric 'loss' missing"),
+        ({"fidelity": 0.75}, "ended at fidelity 0.75"),
+    ],
+)
+def test_a_trial_that_lacks_anything_fails_and_says_what(
+    tmp_path: Path, changes: dict[str, object], reason: str
+) -> None:
+    with ledger_of(study(constraints={"loss": "<= 0.5"}), tmp_path) as driver:
+        sweep = Sweep(driver, Silence())
+        trial = sweep.next()
+        assert trial is not None
+        sweep.begin(trial.number)
+        sweep.report(trial.number, epoch(sweep, trial, 4, **changes))
+        sweep.end(trial.number)
+    (record, *_) = ledger.read(driver.folder)
+    assert (record.state, record.reason, record.metrics) == (State.FAIL, reason, {})
+
+
+def test_a_trial_that_reports_nothing_fails(tmp_path: Path) -> None:
+    with ledger_of(study(), tmp_path) as driver:
+        sweep = Sweep(driver, Silence())
+        trial = sweep.next()
+        assert trial is not None
+        sweep.end(trial.number)
+    assert ledger.read(driver.folder)[0].reason == "ended without a report"
+
+
+@pytest.mark.parametrize(
+    ("constraint", "feasible"),
+    [(">= 0.904", True), ("> 0.904", False), ("<= 0.904", True), ("< 0.91", True), (">= 0.95", False)],
+)
+def test_a_bound_decides_what_is_feasible_to_the_last_digit(tmp_path: Path, constraint: str, feasible: bool) -> None:
+    paradigms = {"magnitude": {"sparsity": 0.0}}
+    with ledger_of(study(constraints={"accuracy": constraint}, paradigms=paradigms, trials=1), tmp_path) as driver:
+        (record,) = run_all(Sweep(driver, Silence()))
+    assert record.metrics["accuracy"] == 0.904
+    assert (record.state, record.feasible) == (State.COMPLETE, feasible)
+
+
+def test_reports_of_a_lost_attempt_do_not_outlive_what_came_after(tmp_path: Path) -> None:
+    with ledger_of(study(), tmp_path) as driver:
+        sweep = Sweep(driver, Silence())
+        trial = sweep.next()
+        assert trial is not None
+        sweep.begin(trial.number)
+        for number in (1, 2, 3):
+            sweep.report(trial.number, epoch(sweep, trial, number))
+        sweep.begin(trial.number)
+        sweep.report(trial.number, epoch(sweep, trial, 2))
+        sweep.stop(trial.number, "hopeless")
+        sweep.end(trial.number)
+    record = ledger.read(driver.folder)[0]
+    assert (record.state, record.fidelity, record.attempts) == (State.PRUNED, 0.5, 2)
+    assert [point["epoch"] for point in record.curve] == [1, 2]
+    assert record.seconds == 2.0
+
+
+def test_the_time_spent_outlives_the_driver(tmp_path: Path) -> None:
+    with ledger_of(study(), tmp_path) as driver:
+        assert driver.spent == 0
+        driver.spent = 12.5
+    with ledger_of(study(), tmp_path) as again:
+        assert again.spent == 12.5
+
+
+def test_reading_a_ledger_imports_neither_torch_nor_ray() -> None:
+    code = "import sys, orchestrator.ledger, orchestrator.study; print({'torch', 'ray', 'mlflow'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

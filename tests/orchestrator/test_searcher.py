@@ -1,0 +1,181 @@
+"""What is tried: every paradigm once, nothing that cannot be carried out, nothing twice, and on where it stopped."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.distributions import FloatDistribution, IntDistribution
+from ray.tune.search import Searcher
+
+from orchestrator.configurations import Configurations
+from orchestrator.ledger import Ledger
+from orchestrator.proposals import Proposer
+from orchestrator.records import State, TrialRecord
+from orchestrator.searcher import LedgerSearcher
+from orchestrator.sweep import Assignment, Sweep
+from tests.orchestrator.small import FIXED, Silence, ledger_of, run_all, run_to_end, study
+from trainables import paradigms
+
+SEVERAL = {"dense": {}, "magnitude": {}, "lottery_ticket": {"rounds": [1, 2]}}
+SAMPLERS = ("tpe", "nsga2", "gp", "random")
+
+
+def searched(folder: Path, **changes: object) -> list[TrialRecord]:
+    with ledger_of(study(**changes), folder) as ledger:
+        return run_all(Sweep(ledger, Silence()))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_proposes_the_total_of_feasible_trials(tmp_path: Path, sampler: str) -> None:
+    records = searched(tmp_path, sampler=sampler, paradigms=SEVERAL, trials=14, epochs=5)
+    assert [record.state for record in records] == [State.COMPLETE] * 14
+    assert {record.paradigm for record in records} == SEVERAL.keys()
+    assert [record.paradigm for record in records].count("dense") == 1
+    for record in records:
+        paradigms.find(record.paradigm).create(record.params).recipe(5)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_seed_decides_what_is_tried(tmp_path: Path, sampler: str) -> None:
+    first, again, other = (
+        [record.params for record in searched(tmp_path / name, sampler=sampler, seed=seed, trials=3)]
+        for name, seed in (("first", 1), ("again", 1), ("other", 2))
+    )
+    assert first == again
+    assert first != other
+
+
+def test_a_resumed_search_goes_on_instead_of_repeating_itself(tmp_path: Path) -> None:
+    drawn = []
+    for _ in range(4):
+        with ledger_of(study(), tmp_path) as ledger:
+            trial = Sweep(ledger, Silence()).next() if not drawn else run_one(ledger)
+            assert trial is not None
+            drawn.append(trial.configuration.params["sparsity"])
+            run_to_end(Sweep(ledger, Silence()), trial)
+    assert len(set(drawn)) == 4
+
+
+def run_one(ledger: Ledger) -> Assignment | None:
+    return Sweep(ledger, Silence()).next()
+
+
+def test_a_modelling_sampler_learns_in_spite_of_conditions_and_a_dense_baseline(tmp_path: Path) -> None:
+    """Random search finds a sparsity above 0.9 in one of ten trials; the constraint makes all others infeasible."""
+    records = searched(
+        tmp_path,
+        sampler="nsga2",
+        objectives={"macs": "minimize"},
+        paradigms={"dense": {}, "magnitude": {"schedule": ["one_shot", "iterative"]}},
+        trials=60,
+        epochs=8,
+    )
+    late = [record.metrics["macs"] for record in records[40:]]
+    early = [record.metrics["macs"] for record in records[1:13]]
+    assert sum(late) / len(late) < 0.6 * sum(early) / len(early)
+
+
+def test_a_study_of_settled_paradigms_replicates_them_with_new_seeds(tmp_path: Path) -> None:
+    records = searched(tmp_path, paradigms={"dense": {}, "magnitude": {**FIXED, "sparsity": 0.5}}, trials=5, seed=7)
+    assert [record.paradigm for record in records] == ["dense", "magnitude", "dense", "magnitude", "dense"]
+    assert [record.seed for record in records] == [7, 7, 8, 8, 9]
+
+
+def test_what_was_tried_before_is_tried_with_the_next_seed(tmp_path: Path) -> None:
+    records = searched(tmp_path, paradigms={"magnitude": {**FIXED, "sparsity": [0.5, 0.9]}}, trials=8)
+    assert max(Counter((str(record.params), record.seed) for record in records).values()) == 1
+    for sparsity in (0.5, 0.9):
+        seeds = [record.seed for record in records if record.params["sparsity"] == sparsity]
+        assert seeds == list(range(len(seeds)))
+
+
+def test_what_cannot_be_carried_out_is_told_and_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Configurations, "refusal", lambda *_: "no room")
+    with ledger_of(study(trials=3), tmp_path) as ledger:
+        sweep = Sweep(ledger, Silence())
+        assert sweep.next() is None
+        assert [(r.state, r.reason) for r in ledger.records()] == [(State.FAIL, "infeasible: no room")] * 3
+
+
+def test_a_paradigm_that_raises_while_its_recipe_is_made_ends_no_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ledger_of(study(trials=1), tmp_path) as ledger:
+        monkeypatch.setattr(paradigms.find("magnitude"), "recipe", lambda *_: 1 / 0)
+        assert Sweep(ledger, Silence()).next() is None
+        assert ledger.record(0).reason == "infeasible: ZeroDivisionError: division by zero"
+
+
+@settings(max_examples=30, deadline=None)
+@given(low=st.floats(0.05, 0.4), span=st.floats(0.01, 0.5), rounds=st.integers(2, 20))
+def test_a_range_narrows_a_dimension_and_keeps_its_kind(low: float, span: float, rounds: int) -> None:
+    narrowed = {
+        "sparsity": {"low": low, "high": low + span},
+        "finetune_lr": {"low": low, "high": low + span},
+        "rounds": {"low": rounds, "high": rounds + 3},
+    }
+    found = Configurations(study(paradigms={"magnitude": narrowed}, epochs=100)).distributions
+    assert found["magnitude.sparsity"] == FloatDistribution(low, low + span)
+    assert found["magnitude.finetune_lr"] == FloatDistribution(low, low + span, log=True)
+    assert found["magnitude.rounds"] == IntDistribution(rounds, rounds + 3)
+
+
+def test_a_condition_holds_for_fixed_and_for_drawn_values() -> None:
+    fixed = Configurations(study(paradigms={"magnitude": {**FIXED, "schedule": "iterative"}}, epochs=12))
+    drawn = fixed.draw(
+        lambda _, distribution: distribution.low if hasattr(distribution, "low") else distribution.choices[0]
+    )
+    assert fixed.params(drawn).keys() == {*FIXED, "sparsity", "rounds"}
+    joint = Configurations(study(paradigms={"magnitude": {}}, epochs=12), joint=True)
+    everything = joint.draw(lambda _, d: d.choices[0] if hasattr(d, "choices") else d.low)
+    assert everything.keys() == joint.distributions.keys()
+    assert {"rounds", "stream"}.isdisjoint(joint.params(everything))
+
+
+@pytest.mark.parametrize("lines", range(1, 9))
+def test_a_driver_that_dies_while_a_trial_is_drawn_leaves_one_that_can_be_completed(tmp_path: Path, lines: int) -> None:
+    spec = study(paradigms=SEVERAL, trials=4, epochs=5)
+    with ledger_of(spec, tmp_path) as ledger:
+        Proposer(ledger)
+        before = ledger.folder.journal.read_bytes().count(b"\n")
+        Sweep(ledger, Silence()).next()
+        Sweep(ledger, Silence()).next()
+    journal = ledger.folder.journal
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[: before + lines]))
+    with ledger_of(spec, tmp_path) as again:
+        records = run_all(Sweep(again, Silence()))
+    assert [record.state for record in records] == [State.COMPLETE] * 4
+    assert {record.paradigm for record in records} == SEVERAL.keys()
+
+
+def test_the_searcher_keeps_to_its_slots_and_finishes_only_when_nothing_can_be_lost(tmp_path: Path) -> None:
+    with ledger_of(study(trials=3), tmp_path) as ledger:
+        sweep = Sweep(ledger, Silence())
+        searcher = LedgerSearcher(sweep, 2, lambda trial, tune_id: {"number": trial.number, "id": tune_id})
+        assert searcher.suggest("a") == {"number": 0, "id": "a"}
+        assert searcher.suggest("b") == {"number": 1, "id": "b"}
+        assert searcher.suggest("c") is None
+        sweep.lose(0)
+        assert searcher.suggest("d") == {"number": 0, "id": "d"}
+        sweep.fail(0, "x")
+        sweep.fail(1, "x")
+        assert searcher.suggest("e") == {"number": 2, "id": "e"}
+        assert searcher.suggest("f") is None
+        sweep.fail(2, "x")
+        assert searcher.suggest("g") == Searcher.FINISHED
+
+
+def test_when_the_time_is_spent_nothing_new_is_begun_but_what_was_interrupted_is_finished(tmp_path: Path) -> None:
+    spec = study(trials=3, hours=0.5)
+    with ledger_of(spec, tmp_path) as ledger:
+        assert Sweep(ledger, Silence()).next() is not None
+        ledger.spent = 1800
+    with ledger_of(spec, tmp_path) as again:
+        sweep = Sweep(again, Silence())
+        records = run_all(sweep)
+        assert sweep.is_cut_short
+        sweep.close()
+        assert again.spent >= 1800
+    assert [record.state for record in records] == [State.COMPLETE]

@@ -1,0 +1,39 @@
+"""Dynamic sparse training with trainable thresholds (DST): the network finds its own sparsity while it trains.
+
+Pick it to leave the spread over layers, and over time, to the training itself, and to search the pressure `alpha` for
+a front. Pick something else to hit a given sparsity: it steers towards none.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trainables.during import LearnThresholds
+from trainables.paradigms.base import Paradigm, hyper
+from trainables.recipe import Recipe, Train
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicSparseTraining(Paradigm):
+    """Train one threshold per neuron along with the weights and mask what lies below it; nothing is masked for good.
+
+    The sparsity that comes out depends on `alpha`, the learning rate and the number of steps. The paper uses 1e-9 to
+    1e-4 over 160 epochs; a threshold moves by about learning rate * alpha a step, so short budgets need more.
+    """
+
+    axes: ClassVar = {
+        "when": "during training",
+        "criterion": "magnitude against a learned threshold",
+        "granularity": "weight",
+        "scope": "learned per neuron",
+        "schedule": "learned, moving masks",
+        "weights": "kept",
+    }
+    source: ClassVar = "Liu et al. 2020, arXiv 2005.06870"
+
+    alpha: float = hyper(1e-4, "pressure to raise thresholds: factor of the sum of exp(-threshold)", low=0.0, high=10.0)
+
+    def recipe(self, epochs: int) -> Recipe:
+        return (Train(epochs, during=LearnThresholds(self.alpha)),)
+
+
+PARADIGM = DynamicSparseTraining

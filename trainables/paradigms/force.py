@@ -1,0 +1,38 @@
+"""FORCE and Iter-SNIP: before training, SNIP asked again and again on the network as it grows sparse.
+
+Pick it instead of SNIP at high sparsity: what a weight is worth in the dense network says little about its worth in
+the sparse one. FORCE lets removed weights return, Iter-SNIP does not.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trainables.paradigms._at_initialization import PrunedAtInitialization
+from trainables.paradigms.base import hyper
+from trainables.recipe import Prune
+
+
+@dataclass(frozen=True, kw_only=True)
+class Force(PrunedAtInitialization):
+    """Prune at initialisation by foresight sensitivity, in rounds of geometrically falling density."""
+
+    axes: ClassVar = {
+        "when": "at initialisation, mask taken from the untrained network",
+        "criterion": "FORCE: |w g(w c)|; Iter-SNIP: |w g|",
+        "granularity": "weight, filter",
+        "scope": "global, layer",
+        "schedule": "exponential, without training between",
+        "weights": "kept, reinitialised",
+    }
+    source: ClassVar = "de Jorge et al. 2021, arXiv 2006.09081"
+
+    variant: str = hyper("force", "whether removed weights may return", choices=("force", "iter_snip"))
+    rounds: int = hyper(60, "rounds of scoring and pruning", low=1, high=300)
+    batches: int = hyper(1, "training batches over which each gradient is averaged", low=1, high=64)
+
+    def prune(self, density: float) -> Prune:
+        criterion = "force" if self.variant == "force" else "snip"
+        return Prune(density, criterion=criterion, rounds=self.rounds, batches=self.batches)
+
+
+PARADIGM = Force

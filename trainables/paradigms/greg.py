@@ -1,0 +1,71 @@
+"""Growing regularisation (GReg): what shall be pruned is led to zero slowly, so that the rest can take over.
+
+Pick it after magnitude pruning, where one-shot removal breaks the network and the budget allows a long, gentle
+pruning phase: at high sparsity, and for filters. GReg-2 also lets curvature have a say in the ranking.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trainables.during import GrowPenalty
+from trainables.errors import InfeasibleTrial
+from trainables.paradigms.base import Paradigm, hyper
+from trainables.recipe import Prune, Recipe, Remove, Train
+
+PICK = 0.25
+"""The share of the pruning phase in which GReg-2 penalises all weights alike, before it chooses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowingRegularization(Paradigm):
+    """Train; grow an L2 penalty on the smallest weights, or filters, until they vanish; prune them; finetune.
+
+    GReg-1 chooses what goes at once; GReg-2 first grows the penalty on all weights, under which those of little
+    curvature shrink most, and chooses then. The paper adds 1e-4 to the penalty every 10 (CIFAR) or 5 (ImageNet) steps
+    up to 1, at a learning rate of 1e-3; here it grows over the share `pruning` of the epochs, along the trial's
+    learning-rate schedule. The metric `penalised_left` says how far it got: near 0 when nothing was lost by pruning.
+    """
+
+    axes: ClassVar = {
+        "when": "after training",
+        "criterion": "magnitude (weights), L1 norm (filters), under a penalty",
+        "granularity": "weight, filter",
+        "scope": "global, layer",
+        "schedule": "growing penalty, then one-shot",
+        "weights": "kept",
+    }
+    source: ClassVar = "Wang et al. 2021, Neural Pruning via Growing Regularization, arXiv 2012.09243"
+
+    sparsity: float = hyper(0.8, "share of the prunable weights or filters that is pruned", low=0.0, high=0.999)
+    granularity: str = hyper("weight", "what is pruned as one piece", choices=("weight", "filter"))
+    scope: str = hyper("global", "ranked across the network or within each layer", choices=("global", "layer"))
+    variant: str = hyper("greg_1", "choose at once, or under a uniform penalty", choices=("greg_1", "greg_2"))
+    ceiling: float = hyper(1.0, "factor of the penalty at its largest", low=1e-3, high=100.0)
+    pruning: float = hyper(0.3, "share of the epochs in which the penalty grows", low=0.05, high=0.9)
+    pruning_lr: float = hyper(0.5, "peak learning rate of this phase, as a share of that of training", low=1e-3, high=1)
+    finetune: float = hyper(0.3, "share of the epochs that is spent after pruning", low=0.05, high=0.9)
+    finetune_lr: float = hyper(
+        0.1, "peak learning rate of finetuning, as a share of that of training", low=1e-3, high=1
+    )
+    stream: bool = hyper(False, "filters of the residual stream may go as well", choices=(False, True))
+
+    def recipe(self, epochs: int) -> Recipe:
+        growing, tail = max(1, round(self.pruning * epochs)), max(1, round(self.finetune * epochs))
+        if growing + tail >= epochs:
+            raise InfeasibleTrial(
+                f"pruning = {self.pruning} and finetune = {self.finetune} leave no epoch of {epochs} for training; "
+                "at least 3 epochs, and shares of less than 1 together"
+            )
+        final = Prune(1 - self.sparsity, granularity=self.granularity, scope=self.scope, stream=self.stream)
+        pick = PICK if self.variant == "greg_2" else 0.0
+        penalty = GrowPenalty(final, ceiling=self.ceiling, pick=pick, pick_ceiling=self.ceiling / 10)
+        removal = (Remove(),) if self.granularity == "filter" else ()
+        return (
+            Train(epochs - growing - tail),
+            Train(growing, lr_scale=self.pruning_lr, during=penalty),
+            Train(tail, lr_scale=self.finetune_lr),
+            *removal,
+        )
+
+
+PARADIGM = GrowingRegularization

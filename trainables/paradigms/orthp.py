@@ -1,0 +1,86 @@
+"""Pruned filters made orthogonal again (OrthP): finetuning starts from weights through which gradients flow well.
+
+Pick it to separate what pruning loses from what a short finetuning at a small learning rate fails to repair, with
+the mean Jacobian singular value as the probe. `weights: kept` is L1 filter pruning under the same probe.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from trainables.errors import InfeasibleTrial
+from trainables.paradigms.base import Paradigm, hyper
+from trainables.recipe import Prune, Recipe, Remove, Train
+
+if TYPE_CHECKING:
+    from trainables.state import TrialState
+
+
+@dataclass(frozen=True)
+class Orthogonalize:
+    """Make the weights of each convolution and linear layer orthogonal; masks go on holding."""
+
+    def run(self, trial: "TrialState") -> None:
+        from trainables.isometry import orthogonalize
+
+        orthogonalize(trial.model)
+        trial.masks.apply()
+
+
+@dataclass(frozen=True)
+class ProbeIsometry:
+    """Measure the mean singular value of the network's Jacobian as the metric `key`."""
+
+    key: str
+
+    def run(self, trial: "TrialState") -> None:
+        from trainables.isometry import probe
+
+        probe(trial, self.key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrthogonalPruning(Paradigm):
+    """Train, remove filters by L1 norm, make what is left orthogonal, finetune at a large learning rate.
+
+    Measured are `mean_jsv_trained`, `mean_jsv_pruned`, `mean_jsv_orthogonal` and, of the final network, `mean_jsv`;
+    1 is dynamical isometry.
+    """
+
+    axes: ClassVar = {
+        "when": "after training",
+        "criterion": "L1 norm (filters)",
+        "granularity": "filter",
+        "scope": "layer, global",
+        "schedule": "one-shot",
+        "weights": "orthogonalised, kept",
+    }
+    source: ClassVar = "Wang et al. 2021, Dynamical Isometry, arXiv 2105.05916"
+
+    sparsity: float = hyper(0.5, "share of the filters that is pruned", low=0.0, high=0.999)
+    scope: str = hyper("layer", "ranked across the network or within each layer", choices=("layer", "global"))
+    weights: str = hyper("orthogonal", "what the filters that stay become", choices=("orthogonal", "kept"))
+    finetune: float = hyper(0.5, "share of the epochs that is spent after pruning", low=0.05, high=0.9)
+    finetune_lr: float = hyper(
+        1.0, "peak learning rate of finetuning, as a share of that of training", low=1e-4, high=1
+    )
+    stream: bool = hyper(False, "filters of the residual stream may go as well", choices=(False, True))
+
+    def recipe(self, epochs: int) -> Recipe:
+        tail = max(1, round(self.finetune * epochs))
+        if tail >= epochs:
+            raise InfeasibleTrial(f"finetune = {self.finetune} leaves no epoch of {epochs} for training; at least 2")
+        prune = Prune(1 - self.sparsity, granularity="filter", scope=self.scope, stream=self.stream)
+        repair = (Orthogonalize(), ProbeIsometry("mean_jsv_orthogonal")) if self.weights == "orthogonal" else ()
+        return (
+            Train(epochs - tail),
+            ProbeIsometry("mean_jsv_trained"),
+            prune,
+            Remove(),
+            ProbeIsometry("mean_jsv_pruned"),
+            *repair,
+            Train(tail, lr_scale=self.finetune_lr),
+            ProbeIsometry("mean_jsv"),
+        )
+
+
+PARADIGM = OrthogonalPruning
