@@ -153,7 +153,8 @@ def ui(
     _require_free(port)
     typer.echo(f"http://127.0.0.1:{port} shows {place.root}; Ctrl-C ends it")
     where = ["--backend-store-uri", place.mlflow_uri, "--artifacts-destination", place.artifacts.as_uri()]
-    serve = [sys.executable, "-m", "mlflow", "server", *where, "--host", "127.0.0.1", "--port", str(port)]
+    listen = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    serve = [sys.executable, "-m", "mlflow", "server", *where, *listen]
     sys.stdout.flush()
     os.execve(sys.executable, serve, {**ENVIRONMENT, **os.environ})
 

@@ -1,5 +1,6 @@
 """Ray for the time of one study: on loopback, quiet, in a temporary folder that goes when the study ends."""
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,9 @@ SWITCHES: Final = {
 """No logger, no snapshot, no metric that could abort the sweep: the ledger does all of that."""
 
 _PREFIX: Final = "espalier-ray-"
+_MISSES_LOGGERS: Final = "ray.tune.analysis.experiment_analysis"
+"""Warns of each trial that has no result.json, which only the loggers that are switched off write."""
+
 _LOCK: Final = "driver.lock"
 _OBJECT_STORE: Final = 128 * 2**20
 """Bytes. Trials exchange next to nothing through Ray."""
@@ -43,7 +47,7 @@ def ray_session(log: Path) -> Iterator[None]:
         import ray  # after its switches are set, before its messages are turned aside: the import sets both up
 
         stack.enter_context(logging_into(log, "ray"))
-
+        logging.getLogger(_MISSES_LOGGERS).setLevel(logging.ERROR)
         if not ray.is_initialized():
             stack.enter_context(_connected() if "RAY_ADDRESS" in os.environ else _started())
         yield

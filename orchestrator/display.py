@@ -56,7 +56,7 @@ class Lines:
             return
         self._told.add(record.trial)
         if _is_since(record, self._begun):
-            what = f"trial {record.trial} {record.paradigm} ({tables.configuration(record.params)})"
+            what = f"trial {record.trial} {record.paradigm} {tables.configuration(self._spec, record)}".rstrip()
             self._print(f"[{len(self._told)}/{self._total}] {what}: {ending(self._spec, record)}")
 
     def finished(self, outcome: Outcome) -> None:
@@ -129,7 +129,7 @@ class Figures:
             Text.assemble((self._spec.name, "bold"), f": {tables.counts(summary)}"),
             self._bar(len(told) + under_way, done),
             Text(_reached(summary), style="green"),
-            running_table(running) if running else Text("Waiting for the first trial", style="dim"),
+            running_table(self._spec, running) if running else Text("Waiting for the first trial", style="dim"),
         )
 
     def _bar(self, spent: float, done: float) -> RenderableType:
@@ -148,11 +148,12 @@ class Figures:
         return self._summary
 
 
-def running_table(records: Sequence[TrialRecord]) -> Table:
+def running_table(spec: StudySpec, records: Sequence[TrialRecord]) -> Table:
     """Return the trials that run, with the news of their last epoch."""
     table = Table(box=box.SIMPLE_HEAD)
-    for name in ("trial", "paradigm", "budget", "epoch", "accuracy", "MACs at the end", "hyper-parameters"):
-        table.add_column(name, justify="left" if name in ("paradigm", "hyper-parameters") else "right")
+    for name in ("trial", "paradigm", "budget", "epoch", "accuracy", "MACs at the end"):
+        table.add_column(name, justify="left" if name == "paradigm" else "right", no_wrap=True)
+    table.add_column("hyper-parameters", no_wrap=True, overflow="ellipsis")
     for record in records:
         last = record.curve[-1] if record.curve else {}
         news = (
@@ -160,7 +161,7 @@ def running_table(records: Sequence[TrialRecord]) -> Table:
             quantities.show("accuracy", _number(last.get("accuracy"))),
             quantities.show("macs", _number(last.get("macs_projected"))),
         )
-        chosen = Text(tables.configuration(record.params), style="dim")
+        chosen = Text(tables.configuration(spec, record), style="dim")
         table.add_row(str(record.trial), record.paradigm, f"{record.fidelity:.0%}", *news, chosen)
     return table
 

@@ -9,7 +9,7 @@ import fcntl
 import logging
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
@@ -23,8 +23,6 @@ logger = logging.getLogger(__name__)
 
 TROUBLE = (MlflowException, SQLAlchemyError, OSError)
 """What MLflow raises when its store is away or refuses. Anything else is a mistake of ours and ends the process."""
-PATIENCE = 3
-"""Failures after which the rest of a batch is left for the next attempt."""
 
 
 def main() -> None:
@@ -46,20 +44,15 @@ class Desk:
         self._runs: StudyRuns | None = None
         self._ended = False
 
-    def handle(self, batch: list[Step]) -> Answer:
-        """Carry out what can be carried out, in order."""
-        done: list[int] = []
-        troubles: list[str] = []
+    def handle(self, batch: Sequence[Step]) -> Answer:
+        """Carry out steps in order, up to the first that cannot be carried out."""
         for position, step in enumerate(batch):
             try:
                 self._carry_out(step)
-                done.append(position)
             except TROUBLE as trouble:
                 self._runs = None
-                troubles.append(str(trouble))
-            if len(troubles) == PATIENCE:
-                break
-        return Answer(done=tuple(done), trouble=troubles[-1] if troubles else None)
+                return Answer(done=position, trouble=str(trouble).partition("\n")[0])
+        return Answer(done=len(batch))
 
     def leave(self) -> None:
         """Say of a study that has not been ended that it was interrupted."""

@@ -60,7 +60,7 @@ def publisher(
 ) -> Iterator[Publisher]:
     """Publish a study while the block runs. A block that raises leaves the study marked as failed in MLflow."""
     folder = store.study(spec.name)
-    tags = {"study": spec.name, "git_commit": stamp["git_commit"] or "", "data_hash": stamp["data_hash"]}
+    tags = {name: stamp[name] for name in ("git_commit", "data_hash") if stamp[name]}
     tracker = Tracker(store.mlflow_uri, store.artifacts, spec.name, tags, spec.objectives, log=folder.log)
     try:
         yield Publisher(tracker, folder, records)

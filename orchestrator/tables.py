@@ -10,7 +10,7 @@ from rich.text import Text
 from orchestrator import quantities
 from orchestrator.front import pareto_front
 from orchestrator.records import State, TrialRecord
-from orchestrator.spec import StudySpec
+from orchestrator.spec import Range, StudySpec
 from orchestrator.summary import Summary
 from trainables.paradigms.base import Paradigm
 from trainables.spec import Value
@@ -35,7 +35,7 @@ def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableTy
     table.add_column("hyper-parameters", overflow="fold")
     for record in front:
         figures = (measured(metric, record.metrics) for metric in shown)
-        table.add_row(str(record.trial), record.paradigm, *figures, Text(configuration(record.params), style="dim"))
+        table.add_row(str(record.trial), record.paradigm, *figures, Text(configuration(spec, record), style="dim"))
     return table
 
 
@@ -46,15 +46,15 @@ def measured(metric: str, metrics: Mapping[str, float]) -> str:
     return quantities.show(metric, value) + share
 
 
-def configuration(params: Mapping[str, Value]) -> str:
-    """Return hyper-parameters in short: numbers with their names, words alone, flags where they are set."""
-    return ", ".join(_setting(name, value) for name, value in params.items() if value is not False)
+def configuration(spec: StudySpec, record: TrialRecord) -> str:
+    """Return the hyper-parameters that were searched, in short; those that the study fixes are the same everywhere."""
+    chosen = spec.paradigms.get(record.paradigm, {})
+    searched = {name: value for name, value in record.params.items() if isinstance(chosen.get(name, []), list | Range)}
+    return " ".join(f"{name}={_setting(value)}" for name, value in searched.items())
 
 
-def _setting(name: str, value: Value) -> str:
-    if isinstance(value, str):
-        return value
-    return name if value is True else f"{name} {value:.3g}"
+def _setting(value: Value) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value).lower()
 
 
 def status_lines(summary: Summary, records: Iterable[TrialRecord], *, driven: bool) -> RenderableType:

@@ -10,13 +10,14 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from orchestrator.front import TOLD, Objectives
 from orchestrator.records import TrialRecord
@@ -87,9 +88,9 @@ ORDER = (Begin, Tell, KeepOnly, ShowFront, End)
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """Which steps of a batch, by position, have reached MLflow, and what kept the rest from it."""
+    """How many steps of a batch have reached MLflow, and what befell the next one."""
 
-    done: tuple[int, ...] = ()
+    done: int = 0
     trouble: str | None = None
 
 
@@ -98,22 +99,28 @@ class Backlog:
 
     def __init__(self) -> None:
         self._steps: dict[object, Step] = {}
+        self._failures: Counter[object] = Counter()
 
     def __len__(self) -> int:
         return len(self._steps)
 
     def add(self, step: Step) -> None:
+        """Take up a step."""
         self._steps[_subject(step)] = step
 
     def first(self) -> list[Step]:
-        """Return the steps to take next: trials before what presumes that their runs are there."""
-        return sorted(self._steps.values(), key=lambda step: ORDER.index(type(step)))[:BATCH]
+        """Return the steps to take next: trials before what presumes their runs, what has failed after all others."""
+        return sorted(self._steps.values(), key=self._rank)[:BATCH]
 
-    def strike(self, done: Iterable[Step]) -> None:
-        """Forget steps, but not what has replaced them meanwhile."""
-        for step in done:
+    def settle(self, batch: Sequence[Step], answer: Answer) -> None:
+        """Forget the steps that are done, unless they have been replaced meanwhile; put the one that failed behind."""
+        for step in batch[: answer.done]:
             if self._steps.get(_subject(step)) is step:
                 del self._steps[_subject(step)]
+        self._failures.update(_subject(step) for step in batch[answer.done :][:1] if answer.trouble)
+
+    def _rank(self, step: Step) -> tuple[int, int]:
+        return self._failures[_subject(step)], ORDER.index(type(step))
 
 
 def _subject(step: Step) -> object:
@@ -197,7 +204,7 @@ class Tracker:
             self._closed = True
             self._changed.notify_all()
         if unsent:
-            self._writer.kill()
+            self._writer.dismiss()
         self._thread.join()
         return unsent
 
@@ -221,7 +228,7 @@ class Tracker:
     def _settle(self, batch: list[Step], answer: Answer) -> None:
         """Take what is done off the backlog; after trouble, wait longer each time, unless somebody is in a hurry."""
         with self._changed:
-            self._backlog.strike(batch[position] for position in answer.done)
+            self._backlog.settle(batch, answer)
             self._changed.notify_all()
             if answer.trouble and answer.trouble != self.trouble:
                 logger.warning("MLflow at %s: %s; %d items wait", self._study.uri, answer.trouble, len(self._backlog))
@@ -251,6 +258,8 @@ class Writer:
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
+        self._dismissed = False
+        self._starting = threading.Lock()
 
     def write(self, batch: list[Step]) -> Answer:
         """Have a batch written and return what became of it."""
@@ -277,23 +286,30 @@ class Writer:
             self._process.kill()
             return self._process.wait()
 
-    def kill(self) -> None:
-        """End the process now, whatever it is doing; callable from another thread than the one that writes."""
-        if self._process:
-            self._process.kill()
+    def dismiss(self) -> None:
+        """End the process for good, whatever it is doing; called from another thread than the one that writes."""
+        with self._starting:
+            self._dismissed = True
+            if self._process:
+                self._process.kill()
 
     def _start(self) -> Connection:
-        ours, theirs = Pipe()
-        with self._log.open("ab") if self._log else nullcontext() as log, theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "orchestrator.mlflow_writer", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env={**ENVIRONMENT, **os.environ},
-            )
-        self._connection = ours
-        ours.send(self._study)
-        return ours
+        with self._starting:
+            if self._dismissed:
+                raise ConnectionAbortedError("the writer has been dismissed")
+            self._connection, theirs = Pipe()
+            with theirs, self._log.open("ab") if self._log else nullcontext() as log:
+                self._process = self._run(theirs.fileno(), log)
+        self._connection.send(self._study)
+        return self._connection
+
+    def _run(self, connection: int, log: BinaryIO | None) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "orchestrator.mlflow_writer", str(connection)],
+            pass_fds=[connection],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**ENVIRONMENT, **os.environ},
+        )

@@ -1,7 +1,7 @@
-"""DST: how hard thresholds are pressed upwards, from a paper's long training to a laptop's short one."""
+"""DST: how hard thresholds are pressed upwards, for trainings of thousands of steps down to hundreds."""
 
 from optuna.distributions import FloatDistribution as Float
 
 from search_spaces.space import Dimension, Space
 
-SPACE = Space(alpha=Dimension(Float(1e-6, 1.0, log=True)))
+SPACE = Space(alpha=Dimension(Float(1e-6, 0.03, log=True)))

@@ -11,6 +11,7 @@ SPACE = Space(
     scope=Dimension(Choice(("global", "layer"))),
     variant=Dimension(Choice(("greg_1", "greg_2"))),
     ceiling=Dimension(Float(0.1, 10.0, log=True)),
+    pick_ceiling=Dimension(Float(0.01, 0.3, log=True), when={"variant": ("greg_2",)}),
     pruning=Dimension(Float(0.1, 0.4)),
     pruning_lr=Dimension(Float(0.05, 1.0, log=True)),
     finetune=Dimension(Float(0.1, 0.4)),

@@ -1,4 +1,7 @@
-"""Pruning after training: how much, by what, in which pieces, on which schedule, with how much finetuning."""
+"""Pruning after training: how much, by what, in which pieces, on which schedule, with how much finetuning.
+
+Residual blocks (granularity ``layer``) are left to studies of networks that have some.
+"""
 
 from optuna.distributions import CategoricalDistribution as Choice
 from optuna.distributions import FloatDistribution as Float
@@ -13,9 +16,9 @@ _SPARSE = (*_RANKED, "layer")
 """The granularities whose density is free."""
 
 SPACE = Space(
-    granularity=Dimension(Choice(("weight", "filter", "layer", "block_4", "block_16", "2:4", "1:4"))),
+    granularity=Dimension(Choice(("weight", "filter", "block_4", "block_16", "2:4", "1:4"))),
     sparsity=Dimension(Float(0.3, 0.98), when={"granularity": _SPARSE}),
-    criterion=Dimension(Choice(("magnitude", "l2", "taylor", "obd", "snip", "random"))),
+    criterion=Dimension(Choice(("magnitude", "l2", "taylor", "obd", "snip"))),
     batches=Dimension(Int(1, 16, log=True), when={"criterion": ("taylor", "obd", "snip")}),
     scope=Dimension(Choice(("global", "layer", "lamp", "erk")), when={"granularity": _RANKED}),
     schedule=Dimension(Choice(("one_shot", "iterative", "gradual"))),

@@ -5,8 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from trainables.context import Report, SaveCheckpoint
+
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")  # how long an example takes says nothing on a machine that is shared
 
 
 @pytest.fixture(autouse=True, scope="session")

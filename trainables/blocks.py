@@ -19,10 +19,14 @@ _RELUS = (F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_")
 
 @dataclass(frozen=True)
 class _Block:
-    """A module that adds a branch to its shortcut, which the children in `shortcut` compute; then a ReLU if `relu`."""
+    """A module that adds a branch to its shortcut, which the children in `shortcut` compute; then a ReLU if `relu`.
+
+    `branch` names the modules that compute the branch, in their order; it is empty if no module ends the branch.
+    """
 
     shortcut: tuple[str, ...]
     relu: bool
+    branch: tuple[str, ...]
 
 
 def residual_blocks(model: nn.Module) -> tuple[str, ...]:
@@ -31,6 +35,15 @@ def residual_blocks(model: nn.Module) -> tuple[str, ...]:
     Raises InfeasibleTrial for a network that torch.fx cannot trace.
     """
     return tuple(_find_blocks(model))
+
+
+def residual_branches(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    """Return the modules on each residual block's branch, in the order of computation, by the block's name.
+
+    The last of them ends the branch; blocks whose branch is ended by something else are left out. Raises
+    InfeasibleTrial for a network that torch.fx cannot trace.
+    """
+    return {name: block.branch for name, block in _find_blocks(model).items() if block.branch}
 
 
 def drop_blocks(model: nn.Module, names: Collection[str]) -> None:
@@ -102,7 +115,9 @@ def _block(model: nn.Module, owner: str, addition: fx.Node, nodes: list[fx.Node]
     if not apart or _layers(model, shortcut) == _layers(model, branch) or not all(map(_is_link, shortcut)):
         return None
     children = _children(model, owner, shortcut)
-    return _Block(children, relu and not (_is_relu(model, entry) and not children))
+    ended = branch[-1].op == "call_module"
+    modules = tuple(dict.fromkeys(str(node.target) for node in branch if node.op == "call_module")) if ended else ()
+    return _Block(children, relu and not (_is_relu(model, entry) and not children), modules)
 
 
 def _path(end: fx.Node, entry: fx.Node, inside: list[fx.Node]) -> list[fx.Node]:

@@ -1,7 +1,7 @@
 """Which channels of a network can only go together: found by torch-pruning's dependency graph (arXiv 2301.12900)."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -70,14 +70,16 @@ def find_groups(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[Ch
     """
     twin = meta_twin(model)
     graph = _trace(twin, input_shape)
-    names = {module: name for name, module in twin.named_modules()}
+    modules = dict(twin.named_modules())
     found: list[ChannelGroup] = []
     seen: set[str] = set()
-    for module, name in names.items():
+    for name, module in modules.items():
         if name not in seen and is_dense_layer(module) and module in graph.module2node and _is_safe(graph, module):
-            size, members = _members(graph, module, names)
+            members = _members(graph, module, modules)
             seen |= {member.module for member in members if member.side == "outputs"}
-            found += _groups(size, members, names)
+            group = _group(graph.get_out_channels(module), members, modules)
+            if group is not None and _is_consistent(group, graph, modules):
+                found.append(group)
     return tuple(found)
 
 
@@ -115,27 +117,32 @@ def _can_lose_channels(node: Any) -> bool:
     return supported or node.type in _WITHOUT_CHANNELS
 
 
-def _members(graph: Any, module: nn.Module, names: Mapping[nn.Module, str]) -> tuple[int, tuple[Member, ...]]:
-    """Return the number of outputs of `module`, and all that has to be cut when they go."""
-    pruner = graph.get_pruner_of_module(module)
-    size = pruner.get_out_channels(module)
-    items = graph.get_pruning_group(module, pruner.prune_out_channels, list(range(size)))
-    return size, tuple(
+def _members(graph: Any, module: nn.Module, modules: Mapping[str, nn.Module]) -> tuple[Member, ...]:
+    """Return all that has to be cut along with the outputs of `module`, itself included."""
+    names = {module: name for name, module in modules.items()}
+    cut = graph.get_pruner_of_module(module).prune_out_channels
+    items = graph.get_pruning_group(module, cut, list(range(graph.get_out_channels(module))))
+    return tuple(
         Member(names[node.module], _side(graph, node, item.dep.handler), tuple(item.idxs), tuple(item.root_idxs))
         for item in items
         if (node := item.dep.target).type not in _WITHOUT_CHANNELS
     )
 
 
-def _groups(size: int, members: tuple[Member, ...], names: Mapping[nn.Module, str]) -> Iterator[ChannelGroup]:
-    """Yield the members' group, or nothing if its channels aren't the same ones for all producers."""
-    modules = {name: module for module, name in names.items()}
-    written = {m.module: m for m in members if m.side == "outputs" and is_dense_layer(modules[m.module])}
-    producers = tuple(name for name in modules if name in written.keys() - _gates(modules))
-    whole = all(sorted(written[name].roots) == list(range(size)) for name in producers)
-    distinct = all(len(set(m.channels)) == len(m.channels) == len(m.roots) for m in members)
-    if producers and whole and distinct:
-        yield ChannelGroup(producers[0], size, producers, members)
+def _group(size: int, members: tuple[Member, ...], modules: Mapping[str, nn.Module]) -> ChannelGroup | None:
+    written = {m.module for m in members if m.side == "outputs" and is_dense_layer(modules[m.module])}
+    producers = tuple(name for name in modules if name in written - _gates(modules))
+    return ChannelGroup(producers[0], size, producers, members) if producers else None
+
+
+def _is_consistent(group: ChannelGroup, graph: Any, modules: Mapping[str, nn.Module]) -> bool:
+    """Return whether every producer writes all channels of the group and no others, and no index appears twice."""
+    every = list(range(group.size))
+    return all(len(set(m.channels)) == len(m.channels) == len(m.roots) for m in group.members) and all(
+        sorted(m.channels) == sorted(m.roots) == every and graph.get_out_channels(modules[m.module]) == group.size
+        for m in group.members
+        if m.side == "outputs" and m.module in group.producers
+    )
 
 
 def _side(graph: Any, node: Any, cut: Any) -> Side:

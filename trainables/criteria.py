@@ -79,7 +79,7 @@ def taylor(scoring: Scoring) -> Scores:
     return _sum({name: value.square() / len(batches) for name, value in part.items()} for part in by_batch)
 
 
-def obd(scoring: Scoring, samples: int = 8) -> Scores:
+def obd(scoring: Scoring, samples: int = 2) -> Scores:
     """Score 1/2 h w^2 with the diagonal h of the Hessian (LeCun et al. 1990, Optimal Brain Damage, eq. 3).
 
     The diagonal, with respect to one variable per piece, is Hutchinson's unbiased estimate: the mean of v * (H v)

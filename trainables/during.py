@@ -35,14 +35,14 @@ class Rewire:
 class Select:
     """Choose `density` of the frozen weights by scores that are learned in their stead (edge-popup).
 
-    `scope` is a name of `allocation.py`. Masks from before the stage are given up.
+    `density` counts against the unpruned network; `scope` is a name of `allocation.py`.
     """
 
     density: float
     scope: str = "layer"
 
-    def attach(self, trial: "TrialState", steps: int) -> "Companion":
-        """Return what selects during a stage of `steps` optimizer steps."""
+    def attach(self, trial: "TrialState", steps: int) -> "Companion":  # noqa: ARG002
+        """Return what selects during a stage of any number of `steps`."""
         from trainables.selection import Selection
 
         return Selection(self, trial)
@@ -54,8 +54,8 @@ class LearnThresholds:
 
     alpha: float
 
-    def attach(self, trial: "TrialState", steps: int) -> "Companion":
-        """Return what learns thresholds during a stage of `steps` optimizer steps."""
+    def attach(self, trial: "TrialState", steps: int) -> "Companion":  # noqa: ARG002
+        """Return what learns thresholds during a stage of any number of `steps`."""
         from trainables.thresholds import Thresholds
 
         return Thresholds(self, trial)

@@ -1,249 +1,271 @@
 """Complexity-aware training: weights and gates learn together, and what its price has shut is deleted on the way.
 
-After Guenter and Sideris (arXiv 2411.09127; layers: 2406.04549; units: 2205.04650). The objective, its prices and the
-estimators are derived from their abstracts and from reviews, not taken from their text; with `sampling` below 1 the
-expectation of the loss is taken under less noise than the objective's, which therefore holds approximately.
+After Guenter and Sideris (arXiv 2411.09127; layers alone: 2406.04549; units alone: 2205.04650). Only their abstracts
+and reviews of them were at hand: the objective's form, its prices, the estimators and the schedule are derived here.
 """
 
+import copy
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor
 
 from trainables.companion import Companion
 from trainables.complexity import Complexity
 from trainables.errors import InfeasibleTrial, RemovalMismatch
-from trainables.estimator import Differences, Slopes
 from trainables.expected import ExpectedComplexity
-from trainables.gates import Gates, draw
+from trainables.gates import Gates
 from trainables.objective import Balance, Regulariser
-from trainables.rounding import Kept, round_at_half, round_to_budget
-from trainables.structures import find_structures
-from trainables.surgery import TOLERANCE, delete
-from trainables.training import precision_for
+from trainables.removal import TOLERANCE, disagreement, plan_removal, remove
+from trainables.rounding import Kept, consistent, round_at_half, round_to_budget
+from trainables.structures import Structures, find_structures
+from trainables.worth import Worth
 
 if TYPE_CHECKING:
     from trainables.gating import Gating
     from trainables.state import TrialState
 
+Pair = tuple[Tensor, Tensor]
+"""A number for each unit [U] and for each branch [B]."""
+
 STEEPEST = 3.0
+"""The most a probability moves in a step, in steps of a structure that is useless."""
+
 STEERED = 0.75
+"""The share of the movement after which a budget is reached on paper; probabilities lag behind the price."""
+
+RANGE = (-7.0, 7.0)
+"""Between which powers of e the price that meets a budget is looked for."""
 
 
 class GatedTraining(Companion):
-    """Gates the trial's network, moves their probabilities, and deletes what is shut at the end of an epoch."""
+    """Gates the trial's network, moves their probabilities, and deletes at the end of an epoch what is shut.
+
+    The probabilities follow theta <- clip(theta - eta clip((Delta + r) / r', -3, 3)), with Delta the estimated worth,
+    r the price now and r' that of the whole network at the full nu: a diagonal preconditioner with the fixed points of
+    the projected gradient flow. Everything but masks lies on the CPU in float64. Raises InfeasibleTrial for a network
+    without anything to gate, and for a budget below what cannot be removed.
+    """
 
     def __init__(self, gating: "Gating", trial: "TrialState", steps: int) -> None:
         self._gating, self._trial = gating, trial
-        self._steps_per_epoch = len(trial.batches())
-        self._step, self._open = 0, True
+        epoch = len(trial.batches())
+        self._end = min(gating.epochs * epoch, steps)
+        self._begin = round(gating.warmup * self._end)
+        self._step = 0
+        self._open()
+        sizes = self._structures.units, len(self._structures.branches)
+        self._theta = _fill(sizes, gating.initial if gating.units else 1.0, gating.initial if gating.branches else 1.0)
+        self._speed, self._merit = _fill(sizes, 0.0, 0.0), _fill(sizes, 0.0, 0.0)
         self._generator = torch.Generator().manual_seed(trial.spec.seed)
-        self._find()
-        if not self._structures.groups and not self._structures.branches and trial.interrupted is None:
-            raise InfeasibleTrial("nothing to gate")
-        self._units = torch.full((self._structures.units,), gating.initial, dtype=torch.float64)
-        self._branches = torch.full((len(self._structures.branches),), gating.initial, dtype=torch.float64)
-        every = self._units, self._branches
-        self._speed = tuple(torch.zeros_like(theta) for theta in every)
-        self._slopes = Slopes(len(self._units), decay=gating.decay, method=gating.estimator)
-        self._differences = Differences(len(self._branches), decay=0.9)
-        ones = tuple(torch.ones_like(theta) for theta in every)
-        self._dense = tuple(float(v) for v in self._expected(*ones))
-        balance = Balance(gating.nu, gating.beta, gating.alpha)
-        zeros = torch.zeros(len(self._branches), dtype=torch.float64)
-        plain = Regulariser(self._expected, Balance(1.0, 0.5, gating.alpha), *self._dense, zeros)
-        self._dense_branches = plain.per_branch(ones[0])
-        self._scale = plain.slopes(*ones)
-        self._nu = gating.nu
+        self._worth = Worth(gating, sizes, self._generator)
+        self._measure_dense(sizes)
+        if trial.interrupted is None:
+            self._require_something_to_gate()
 
-    def _find(self) -> None:
-        trial, gating = self._trial, self._gating
-        shape = trial.dataset.input_shape
-        self._structures = find_structures(trial.model, shape, units=gating.units, branches=gating.branches)
-        self._expected = ExpectedComplexity.of(trial.model, shape, self._structures)
-        self._gates = Gates(trial.model, self._structures)
-        self._root = trial.model.register_forward_hook(self._keep_logits)
+    def _open(self) -> None:
+        """Find what can be gated in the network as it is now, and gate it."""
+        found = find_structures(self._trial.model, self._trial.groups)
+        self._structures = found if self._gating.units else Structures((), found.branches)
+        shape = self._trial.dataset.input_shape
+        self._expected = ExpectedComplexity.of(self._trial.model, shape, self._structures)
+        self._gates: Gates | None = Gates(self._trial.model, self._structures)
 
-    @property
-    def _regulariser(self) -> Regulariser:
-        g = self._gating
-        return Regulariser(self._expected, Balance(g.nu, g.beta, g.alpha), *self._dense, self._dense_branches)
+    def _measure_dense(self, sizes: tuple[int, int]) -> None:
+        """Take the measures of the network before anything is removed, with which prices are normalised."""
+        ones = _fill(sizes, 1.0, 1.0)
+        macs, params = self._expected(*ones)
+        self._dense = float(macs), float(params)
+        self._dense_branches = torch.zeros(sizes[1], dtype=torch.float64)
+        whole = self._regulariser(Balance(1.0, 0.5, self._gating.alpha))
+        self._dense_branches = whole.per_branch(ones[0])
+        self._scale: Pair = whole.slopes(*ones)
 
-    # -- steps
+    def _require_something_to_gate(self) -> None:
+        gating, name = self._gating, self._trial.spec.model.name
+        gated = bool(self._structures.groups) or (gating.branches and bool(self._structures.branches))
+        if not gated:
+            kinds = [kind for kind, asked in (("units", gating.units), ("residual branches", gating.branches)) if asked]
+            raise InfeasibleTrial(f"{name} has no {' and no '.join(kinds)} to gate; choose another network or paradigm")
+        if gating.target_macs:
+            nothing = tuple(torch.zeros_like(theta, dtype=torch.bool) for theta in self._theta)
+            if not gating.branches:
+                nothing = nothing[0], ~nothing[1]
+            least = self._cost(consistent(self._structures, self._theta[0], (nothing[0], nothing[1])))
+            if least > gating.target_macs * self._dense[0]:
+                allowed = f"{name} cannot lose more than all but {least / self._dense[0]:.3f} of its MACs by gates"
+                raise InfeasibleTrial(f"target_macs = {gating.target_macs}: {allowed}; ask for a larger share")
+
+    def _regulariser(self, balance: Balance) -> Regulariser:
+        return Regulariser(self._expected, balance, *self._dense, self._dense_branches)
+
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
-        self._masks = None
-        self._flipped = None
-        if not self._open or self._step % self._gating.every:
-            return
-        g = self._gating
-        theta = torch.cat([self._units, self._branches])
-        masks = draw(theta, 1 if g.shared else len(inputs), g.sampling, self._generator)
-        masks[:, len(self._units) :] = (self._branches > 0.5).float()
-        masks = masks.to(inputs.device).requires_grad_()
-        if len(self._branches):
-            index = int(torch.randint(len(self._branches), (1,), generator=self._generator))
-            flipped = masks.detach().clone()
-            flipped[:, len(self._units) + index] = 1 - flipped[:, len(self._units) + index]
-            self._gates.sample(flipped)
-            with torch.no_grad(), _batch_norm_unmoved(self._trial.model):
-                loss = F.cross_entropy(self._forward(inputs), labels)
-            self._flipped = (index, loss.item(), labels)
-        self._gates.sample(masks)
-        self._masks = masks
-
-    def _forward(self, inputs: Tensor) -> Tensor:
-        precision = precision_for(self._trial.spec.training, inputs.device)
-        with torch.autocast(inputs.device.type, dtype=precision, enabled=precision != torch.float32):
-            return self._trial.model(inputs).float()
-
-    def _keep_logits(self, model: nn.Module, _: Any, logits: Tensor) -> None:
-        self._logits = logits.detach()
+        if self._gates is not None and self._step % self._gating.every == 0:
+            self._worth.sample(self._trial, self._gates, self._theta, self._rounded(), inputs, labels)
 
     def before_step(self) -> None:
-        if not self._open:
+        if self._gates is None:
             return
-        if self._masks is not None:
-            self._gates.sample(None)
-            n = len(self._units)
-            if n:
-                slopes = self._masks.grad[:, :n] * len(self._masks)
-                self._slopes.update(self._masks.detach()[:, :n], slopes)
-            if self._flipped:
-                index, flipped, labels = self._flipped
-                loss = F.cross_entropy(self._logits.float(), labels).item()
-                on = bool(self._branches[index] > 0.5)
-                self._differences.update(index, loss - flipped if on else flipped - loss)
+        if self._worth.observe(self._gates) and self._step >= self._begin:
             self._move()
+            self._gates.round(self._rounded())
         self._step += 1
 
     def _move(self) -> None:
-        g = self._gating
-        window = g.epochs * self._steps_per_epoch
-        begin = round(g.warmup * window)
-        progress = (self._step - begin) / max(1, window - begin)
-        slopes = self._regulariser.slopes(self._units, self._branches)
-        worth = (self._slopes.difference(), self._differences.difference())
-        if progress < 0:
+        """Take one step of all probabilities."""
+        gating, worth = self._gating, self._worth.difference()
+        progress = (self._step - self._begin) / max(1, self._end - self._begin)
+        balance = Balance(gating.nu, gating.beta, gating.alpha)
+        slopes = self._regulariser(balance).slopes(*self._theta)
+        now, full = self._prices(progress, worth, slopes)
+        if full == 0:
             return
-        self._nu = self._steer(progress, worth, slopes) if g.target_macs else g.nu * min(1.0, progress / g.ramp if g.ramp else 1.0)
-        nu = max(self._nu, 1e-6)
-        eta = 0.9 * g.every / (g.travel * max(1, window - begin))
-        self._speed = tuple(
-            eta * ((w + nu * s) / (nu * r)).clamp(-STEEPEST, STEEPEST)
-            for w, s, r in zip(worth, slopes, self._scale, strict=True)
+        pace = gating.initial * gating.every / (gating.travel * max(1, self._end - self._begin))
+        pairs = list(zip(worth, slopes, self._scale, strict=True))
+        drift = [((w + now * s) / (full * r)).clamp(-STEEPEST, STEEPEST) for w, s, r in pairs]
+        moved = gating.units, gating.branches
+        self._speed = _pair(pace * d if moves else 0 * d for d, moves in zip(drift, moved, strict=True))
+        self._merit = _pair((-w / (full * r)).clamp(-STEEPEST, STEEPEST) for w, _, r in pairs)
+        self._theta = _pair(
+            (theta - speed).clamp(gating.lowest, gating.highest) if moves else theta
+            for theta, speed, moves in zip(self._theta, self._speed, moved, strict=True)
         )
-        self._worth = tuple((-w / (nu * s)).clamp(-3,3) for w, s in zip(worth, slopes, strict=True))
-        self._units = (self._units - self._speed[0]).clamp(g.lowest, g.highest)
-        self._branches = (self._branches - self._speed[1]).clamp(g.lowest, g.highest)
-        self._gates.round(self._units > 0.5, self._branches > 0.5)
 
-    def _steer(self, progress, worth, slopes) -> float:
-        """Return the price at which exactly the budget of this moment would be worth its keep."""
-        budget = 1 + (self._gating.target_macs - 1) * min(1.0, progress / STEERED)
-        low, high = math.log(1e-4), math.log(1e3)
+    def _prices(self, progress: float, worth: Pair, slopes: Pair) -> tuple[float, float]:
+        """Return nu as it is now, and what it rises to."""
+        gating = self._gating
+        if not gating.target_macs:
+            return gating.nu * (min(1.0, progress / gating.ramp) if gating.ramp else 1.0), gating.nu
+        planned = 1 + (gating.target_macs - 1) * min(1.0, progress / STEERED)
+        excess = max(0.0, self._cost(self._rounded()) / self._dense[0] - planned)
+        now = self._price_of(planned - excess, worth, slopes)
+        return now, max(now, self._price_of(gating.target_macs, worth, slopes))
+
+    def _price_of(self, budget: float, worth: Pair, slopes: Pair) -> float:
+        """Return the price at which what is worth it now makes up `budget`, a share of the dense MACs: a multiplier."""
+        low, high = RANGE
         for _ in range(20):
             middle = (low + high) / 2
-            kept = tuple((w + math.exp(middle) * s < 0).double() for w, s in zip(worth, slopes, strict=True))
-            macs = float(self._expected(*kept)[0]) / self._dense[0]
-            low, high = (middle, high) if macs > budget else (low, middle)
+            nu = math.exp(middle)
+            kept = _pair((w + nu * s < 0).double() for w, s in zip(worth, slopes, strict=True))
+            above = float(self._expected(*kept)[0]) > budget * self._dense[0]
+            low, high = (middle, high) if above else (low, middle)
         return math.exp(high)
 
-    # -- epochs
     def after_epoch(self) -> None:
-        if not self._open:
+        if self._gates is None:
             return
-        last = self._step >= self._gating.epochs * self._steps_per_epoch
-        kept = self._final() if last else self._shut()
-        self._delete(kept)
-        if last:
+        over = self._step >= self._end
+        self._delete(self._settled(self._theta) if over else self._shut())
+        if over:
             self._close()
+
+    def _rounded(self) -> Kept:
+        return round_at_half(self._structures, *self._theta)
+
+    def _settled(self, theta: Pair) -> Kept:
+        """Return what stays if the probabilities `theta` are final."""
+        if not self._gating.target_macs:
+            return round_at_half(self._structures, *theta)
+        rank = theta[0] + 0.1 * self._merit[0]
+        return round_to_budget(self._structures, rank, theta[1], self._cost, self._gating.target_macs * self._dense[0])
+
+    def _shut(self) -> Kept:
+        """Return all but what is at its lowest and falling; with a budget, never less than that buys."""
+        kept = _pair(
+            (theta > self._gating.lowest) | (speed <= 0)
+            for theta, speed in zip(self._theta, self._speed, strict=True)
+        )
+        whole = _pair(torch.ones_like(part) for part in kept)
+        for choice in (kept, (kept[0], whole[1])):
+            network = consistent(self._structures, self._theta[0], choice)
+            if self._cost(network) >= self._gating.target_macs * self._dense[0]:
+                return network
+        return whole
 
     def _cost(self, kept: Kept) -> float:
         return float(self._expected(kept[0].double(), kept[1].double())[0])
 
-    def _final(self) -> Kept:
-        if not self._gating.target_macs:
-            return round_at_half(self._structures, self._units, self._branches)
-        budget = self._gating.target_macs * self._dense[0]
-        worth = getattr(self, "_worth", (0 * self._units, 0 * self._branches))
-        rank = self._units + 0.1 * worth[0]
-        return round_to_budget(self._structures, rank, self._branches, self._cost, budget)
-
-    def _shut(self) -> Kept:
-        g = self._gating
-        shut = tuple((t <= g.lowest) & (s > 0) for t, s in zip((self._units, self._branches), self._speed, strict=True))
-        from trainables.rounding import consistent
-        kept = consistent(self._structures, self._units, (~shut[0], ~shut[1]))
-        if g.target_macs and self._cost(kept) < g.target_macs * self._dense[0]:
-            kept = consistent(self._structures, self._units, (~shut[0], torch.ones_like(shut[1])))
-            if self._cost(kept) < g.target_macs * self._dense[0]:
-                return torch.ones_like(shut[0]), torch.ones_like(shut[1])
-        return kept
-
     def _delete(self, kept: Kept) -> None:
-        if bool(kept[0].all()) and bool(kept[1].all()):
+        """Delete everything else from weights, statistics, optimizer and gates, and check what is left."""
+        if self._gates is None or bool(torch.cat(kept).all()):
             return
-        s = self._structures
-        self._gates.round(*kept)
-        probe = torch.randn(4, *self._trial.dataset.input_shape, generator=torch.Generator().manual_seed(0))
-        before = self._logits_of(probe)
+        trial, found = self._trial, self._structures
+        self._gates.round(kept)
+        gated = copy.deepcopy(trial.model)
         self._gates.remove()
-        self._root.remove()
-        units = {g.name: kept[0][p] for g, p in zip(s.groups, s.slices(), strict=True)}
-        dropped = [b.block for b, k in zip(s.branches, kept[1].tolist(), strict=True) if not k]
-        delete(self._trial, units, dropped)
-        alive = torch.cat([kept[0][p] for g, p in zip(s.groups, s.slices(), strict=True)]) if s.groups else kept[0]
-        self._units, self._branches = self._units[alive], self._branches[kept[1]]
-        self._speed = (self._speed[0][alive], self._speed[1][kept[1]])
-        if hasattr(self, "_worth"):
-            self._worth = (self._worth[0][alive], self._worth[1][kept[1]])
-        self._scale = (self._scale[0][alive], self._scale[1][kept[1]])
-        self._dense_branches = self._dense_branches[kept[1]]
-        self._slopes.keep(alive)
-        self._differences.keep(kept[1])
-        self._find()
-        print("DBG", [(g.name,g.size,g.branch) for g in s.groups],[b.block for b in s.branches], kept[1], dropped, self._structures.units,len(self._units),len(self._structures.branches),len(self._branches)) if self._structures.units != len(self._units) or len(self._structures.branches) != len(self._branches) else None
-        assert self._structures.units == len(self._units) and len(self._structures.branches) == len(self._branches)
-        after = self._logits_of(probe)
-        self.disagreement = float((after - before).abs().max() / before.abs().max().clamp(min=1))
-        if not self.disagreement <= TOLERANCE:
-            raise RemovalMismatch(f"{self.disagreement:.1e}")
-        self._gates.round(self._units > 0.5, self._branches > 0.5)
+        units = {group.name: kept[0][part] for group, part in zip(found.groups, found.slices(), strict=True)}
+        dropped = [branch.block for branch, stays in zip(found.branches, kept[1].tolist(), strict=True) if not stays]
+        stays = {name: keep for name, keep in units.items() if keep.any()}
+        remove(trial.model, plan_removal(trial.groups, stays, dropped), trial.optimizer)
+        self._check(gated)
+        trial.dropped = (*trial.dropped, *dropped)
+        trial.replace_model(trial.model)
+        self._keep(kept)
+        self._open()
+        self._gates.round(self._rounded())
 
-    def _logits_of(self, probe: Tensor) -> Tensor:
-        model = self._trial.model
-        training = model.training
-        model.eval()
-        with torch.no_grad():
-            logits = model(probe.to(next(model.parameters()).device))
-        model.train(training)
-        return logits
+    def _check(self, gated: torch.nn.Module) -> None:
+        trial = self._trial
+        probe = torch.Generator().manual_seed(trial.spec.seed)
+        difference = disagreement(gated, trial.model, trial.dataset.input_shape, generator=probe)
+        if not difference <= TOLERANCE:
+            raise RemovalMismatch(f"logits differ by {difference:.1e} from those of the gated network")
+        worst = max(difference, trial.measured.get("removal_disagreement", 0.0))
+        trial.measured["removal_disagreement"] = worst
+
+    def _keep(self, kept: Kept) -> None:
+        for name in ("_theta", "_speed", "_merit", "_scale"):
+            setattr(self, name, _pair(values[keep] for values, keep in zip(getattr(self, name), kept, strict=True)))
+        self._dense_branches = self._dense_branches[kept[1]]
+        self._worth.keep(kept)
 
     def _close(self) -> None:
-        self._gates.remove()
-        self._root.remove()
-        self._open = False
+        if self._gates is not None:
+            self._gates.remove()
+            self._gates = None
 
     def projected(self) -> Complexity | None:
-        if not self._open:
+        """Return the cost if every probability goes on as it moves now, to the end of the window."""
+        if self._gates is None:
             return None
-        kept = self._final()
-        return self._expected.at(*kept)
+        left = max(0, self._end - max(self._step, self._begin)) / self._gating.every
+        theta = _pair((t - left * s).clamp(0, 1) for t, s in zip(self._theta, self._speed, strict=True))
+        return self._expected.at(*self._settled(theta))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "open": self._gates is not None,
+            "step": self._step,
+            "generator": self._generator.get_state(),
+            "dense": list(self._dense),
+            "dense_branches": self._dense_branches,
+            "worth": self._worth.state_dict(),
+            **{name: list(getattr(self, f"_{name}")) for name in ("theta", "speed", "merit", "scale")},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._step = state["step"]
+        self._generator.set_state(state["generator"].cpu())
+        macs, params = state["dense"]
+        self._dense = macs, params
+        self._dense_branches = state["dense_branches"].cpu()
+        self._worth.load_state_dict(state["worth"])
+        for name in ("theta", "speed", "merit", "scale"):
+            setattr(self, f"_{name}", _pair(values.cpu() for values in state[name]))
+        if not state["open"]:
+            self._close()
+        elif self._gates is not None:
+            self._gates.round(self._rounded())
 
 
-@contextmanager
-def _batch_norm_unmoved(model: nn.Module) -> Iterator[None]:
-    """Let batch norm use its batch's statistics without taking them into its running ones."""
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-    for norm in norms:
-        norm.track_running_stats = False
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.track_running_stats = True
+def _fill(sizes: tuple[int, int], units: float, branches: float) -> Pair:
+    values = zip(sizes, (units, branches), strict=True)
+    return _pair(torch.full((size,), value, dtype=torch.float64) for size, value in values)
+
+
+def _pair(values: Any) -> Pair:
+    units, branches = values
+    return units, branches

@@ -6,22 +6,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainables.rounding import Kept
 from trainables.structures import Reader, Structures
 
 
 class Gates:
     """Multiplies units where they are read, and residual branches where they end, by 0/1 masks.
 
-    In evaluation, and whenever no other masks are given, the masks are those set by `round`: the network is
-    deterministic. Within `sampled` other masks hold. Masks that are all one cost nothing. `remove` takes the hooks
-    off; the model itself is never edited.
+    In evaluation, and in training unless other masks are given by `hold`, the masks are those set by `round`: the
+    network is deterministic. Masks that are all one cost nothing. The model itself is never edited; `remove` takes
+    the hooks off.
     """
 
     def __init__(self, model: nn.Module, structures: Structures) -> None:
-        self._structures, self._slices = structures, structures.slices()
+        self._structures = structures
         self._device = next(model.parameters()).device
-        self._rounded: list[Tensor | None] = [None] * (len(structures.groups) + len(structures.branches))
-        self._sampled: list[Tensor] | None = None
+        self._sizes = [*(group.size for group in structures.groups), *[1] * len(structures.branches)]
+        self._rounded: list[Tensor | None] = [None] * len(self._sizes)
+        self._held: list[Tensor] | None = None
         self._hooks = [
             model.get_submodule(reader.module).register_forward_pre_hook(self._unit_hook(index, reader))
             for index, group in enumerate(structures.groups)
@@ -32,32 +34,29 @@ class Gates:
             for index, branch in enumerate(structures.branches)
         ]
 
-    def round(self, units: Tensor, branches: Tensor) -> None:
-        """Let the boolean masks [U] and [B] hold in evaluation and in steps without samples."""
-        parts = [units[part] for part in self._slices] + list(branches.unbind())
-        self._rounded = [
-            None if bool(part.all()) else part.reshape(1, -1).to(self._device, torch.float32) for part in parts
-        ]
+    def round(self, kept: Kept) -> None:
+        """Let exactly these units and branches be on, in evaluation and in steps without other masks."""
+        parts = torch.cat(kept)[None].split(self._sizes, dim=1)
+        self._rounded = [None if bool(part.all()) else part.to(self._device, torch.float32) for part in parts]
 
-    def sample(self, masks: Tensor | None) -> None:
-        """Let masks [B or 1, U + number of branches] hold in training from now on; None ends it."""
-        sizes = [group.size for group in self._structures.groups] + [1] * len(self._structures.branches)
-        self._sampled = None if masks is None else list(masks.split(sizes, dim=1))
+    def hold(self, masks: Tensor | None) -> None:
+        """Let 0/1 masks [B or 1, U + branches] hold in training from now on; None ends it."""
+        self._held = None if masks is None else list(masks.split(self._sizes, dim=1))
 
     def remove(self) -> None:
         """Take the gates off the network."""
         for hook in self._hooks:
             hook.remove()
 
-    def _mask(self, index: int, training: bool) -> Tensor | None:
-        return self._sampled[index] if training and self._sampled is not None else self._rounded[index]
+    def _mask(self, index: int, *, training: bool) -> Tensor | None:
+        return self._held[index] if training and self._held is not None else self._rounded[index]
 
-    def _unit_hook(self, index: int, reader: Reader) -> Callable[[nn.Module, Any], Any]:
-        whole = reader.roots == tuple(range(self._structures.groups[index].size))
+    def _unit_hook(self, index: int, reader: Reader) -> Callable[[nn.Module, Any], Tensor | None]:
+        whole = reader.roots == tuple(range(self._sizes[index]))
         roots = None if whole else torch.tensor(reader.roots, device=self._device)
 
         def gate(module: nn.Module, inputs: tuple[Tensor]) -> Tensor | None:
-            mask = self._mask(index, module.training)
+            mask = self._mask(index, training=module.training)
             if mask is None:
                 return None
             return _scale(inputs[0], mask if roots is None else mask.index_select(1, roots))
@@ -66,7 +65,7 @@ class Gates:
 
     def _branch_hook(self, index: int) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
         def gate(module: nn.Module, _: Any, output: Tensor) -> Tensor | None:
-            mask = self._mask(index, module.training)
+            mask = self._mask(index, training=module.training)
             return None if mask is None else _scale(output, mask)
 
         return gate
@@ -77,12 +76,12 @@ def _scale(x: Tensor, mask: Tensor) -> Tensor:
     return x * mask.to(x.dtype).reshape(*mask.shape, *[1] * (x.ndim - 2))
 
 
-def draw(probabilities: Tensor, rows: int, share: float, generator: torch.Generator) -> Tensor:
-    """Draw 0/1 masks [rows, n] for probabilities [n].
+def draw(theta: Tensor, rounded: Tensor, rows: int, share: float, generator: torch.Generator) -> Tensor:
+    """Draw 0/1 masks [rows, n] for probabilities `theta` [n].
 
-    Each entry is Bernoulli(theta) with probability `share`, else 1 if theta > 1/2; with a share below 1 the
-    expectation is taken under share * theta + (1 - share) * [theta > 1/2], so that the noise in training is less.
+    An entry is Bernoulli(theta) with probability `share`, else as the boolean `rounded` [n] says. With a share below 1
+    the expectation is taken under share * theta + (1 - share) * rounded: less noise, at the price that the objective
+    holds approximately.
     """
-    theta = probabilities.float()
-    uniform = torch.rand(rows, len(theta), generator=generator)
-    return torch.where(uniform < share, uniform < share * theta, theta > 0.5).float()
+    chance = torch.rand(rows, len(theta), generator=generator)
+    return torch.where(chance < share, chance < share * theta.float(), rounded).float()

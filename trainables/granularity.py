@@ -64,6 +64,6 @@ def _blocks(values: Tensor, size: int) -> Tensor:
 
 
 def _split_last(values: Tensor, size: int, *, padding: float) -> Tensor:
-    """Split the last dimension into parts of `size`, the last of them padded: [..., n] to [..., ceil(n / size), size]."""
+    """Split the last dimension into parts of `size`, the last one padded: [..., n] to [..., ceil(n / size), size]."""
     padded = F.pad(values, (0, -values.shape[-1] % size), value=padding)
     return padded.reshape(*values.shape[:-1], -1, size)

@@ -33,7 +33,7 @@ def mean_jsv(model: nn.Module, images: Tensor) -> float:
     finally:
         for module, training in modes:
             module.training = training
-    return torch.linalg.svdvals(torch.stack(rows, dim=1)).mean().item()
+    return float(torch.linalg.svdvals(torch.stack(rows, dim=1)).mean())
 
 
 def orthogonal(weight: Tensor, gain: float) -> Tensor:
@@ -46,7 +46,8 @@ def orthogonal(weight: Tensor, gain: float) -> Tensor:
     wide = flat.shape[0] < flat.shape[1]
     q, r = torch.linalg.qr(flat.T if wide else flat)
     q = q * torch.where(r.diagonal() < 0, -1.0, 1.0)
-    return gain * (q.T if wide else q).reshape(weight.shape).to(weight)
+    made: Tensor = gain * (q.T if wide else q).reshape(weight.shape).to(weight)
+    return made
 
 
 @torch.no_grad()

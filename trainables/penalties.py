@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from trainables.companion import Companion
+from trainables.complexity import Complexity, effective
 from trainables.masks import prunable_weights
 from trainables.pruning import masks_under, prune
 
@@ -60,6 +60,12 @@ class GrowingPenalty(Companion):
             if name in self._doomed:
                 parameter.mul_(1 - self._doomed[name])  # so that the ranking below can choose nothing else
         prune(self._trial, self._rule.final)
+
+    def projected(self) -> Complexity | None:
+        if not self._chosen:
+            return None
+        masks = dict(self._trial.masks.items()) | {name: 1 - doomed for name, doomed in self._doomed.items()}
+        return effective(self._trial.model, self._trial.dataset.input_shape, masks)
 
     def state_dict(self) -> dict[str, Any]:
         doomed = {name: own.bool() for name, own in self._doomed.items()}

@@ -18,6 +18,9 @@ from trainables.blocks import branch_parameters, drop_blocks
 from trainables.channels import CONVOLUTIONS, ChannelGroup, is_depthwise
 from trainables.models.shortcut import Shortcut
 
+TOLERANCE = 1e-4
+"""The largest relative difference of logits between a masked network and the one with its filters removed."""
+
 Channels = Mapping[str, tuple[int, ...]]
 Cut = Mapping[int, tuple[int, ...]]
 """The indices that a tensor loses, by dimension."""

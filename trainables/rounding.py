@@ -1,6 +1,6 @@
 """From probabilities to a network: which units and residual branches stay."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -10,6 +10,9 @@ from trainables.structures import Structures
 Kept = tuple[Tensor, Tensor]
 """Boolean masks of the units [U] and of the branches [B]."""
 
+TOLERANCE = 0.02
+"""The relative difference from a budget that is near enough."""
+
 
 def consistent(structures: Structures, units: Tensor, kept: Kept) -> Kept:
     """Return `kept` as a network can have it; `units` [U] ranks the units.
@@ -18,16 +21,16 @@ def consistent(structures: Structures, units: Tensor, kept: Kept) -> Kept:
     best unit.
     """
     keep_units, keep_branches = kept[0].clone(), kept[1].clone()
-    for group, part in zip(structures.groups, structures.slices(), strict=True):
+    places = list(zip(structures.groups, structures.slices(), strict=True))
+    for group, part in places:
         if not keep_units[part].any():
             if group.branch < 0 or not len(keep_branches):
                 keep_units[part.start + int(units[part].argmax())] = True
             else:
                 keep_branches[group.branch] = False
-    if len(keep_branches):
-        for group, part in zip(structures.groups, structures.slices(), strict=True):
-            if group.branch >= 0 and not keep_branches[group.branch]:
-                keep_units[part] = False
+    for group, part in places:
+        if group.branch >= 0 and len(keep_branches):
+            keep_units[part] &= keep_branches[group.branch]
     return keep_units, keep_branches
 
 
@@ -39,44 +42,45 @@ def round_at_half(structures: Structures, units: Tensor, branches: Tensor) -> Ke
 def round_to_budget(
     structures: Structures, units: Tensor, branches: Tensor, cost: Callable[[Kept], float], budget: float
 ) -> Kept:
-    """Keep the best units, or branches where there are no units, so that the network costs as near `budget` as it can.
+    """Keep the best units, or the best branches where no units are gated, so that the cost comes nearest `budget`.
 
-    `units` [U] and `branches` [B] rank them; branches stay if they rank above 1/2, and of the others as many of the
-    best as the budget needs, or of those as few.
+    `units` [U] and `branches` [B] rank them. Branches ranked above 1/2 stay, unless no choice of units comes within 2 %
+    of the budget: then as many more of the best stay, or of the worst go, as it takes.
     """
-    order = branches.argsort(descending=True)
-    wanted = int((branches > 0.5).sum())
 
     def best(count: int) -> Kept:
-        chosen = torch.zeros(len(branches), dtype=torch.bool)
-        chosen[order[:count]] = True
-        return _best_units(structures, units, chosen, cost, budget)
+        chosen = _top(branches, count)
+        if not structures.groups:
+            return consistent(structures, units, (units > 0.5, chosen))
+        return _nearest(
+            (consistent(structures, units, (_top(units, number), chosen)) for number in _cheap(chosen)), cost, budget
+        )
 
-    fits = {count: best(count) for count in (range(len(branches) + 1) if not len(units) else [wanted])}
-    if len(units) and len(branches):
-        count = wanted
-        while cost(fits[count]) < 0.98 * budget and count < len(branches):
-            count += 1
-            fits[count] = best(count)
-        count = wanted
-        while cost(fits[count]) > 1.02 * budget and count > 0:
-            count -= 1
-            fits[count] = best(count)
-    return min(fits.values(), key=lambda kept: abs(cost(kept) - budget))
+    def _cheap(chosen: Tensor) -> tuple[int, int]:
+        """Return how many of the best units cost at most the budget, and the next number."""
+        low, high = 0, len(units)
+        while high - low > 1:
+            middle = (low + high) // 2
+            fits = cost(consistent(structures, units, (_top(units, middle), chosen))) <= budget
+            low, high = (middle, high) if fits else (low, middle)
+        return low, high
+
+    wanted = int((branches > 0.5).sum())
+    by_distance = sorted(range(len(branches) + 1), key=lambda count: (abs(count - wanted), -count))
+    tried = []
+    for count in by_distance:
+        tried.append(best(count))
+        if abs(cost(tried[-1]) - budget) <= TOLERANCE * budget:
+            return tried[-1]
+    return _nearest(tried, cost, budget)
 
 
-def _best_units(
-    structures: Structures, units: Tensor, branches: Tensor, cost: Callable[[Kept], float], budget: float
-) -> Kept:
-    order = units.argsort(descending=True, stable=True)
+def _nearest(choices: Iterable[Kept], cost: Callable[[Kept], float], budget: float) -> Kept:
+    return min(choices, key=lambda kept: abs(cost(kept) - budget))
 
-    def top(count: int) -> Kept:
-        chosen = torch.zeros(len(units), dtype=torch.bool)
-        chosen[order[:count]] = True
-        return consistent(structures, units, (chosen, branches))
 
-    low, high = 0, len(units)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if cost(top(middle)) <= budget else (low, middle)
-    return min((top(low), top(high)), key=lambda kept: abs(cost(kept) - budget))
+def _top(ranks: Tensor, count: int) -> Tensor:
+    """Mark the `count` best of `ranks`; of equals the first."""
+    chosen = torch.zeros(len(ranks), dtype=torch.bool)
+    chosen[ranks.argsort(descending=True, stable=True)[:count]] = True
+    return chosen

@@ -14,12 +14,9 @@ from trainables.context import Report
 from trainables.errors import RemovalMismatch, TrainingDiverged
 from trainables.masks import prunable_weights
 from trainables.recipe import Prune, Recipe, Reinitialize, Remove, Rewind, Train, training_epochs
-from trainables.removal import disagreement, remove
+from trainables.removal import TOLERANCE, disagreement, remove
 from trainables.state import TrialState
 from trainables.training import Evaluation, evaluate, learning_rate, optimizer_for, precision_for, train_epoch
-
-TOLERANCE = 1e-4
-"""The largest relative difference of logits between a masked network and the one with its filters removed."""
 
 FRESH_SEED = 1_000_003
 """Added to a trial's seed where weights are drawn anew, so that they are not the first ones again."""
@@ -46,7 +43,14 @@ def run_recipe(recipe: Recipe, trial: TrialState) -> Report | None:
         else:
             stage.run(trial)
         trial.end_stage()
+        if not _may_rewind(recipe[trial.position.stage :]):
+            trial.snapshot = None
     return last
+
+
+def _may_rewind(coming: Recipe) -> bool:
+    """Say whether a stage to come may want the snapshot, which is dense and as large as the network."""
+    return any(not isinstance(stage, Train | Prune | Reinitialize | Remove) for stage in coming)
 
 
 def projected(recipe: Recipe, trial: TrialState) -> Complexity:
@@ -103,7 +107,7 @@ def _train(stage: Train, trial: TrialState, recipe: Recipe) -> Report | None:
             skip=max(0, begin - first),
         )
         trial.companion.after_epoch()
-        trial.position.end_epoch(epoch, share=min(1.0, (first + steps - begin) / steps))
+        trial.position.end_epoch(epoch, min(1.0, (first + steps - begin) / steps), trial.cost().macs)
         report = _report(trial, recipe, result.loss, rate(steps - 1), result.seconds)
         if report.fidelity < 1:
             trial.context.report(report, trial.save)

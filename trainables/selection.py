@@ -27,7 +27,7 @@ SCORE_SEED = 2_000_003
 
 @torch.no_grad()
 def signed_constants(model: nn.Module) -> dict[str, Tensor]:
-    """Return, for each prunable weight, its signs times the constant sqrt(2 / fan_in) (arXiv 1911.13299, section 5.1)."""
+    """Return, by prunable weight, its signs times sqrt(2 / fan_in), the signed Kaiming constant (arXiv 1911.13299)."""
     return {
         name: torch.where(weight < 0, -1.0, 1.0) * math.sqrt(2 / weight[0].numel())
         for name, weight in prunable_weights(model).items()
@@ -37,8 +37,8 @@ def signed_constants(model: nn.Module) -> dict[str, Tensor]:
 class Selection(Companion):
     """Learns scores and keeps, after each step, the weights of the largest |score|; nothing else is trained.
 
-    Batch norms are not affine and biases are zero, as in the paper. Weights are the signed constants of what the
-    network held when the stage began.
+    Weights are the signed constants of what the network held when the stage began; what was masked then stays so.
+    Batch norms are not affine and biases are zero, as in the authors' networks.
     """
 
     def __init__(self, rule: "Select", trial: "TrialState") -> None:
@@ -46,6 +46,7 @@ class Selection(Companion):
             raise AssertionError("weights are selected outside of a training stage")
         self._rule, self._trial = rule, trial
         self._weights = prunable_weights(trial.model)
+        self._allowed = {name: mask.bool() for name, mask in trial.weight_masks.items()}
         self._frozen = signed_constants(trial.model)
         draws = torch.Generator().manual_seed(trial.spec.seed + SCORE_SEED)
         self._scores = {name: _scores(weight, draws) for name, weight in self._weights.items()}
@@ -66,10 +67,12 @@ class Selection(Companion):
         self._choose()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"scores": dict(self._scores), "positive": {name: value > 0 for name, value in self._frozen.items()}}
+        positive = {name: frozen > 0 for name, frozen in self._frozen.items()}
+        return {"scores": dict(self._scores), "positive": positive, "allowed": self._allowed}
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._allowed = dict(state["allowed"])
         for name, score in self._scores.items():
             score.copy_(state["scores"][name])
             size = self._frozen[name].abs()
@@ -82,6 +85,8 @@ class Selection(Companion):
             weight.copy_(self._frozen[name])
         shapes = {name: weight.shape for name, weight in self._weights.items()}
         sizes = {name: score.abs() for name, score in self._scores.items()}
+        for name, allowed in self._allowed.items():
+            sizes[name] = sizes[name].masked_fill(~allowed, -torch.inf)
         self._trial.mask_weights(keep_best(sizes, self._rule.density, self._rule.scope, shapes))
 
 

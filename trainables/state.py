@@ -15,6 +15,7 @@ from trainables import models
 from trainables.blocks import residual_blocks
 from trainables.channels import ChannelGroup, find_groups
 from trainables.companion import Companion
+from trainables.complexity import Complexity, effective
 from trainables.context import Context
 from trainables.data.batches import Batches, augmentation_for
 from trainables.data.dataset import Dataset
@@ -28,16 +29,20 @@ CHECKPOINT = "trial.pt"
 
 @dataclass
 class Position:
-    """Where a trial stands: finished stages, finished epochs of the current one, epochs trained and reported in all."""
+    """Where a trial stands: finished stages, finished epochs of the current one; in all, epochs trained, reports
+    made, and `macs`, the epochs trained times the effective MACs of the network that was trained.
+    """
 
     stage: int = 0
     epoch: int = 0
     trained: float = 0.0
     reports: int = 0
+    macs: float = 0.0
 
-    def end_epoch(self, epoch: int, share: float) -> None:
+    def end_epoch(self, epoch: int, share: float, macs: float) -> None:
         """Count the stage's epoch number `epoch`, of which only `share` was trained if the stage begins inside it."""
-        self.epoch, self.reports, self.trained = epoch + 1, self.reports + 1, self.trained + share
+        self.epoch, self.reports = epoch + 1, self.reports + 1
+        self.trained, self.macs = self.trained + share, self.macs + share * macs
 
 
 class TrialState:
@@ -100,6 +105,10 @@ class TrialState:
         """The residual blocks that can be dropped, those that the plan names among them."""
         return residual_blocks(self.model)
 
+    def cost(self) -> Complexity:
+        """Count what the network costs now; what is masked costs nothing."""
+        return effective(self.model, self.dataset.input_shape, self.masks.items())
+
     def mask_weights(self, masks: Mapping[str, Tensor]) -> None:
         """Mask single weights; filters masked by the plan stay so."""
         self.weight_masks = dict(masks)
@@ -122,7 +131,7 @@ class TrialState:
     def replace_model(self, model: nn.Module) -> None:
         """Go on with a network of another shape; single weights that were masked and are still there stay masked."""
         self.dropped += self.plan.dropped_blocks
-        self.model, self.plan = model, Plan()
+        self.model, self.plan = self.place(model), Plan()
         weights = dict(model.named_parameters())
         self.weight_masks = {name: (weights[name] != 0).float() for name in self.weight_masks if name in weights}
         self.masks = Masks(model, self.weight_masks)

@@ -32,8 +32,8 @@ def long_tailed(x: Tensor) -> Tensor:
 class Thresholds(Companion):
     """Trains weights and thresholds together and masks, after each step, what lies below its threshold.
 
-    The loss is increased by alpha * sum exp(-t). Both are trained by the trial's optimizer as the network's own
-    parameters are, weight decay included.
+    What was masked before the stage stays so. The loss is increased by alpha * sum exp(-t). The trial's optimizer
+    moves both as it does the network's own parameters, weight decay included.
     """
 
     def __init__(self, rule: "LearnThresholds", trial: "TrialState") -> None:
@@ -41,6 +41,7 @@ class Thresholds(Companion):
             raise AssertionError("thresholds are learned outside of a training stage")
         self._alpha, self._trial = rule.alpha, trial
         self._weights = prunable_weights(trial.model)
+        self._allowed = {name: mask.bool() for name, mask in trial.weight_masks.items()}
         self._whole = {name: nn.Parameter(weight.detach().clone()) for name, weight in self._weights.items()}
         self._thresholds = {name: nn.Parameter(weight.new_zeros(len(weight))) for name, weight in self._weights.items()}
         trial.optimizer.add_param_group({"params": [*self._whole.values(), *self._thresholds.values()]})
@@ -66,10 +67,11 @@ class Thresholds(Companion):
         self._mask()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"whole": dict(self._whole), "thresholds": dict(self._thresholds)}
+        return {"whole": dict(self._whole), "thresholds": dict(self._thresholds), "allowed": self._allowed}
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._allowed = dict(state["allowed"])
         for kind, parameters in (("whole", self._whole), ("thresholds", self._thresholds)):
             for name, parameter in parameters.items():
                 parameter.copy_(state[kind][name])
@@ -80,12 +82,12 @@ class Thresholds(Companion):
         masks = {}
         for name, weight in self._weights.items():
             whole, threshold = self._whole[name], self._thresholds[name]
-            mask = (_excess(whole, threshold) > 0).float()
-            if mask.mean() <= LEAST:
-                threshold.zero_()
-                mask = (whole != 0).float()
+            mask = _excess(whole, threshold) > 0
+            collapsed = mask.float().mean() <= LEAST  # stays on the device: no step waits for it
+            threshold.masked_fill_(collapsed, 0)
+            mask |= collapsed & (whole != 0)
             weight.copy_(whole)
-            masks[name] = mask
+            masks[name] = (mask & self._allowed[name] if name in self._allowed else mask).float()
         self._trial.mask_weights(masks)
 
 

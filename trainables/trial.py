@@ -2,8 +2,9 @@
 
 from trainables import data, paradigms
 from trainables.collapse import connectivity, warn_of_collapse
-from trainables.complexity import effective, latency, measure
+from trainables.complexity import latency, measure
 from trainables.context import Context, Report
+from trainables.effort import effort
 from trainables.recipe import Recipe
 from trainables.runner import evaluate_on, run_recipe
 from trainables.spec import TrialSpec
@@ -24,6 +25,7 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
     if checkpoint is not None:
         trial.restore(checkpoint)
     last = run_recipe(recipe, trial)
+    trial.measured |= effort(recipe).as_metrics()
     context.report(final_report(last, recipe, trial), trial.save)
 
 
@@ -50,11 +52,13 @@ def measure_final(trial: TrialState) -> dict[str, float]:
 
     `accuracy` and `loss` are of the validation split, on which selection rests; those of the test split are named
     so. `macs` and `params` are the effective ones: what is masked is not counted, what is removed is not there.
+    `train_cost` is the MACs of training as a share of those of the dense network for the whole budget, each epoch
+    priced by what is alive at its end (the convention of Evci et al. 2020, arXiv 1911.11134, for the forward pass).
     """
     shape = trial.dataset.input_shape
     unpruned = trial.place(trial.build())
     dense, physical = measure(unpruned, shape), measure(trial.model, shape)
-    alive = effective(trial.model, shape, trial.masks.items())
+    alive = trial.cost()
     connected = connectivity(trial.model, unpruned, shape)
     warn_of_collapse(connected)
     validation, test = evaluate_on(trial, "validation"), evaluate_on(trial, "test")
@@ -73,6 +77,8 @@ def measure_final(trial: TrialState) -> dict[str, float]:
         "params_physical": physical.params,
         "bytes": physical.bytes,
         "sparsity": 1 - alive.params / dense.params,
+        "total_epochs": trial.position.trained,
+        "train_cost": trial.position.macs / (dense.macs * trial.spec.epochs),
         **connected.metrics(),
         **trial.measured,
     }

@@ -14,11 +14,14 @@ from tests.conftest import Interrupted, MemoryContext
 from trainables import paradigms
 from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.recipe import training_epochs
+from trainables.sparse_state import unpack
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.state import CHECKPOINT
 from trainables.trial import run_trial
 
 EPOCHS = 6
+RESIDUAL = ("layer_only",)
+"""Paradigms that need residual blocks; all others are run on the smallest network."""
 
 every_paradigm = pytest.mark.parametrize("name", paradigms.names())
 
@@ -26,7 +29,7 @@ every_paradigm = pytest.mark.parametrize("name", paradigms.names())
 def digits(name: str, **hyperparameters: Any) -> TrialSpec:
     return TrialSpec(
         data=DataSpec(name="digits", subset=300),
-        model=ModelSpec(name="digits_cnn"),
+        model=ModelSpec(name="resnet20" if name in RESIDUAL else "digits_cnn"),
         training=TrainingSpec(lr=0.1, batch_size=64),
         paradigm=name,
         hyperparameters=hyperparameters,
@@ -107,8 +110,7 @@ def test_an_interrupted_trial_ends_in_the_same_network(name: str, tmp_path: Path
 
 
 def load(checkpoint: Path) -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = torch.load(checkpoint / CHECKPOINT, weights_only=True)["model"]
-    return state
+    return unpack(torch.load(checkpoint / CHECKPOINT, weights_only=True)["model"])
 
 
 @every_paradigm

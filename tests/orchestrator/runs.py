@@ -52,6 +52,20 @@ def dying_once(spec: TrialSpec, context: WorkerContext) -> None:
             os._exit(1)
 
 
+def lingering(spec: TrialSpec, context: WorkerContext) -> None:
+    """Take three seconds to leave after having been stopped, the first trial of a process only."""
+    try:
+        toy(spec, context)
+    except SystemExit:
+        if not _lingered:
+            _lingered.append(spec.seed)
+            time.sleep(3)
+        raise
+
+
+_lingered: list[int] = []
+
+
 def dying(spec: TrialSpec, context: WorkerContext) -> None:  # noqa: ARG001
     """Lose the process at once, always."""
     os._exit(1)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,14 @@ from orchestrator.spec import StudySpec
 from orchestrator.store import Store
 from orchestrator.sweep import Assignment, Sweep
 from tests.orchestrator import runs
+from trainables import paradigms
 from trainables.context import Report
 
-FIXED = {"scope": "global", "schedule": "one_shot", "finetune": 0.5, "finetune_lr": 0.1, "granularity": "weight"}
+FIXED = {
+    field.name: field.default
+    for field in fields(paradigms.find("magnitude"))
+    if "hyper" in field.metadata and field.name != "sparsity"
+}
 """Magnitude pruning with everything fixed but the sparsity."""
 
 

@@ -102,7 +102,7 @@ def test_a_study_that_is_being_run_is_said_to_be(espalier: Espalier, tmp_path: P
 def test_the_front_for_programs_holds_whole_trials_under_the_studys_own_names(
     espalier: Espalier, tmp_path: Path
 ) -> None:
-    spec = a_study(tmp_path / "store", objectives={"params": "minimize", "accuracy": "maximize"})
+    spec = a_study(tmp_path / "store", objectives={"macs": "minimize", "accuracy": "maximize"})
     status, out, _ = espalier("front", "small", "--store", "store", "--json")
     found = json.loads(out)
     assert status == 0
@@ -134,7 +134,7 @@ def test_paradigms_for_programs_hold_axes_source_and_hyperparameters(espalier: E
     for one in found.values():
         assert {"name", "axes", "source", "hyperparameters"} <= set(one)
         assert one["source"]
-    assert found["magnitude"]["hyperparameters"]["granularity"]["choices"] == ["weight", "filter"]
+    assert {"weight", "filter"} <= set(found["magnitude"]["hyperparameters"]["granularity"]["choices"])
     assert found["lottery_ticket"]["hyperparameters"]["rounds"]["low"] == 1
     _, out, _ = espalier("paradigms")
     assert all(name in out for name in found)

@@ -21,7 +21,7 @@ SPEC = StudySpec(
     name="small",
     data=DataSpec(name="digits"),
     model=ModelSpec(name="mlp"),
-    paradigms={"dense": {}, "magnitude": {}},
+    paradigms={"dense": {}, "magnitude": {"granularity": ["weight", "filter"], "scope": "global"}},
     search=Search(trials=4),
     fidelity=Fidelity(epochs=10),
 )
@@ -34,7 +34,7 @@ def trial(number: int, state: State, *, metrics: Mapping[str, float] | None = No
         paradigm="magnitude",
         state=state,
         seed=0,
-        params={"granularity": "filter", "sparsity": 0.81234, "stream": True},
+        params={"granularity": "filter", "sparsity": 0.81234, "stream": True, "scope": "global"},
         fidelity=1.0 if state is State.COMPLETE else 0.4,
         reason="ValueError: [red] no" if state is State.FAIL else None,
         metrics=metrics or {},
@@ -81,7 +81,9 @@ def test_a_file_gets_one_line_per_trial_that_ends(file: Console, store: Store) -
     ):
         lines.updated(record)
     _, first, second, third, fourth = text_of(file).splitlines()
-    assert first.startswith("[1/4] trial 0 magnitude (filter, sparsity 0.812, stream): validation accuracy 90.00 %")
+    assert first.startswith(
+        "[1/4] trial 0 magnitude granularity=filter sparsity=0.812 stream=true: validation accuracy 90.00 %"
+    )
     assert second.endswith("stopped early at 40% of its budget")
     assert third.endswith("failed: ValueError: [red] no")
     assert fourth.startswith("[4/4]")

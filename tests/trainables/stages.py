@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
@@ -66,15 +65,17 @@ class _Watcher(Companion):
 def backward_once(trial: TrialState, during: During) -> tuple[Companion, tuple[Tensor, Tensor]]:
     """Attach `during`, run one batch forward and backward in training mode, let it act on the gradients.
 
-    Returns the companion and the batch; the network has not been stepped.
+    All in double precision. Returns the companion and the batch; the network has not been stepped.
     """
+    trial.model.double()
     trial.optimizer = optimizer_for(trial.model, trial.spec.training)
     companion = during.attach(trial, 10)
     images, labels = next(iter(trial.batches()))
+    images = images.double()
     trial.model.train()
     loss = F.cross_entropy(trial.model(images), labels)
     penalty = companion.penalty()
-    (loss if penalty is None else loss + penalty).backward()
+    (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
     companion.before_step()
     return companion, (images, labels)
 
@@ -110,8 +111,3 @@ def copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def total(trial: TrialState) -> int:
     """Count the prunable weights."""
     return sum(weight.numel() for weight in prunable_weights(trial.model).values())
-
-
-def sign_or_one(values: Tensor) -> Tensor:
-    """Return -1 where values are negative, else 1."""
-    return torch.where(values < 0, -1.0, 1.0)

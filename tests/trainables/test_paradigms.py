@@ -16,6 +16,7 @@ from trainables.paradigms.magnitude import Magnitude
 from trainables.recipe import Prune, Reinitialize, Remove, Rewind, Train
 from trainables.runner import run_recipe
 from trainables.schedules import cubic_density, geometric_densities
+from trainables.sparse_state import unpack
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.state import CHECKPOINT, TrialState
 from trainables.trial import run_trial
@@ -94,7 +95,7 @@ def test_rewinding_returns_to_the_network_of_that_iteration(trial: TrialState, t
     whole_epochs = MemoryContext(tmp_path / "epochs")
     other = TrialState(SPEC, trial.dataset, whole_epochs)
     run_recipe((Train(2),), other)
-    after_one = torch.load(whole_epochs.checkpoints[0] / CHECKPOINT, weights_only=True)["model"]
+    after_one = unpack(torch.load(whole_epochs.checkpoints[0] / CHECKPOINT, weights_only=True)["model"])
     run_recipe((Train(2, snapshot_epoch=1.0), Rewind()), trial)
     assert all(torch.equal(value, after_one[name]) for name, value in trial.model.state_dict().items())
 

@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-WIDTHS = (32, 64, 64)
+WIDTHS = (32, 32, 64)
 
 
 def build(classes: int, input_shape: tuple[int, int, int]) -> nn.Module:

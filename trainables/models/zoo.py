@@ -8,9 +8,8 @@ from torch import nn
 
 from trainables.errors import InvalidValue
 from trainables.meta import meta_twin
+from trainables.models import PREFIX
 from trainables.vision import torchvision
-
-PREFIX = "torchvision/"
 
 
 def names() -> list[str]:

@@ -16,8 +16,8 @@ from trainables.recipe import Recipe, Train
 class DynamicSparseTraining(Paradigm):
     """Train one threshold per neuron along with the weights and mask what lies below it; nothing is masked for good.
 
-    The sparsity that comes out depends on `alpha`, the learning rate and the number of steps. The paper uses 1e-9 to
-    1e-4 over 160 epochs; a threshold moves by about learning rate * alpha a step, so short budgets need more.
+    The sparsity that comes out depends on `alpha`, the learning rate and the number of steps: the pressure moves a
+    threshold by about learning rate * alpha a step, so that short budgets need more of it than long ones.
     """
 
     axes: ClassVar = {
@@ -29,8 +29,9 @@ class DynamicSparseTraining(Paradigm):
         "weights": "kept",
     }
     source: ClassVar = "Liu et al. 2020, arXiv 2005.06870"
+    judged_from: ClassVar = 0.5  # before, thresholds have hardly moved and the network is nearly dense
 
-    alpha: float = hyper(1e-4, "pressure to raise thresholds: factor of the sum of exp(-threshold)", low=0.0, high=10.0)
+    alpha: float = hyper(1e-3, "pressure to raise thresholds: factor of the sum of exp(-threshold)", low=0.0, high=1.0)
 
     def recipe(self, epochs: int) -> Recipe:
         return (Train(epochs, during=LearnThresholds(self.alpha)),)

@@ -16,8 +16,8 @@ from trainables.recipe import Recipe, Train
 class EdgePopup(Paradigm):
     """Learn a score per frozen weight and keep those of the largest scores: a supermask.
 
-    Weights are +-sqrt(2 / fan_in), batch norms are not affine and biases are zero, as in the paper, which keeps 30 to
-    70 percent of the weights of each layer.
+    Weights are +-sqrt(2 / fan_in), batch norms are not affine and biases are zero. The authors keep 30 to 50 percent of
+    the weights of each layer.
     """
 
     axes: ClassVar = {

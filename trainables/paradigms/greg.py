@@ -41,6 +41,7 @@ class GrowingRegularization(Paradigm):
     scope: str = hyper("global", "ranked across the network or within each layer", choices=("global", "layer"))
     variant: str = hyper("greg_1", "choose at once, or under a uniform penalty", choices=("greg_1", "greg_2"))
     ceiling: float = hyper(1.0, "factor of the penalty at its largest", low=1e-3, high=100.0)
+    pick_ceiling: float = hyper(0.1, "of GReg-2's uniform penalty; at most `ceiling`", low=1e-3, high=100.0)
     pruning: float = hyper(0.3, "share of the epochs in which the penalty grows", low=0.05, high=0.9)
     pruning_lr: float = hyper(0.5, "peak learning rate of this phase, as a share of that of training", low=1e-3, high=1)
     finetune: float = hyper(0.3, "share of the epochs that is spent after pruning", low=0.05, high=0.9)
@@ -58,7 +59,7 @@ class GrowingRegularization(Paradigm):
             )
         final = Prune(1 - self.sparsity, granularity=self.granularity, scope=self.scope, stream=self.stream)
         pick = PICK if self.variant == "greg_2" else 0.0
-        penalty = GrowPenalty(final, ceiling=self.ceiling, pick=pick, pick_ceiling=self.ceiling / 10)
+        penalty = GrowPenalty(final, ceiling=self.ceiling, pick=pick, pick_ceiling=min(self.pick_ceiling, self.ceiling))
         removal = (Remove(),) if self.granularity == "filter" else ()
         return (
             Train(epochs - growing - tail),

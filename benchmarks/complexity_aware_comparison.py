@@ -1,0 +1,300 @@
+"""Complexity-aware training against what it must beat at the same MACs and epochs, on real CIFAR-10.
+
+    python benchmarks/complexity_aware_comparison.py --out rows.jsonl [--root ../shared/data] [--size 16] [--epochs 15]
+
+Every row trains ResNet-20 for the same epochs along the same learning-rate schedule, on `--images` training images
+pooled to `--size` x `--size`, with 5,000 images held out for validation:
+
+- dense: unpruned
+- uniform: all layers, the residual stream too, narrowed by one factor, and trained from scratch
+- l1: trained dense for half the epochs, then the filters of smallest L1 norm of each layer removed, then trained on
+- found: the architecture that complexity-aware training found with the same seed, trained from scratch
+- complexity_aware and its variants: see VARIANTS
+
+A row is done once: rows that the file holds already are skipped, so that an interrupted run goes on.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from trainables import data
+from trainables.channels import ChannelGroup
+from trainables.companion import Companion
+from trainables.complexity import measure
+from trainables.context import Report, SaveCheckpoint
+from trainables.data.batches import Augmentation, Batches
+from trainables.data.dataset import Dataset, Split
+from trainables.data.splits import channel_statistics
+from trainables.gating import Gating
+from trainables.recipe import Recipe, Train
+from trainables.removal import Plan, plan_removal, remove
+from trainables.runner import evaluate_on, run_recipe
+from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
+from trainables.state import TrialState
+
+MODEL = "resnet20"
+BUDGETS = (0.5, 0.35)
+SEEDS = (0, 1, 2)
+WINDOW = 0.6
+BASELINES = ("uniform", "l1")
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "complexity_aware": {},
+    "unit_only": {"branches": False},
+    "no ramp": {"ramp": 0.0},
+    "full sampling": {"sampling": 1.0},
+    "shared masks": {"shared": True, "decay": 0.995},
+    "theta 0.98": {"initial": 0.98, "highest": 0.995},
+}
+
+Row = dict[str, Any]
+
+
+class Quiet:
+    """A context that prints a line per epoch and keeps nothing."""
+
+    device = "cpu"
+    cache = None
+
+    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002
+        macs, params = report.macs_projected, report.params_projected
+        print(f"  {report.epoch:3d} {report.accuracy:.4f} {report.loss:.3f} {macs:.3g} {params:.3g}", flush=True)
+
+    def restore(self) -> None:
+        return None
+
+
+class SmallImages(TrialState):
+    """A trial whose crops are padded in proportion to its images: 4 pixels of 32, as is usual for CIFAR-10."""
+
+    def batches(self) -> Batches:
+        found, spec = self.dataset, self.spec.training
+        crop = Augmentation(padding=found.input_shape[1] // 8, flip=True)
+        return Batches(
+            found.train,
+            found.mean,
+            found.std,
+            batch_size=spec.batch_size,
+            augment=crop,
+            channels_last=spec.channels_last,
+            device=self.context.device,
+            generator=self.generator,
+        )
+
+
+@cache
+def small_cifar(root: str, images: int, size: int) -> Dataset:
+    whole = data.load(DataSpec(name="cifar10", root=root, subset=images))
+    small = replace(whole, **{name: _pooled(getattr(whole, name), size) for name in ("train", "validation", "test")})
+    mean, std = channel_statistics(small.train.images)
+    return replace(small, mean=mean, std=std)
+
+
+def _pooled(split: Split, size: int) -> Split:
+    return Split(F.adaptive_avg_pool2d(split.images.float(), size).round().to(torch.uint8), split.labels)
+
+
+def new_trial(options: argparse.Namespace, seed: int) -> SmallImages:
+    spec = TrialSpec(
+        data=DataSpec(name="cifar10", root=options.root, subset=options.images),
+        model=ModelSpec(name=MODEL),
+        training=TrainingSpec(batch_size=128),
+        paradigm="dense",
+        epochs=options.epochs,
+        seed=seed,
+    )
+    return SmallImages(spec, small_cifar(options.root, options.images, options.size), Quiet())
+
+
+def draw_afresh(model: nn.Module) -> None:
+    """Give a network of changed shape the initial weights that it would have had (arXiv 1502.01852)."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight)
+
+
+def first_channels(groups: tuple[ChannelGroup, ...], sizes: Mapping[str, int]) -> dict[str, torch.Tensor]:
+    return {group.name: torch.arange(group.size) < sizes[group.name] for group in groups if group.name in sizes}
+
+
+def narrow(trial: TrialState, factor: float) -> Plan:
+    sizes = {group.name: max(1, round(factor * group.size)) for group in trial.groups}
+    return plan_removal(trial.groups, first_channels(trial.groups, sizes))
+
+
+def weakest_filters(trial: TrialState, density: float) -> Plan:
+    filters = {
+        name: module.weight.detach().abs().sum((1, 2, 3))
+        for name, module in trial.model.named_modules()
+        if isinstance(module, nn.Conv2d)
+    }
+    keep = {}
+    for group in trial.groups:
+        best = group.score(filters).argsort(descending=True)[: max(1, round(density * group.size))]
+        keep[group.name] = torch.zeros(group.size, dtype=torch.bool).index_fill(0, best, True)
+    return plan_removal(trial.groups, keep)
+
+
+def to_budget(trial: TrialState, plan: Callable[[float], Plan], budget: float) -> Plan:
+    """Return the plan whose remaining MACs are nearest the budget, over a hundred densities."""
+    dense = trial.cost().macs
+    densities = [step / 100 for step in range(int(100 * budget), int(100 * math.sqrt(budget)) + 8)]
+
+    def distance(density: float) -> float:
+        twin = trial.build()
+        remove(twin, plan(density))
+        return abs(measure(twin, trial.dataset.input_shape).macs / dense - budget)
+
+    with torch.random.fork_rng():
+        return plan(min(densities, key=distance))
+
+
+@dataclass(frozen=True)
+class L1AtHalfTime:
+    """Removes the weakest filters of every layer after half the epochs."""
+
+    budget: float
+
+    def attach(self, trial: TrialState, steps: int) -> Companion:
+        return _L1AtHalfTime(self.budget, trial, steps // len(trial.batches()) // 2)
+
+
+class _L1AtHalfTime(Companion):
+    def __init__(self, budget: float, trial: TrialState, epochs: int) -> None:
+        self._budget, self._trial, self._left = budget, trial, epochs
+
+    def after_epoch(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            plan = to_budget(self._trial, lambda density: weakest_filters(self._trial, density), self._budget)
+            remove(self._trial.model, plan, self._trial.optimizer)
+            self._trial.replace_model(self._trial.model)
+
+
+def architecture(trial: TrialState) -> Row:
+    """Describe what is left: the size of every group, the blocks that are gone."""
+    return {"sizes": {group.name: group.size for group in trial.groups}, "dropped": list(trial.dropped)}
+
+
+def shrink(trial: TrialState, plan: Plan, dropped: tuple[str, ...] = ()) -> None:
+    """Give the trial a smaller network with weights of its own."""
+    remove(trial.model, replace(plan, dropped_blocks=dropped))
+    draw_afresh(trial.model)
+    trial.dropped = dropped
+    trial.replace_model(trial.model)
+
+
+def prepare(trial: TrialState, method: str, budget: float, rows: list[Row], options: argparse.Namespace) -> Recipe:
+    """Return the recipe of a method; the trial's network is changed first where the method trains another one."""
+    epochs = options.epochs
+    if method == "uniform":
+        shrink(trial, to_budget(trial, lambda factor: narrow(trial, factor), budget))
+    elif method == "l1":
+        return (Train(epochs, during=L1AtHalfTime(budget)),)
+    elif method.startswith("found"):
+        variant = method.partition(":")[2] or "complexity_aware"
+        found = next(row for row in rows if key(row) == (variant, budget, trial.spec.seed))
+        kept = first_channels(trial.groups, found["sizes"])
+        shrink(trial, plan_removal(trial.groups, kept), tuple(found["dropped"]))
+    elif method != "dense":
+        window = max(1, round(WINDOW * epochs))
+        settings = {"epochs": window, "target_macs": budget, **VARIANTS[method]}
+        return (Train(epochs, during=Gating(**settings)),)
+    return (Train(epochs),)
+
+
+def measure_row(method: str, budget: float, seed: int, rows: list[Row], options: argparse.Namespace) -> Row:
+    trial = new_trial(options, seed)
+    dense = trial.cost()
+    recipe = prepare(trial, method, budget, rows, options)
+    begin = time.process_time()
+    run_recipe(recipe, trial)
+    seconds = time.process_time() - begin
+    left = trial.cost()
+    return {
+        "method": method,
+        "budget": budget,
+        "seed": seed,
+        "macs": left.macs / dense.macs,
+        "params": left.params / dense.params,
+        "validation": evaluate_on(trial, "validation").accuracy,
+        "test": evaluate_on(trial, "test").accuracy,
+        "cpu_seconds": seconds,
+        **architecture(trial),
+    }
+
+
+def key(row: Row) -> tuple[str, float, int]:
+    return row["method"], row["budget"], row["seed"]
+
+
+def wanted(methods: list[str], budgets: list[float], seeds: list[int]) -> Iterator[tuple[str, float, int]]:
+    for seed in seeds:
+        for method in methods:
+            for budget in [1.0] if method == "dense" else budgets:
+                yield method, budget, seed
+
+
+def run(options: argparse.Namespace) -> list[Row]:
+    path = Path(options.out)
+    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    done = {key(row) for row in rows}
+    for method, budget, seed in wanted(options.methods, options.budgets, options.seeds):
+        if (method, budget, seed) not in done:
+            print(f"{method} at {budget}, seed {seed}", flush=True)
+            rows.append(measure_row(method, budget, seed, rows, options))
+            with path.open("a") as file:
+                file.write(json.dumps(rows[-1]) + "\n")
+    return rows
+
+
+def table(rows: list[Row]) -> Iterator[str]:
+    """Yield the rows of a Markdown table: means over seeds, standard deviations beside the accuracies."""
+    yield "| method | MACs | params | validation | test | CPU seconds | seeds |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    for method, budget in sorted({key(row)[:2] for row in rows}, key=lambda pair: (-pair[1], pair[0])):
+        own = [row for row in rows if key(row)[:2] == (method, budget)]
+        mean = {name: statistics.mean(row[name] for row in own) for name in ("macs", "params", "cpu_seconds")}
+        scores = " | ".join(_spread([100 * row[name] for row in own]) for name in ("validation", "test"))
+        cells = f"{mean['macs']:.3f} | {mean['params']:.3f} | {scores} | {mean['cpu_seconds']:.0f} | {len(own)}"
+        yield f"| {method} | {cells} |"
+
+
+def _spread(values: list[float]) -> str:
+    deviation = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.2f}{deviation}"
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", default="../shared/data", help="folder that holds cifar-10-batches-py")
+    parser.add_argument("--out", required=True, help="JSON lines, one per row; read first, then added to")
+    parser.add_argument("--size", type=int, default=16, help="side of the pooled images")
+    parser.add_argument("--images", type=int, default=10_000, help="training images")
+    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--budgets", type=float, nargs="+", default=BUDGETS, help="shares of the dense MACs")
+    parser.add_argument("--methods", nargs="+", default=["dense", "complexity_aware", *BASELINES, "found"])
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parse()
+    torch.set_num_threads(options.threads)
+    print("\n".join(table(run(options))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Records that hypothesis draws."""
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import strategies as st
+
+from orchestrator.records import EPOCH_FIELDS, State, TrialRecord
+from trainables.spec import Value
+
+LETTERS = "aZ0_. \"\\'<&/\n\0é漢🌱"
+TEXTS = st.text(LETTERS, max_size=12)
+NAMES = st.text(LETTERS, min_size=1, max_size=12)
+FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
+ACCURACIES = st.sampled_from([0.0, 0.1, 0.5, 0.7, 0.9, 0.95, 1.0])
+COSTS = st.sampled_from([0.0, 1e3, 2e4, 4e4, 5e5, 1e6])
+TIMES = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
+
+VALUES: st.SearchStrategy[Value] = st.booleans() | st.integers(-(2**40), 2**40) | FINITE | TEXTS
+EPOCHS: st.SearchStrategy[Any] = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.integers(0, 1000) if kind is int else FINITE if kind is float else TEXTS
+        for name, kind in EPOCH_FIELDS.items()
+    },
+)
+
+
+@st.composite
+def results(draw: st.DrawFn, trial: int = 0) -> TrialRecord:
+    """Draw a trial in any state, whole or lacking something, from few values, so that ties and duplicates occur."""
+    metrics = {"accuracy": draw(ACCURACIES), "macs": draw(COSTS), "macs_dense": 1e6, "params": draw(COSTS)}
+    blemish = draw(st.sampled_from(["none"] * 6 + ["missing", "nan", "infinite"]))
+    if blemish == "missing":
+        del metrics["macs"]
+    elif blemish != "none":
+        metrics["accuracy"] = math.nan if blemish == "nan" else math.inf
+    return TrialRecord(
+        study="drawn",
+        trial=trial,
+        paradigm=draw(st.sampled_from(["dense", "magnitude"])),
+        state=draw(st.sampled_from([State.COMPLETE] * 4 + list(State))),
+        seed=trial,
+        fidelity=draw(st.sampled_from([1.0, 1.0, 1.0, 0.3])),
+        metrics=metrics,
+        feasible=draw(st.sampled_from([True, True, True, False])),
+        finished=draw(st.none() | TIMES),
+    )
+
+
+@st.composite
+def studies(draw: st.DrawFn, largest: int = 12) -> list[TrialRecord]:
+    """Draw the trials of one study, numbered from 0."""
+    return [draw(results(trial)) for trial in range(draw(st.integers(0, largest)))]
+
+
+@st.composite
+def arbitrary_records(draw: st.DrawFn) -> TrialRecord:
+    """Draw a record with anything in it that its types allow, but NaN, which equals nothing."""
+    return TrialRecord(
+        study=draw(NAMES),
+        trial=draw(st.integers(0, 10**6)),
+        paradigm=draw(NAMES),
+        state=draw(st.sampled_from(State)),
+        seed=draw(st.integers(0, 2**31)),
+        params=draw(st.dictionaries(NAMES, VALUES, max_size=5)),
+        reason=draw(st.none() | TEXTS),
+        fidelity=draw(st.floats(0, 1)),
+        metrics=draw(st.dictionaries(NAMES, FINITE, max_size=5)),
+        curve=tuple(draw(st.lists(EPOCHS, max_size=4))),
+        feasible=draw(st.booleans()),
+        attempts=draw(st.integers(0, 20)),
+        seconds=draw(st.floats(0, 1e9)),
+        started=draw(st.none() | TIMES),
+        finished=draw(st.none() | TIMES),
+    )

@@ -1,0 +1,119 @@
+"""Trials in real Ray workers: what they report, how they end, what is left of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.checkpoints import tidy
+from orchestrator.cluster import ray_session
+from orchestrator.records import State, TrialRecord
+from orchestrator.spec import StudySpec
+from orchestrator.sweep import Sweep
+from tests.orchestrator.small import FIXED, Silence, ledger_of, study
+
+
+@pytest.fixture(autouse=True, scope="module")
+def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNE_FUNCTION_THREAD_TIMEOUT_S", "1")  # so that a trial that lingers is soon one too many
+        with ray_session(tmp_path_factory.mktemp("ray") / "ray.log"):
+            yield
+
+
+def swept(spec: StudySpec, folder: Path, run: str) -> list[TrialRecord]:
+    """Run a sweep in Ray and return its records."""
+    from orchestrator.execution import run_trials
+
+    (folder / "cache").mkdir(exist_ok=True)
+    with ledger_of(spec, folder) as ledger:
+        sweep = Sweep(ledger, Silence())
+        assert not run_trials(sweep, folder / "cache", f"tests.orchestrator.runs:{run}")
+        return ledger.records()
+
+
+def checkpoints(folder: Path) -> dict[int, set[str]]:
+    """Return the files' contents in the checkpoints that are there, by trial."""
+    found: dict[int, set[str]] = {}
+    for file in folder.glob("studies/small/trials/*/checkpoint_*/epoch"):
+        found.setdefault(int(file.parent.parent.name.split("-")[0]), set()).add(file.read_text())
+    return found
+
+
+def test_a_finished_trial_keeps_its_last_checkpoint_and_a_stopped_one_none(tmp_path: Path) -> None:
+    records = swept(study(rungs=[2], objectives={"accuracy": "maximize"}, trials=8), tmp_path, "toy")
+    by_state = {state: [r for r in records if r.state is state] for state in State}
+    assert len(by_state[State.COMPLETE]) + len(by_state[State.PRUNED]) == 8
+    assert by_state[State.COMPLETE]
+    assert by_state[State.PRUNED]
+    for stopped in by_state[State.PRUNED]:
+        assert (stopped.fidelity, len(stopped.curve), stopped.metrics) == (0.5, 2, {})
+        assert stopped.reason is not None
+        assert "at epoch 2" in stopped.reason
+    for whole in by_state[State.COMPLETE]:
+        assert (whole.fidelity, len(whole.curve)) == (1.0, 4)
+    assert checkpoints(tmp_path) == {whole.trial: {"4"} for whole in by_state[State.COMPLETE]}
+
+
+def test_whatever_goes_wrong_with_a_trial_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    sparsities = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    spec = study(paradigms={"magnitude": {**FIXED, "sparsity": sparsities}}, trials=12)
+    records = swept(spec, tmp_path, "misbehaving")
+    reasons = {record.params["sparsity"]: (record.state, record.reason, record.attempts) for record in records}
+    expected = {
+        0.1: (State.FAIL, "ValueError: unlucky", 1),
+        0.2: (State.FAIL, "accuracy is nan", 1),
+        0.3: (State.FAIL, "metric 'macs' missing", 1),
+        0.4: (State.FAIL, "ended at fidelity 0.25", 1),
+        0.5: (State.FAIL, "ended without a report", 1),
+        0.6: (State.COMPLETE, None, 1),
+    }
+    assert len(records) == 12
+    assert reasons == {sparsity: expected[float(sparsity)] for sparsity in reasons}
+    assert len(reasons) > 4
+
+
+def test_a_lost_worker_is_replaced_and_the_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    (record,) = swept(study(trials=1), tmp_path, "dying_once")
+    assert (record.state, record.attempts) == (State.COMPLETE, 2)
+    assert [point["epoch"] for point in record.curve] == [1, 2, 3, 4]
+    assert record.seconds == 2.0
+
+
+def test_a_trial_that_loses_every_worker_fails(tmp_path: Path) -> None:
+    (record,) = swept(study(trials=1), tmp_path, "dying")
+    assert (record.state, record.attempts) == (State.FAIL, 3)
+    assert record.reason is not None
+    assert record.reason.startswith("worker lost: ")
+
+
+def test_trials_that_ray_tune_loses_behind_a_lingering_one_are_run_again(tmp_path: Path) -> None:
+    spec = study(rungs=[2], reduction=8, objectives={"accuracy": "maximize"}, trials=8)
+    records = swept(spec, tmp_path, "lingering")
+    assert {record.state for record in records} == {State.COMPLETE, State.PRUNED}
+    assert len(records) == 8
+
+
+def test_a_trial_goes_on_from_the_checkpoint_that_the_ledger_knows(tmp_path: Path) -> None:
+    with ledger_of(study(trials=2), tmp_path) as ledger:
+        sweep = Sweep(ledger, Silence())
+        trial = sweep.next()
+        assert trial is not None
+        known = ledger.folder.trials / "00000-earlier" / "checkpoint_000002"
+        known.mkdir(parents=True)
+        (known / "epoch").write_text("3")
+        (known.parent / "saving-x").mkdir()
+        sweep.save(0, known, 3)
+        tidy(ledger.folder.trials, {known})
+        assert [path.name for path in known.parent.iterdir()] == [known.name]
+    resumed, fresh = swept(study(trials=2), tmp_path, "toy")
+    assert [point["epoch"] for point in resumed.curve] == [4]
+    assert [point["epoch"] for point in fresh.curve] == [1, 2, 3, 4]
+    assert resumed.state is fresh.state is State.COMPLETE
+    assert not known.exists()
+    assert checkpoints(tmp_path) == {0: {"4"}, 1: {"4"}}
+
+
+def test_too_large_a_trial_is_refused_before_it_waits_for_ever(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="must fit on a node"):
+        swept(study(resources={"cpus": 4096}), tmp_path, "toy")

@@ -1,0 +1,115 @@
+"""Successive halving: at each rung the best of those that got there go on, and what is stopped never looks whole."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.front import non_dominated_ranks
+from orchestrator.records import State, TrialRecord
+from orchestrator.rungs import Rungs, best_first
+from tests.orchestrator.small import study
+
+losses = st.integers(1, 3).flatmap(
+    lambda objectives: st.lists(
+        st.lists(st.integers(-5, 5).map(float), min_size=objectives, max_size=objectives), min_size=1, max_size=20
+    )
+)
+
+
+def report(epoch: int, accuracy: float, macs: float = 1.0, fidelity: float = 0.5) -> dict[str, Any]:
+    return {
+        "epoch": epoch,
+        "fidelity": fidelity,
+        "accuracy": accuracy,
+        "macs_projected": macs,
+        "params_projected": macs,
+    }
+
+
+def record(trial: int, *curve: Mapping[str, Any]) -> TrialRecord:
+    return TrialRecord(study="small", trial=trial, paradigm="magnitude", state=State.RUNNING, seed=0, curve=curve)
+
+
+@given(losses)
+def test_the_order_is_a_permutation_by_rank(points: list[list[float]]) -> None:
+    order = best_first(np.array(points))
+    assert sorted(order) == list(range(len(points)))
+    ranks = non_dominated_ranks(points)[order]
+    assert (np.diff(ranks) >= 0).all()
+
+
+@given(losses, st.integers(1, 20))
+def test_nothing_that_is_stopped_dominates_what_goes_on(points: list[list[float]], kept: int) -> None:
+    order, values = best_first(np.array(points)), np.array(points)
+    for stopped in order[kept:]:
+        for kept_on in order[:kept]:
+            better = (values[stopped] <= values[kept_on]).all() and (values[stopped] < values[kept_on]).any()
+            assert not better
+
+
+@given(losses, st.lists(st.floats(0.1, 100), min_size=3, max_size=3))
+def test_units_do_not_matter(points: list[list[float]], units: list[float]) -> None:
+    scaled = np.array(points) * [2.0 ** round(np.log2(unit)) for unit in units[: len(points[0])]]
+    assert best_first(scaled) == best_first(np.array(points))
+
+
+def test_within_a_rank_the_kept_are_spread() -> None:
+    line = np.array([[0.0, 1.0], [0.01, 0.99], [0.02, 0.98], [0.5, 0.5], [1.0, 0.0]])
+    assert best_first(line)[:3] == [0, 4, 3]
+
+
+def test_the_better_half_goes_on() -> None:
+    rungs = Rungs(study(rungs=[2], objectives={"accuracy": "maximize"}))
+    verdicts = [rungs.verdict(trial, "magnitude", report(2, a)) for trial, a in enumerate([0.5, 0.4, 0.6, 0.55, 0.3])]
+    assert [verdict is None for verdict in verdicts] == [True, False, True, True, False]
+    assert verdicts[1] == "not among the best 1 of 2 at epoch 2"
+
+
+def test_a_small_network_is_worth_as_much_as_an_accurate_one() -> None:
+    rungs = Rungs(study(rungs=[2], reduction=2))
+    for trial, (accuracy, macs) in enumerate([(0.9, 100), (0.8, 90), (0.7, 80), (0.1, 1)]):
+        verdict = rungs.verdict(trial, "magnitude", report(2, accuracy, macs))
+    assert verdict is None
+
+
+@pytest.mark.parametrize(
+    ("paradigm", "seen"),
+    [
+        ("magnitude", report(1, 0.1)),
+        ("magnitude", report(2, 0.1, fidelity=1.0)),
+        ("magnitude", report(2, float("nan"))),
+        ("lottery_ticket", report(2, 0.1)),
+        ("magnitude", {"failure": "ValueError: unlucky"}),
+    ],
+)
+def test_what_cannot_be_compared_is_neither_stopped_nor_recorded(paradigm: str, seen: dict[str, Any]) -> None:
+    rungs = Rungs(study(rungs=[2]), [record(0, report(2, 0.9))])
+    assert rungs.verdict(1, paradigm, seen) is None
+    assert "of 2 " in str(rungs.verdict(2, "magnitude", report(2, 0.5)))
+
+
+def test_rungs_are_rebuilt_from_the_ledger() -> None:
+    seen = [report(2, accuracy) for accuracy in (0.5, 0.6, 0.7, 0.8)]
+    spec = study(rungs=[2], reduction=4)
+    lived, rebuilt = Rungs(spec), Rungs(spec, [record(trial, one) for trial, one in enumerate(seen)])
+    for trial, one in enumerate(seen):
+        lived.verdict(trial, "magnitude", one)
+    for accuracy in (0.75, 0.85):
+        assert rebuilt.verdict(9, "magnitude", report(2, accuracy)) == lived.verdict(
+            9, "magnitude", report(2, accuracy)
+        )
+
+
+def test_a_trial_that_arrives_twice_counts_once() -> None:
+    rungs = Rungs(study(rungs=[2]), [record(0, report(2, 0.9))])
+    assert "of 2 " in str(rungs.verdict(1, "magnitude", report(2, 0.5)))
+    assert "of 2 " in str(rungs.verdict(1, "magnitude", report(2, 0.5)))
+
+
+def test_objectives_that_show_only_at_the_end_stop_nobody() -> None:
+    rungs = Rungs(study(rungs=[2], objectives={"latency": "minimize"}), [record(0, report(2, 0.9))])
+    assert rungs.verdict(1, "magnitude", report(2, 0.1)) is None

@@ -1,0 +1,57 @@
+"""What complexity-aware training and its relatives share: the hyper-parameters of gates, and the recipe."""
+
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+from trainables.gating import Gating
+from trainables.paradigms.base import Paradigm, hyper
+from trainables.recipe import Recipe, Train
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatedParadigm(Paradigm):
+    """Train weights and 0/1 gates together for the share `window` of the budget, then what is left alone."""
+
+    gates_units: ClassVar[bool] = True
+    gates_branches: ClassVar[bool] = True
+
+    nu: float = hyper(
+        0.3,
+        "price in nats: a structure that makes up the share c of the network's complexity stays if it lowers the mean "
+        "training loss by more than nu * c; 0 prunes nothing",
+        low=0.0,
+        high=1000.0,
+    )
+    alpha: float = hyper(1.0, "what complexity means: 1 MACs only, 0 parameters only", low=0.0, high=1.0)
+    target_macs: float = hyper(
+        0.0, "share of the dense MACs at which pruning ends, within 2 %; sets nu by itself; 0: nu rules", low=0.0, high=1.0
+    )
+    window: float = hyper(0.6, "share of the epochs after which all gates are gone", low=0.05, high=1.0)
+    warmup: float = hyper(0.1, "share of the window in which gates are sampled but do not move", low=0.0, high=0.9)
+    travel: float = hyper(
+        0.2, "share of the rest of the window in which a useless structure is shut", low=0.05, high=1.0
+    )
+    ramp: float = hyper(0.5, "share of the rest of the window over which the price rises to nu", low=0.0, high=1.0)
+    every: int = hyper(4, "steps between two in which gates are sampled and move", low=1, high=100)
+    sampling: float = hyper(
+        0.15, "chance with which a sampled gate is drawn from its probability instead of rounded", low=0.01, high=1.0
+    )
+    shared: bool = hyper(False, "one draw for the whole batch instead of one per image", choices=(False, True))
+    restart: float = hyper(
+        0.0,
+        "peak of a second learning-rate schedule after the window, as a share of the first; 0: one schedule for all",
+        low=0.0,
+        high=1.0,
+    )
+
+    def recipe(self, epochs: int) -> Recipe:
+        window = max(1, round(self.window * epochs))
+        if self.restart and window < epochs:
+            return Train(window, during=self.gating(window)), Train(epochs - window, lr_scale=self.restart)
+        return (Train(epochs, during=self.gating(window)),)
+
+    def gating(self, epochs: int) -> Gating:
+        """Return the gates of a training in which they are gone after so many epochs."""
+        own = self.hyperparameters()
+        settings = {field.name: getattr(self, field.name) for field in fields(Gating) if field.name in own}
+        return Gating(epochs=epochs, units=self.gates_units, branches=self.gates_branches, **settings)

@@ -1,0 +1,38 @@
+"""Complexity-aware training: units and residual branches are priced, and pruned while the network trains."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trainables.gating import BRANCH_ESTIMATORS, UNIT_ESTIMATORS
+from trainables.paradigms._gated import GatedParadigm
+from trainables.paradigms.base import hyper
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComplexityAware(GatedParadigm):
+    """Learn 0/1 gates on units and layers under a price on MACs and parameters; delete what is not worth it.
+
+    The three knobs nu, beta and alpha have the meanings of the paper's; their names and formulae are derived.
+    """
+
+    axes: ClassVar = {
+        "when": "during training",
+        "criterion": "loss with and without a structure against its share of the complexity",
+        "granularity": "filter, layer",
+        "scope": "global",
+        "schedule": "learned",
+        "weights": "trained with the gates",
+    }
+    source: ClassVar = "after Guenter & Sideris 2024, arXiv 2411.09127 (principle; formulae derived)"
+
+    beta: float = hyper(
+        0.5,
+        "balance of layers against units: 0 only units are priced, 0.5 the true expected complexity, 1 only layers",
+        low=0.0,
+        high=1.0,
+    )
+    unit_estimator: str = hyper("trapezoid", "how the worth of units is estimated", choices=UNIT_ESTIMATORS)
+    branch_estimator: str = hyper("two_point", "how the worth of layers is estimated", choices=BRANCH_ESTIMATORS)
+
+
+PARADIGM = ComplexityAware

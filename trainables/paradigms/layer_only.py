@@ -1,0 +1,29 @@
+"""Layers alone pruned while the network trains: residual branches become their shortcuts."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trainables.gating import BRANCH_ESTIMATORS
+from trainables.paradigms._gated import GatedParadigm
+from trainables.paradigms.base import hyper
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerOnly(GatedParadigm):
+    """Learn 0/1 gates on the residual branches of a network under a price; it needs residual blocks."""
+
+    gates_units: ClassVar = False
+    axes: ClassVar = {
+        "when": "during training",
+        "criterion": "loss with and without a layer against its share of the complexity",
+        "granularity": "layer",
+        "scope": "global",
+        "schedule": "learned",
+        "weights": "trained with the gates",
+    }
+    source: ClassVar = "after Guenter & Sideris 2024, arXiv 2406.04549 (principle; formulae derived)"
+
+    branch_estimator: str = hyper("two_point", "how the worth of layers is estimated", choices=BRANCH_ESTIMATORS)
+
+
+PARADIGM = LayerOnly

@@ -1,0 +1,32 @@
+"""Units alone pruned while the network trains: parsimonious networks."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trainables.gating import UNIT_ESTIMATORS
+from trainables.paradigms._gated import GatedParadigm
+from trainables.paradigms.base import hyper
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitOnly(GatedParadigm):
+    """Learn 0/1 gates on units under a flattening hyper-prior, whose price is that of complexity-aware training.
+
+    A residual branch without units becomes its shortcut.
+    """
+
+    gates_branches: ClassVar = False
+    axes: ClassVar = {
+        "when": "during training",
+        "criterion": "loss with and without a unit against its share of the complexity",
+        "granularity": "filter",
+        "scope": "global",
+        "schedule": "learned",
+        "weights": "trained with the gates",
+    }
+    source: ClassVar = "after Guenter & Sideris 2022, arXiv 2205.04650 (principle; formulae derived)"
+
+    unit_estimator: str = hyper("trapezoid", "how the worth of units is estimated", choices=UNIT_ESTIMATORS)
+
+
+PARADIGM = UnitOnly
