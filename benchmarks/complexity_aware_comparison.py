@@ -15,6 +15,7 @@ A row is done once: rows that the file holds already are skipped, so that an int
 """
 
 import argparse
+import copy
 import json
 import math
 import statistics
@@ -31,14 +32,14 @@ from torch.nn import functional as F
 
 from trainables import data
 from trainables.channels import ChannelGroup
-from trainables.companion import Companion
+from trainables.companion import Companion, Companions
 from trainables.complexity import measure
 from trainables.context import Report, SaveCheckpoint
 from trainables.data.batches import Augmentation, Batches
 from trainables.data.dataset import Dataset, Split
 from trainables.data.splits import channel_statistics
 from trainables.gating import Gating
-from trainables.recipe import Recipe, Train
+from trainables.recipe import During, Recipe, Train
 from trainables.removal import Plan, plan_removal, remove
 from trainables.runner import evaluate_on, run_recipe
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
@@ -52,11 +53,19 @@ BASELINES = ("uniform", "l1")
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "complexity_aware": {},
     "unit_only": {"branches": False},
-    "no ramp": {"ramp": 0.0},
     "full sampling": {"sampling": 1.0},
+    "sampled in every step": {"every": 1},
     "shared masks": {"shared": True, "decay": 0.995},
-    "theta 0.98": {"initial": 0.98, "highest": 0.995},
+    "theta from 0.98": {"initial": 0.98, "highest": 0.995},
+    "alpha 0.5": {"alpha": 0.5},
+    "beta 0.25": {"beta": 0.25},
+    "window 0.4": {"window": 0.4},
+    "window 0.25": {"window": 0.25},
+    "window 0.4, no warm-up": {"window": 0.4, "warmup": 0.0},
+    "restart": {"restart": 0.5},
+    "distilled": {"distilled": 1.0},
 }
+"""What each variant changes: fields of `Gating`, but for `window` (a share), `restart` and `distilled`."""
 
 Row = dict[str, Any]
 
@@ -182,6 +191,55 @@ class _L1AtHalfTime(Companion):
             self._trial.replace_model(self._trial.model)
 
 
+@dataclass(frozen=True)
+class Distilled:
+    """Adds `weight` times the divergence from the running average of the network's own weights to the loss."""
+
+    during: During
+    weight: float
+
+    def attach(self, trial: TrialState, steps: int) -> Companion:
+        return Companions(self.during.attach(trial, steps), _Teacher(trial, self.weight))
+
+
+class _Teacher(Companion):
+    """The running average of the weights; it begins anew when the network changes its shape (arXiv 1703.01780)."""
+
+    DECAY = 0.98
+
+    def __init__(self, trial: TrialState, weight: float) -> None:
+        self._trial, self._weight = trial, weight
+        self._sizes: list[torch.Size] = []
+        self._heard = False
+        self.after_epoch()
+
+    def after_epoch(self) -> None:
+        student = self._trial.model
+        sizes = [parameter.shape for parameter in student.parameters()]
+        if self._sizes != sizes:
+            self._sizes, self._teacher = sizes, copy.deepcopy(student).eval()
+        if not self._heard:
+            student.register_forward_hook(lambda model, _, logits: self._listen(model, logits))
+            self._heard = True
+
+    def _listen(self, model: nn.Module, logits: torch.Tensor) -> None:
+        if model.training and torch.is_grad_enabled():
+            self._logits = logits.float()
+
+    def before_forward(self, inputs: torch.Tensor, labels: torch.Tensor) -> None:  # noqa: ARG002
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            self._wanted = self._teacher(inputs).float().softmax(1)
+
+    def penalty(self) -> torch.Tensor:
+        return self._weight * F.kl_div(self._logits.log_softmax(1), self._wanted, reduction="batchmean")
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        for mean, now in zip(self._teacher.state_dict().values(), self._trial.model.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(now, 1 - self.DECAY)
+
+
 def architecture(trial: TrialState) -> Row:
     """Describe what is left: the size of every group, the blocks that are gone."""
     return {"sizes": {group.name: group.size for group in trial.groups}, "dropped": list(trial.dropped)}
@@ -208,10 +266,19 @@ def prepare(trial: TrialState, method: str, budget: float, rows: list[Row], opti
         kept = first_channels(trial.groups, found["sizes"])
         shrink(trial, plan_removal(trial.groups, kept), tuple(found["dropped"]))
     elif method != "dense":
-        window = max(1, round(WINDOW * epochs))
-        settings = {"epochs": window, "target_macs": budget, **VARIANTS[method]}
-        return (Train(epochs, during=Gating(**settings)),)
+        return gated(epochs, budget, dict(VARIANTS[method]))
     return (Train(epochs),)
+
+
+def gated(epochs: int, budget: float, settings: dict[str, Any]) -> Recipe:
+    window = max(1, round(settings.pop("window", WINDOW) * epochs))
+    restart, distilled = settings.pop("restart", 0.0), settings.pop("distilled", 0.0)
+    during: During = Gating(epochs=window, target_macs=budget, **settings)
+    if distilled:
+        during = Distilled(during, distilled)
+    if restart:
+        return Train(window, during=during), Train(epochs - window, lr_scale=restart)
+    return (Train(epochs, during=during),)
 
 
 def measure_row(method: str, budget: float, seed: int, rows: list[Row], options: argparse.Namespace) -> Row:

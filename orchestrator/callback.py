@@ -17,9 +17,6 @@ from orchestrator.sweep import Sweep
 from orchestrator.worker import FAILURE
 from trainables.context import Report
 
-STEPS_BETWEEN_SEARCHES: Final = 20
-"""How often lost trials are looked for: every so many steps of Ray Tune's loop, each of which handles one event."""
-
 _FIELDS: Final = tuple(field.name for field in fields(Report))
 
 
@@ -79,15 +76,17 @@ class Recorder(Callback):  # type: ignore[misc]
         reason = self._failures.pop(trial.trial_id, None) or f"worker lost: {_first_error(trial)}"
         self._happened.append(partial(self._sweep.fail, _number(trial), reason))
 
-    def on_step_end(self, *, iteration: int, trials: list[Trial], **_: Any) -> None:
+    def on_step_end(self, *, trials: list[Trial], **_: Any) -> None:
         while self._happened:
             self._happened.popleft()()
-        if iteration % STEPS_BETWEEN_SEARCHES == 0:
-            self._take_back_lost(trials)
+        self._take_back_lost(trials)
         self._sweep.note_time()
 
     def _take_back_lost(self, trials: list[Trial]) -> None:
-        """Hand out again what Ray Tune dropped without a word: it does when an actor is not free for its next trial."""
+        """Hand out again what Ray Tune dropped without a word: it does when an actor is not free for its next trial.
+
+        Not a step may pass: with nothing else to run, Ray Tune waits ten minutes inside the next one for a new trial.
+        """
         for trial in trials:
             if trial.is_finished() and trial.trial_id not in self._closed:
                 self._closed.add(trial.trial_id)

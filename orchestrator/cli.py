@@ -98,13 +98,14 @@ def launch(
 @app.command()
 def status(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> None:
     """Say how far a study is."""
-    folder = _study(_store(store), name)
+    place = _store(store)
+    folder = _study(place, name)
     spec, records = _read(folder)
     summary, driven = summarize(spec, records), is_driven(folder.driver_lock)
     if as_json:
         _print_json({**dataclasses.asdict(summary), "driven": driven})
     else:
-        _console().print(tables.status_lines(summary, records, driven=driven))
+        _console().print(tables.status_lines(summary, records, driven=driven, resume=_command(place, "resume", name)))
 
 
 @app.command()
@@ -235,18 +236,17 @@ def _conclude(outcome: Outcome, store: Store) -> None:
     summary = summarize(spec, outcome.records)
     _write_report(folder, spec, outcome.records, folder.report)
     console.print(tables.front_table(spec, outcome.records))
-    console.print(tables.status_lines(summary, outcome.records, driven=False))
+    console.print(tables.status_lines(summary, outcome.records, resume=_command(store, "resume", spec.name)))
     for what, where in (("report", folder.report), ("table", folder.table), ("log", folder.log)):
         typer.echo(f"{what + ':':<11}{where}")
-    typer.echo(f"{'dashboard:':<11}espalier ui{_at(store)}")
+    typer.echo(f"{'dashboard:':<11}{_command(store, 'ui')}")
     if outcome.budget_exhausted:
         typer.echo(f"The time is spent: {summary.trials - summary.told} trials were left out")
-    if outcome.interrupted:
-        typer.echo(f"Interrupted; to go on: espalier resume {spec.name}{_at(store)}", err=True)
     if outcome.interrupted or summary.failed:
         raise typer.Exit(1)
 
 
-def _at(store: Store) -> str:
-    """Return the option with which the next command finds the same store."""
-    return "" if store == _store(os.environ.get("ESPALIER_STORE", HERE)) else f" --store {shlex.quote(str(store.root))}"
+def _command(store: Store, *words: str) -> str:
+    """Return a command as it is typed from here, with the store where it is not the usual one."""
+    usual = store == _store(os.environ.get("ESPALIER_STORE", HERE))
+    return shlex.join(["espalier", *words, *([] if usual else ["--store", str(store.root)])])

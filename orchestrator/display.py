@@ -150,10 +150,10 @@ class Figures:
 
 def running_table(spec: StudySpec, records: Sequence[TrialRecord]) -> Table:
     """Return the trials that run, with the news of their last epoch."""
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, expand=True)
     for name in ("trial", "paradigm", "budget", "epoch", "accuracy", "MACs at the end"):
         table.add_column(name, justify="left" if name == "paradigm" else "right", no_wrap=True)
-    table.add_column("hyper-parameters", no_wrap=True, overflow="ellipsis")
+    table.add_column("hyper-parameters", no_wrap=True, overflow="ellipsis", ratio=1)
     for record in records:
         last = record.curve[-1] if record.curve else {}
         news = (

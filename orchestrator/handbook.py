@@ -25,8 +25,9 @@ def paradigms_page() -> str:
 
 
 def _section(name: str, paradigm: type[Paradigm]) -> str:
+    subject = inspect.getdoc(inspect.getmodule(paradigm)) or ""
     axes = "; ".join(f"{axis}: {value}" for axis, value in paradigm.axes.items())
-    parts = [f"## {name}", inspect.getdoc(paradigm) or "", f"*Axes* {axes}.", f"*Source* {paradigm.source}."]
+    parts = [f"## {name}", subject, inspect.getdoc(paradigm) or "", f"Axes: {axes}.", f"Source: {paradigm.source}."]
     rows = list(_rows(name, paradigm))
     if rows:
         parts.append(

@@ -51,7 +51,7 @@ class Desk:
                 self._carry_out(step)
             except TROUBLE as trouble:
                 self._runs = None
-                return Answer(done=position, trouble=str(trouble).partition("\n")[0])
+                return Answer(done=position, trouble=_without_statement(trouble))
         return Answer(done=len(batch))
 
     def leave(self) -> None:
@@ -82,6 +82,11 @@ def _serve(connection: Connection, desk: Desk) -> None:
             connection.send(desk.handle(connection.recv()))
     except (EOFError, ConnectionError):
         desk.leave()
+
+
+def _without_statement(trouble: Exception) -> str:
+    """Return the message in one line, without the SQL that SQLAlchemy adds to it."""
+    return " ".join(str(trouble).partition("[SQL:")[0].split())
 
 
 @contextmanager

@@ -57,9 +57,14 @@ def _setting(value: Value) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value).lower()
 
 
-def status_lines(summary: Summary, records: Iterable[TrialRecord], *, driven: bool) -> RenderableType:
-    """Return where a study stands; `driven` says whether a process is running it now."""
-    lines = [_heading(summary, driven=driven), Text(counts(summary))]
+def status_lines(
+    summary: Summary, records: Iterable[TrialRecord], *, driven: bool = False, resume: str
+) -> RenderableType:
+    """Return where a study stands.
+
+    `driven` says whether a process is running it now, `resume` which command goes on with it if none is.
+    """
+    lines = [_heading(summary, driven, resume), Text(counts(summary))]
     if summary.best:
         lines.append(Text(f"best: {achievements(summary)}"))
         lines.append(Text(f"front: {summary.on_front} trials, hypervolume {summary.hypervolume:.3f}"))
@@ -94,14 +99,10 @@ def achievements(summary: Summary) -> str:
     return ", ".join(f"{quantities.name(name)} {quantities.show(name, value)}" for name, value in summary.best.items())
 
 
-def _heading(summary: Summary, *, driven: bool) -> Text:
-    state, style = (
-        ("running", "blue") if driven else ("done", "green") if summary.is_over else ("interrupted", "yellow")
-    )
-    heading = Text.assemble((summary.study, "bold"), ": ", (state, style))
-    if state == "interrupted":
-        heading.append(f"; espalier resume {summary.study} goes on")
-    return heading
+def _heading(summary: Summary, driven: bool, resume: str) -> Text:
+    state, style = ("running", "blue") if driven else ("done", "green") if summary.is_over else ("unfinished", "yellow")
+    hint = f"; to go on: {resume}" if state == "unfinished" else ""
+    return Text.assemble((summary.study, "bold"), ": ", (state, style), hint)
 
 
 def paradigm_table(found: Mapping[str, type[Paradigm]]) -> Table:

@@ -105,8 +105,11 @@ class Backlog:
         return len(self._steps)
 
     def add(self, step: Step) -> None:
-        """Take up a step."""
+        """Take up a step. A trial told after a rebuild was asked for belongs to what the rebuild keeps."""
         self._steps[_subject(step)] = step
+        rebuild = self._steps.get(KeepOnly)
+        if isinstance(step, Tell) and isinstance(rebuild, KeepOnly):
+            self._steps[KeepOnly] = KeepOnly(rebuild.trials | {step.record.trial})
 
     def first(self) -> list[Step]:
         """Return the steps to take next: trials before what presumes their runs, what has failed after all others."""
@@ -204,6 +207,7 @@ class Tracker:
             self._closed = True
             self._changed.notify_all()
         if unsent:
+            logger.warning("%d items have not reached MLflow at %s; a resume sends them", unsent, self._study.uri)
             self._writer.dismiss()
         self._thread.join()
         return unsent

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from trainables.companion import Companion
 from trainables.errors import check_name
@@ -42,7 +41,7 @@ GROWTHS: Mapping[str, Growth] = {"random": at_random, "gradient": by_gradient}
 def drop_fraction(progress: float, initial: float) -> float:
     """Return the share that is dropped at `progress` in [0, 1]: initial / 2 (1 + cos(pi progress)).
 
-    Evci et al. 2020, arXiv 1911.11134, section 3 (3).
+    Evci et al. 2020, arXiv 1911.11134, section 3.
     """
     return initial / 2 * (1 + math.cos(math.pi * progress))
 
@@ -56,13 +55,6 @@ def rewire(mask: Tensor, weight: Tensor, growth: Tensor, dropped: int) -> Tensor
     alive = mask > 0
     stays = _largest(weight.abs().masked_fill(~alive, -1), int(alive.sum()) - dropped)
     return stays + _largest(growth.masked_fill(stays > 0, -1), dropped)
-
-
-def forget(optimizer: Optimizer, weight: nn.Parameter, kept: Tensor) -> None:
-    """Set to zero what the optimizer remembers of a weight (momentum, second moments), but for the 0/1 `kept`."""
-    for value in optimizer.state[weight].values():
-        if isinstance(value, Tensor) and value.shape == weight.shape:
-            value.mul_(kept)
 
 
 class Rewiring(Companion):
@@ -86,12 +78,12 @@ class Rewiring(Companion):
         trial, weights = self._trial, prunable_weights(self._trial.model)
         if trial.optimizer is None:
             raise AssertionError("masks are rewired outside of a training stage")
+        trial.masks.forget(trial.optimizer)  # dense gradients gave momentum to weights that may grow now
         moved = {}
         for name, mask in trial.weight_masks.items():
             weight = weights[name]
             growth = GROWTHS[self._rule.growth](weight, trial.generator)
             moved[name] = rewire(mask, weight, growth, round(fraction * int(mask.sum())))
-            forget(trial.optimizer, weight, mask * moved[name])
             self._explored[name] |= moved[name].bool()
         trial.mask_weights(moved)
 

@@ -159,7 +159,7 @@ class GatedTraining(Companion):
             return
         over = self._step >= self._end
         self._delete(self._settled(self._theta) if over else self._shut())
-        if over:
+        if over or not (self._structures.groups or self._structures.branches):
             self._close()
 
     def _rounded(self) -> Kept:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def penalty_at(progress: float, rule: "GrowPenalty") -> float:
     """Return the factor of the penalty at `progress` in [0, 1] of the stage.
 
-    The paper adds a constant every few iterations until a ceiling (algorithm 1), then lets the weights settle; here
+    The paper adds a constant every few iterations until a ceiling, then lets the weights settle; here
     the same line is drawn over whatever the stage lasts.
     """
     if progress < rule.pick:

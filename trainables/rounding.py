@@ -13,6 +13,9 @@ Kept = tuple[Tensor, Tensor]
 TOLERANCE = 0.02
 """The relative difference from a budget that is near enough."""
 
+FILLERS = 40
+"""How many of the next best units are tried where the best ones leave some of the budget."""
+
 
 def consistent(structures: Structures, units: Tensor, kept: Kept) -> Kept:
     """Return `kept` as a network can have it; `units` [U] ranks the units.
@@ -47,32 +50,36 @@ def round_to_budget(
     `units` [U] and `branches` [B] rank them. Branches ranked above 1/2 stay, unless no choice of units comes within 2 %
     of the budget: then as many more of the best stay, or of the worst go, as it takes.
     """
-
-    def best(count: int) -> Kept:
-        chosen = _top(branches, count)
-        if not structures.groups:
-            return consistent(structures, units, (units > 0.5, chosen))
-        return _nearest(
-            (consistent(structures, units, (_top(units, number), chosen)) for number in _cheap(chosen)), cost, budget
-        )
-
-    def _cheap(chosen: Tensor) -> tuple[int, int]:
-        """Return how many of the best units cost at most the budget, and the next number."""
-        low, high = 0, len(units)
-        while high - low > 1:
-            middle = (low + high) // 2
-            fits = cost(consistent(structures, units, (_top(units, middle), chosen))) <= budget
-            low, high = (middle, high) if fits else (low, middle)
-        return low, high
-
     wanted = int((branches > 0.5).sum())
-    by_distance = sorted(range(len(branches) + 1), key=lambda count: (abs(count - wanted), -count))
-    tried = []
-    for count in by_distance:
-        tried.append(best(count))
+    tried: list[Kept] = []
+    for count in sorted(range(len(branches) + 1), key=lambda count: (abs(count - wanted), -count)):
+        chosen = _top(branches, count)
+        if structures.groups:
+            tried.append(_best_units(structures, units, chosen, cost, budget))
+        else:
+            tried.append((units > 0.5, chosen))
         if abs(cost(tried[-1]) - budget) <= TOLERANCE * budget:
             return tried[-1]
     return _nearest(tried, cost, budget)
+
+
+def _best_units(
+    structures: Structures, units: Tensor, branches: Tensor, cost: Callable[[Kept], float], budget: float
+) -> Kept:
+    """Keep the best units that the budget buys, and of the next ones those that still fit in."""
+
+    def network(chosen: Tensor) -> Kept:
+        return consistent(structures, units, (chosen, branches))
+
+    low, high = 0, len(units)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if cost(network(_top(units, middle))) <= budget else (low, middle)
+    filled = _top(units, low)
+    for index in units.argsort(descending=True, stable=True)[low : low + FILLERS].tolist():
+        filled[index] = True
+        filled[index] = cost(network(filled)) <= budget
+    return _nearest((network(filled), network(_top(units, low)), network(_top(units, high))), cost, budget)
 
 
 def _nearest(choices: Iterable[Kept], cost: Callable[[Kept], float], budget: float) -> Kept:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from trainables.state import TrialState
 
 LEAST = 0.01
-"""A layer of which no more than this share would be left starts anew with thresholds of zero, as in the paper."""
+"""A layer of which no more than this share is left gets thresholds of zero again, as in the authors' code."""
 
 
 def long_tailed(x: Tensor) -> Tensor:
-    """Return the long-tailed estimate of the unit step's slope: 2 - 4|x| up to 0.4, 0.4 up to 1, then 0 (eq. 5)."""
+    """Return the long-tailed estimate of the unit step's slope: 2 - 4|x| up to 0.4, 0.4 up to 1, then 0."""
     size = x.abs()
     return torch.where(size <= 0.4, 2 - 4 * size, 0.4 * (size <= 1))
 

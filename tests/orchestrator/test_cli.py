@@ -86,7 +86,7 @@ def test_status_counts_every_trial(espalier: Espalier, tmp_path: Path) -> None:
     }
     status, out, _ = espalier("status", "small", "--store", "store")
     assert status == 0
-    assert "interrupted; espalier resume small goes on" in out
+    assert f"small: unfinished; to go on: espalier resume small --store {tmp_path / 'store'}" in out.replace("\n", " ")
     assert "ValueError: unlucky" in out
 
 

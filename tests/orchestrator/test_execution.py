@@ -88,10 +88,10 @@ def test_a_trial_that_loses_every_worker_fails(tmp_path: Path) -> None:
 
 
 def test_trials_that_ray_tune_loses_behind_a_lingering_one_are_run_again(tmp_path: Path) -> None:
-    spec = study(rungs=[2], reduction=8, objectives={"accuracy": "maximize"}, trials=8)
+    spec = study(rungs=[2], reduction=8, objectives={"accuracy": "maximize"}, trials=4)
     records = swept(spec, tmp_path, "lingering")
-    assert {record.state for record in records} == {State.COMPLETE, State.PRUNED}
-    assert len(records) == 8
+    assert [record.state in (State.COMPLETE, State.PRUNED) for record in records] == [True] * 4
+    assert State.PRUNED in {record.state for record in records}
 
 
 def test_a_trial_goes_on_from_the_checkpoint_that_the_ledger_knows(tmp_path: Path) -> None:

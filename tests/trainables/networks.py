@@ -17,6 +17,7 @@ SHAPES: dict[str, Shape] = {
     "vgg16_bn": (3, 16, 16),
     "mobilenet_v2": (3, 16, 16),
     "torchvision/resnet18": (3, 64, 64),
+    "torchvision/resnet34": (3, 64, 64),
     "torchvision/resnet50": (3, 64, 64),
     "torchvision/squeezenet1_1": (3, 64, 64),
     "torchvision/mobilenet_v3_small": (3, 64, 64),

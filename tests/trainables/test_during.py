@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.conftest import Interrupted, MemoryContext
+from trainables.sparse_state import unpack
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.state import CHECKPOINT
 from trainables.trial import run_trial
@@ -48,5 +49,4 @@ def test_an_interrupted_trial_ends_in_the_same_network(
 
 
 def _network(checkpoint: Path) -> dict[str, torch.Tensor]:
-    network: dict[str, torch.Tensor] = torch.load(checkpoint / CHECKPOINT, weights_only=True)["model"]
-    return network
+    return unpack(torch.load(checkpoint / CHECKPOINT, weights_only=True)["model"])

@@ -45,15 +45,11 @@ def _check_root(spec: DataSpec) -> None:
     if not source.files:
         return
     if spec.root is None:
-        raise InvalidValue(
-            "root", None, f"{spec.name} needs the folder that contains, or shall contain, {source.folder}"
-        )
+        raise InvalidValue("root", None, f"must name the folder that contains, or is to contain, {source.folder}")
     missing = source.missing(spec.root)
     if missing and not spec.download:
-        allowed = (
-            f"must be the folder that contains {source.folder} (without {missing[0]} there); download: true fetches it"
-        )
-        raise InvalidValue("root", spec.root, allowed)
+        expected = f"{source.folder}/{missing[0]}"
+        raise InvalidValue("root", spec.root, f"must contain {expected}; set download: true to have it fetched there")
 
 
 def _check_sizes(spec: DataSpec) -> None:

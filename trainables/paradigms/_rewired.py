@@ -12,7 +12,7 @@ from trainables.recipe import Prune, Recipe, Train
 class RewiredInTraining(Paradigm):
     """Start from a random mask and move it; each layer keeps its number of weights.
 
-    The metric `explored` is the share of weights that were ever alive (Liu et al. 2021, arXiv 2102.02887, section 3).
+    The metric `explored` is the share of weights that were ever alive (Liu et al. 2021, arXiv 2102.02887).
     """
 
     growth: ClassVar[str]

@@ -43,7 +43,8 @@ class OrthogonalPruning(Paradigm):
     """Train, remove filters by L1 norm, make what is left orthogonal, finetune at a large learning rate.
 
     Measured are `mean_jsv_trained`, `mean_jsv_pruned`, `mean_jsv_orthogonal` and, of the final network, `mean_jsv`;
-    1 is dynamical isometry.
+    1 is dynamical isometry. The running statistics of batch norms stay those of the weights before, until finetuning
+    renews them.
     """
 
     axes: ClassVar = {

@@ -1,0 +1,66 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.trainables.gated_networks import SHAPE, dense, structures
+from trainables.expected import ExpectedComplexity
+from trainables.rounding import Kept, consistent, round_at_half, round_to_budget
+from trainables.structures import Structures
+
+NAMES = ("digits_cnn", "resnet20", "vgg16_bn")
+
+
+def ranks(found: Structures, seed: int) -> Kept:
+    generator = torch.Generator().manual_seed(seed)
+    units = torch.rand(found.units, generator=generator, dtype=torch.float64)
+    return units, torch.rand(len(found.branches), generator=generator, dtype=torch.float64)
+
+
+@given(st.sampled_from(NAMES), st.integers(0, 10_000), st.floats(0, 1))
+@settings(max_examples=60, deadline=None)
+def test_what_stays_is_a_network(name: str, seed: int, threshold: float) -> None:
+    found = structures(name)
+    units, branches = ranks(found, seed)
+    keep_units, keep_branches = consistent(found, units, (units > threshold, branches > 0.5))
+    for group, part in zip(found.groups, found.slices(), strict=True):
+        there = group.branch < 0 or bool(keep_branches[group.branch])
+        assert bool(keep_units[part].any()) == there
+    again = consistent(found, units, (keep_units, keep_branches))
+    assert torch.equal(again[0], keep_units)
+    assert torch.equal(again[1], keep_branches)
+
+
+@given(st.sampled_from(NAMES), st.integers(0, 10_000), st.floats(0.3, 1))
+@settings(max_examples=30, deadline=None)
+def test_a_budget_is_met_within_two_percent_by_the_best_units(name: str, seed: int, share: float) -> None:
+    found = structures(name)
+    costs = ExpectedComplexity.of(dense(name), SHAPE[name], found)
+
+    def cost(kept: Kept) -> float:
+        return float(costs(kept[0].double(), kept[1].double())[0])
+
+    units, branches = ranks(found, seed)
+    everything = cost((units > -1, branches > -1))
+    kept = round_to_budget(found, units, branches, cost, share * everything)
+    assert cost(kept) == pytest.approx(share * everything, rel=0.02)
+
+
+def test_without_a_budget_the_threshold_is_a_half() -> None:
+    found = structures("digits_cnn")
+    units, branches = ranks(found, 0)
+    assert torch.equal(round_at_half(found, units, branches)[0], units > 0.5)
+
+
+def test_branches_that_rank_above_a_half_stay_when_units_alone_meet_the_budget() -> None:
+    found = structures("resnet20")
+    units, _ = ranks(found, 0)
+    branches = torch.tensor([0.9, 0.9, 0.1, 0.9, 0.9, 0.1, 0.9, 0.9, 0.9])
+    costs = ExpectedComplexity.of(dense("resnet20"), SHAPE["resnet20"], found)
+
+    def cost(kept: Kept) -> float:
+        return float(costs(kept[0].double(), kept[1].double())[0])
+
+    everything = cost((units > -1, branches > -1))
+    kept = round_to_budget(found, units, branches, cost, 0.4 * everything)
+    assert torch.equal(kept[1], branches > 0.5)
