@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check install
+.PHONY: demo test check docs install
 
 demo: install  ## Run a small study to its Pareto front; an interrupted one goes on, a finished one is shown again.
 	$(BIN)/espalier launch --exist-ok studies/digits.yaml
@@ -15,6 +15,9 @@ check: install  ## Look at format, lint, types, and the walls between the packag
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: install  ## Write the page on paradigms from their code.
+	$(BIN)/python -m orchestrator.handbook > docs/paradigms.md
 
 install: $(INSTALLED)
 

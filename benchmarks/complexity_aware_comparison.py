@@ -61,7 +61,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "beta 0.25": {"beta": 0.25},
     "window 0.4": {"window": 0.4},
     "window 0.25": {"window": 0.25},
-    "window 0.4, no warm-up": {"window": 0.4, "warmup": 0.0},
+    "window 0.4, alpha 0.5": {"window": 0.4, "alpha": 0.5},
     "restart": {"restart": 0.5},
     "distilled": {"distilled": 1.0},
 }

@@ -2,49 +2,137 @@
 
     python benchmarks/orchestration.py [--trials 200] [--repeats 3]
 
-`espalier` keeps its ledger, draws by random search and shows every trial in MLflow; its time ends when MLflow has
-them all. `ray tune` is Ray Tune as it comes: random search, its CSV, JSON and TensorBoard loggers, its snapshots.
-`ray tune, bare` is the same without loggers and snapshots: the ceiling. All reuse actors. Every run is a process of
-its own; the time begins when Ray is up and the study is handed over, and the contenders take turns.
+`espalier` draws by random search, keeps its ledger and shows every trial in MLflow; its time ends when MLflow has them
+all. `ray tune` is Ray Tune as it comes: random search, its CSV, JSON and TensorBoard loggers, its snapshots. `ray tune,
+bare` has no loggers and no snapshots: the ceiling. All reuse actors. Each run is a process of its own, they take turns,
+and the time begins when Ray is up.
 """
 
 import argparse
-import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.cluster import SWITCHES, ray_session
 from orchestrator.worker import WorkerContext
 from trainables.context import Report
 from trainables.spec import TrialSpec
 
-FIXED = {"granularity": "weight", "scope": "global", "schedule": "one_shot"}
-"""What is not searched; three real numbers are."""
+CONTENDERS = ("espalier", "ray tune", "ray tune, bare")
 
 
 def do_nothing(spec: TrialSpec, context: WorkerContext) -> None:
-    """Report one finished epoch."""
-    metrics = {"accuracy": 0.5, "macs": float(spec.hyperparameters["sparsity"])}
-    epoch = Report(
-        epoch=1,
-        fidelity=1.0,
-        stage="train",
-        accuracy=0.5,
-        loss=1.0,
-        train_loss=1.0,
-        learning_rate=0.1,
-        seconds=0.0,
-        macs_projected=1.0,
-        params_projected=1.0,
-        metrics=metrics,
+    """Report one epoch, which is the last."""
+    figures = {"accuracy": 0.5, "loss": 1.0, "macs_projected": 1.0, "params_projected": 1.0}
+    rest = {"stage": "train", "train_loss": 1.0, "learning_rate": 0.1, "seconds": 0.0}
+    metrics = {"accuracy": 0.5, "macs": float(spec.hyperparameters.get("sparsity", 0.5))}
+    context.report(Report(epoch=1, fidelity=1.0, metrics=metrics, **figures, **rest), lambda _: None)  # type: ignore[arg-type]
+
+
+def espalier(trials: int, folder: Path) -> float:
+    """Run a study to its end and return the seconds that it took."""
+    from orchestrator import study
+    from orchestrator.cluster import ray_session
+    from orchestrator.records import State
+    from orchestrator.spec import StudySpec
+    from orchestrator.store import Store
+
+    spec = StudySpec.model_validate_json(
+        f"""{{"name": "nothing", "data": {{"name": "digits"}}, "model": {{"name": "mlp"}},
+        "paradigms": {{"magnitude": {{}}}}, "search": {{"sampler": "random", "trials": {trials}}},
+        "fidelity": {{"epochs": 10}}}}"""
     )
-    context.report(epoch, lambda folder: None)  # noqa: ARG005
+    with ray_session(folder / "ray.log"):
+        begun = time.perf_counter()
+        outcome = study.launch(spec, Store(folder), run="orchestration:do_nothing")
+        taken = time.perf_counter() - begun
+    assert [record.state for record in outcome.records] == [State.COMPLETE] * trials
+    return taken
+
+
+def ray_tune(trials: int, folder: Path, *, bare: bool = False) -> float:
+    """Run as many trials in Ray Tune and return the seconds that it took."""
+    if bare:
+        os.environ |= {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "TUNE_GLOBAL_CHECKPOINT_S": "1000000"}
+    import ray
+    from ray import tune
+
+    ray.init(include_dashboard=False, log_to_driver=False, _temp_dir=str(folder / "ray"))
+    space = {
+        "granularity": tune.choice(["weight", "filter"]),
+        "sparsity": tune.uniform(0.3, 0.98),
+        "criterion": tune.choice(["magnitude", "l2"]),
+        "scope": tune.choice(["global", "layer"]),
+        "schedule": tune.choice(["one_shot", "iterative", "gradual"]),
+        "finetune": tune.uniform(0.2, 0.7),
+        "finetune_lr": tune.loguniform(0.05, 1.0),
+    }
+
+    def report_once(config: dict[str, Any]) -> None:
+        tune.report({"accuracy": 0.5, "macs": config["sparsity"], "loss": 1.0, "epoch": 1, "fidelity": 1.0})
+
+    begun = time.perf_counter()
+    results = tune.Tuner(
+        report_once,
+        param_space=space,
+        tune_config=tune.TuneConfig(num_samples=trials, reuse_actors=True),
+        run_config=tune.RunConfig(storage_path=str(folder), verbose=0),
+    ).fit()
+    taken = time.perf_counter() - begun
+    assert len(results) == trials
+    assert not results.errors
+    return taken
+
+
+def measure(contender: str, trials: int) -> float:
+    """Return the seconds that one contender takes, in a process and a folder of its own."""
+    command = [sys.executable, __file__, "--trials", str(trials), "--only", contender]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
+def run_here(contender: str, trials: int) -> float:
+    """Return the seconds that one contender takes in this process."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="orchestration-", ignore_cleanup_errors=True) as folder:
+        if contender == "espalier":
+            return espalier(trials, Path(folder))
+        return ray_tune(trials, Path(folder), bare=contender == "ray tune, bare")
+
+
+def compare(trials: int, repeats: int) -> Table:
+    """Let the contenders take turns and return what they achieved."""
+    taken: dict[str, list[float]] = {contender: [] for contender in CONTENDERS}
+    for _ in range(repeats):
+        for contender in CONTENDERS:
+            taken[contender].append(measure(contender, trials))
+    table = Table(
+        "", "seconds (all runs)", "trials per second (median)", "of ray tune", title=f"{trials} trials that do nothing"
+    )
+    rates = {contender: trials / statistics.median(seconds) for contender, seconds in taken.items()}
+    for contender, rate in rates.items():
+        seconds = ", ".join(f"{one:.1f}" for one in taken[contender])
+        table.add_row(contender, seconds, f"{rate:.1f}", f"{rate / rates['ray tune']:.2f}")
+    return table
+
+
+def main() -> None:
+    """Print the table, or, for one contender, its seconds."""
+    parser = argparse.ArgumentParser(description="Compare the costs of orchestration.")
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", choices=CONTENDERS, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.only:
+        print(run_here(chosen.only, chosen.trials))
+    else:
+        Console().print(compare(chosen.trials, chosen.repeats))
+
+
+if __name__ == "__main__":
+    main()

@@ -136,6 +136,8 @@ def _why_infeasible(paradigm: type[Paradigm], corners: Mapping[str, list[Value]]
             paradigm.create(dict(zip(corners, values, strict=True))).recipe(epochs)
         except InfeasibleTrial as infeasible:
             reason = str(infeasible)
+        except Exception:  # noqa: BLE001 - a third party's code: what it raises, its trials will tell
+            return None
         else:
             return None
     return reason

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from orchestrator import ledger, stamp, study, tables
 from orchestrator.display import shown
+from orchestrator.fairness import SETUPS, check_setup, unequal
 from orchestrator.front import pareto_front
 from orchestrator.journal import StudyBusy, is_driven
 from orchestrator.observer import Outcome
@@ -118,9 +119,19 @@ def resume(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
 
 
 @app.command()
-def front(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> None:
+def front(
+    name: Name,
+    store: StoreFolder = HERE,
+    as_json: AsJson = False,
+    setup: Annotated[
+        str | None,
+        typer.Option("--setup", help=f"Refuse a front whose trials do not share this setup: {', '.join(SETUPS)}."),
+    ] = None,
+) -> None:
     """Show a study's Pareto front."""
     spec, records = _read(_study(_store(store), name))
+    if setup is not None:
+        _require_comparable(pareto_front(records, spec.objectives), check_setup(setup))
     if as_json:
         _print_json([_as_object(record, spec.objectives) for record in pareto_front(records, spec.objectives)])
     else:
@@ -168,6 +179,15 @@ def paradigms(as_json: AsJson = False) -> None:
         _print_json([_described(name, paradigm) for name, paradigm in found.items()])
     else:
         _console().print(tables.paradigm_table(found))
+
+
+def _require_comparable(front: Sequence[TrialRecord], setup: str) -> None:
+    """End with status 1, and say what is unequal, unless the trials share a comparison setup."""
+    for quantity, values in unequal(front, setup).items():
+        groups = (f"{value:.4g} (trials {', '.join(map(str, trials))})" for value, trials in values.items())
+        typer.echo(f"espalier: not comparable in {setup}: {quantity} is {'; '.join(groups)}", err=True)
+    if unequal(front, setup):
+        raise typer.Exit(1)
 
 
 def _console() -> Console:

@@ -103,9 +103,9 @@ def hypervolume_over_trials(records: Iterable[TrialRecord], objectives: Objectiv
     extent = np.where(worst > ideal, worst - ideal, 1.0)
     front, volume, volumes = np.empty((0, len(objectives))), 0.0, []
     for record in told:
-        if is_whole(record, objectives):
-            front = np.vstack([front, (losses([record], objectives) - ideal) / extent])
-            front = front[~_dominated(front)]
+        point = (losses([record], objectives) - ideal) / extent if is_whole(record, objectives) else None
+        if point is not None and not (front <= point).all(axis=1).any():
+            front = np.vstack([front[~_dominates(point, front)], point])
             volume = max(volume, hypervolume(front, (worst - ideal) / extent))
         volumes.append(volume)
     return volumes

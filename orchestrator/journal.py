@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -49,10 +49,21 @@ def is_driven(path: Path) -> bool:
     return False
 
 
-def open_journal(path: Path) -> JournalStorage:
-    """Open, or begin, a journal for writing. The caller holds the study's driver lock."""
-    _cut_torn_line(path)
-    return JournalStorage(JournalFileBackend(str(path.absolute()), lock_obj=_Unlocked()))  # type: ignore[arg-type]
+class Journal(JournalStorage):
+    """A study's journal, open for writing by the one who holds the driver lock.
+
+    What is written survives the driver's death at once, and a power failure after `flush`: waiting for the disk costs
+    milliseconds, and a trial has a dozen lines.
+    """
+
+    def __init__(self, path: Path) -> None:
+        _cut_torn_line(path)
+        self._file = _JournalFile(path)
+        super().__init__(self._file)
+
+    def flush(self) -> None:
+        """Wait until everything written is on disk."""
+        self._file.flush()
 
 
 def read_journal(path: Path) -> JournalStorage | None:
@@ -60,19 +71,23 @@ def read_journal(path: Path) -> JournalStorage | None:
 
     A torn last line is not there yet for a reader.
     """
-    if not path.exists():
-        return None
-    return JournalStorage(JournalFileBackend(str(path.absolute()), lock_obj=_Unlocked()))  # type: ignore[arg-type]
+    return JournalStorage(_JournalFile(path)) if path.exists() else None
 
 
-class _Unlocked:
-    """The driver lock already keeps other writers away; Optuna's own locks wait for dead processes."""
+class _JournalFile(JournalFileBackend):
+    """Optuna's journal file without a lock of its own: the driver lock keeps other writers away, and dies with them."""
 
-    def acquire(self) -> bool:
-        return True
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path.absolute()))
 
-    def release(self) -> None:
-        pass
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        with open(self._file_path, "ab") as file:
+            file.write(lines.encode())
+
+    def flush(self) -> None:
+        with open(self._file_path, "ab") as file:
+            os.fsync(file.fileno())
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -13,7 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.configurations import PARADIGM, Configuration
-from orchestrator.journal import DriverLock, open_journal, read_journal
+from orchestrator.journal import DriverLock, Journal, read_journal
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Constraint, StudySpec
 from orchestrator.store import StudyFolder
@@ -44,13 +44,13 @@ def read(folder: StudyFolder) -> list[TrialRecord]:
 
 
 class Ledger:
-    """The driver's handle on a study's memory. There is one at a time; every line is on disk when a method returns."""
+    """The driver's handle on a study's memory. Only one is open at a time; what it has written outlives it."""
 
     def __init__(self, folder: StudyFolder, spec: StudySpec) -> None:
         """Open the ledger of a study, or begin it; raises StudyBusy while another process drives the study."""
         self.folder, self.spec = folder, spec
         self._lock = DriverLock(folder.driver_lock)
-        self.storage = open_journal(folder.journal)
+        self.storage = Journal(folder.journal)
         if not self.storage.get_all_studies():
             directions = [optuna.study.StudyDirection[d.upper()] for d in spec.objectives.values()]
             self.storage.create_new_study(directions, spec.name)
@@ -105,9 +105,10 @@ class Ledger:
         self._set(number, f"{_REPORT}{report['epoch']}", {**report, **stamps})
 
     def save_checkpoint(self, number: int, path: Path, epoch: int) -> None:
-        """Write down where a trial's newest checkpoint lies."""
+        """Write down where a trial's newest checkpoint lies; the one before may be deleted afterwards."""
         within = path.relative_to(self.folder.path)
         self._set(number, "checkpoint", {"path": within.as_posix(), "epoch": epoch})
+        self.storage.flush()
 
     def checkpoint(self, number: int) -> Path | None:
         """Return the folder of a trial's newest checkpoint, if there is one and it is still there."""
@@ -127,7 +128,7 @@ class Ledger:
         for bound in self.spec.bounds:
             trial.set_constraint(bound.metric, _violation(bound, metrics[bound.metric]))
         values = [metrics[objective] for objective in self.spec.objectives]
-        self.storage.set_trial_state_values(trial._trial_id, TrialState.COMPLETE, values)
+        self._tell(number, TrialState.COMPLETE, values)
 
     def prune(self, number: int, reason: str) -> None:
         """Tell a trial that was stopped early."""
@@ -148,7 +149,11 @@ class Ledger:
 
     def _end(self, number: int, state: TrialState, reason: str) -> None:
         self._set(number, "reason", reason)  # before the state, so that a told trial has its reason
-        self.storage.set_trial_state_values(self.trial_id(number), state)
+        self._tell(number, state)
+
+    def _tell(self, number: int, state: TrialState, values: list[float] | None = None) -> None:
+        self.storage.set_trial_state_values(self.trial_id(number), state, values)
+        self.storage.flush()
 
     def _set(self, number: int, key: str, value: object) -> None:
         self.storage.set_trial_user_attr(self.trial_id(number), key, value)

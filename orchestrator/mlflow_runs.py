@@ -62,8 +62,7 @@ class StudyRuns:
         child = self._children.get(record.trial) or self._create_child(record, digest)
         if child.ended:
             return
-        for metrics, params in _batches(_metrics(record), _params(record)):
-            self._client.log_batch(child.run_id, metrics=metrics, params=params)
+        self._log(child.run_id, _metrics(record), _params(record))
         self._client.set_terminated(child.run_id, STATUS[record.state], _milliseconds(record.finished))
         self._children[record.trial] = replace(child, ended=True)
 
@@ -77,7 +76,7 @@ class StudyRuns:
         everything = list(records)
         front = pareto_front(everything, self._study.objectives)
         self._tag_members({record.trial for record in front})
-        self._client.log_batch(self._parent, metrics=_study_metrics(self._study, everything, front))
+        self._log(self._parent, _study_metrics(self._study, everything, front), [])
         self._client.log_text(self._parent, table(self._study, front), "front.json")
         self._client.log_figure(self._parent, picture(self._study, everything, front), "front.png")
         shown_as_table = json.dumps([{"path": "front.json", "type": "table"}])
@@ -158,6 +157,10 @@ class StudyRuns:
         )
         self._children[record.trial] = Child(run.info.run_id, digest)
         return self._children[record.trial]
+
+    def _log(self, run: str, metrics: list[Metric], params: list[Param]) -> None:
+        for some_metrics, some_params in _batches(metrics, params):
+            self._client.log_batch(run, metrics=some_metrics, params=some_params)
 
     def _delete(self, trial: int) -> None:
         self._client.delete_run(self._children[trial].run_id)

@@ -126,7 +126,10 @@ class StudySpec(Strict):
 
     @classmethod
     def stored(cls, path: Path) -> "StudySpec":
-        """Read a study that was checked when it was launched; whether its data are still there is not looked at."""
+        """Read a study that was checked when it was launched.
+
+        Whether its data and its paradigms are still there is not looked at: its results can be shown without them.
+        """
         return cls.model_validate_json(json.dumps(read_mapping(path)), context=_STORED)
 
     def as_yaml(self) -> str:
@@ -202,15 +205,18 @@ class StudySpec(Strict):
 
     @field_validator("paradigms", mode="before")
     @classmethod
-    def _name_known_paradigms(cls, given: Any) -> Any:
+    def _name_known_paradigms(cls, given: Any, info: ValidationInfo) -> Any:
         if not isinstance(given, Mapping):
             return given
-        _refuse(_unknown_keys(given, paradigms.names()))
+        if info.context != _STORED:
+            _refuse(_unknown_keys(given, paradigms.names()))
         return {name: {} if chosen is None else chosen for name, chosen in given.items()}
 
     @field_validator("paradigms")
     @classmethod
-    def _are_accepted(cls, named: dict[str, dict[str, Choice]]) -> dict[str, dict[str, Choice]]:
+    def _are_accepted(cls, named: dict[str, dict[str, Choice]], info: ValidationInfo) -> dict[str, dict[str, Choice]]:
+        if info.context == _STORED:
+            return named
         _refuse(
             InvalidValue(f"{name}.{one.key}", one.value, one.allowed)
             for name, chosen in named.items()
@@ -219,7 +225,9 @@ class StudySpec(Strict):
         return named
 
     @model_validator(mode="after")
-    def _can_be_carried_out(self) -> Self:
+    def _can_be_carried_out(self, info: ValidationInfo) -> Self:
+        if info.context == _STORED:
+            return self
         trials, epochs = self.search.trials, self.fidelity.epochs
         refused = []
         if trials < len(self.paradigms):

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import quantities
+from orchestrator.fairness import SETUPS, satisfied_setups, unequal
 from orchestrator.front import pareto_front
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Range, StudySpec
@@ -20,7 +21,7 @@ ALWAYS = ("accuracy", "test_accuracy", "macs", "params")
 
 
 def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableType:
-    """Return the front, best first by the study's first objective."""
+    """Return the front, best first by the study's first objective, and the setups in which it is a fair comparison."""
     front = pareto_front(records, spec.objectives)
     if not front:
         return Text("No trial is on the front yet.", style="yellow")
@@ -30,13 +31,23 @@ def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableTy
     table = _table(f"Pareto front of {spec.name}: {len(front)} of {complete} complete trials")
     table.add_column("trial", justify="right")
     table.add_column("paradigm", style="cyan", no_wrap=True)
+    table.add_column("seed", justify="right")
     for metric in shown:
         table.add_column(quantities.name(metric), justify="right", max_width=16)
     table.add_column("hyper-parameters", overflow="fold")
     for record in front:
         figures = (measured(metric, record.metrics) for metric in shown)
-        table.add_row(str(record.trial), record.paradigm, *figures, Text(configuration(spec, record), style="dim"))
-    return table
+        about = (str(record.trial), record.paradigm, str(record.seed))
+        table.add_row(*about, *figures, Text(configuration(spec, record), style="dim"))
+    return Group(table, Text(comparability(front), style="dim"))
+
+
+def comparability(front: Sequence[TrialRecord]) -> str:
+    """Return in which setups of arXiv 2301.05219 the trials may be compared, and what else differs."""
+    satisfied = satisfied_setups(front)
+    differing = dict.fromkeys(quantity for setup in SETUPS for quantity in unequal(front, setup))
+    named = ", ".join(quantity.replace("_", " ") for quantity in differing)
+    return f"comparable in {', '.join(satisfied)}" + (f"; they differ in {named}" if named else "")
 
 
 def measured(metric: str, metrics: Mapping[str, float]) -> str:

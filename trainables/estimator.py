@@ -28,10 +28,10 @@ class Slopes:
 
     def difference(self) -> Tensor:
         """Return the estimates [n] in nats, negative for what is useful."""
-        on, off, seen, unseen = self._sums
+        slopes, seen = self._sums[:2], self._sums[2:]
         if self._estimator == "taylor":
-            return (on + off) / (seen + unseen).clamp(min=1e-9)
-        return 0.5 * (on / seen.clamp(min=1e-9) + off / unseen.clamp(min=1e-9))
+            return slopes.sum(0) / seen.sum(0).clamp(min=1e-9)
+        return (slopes / seen.clamp(min=1e-9)).mean(0)
 
     def keep(self, kept: Tensor) -> None:
         """Forget all structures but those marked in the boolean `kept` [n]."""

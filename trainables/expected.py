@@ -1,6 +1,7 @@
 """What a network of random structure costs on average: exact, differentiable, with prices in closed form."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,8 @@ from trainables.complexity import Complexity, LayerCost, Shape, measure
 from trainables.structures import Structures
 
 NO_BRANCH = -1
+BYTES = 4
+"""Of a float32 parameter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +24,8 @@ class ExpectedComplexity:
     ``theta_b * unit_cost * n_in * n_out`` (arXiv 2411.09127 states the principle; the form is derived here). The
     numbers alive are sums of the units' probabilities, so the expectation of the cost is the cost of the
     expectations. One row per parameter tensor: `macs`, `params` [R] per pair of channels, `inputs`, `outputs`
-    [R, G + 1] with which the alive numbers of the G groups, and 1, give the channels of both sides; `branch` [R] is
-    an index, -1 for what lies on none. All float64 on the CPU.
+    [R, G + 1] that pick the channels of both sides from the alive numbers of the G groups, and 1; `branch` [R] is an
+    index, -1 for what lies on none; `group` [U] is the group of each unit. All float64 on the CPU.
     """
 
     modules: tuple[str, ...]
@@ -31,18 +34,26 @@ class ExpectedComplexity:
     inputs: Tensor
     outputs: Tensor
     branch: Tensor
-    group: Tensor  # [U]: the group of each unit
+    group: Tensor
     branches: int
     groups: int
 
     @classmethod
     def of(cls, model: nn.Module, input_shape: Shape, structures: Structures) -> "ExpectedComplexity":
         """Read the rows off a network as it is now, with all its units and branches alive."""
-        measured = measure(model, input_shape).layers
-        rows = _Rows(model, structures, measured)
+        rows = list(_rows(model, input_shape, structures))
         sizes = torch.tensor([group.size for group in structures.groups], dtype=torch.long)
-        group = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
-        return cls(*rows.tensors(), group=group, branches=len(structures.branches), groups=len(sizes))
+        return cls(
+            modules=tuple(row.module for row in rows),
+            macs=torch.tensor([row.macs for row in rows], dtype=torch.float64),
+            params=torch.tensor([row.params for row in rows], dtype=torch.float64),
+            inputs=torch.stack([row.inputs for row in rows]),
+            outputs=torch.stack([row.outputs for row in rows]),
+            branch=torch.tensor([row.branch for row in rows]),
+            group=torch.repeat_interleave(torch.arange(len(sizes)), sizes),
+            branches=len(structures.branches),
+            groups=len(structures.groups),
+        )
 
     def alive(self, units: Tensor) -> Tensor:
         """Return the expected number of units of each group, with 1 appended: [G + 1]."""
@@ -69,49 +80,49 @@ class ExpectedComplexity:
         inputs, outputs = self.channels(units.double())
         pairs = inputs * outputs * self.on_branches(branches.double())
         layers: dict[str, LayerCost] = {}
-        for module, macs, params in zip(
-            self.modules, (self.macs * pairs).tolist(), (self.params * pairs).tolist(), strict=True
-        ):
+        costs = zip(self.modules, (self.macs * pairs).tolist(), (self.params * pairs).tolist(), strict=True)
+        for module, macs, params in costs:
             own = layers.get(module, LayerCost(0, 0))
             layers[module] = LayerCost(own.macs + round(macs), own.params + round(params))
-        return Complexity(layers, bytes=4 * sum(layer.params for layer in layers.values()))
+        return Complexity(layers, bytes=BYTES * sum(layer.params for layer in layers.values()))
 
 
-class _Rows:
-    """Collects one row per parameter tensor of the network."""
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """The cost of one parameter tensor, per pair of channels."""
 
-    def __init__(self, model: nn.Module, structures: Structures, measured: Mapping[str, LayerCost]) -> None:
-        self._structures, self._groups = structures, len(structures.groups)
-        self._branch = {name: i for i, branch in enumerate(structures.branches) for name in branch.modules}
-        self._outputs = {name: i for i, group in enumerate(structures.groups) for name in group.writers}
-        self._inputs = {reader.module: (i, reader) for i, group in enumerate(structures.groups) for reader in group.readers}
-        self._rows: list[tuple[str, float, float, Tensor, Tensor, int]] = []
-        for name, module in model.named_modules():
-            for key, parameter in module.named_parameters(recurse=False):
-                macs = measured[name].macs if key == "weight" and name in measured else 0
-                self._add(name, parameter, macs, reads=key == "weight" and is_dense_layer(module))
+    module: str
+    macs: float
+    params: float
+    inputs: Tensor
+    outputs: Tensor
+    branch: int
 
-    def _add(self, module: str, parameter: Tensor, macs: int, *, reads: bool) -> None:
-        inputs, outputs = self._side(1.0), self._side(1.0)
-        pairs = 1
-        if module in self._outputs:
-            outputs = self._side(0.0, self._outputs[module])
-            pairs *= len(parameter)
-        if reads and module in self._inputs:
-            group, reader = self._inputs[module]
-            inputs = self._side(0.0, group)
-            pairs *= self._structures.groups[group].size
-        row = (module, macs / pairs, parameter.numel() / pairs, inputs, outputs, self._branch.get(module, NO_BRANCH))
-        self._rows.append(row)
 
-    def _side(self, constant: float, group: int | None = None) -> Tensor:
-        side = torch.zeros(self._groups + 1, dtype=torch.float64)
-        side[-1] = constant
-        if group is not None:
-            side[group] = 1.0
-        return side
+def _rows(model: nn.Module, input_shape: Shape, structures: Structures) -> Iterator[_Row]:
+    """Yield a row for every parameter tensor of the network."""
+    measured = measure(model, input_shape).layers
+    branch = {name: index for index, branch in enumerate(structures.branches) for name in branch.modules}
+    writes = {name: index for index, group in enumerate(structures.groups) for name in group.writers}
+    reads = {reader.module: index for index, group in enumerate(structures.groups) for reader in group.readers}
+    for name, module in model.named_modules():
+        for key, parameter in module.named_parameters(recurse=False):
+            is_weight = key == "weight" and name in measured
+            read = reads.get(name) if is_weight and is_dense_layer(module) else None
+            written = writes.get(name)
+            pairs = math.prod(structures.groups[group].size for group in (read, written) if group is not None)
+            yield _Row(
+                module=name,
+                macs=measured[name].macs / pairs if is_weight else 0.0,
+                params=parameter.numel() / pairs,
+                inputs=_side(read, len(structures.groups)),
+                outputs=_side(written, len(structures.groups)),
+                branch=branch.get(name, NO_BRANCH),
+            )
 
-    def tensors(self) -> tuple[tuple[str, ...], Tensor, Tensor, Tensor, Tensor, Tensor]:
-        modules, macs, params, inputs, outputs, branch = zip(*self._rows, strict=True)
-        numbers = (torch.tensor(column, dtype=torch.float64) for column in (macs, params))
-        return tuple(modules), *numbers, torch.stack(inputs), torch.stack(outputs), torch.tensor(branch)
+
+def _side(group: int | None, groups: int) -> Tensor:
+    """Return what picks the channels of `group`, or 1, from the numbers alive: [G + 1]."""
+    side = torch.zeros(groups + 1, dtype=torch.float64)
+    side[groups if group is None else group] = 1.0
+    return side

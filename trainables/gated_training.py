@@ -158,6 +158,8 @@ class GatedTraining(Companion):
         if self._gates is None:
             return
         over = self._step >= self._end
+        if over:
+            self._trial.measured["gates_undecided"] = float(sum(_undecided(theta) for theta in self._theta))
         self._delete(self._settled(self._theta) if over else self._shut())
         if over or not (self._structures.groups or self._structures.branches):
             self._close()
@@ -175,8 +177,7 @@ class GatedTraining(Companion):
     def _shut(self) -> Kept:
         """Return all but what is at its lowest and falling; with a budget, never less than that buys."""
         kept = _pair(
-            (theta > self._gating.lowest) | (speed <= 0)
-            for theta, speed in zip(self._theta, self._speed, strict=True)
+            (theta > self._gating.lowest) | (speed <= 0) for theta, speed in zip(self._theta, self._speed, strict=True)
         )
         whole = _pair(torch.ones_like(part) for part in kept)
         for choice in (kept, (kept[0], whole[1])):
@@ -259,6 +260,11 @@ class GatedTraining(Companion):
             self._close()
         elif self._gates is not None:
             self._gates.round(self._rounded())
+
+
+def _undecided(theta: Tensor) -> int:
+    """Count the probabilities that are near neither end."""
+    return int(((theta > 0.1) & (theta < 0.9)).sum())
 
 
 def _fill(sizes: tuple[int, int], units: float, branches: float) -> Pair:

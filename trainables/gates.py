@@ -36,12 +36,12 @@ class Gates:
 
     def round(self, kept: Kept) -> None:
         """Let exactly these units and branches be on, in evaluation and in steps without other masks."""
-        parts = torch.cat(kept)[None].split(self._sizes, dim=1)
+        parts = torch.split(torch.cat(kept)[None], self._sizes, dim=1)
         self._rounded = [None if bool(part.all()) else part.to(self._device, torch.float32) for part in parts]
 
     def hold(self, masks: Tensor | None) -> None:
         """Let 0/1 masks [B or 1, U + branches] hold in training from now on; None ends it."""
-        self._held = None if masks is None else list(masks.split(self._sizes, dim=1))
+        self._held = None if masks is None else list(torch.split(masks, self._sizes, dim=1))
 
     def remove(self) -> None:
         """Take the gates off the network."""

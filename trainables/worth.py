@@ -114,7 +114,7 @@ class Worth:
         self._differences.update(switched.index, difference if switched.on else -difference)
 
     def difference(self) -> tuple[Tensor, Tensor]:
-        """Return the loss with each unit [U] and branch [B] minus that without, in nats; negative for what is useful."""
+        """Return the loss with each unit [U] and branch [B] minus that without, in nats: negative if useful."""
         branches = self._differences if self._measures else self._branches
         return self._units.difference(), branches.difference()
 

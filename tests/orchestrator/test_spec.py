@@ -11,8 +11,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.choices import cannot_fit
 from orchestrator.problems import StudyError
 from orchestrator.spec import Choice, Constraint, Fidelity, Range, Search, StudySpec
+from trainables import paradigms
+from trainables.paradigms.dense import Dense
+from trainables.recipe import Recipe
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec
 
 PLAIN: Mapping[str, Any] = {
@@ -199,7 +203,7 @@ def test_a_logarithmic_range_begins_above_zero(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("epochs", "paradigms", "names"),
+    ("epochs", "chosen", "names"),
     [
         (1, {"magnitude": None}, "magnitude: finetune"),
         (5, {"dense": None, "lottery_ticket": {"rounds": 5}}, "lottery_ticket: rounds = 5"),
@@ -209,10 +213,19 @@ def test_a_logarithmic_range_begins_above_zero(tmp_path: Path) -> None:
     ],
 )
 def test_a_recipe_that_does_not_fit_the_epochs_is_told(
-    tmp_path: Path, epochs: int, paradigms: dict[str, Any], names: str
+    tmp_path: Path, epochs: int, chosen: dict[str, Any], names: str
 ) -> None:
-    found = problems(tmp_path, {"paradigms": paradigms, "fidelity.epochs": epochs})
+    found = problems(tmp_path, {"paradigms": chosen, "fidelity.epochs": epochs})
     assert names in found["fidelity.epochs"]
+
+
+def test_a_paradigm_that_breaks_over_its_recipe_is_left_to_its_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Dense):
+        def recipe(self, epochs: int) -> Recipe:
+            raise RuntimeError(f"a bug in a third party's code, at {epochs} epochs")
+
+    monkeypatch.setattr(paradigms, "find", lambda _: Broken)
+    assert cannot_fit("dense", {}, 10) is None
 
 
 def test_a_wide_space_of_which_a_part_fits_the_epochs_is_accepted(tmp_path: Path) -> None:

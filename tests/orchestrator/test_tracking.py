@@ -201,6 +201,14 @@ def test_more_metrics_and_parameters_than_mlflow_takes_at_once_all_arrive(study:
         assert len(MlflowClient(study.uri).get_metric_history(run.info.run_id, "curve/loss")) == 400
 
 
+def test_a_study_of_more_trials_than_mlflow_takes_metrics_at_once_shows_its_whole_growth(
+    study: Study, database: Path
+) -> None:
+    many = [replace(told_trial(number % 4), trial=number) for number in range(1100)]
+    open_runs(study).show_front(many)
+    assert rows(database, "select count(*) from metrics where key = 'hypervolume'") == [(1100,)]
+
+
 def test_on_front_finds_the_members_and_only_the_present_ones(study: Study) -> None:
     writer, records = open_runs(study), told_trials(8)
     for record in records:

@@ -20,7 +20,9 @@ from trainables.state import CHECKPOINT, TrialState
 from trainables.trial import run_trial
 
 
-def spec(paradigm: str = "complexity_aware", model: str = "digits_cnn", epochs: int = 6, subset: int = 320, **values: Any) -> TrialSpec:
+def spec(
+    paradigm: str = "complexity_aware", model: str = "digits_cnn", epochs: int = 6, subset: int = 320, **values: Any
+) -> TrialSpec:
     return TrialSpec(
         data=DataSpec(name="digits", subset=subset),
         model=ModelSpec(name=model),

@@ -42,11 +42,15 @@ def test_measured_differences_are_averaged_and_the_unmeasured_is_held_invaluable
     assert differences.difference().tolist() == pytest.approx([-torch.inf, -4 / 3, -torch.inf])
 
 
-@pytest.mark.parametrize("make", [lambda n: Slopes(n, decay=0.9, estimator="trapezoid"), lambda n: Differences(n, decay=0.9)])
+@pytest.mark.parametrize(
+    "make", [lambda n: Slopes(n, decay=0.9, estimator="trapezoid"), lambda n: Differences(n, decay=0.9)]
+)
 def test_forgetting_keeps_the_others_and_a_saved_state_goes_on(make) -> None:  # type: ignore[no-untyped-def]
     before, after = make(3), make(2)
     if isinstance(before, Slopes):
-        before.update(torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]), torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]))
+        before.update(
+            torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]), torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+        )
     else:
         for index in range(3):
             before.update(index, float(index))

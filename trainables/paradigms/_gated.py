@@ -24,7 +24,10 @@ class GatedParadigm(Paradigm):
     )
     alpha: float = hyper(1.0, "what complexity means: 1 MACs only, 0 parameters only", low=0.0, high=1.0)
     target_macs: float = hyper(
-        0.0, "share of the dense MACs at which pruning ends, within 2 %; sets nu by itself; 0: nu rules", low=0.0, high=1.0
+        0.0,
+        "share of the dense MACs at which pruning ends, within 2 %; sets nu by itself; 0: nu rules",
+        low=0.0,
+        high=1.0,
     )
     window: float = hyper(0.6, "share of the epochs after which all gates are gone", low=0.05, high=1.0)
     warmup: float = hyper(0.1, "share of the window in which gates are sampled but do not move", low=0.0, high=0.9)

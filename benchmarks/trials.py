@@ -1,0 +1,127 @@
+"""Trials run one after another, without a sweep; what they measure goes into a file as it comes.
+
+A configuration that the file holds already is not run again, so that an interrupted benchmark goes on.
+"""
+
+import argparse
+import hashlib
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainables.context import Report, SaveCheckpoint
+from trainables.spec import TrialSpec
+from trainables.trial import run_trial
+
+Metrics = Mapping[str, float]
+Row = dict[str, Any]
+
+
+@dataclass
+class Alone:
+    """A context without a sweep, which keeps the last report's metrics; `cache` holds the data that are read once.
+
+    With a folder `base`, the checkpoint of epoch `base_epoch` is written there, and trials go on from it where it is
+    there: those that train the same network for so many epochs before they differ need to do so only once.
+    """
+
+    device: str
+    cache: Path
+    base: Path | None = None
+    base_epoch: int = 0
+    metrics: Metrics = field(default_factory=dict)
+
+    def report(self, report: Report, save: SaveCheckpoint) -> None:
+        self.metrics = report.metrics
+        if self.base is not None and report.epoch == self.base_epoch:
+            unfinished = Path(tempfile.mkdtemp(dir=self.base.parent))
+            save(unfinished)
+            unfinished.rename(self.base)
+
+    def restore(self) -> Path | None:
+        return self.base if self.base is not None and self.base.exists() else None
+
+
+def run_all(specs: Sequence[TrialSpec], options: argparse.Namespace, *, base_epoch: int = 0) -> list[Metrics]:
+    """Run what the results file does not hold; return the metrics of all, in the order of `specs`.
+
+    With a `base_epoch`, trials that differ in nothing but hyper-parameters share their first epochs up to that one.
+    """
+    results: Path = options.results
+    beside = results.with_suffix("")
+    (beside / "data").mkdir(parents=True, exist_ok=True)
+    rows = _read(results)
+    measured = []
+    for number, spec in enumerate(specs, start=1):
+        row = next((row for row in rows if row["spec"] == _plain(spec)), None)
+        if row is None:
+            base = beside / _base_name(spec, base_epoch) if base_epoch else None
+            row = _run(spec, Alone(options.device, beside / "data", base, base_epoch))
+            with results.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(f"[{number}/{len(specs)}] {_line(row)}", flush=True)
+        measured.append(row["metrics"])
+    return measured
+
+
+def _run(spec: TrialSpec, context: Alone) -> Row:
+    begin = time.perf_counter()
+    run_trial(spec, context)
+    return {"spec": _plain(spec), "metrics": dict(context.metrics), "seconds": time.perf_counter() - begin}
+
+
+def _read(results: Path) -> list[Row]:
+    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+
+
+def _plain(spec: TrialSpec) -> Row:
+    """Return the spec as JSON gives it back, without the folder of the data, which may move."""
+    plain: Row = json.loads(json.dumps(spec.as_dict()))
+    plain["data"]["root"] = None
+    return plain
+
+
+def _base_name(spec: TrialSpec, epoch: int) -> str:
+    common = {**_plain(spec), "hyperparameters": {}, "base_epoch": epoch}
+    return hashlib.sha256(json.dumps(common, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _line(row: Row) -> str:
+    spec, metrics = row["spec"], row["metrics"]
+    settings = " ".join(f"{name}={value}" for name, value in spec["hyperparameters"].items())
+    scores = f"validation {metrics['accuracy']:.2%}, test {metrics['test_accuracy']:.2%}"
+    return f"{spec['paradigm']} {settings} seed {spec['seed']}: {scores} in {row['seconds']:.0f} s"
+
+
+def percent(values: Sequence[float]) -> str:
+    """Return shares as percent: their mean and, in brackets, the least and the greatest."""
+    least, greatest = 100 * min(values), 100 * max(values)
+    return f"{100 * statistics.mean(values):.2f} ({least:.2f} to {greatest:.2f})"
+
+
+def new_parser(description: str | None, name: str) -> argparse.ArgumentParser:
+    """Return a parser with the options that all benchmarks of trials have."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    results = Path(tempfile.gettempdir()) / "espalier-benchmarks" / f"{name}.jsonl"
+    parser.add_argument("--root", default="../shared/data", help="folder that holds cifar-10-batches-py")
+    parser.add_argument("--results", type=Path, default=results, help=f"file that keeps the results ({results})")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, help="threads of torch on the CPU (default: its own choice)")
+    return parser
+
+
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Return the options, once torch has the threads that they name."""
+    options = parser.parse_args()
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    print(f"torch {torch.__version__} on {options.device}; results: {options.results}", flush=True)
+    return options
