@@ -2,7 +2,7 @@
 
     python benchmarks/complexity_aware.py knobs --out knobs.jsonl [--seeds 0 1 2]
     python benchmarks/complexity_aware.py speed [--size 32] [--batch 128]
-    python benchmarks/complexity_aware.py picture --out knobs.jsonl --comparison rows.jsonl --to docs/complexity_aware.png
+    python benchmarks/complexity_aware.py picture --out knobs.jsonl --comparison rows.jsonl [--to picture.png]
 
 `knobs` trains on scikit-learn's digits, with a fifth held out for validation: the small plain network for nu and the
 estimators, ResNet-20 for beta and alpha. Rows that the file holds already are skipped. `speed` needs no data; it times
@@ -17,7 +17,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from trainables import data, models
-from trainables.channels import find_groups
+from trainables import data
 from trainables.companion import Companion
 from trainables.complexity import measure
 from trainables.context import Report, SaveCheckpoint
@@ -191,7 +190,7 @@ def halved(trial: TrialState, *, blocks: bool) -> nn.Module:
     model = copy.deepcopy(trial.model)
     found = find_structures(model, trial.groups)
     dropped = [branch.block for branch in found.branches[1::2]] if blocks else []
-    share = 0.92 if blocks else 0.5
+    share = 0.92 if blocks else 0.5 if found.branches else 0.7
     keep = {
         group.name: torch.arange(group.size) < round(share * group.size)
         for group in found.groups

@@ -48,7 +48,7 @@ from trainables.state import TrialState
 MODEL = "resnet20"
 BUDGETS = (0.5, 0.35)
 SEEDS = (0, 1, 2)
-WINDOW = 0.6
+WINDOW = 0.4
 BASELINES = ("uniform", "l1")
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "complexity_aware": {},
@@ -58,10 +58,10 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "shared masks": {"shared": True, "decay": 0.995},
     "theta from 0.98": {"initial": 0.98, "highest": 0.995},
     "alpha 0.5": {"alpha": 0.5},
+    "alpha 0.25": {"alpha": 0.25},
     "beta 0.25": {"beta": 0.25},
-    "window 0.4": {"window": 0.4},
     "window 0.25": {"window": 0.25},
-    "window 0.4, alpha 0.5": {"window": 0.4, "alpha": 0.5},
+    "window 0.6": {"window": 0.6},
     "restart": {"restart": 0.5},
     "distilled": {"distilled": 1.0},
 }

@@ -1,6 +1,6 @@
 """When to prune, on real CIFAR-10 on a CPU: the known order of methods at 90 % weight sparsity, at a short budget.
 
-    python -m benchmarks.paradigms_cifar10 [--root ../shared/data] [--epochs 6] [--images 4000] [--threads 1]
+    python -m benchmarks.paradigms_cifar10 [--root ../shared/data] [--epochs 6] [--subset 4000] [--threads 1]
 
 ResNet-20, the same epochs in total for every method (comparison setup SX-A of arXiv 2301.05219), the same cosine
 schedule from the same peak learning rate, batches of 32, images of full size. Magnitude pruning spends a third of its
@@ -40,7 +40,7 @@ def trial(method: str, seed: int, options: argparse.Namespace) -> TrialSpec:
     paradigm, chosen = METHODS[method]
     sparsity = {} if paradigm == "dense" else {"sparsity": options.sparsity}
     return TrialSpec(
-        data=DataSpec(name="cifar10", root=options.root, validation=0.02, subset=options.images),
+        data=DataSpec(name="cifar10", root=options.root, validation=0.02, subset=options.subset),
         model=ModelSpec(name="resnet20"),
         training=TrainingSpec(lr=options.lr, batch_size=32),
         paradigm=paradigm,
@@ -74,10 +74,8 @@ def order(measured: Table) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = new_parser(__doc__, "paradigms_cifar10")
+    parser = new_parser(__doc__, "paradigms_cifar10", epochs=6, subset=4_000)
     parser.set_defaults(device="cpu")
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--images", type=int, default=4_000, help="training images (default 4000)")
     parser.add_argument("--lr", type=float, default=0.05, help="peak learning rate (default 0.05)")
     parser.add_argument("--sparsity", type=float, default=0.9)
     options = parse(parser)

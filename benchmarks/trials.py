@@ -49,10 +49,13 @@ class Alone:
         return self.base if self.base is not None and self.base.exists() else None
 
 
-def run_all(specs: Sequence[TrialSpec], options: argparse.Namespace, *, base_epoch: int = 0) -> list[Metrics]:
+def run_all(
+    specs: Sequence[TrialSpec], options: argparse.Namespace, shared_epochs: Mapping[str, int] | None = None
+) -> list[Metrics]:
     """Run what the results file does not hold; return the metrics of all, in the order of `specs`.
 
-    With a `base_epoch`, trials that differ in nothing but hyper-parameters share their first epochs up to that one.
+    `shared_epochs` says by paradigm how many epochs its trials train alike, if they differ in nothing but
+    hyper-parameters.
     """
     results: Path = options.results
     beside = results.with_suffix("")
@@ -62,8 +65,9 @@ def run_all(specs: Sequence[TrialSpec], options: argparse.Namespace, *, base_epo
     for number, spec in enumerate(specs, start=1):
         row = next((row for row in rows if row["spec"] == _plain(spec)), None)
         if row is None:
-            base = beside / _base_name(spec, base_epoch) if base_epoch else None
-            row = _run(spec, Alone(options.device, beside / "data", base, base_epoch))
+            shared = (shared_epochs or {}).get(spec.paradigm, 0)
+            base = beside / _base_name(spec, shared) if shared else None
+            row = _run(spec, Alone(options.device, beside / "data", base, shared))
             with results.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(f"[{number}/{len(specs)}] {_line(row)}", flush=True)
@@ -88,8 +92,8 @@ def _plain(spec: TrialSpec) -> Row:
     return plain
 
 
-def _base_name(spec: TrialSpec, epoch: int) -> str:
-    common = {**_plain(spec), "hyperparameters": {}, "base_epoch": epoch}
+def _base_name(spec: TrialSpec, epochs: int) -> str:
+    common = {**_plain(spec), "hyperparameters": {}, "shared_epochs": epochs}
     return hashlib.sha256(json.dumps(common, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -106,12 +110,14 @@ def percent(values: Sequence[float]) -> str:
     return f"{100 * statistics.mean(values):.2f} ({least:.2f} to {greatest:.2f})"
 
 
-def new_parser(description: str | None, name: str) -> argparse.ArgumentParser:
-    """Return a parser with the options that all benchmarks of trials have."""
+def new_parser(description: str | None, name: str, *, epochs: int, subset: int | None) -> argparse.ArgumentParser:
+    """Return a parser with the options that all benchmarks of trials have, and their defaults."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     results = Path(tempfile.gettempdir()) / "espalier-benchmarks" / f"{name}.jsonl"
     parser.add_argument("--root", default="../shared/data", help="folder that holds cifar-10-batches-py")
     parser.add_argument("--results", type=Path, default=results, help=f"file that keeps the results ({results})")
+    parser.add_argument("--epochs", type=int, default=epochs, help=f"epochs of a training ({epochs})")
+    parser.add_argument("--subset", type=int, default=subset, help=f"training images ({subset or 'all'})")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, help="threads of torch on the CPU (default: its own choice)")

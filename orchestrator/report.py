@@ -17,6 +17,7 @@ from orchestrator import quantities
 from orchestrator.figures import curves_figure, front_figure, hyperparameter_figure, hypervolume_figure
 from orchestrator.figures.style import plain
 from orchestrator.front import is_whole, pareto_front
+from orchestrator.holdings import holdings
 from orchestrator.palette import colors
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import StudySpec
@@ -62,6 +63,7 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
         costs=COSTS,
         tint=colors(record.paradigm for record in records),
         fronts=list(_fronts(spec, records)),
+        holdings=holdings(records, spec.objectives),
         growth=_draw("growth", hypervolume_figure(records, spec.objectives), "Hypervolume over trials"),
         learning=list(_learning(spec, records)),
         hyperparameters=list(_hyperparameters(spec, records)),

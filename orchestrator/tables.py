@@ -10,6 +10,7 @@ from rich.text import Text
 from orchestrator import quantities
 from orchestrator.fairness import SETUPS, satisfied_setups, unequal
 from orchestrator.front import pareto_front
+from orchestrator.holdings import Holding, holdings
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Range, StudySpec
 from orchestrator.summary import Summary
@@ -21,7 +22,9 @@ ALWAYS = ("accuracy", "test_accuracy", "macs", "params")
 
 
 def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableType:
-    """Return the front, best first by the study's first objective, and the setups in which it is a fair comparison."""
+    """Return the front, best first by the study's first objective, which paradigm holds which part of it, and the
+    setups in which it is a fair comparison.
+    """
     front = pareto_front(records, spec.objectives)
     if not front:
         return Text("No trial is on the front yet.", style="yellow")
@@ -39,7 +42,23 @@ def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableTy
         figures = (measured(metric, record.metrics) for metric in shown)
         about = (str(record.trial), record.paradigm, str(record.seed))
         table.add_row(*about, *figures, Text(configuration(spec, record), style="dim"))
-    return Group(table, Text(comparability(front), style="dim"))
+    held = holdings(records, spec.objectives)
+    parts = [holdings_table(held, shown)] if len(held) > 1 else []
+    return Group(table, *parts, Text(comparability(front), style="dim"))
+
+
+def holdings_table(held: Sequence[Holding], metrics: Sequence[str]) -> Table:
+    """Return how many members of the front each paradigm has, and from where to where they lie in each metric."""
+    table = _table("Which paradigm holds which part of the front")
+    table.add_column("paradigm", style="cyan", no_wrap=True)
+    table.add_column("members", justify="right")
+    table.add_column("of whole trials", justify="right")
+    for metric in metrics:
+        table.add_column(quantities.name(metric), justify="right")
+    for one in held:
+        extents = (one.extent(metric) for metric in metrics)
+        table.add_row(one.paradigm, str(len(one.members)), str(one.whole), *extents)
+    return table
 
 
 def comparability(front: Sequence[TrialRecord]) -> str:

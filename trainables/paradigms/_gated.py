@@ -29,7 +29,7 @@ class GatedParadigm(Paradigm):
         low=0.0,
         high=1.0,
     )
-    window: float = hyper(0.6, "share of the epochs after which all gates are gone", low=0.05, high=1.0)
+    window: float = hyper(0.4, "share of the epochs after which all gates are gone", low=0.05, high=1.0)
     warmup: float = hyper(0.1, "share of the window in which gates are sampled but do not move", low=0.0, high=0.9)
     travel: float = hyper(
         0.2, "share of the rest of the window in which a useless structure is shut", low=0.05, high=1.0
