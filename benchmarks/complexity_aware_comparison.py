@@ -51,7 +51,7 @@ SEEDS = (0, 1, 2)
 WINDOW = 0.4
 BASELINES = ("uniform", "l1")
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
-    "complexity_aware": {},
+    "complexity_aware": {"beta": 0.25},
     "unit_only": {"branches": False},
     "full sampling": {"sampling": 1.0},
     "sampled in every step": {"every": 1},
@@ -59,7 +59,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "theta from 0.98": {"initial": 0.98, "highest": 0.995},
     "alpha 0.5": {"alpha": 0.5},
     "alpha 0.25": {"alpha": 0.25},
-    "beta 0.25": {"beta": 0.25},
+    "beta 0.5": {"beta": 0.5},
     "window 0.25": {"window": 0.25},
     "window 0.6": {"window": 0.6},
     "restart": {"restart": 0.5},
@@ -266,7 +266,7 @@ def prepare(trial: TrialState, method: str, budget: float, rows: list[Row], opti
         kept = first_channels(trial.groups, found["sizes"])
         shrink(trial, plan_removal(trial.groups, kept), tuple(found["dropped"]))
     elif method != "dense":
-        return gated(epochs, budget, dict(VARIANTS[method]))
+        return gated(epochs, budget, {**VARIANTS["complexity_aware"], **VARIANTS[method]})
     return (Train(epochs),)
 
 

@@ -64,8 +64,8 @@ class Recorder(Callback):  # type: ignore[misc]
             self._happened.append(partial(self._sweep.report, _number(trial), report))
 
     def on_checkpoint(self, *, trial: Trial, checkpoint: Checkpoint, **_: Any) -> None:
-        path, epoch = Path(checkpoint.path), trial.last_result["epoch"]
-        self._happened.append(partial(self._sweep.save, _number(trial), path, epoch))
+        path = Path(trial.config["folder"]) / Path(checkpoint.path).name
+        self._happened.append(partial(self._sweep.save, _number(trial), path, trial.last_result["epoch"]))
 
     def on_trial_complete(self, *, trial: Trial, **_: Any) -> None:
         self._closed.add(trial.trial_id)

@@ -1,9 +1,10 @@
 """What a study says of one hyper-parameter: a fixed value, a list of choices, or a range; and whether it may."""
 
 import math
-from collections.abc import Iterator, Mapping
-from itertools import islice, product
-from typing import Annotated, Any
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Tag
 
@@ -12,6 +13,9 @@ from trainables import paradigms
 from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.paradigms.base import Paradigm
 from trainables.spec import Value
+
+MOST_COMBINATIONS: Final = 1000
+"""How many combinations of hyper-parameters are tried to find one that fits a budget."""
 
 
 class Strict(BaseModel):
@@ -129,9 +133,9 @@ def _ends(distribution: Any) -> list[Value]:
 
 
 def _why_infeasible(paradigm: type[Paradigm], corners: Mapping[str, list[Value]], epochs: int) -> str | None:
-    """Return the reason of the last of all combinations if none can be carried out."""
+    """Return the reason of the last combination that is tried if none can be carried out."""
     reason = None
-    for values in islice(product(*corners.values()), 4096):
+    for values in _combinations(list(corners.values())):
         try:
             paradigm.create(dict(zip(corners, values, strict=True))).recipe(epochs)
         except InfeasibleTrial as infeasible:
@@ -141,3 +145,13 @@ def _why_infeasible(paradigm: type[Paradigm], corners: Mapping[str, list[Value]]
         else:
             return None
     return reason
+
+
+def _combinations(corners: Sequence[Sequence[Value]]) -> Iterator[Sequence[Value]]:
+    """Yield all combinations, or a fair sample where there are too many."""
+    if math.prod(map(len, corners)) <= MOST_COMBINATIONS:
+        yield from product(*corners)
+        return
+    dice = random.Random(0)
+    for _ in range(MOST_COMBINATIONS):
+        yield [dice.choice(values) for values in corners]

@@ -81,7 +81,7 @@ class Desk:
 
 @event.listens_for(Engine, "connect")
 def _spare_the_disk(connection: object, _: object) -> None:
-    """Have SQLite wait for the disk now and then instead of six times a trial: what is lost with the power is rebuilt."""
+    """Have SQLite wait for the disk now and then, not six times a trial: what a power failure takes is rebuilt."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")

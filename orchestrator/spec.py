@@ -252,8 +252,10 @@ class StudySpec(Strict):
 
 def _at(key: str, check: Callable[[str], object], value: str) -> str:
     """Return `value` if `check` lets it pass; a refusal is raised under `key`."""
-    for refused in _refused(check, value):
-        raise InvalidValue(key, refused.value, refused.allowed)
+    try:
+        check(value)
+    except InvalidValue as refused:
+        raise InvalidValue(key, refused.value, refused.allowed) from None
     return value
 
 

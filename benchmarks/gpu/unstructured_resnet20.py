@@ -3,10 +3,10 @@
     python -m benchmarks.gpu.unstructured_resnet20 [--root ../shared/data] [--levels 4 7 10 14 18]
 
 Training is that of facebookresearch/open_lth, models/cifar_resnet.py: 160 epochs, batches of 128, SGD with momentum
-0.9, learning rate 0.1, x0.1 at epochs 80 and 120, weight decay 1e-4. What prunes at initialisation trains once. Magnitude
-pruning trains, prunes at once and trains again with the learning rate rewound; the lottery ticket (LTR) goes back to
-its weights of step 500 instead. 500 of the training images are held out and never used. Test accuracy is that of the
-last epoch. `--epochs 1 --subset 500 --device cpu --levels 10` is a trial run. A run that is typed again goes on.
+0.9, learning rate 0.1, x0.1 at epochs 80 and 120, weight decay 1e-4. What prunes at initialisation trains once.
+Magnitude pruning trains, prunes at once and trains again with the learning rate rewound; the lottery ticket (LTR) goes
+back to its weights of step 500 instead. 500 of the training images are held out and never used. Test accuracy is that
+of the last epoch. `--epochs 1 --subset 500 --device cpu --levels 10` is a trial run. A run that is typed again goes on.
 
 "Pruning Neural Networks at Initialization: Why Are We Missing the Mark?" (arXiv 2009.08576) says in its abstract that
 SNIP, GraSP and SynFlow surpass random pruning and stay below magnitude pruning after training; that is checked. The

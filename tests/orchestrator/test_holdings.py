@@ -1,12 +1,17 @@
 from dataclasses import replace
+from io import StringIO
 
 from hypothesis import given
+from rich.console import Console
 
 from orchestrator.front import is_whole, pareto_front
 from orchestrator.holdings import holdings
 from orchestrator.records import State, TrialRecord
+from orchestrator.report import render
+from orchestrator.tables import front_table
 from tests.orchestrator.drawn import studies
 from tests.orchestrator.example import OBJECTIVES, told_trial
+from tests.orchestrator.test_report import study_spec
 
 
 @given(studies())
@@ -41,3 +46,12 @@ def test_an_extent_names_both_ends_or_the_only_one() -> None:
 def test_the_same_records_are_held_alike_in_any_order() -> None:
     records = [told_trial(number) for number in range(8) if told_trial(number).state is State.COMPLETE]
     assert holdings(records, OBJECTIVES) == holdings(records[::-1], OBJECTIVES)
+
+
+def test_report_and_terminal_say_who_holds_what_once_there_are_several_paradigms() -> None:
+    spec = study_spec()
+    for records, shown in (([told_trial(0)], False), ([told_trial(0), told_trial(1)], True)):
+        console = Console(width=200, record=True, file=StringIO())
+        console.print(front_table(spec, records))
+        for text in (render(spec, records, {}), console.export_text()):
+            assert ("Which paradigm holds which part of the front" in text) is shown

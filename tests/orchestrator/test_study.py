@@ -46,7 +46,9 @@ def told(records: list[TrialRecord]) -> list[int]:
 
 
 def test_a_study_leaves_its_spec_stamp_table_and_checkpoints_and_is_done(tmp_path: Path) -> None:
-    store, spec = Store(tmp_path), small.study(trials=3)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "ein Laden, 100 %").symlink_to(tmp_path / "real")
+    store, spec = Store(tmp_path / "ein Laden, 100 %"), small.study(trials=3)
     watched = small.Silence()
     outcome = study.launch(spec, store, observer=watched, run=TOY)
     folder = store.study("small")
@@ -74,24 +76,30 @@ def test_a_study_leaves_its_spec_stamp_table_and_checkpoints_and_is_done(tmp_pat
     assert folder.journal.read_bytes() == journal
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_study_cleanly_and_it_can_be_resumed(tmp_path: Path, number: signal.Signals) -> None:
+def test_ctrl_c_ends_a_study_cleanly_and_it_can_be_resumed(tmp_path: Path) -> None:
     spec = small.study(trials=4, epochs=5)
     with driver(tmp_path, spec, SLOW) as running:
         assert lines_until(running, "COMPLETE")
-        os.killpg(running.pid, number) if number is signal.SIGINT else running.send_signal(number)
+        os.killpg(running.pid, signal.SIGINT)
         assert lines_until(running, "interrupted")
     assert running.returncode == 0
     folder = Store(tmp_path).study("small")
     before = ledger.read(folder)
     assert {record.state for record in before} == {State.COMPLETE, State.RUNNING}
     assert not is_driven(folder.driver_lock)
-    with driver(tmp_path, spec, SLOW) as running:
-        assert lines_until(running, "finished")
-    after = ledger.read(folder)
+    after = study.resume("small", Store(tmp_path), run=SLOW).records
     assert [record.state for record in after] == [State.COMPLETE] * 4
     assert [after[trial] for trial in told(before)] == [before[trial] for trial in told(before)]
     assert all([point["epoch"] for point in record.curve] == [1, 2, 3, 4, 5] for record in after)
+
+
+def test_a_terminated_driver_ends_as_cleanly(tmp_path: Path) -> None:
+    with driver(tmp_path, small.study(epochs=5), SLOW) as running:
+        assert lines_until(running, "RUNNING 0 2")
+        running.terminate()
+        assert lines_until(running, "interrupted")
+    assert running.returncode == 0
+    assert State.RUNNING in {record.state for record in ledger.read(Store(tmp_path).study("small"))}
 
 
 def test_plug_ins_that_misbehave_fail_with_their_reason_and_the_study_goes_on(tmp_path: Path) -> None:

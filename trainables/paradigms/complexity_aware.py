@@ -1,4 +1,9 @@
-"""Complexity-aware training: units and residual branches are priced, and pruned while the network trains."""
+"""Complexity-aware training: units and residual branches are priced, and pruned while the network trains.
+
+Pick it for a network that is really smaller, and already cheaper while it trains: it starts from no pretrained network,
+decides by itself how wide and how deep each part stays, and takes one price or one budget. Layers can go only where
+there are shortcuts. Short trainings and small networks gain little.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -26,7 +31,7 @@ class ComplexityAware(GatedParadigm):
     source: ClassVar = "after Guenter & Sideris 2024, arXiv 2411.09127 (principle; formulae derived)"
 
     beta: float = hyper(
-        0.5,
+        0.25,
         "balance of layers against units: 0 only units are priced, 0.5 the true expected complexity, 1 only layers",
         low=0.0,
         high=1.0,

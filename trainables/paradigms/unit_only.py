@@ -1,4 +1,8 @@
-"""Units alone pruned while the network trains: parsimonious networks."""
+"""Units alone pruned while the network trains: parsimonious networks.
+
+Pick it where there are no shortcuts, or where every layer shall stay; else complexity-aware training can do as much
+and drop layers too.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,0 +1,91 @@
+"""A sweep over nu, beta and alpha against one over magnitude filter pruning, by hypervolume at the same budget.
+
+    python -m benchmarks.complexity_aware_sweep --store FOLDER [--data digits] [--trials 16] [--seeds 0 1 2]
+
+Each study has the same sampler, trials and epochs, and its own seed. Hypervolume is the share of the box between
+(`--floor` accuracy, dense MACs) and (accuracy 1, no MACs) that a study's front dominates, once with the validation
+accuracy that the study selects by, once with the test accuracy of the same trials. A study that is there already is
+gone on with. Exit status 1 if complexity-aware training has not the larger mean on validation.
+"""
+
+import argparse
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator.front import hypervolume, pareto_front
+from orchestrator.records import TrialRecord
+from orchestrator.spec import StudySpec
+from orchestrator.store import Store
+from orchestrator.study import launch
+
+OBJECTIVES = {"accuracy": "maximize", "macs": "minimize"}
+RIVALS: dict[str, dict[str, Any]] = {
+    "complexity_aware": {},
+    "magnitude": {"granularity": "filter", "criterion": "magnitude"},
+}
+DATA: dict[str, dict[str, Any]] = {
+    "digits": {
+        "data": {"name": "digits", "validation": 0.2},
+        "model": {"name": "digits_cnn"},
+        "training": {"lr": 0.05, "batch_size": 64},
+        "fidelity": {"epochs": 15},
+    },
+    "cifar10": {
+        "data": {"name": "cifar10", "root": "../shared/data", "validation": 0.1, "subset": 5000},
+        "model": {"name": "resnet20"},
+        "training": {"lr": 0.1, "batch_size": 128},
+        "fidelity": {"epochs": 10},
+    },
+}
+
+
+def study(data: str, paradigm: str, seed: int, trials: int) -> StudySpec:
+    plain = {
+        **DATA[data],
+        "name": f"sweep-{data}-{paradigm}-{seed}",
+        "seed": seed,
+        "objectives": OBJECTIVES,
+        "paradigms": {paradigm: RIVALS[paradigm]},
+        "search": {"sampler": "tpe", "trials": trials},
+        "resources": {"cpus": 1},
+    }
+    return StudySpec.model_validate(plain)
+
+
+def volumes(records: Sequence[TrialRecord], spec: StudySpec, floor: float) -> tuple[float, float]:
+    """Return the hypervolume of the front by validation and by test accuracy."""
+    front = [record.metrics for record in pareto_front(records, spec.objectives)]
+    return _volume(front, "accuracy", floor), _volume(front, "test_accuracy", floor)
+
+
+def _volume(front: Sequence[Any], accuracy: str, floor: float) -> float:
+    points = [[1 - metrics[accuracy], metrics["macs"] / metrics["macs_dense"]] for metrics in front]
+    return hypervolume(points, [1 - floor, 1.0]) / (1 - floor)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--data", choices=list(DATA), default="digits")
+    parser.add_argument("--trials", type=int, default=16)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--floor", type=float, default=0.9, help="accuracy that a network must exceed to count")
+    options = parser.parse_args()
+    validation: dict[str, list[float]] = {}
+    for seed in options.seeds:
+        for paradigm in RIVALS:
+            spec = study(options.data, paradigm, seed, options.trials)
+            outcome = launch(spec, Store(options.store), exist_ok=True)
+            by_validation, by_test = volumes(outcome.records, spec, options.floor)
+            validation.setdefault(paradigm, []).append(by_validation)
+            print(f"{paradigm} seed {seed}: validation {by_validation:.3f}, test {by_test:.3f}", flush=True)
+    means = {paradigm: statistics.mean(values) for paradigm, values in validation.items()}
+    print(", ".join(f"{paradigm} {mean:.3f}" for paradigm, mean in means.items()))
+    sys.exit(means["complexity_aware"] <= means["magnitude"])
+
+
+if __name__ == "__main__":
+    main()

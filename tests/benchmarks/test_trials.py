@@ -1,0 +1,48 @@
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.trials import Metrics, run_all
+from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
+
+SPEC = TrialSpec(
+    data=DataSpec(name="digits"),
+    model=ModelSpec(name="mlp"),
+    training=TrainingSpec(batch_size=128),
+    paradigm="magnitude",
+    hyperparameters={"finetune": 0.5, "sparsity": 0.5},
+    epochs=2,
+)
+SPARSER = replace(SPEC, hyperparameters={"finetune": 0.5, "sparsity": 0.9})
+SHARED = {"magnitude": 1}
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> argparse.Namespace:
+    return argparse.Namespace(results=tmp_path / "results.jsonl", device="cpu")
+
+
+def test_a_trial_that_goes_on_from_shared_epochs_measures_what_it_would_alone(
+    options: argparse.Namespace, tmp_path: Path
+) -> None:
+    together = run_all([SPEC, SPARSER], options, SHARED)
+    alone = run_all([SPEC, SPARSER], argparse.Namespace(results=tmp_path / "alone.jsonl", device="cpu"))
+    assert together == alone
+    assert together[0] != together[1]
+
+
+def test_what_the_file_holds_is_not_run_again(options: argparse.Namespace, capsys: pytest.CaptureFixture[str]) -> None:
+    first = run_all([SPEC], options)
+    capsys.readouterr()
+    again = run_all([SPEC, SPARSER], options)
+    assert again[0] == first[0]
+    assert capsys.readouterr().out.count("sparsity=") == 1
+    assert len(options.results.read_text().splitlines()) == 2
+
+
+def test_other_epochs_share_nothing(options: argparse.Namespace) -> None:
+    run_all([SPEC], options, SHARED)
+    longer: list[Metrics] = run_all([replace(SPEC, epochs=4)], options, {"magnitude": 2})
+    assert longer[0]["total_epochs"] == 4
