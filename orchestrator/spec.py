@@ -89,10 +89,17 @@ class Budget(Strict):
 
 
 class Resources(Strict):
-    """What one trial occupies."""
+    """What one trial occupies. It runs in one process (worker)."""
 
     cpus: Annotated[float, Field(gt=0)] = 1
     gpus: Annotated[float, Field(ge=0)] = 0
+    workers: int = 1
+
+    @model_validator(mode="after")
+    def _one_worker(self) -> Self:
+        if self.workers != 1:
+            raise InvalidValue("workers", self.workers, "must be 1: a trial runs in one process")
+        return self
 
 
 class StudySpec(Strict):

@@ -77,9 +77,13 @@ def _drive(ledger: Ledger, store: Store, observer: Observer | None, run: str) ->
 
 
 def _run_trials(sweep: Sweep, store: Store, run: str) -> bool:
-    """Run the trials that are left, if any; return whether somebody interrupted it."""
+    """Run the trials that are left, if any; return whether somebody interrupted it.
+
+    Raises InvalidValue if the data are no longer where they were: every trial would fail on them.
+    """
     if sweep.is_over:
         return False
+    data.check(sweep.ledger.spec.data)
     try:
         with ray_session(sweep.ledger.folder.log):
             from orchestrator.execution import run_trials  # imports Ray

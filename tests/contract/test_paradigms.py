@@ -114,10 +114,15 @@ def load(checkpoint: Path) -> dict[str, torch.Tensor]:
 
 
 @every_paradigm
-def test_a_budget_too_small_to_divide_is_refused_or_kept(name: str) -> None:
+@pytest.mark.parametrize("epochs", range(1, EPOCHS))
+def test_a_budget_is_kept_or_refused_in_terms_of_epochs(name: str, epochs: int) -> None:
+    spent, reason = spent_or_refused(name, epochs)
+    assert spent <= epochs
+    assert (spent > 0) != ("epoch" in reason)
+
+
+def spent_or_refused(name: str, epochs: int) -> tuple[float, str]:
     try:
-        recipe = paradigms.find(name)().recipe(1)
+        return training_epochs(paradigms.find(name)().recipe(epochs)), ""
     except InfeasibleTrial as error:
-        assert "epoch" in str(error)
-    else:
-        assert training_epochs(recipe) <= 1
+        return 0, str(error)

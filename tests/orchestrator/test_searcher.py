@@ -2,11 +2,12 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from ray.tune.search import Searcher
 
 from orchestrator.configurations import Configurations
@@ -115,13 +116,18 @@ def test_a_range_narrows_a_dimension_and_keeps_its_kind(low: float, span: float,
     assert found["magnitude.rounds"] == IntDistribution(rounds, rounds + 3)
 
 
+def first(_: str, distribution: BaseDistribution) -> Any:
+    """Suggest the first of all values."""
+    return distribution.choices[0] if isinstance(distribution, CategoricalDistribution) else vars(distribution)["low"]
+
+
 def test_a_condition_holds_for_fixed_and_for_drawn_values() -> None:
     without_rounds = {name: value for name, value in FIXED.items() if name != "rounds"}
     fixed = Configurations(study(paradigms={"magnitude": without_rounds | {"schedule": "iterative"}}, epochs=12))
-    drawn = fixed.draw(lambda _, d: d.choices[0] if hasattr(d, "choices") else d.low)
+    drawn = fixed.draw(first)
     assert fixed.params(drawn).keys() == {*FIXED, "sparsity"}
     joint = Configurations(study(paradigms={"magnitude": {}}, epochs=12), joint=True)
-    everything = joint.draw(lambda _, d: d.choices[0] if hasattr(d, "choices") else d.low)
+    everything = joint.draw(first)
     assert everything.keys() == joint.distributions.keys()
     assert {"rounds", "stream"}.isdisjoint(joint.params(everything))
 

@@ -155,6 +155,7 @@ def test_what_is_written_is_read_again(
         ("budget.hours", math.inf, "finite"),
         ("resources.cpus", 0, "greater than 0"),
         ("resources.gpus", -1, "at least 0"),
+        ("resources.workers", 2, "must be 1"),
     ],
 )
 def test_a_wrong_value_is_told_by_its_key(tmp_path: Path, key: str, value: object, allowed: str) -> None:

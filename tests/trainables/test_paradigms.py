@@ -1,5 +1,6 @@
 """The methods themselves: what they prune, keep, rewind and remove."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def copy_weights(trial: TrialState) -> dict[str, torch.Tensor]:
 @given(st.floats(0.001, 1), st.integers(1, 30))
 def test_iterative_densities_fall_by_a_constant_share_to_the_final_one(final: float, rounds: int) -> None:
     densities = [1.0, *geometric_densities(final, rounds)]
-    ratios = [after / before for before, after in zip(densities, densities[1:], strict=False)]
+    ratios = [after / before for before, after in pairwise(densities)]
     assert densities[-1] == pytest.approx(final)
     assert ratios == pytest.approx([ratios[0]] * rounds)
 
