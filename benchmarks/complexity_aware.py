@@ -58,6 +58,9 @@ KNOBS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 """The rows: the network, and what differs from the defaults. ``beta 0.5`` is also the row of alpha 1."""
 
 
+MARKERS = {"dense": "s", "complexity_aware": "o", "uniform": "^", "l1": "v", "found": "D"}
+
+
 class Silent:
     """A context that keeps nothing."""
 
@@ -259,22 +262,16 @@ def picture(options: argparse.Namespace) -> None:
         )
     left.set(xscale="log", xlabel="nu (nats)", ylabel="share left", title="digits: the price prunes")
     left.legend()
-    for method in dict.fromkeys(row["method"] for row in compared):
+    for method, marker in MARKERS.items():
         points = [row for row in compared if row["method"] == method]
         budgets = sorted({row["budget"] for row in points})
-        groups = [[row for row in points if row["budget"] == budget] for budget in budgets]
-        across = [statistics.mean(row["macs"] for row in group) for group in groups]
-        scores = [[100 * row["test"] for row in group] for group in groups]
-        right.errorbar(
-            across,
-            [statistics.mean(s) for s in scores],
-            [_deviation(s) for s in scores],
-            fmt="o",
-            capsize=3,
-            label=method,
-        )
+        scores = [[100 * row["test"] for row in points if row["budget"] == budget] for budget in budgets]
+        across = [statistics.mean(row["macs"] for row in points if row["budget"] == budget) for budget in budgets]
+        heights, spreads = [statistics.mean(own) for own in scores], [_deviation(own) for own in scores]
+        label = f"{method}, {max(map(len, scores), default=0)} seeds"
+        right.errorbar(across, heights, spreads, fmt=marker, capsize=3, label=label)
     right.set(xlabel="share of the dense MACs", ylabel="test accuracy, %", title="CIFAR-10 subset, ResNet-20")
-    right.legend(fontsize=7)
+    right.legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(options.to, dpi=110)
 

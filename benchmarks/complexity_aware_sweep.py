@@ -15,28 +15,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestrator.choices import Range
 from orchestrator.front import hypervolume, pareto_front
 from orchestrator.records import TrialRecord
 from orchestrator.spec import StudySpec
 from orchestrator.store import Store
 from orchestrator.study import launch
+from trainables.spec import DataSpec, ModelSpec, TrainingSpec
 
 OBJECTIVES = {"accuracy": "maximize", "macs": "minimize"}
-RIVALS: dict[str, dict[str, Any]] = {
-    "complexity_aware": {},
-    "magnitude": {"granularity": "filter", "criterion": "magnitude"},
+MAGNITUDE = {"granularity": "filter", "criterion": "magnitude"}
+RIVALS: dict[str, dict[str, dict[str, Any]]] = {
+    "digits": {"complexity_aware": {"nu": Range(low=1.0, high=30.0, log=True)}, "magnitude": MAGNITUDE},
+    "cifar10": {"complexity_aware": {}, "magnitude": MAGNITUDE},
 }
+"""What each study fixes or narrows; nothing is worth much on the digits, so that low prices prune nothing there."""
 DATA: dict[str, dict[str, Any]] = {
     "digits": {
-        "data": {"name": "digits", "validation": 0.2},
-        "model": {"name": "digits_cnn"},
-        "training": {"lr": 0.05, "batch_size": 64},
+        "data": DataSpec(name="digits", validation=0.2),
+        "model": ModelSpec(name="digits_cnn"),
+        "training": TrainingSpec(lr=0.05, batch_size=64),
         "fidelity": {"epochs": 15},
     },
     "cifar10": {
-        "data": {"name": "cifar10", "root": "../shared/data", "validation": 0.1, "subset": 5000},
-        "model": {"name": "resnet20"},
-        "training": {"lr": 0.1, "batch_size": 128},
+        "data": DataSpec(name="cifar10", root="../shared/data", validation=0.1, subset=5000),
+        "model": ModelSpec(name="resnet20"),
+        "training": TrainingSpec(lr=0.1, batch_size=128),
         "fidelity": {"epochs": 10},
     },
 }
@@ -48,7 +52,7 @@ def study(data: str, paradigm: str, seed: int, trials: int) -> StudySpec:
         "name": f"sweep-{data}-{paradigm}-{seed}",
         "seed": seed,
         "objectives": OBJECTIVES,
-        "paradigms": {paradigm: RIVALS[paradigm]},
+        "paradigms": {paradigm: RIVALS[data][paradigm]},
         "search": {"sampler": "tpe", "trials": trials},
         "resources": {"cpus": 1},
     }
@@ -76,7 +80,7 @@ def main() -> None:
     options = parser.parse_args()
     validation: dict[str, list[float]] = {}
     for seed in options.seeds:
-        for paradigm in RIVALS:
+        for paradigm in RIVALS[options.data]:
             spec = study(options.data, paradigm, seed, options.trials)
             outcome = launch(spec, Store(options.store), exist_ok=True)
             by_validation, by_test = volumes(outcome.records, spec, options.floor)

@@ -82,7 +82,7 @@ def _started() -> Iterator[None]:
         ray.init(
             address="local",
             _node_ip_address="127.0.0.1",
-            _temp_dir=str(folder),
+            _temp_dir=str(folder / "ray"),  # Ray opens it to everybody; nobody else gets into the one above
             include_dashboard=False,
             log_to_driver=False,
             object_store_memory=_OBJECT_STORE,

@@ -1,5 +1,6 @@
 """What follows the ledger: the study's runs in MLflow and its Parquet table. Both can be rebuilt from it."""
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from orchestrator.spec import StudySpec
 from orchestrator.store import Store, StudyFolder
 from orchestrator.tracking import Outcome as Ending
 from orchestrator.tracking import Tracker
+
+logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_EDITIONS: Final = 30.0
 """How often, while a study runs, its front in MLflow and its table are brought up to date."""
@@ -46,7 +49,9 @@ class Publisher:
         """Bring everything up to date, and say in MLflow how the study ended."""
         self._edit()
         ended: Ending = "KILLED" if outcome.interrupted else "FINISHED"
-        self._tracker.close(ended, SECONDS_FOR_THE_REST[ended])
+        unsent = self._tracker.close(ended, SECONDS_FOR_THE_REST[ended])
+        if unsent:
+            logger.warning("%d items have not reached MLflow; `espalier resume` sends them", unsent)
 
     def _edit(self) -> None:
         self._tracker.front(self._records.values())

@@ -64,6 +64,7 @@ class GatedTraining(Companion):
         self._measure_dense(sizes)
         if trial.interrupted is None:
             self._require_something_to_gate()
+            self._require_reachable_budget()
 
     def _open(self) -> None:
         """Find what can be gated in the network as it is now, and gate it."""
@@ -85,18 +86,17 @@ class GatedTraining(Companion):
 
     def _require_something_to_gate(self) -> None:
         gating, name = self._gating, self._trial.spec.model.name
-        gated = bool(self._structures.groups) or (gating.branches and bool(self._structures.branches))
-        if not gated:
+        if not self._structures.groups and not (gating.branches and self._structures.branches):
             kinds = [kind for kind, asked in (("units", gating.units), ("residual branches", gating.branches)) if asked]
             raise InfeasibleTrial(f"{name} has no {' and no '.join(kinds)} to gate; choose another network or paradigm")
-        if gating.target_macs:
-            nothing = tuple(torch.zeros_like(theta, dtype=torch.bool) for theta in self._theta)
-            if not gating.branches:
-                nothing = nothing[0], ~nothing[1]
-            least = self._cost(consistent(self._structures, self._theta[0], (nothing[0], nothing[1])))
-            if least > gating.target_macs * self._dense[0]:
-                allowed = f"{name} cannot lose more than all but {least / self._dense[0]:.3f} of its MACs by gates"
-                raise InfeasibleTrial(f"target_macs = {gating.target_macs}: {allowed}; ask for a larger share")
+
+    def _require_reachable_budget(self) -> None:
+        units, branches = (torch.zeros(len(theta), dtype=torch.bool) for theta in self._theta)
+        emptied = consistent(self._structures, self._theta[0], (units, branches))
+        least = self._cost(emptied) / self._dense[0]
+        if least > self._gating.target_macs > 0:
+            keeps = f"{self._trial.spec.model.name} keeps {least:.4f} of its MACs when all gates are shut"
+            raise InfeasibleTrial(f"target_macs = {self._gating.target_macs}: {keeps}; ask for a larger share")
 
     def _regulariser(self, balance: Balance) -> Regulariser:
         return Regulariser(self._expected, balance, *self._dense, self._dense_branches)

@@ -13,8 +13,8 @@ Kept = tuple[Tensor, Tensor]
 TOLERANCE = 0.02
 """The relative difference from a budget that is near enough."""
 
-FILLERS = 40
-"""How many of the next best units are tried where the best ones leave some of the budget."""
+TRIED = 40
+"""How many units near the threshold are tried, for some that come nearer the budget."""
 
 
 def consistent(structures: Structures, units: Tensor, kept: Kept) -> Kept:
@@ -66,7 +66,7 @@ def round_to_budget(
 def _best_units(
     structures: Structures, units: Tensor, branches: Tensor, cost: Callable[[Kept], float], budget: float
 ) -> Kept:
-    """Keep the best units that the budget buys, and of the next ones those that still fit in."""
+    """Keep the best units that the budget buys; near the threshold, those that bring the cost nearest to it."""
 
     def network(chosen: Tensor) -> Kept:
         return consistent(structures, units, (chosen, branches))
@@ -75,11 +75,16 @@ def _best_units(
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if cost(network(_top(units, middle))) <= budget else (low, middle)
-    filled = _top(units, low)
-    for index in units.argsort(descending=True, stable=True)[low : low + FILLERS].tolist():
+    order = units.argsort(descending=True, stable=True)
+    filled, trimmed = _top(units, low), _top(units, high)
+    for index in order[low : low + TRIED].tolist():
         filled[index] = True
         filled[index] = cost(network(filled)) <= budget
-    return _nearest((network(filled), network(_top(units, low)), network(_top(units, high))), cost, budget)
+    for index in order[max(0, high - TRIED) : high].flip(0).tolist():
+        trimmed[index] = False
+        trimmed[index] = cost(network(trimmed)) < budget
+    choices = (filled, trimmed, _top(units, low), _top(units, high))
+    return _nearest(map(network, choices), cost, budget)
 
 
 def _nearest(choices: Iterable[Kept], cost: Callable[[Kept], float], budget: float) -> Kept:

@@ -73,7 +73,7 @@ def test_a_study_survives_three_kills_of_its_driver(tmp_path: Path, short_folder
         assert {trial: told(records)[trial] for trial in before} == before
         before = told(records)
     last = start("resume", "killed", tmp_path, short_folder)
-    assert last.wait(timeout=120) == 0
+    assert last.wait(timeout=300) == 0
 
     records = ledger.read(folder)
     assert [record.trial for record in records] == list(range(TRIALS))
