@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.air._internal import usage
 
 from orchestrator import worker
 from orchestrator.callback import Recorder
@@ -45,7 +46,7 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
             verbose=0,
         ),
     )
-    with _signal_handlers_restored():
+    with _signal_handlers_restored(), _callbacks_uncounted():
         tuner.fit()
     return recorder.interrupted
 
@@ -76,3 +77,14 @@ def _signal_handlers_restored() -> Iterator[None]:
         for number, handler in before.items():
             if signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
+
+
+@contextmanager
+def _callbacks_uncounted() -> Iterator[None]:
+    """Keep Ray from counting callbacks for its usage statistics, which are off: it would import MLflow to do so."""
+    count = usage.tag_callbacks
+    usage.tag_callbacks = lambda _: False
+    try:
+        yield
+    finally:
+        usage.tag_callbacks = count

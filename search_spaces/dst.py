@@ -4,4 +4,4 @@ from optuna.distributions import FloatDistribution as Float
 
 from search_spaces.space import Dimension, Space
 
-SPACE = Space(alpha=Dimension(Float(1e-6, 0.03, log=True)))
+SPACE = Space(alpha=Dimension(Float(1e-6, 5e-3, log=True)))

@@ -25,14 +25,16 @@ def keep_best(
     """Return 0/1 masks of the scores' shapes that keep the best of the n pieces, or what is left if that is less.
 
     `global` and `lamp`, which rank across layers (Han et al. 2015, arXiv 1506.02626; Lee et al. 2021, arXiv
-    2010.07611), keep round(density * n), and may empty a layer unless its best piece is to be spared. So many stay
-    in all under a formula's scope too, and round(density * n_l) of each layer l under `layer`, but at least one of
-    each layer. Raises InvalidValue for an unknown scope.
+    2010.07611), keep round(density * n), and may empty a layer unless the best piece of each is to be spared, even
+    where that is more. Under a formula's scope round(density * n) stay in all too, under `layer` round(density * n_l)
+    of each layer l; both keep at least one of each layer. Raises InvalidValue for an unknown scope.
     """
     check_name("scope", scope, SCOPES)
     if scope in ("global", "lamp"):
         ranked = lamp(scores) if scope == "lamp" else scores
-        return _keep_best_of_all(_spare_best(ranked) if spare else ranked, density)
+        if spare:
+            return _keep_best_of_all(_spare_best(ranked), density, at_least=len(ranked))
+        return _keep_best_of_all(ranked, density)
     counts = _counts({name: score.numel() for name, score in scores.items()}, density, scope, shapes)
     return {name: _best(score, counts[name]) for name, score in scores.items()}
 
@@ -114,9 +116,9 @@ def _exact_counts(densities: Mapping[str, float], sizes: Sizes, total: int) -> d
     return counts
 
 
-def _keep_best_of_all(scores: Mapping[str, Tensor], density: float) -> dict[str, Tensor]:
+def _keep_best_of_all(scores: Mapping[str, Tensor], density: float, at_least: int = 0) -> dict[str, Tensor]:
     flat = torch.cat([score.flatten() for score in scores.values()])
-    chosen = _best(flat, round(density * flat.numel()))
+    chosen = _best(flat, max(at_least, round(density * flat.numel())))
     parts = torch.split(chosen, [score.numel() for score in scores.values()])
     return {name: part.view_as(scores[name]) for name, part in zip(scores, parts, strict=True)}
 

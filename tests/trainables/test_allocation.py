@@ -117,3 +117,11 @@ def test_lamp_never_empties_a_layer_while_there_is_a_piece_for_each() -> None:
     scores = {"weak": torch.tensor([1e-6, 2e-6]), "strong": torch.tensor([1.0, 2.0, 3.0, 4.0])}
     masks = keep_best(scores, 0.34, "lamp", {name: score.shape for name, score in scores.items()})
     assert [int(mask.sum()) for mask in masks.values()] == [1, 1]
+
+
+@given(st.floats(0, 0.05), st.sampled_from(["global", "lamp"]))
+def test_sparing_keeps_a_piece_of_each_layer_even_if_that_is_more_than_the_density(density: float, scope: str) -> None:
+    scores = {f"layer{n}": torch.rand(3) for n in range(20)}
+    masks = keep_best(scores, density, scope, {name: score.shape for name, score in scores.items()}, spare=True)
+    assert all(mask.sum() >= 1 for mask in masks.values())
+    assert sum(int(mask.sum()) for mask in masks.values()) == max(20, round(density * 60))
