@@ -4,10 +4,11 @@
 
 `espalier` draws by random search, keeps its ledger and shows every trial in MLflow. `ray tune` is Ray Tune as it comes:
 random search, its CSV, JSON and TensorBoard loggers, its snapshots. `ray tune, bare` has no loggers and no snapshots:
-the ceiling. All reuse actors; each run is a process of its own, and they take turns. Ray is up when the time begins.
+the ceiling. All reuse actors. Each run is a process and a folder of its own, and the contenders take turns.
 
-The time of a sweep ends with its last trial. `espalier, all in` is the whole of `study.launch`: the data are read and
-hashed before, and after the last trial MLflow is waited for until it has everything, the front's picture included.
+Trials per second are counted until the last trial has reported, from when Ray is up and everything is imported. The
+whole call is longer: Ray Tune ends its actors and writes a last snapshot; espalier also reads and hashes the data
+before, and afterwards waits until MLflow has everything, the picture of the front included.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +29,25 @@ from trainables.context import Report
 from trainables.spec import TrialSpec
 
 CONTENDERS = ("espalier", "ray tune", "ray tune, bare")
-ROWS = ("espalier", "espalier, all in", "ray tune", "ray tune, bare")
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """How long a run took: until its last trial had reported, and until the call returned."""
+
+    sweep: float
+    call: float
 
 
 class Stopwatch:
     """Watches a study: when it begins, and when its last trial is told."""
 
     def started(self, *_: object) -> None:
-        self.begun = time.perf_counter()
+        self.begun = time.time()
 
     def updated(self, record: TrialRecord) -> None:
         if record.finished is not None:
-            self.last_told = time.perf_counter()
+            self.last_told = time.time()
 
     def finished(self, *_: object) -> None:
         pass
@@ -52,8 +61,8 @@ def do_nothing(spec: TrialSpec, context: WorkerContext) -> None:
     context.report(Report(epoch=1, fidelity=1.0, metrics=metrics, **figures, **rest), lambda _: None)  # type: ignore[arg-type]
 
 
-def espalier(trials: int, folder: Path) -> dict[str, float]:
-    """Run a study to its end and return the seconds of its sweep, and of everything."""
+def espalier(trials: int, folder: Path) -> Seconds:
+    """Run a study to its end."""
     from orchestrator import study
     from orchestrator.cluster import ray_session
     from orchestrator.spec import StudySpec
@@ -65,23 +74,22 @@ def espalier(trials: int, folder: Path) -> dict[str, float]:
         "fidelity": {{"epochs": 10}}}}"""
     )
     with ray_session(folder / "ray.log"):
-        import orchestrator.execution  # noqa: F401 - so that Ray Tune is imported before the time begins, as for the others
+        import orchestrator.execution  # noqa: F401 - imports Ray Tune, as the others have done before they begin
 
-        watch, begun = Stopwatch(), time.perf_counter()
+        watch, begun = Stopwatch(), time.time()
         outcome = study.launch(spec, Store(folder), observer=watch, run="orchestration:do_nothing")
-        ended = time.perf_counter()
+        ended = time.time()
     assert [record.state for record in outcome.records] == [State.COMPLETE] * trials
-    return {"espalier": watch.last_told - watch.begun, "espalier, all in": ended - begun}
+    return Seconds(sweep=watch.last_told - watch.begun, call=ended - begun)
 
 
-def ray_tune(trials: int, folder: Path, *, bare: bool = False) -> dict[str, float]:
-    """Run as many trials in Ray Tune and return the seconds of its sweep."""
+def ray_tune(trials: int, folder: Path, *, bare: bool) -> Seconds:
+    """Run as many trials in Ray Tune."""
     if bare:
         os.environ |= {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "TUNE_GLOBAL_CHECKPOINT_S": "1000000"}
     import ray
     from ray import tune
 
-    ray.init(include_dashboard=False, log_to_driver=False, _temp_dir=str(folder / "ray"))
     space = {
         "granularity": tune.choice(["weight", "filter"]),
         "sparsity": tune.uniform(0.3, 0.98),
@@ -93,31 +101,33 @@ def ray_tune(trials: int, folder: Path, *, bare: bool = False) -> dict[str, floa
     }
 
     def report_once(config: dict[str, Any]) -> None:
-        tune.report({"accuracy": 0.5, "macs": config["sparsity"], "loss": 1.0, "epoch": 1, "fidelity": 1.0})
+        figures = {"accuracy": 0.5, "macs": config["sparsity"], "loss": 1.0, "epoch": 1, "fidelity": 1.0}
+        tune.report({**figures, "reported": time.time()})
 
-    begun = time.perf_counter()
+    ray.init(include_dashboard=False, log_to_driver=False, _temp_dir=str(folder / "ray"))
+    begun = time.time()
     results = tune.Tuner(
         report_once,
         param_space=space,
         tune_config=tune.TuneConfig(num_samples=trials, reuse_actors=True),
         run_config=tune.RunConfig(storage_path=str(folder), verbose=0),
     ).fit()
-    taken = time.perf_counter() - begun
+    ended = time.time()
     assert len(results) == trials
     assert not results.errors
-    return {"ray tune, bare" if bare else "ray tune": taken}
+    last = max(result.metrics["reported"] for result in results)
+    return Seconds(sweep=last - begun, call=ended - begun)
 
 
-def measure(contender: str, trials: int) -> dict[str, float]:
-    """Return the seconds that one contender takes, in a process and a folder of its own."""
+def measure(contender: str, trials: int) -> Seconds:
+    """Let one contender run in a process of its own."""
     command = [sys.executable, __file__, "--trials", str(trials), "--only", contender]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    seconds: dict[str, float] = json.loads(printed.splitlines()[-1])
-    return seconds
+    return Seconds(**json.loads(printed.splitlines()[-1]))
 
 
-def run_here(contender: str, trials: int) -> dict[str, float]:
-    """Return the seconds that one contender takes in this process."""
+def run_here(contender: str, trials: int) -> Seconds:
+    """Let one contender run in this process."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="orchestration-", ignore_cleanup_errors=True) as folder:
         if contender == "espalier":
             return espalier(trials, Path(folder))
@@ -129,16 +139,22 @@ def compare(trials: int, repeats: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    runs = [measure(contender, trials) for _ in range(repeats) for contender in CONTENDERS]
-    seconds = {row: [run[row] for run in runs if row in run] for row in ROWS}
-    rates = {row: trials / statistics.median(taken) for row, taken in seconds.items()}
-    table = Table(
-        "", "seconds", "trials per second (median)", "against ray tune", title=f"{trials} trials that do nothing"
-    )
-    for row, rate in rates.items():
-        taken = ", ".join(f"{one:.1f}" for one in seconds[row])
-        table.add_row(row, taken, f"{rate:.1f}", f"{rate / rates['ray tune']:.2f}")
+    taken: dict[str, list[Seconds]] = {contender: [] for contender in CONTENDERS}
+    for _ in range(repeats):
+        for contender in CONTENDERS:
+            taken[contender].append(measure(contender, trials))
+    sweeps = {contender: statistics.median(one.sweep for one in runs) for contender, runs in taken.items()}
+    columns = ("", "trials per second", "against ray tune", "seconds to the last trial", "seconds of the call")
+    table = Table(*columns, title=f"{trials} trials that do nothing (medians; all runs in seconds)")
+    for contender, runs in taken.items():
+        rate, ratio = trials / sweeps[contender], sweeps["ray tune"] / sweeps[contender]
+        sweep, call = (", ".join(f"{s:.1f}" for s in column) for column in zip(*map(_both, runs), strict=True))
+        table.add_row(contender, f"{rate:.1f}", f"{ratio:.2f}", sweep, call)
     Console().print(table)
+
+
+def _both(seconds: Seconds) -> tuple[float, float]:
+    return seconds.sweep, seconds.call
 
 
 def main() -> None:
@@ -149,7 +165,7 @@ def main() -> None:
     parser.add_argument("--only", choices=CONTENDERS, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.only:
-        print(json.dumps(run_here(chosen.only, chosen.trials)))
+        print(json.dumps(asdict(run_here(chosen.only, chosen.trials))))
     else:
         compare(chosen.trials, chosen.repeats)
 

@@ -15,9 +15,6 @@ from orchestrator.records import EPOCH_FIELDS
 from trainables.context import Report, SaveCheckpoint
 from trainables.spec import TrialSpec
 
-TORCH: Final = "orchestrator.worker:run_in_torch"
-"""The function that runs trials, as ``module:function``."""
-
 FAILURE: Final = "failure"
 """The key under which a trial reports the exception that is about to end it."""
 
