@@ -253,8 +253,9 @@ class Tracker:
 class Writer:
     """The process that writes to MLflow, started again whenever it is needed and gone.
 
-    It is a program of its own, for a multiprocessing child would run the user's main module again; and it has a
-    session of its own, so that Ctrl-C at the terminal does not reach it.
+    It is a program of its own, for a multiprocessing child would run the user's main module again; and in a process
+    group of its own, so that Ctrl-C at the terminal does not reach it. Trials go first: it has the lowest priority, in
+    the driver's session, for between sessions Linux shares processors evenly, whatever the priorities.
     """
 
     def __init__(self, study: Study, log: Path | None) -> None:
@@ -309,11 +310,11 @@ class Writer:
 
     def _run(self, connection: int, log: BinaryIO | None) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-m", "orchestrator.mlflow_writer", str(connection)],
+            ["nice", "-n", "19", sys.executable, "-m", "orchestrator.mlflow_writer", str(connection)],
             pass_fds=[connection],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,
+            process_group=0,
             env={**ENVIRONMENT, **os.environ},
         )
