@@ -35,9 +35,6 @@ from trainables.channels import ChannelGroup
 from trainables.companion import Companion, Companions
 from trainables.complexity import measure
 from trainables.context import Report, SaveCheckpoint
-from trainables.data.batches import Augmentation, Batches
-from trainables.data.dataset import Dataset, Split
-from trainables.data.splits import channel_statistics
 from trainables.gating import Gating
 from trainables.recipe import During, Recipe, Train
 from trainables.removal import Plan, plan_removal, remove
@@ -84,46 +81,19 @@ class Quiet:
         return None
 
 
-class SmallImages(TrialState):
-    """A trial whose crops are padded in proportion to its images: 4 pixels of 32, as is usual for CIFAR-10."""
-
-    def batches(self) -> Batches:
-        found, spec = self.dataset, self.spec.training
-        crop = Augmentation(padding=found.input_shape[1] // 8, flip=True)
-        return Batches(
-            found.train,
-            found.mean,
-            found.std,
-            batch_size=spec.batch_size,
-            augment=crop,
-            channels_last=spec.channels_last,
-            device=self.context.device,
-            generator=self.generator,
-        )
+_dataset = cache(data.load)
 
 
-@cache
-def small_cifar(root: str, images: int, size: int) -> Dataset:
-    whole = data.load(DataSpec(name="cifar10", root=root, subset=images))
-    small = replace(whole, **{name: _pooled(getattr(whole, name), size) for name in ("train", "validation", "test")})
-    mean, std = channel_statistics(small.train.images)
-    return replace(small, mean=mean, std=std)
-
-
-def _pooled(split: Split, size: int) -> Split:
-    return Split(F.adaptive_avg_pool2d(split.images.float(), size).round().to(torch.uint8), split.labels)
-
-
-def new_trial(options: argparse.Namespace, seed: int) -> SmallImages:
+def new_trial(options: argparse.Namespace, seed: int) -> TrialState:
     spec = TrialSpec(
-        data=DataSpec(name="cifar10", root=options.root, subset=options.images),
+        data=DataSpec(name="cifar10", root=options.root, subset=options.images, image_size=options.size),
         model=ModelSpec(name=MODEL),
         training=TrainingSpec(batch_size=128),
         paradigm="dense",
         epochs=options.epochs,
         seed=seed,
     )
-    return SmallImages(spec, small_cifar(options.root, options.images, options.size), Quiet())
+    return TrialState(spec, _dataset(spec.data), Quiet())
 
 
 def draw_afresh(model: nn.Module) -> None:

@@ -27,7 +27,8 @@ class DataSpec:
     """A dataset and how it is split.
 
     `validation` is the share of the training images held out for selection, drawn with `split_seed`;
-    `subset` caps the training images that remain (drawn with the same seed), for studies on a small machine.
+    `subset` caps the training images that remain (drawn with the same seed), and `image_size` shrinks all images to
+    that side in pixels, each new pixel the mean of those it covers: both for studies on a small machine.
     """
 
     name: str
@@ -36,6 +37,7 @@ class DataSpec:
     validation: float = 0.1
     split_seed: int = 0
     subset: int | None = None
+    image_size: int | None = None
 
     def __post_init__(self) -> None:
         _require(0 < self.validation < 1, "validation", self.validation, "must lie strictly between 0 and 1")

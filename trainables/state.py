@@ -89,7 +89,7 @@ class TrialState:
             data.mean,
             data.std,
             batch_size=spec.batch_size,
-            augment=augmentation_for(data.name) if spec.augment else None,
+            augment=augmentation_for(data.name, data.input_shape[-1]) if spec.augment else None,
             channels_last=spec.channels_last,
             device=self.context.device,
             generator=self.generator,

@@ -19,6 +19,7 @@ from trainables.data import sharing
 from trainables.data.batches import Augmentation, Batches, augmentation_for, ordered
 from trainables.data.dataset import Dataset, Split
 from trainables.data.sharing import map_file, write
+from trainables.data.sources import SOURCES
 from trainables.data.splits import channel_statistics, content_hash, divide
 from trainables.data.stratified import draw
 from trainables.errors import InvalidValue
@@ -70,7 +71,7 @@ def test_importing_the_datasets_costs_no_torch() -> None:
 
 @pytest.mark.parametrize("name", data.names())
 def test_every_dataset_has_an_augmentation(name: str) -> None:
-    assert augmentation_for(name).padding > 0
+    assert augmentation_for(name, SOURCES[name].image_size).padding > 0
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,8 @@ def test_every_dataset_has_an_augmentation(name: str) -> None:
         (DataSpec(name="digits", validation=1e-4), "validation", "at least 10 of the 1438"),
         (DataSpec(name="digits", validation=0.9999), "validation", "at least 10 of the 1438"),
         (DataSpec(name="digits", subset=1), "subset", "at least 2"),
+        (DataSpec(name="digits", image_size=9), "image_size", "between 2 and 8 pixels"),
+        (DataSpec(name="digits", image_size=1), "image_size", "between 2 and 8 pixels"),
     ],
 )
 def test_a_spec_that_cannot_be_loaded_is_refused_with_its_key(spec: DataSpec, key: str, says: str) -> None:
@@ -187,7 +190,20 @@ def test_the_hash_is_the_same_everywhere(digits: Dataset) -> None:
     assert digits.hash == "0c1b6a097dc272b9db1dd9038fda311b8b54efcb175f1e80f018a5ddd0697e83"
 
 
-@pytest.mark.parametrize("change", [{"split_seed": 1}, {"validation": 0.2}, {"subset": 1293}])
+def test_a_smaller_image_holds_the_means_of_what_it_covers(digits: Dataset, tmp_path: Path) -> None:
+    small = data.load(replace(DIGITS, image_size=4), tmp_path)
+    assert small.input_shape == (1, 4, 4)
+    assert torch.equal(small.test.labels, digits.test.labels)
+    means = digits.test.images.double().unflatten(3, (4, 2)).unflatten(2, (4, 2)).mean((3, 5))
+    assert (small.test.images.double() - means).abs().max() <= 0.5
+    assert same(data.load(replace(DIGITS, image_size=8)).train, digits.train)
+
+
+def test_smaller_images_are_shifted_by_fewer_pixels() -> None:
+    assert [augmentation_for("cifar10", size).padding for size in (32, 16, 4)] == [4, 2, 1]
+
+
+@pytest.mark.parametrize("change", [{"split_seed": 1}, {"validation": 0.2}, {"subset": 1293}, {"image_size": 4}])
 def test_the_hash_tells_other_splits_apart(change: dict[str, float], digits: Dataset) -> None:
     assert data.load(replace(DIGITS, **change)).hash != digits.hash  # type: ignore[arg-type]
 
@@ -353,7 +369,7 @@ def test_every_shift_and_both_sides_are_drawn() -> None:
 
 
 def test_digits_are_never_mirrored() -> None:
-    assert not augmentation_for("digits").flip
+    assert not augmentation_for("digits", 8).flip
 
 
 @pytest.mark.parametrize("channels_last", [False, True])

@@ -60,3 +60,6 @@ def _check_sizes(spec: DataSpec) -> None:
         raise InvalidValue("validation", spec.validation, allowed)
     if spec.subset is not None and spec.subset < 2:
         raise InvalidValue("subset", spec.subset, "must be at least 2 (batch norm needs two images)")
+    if spec.image_size is not None and not 2 <= spec.image_size <= source.image_size:
+        allowed = f"must lie between 2 and {source.image_size} pixels, the side of the images of {spec.name}"
+        raise InvalidValue("image_size", spec.image_size, allowed)

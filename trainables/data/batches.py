@@ -1,13 +1,14 @@
 """Normalised batches straight from a split in memory, augmented as whole batches on the device it lies on."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from trainables.data.dataset import Split
+from trainables.data.sources import SOURCES
 from trainables.errors import check_name
 
 
@@ -42,10 +43,14 @@ _AUGMENTATIONS = {
 }
 
 
-def augmentation_for(name: str) -> Augmentation:
-    """Return the augmentation that the field uses for the dataset `name`."""
+def augmentation_for(name: str, size: int) -> Augmentation:
+    """Return the augmentation that the field uses for the dataset `name`, for images of `size` pixels a side.
+
+    Where they are smaller than the published ones, the padding is smaller in proportion, but at least a pixel.
+    """
     check_name("name", name, _AUGMENTATIONS)
-    return _AUGMENTATIONS[name]
+    usual = _AUGMENTATIONS[name]
+    return replace(usual, padding=max(1, round(usual.padding * size / SOURCES[name].image_size)))
 
 
 class Batches:

@@ -34,7 +34,7 @@ def read_shared(spec: DataSpec, cache: Path) -> Dataset:
 
 def _key(spec: DataSpec) -> str:
     """Name all that the splits depend on: the published files, by size and time, and how they are divided."""
-    facts = [_FORMAT, spec.name, spec.validation, spec.split_seed, spec.subset]
+    facts = [_FORMAT, spec.name, spec.validation, spec.split_seed, spec.subset, spec.image_size]
     for path in SOURCES[spec.name].paths(spec.root or ""):
         stat = path.stat()
         facts.append([str(path.resolve()), stat.st_size, stat.st_mtime_ns])

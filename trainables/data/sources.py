@@ -6,10 +6,14 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A dataset as its authors publish it; `files` lie in `folder`, which lies in the user's root."""
+    """A dataset as its authors publish it; `files` lie in `folder`, which lies in the user's root.
+
+    Its images are square, of `image_size` pixels a side.
+    """
 
     classes: int
     train_images: int
+    image_size: int
     folder: str = ""
     files: tuple[str, ...] = ()
 
@@ -23,22 +27,25 @@ class Source:
 
 
 SOURCES = {
-    "digits": Source(classes=10, train_images=1438),
+    "digits": Source(classes=10, train_images=1438, image_size=8),
     "cifar10": Source(
         classes=10,
         train_images=50_000,
+        image_size=32,
         folder="cifar-10-batches-py",
         files=("batches.meta", *(f"data_batch_{part}" for part in range(1, 6)), "test_batch"),
     ),
     "cifar100": Source(
         classes=100,
         train_images=50_000,
+        image_size=32,
         folder="cifar-100-python",
         files=("meta", "train", "test"),
     ),
     "fashion_mnist": Source(
         classes=10,
         train_images=60_000,
+        image_size=28,
         folder="FashionMNIST/raw",
         files=tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")),
     ),

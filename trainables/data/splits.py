@@ -5,6 +5,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from trainables.data.dataset import Dataset, Split
 from trainables.data.readers import read
@@ -15,7 +16,7 @@ from trainables.spec import DataSpec
 
 def read_dataset(spec: DataSpec) -> Dataset:
     """Read and divide the dataset that `spec` describes."""
-    published, test = read(spec)
+    published, test = (shrink(split, spec.image_size) for split in read(spec))
     train, validation = divide(published, spec)
     mean, std = channel_statistics(train.images)
     digest = content_hash(train, validation, test)
@@ -29,6 +30,16 @@ def divide(published: Split, spec: DataSpec) -> tuple[Split, Split]:
     if spec.subset is not None and spec.subset < len(train):
         train = _where(train, draw(train.labels, spec.subset, spec.split_seed))
     return train, validation
+
+
+def shrink(split: Split, size: int | None) -> Split:
+    """Return the split with images of `size` pixels a side, each the mean of those it covers; None leaves them."""
+    if size is None or size == split.images.shape[-1]:
+        return split
+    parts = [
+        F.adaptive_avg_pool2d(part.float(), size).round().to(torch.uint8) for part in torch.split(split.images, 4096)
+    ]
+    return Split(torch.cat(parts), split.labels)
 
 
 def _where(split: Split, chosen: Tensor) -> Split:
