@@ -2,11 +2,13 @@
 
     python benchmarks/complexity_aware.py knobs --out knobs.jsonl [--seeds 0 1 2]
     python benchmarks/complexity_aware.py speed [--size 32] [--batch 128]
+    python benchmarks/complexity_aware.py epochs [--root ../shared/data] [--size 32]
     python benchmarks/complexity_aware.py picture --out knobs.jsonl --comparison rows.jsonl [--to picture.png]
 
 `knobs` trains on scikit-learn's digits, with a fifth held out for validation: the small plain network for nu and the
 estimators, ResNet-20 for beta and alpha. Rows that the file holds already are skipped. `speed` needs no data; it times
-training steps in CPU seconds of one thread, networks taking turns. Exit status 1 if a check fails: nu prunes
+training steps in CPU seconds of one thread, networks taking turns. `epochs` trains to half the MACs, on the digits and
+on a subset of real CIFAR-10, beside a dense training of the same epochs. Exit status 1 if a check fails: nu prunes
 monotonically more, alpha moves the saving, Taylor leaves more gates undecided than the trapezoid; gating costs at most
 1.15 of a dense step, and a step at half the MACs at most 0.75 in float32.
 """
@@ -247,6 +249,62 @@ def step_ratios(
         yield label, median[label] / median["dense"]
 
 
+class Clock(Silent):
+    """A context that notes the CPU seconds of every epoch, and the MACs of the network at its end."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.macs: list[float] = []
+        self._before = time.process_time()
+
+    def watch(self, trial: TrialState) -> None:
+        self._trial = trial
+
+    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002
+        now = time.process_time()
+        self.seconds.append(now - self._before)
+        self.macs.append(self._trial.cost().macs)
+        self._before = time.process_time()
+
+
+WHOLE: Mapping[str, Mapping[str, Any]] = {
+    "digits_cnn": {"batch_size": 64, "lr": 0.05, "epochs": 20},
+    "resnet20": {"batch_size": 128, "lr": 0.1, "epochs": 10},
+}
+
+
+def clocked(name: str, precision: str, gating: Gating | None, options: argparse.Namespace) -> Clock:
+    """Train a network, gated or dense, with a clock."""
+    settings = dict(WHOLE[name])
+    epochs = settings.pop("epochs")
+    of_digits = DataSpec(name="digits", validation=0.2)
+    of_cifar10 = DataSpec(name="cifar10", root=options.root, subset=2_000, image_size=options.size, validation=0.01)
+    spec = TrialSpec(
+        data=of_digits if name == "digits_cnn" else of_cifar10,
+        model=ModelSpec(name=name),
+        training=TrainingSpec(precision=precision, **settings),  # type: ignore[arg-type]
+        paradigm="dense",
+        epochs=epochs,
+    )
+    clock = Clock()
+    trial = TrialState(spec, data.load(spec.data), clock)
+    clock.watch(trial)
+    run_recipe((Train(epochs, during=gating) if gating else Train(epochs),), trial)
+    return clock
+
+
+def epochs_beside_dense(options: argparse.Namespace) -> None:
+    for name, settings in WHOLE.items():
+        for precision in ("float32", "bfloat16"):
+            window = round(0.4 * settings["epochs"])
+            dense = clocked(name, precision, None, options)
+            pruned = clocked(name, precision, Gating(epochs=window, target_macs=0.5, beta=0.25), options)
+            typical = statistics.median(dense.seconds[1:])
+            print(f"{name} {precision}: whole training {sum(pruned.seconds) / sum(dense.seconds):.2f} of the dense one")
+            for epoch, (seconds, macs) in enumerate(zip(pruned.seconds, pruned.macs, strict=True), start=1):
+                print(f"  epoch {epoch:2d}: {seconds / typical:.2f} of the seconds, {macs / dense.macs[0]:.2f} of MACs")
+
+
 def picture(options: argparse.Namespace) -> None:
     import matplotlib.pyplot as plt
 
@@ -282,10 +340,11 @@ def _deviation(values: list[float]) -> float:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("knobs", "speed", "picture"))
+    parser.add_argument("what", choices=("knobs", "speed", "epochs", "picture"))
     parser.add_argument("--out", default="knobs.jsonl", help="JSON lines, one per row; read first, then added to")
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
     parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--root", default="../shared/data", help="folder that holds cifar-10-batches-py")
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
@@ -304,6 +363,8 @@ def main() -> None:
         failed = failures_of_knobs(rows)
     elif options.what == "speed":
         failed = speed(options)
+    elif options.what == "epochs":
+        epochs_beside_dense(options)
     else:
         picture(options)
     for failure in failed:

@@ -38,7 +38,7 @@ DATA: dict[str, dict[str, Any]] = {
         "fidelity": {"epochs": 15},
     },
     "cifar10": {
-        "data": DataSpec(name="cifar10", root="../shared/data", validation=0.1, subset=5000),
+        "data": DataSpec(name="cifar10", root="../shared/data", validation=0.1, subset=5000, image_size=8),
         "model": ModelSpec(name="resnet20"),
         "training": TrainingSpec(lr=0.1, batch_size=128),
         "fidelity": {"epochs": 10},

@@ -1,14 +1,14 @@
 """When to prune, on real CIFAR-10 on a CPU: the known order of methods at 90 % weight sparsity, at a short budget.
 
-    python -m benchmarks.paradigms_cifar10 [--root ../shared/data] [--epochs 20] [--subset 10000] [--image-size 16]
-                                         [--threads 1]
+    python -m benchmarks.paradigms_cifar10 [--root ../shared/data] [--epochs 20] [--subset 10000] [--threads 1]
 
 ResNet-20, the same epochs in total for every method (comparison setup SX-A of arXiv 2301.05219), the same cosine
 schedule from the same peak learning rate, batches of 64, images averaged to 16x16. Magnitude pruning spends a third of
 its epochs on the dense network, then prunes along the cubic schedule in the first half of the rest, with the learning
-rate rewound; all others are sparse from the first step. One row is outside of this setup: magnitude pruning with twice
-the epochs, which trains the dense network to the end, prunes at once and trains again, as is usual where methods are
-compared without counting what the dense training cost. Test accuracy is that of the last epoch, on all 10,000 images.
+rate rewound; all others are sparse from the first step. Two rows are outside of this setup: magnitude pruning with
+twice the epochs, which trains the dense network to the end, prunes at once and trains again, as is usual where methods
+are compared without counting what the dense training cost; and SNIP with as many, to tell what the epochs alone do.
+Test accuracy is that of the last epoch, on all 10,000 images.
 
 What is known from long trainings: pruning at initialisation surpasses random pruning and stays below magnitude pruning
 after training (abstract of arXiv 2009.08576), but random pruning with good layer-wise densities is a strong baseline
@@ -36,6 +36,7 @@ class Method:
 
 AFTER = ("magnitude", "magnitude, twice the epochs")
 AT_INITIALIZATION = ("snip", "grasp", "synflow")
+LONGER = "snip, twice the epochs"
 RANDOM = ("random, erk", "random, uniform")
 
 METHODS = {
@@ -47,6 +48,7 @@ METHODS = {
     "random, erk": Method("random", {"scope": "erk"}),
     "random, uniform": Method("random", {"scope": "layer"}),
     "magnitude, twice the epochs": Method("magnitude", {"weights": "rewind_lr", "finetune": 0.5}, trainings=2),
+    LONGER: Method("snip", {"batches": 8}, trainings=2),
 }
 
 Table = Mapping[str, Sequence[Metrics]]
@@ -83,6 +85,7 @@ def order(measured: Table) -> Iterator[str]:
     """Say of each pair of the known order whether the mean test accuracies have it."""
     pairs = [(better, worse) for better in AFTER for worse in (*AT_INITIALIZATION, *RANDOM)]
     pairs += [(better, worse) for better in AT_INITIALIZATION for worse in RANDOM]
+    pairs += [("magnitude, twice the epochs", LONGER)]
     for better, worse in pairs:
         if not {better, worse} <= measured.keys():
             continue
