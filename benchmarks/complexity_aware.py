@@ -52,6 +52,7 @@ Row = dict[str, Any]
 KNOBS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     **{f"nu {nu}": ("digits_cnn", {"nu": nu}) for nu in (0.1, 0.3, 1.0, 3.0, 10.0)},
     "taylor, nu 1.0": ("digits_cnn", {"nu": 1.0, "unit_estimator": "taylor"}),
+    "unsettled, nu 1.0": ("digits_cnn", {"nu": 1.0, "settle": 0.0}),
     "sampling 1, nu 1.0": ("digits_cnn", {"nu": 1.0, "sampling": 1.0}),
     "taylor, sampling 1, nu 1.0": ("digits_cnn", {"nu": 1.0, "sampling": 1.0, "unit_estimator": "taylor"}),
     **{f"beta {beta}": ("resnet20", {"nu": 3.0, "beta": beta}) for beta in (0.0, 0.25, 0.5, 0.75, 1.0)},

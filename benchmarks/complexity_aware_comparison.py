@@ -57,6 +57,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "alpha 0.5": {"alpha": 0.5},
     "alpha 0.25": {"alpha": 0.25},
     "beta 0.5": {"beta": 0.5},
+    "unsettled": {"settle": 0.0},
     "no ramp": {"ramp": 0.0},
     "window 0.25": {"window": 0.25},
     "window 0.6": {"window": 0.6},

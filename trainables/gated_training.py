@@ -33,6 +33,9 @@ Pair = tuple[Tensor, Tensor]
 STEEPEST = 3.0
 """The most a probability moves in a step, in steps of a structure that is useless."""
 
+SETTLING = 0.5
+"""The share of the movement after which probabilities are pressed to their nearer ends."""
+
 STEERED = 0.75
 """The share of the movement after which a budget is reached on paper; probabilities lag behind the price."""
 
@@ -43,10 +46,13 @@ RANGE = (-7.0, 7.0)
 class GatedTraining(Companion):
     """Gates the trial's network, moves their probabilities, and deletes at the end of an epoch what is shut.
 
-    The probabilities follow theta <- clip(theta - eta clip((Delta + r) / r', -3, 3)), with Delta the estimated worth,
-    r the price now and r' that of the whole network at the full nu: a diagonal preconditioner with the fixed points of
-    the projected gradient flow. Everything but masks lies on the CPU in float64. Raises InfeasibleTrial for a network
-    without anything to gate, and for a budget below what cannot be removed.
+    The probabilities follow theta <- clip(theta - eta clip((Delta + r) / r' + c (1 - 2 theta), -3, 3)), with Delta the
+    estimated worth, r the price now and r' that of the whole network at the full nu: a diagonal preconditioner with the
+    fixed points of the projected gradient flow. The last term is the slope of c r' theta (1 - theta), which is 0 for
+    every network without chance, so that no such network's objective changes; c rises from 0 at half of the movement.
+    Without it, units whose worth falls when they stay and rises when they go hover in between. Everything but masks
+    lies on the CPU in float64. Raises InfeasibleTrial for a network without anything to gate, and for a budget below
+    what cannot be removed.
     """
 
     def __init__(self, gating: "Gating", trial: "TrialState", steps: int) -> None:
@@ -124,7 +130,11 @@ class GatedTraining(Companion):
             return
         pace = gating.initial * gating.every / (gating.travel * max(1, self._end - self._begin))
         pairs = list(zip(worth, slopes, self._scale, strict=True))
-        drift = [((w + now * s) / (full * r)).clamp(-STEEPEST, STEEPEST) for w, s, r in pairs]
+        press = gating.settle * max(0.0, (progress - SETTLING) / (1 - SETTLING))
+        drift = [
+            ((w + now * s) / (full * r) + press * (1 - 2 * theta)).clamp(-STEEPEST, STEEPEST)
+            for theta, (w, s, r) in zip(self._theta, pairs, strict=True)
+        ]
         moved = gating.units, gating.branches
         self._speed = _pair(pace * d if moves else 0 * d for d, moves in zip(drift, moved, strict=True))
         self._merit = _pair((-w / (full * r)).clamp(-STEEPEST, STEEPEST) for w, _, r in pairs)

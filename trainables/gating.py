@@ -24,7 +24,8 @@ class Gating:
 
     How probabilities move: they begin at `initial`, stay there for the share `warmup` of the epochs, then move between
     `lowest` and `highest`; what is useless goes all the way in the share `travel` of the remaining steps. The price
-    rises linearly over the share `ramp` of them.
+    rises linearly over the share `ramp` of them. From half of them on, `settle`, in prices of the structure, presses
+    each probability to its nearer end.
     """
 
     epochs: int
@@ -46,6 +47,7 @@ class Gating:
     warmup: float = 0.1
     travel: float = 0.2
     ramp: float = 0.5
+    settle: float = 4.0
 
     def attach(self, trial: "TrialState", steps: int) -> "Companion":
         """Return what gates the trial's network in a stage of `steps` optimizer steps."""

@@ -74,6 +74,17 @@ def test_the_final_network_has_no_gate_and_every_removal_was_checked(context: Me
     assert trial.cost().macs < 0.5 * measure(trial.build(), trial.dataset.input_shape).macs
 
 
+@pytest.mark.parametrize("model", ["digits_cnn", "resnet20"])
+def test_every_gate_has_decided_when_the_window_ends(model: str, tmp_path: Path) -> None:
+    undecided = {}
+    for settle in (0.0, 4.0):
+        trial = trial_state(MemoryContext(tmp_path / str(settle)), model)
+        run_recipe((Train(16, during=Gating(epochs=16, nu=2.0, every=1, settle=settle)),), trial)
+        undecided[settle] = trial.measured["gates_undecided"]
+    assert undecided[0.0] > 0
+    assert undecided[4.0] == 0
+
+
 def test_a_price_of_nothing_prunes_nothing(context: MemoryContext) -> None:
     measured = metrics(context, spec(nu=0.0))
     assert measured["macs"] == measured["macs_dense"]

@@ -35,6 +35,12 @@ class GatedParadigm(Paradigm):
         0.2, "share of the rest of the window in which a useless structure is shut", low=0.05, high=1.0
     )
     ramp: float = hyper(0.5, "share of the rest of the window over which the price rises to nu", low=0.0, high=1.0)
+    settle: float = hyper(
+        4.0,
+        "how hard a probability is pressed to its nearer end at the end of the window, in prices of its structure",
+        low=0.0,
+        high=100.0,
+    )
     every: int = hyper(4, "steps between two in which gates are sampled and move", low=1, high=100)
     sampling: float = hyper(
         0.15, "chance with which a sampled gate is drawn from its probability instead of rounded", low=0.01, high=1.0
