@@ -7,7 +7,25 @@ import torch
 from torch import Tensor
 
 
-class Slopes:
+class _RunningSums:
+    """A few running sums [rows, n] of n structures."""
+
+    def __init__(self, rows: int, count: int, *, decay: float) -> None:
+        self._decay = decay
+        self._sums = torch.zeros(rows, count, dtype=torch.float64)
+
+    def keep(self, kept: Tensor) -> None:
+        """Forget all structures but those marked in the boolean `kept` [n]."""
+        self._sums = self._sums[:, kept]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sums": self._sums}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._sums = state["sums"].cpu()
+
+
+class Slopes(_RunningSums):
     """Running means of d loss / d xi of n structures, apart for the examples in which each was on and off.
 
     The loss along a gate is nearly quadratic, so that the mean of the slopes at both ends is the difference of the
@@ -17,8 +35,8 @@ class Slopes:
     """
 
     def __init__(self, count: int, *, decay: float, estimator: str) -> None:
-        self._decay, self._estimator = decay, estimator
-        self._sums = torch.zeros(4, count, dtype=torch.float64)  # slopes while on, while off; examples on, off
+        super().__init__(4, count, decay=decay)  # slopes while on, while off; examples on, off
+        self._estimator = estimator
 
     def update(self, masks: Tensor, slopes: Tensor) -> None:
         """Add a batch: 0/1 `masks` [B, n] and each example's own d loss / d xi in `slopes` [B, n]."""
@@ -33,23 +51,12 @@ class Slopes:
             return slopes.sum(0) / seen.sum(0).clamp(min=1e-9)
         return (slopes / seen.clamp(min=1e-9)).mean(0)
 
-    def keep(self, kept: Tensor) -> None:
-        """Forget all structures but those marked in the boolean `kept` [n]."""
-        self._sums = self._sums[:, kept]
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"sums": self._sums}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._sums = state["sums"].cpu()
-
-
-class Differences:
+class Differences(_RunningSums):
     """Running means of differences of the loss that were measured, one structure at a time, for n structures."""
 
     def __init__(self, count: int, *, decay: float) -> None:
-        self._decay = decay
-        self._sums = torch.zeros(2, count, dtype=torch.float64)  # differences; weights of the measurements
+        super().__init__(2, count, decay=decay)  # differences; weights of the measurements
 
     def update(self, index: int, difference: float) -> None:
         """Add one measurement of the structure `index`."""
@@ -60,13 +67,3 @@ class Differences:
         """Return the means [n] in nats; -inf, as if invaluable, for what was never measured."""
         total, weight = self._sums
         return torch.where(weight > 0, total / weight.clamp(min=1e-9), -torch.inf)
-
-    def keep(self, kept: Tensor) -> None:
-        """Forget all structures but those marked in the boolean `kept` [n]."""
-        self._sums = self._sums[:, kept]
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"sums": self._sums}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._sums = state["sums"].cpu()
