@@ -90,7 +90,7 @@ def new_trial(options: argparse.Namespace, seed: int) -> TrialState:
     spec = TrialSpec(
         data=DataSpec(name="cifar10", root=options.root, subset=options.images, image_size=options.size),
         model=ModelSpec(name=MODEL),
-        training=TrainingSpec(batch_size=128),
+        training=TrainingSpec(batch_size=options.batch),
         paradigm="dense",
         epochs=options.epochs,
         seed=seed,
@@ -322,6 +322,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=16, help="side of the pooled images")
     parser.add_argument("--images", type=int, default=10_000, help="training images")
     parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--budgets", type=float, nargs="+", default=BUDGETS, help="shares of the dense MACs")
     parser.add_argument("--methods", nargs="+", default=["dense", "complexity_aware", *BASELINES, "found"])
