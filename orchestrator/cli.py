@@ -25,6 +25,7 @@ from orchestrator.records import TrialRecord
 from orchestrator.spec import StudySpec
 from orchestrator.store import Store, StudyFolder
 from orchestrator.summary import summarize
+from orchestrator.syncing import rebuild
 from orchestrator.tracking import ENVIRONMENT
 from trainables import paradigms as installed
 from trainables.errors import InvalidValue, nearest
@@ -151,6 +152,23 @@ def report(
         raise InvalidValue("--output", str(path), "must lie in a folder that exists")
     _write_report(folder, *_read(folder), path)
     typer.echo(path)
+
+
+@app.command()
+def sync(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
+    """Write a study's table and its MLflow pages anew, from its ledger alone."""
+    place = _store(store)
+    folder = _study(place, name)
+    with _console().status("reading the ledger") as line:
+        synced = rebuild(name, place, waiting=lambda left: line.update(f"{left} runs are on their way to MLflow"))
+    if not quiet:
+        typer.echo(f"{'table:':<11}{folder.table}: {synced.trials} trials")
+        typer.echo(f"{'MLflow:':<11}{place.mlflow_uri}: experiment {name}, a run for each of {synced.told} told trials")
+    if synced.unsent:
+        typer.echo(
+            f"espalier: {synced.unsent} of them have not reached MLflow: {synced.trouble}; {folder.log}", err=True
+        )
+        raise typer.Exit(1)
 
 
 @app.command()

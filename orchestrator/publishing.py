@@ -64,10 +64,15 @@ def publisher(
     store: Store, spec: StudySpec, stamp: Mapping[str, Any], records: Iterable[TrialRecord]
 ) -> Iterator[Publisher]:
     """Publish a study while the block runs. A block that raises leaves the study marked as failed in MLflow."""
-    folder = store.study(spec.name)
-    tags = {name: stamp[name] for name in ("git_commit", "data_hash") if stamp[name]}
-    tracker = Tracker(store.mlflow_uri, store.artifacts, spec.name, tags, spec.objectives, log=folder.log)
+    tracker = tracker_for(store, spec, stamp)
     try:
-        yield Publisher(tracker, folder, records)
+        yield Publisher(tracker, store.study(spec.name), records)
     finally:
         tracker.close("FAILED", SECONDS_FOR_THE_REST["FAILED"])
+
+
+def tracker_for(store: Store, spec: StudySpec, stamp: Mapping[str, Any]) -> Tracker:
+    """Return what tells MLflow of a study; its writing process starts at once."""
+    tags = {name: stamp[name] for name in ("git_commit", "data_hash") if stamp[name]}
+    log = store.study(spec.name).log
+    return Tracker(store.mlflow_uri, store.artifacts, spec.name, tags, spec.objectives, log=log)
