@@ -14,7 +14,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator import ledger, stamp, study, tables
+from orchestrator import comparison_tables, ledger, stamp, study, tables
+from orchestrator.compare import Entry
+from orchestrator.compare import compare as compare_studies
 from orchestrator.display import shown
 from orchestrator.fairness import SETUPS, check_setup, unequal
 from orchestrator.front import pareto_front
@@ -140,6 +142,21 @@ def front(
 
 
 @app.command()
+def compare(
+    names: Annotated[list[str], typer.Argument(metavar="NAME NAME ...", help="Two or more studies of the store.")],
+    store: StoreFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Show what studies have found beside each other; those that differ in their seed alone count as one."""
+    place = _store(store)
+    found = compare_studies([_entry(_study(place, name)) for name in names])
+    if as_json:
+        _print_json(comparison_tables.as_object(found))
+    else:
+        _console().print(comparison_tables.comparison(found))
+
+
+@app.command()
 def report(
     name: Name,
     store: StoreFolder = HERE,
@@ -225,6 +242,10 @@ def _study(store: Store, name: str) -> StudyFolder:
 
 def _read(folder: StudyFolder) -> tuple[StudySpec, list[TrialRecord]]:
     return StudySpec.stored(folder.spec), ledger.read(folder)
+
+
+def _entry(folder: StudyFolder) -> Entry:
+    return Entry(*_read(folder), stamp.read(folder.stamp)["data_hash"])
 
 
 def _write_report(folder: StudyFolder, spec: StudySpec, records: Sequence[TrialRecord], path: Path) -> None:

@@ -31,7 +31,7 @@ def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableTy
     metrics = dict.fromkeys([*ALWAYS[:2], *spec.objectives, *ALWAYS[2:]])
     shown = [metric for metric in metrics if any(metric in record.metrics for record in front)]
     complete = sum(record.state is State.COMPLETE for record in records)
-    table = _table(f"Pareto front of {spec.name}: {len(front)} of {complete} complete trials")
+    table = titled(f"Pareto front of {spec.name}: {len(front)} of {complete} complete trials")
     table.add_column("trial", justify="right")
     table.add_column("paradigm", style="cyan", no_wrap=True)
     table.add_column("seed", justify="right")
@@ -49,7 +49,7 @@ def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableTy
 
 def holdings_table(held: Sequence[Holding], metrics: Sequence[str]) -> Table:
     """Return how many members of the front each paradigm has, and from where to where they lie in each metric."""
-    table = _table("Which paradigm holds which part of the front")
+    table = titled("Which paradigm holds which part of the front")
     table.add_column("paradigm", style="cyan", no_wrap=True)
     table.add_column("members", justify="right")
     table.add_column("of whole trials", justify="right")
@@ -137,7 +137,7 @@ def _heading(summary: Summary, driven: bool, resume: str) -> Text:
 
 def paradigm_table(found: Mapping[str, type[Paradigm]]) -> Table:
     """Return the installed paradigms with their hyper-parameters."""
-    table = _table("Paradigms")
+    table = titled("Paradigms")
     table.add_column("paradigm", style="cyan", no_wrap=True)
     table.add_column("when")
     table.add_column("hyper-parameters")
@@ -147,5 +147,6 @@ def paradigm_table(found: Mapping[str, type[Paradigm]]) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
+def titled(title: str) -> Table:
+    """Return an empty table in this house's style."""
     return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, row_styles=("",))
