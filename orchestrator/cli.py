@@ -86,6 +86,28 @@ def espalier(
 
 
 @app.command()
+def plan(
+    file: StudyFile,
+    store: StoreFolder = HERE,
+    probe: Annotated[
+        bool, typer.Option("--probe/--no-probe", help="Train for seconds to learn how long it takes.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a study will take before anything starts; ends with status 1 if no trial can be placed."""
+    from orchestrator import planning
+
+    spec, place = StudySpec.load(file), _store(store)
+    found = planning.plan(spec, place.study(spec.name), probe=probe)
+    if as_json:
+        _print_json(dataclasses.asdict(found))
+    else:
+        _console().print(planning.lines(found))
+    if found.left and not found.place.slots:
+        raise typer.Exit(1)
+
+
+@app.command()
 def launch(
     file: StudyFile,
     store: StoreFolder = HERE,

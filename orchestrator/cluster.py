@@ -58,7 +58,7 @@ def slots(resources: Resources) -> int:
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    found = sum(_slots_of(node, resources) for node in nodes)
+    found = sum(slots_of(node, resources) for node in nodes)
     if found == 0:
         largest = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
         asked = f"{resources.cpus:g} CPUs and {resources.gpus:g} GPUs"
@@ -66,7 +66,8 @@ def slots(resources: Resources) -> int:
     return found
 
 
-def _slots_of(node: Mapping[str, float], resources: Resources) -> int:
+def slots_of(node: Mapping[str, float], resources: Resources) -> int:
+    """Return how many trials a node with these resources, `CPU` and `GPU`, runs at once."""
     asked = {"CPU": resources.cpus, "GPU": resources.gpus}
     return min(int(node.get(kind, 0) / share + 1e-9) for kind, share in asked.items() if share)
 
