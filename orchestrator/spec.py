@@ -62,9 +62,12 @@ class Constraint:
 
 
 class Search(Strict):
-    """How configurations are chosen, and how many."""
+    """How configurations are chosen, and how many.
 
-    sampler: Literal["tpe", "nsga2", "gp", "random"] = "tpe"
+    `auto` is TPE, and NSGA-II once TPE is too slow for the trials or the study is long (`orchestrator.policy`).
+    """
+
+    sampler: Literal["auto", "tpe", "nsga2", "gp", "random"] = "tpe"
     trials: Annotated[int, Field(ge=1)] = 24
 
 
