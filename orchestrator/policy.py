@@ -6,6 +6,8 @@ from typing import Final
 from orchestrator.sampling import SamplerName
 from orchestrator.spec import StudySpec
 
+BREEDS: Final = "nsga2"
+"""The sampler whose cost per trial does not depend on how many there were."""
 LONG: Final = 1000
 """The trials after which `auto` breeds: TPE looks at all of them for every value that it draws."""
 SLOW: Final = 0.1
@@ -14,6 +16,10 @@ WORTH_PREPARING: Final = 0.02
 """The share above which a suggestion is drawn while trials run. It cannot know of the trials that end meanwhile."""
 ENOUGH_PARENTS: Final = 50
 """The trials without which nothing is bred, however slow the sampler is."""
+GENERATIONS_LAST: Final = 500
+"""The trials after which a breeding sampler gets a new view: of the front and of as many trials before it.
+
+What is neither has no offspring any more, and would be looked at for every draw."""
 _SMOOTHING: Final = 0.1
 
 
@@ -48,7 +54,7 @@ class Policy:
         """Go on with what was `used` last: a study that breeds does not go back."""
         self._named = spec.search.sampler
         self._trials = spec.search.trials
-        self._breeds = "nsga2" in used
+        self._breeds = BREEDS in used
         self.pace = Pace()
 
     def sampler(self, asked: int) -> SamplerName:
@@ -57,7 +63,7 @@ class Policy:
             return self._named
         too_slow = asked >= ENOUGH_PARENTS and self.pace.share > SLOW
         self._breeds = self._breeds or asked >= LONG or too_slow
-        return "nsga2" if self._breeds else "tpe"
+        return BREEDS if self._breeds else "tpe"
 
     def population(self, running: int) -> int:
         """Return how many trials make a generation: for `auto` about as many as run at once, but no handful."""

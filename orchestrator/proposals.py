@@ -6,9 +6,10 @@ from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from orchestrator.configurations import PARADIGM, Configuration, Configurations, Draft, Named
+from orchestrator.front import pareto_front
 from orchestrator.ledger import Ledger
-from orchestrator.policy import Policy
-from orchestrator.records import State
+from orchestrator.policy import BREEDS, GENERATIONS_LAST, Policy
+from orchestrator.records import State, TrialRecord
 from orchestrator.view import Draw, View, lesson
 from trainables.spec import Value
 
@@ -103,7 +104,8 @@ class Proposer:
         """Have the right view, and tell it what has come of its trials."""
         if self._prepared is not None:
             wait([self._prepared])  # the thread has the view to itself while it draws
-        if self._policy.sampler(self._ledger.asked) != self._view.name:
+        name = self._policy.sampler(self._ledger.asked)
+        if name != self._view.name or (name == BREEDS and self._view.drawn >= GENERATIONS_LAST):
             self._prepared = None
             self._view = self._new_view()
         for number, key in list(self._running.items()):
@@ -113,16 +115,22 @@ class Proposer:
                 del self._running[number]
 
     def _new_view(self) -> View:
-        asked = self._ledger.asked
-        population = self._policy.population(len(self._running))
-        view = View(self._ledger.spec, self._policy.sampler(asked), asked=asked, population=population)
+        asked, records = self._ledger.asked, self._ledger.records()
+        name, population = self._policy.sampler(asked), self._policy.population(len(self._running))
+        view = View(self._ledger.spec, name, asked=asked, population=population)
         self._running.clear()
-        for record in self._ledger.records():
+        for record in self._with_offspring(records) if name == BREEDS else records:
             taught = lesson(self._ledger.spec, record)
             key = view.take_up(taught) if taught is not None else None
             if record.state is State.RUNNING:
                 self._note(record.trial, key)
         return view
+
+    def _with_offspring(self, records: list[TrialRecord]) -> list[TrialRecord]:
+        """Return the trials that running ones may descend from, or that are running."""
+        newest = len(records) - GENERATIONS_LAST
+        front = {record.trial for record in pareto_front(records, self._ledger.spec.objectives)}
+        return [one for one in records if one.trial >= newest or one.trial in front or one.state is State.RUNNING]
 
 
 def _key(paradigm: str, params: object) -> str:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from heapq import nsmallest
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -113,7 +114,7 @@ class Backlog:
 
     def first(self) -> list[Step]:
         """Return the steps to take next: trials before what presumes their runs, what has failed after all others."""
-        return sorted(self._steps.values(), key=self._rank)[:BATCH]
+        return nsmallest(BATCH, self._steps.values(), key=self._rank)
 
     def settle(self, batch: Sequence[Step], answer: Answer) -> None:
         """Forget the steps that are done, unless they have been replaced meanwhile; put the one that failed behind."""

@@ -61,6 +61,7 @@ class View:
 
     def __init__(self, spec: StudySpec, name: SamplerName, *, asked: int, population: int) -> None:
         self.name = name
+        self.drawn = 0
         self.configurations = Configurations(spec, joint=name in MODELLED_JOINTLY)
         self._draws = draws_for(name, self.configurations, asked, population)
         self._storage = InMemoryStorage()
@@ -71,6 +72,7 @@ class View:
     def draw(self, given: Mapping[str, Value]) -> Draw:
         """Draw a configuration, of which some may be given."""
         self._study._thread_local.cached_all_trials = None  # as `Study.ask` does
+        self.drawn += 1
         key = self._storage.create_new_trial(self._id)
         drawn = self._draws.draw(self._study, self._storage.get_trial(key), given)
         for name, distribution in self.distributions(drawn).items():
