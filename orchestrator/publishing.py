@@ -52,9 +52,17 @@ class Publisher:
         """Bring everything up to date, and say in MLflow how the study ended."""
         self._edit()
         ended: Ending = "KILLED" if outcome.interrupted else "FINISHED"
+        if ended == "FINISHED":
+            self._catch_up()
         unsent = self._tracker.close(ended, SECONDS_FOR_THE_REST[ended])
         if unsent:
             logger.warning("%d items have not reached MLflow; `espalier resume` sends them", unsent)
+
+    def _catch_up(self) -> None:
+        """Wait for MLflow as long as it advances: trials that take no time are faster than it is."""
+        before = unsent = self._tracker.flush(0)
+        while unsent and (unsent := self._tracker.flush(SECONDS_FOR_THE_REST["FINISHED"])) < before:
+            before = unsent
 
     def _edit(self) -> None:
         begin = time.monotonic()
