@@ -169,9 +169,7 @@ def compare(options: argparse.Namespace) -> bool:
         front = seconds_of_front(folder)
         resume = measure("resume", folder, options)["seconds"]
         journal = Store(folder).study("many").journal.stat().st_size / options.trials
-    print(
-        f"{options.trials} trials that do nothing, {options.sampler}: {whole:.0f} s, {journal:.0f} bytes of journal each"
-    )
+    print(f"{options.trials} trials that do nothing, {options.sampler}: {whole:.0f} s, {journal:.0f} B of journal each")
     checks = [
         (f"wall clock, ms per trial: {run['wall_first']:.1f} first, {run['wall_last']:.1f} last tenth", None, None),
         (

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from orchestrator import warm_start
 from orchestrator.configurations import PARADIGM, Configuration, Configurations, Draft, Named
 from orchestrator.front import pareto_front
 from orchestrator.ledger import Ledger
@@ -38,6 +39,7 @@ class Proposer:
         self._running: dict[int, int] = {}
         """The trials of which the view does not know yet what came of them, and its key for each."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
+        self._earlier = list(warm_start.lessons(ledger.spec, ledger.folder))
         self._prepared: Future[Draw] | None = None
         self._view = self._new_view()
 
@@ -119,9 +121,11 @@ class Proposer:
         name, population = self._policy.sampler(asked), self._policy.population(len(self._running))
         view = View(self._ledger.spec, name, asked=asked, population=population)
         self._running.clear()
+        for taught in self._earlier if name != BREEDS or asked < GENERATIONS_LAST else ():
+            view.take_up(taught)
         for record in self._with_offspring(records) if name == BREEDS else records:
-            taught = lesson(self._ledger.spec, record)
-            key = view.take_up(taught) if taught is not None else None
+            known = lesson(self._ledger.spec, record)
+            key = view.take_up(known) if known is not None else None
             if record.state is State.RUNNING:
                 self._note(record.trial, key)
         return view
