@@ -34,6 +34,9 @@ class Recorder(Callback):  # type: ignore[misc]
         self._happened: deque[Callable[[], None]] = deque()
         self._failures: dict[str, str] = {}
         self._closed: set[str] = set()
+        self._known = 0
+        self._open: list[Trial] = []
+        """The trials that Ray Tune has begun and this has not seen closed; `_known` counts all."""
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, ("recorder",)  # Ray Tune pickles its callbacks into a file that nobody reads
@@ -87,8 +90,11 @@ class Recorder(Callback):  # type: ignore[misc]
 
         Not a step may pass: with nothing else to run, Ray Tune waits ten minutes inside the next one for a new trial.
         """
-        for trial in trials:
-            if trial.is_finished() and trial.trial_id not in self._closed:
+        self._open += trials[self._known :]  # Ray Tune only ever adds to its list
+        self._known = len(trials)
+        self._open = [trial for trial in self._open if trial.trial_id not in self._closed]
+        for trial in self._open:
+            if trial.is_finished():
                 self._closed.add(trial.trial_id)
                 self._sweep.lose(_number(trial))
 

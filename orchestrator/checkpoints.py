@@ -18,17 +18,14 @@ def tidy(trials: Path, keep: Collection[Path]) -> None:
 
     Call it while no trial runs. Only the ledger knows which checkpoints are whole, so `keep` comes from there.
     """
+    holders = {checkpoint.parent for checkpoint in keep}
     for trial in trials.glob("*"):
         if not trial.is_dir():
             trial.unlink()
-        elif not _holds_anything(trial, keep):
+        elif trial not in holders and not (trial / ERROR_TEXT).exists():
             discard(trial)
         else:
             _tidy_trial(trial, keep)
-
-
-def _holds_anything(trial: Path, keep: Collection[Path]) -> bool:
-    return (trial / ERROR_TEXT).exists() or any(checkpoint.parent == trial for checkpoint in keep)
 
 
 def _tidy_trial(trial: Path, keep: Collection[Path]) -> None:

@@ -145,9 +145,14 @@ def _dominates(point: Points, others: Points) -> npt.NDArray[np.bool_]:
 
 
 def _dominated(points: Points) -> npt.NDArray[np.bool_]:
-    """Say of each point whether another one dominates it; a row at a time, so that memory stays linear."""
-    rows = [((points <= point).all(axis=1) & (points < point).any(axis=1)).any() for point in points]
-    return np.array(rows, dtype=bool)
+    """Say of each point whether another one dominates it. In lexicographic order no point dominates an earlier one."""
+    dominated, front, size = np.zeros(len(points), dtype=bool), np.empty_like(points), 0
+    for place in np.lexsort(points.T[::-1]):
+        found = front[:size]
+        dominated[place] = ((found <= points[place]).all(axis=1) & (found < points[place]).any(axis=1)).any()
+        if not dominated[place]:
+            front[size], size = points[place], size + 1
+    return dominated
 
 
 def _sides(objectives: Objectives, within: Box) -> tuple[Points, Points, Points]:

@@ -12,13 +12,15 @@ from typing import Any, Final, Self
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from orchestrator.configurations import PARADIGM, Configuration
+from orchestrator.configurations import PARADIGM, Configuration, Draft
 from orchestrator.journal import DriverLock, Journal, read_journal
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Constraint, StudySpec
 from orchestrator.store import StudyFolder
+from trainables.spec import Value
 
 _CONFIGURATION: Final = "configuration"
+_SAMPLER: Final = "sampler"
 _REPORT: Final = "report:"
 _BESIDE_THE_CURVE: Final = ("metrics", "attempt", "elapsed")
 """What the ledger keeps of a report that is no point of a curve; it adds the attempt and the seconds until then."""
@@ -57,6 +59,10 @@ class Ledger:
         self.study = optuna.load_study(
             study_name=spec.name, storage=self.storage, sampler=optuna.samplers.RandomSampler()
         )
+        self._ids = {trial.number: trial._trial_id for trial in self._trials()}
+        self._told: dict[int, TrialRecord] = {}
+        self._waiting = sum(trial.state is TrialState.WAITING for trial in self._trials())
+        self._spent = float(self.storage.get_study_user_attrs(self.study._study_id).get("spent", 0.0))
 
     def __enter__(self) -> Self:
         return self
@@ -66,33 +72,61 @@ class Ledger:
 
     def close(self) -> None:
         """Give up the right to drive the study."""
+        self.storage.close()
         self._lock.release()
 
     def records(self) -> list[TrialRecord]:
         """Return all trials, by number."""
-        return [_record(self.spec.name, trial) for trial in self._trials()]
+        return [self._told.get(trial.number) or self._as_record(trial) for trial in self._trials()]
 
     def record(self, number: int) -> TrialRecord:
         """Return one trial."""
-        return _record(self.spec.name, self._trial(number))
+        return self._told.get(number) or self._as_record(self._trial(number))
 
     def unfinished(self) -> list[Unfinished]:
         """Return the trials that were asked and not told, by number."""
-        asked = (trial for trial in self._trials() if trial.state is TrialState.RUNNING)
+        states = (TrialState.RUNNING, TrialState.WAITING)
+        asked = self.storage.get_all_trials(self.study._study_id, deepcopy=False, states=states)
         return [Unfinished(t.number, _configuration(t), self.checkpoint(t.number)) for t in asked]
 
     @property
     def asked(self) -> int:
-        """How many trials were asked so far; those that only wait in the queue are not counted."""
-        return sum(trial.state is not TrialState.WAITING for trial in self._trials())
+        """How many trials were asked so far; those that an older version left waiting are not counted."""
+        return len(self._ids) - self._waiting
 
-    def trial_id(self, number: int) -> int:
-        """Return Optuna's key for a trial."""
-        return self.storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
+    def ask(self, draft: Draft) -> int:
+        """Begin a trial, in one line: it is there with all that it tries, or not at all. Return its number."""
+        template = optuna.trial.create_trial(
+            state=TrialState.RUNNING,
+            params=dict(draft.drawn),
+            distributions=dict(draft.distributions),
+            user_attrs={_CONFIGURATION: asdict(draft.configuration), _SAMPLER: draft.sampler},
+        )
+        number = len(self._ids)
+        self._ids[number] = self.storage.create_new_trial(self.study._study_id, template)
+        return number
 
-    def configure(self, number: int, configuration: Configuration) -> None:
-        """Write down what a trial tries."""
-        self._set(number, _CONFIGURATION, asdict(configuration))
+    def given(self, number: int) -> dict[str, Value]:
+        """Return what is settled of a trial without a configuration, by the names that samplers use.
+
+        Older versions wrote a trial down value by value, and could die in between.
+        """
+        trial = self._trial(number)
+        paradigm = _queued_paradigm(trial)
+        return {**({PARADIGM: paradigm} if paradigm else {}), **trial.params}
+
+    def complete(self, number: int, draft: Draft) -> None:
+        """Write down what a trial tries that has no configuration yet."""
+        trial = self._trial(number)
+        if trial.state is TrialState.WAITING:
+            self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+            self._waiting -= 1
+        for name, distribution in draft.distributions.items():
+            if name not in trial.params:
+                value = distribution.to_internal_repr(draft.drawn[name])
+                self.storage.set_trial_param(trial._trial_id, name, value, distribution)
+        self._set(number, _SAMPLER, draft.sampler)
+        self._set(number, _CONFIGURATION, asdict(draft.configuration))
 
     def begin(self, number: int) -> None:
         """Count an attempt at a trial."""
@@ -124,9 +158,10 @@ class Ledger:
             self.fail(number, missing)
             return
         metrics = reports[-1]["metrics"]
-        trial = optuna.Trial(self.study, self.trial_id(number))
-        for bound in self.spec.bounds:
-            trial.set_constraint(bound.metric, _violation(bound, metrics[bound.metric]))
+        if self.spec.constraints:
+            trial = optuna.Trial(self.study, self._ids[number])
+            for metric, violation in violations(self.spec, metrics).items():
+                trial.set_constraint(metric, violation)
         values = [metrics[objective] for objective in self.spec.objectives]
         self._tell(number, TrialState.COMPLETE, values)
 
@@ -141,10 +176,11 @@ class Ledger:
     @property
     def spent(self) -> float:
         """The seconds for which drivers have run this study; downtime is not counted."""
-        return float(self.storage.get_study_user_attrs(self.study._study_id).get("spent", 0.0))
+        return self._spent
 
     @spent.setter
     def spent(self, seconds: float) -> None:
+        self._spent = seconds
         self.storage.set_study_user_attr(self.study._study_id, "spent", seconds)
 
     def _end(self, number: int, state: TrialState, reason: str) -> None:
@@ -152,14 +188,20 @@ class Ledger:
         self._tell(number, state)
 
     def _tell(self, number: int, state: TrialState, values: list[float] | None = None) -> None:
-        self.storage.set_trial_state_values(self.trial_id(number), state, values)
-        self.storage.flush()
+        self.storage.set_trial_state_values(self._ids[number], state, values)
+        self.storage.flush_soon()
 
     def _set(self, number: int, key: str, value: object) -> None:
-        self.storage.set_trial_user_attr(self.trial_id(number), key, value)
+        self.storage.set_trial_user_attr(self._ids[number], key, value)
+
+    def _as_record(self, trial: FrozenTrial) -> TrialRecord:
+        record = _record(self.spec.name, trial)
+        if trial.state.is_finished():
+            self._told[trial.number] = record  # it will not change again
+        return record
 
     def _trial(self, number: int) -> FrozenTrial:
-        return self.storage.get_trial(self.trial_id(number))
+        return self.storage.get_trial(self._ids[number])
 
     def _trials(self) -> list[FrozenTrial]:
         return self.storage.get_all_trials(self.study._study_id, deepcopy=False)
@@ -175,6 +217,7 @@ def _record(study: str, trial: FrozenTrial) -> TrialRecord:
         state=State.WAITING if state is State.RUNNING and configuration is None else state,
         seed=configuration.seed if configuration else 0,
         params=configuration.params if configuration else {},
+        sampler=attributes.get(_SAMPLER),
         reason=attributes.get("reason") if state in (State.PRUNED, State.FAIL) else None,
         fidelity=reports[-1]["fidelity"] if reports else 0.0,
         metrics=reports[-1]["metrics"] if state is State.COMPLETE else {},
@@ -225,6 +268,11 @@ def _missing(reports: list[dict[str, Any]], metrics: Iterable[str]) -> str | Non
         if not math.isfinite(value):
             return f"{metric} is {value}"
     return None
+
+
+def violations(spec: StudySpec, metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return by how much a study's constraints are missed, in Optuna's sense; raises KeyError for a missing metric."""
+    return {bound.metric: _violation(bound, metrics[bound.metric]) for bound in spec.bounds}
 
 
 def _violation(bound: Constraint, value: float) -> float:

@@ -31,7 +31,8 @@ class State(StrEnum):
 class TrialRecord:
     """All that the ledger knows of a trial.
 
-    `params` are the paradigm's hyper-parameters as chosen, without prefix. `metrics` are those of the final network
+    `params` are the paradigm's hyper-parameters as chosen, without prefix, by `sampler` (None in studies that did not
+    keep it). `metrics` are those of the final network
     (empty unless COMPLETE). `curve` holds one mapping per reported epoch, by the fields of `trainables.context.Report`.
     `fidelity` is the share of the budget spent; `seconds` the training time over all attempts, downtime not counted.
     `feasible` says whether a COMPLETE trial satisfies the study's constraints.
@@ -43,6 +44,7 @@ class TrialRecord:
     state: State
     seed: int
     params: Mapping[str, Value] = field(default_factory=dict)
+    sampler: str | None = None
     reason: str | None = None
     fidelity: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -83,6 +85,7 @@ def schema() -> "pa.Schema":
         ("started", utc, True, "begin of the first attempt"),
         ("finished", utc, True, "end of the last attempt"),
         ("params", pa.map_(pa.string(), pa.string()), False, "hyper-parameters as JSON, by name"),
+        ("sampler", pa.string(), True, "which sampler chose the hyper-parameters; fixed where nothing was to choose"),
         ("metrics", pa.map_(pa.string(), pa.float64()), False, "measurements of the final network; only if COMPLETE"),
         ("curve", pa.list_(epoch), False, "one report per epoch; accuracy and loss on the validation split"),
     ]

@@ -62,10 +62,23 @@ class Constraint:
 
 
 class Search(Strict):
-    """How configurations are chosen, and how many."""
+    """How configurations are chosen, and how many.
 
-    sampler: Literal["tpe", "nsga2", "gp", "random"] = "tpe"
+    `auto` is TPE, and NSGA-II once TPE is too slow for the trials or the study is long (`orchestrator.policy`).
+    The whole trials of the studies in `warm_start`, which are of the same store and have the same objectives, teach the
+    sampler; they are no trials of this study.
+    """
+
+    sampler: Literal["auto", "tpe", "nsga2", "gp", "random"] = "tpe"
     trials: Annotated[int, Field(ge=1)] = 24
+    warm_start: list[str] = Field(default=[])
+
+    @field_validator("warm_start")
+    @classmethod
+    def _are_safe_paths(cls, names: list[str]) -> list[str]:
+        for name in names:
+            _at("", check_study_name, name)
+        return names
 
 
 class Fidelity(Strict):

@@ -4,7 +4,7 @@ import os
 from contextlib import AbstractContextManager
 from typing import Final
 
-from orchestrator import stamp
+from orchestrator import stamp, warm_start
 from orchestrator.checkpoints import tidy
 from orchestrator.cluster import ray_session
 from orchestrator.ledger import Ledger
@@ -29,10 +29,13 @@ def launch(
 ) -> Outcome:
     """Run a new study to its end.
 
-    With `exist_ok`, a study of this name and with this very spec is gone on with. Raises InvalidValue for a name that
-    is taken, or data that cannot be read, and StudyBusy while another process drives the study.
+    With `exist_ok`, a study of this name and with this very spec is gone on with. Raises InvalidValue for a name
+    that is taken, an earlier study that cannot teach it, or data that cannot be read, and StudyBusy while another
+    process drives the study.
     """
     folder = store.study(spec.name)
+    if not folder.spec.exists():
+        warm_start.check(spec, store)
     with _quietly(folder), Ledger(folder, spec) as ledger:
         if folder.spec.exists():
             _require_same(spec, folder, exist_ok)
