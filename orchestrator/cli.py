@@ -20,6 +20,7 @@ from orchestrator.compare import compare as compare_studies
 from orchestrator.display import shown
 from orchestrator.fairness import SETUPS, check_setup, unequal
 from orchestrator.front import pareto_front
+from orchestrator.history import Change, read_history
 from orchestrator.journal import StudyBusy, is_driven
 from orchestrator.observer import Outcome
 from orchestrator.problems import StudyError
@@ -140,6 +141,18 @@ def resume(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
     place = _store(store)
     with shown(_console(), quiet=quiet) as observer:
         outcome = study.resume(name, place, observer=observer)
+    _conclude(outcome, place)
+
+
+@app.command()
+def extend(file: StudyFile, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
+    """Go on with a study whose file was edited: more trials, epochs, paradigms, other ranges, a larger budget."""
+    spec, place = StudySpec.load(file), _store(store)
+    folder = _study(place, spec.name)
+    if file.resolve() == folder.spec.resolve():
+        raise InvalidValue("STUDY.yaml", str(file), "is the store's own file, which says what was; edit a copy of it")
+    with shown(_console(), quiet=quiet) as observer:
+        outcome = study.extend(spec, place, observer=observer, said=_tell_changes)
     _conclude(outcome, place)
 
 
@@ -266,6 +279,13 @@ def _read(folder: StudyFolder) -> tuple[StudySpec, list[TrialRecord]]:
     return StudySpec.stored(folder.spec), ledger.read(folder)
 
 
+def _tell_changes(changes: Sequence[Change]) -> None:
+    for change in changes:
+        typer.echo(f"extended: {change}")
+    if not changes:
+        typer.echo("the file says what the study says already; it goes on")
+
+
 def _entry(folder: StudyFolder) -> Entry:
     return Entry(*_read(folder), stamp.read(folder.stamp)["data_hash"])
 
@@ -273,7 +293,8 @@ def _entry(folder: StudyFolder) -> Entry:
 def _write_report(folder: StudyFolder, spec: StudySpec, records: Sequence[TrialRecord], path: Path) -> None:
     from orchestrator.report import write_report  # plotly, which no other command needs
 
-    write_report(spec, records, path, stamp=stamp.read(folder.stamp))
+    extended = {f"extended {one.time}": [str(change) for change in one.changes] for one in read_history(folder.spec)}
+    write_report(spec, records, path, stamp={**stamp.read(folder.stamp), **extended})
 
 
 def _print_json(value: object) -> None:

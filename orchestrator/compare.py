@@ -15,14 +15,12 @@ from typing import Any, Final
 from orchestrator.attainment import Lead, attainment_surface, coverage, leads
 from orchestrator.front import Box, Objectives, Points, box, hypervolume_share, losses, pareto_front
 from orchestrator.records import TrialRecord
+from orchestrator.settings import settings
 from orchestrator.spec import StudySpec
 from trainables.errors import InvalidValue
 
 GROUND: Final = ("data", "model", "training", "fidelity.epochs", "constraints")
 """What studies must have in common for their fronts to compare what they search, and not what they train."""
-
-ELSEWHERE: Final = ("name", "seed", "data.root", "data.download")
-"""What tells studies apart and changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,8 @@ class Comparison:
     def differences(self) -> dict[str, dict[str, Any]]:
         """What differs between the studies, by dotted key and study, but for name and seed."""
         flat = {entry.spec.name: _settings(entry) for entry in self.entries}
-        keys = dict.fromkeys(key for settings in flat.values() for key in settings)
-        values = {key: {name: settings.get(key) for name, settings in flat.items()} for key in keys}
+        keys = dict.fromkeys(key for said in flat.values() for key in said)
+        values = {key: {name: said.get(key) for name, said in flat.items()} for key in keys}
         return {key: value for key, value in values.items() if len(set(map(_text, value.values()))) > 1}
 
     @property
@@ -150,15 +148,9 @@ def _group(entries: Sequence[Entry], objectives: Objectives, within: Box) -> Gro
 
 
 def _settings(entry: Entry) -> dict[str, Any]:
-    """Return all that may differ between two studies, by dotted key; a paradigm with its choices is one value."""
-    plain = entry.spec.model_dump(mode="json")
-    flat = {
-        key if below is None else f"{key}.{below}": value
-        for key, section in plain.items()
-        for below, value in (section.items() if isinstance(section, dict) else [(None, section)])
-    }
-    settings = {key: value for key, value in flat.items() if key not in ELSEWHERE}
-    return settings | {"data_hash": entry.data_hash}
+    """Return all in which two studies may differ, by dotted key."""
+    said = {key: value for key, value in settings(entry.spec).items() if key not in ("name", "seed")}
+    return said | {"data_hash": entry.data_hash}
 
 
 def _is_within(key: str, sections: Iterable[str]) -> bool:

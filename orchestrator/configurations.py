@@ -108,6 +108,16 @@ class Configurations:
         }
         return {PARADIGM: paradigm, **known} if paradigm in self.searched else known
 
+    def contains(self, paradigm: str, params: Named) -> bool:
+        """Say whether the study as it is might try these hyper-parameters."""
+        if paradigm not in self.spec.paradigms:
+            return False
+        inside = (
+            {name.partition(".")[2] for name in self.drawn_as(paradigm, params)} if self._spaces[paradigm] else set()
+        )
+        fixed = self._fixed[paradigm]
+        return all(name in inside or (name in fixed and fixed[name] == value) for name, value in params.items())
+
     def fixed(self, paradigm: str) -> dict[str, Value]:
         """Return the hyper-parameters that the study itself fixes."""
         return dict(self._fixed[paradigm])

@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.configurations import PARADIGM, Configuration, Draft
+from orchestrator.history import first_epochs
 from orchestrator.journal import DriverLock, Journal, read_journal
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Constraint, StudySpec
@@ -21,6 +22,8 @@ from trainables.spec import Value
 
 _CONFIGURATION: Final = "configuration"
 _SAMPLER: Final = "sampler"
+_BUDGET: Final = "budget"
+"""The epochs that a trial is given, and after which attempt: reports of earlier attempts were for fewer epochs."""
 _REPORT: Final = "report:"
 _BESIDE_THE_CURVE: Final = ("metrics", "attempt", "elapsed")
 """What the ledger keeps of a report that is no point of a curve; it adds the attempt and the seconds until then."""
@@ -42,7 +45,11 @@ def read(folder: StudyFolder) -> list[TrialRecord]:
     if journal is None or not studies:
         return []
     name, found = studies[0].study_name, journal.get_all_trials(studies[0]._study_id, deepcopy=False)
-    return [_record(name, trial) for trial in found]
+    if not folder.spec.exists():
+        return [_record(name, trial) for trial in found]
+    spec = StudySpec.stored(folder.spec)
+    first = first_epochs(folder.spec, spec.fidelity.epochs)
+    return [_in_study(spec, first, _record(name, trial), trial) for trial in found]
 
 
 class Ledger:
@@ -62,6 +69,7 @@ class Ledger:
         self._ids = {trial.number: trial._trial_id for trial in self._trials()}
         self._told: dict[int, TrialRecord] = {}
         self._waiting = sum(trial.state is TrialState.WAITING for trial in self._trials())
+        self._first_epochs = first_epochs(folder.spec, spec.fidelity.epochs)
         self._spent = float(self.storage.get_study_user_attrs(self.study._study_id).get("spent", 0.0))
 
     def __enter__(self) -> Self:
@@ -89,6 +97,13 @@ class Ledger:
         asked = self.storage.get_all_trials(self.study._study_id, deepcopy=False, states=states)
         return [Unfinished(t.number, _configuration(t), self.checkpoint(t.number)) for t in asked]
 
+    def begin_anew(self) -> None:
+        """Have interrupted trials that were given fewer epochs start from the beginning, with the present ones."""
+        for trial in self._trials():
+            if trial.state is TrialState.RUNNING and self._as_record(trial).share < 1:
+                self._set(trial.number, "checkpoint", None)
+                self._set(trial.number, _BUDGET, self._budget(trial.user_attrs.get("attempts", 0)))
+
     @property
     def asked(self) -> int:
         """How many trials were asked so far; those that an older version left waiting are not counted."""
@@ -100,7 +115,7 @@ class Ledger:
             state=TrialState.RUNNING,
             params=dict(draft.drawn),
             distributions=dict(draft.distributions),
-            user_attrs={_CONFIGURATION: asdict(draft.configuration), _SAMPLER: draft.sampler},
+            user_attrs={_CONFIGURATION: asdict(draft.configuration), _SAMPLER: draft.sampler, _BUDGET: self._budget(0)},
         )
         number = len(self._ids)
         self._ids[number] = self.storage.create_new_trial(self.study._study_id, template)
@@ -125,6 +140,7 @@ class Ledger:
             if name not in trial.params:
                 value = distribution.to_internal_repr(draft.drawn[name])
                 self.storage.set_trial_param(trial._trial_id, name, value, distribution)
+        self._set(number, _BUDGET, self._budget(0))
         self._set(number, _SAMPLER, draft.sampler)
         self._set(number, _CONFIGURATION, asdict(draft.configuration))
 
@@ -195,10 +211,13 @@ class Ledger:
         self.storage.set_trial_user_attr(self._ids[number], key, value)
 
     def _as_record(self, trial: FrozenTrial) -> TrialRecord:
-        record = _record(self.spec.name, trial)
+        record = _in_study(self.spec, self._first_epochs, _record(self.spec.name, trial), trial)
         if trial.state.is_finished():
             self._told[trial.number] = record  # it will not change again
         return record
+
+    def _budget(self, attempts: int) -> dict[str, int]:
+        return {"epochs": self.spec.fidelity.epochs, "after": attempts}
 
     def _trial(self, number: int) -> FrozenTrial:
         return self.storage.get_trial(self._ids[number])
@@ -230,6 +249,17 @@ def _record(study: str, trial: FrozenTrial) -> TrialRecord:
     )
 
 
+def _in_study(spec: StudySpec, first: int, record: TrialRecord, trial: FrozenTrial) -> TrialRecord:
+    """Return a trial as the study is now, which may have been extended since: its epochs, and its constraints' bounds.
+
+    `first` are the epochs that the study began with.
+    """
+    share = trial.user_attrs.get(_BUDGET, {"epochs": first})["epochs"] / spec.fidelity.epochs
+    missed = violations(spec, record.metrics).values() if record.state is State.COMPLETE else ()
+    record = replace(record, feasible=all(violation <= 0 for violation in missed))
+    return record if share == 1 else replace(record, share=share, fidelity=share * record.fidelity)
+
+
 def _configuration(trial: FrozenTrial) -> Configuration | None:
     written = trial.user_attrs.get(_CONFIGURATION)
     return Configuration(**written) if written else None
@@ -247,7 +277,11 @@ def _all_reports(trial: FrozenTrial) -> list[dict[str, Any]]:
 
 def _reports(trial: FrozenTrial) -> list[dict[str, Any]]:
     """Return the reports by epoch, without later ones of an attempt that was lost and has been caught up since."""
-    reports = sorted(_all_reports(trial), key=lambda one: (one["attempt"], one["epoch"]))
+    after = trial.user_attrs.get(_BUDGET, {}).get("after", 0)
+    reports = sorted(
+        (one for one in _all_reports(trial) if one["attempt"] > after or not after),
+        key=lambda one: (one["attempt"], one["epoch"]),
+    )
     return sorted((one for one in reports if one["epoch"] <= reports[-1]["epoch"]), key=lambda one: one["epoch"])
 
 

@@ -7,15 +7,16 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from orchestrator import warm_start
 from orchestrator.configurations import PARADIGM, Configuration, Configurations, Draft, Named
+from orchestrator.extension import to_try_again
 from orchestrator.front import pareto_front
 from orchestrator.ledger import Ledger
 from orchestrator.policy import BREEDS, GENERATIONS_LAST, Policy
 from orchestrator.records import State, TrialRecord
-from orchestrator.view import Draw, View, lesson
+from orchestrator.view import Draw, Lesson, View, lesson
 from trainables.spec import Value
 
-FIXED = "fixed"
-"""What stands in the sampler's place where nothing was to be chosen."""
+FIXED, AGAIN = "fixed", "again"
+"""What stands in the sampler's place where nothing was to be chosen, or where a trial is repeated for more epochs."""
 
 
 class Proposer:
@@ -34,8 +35,13 @@ class Proposer:
         records = ledger.records()
         self._policy = Policy(ledger.spec, {record.sampler for record in records})
         self._tried = Counter(_key(record.paradigm, record.params) for record in records)
-        known = {record.paradigm for record in records}
-        self._untried = [paradigm for paradigm in ledger.spec.paradigms if paradigm not in known]
+        known = {record.paradigm for record in records if record.share == 1}
+        self._again = to_try_again(ledger.spec, records)
+        self._untried = [
+            paradigm
+            for paradigm in ledger.spec.paradigms
+            if paradigm not in known | {record.paradigm for record in self._again}
+        ]
         self._running: dict[int, int] = {}
         """The trials of which the view does not know yet what came of them, and its key for each."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
@@ -69,6 +75,8 @@ class Proposer:
         return self._configurations.refusal(configuration.paradigm, configuration.params)
 
     def _next(self) -> tuple[int | None, Draft]:
+        if self._again:
+            return self._repeated(self._again.pop(0))
         settled = self._configurations.settled
         if not self._configurations.searched:
             return None, self._fixed(settled[self._ledger.asked % len(settled)])
@@ -76,6 +84,13 @@ class Proposer:
             return self._drawn({})
         paradigm = self._untried.pop(0)
         return (None, self._fixed(paradigm)) if paradigm in settled else self._drawn({PARADIGM: paradigm})
+
+    def _repeated(self, record: TrialRecord) -> tuple[int | None, Draft]:
+        """Try a trial again as it was, for the study's present epochs; the sampler learns from it as from its own."""
+        drawn = self._view.configurations.drawn_as(record.paradigm, record.params)
+        key = self._view.take_up(Lesson(record.paradigm, record.params, State.RUNNING))
+        configuration = Configuration(record.paradigm, record.params, record.seed)
+        return key, Draft(configuration, AGAIN, drawn, self._view.distributions(drawn))
 
     def _fixed(self, paradigm: str) -> Draft:
         return Draft(self._seeded(paradigm, self._configurations.fixed(paradigm)), FIXED, {}, {})

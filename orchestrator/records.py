@@ -35,6 +35,7 @@ class TrialRecord:
     keep it). `metrics` are those of the final network
     (empty unless COMPLETE). `curve` holds one mapping per reported epoch, by the fields of `trainables.context.Report`.
     `fidelity` is the share of the budget spent; `seconds` the training time over all attempts, downtime not counted.
+    `share` is below 1 if the study's epochs were raised after the trial was asked: the share of them that it was given.
     `feasible` says whether a COMPLETE trial satisfies the study's constraints.
     """
 
@@ -47,6 +48,7 @@ class TrialRecord:
     sampler: str | None = None
     reason: str | None = None
     fidelity: float = 0.0
+    share: float = 1.0
     metrics: Mapping[str, float] = field(default_factory=dict)
     curve: tuple[Mapping[str, float | str], ...] = ()
     feasible: bool = True
@@ -79,6 +81,7 @@ def schema() -> "pa.Schema":
         ("reason", pa.string(), True, "why a trial was stopped or failed"),
         ("feasible", pa.bool_(), False, "whether a COMPLETE trial satisfies the study's constraints"),
         ("fidelity", pa.float64(), False, "share of the training budget that was spent, in [0, 1]"),
+        ("share", pa.float64(), False, "share of the study's epochs that the trial was given; below 1 if raised since"),
         ("seed", pa.int64(), False, "seed of weights, batches and augmentation"),
         ("attempts", pa.int64(), False, "how often the trial was started"),
         ("seconds", pa.float64(), False, "training time over all attempts"),

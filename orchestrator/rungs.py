@@ -33,7 +33,7 @@ class Rungs:
         self._signs = {name: -1 if direction == "maximize" else 1 for name, direction in judged.items()}
         self._losses: dict[int, dict[int, list[float]]] = {epoch: {} for epoch in spec.fidelity.rungs if judged}
         for record in records:
-            for report in record.curve:
+            for report in record.curve if record.share == 1 else ():  # else the schedule was another one
                 self._record(record.trial, record.paradigm, report)
 
     def verdict(self, trial: int, paradigm: str, report: Mapping[str, Any]) -> str | None:

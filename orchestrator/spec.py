@@ -34,6 +34,9 @@ _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
 
 _STORED: Final = "stored"
 
+HISTORY: Final = "history"
+"""The key under which a stored study says how it was extended; it is no setting, and a copy may bring it along."""
+
 
 @dataclass(frozen=True)
 class Constraint:
@@ -138,7 +141,7 @@ class StudySpec(Strict):
         A relative `data.root` is meant from the current folder.
         """
         path = Path(path)
-        plain = read_mapping(path)
+        plain = _without(read_mapping(path), [HISTORY])
         problems = _all_problems(plain)
         if problems:
             raise StudyError(problems, path)
@@ -150,7 +153,7 @@ class StudySpec(Strict):
 
         Whether its data and its paradigms are still there is not looked at: its results can be shown without them.
         """
-        return cls.model_validate_json(json.dumps(read_mapping(path)), context=_STORED)
+        return cls.model_validate_json(json.dumps(_without(read_mapping(path), [HISTORY])), context=_STORED)
 
     def as_yaml(self) -> str:
         """Return the study as the text of a file whose `load` gives an equal one."""

@@ -1,12 +1,13 @@
 """Studies: launched, resumed, run to their end. Importing this imports neither torch nor Ray."""
 
-import os
 from contextlib import AbstractContextManager
 from typing import Final
 
-from orchestrator import stamp, warm_start
+from orchestrator import extension, stamp, warm_start
 from orchestrator.checkpoints import tidy
 from orchestrator.cluster import ray_session
+from orchestrator.extension import Said
+from orchestrator.history import write_study
 from orchestrator.ledger import Ledger
 from orchestrator.logs import logging_into
 from orchestrator.observer import Observer as Observer
@@ -49,13 +50,34 @@ def resume(name: str, store: Store, *, observer: Observer | None = None, run: st
 
     Raises InvalidValue if there is no such study, and StudyBusy while another process drives it.
     """
-    folder = store.study(name)
-    if not folder.spec.exists():
-        known = store.names()
-        there_are = f"there are {', '.join(known)}" if known else "there are none"
-        raise InvalidValue("name", name, f"no study of this name in {store.root}; {there_are}{nearest(name, known)}")
+    folder = _existing(name, store)
     with _quietly(folder), Ledger(folder, StudySpec.stored(folder.spec)) as ledger:
         return _drive(ledger, store, observer, run)
+
+
+def extend(
+    spec: StudySpec, store: Store, *, observer: Observer | None = None, said: Said = lambda _: None, run: str = TRIAL
+) -> Outcome:
+    """Go on with a study whose file was edited; `said` learns what has changed before the study runs.
+
+    Where its epochs were raised, earlier trials are of partial fidelity and leave the front, whose members are tried
+    again first. Raises StudyError for changes that a study cannot take up, InvalidValue if there is no such study, and
+    StudyBusy while another process drives it.
+    """
+    folder = _existing(spec.name, store)
+    with _quietly(folder), Ledger(folder, spec) as ledger:
+        warm_start.check(spec, store)
+        said(extension.extend(spec, folder, ledger.records()))
+        return _drive(ledger, store, observer, run)
+
+
+def _existing(name: str, store: Store) -> StudyFolder:
+    """Return the folder of a study that exists; raises InvalidValue for another name."""
+    folder, known = store.study(name), store.names()
+    if name not in known:
+        there_are = f"there are {', '.join(known)}" if known else "there are none"
+        raise InvalidValue("name", name, f"no study of this name in {store.root}; {there_are}{nearest(name, known)}")
+    return folder
 
 
 def _quietly(folder: StudyFolder) -> AbstractContextManager[None]:
@@ -65,6 +87,7 @@ def _quietly(folder: StudyFolder) -> AbstractContextManager[None]:
 def _drive(ledger: Ledger, store: Store, observer: Observer | None, run: str) -> Outcome:
     """Run what is left of a study, with everybody watching; clean up; say how it ended."""
     spec, folder = ledger.spec, ledger.folder
+    ledger.begin_anew()
     with publisher(store, spec, stamp.read(folder.stamp), ledger.records()) as published:
         watching = Observers([published, *([observer] if observer else [])])
         watching.started(spec, folder, spec.search.trials)
@@ -110,13 +133,12 @@ def _require_same(spec: StudySpec, folder: StudyFolder, exist_ok: bool) -> None:
             "name", spec.name, f"is taken; go on with that study by `espalier resume {spec.name}`, or rename this one"
         )
     if StudySpec.stored(folder.spec) != spec:
-        raise InvalidValue("name", spec.name, f"is taken by a study that differs: {folder.spec}; rename this one")
+        there = f"is taken by a study that differs: {folder.spec}"
+        raise InvalidValue("name", spec.name, f"{there}; go on with it by `espalier extend`, or rename this one")
 
 
 def _write_down(spec: StudySpec, store: Store) -> None:
     """Write the stamp, then the spec, at once and whole: with it the study exists."""
     folder = store.study(spec.name)
     stamp.write(folder.stamp, stamp.stamp(data.load(spec.data, store.data).hash))
-    unfinished = folder.spec.with_suffix(".new")
-    unfinished.write_text(spec.as_yaml(), encoding="utf-8")
-    os.replace(unfinished, folder.spec)
+    write_study(folder.spec, spec)

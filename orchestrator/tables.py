@@ -119,6 +119,7 @@ def counts(summary: Summary) -> str:
         "failed": summary.failed,
         "running": summary.running,
         "against a constraint": summary.infeasible,
+        "from before the epochs were raised": summary.outgrown,
     }
     parts = ", ".join(f"{number} {name}" for name, number in named.items() if number)
     return f"{summary.told} of {summary.trials} trials done" + (f": {parts}" if parts else "")

@@ -44,6 +44,8 @@ def lesson(spec: StudySpec, record: TrialRecord) -> Lesson | None:
 
     Raises KeyError where a COMPLETE trial, one of another study, has not measured what this study asks for.
     """
+    if record.share < 1:
+        return None  # what fewer epochs gave says little of what these will, and would look worse than it is
     if record.state is State.COMPLETE:
         values = [record.metrics[objective] for objective in spec.objectives]
         missed = violations(spec, record.metrics)
