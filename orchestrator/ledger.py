@@ -13,6 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.configurations import PARADIGM, Configuration
+from orchestrator.failures import Breakdown, Failure
 from orchestrator.journal import DriverLock, Journal, read_journal
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Constraint, StudySpec
@@ -121,7 +122,7 @@ class Ledger:
         reports = _reports(self._trial(number))
         missing = _missing(reports, [*self.spec.objectives, *self.spec.constraints])
         if missing is not None:
-            self.fail(number, missing)
+            self.fail(number, Breakdown(Failure.ERROR, missing))
             return
         metrics = reports[-1]["metrics"]
         trial = optuna.Trial(self.study, self.trial_id(number))
@@ -134,9 +135,14 @@ class Ledger:
         """Tell a trial that was stopped early."""
         self._end(number, TrialState.PRUNED, reason)
 
-    def fail(self, number: int, reason: str) -> None:
+    def fail(self, number: int, breakdown: Breakdown) -> None:
         """Tell a trial that has no result."""
-        self._end(number, TrialState.FAIL, reason)
+        self._set(number, "failure", breakdown.failure.value)
+        self._end(number, TrialState.FAIL, breakdown.reason)
+
+    def lose(self, number: int) -> None:
+        """Count an attempt at a trial that lost its process or node or was preempted."""
+        self._set(number, "attempts_lost", self._trial(number).user_attrs.get("attempts_lost", 0) + 1)
 
     @property
     def spent(self) -> float:
@@ -168,6 +174,7 @@ class Ledger:
 def _record(study: str, trial: FrozenTrial) -> TrialRecord:
     attributes, configuration, reports = trial.user_attrs, _configuration(trial), _reports(trial)
     state = State(trial.state.name)
+    failure = Failure(attributes.get("failure", Failure.ERROR)) if state is State.FAIL else None
     return TrialRecord(
         study=study,
         trial=trial.number,
@@ -176,11 +183,14 @@ def _record(study: str, trial: FrozenTrial) -> TrialRecord:
         seed=configuration.seed if configuration else 0,
         params=configuration.params if configuration else {},
         reason=attributes.get("reason") if state in (State.PRUNED, State.FAIL) else None,
+        failure=failure,
         fidelity=reports[-1]["fidelity"] if reports else 0.0,
         metrics=reports[-1]["metrics"] if state is State.COMPLETE else {},
         curve=tuple({key: one[key] for key in one if key not in _BESIDE_THE_CURVE} for one in reports),
         feasible=all(violation <= 0 for violation in trial.constraints.values()),
         attempts=attributes.get("attempts", 0),
+        attempts_failed=int(bool(attributes.get("attempts")) and failure is not None and not failure.may_be_mended),
+        attempts_lost=attributes.get("attempts_lost", 0),
         seconds=_elapsed(trial),
         started=_utc(trial.datetime_start),
         finished=_utc(trial.datetime_complete),

@@ -102,6 +102,16 @@ class Resources(Strict):
         return self
 
 
+class Failures(Strict):
+    """What a trial is forgiven.
+
+    A trial whose process or node was lost or preempted is started again from its last checkpoint, up to `retries` times
+    without getting any further; what it raised itself, it would raise again.
+    """
+
+    retries: Annotated[int, Field(ge=0)] = 3
+
+
 class StudySpec(Strict):
     """One sweep. Making one checks all that can be known before it starts; raises StudyError."""
 
@@ -117,6 +127,7 @@ class StudySpec(Strict):
     fidelity: Fidelity
     budget: Budget = Budget()
     resources: Resources = Resources()
+    failures: Failures = Failures()
 
     @classmethod
     def load(cls, path: Path | str) -> "StudySpec":

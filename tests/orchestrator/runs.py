@@ -5,6 +5,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from orchestrator.worker import WorkerContext
 from trainables.context import Report
 from trainables.spec import TrialSpec
@@ -64,6 +66,14 @@ def lingering(spec: TrialSpec, context: WorkerContext) -> None:
 
 
 _lingered: list[int] = []
+
+
+def exhausting(spec: TrialSpec, context: WorkerContext) -> None:  # noqa: ARG001
+    """Ask for more memory than there is; note the process."""
+    assert context.cache is not None
+    with (context.cache / "processes").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    np.empty(2**60, dtype=np.uint8)
 
 
 def dying(spec: TrialSpec, context: WorkerContext) -> None:  # noqa: ARG001

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from orchestrator import cli, stamp
+from orchestrator.failures import Breakdown, Failure
 from orchestrator.front import pareto_front
 from orchestrator.records import read_table
 from orchestrator.spec import StudySpec
@@ -57,7 +58,7 @@ def a_study(store: Path, **changes: Any) -> StudySpec:
         sweep = Sweep(ledger, small.Silence())
         for _ in range(3):
             small.run_to_end(sweep, _next(sweep))
-        sweep.fail(_next(sweep).number, "ValueError: unlucky")
+        sweep.fail(_next(sweep).number, Breakdown(Failure.ERROR, "ValueError: unlucky"))
         stopped = _next(sweep)
         sweep.report(stopped.number, small.epoch(sweep, stopped, 1))
         sweep.stop(stopped.number, "hopeless")

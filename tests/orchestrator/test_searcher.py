@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from ray.tune.search import Searcher
 
 from orchestrator.configurations import Configurations
+from orchestrator.failures import Breakdown, Failure
 from orchestrator.proposals import Proposer
 from orchestrator.records import State, TrialRecord
 from orchestrator.searcher import LedgerSearcher
@@ -19,6 +20,7 @@ from tests.orchestrator.small import FIXED, Silence, ledger_of, run_all, run_to_
 from trainables import paradigms
 
 SEVERAL = {"dense": {}, "magnitude": {}, "lottery_ticket": {"rounds": [1, 2]}}
+BROKEN = Breakdown(Failure.ERROR, "x")
 SAMPLERS = ("tpe", "nsga2", "gp", "random")
 
 
@@ -155,13 +157,13 @@ def test_the_searcher_keeps_to_its_slots_and_finishes_only_when_nothing_can_be_l
         assert searcher.suggest("a") == {"number": 0, "id": "a"}
         assert searcher.suggest("b") == {"number": 1, "id": "b"}
         assert searcher.suggest("c") is None
-        sweep.lose(0)
+        sweep.take_back(0)
         assert searcher.suggest("d") == {"number": 0, "id": "d"}
-        sweep.fail(0, "x")
-        sweep.fail(1, "x")
+        sweep.fail(0, BROKEN)
+        sweep.fail(1, BROKEN)
         assert searcher.suggest("e") == {"number": 2, "id": "e"}
         assert searcher.suggest("f") is None
-        sweep.fail(2, "x")
+        sweep.fail(2, BROKEN)
         assert searcher.suggest("g") == Searcher.FINISHED
 
 
