@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+import ray
 from ray import cloudpickle
 from ray.exceptions import RayActorError
 from ray.tune import Callback, Checkpoint
@@ -17,6 +18,7 @@ from ray.tune.experiment import Trial
 
 from orchestrator.failures import Breakdown, Failure
 from orchestrator.sweep import Sweep
+from orchestrator.watchdog import Watchdog
 from orchestrator.worker import FAILURE
 from trainables.context import Report
 
@@ -39,6 +41,8 @@ class Recorder(Callback):  # type: ignore[misc]
         self._sweep = sweep
         self._happened: deque[Callable[[], None]] = deque()
         self._failures: dict[str, Breakdown] = {}
+        self._minutes = sweep.ledger.spec.failures.timeout_minutes
+        self._watchdog = Watchdog(self._minutes and self._minutes * 60)
         self._open: list[Trial] = []
         self._seen = 0
         self._closed: set[str] = set()
@@ -61,9 +65,11 @@ class Recorder(Callback):  # type: ignore[misc]
         signal.signal(signal.SIGTERM, interrupt)
 
     def on_trial_start(self, *, trial: Trial, **_: Any) -> None:
+        self._watchdog.hear(trial.trial_id)
         self._happened.append(partial(self._sweep.begin, _number(trial)))
 
     def on_trial_result(self, *, trial: Trial, result: dict[str, Any], **_: Any) -> None:
+        self._watchdog.hear(trial.trial_id)
         if FAILURE in result:
             kind, text = result[FAILURE]
             self._failures[trial.trial_id] = Breakdown(Failure(kind), text)
@@ -76,11 +82,12 @@ class Recorder(Callback):  # type: ignore[misc]
         self._happened.append(partial(self._sweep.save, _number(trial), path, trial.last_result["epoch"]))
 
     def on_trial_complete(self, *, trial: Trial, **_: Any) -> None:
-        self._closed.add(trial.trial_id)
+        self._close(trial)
+        self._failures.pop(trial.trial_id, None)
         self._happened.append(partial(self._sweep.end, _number(trial)))
 
     def on_trial_error(self, *, trial: Trial, **_: Any) -> None:
-        self._closed.add(trial.trial_id)
+        self._close(trial)
         breakdown = self._failures.pop(trial.trial_id, None) or _what_ray_says(trial)
         self._happened.append(partial(self._sweep.fail, _number(trial), breakdown))
 
@@ -88,7 +95,20 @@ class Recorder(Callback):  # type: ignore[misc]
         while self._happened:
             self._happened.popleft()()
         self._take_back_lost(trials)
+        self._end_silent_ones()
         self._sweep.note_time()
+
+    def _close(self, trial: Trial) -> None:
+        self._closed.add(trial.trial_id)
+        self._watchdog.forget(trial.trial_id)
+
+    def _end_silent_ones(self) -> None:
+        """Kill the processes of trials that report nothing. Ray Tune will say that it has lost them."""
+        for overdue in self._watchdog.overdue():
+            self._watchdog.forget(overdue)
+            self._failures[overdue] = Breakdown(Failure.TIMEOUT, f"no report for {self._minutes:g} minutes")
+            trial = next(trial for trial in self._open if trial.trial_id == overdue)
+            ray.kill(trial.temporary_state.ray_actor)
 
     def _take_back_lost(self, trials: list[Trial]) -> None:
         """Hand out again what Ray Tune dropped without a word: it does when an actor is not free for its next trial.

@@ -106,10 +106,13 @@ class Failures(Strict):
     """What a trial is forgiven.
 
     A trial whose process or node was lost or preempted is started again from its last checkpoint, up to `retries` times
-    without getting any further; what it raised itself, it would raise again.
+    without getting any further; what it raised itself, it would raise again. One that reports no epoch for
+    `timeout_minutes` is ended. There is no such limit by default: how long an epoch takes, only the user knows, and a
+    slow trial that is ended for nothing is work lost.
     """
 
     retries: Annotated[int, Field(ge=0)] = 3
+    timeout_minutes: Annotated[float, Field(gt=0)] | None = None
 
 
 class StudySpec(Strict):

@@ -1,6 +1,7 @@
 """Trials that train nothing, for tests of the sweep: named in `study.launch(run=...)` and imported by Ray's workers."""
 
 import os
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,17 @@ def lingering(spec: TrialSpec, context: WorkerContext) -> None:
 
 
 _lingered: list[int] = []
+
+
+def hanging(spec: TrialSpec, context: WorkerContext) -> None:
+    """Stop for ever after the second epoch, the first trial only: its process does not even answer."""
+    assert context.cache is not None
+    hung = context.cache / "hung"
+    for epoch in range(1, spec.epochs + 1):
+        context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
+        if epoch == 2 and not hung.exists():
+            hung.write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def exhausting(spec: TrialSpec, context: WorkerContext) -> None:  # noqa: ARG001

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray as ray_cluster
 
 from orchestrator.checkpoints import tidy
 from orchestrator.cluster import ray_session
@@ -31,6 +32,11 @@ def swept(spec: StudySpec, folder: Path, run: str) -> list[TrialRecord]:
         sweep = Sweep(ledger, Silence())
         assert not run_trials(sweep, folder / "cache", f"tests.orchestrator.runs:{run}")
         return ledger.records()
+
+
+def all_cpus() -> float:
+    """Return what a trial asks for that shall run alone."""
+    return float(ray_cluster.cluster_resources()["CPU"])
 
 
 def checkpoints(folder: Path) -> dict[int, set[str]]:
@@ -87,6 +93,15 @@ def test_a_trial_that_loses_every_worker_fails_after_the_retries_that_the_study_
     assert (record.attempts_lost, record.attempts_failed) == (2, 0)
     assert record.reason is not None
     assert record.reason.startswith("lost worker: ")
+
+
+def test_a_trial_that_reports_nothing_any_more_is_ended_and_its_place_taken(tmp_path: Path) -> None:
+    spec = study(trials=3, failures={"timeout_minutes": 0.05}, resources={"cpus": all_cpus()})
+    hung, *others = swept(spec, tmp_path, "hanging")
+    assert (hung.state, hung.failure, hung.attempts, len(hung.curve)) == (State.FAIL, Failure.TIMEOUT, 1, 2)
+    assert hung.reason == "time-out: no report for 0.05 minutes"
+    assert [record.state for record in others] == [State.COMPLETE] * 2
+    assert not Path("/proc", (tmp_path / "cache" / "hung").read_text()).exists()
 
 
 def test_a_trial_without_enough_memory_says_so_and_leaves_its_process_to_nobody(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 from orchestrator.failures import Breakdown, Failure, breakdown
 from orchestrator.records import State
 from orchestrator.sweep import LONGEST_PAUSE, SHORTEST_PAUSE, Sweep
+from orchestrator.watchdog import Watchdog
 from tests.orchestrator.small import Silence, epoch, ledger_of, study
 from trainables.errors import InfeasibleTrial, TrainingDiverged
 
@@ -56,6 +57,26 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def test_a_silent_trial_is_overdue_but_not_for_time_in_which_the_driver_was_away() -> None:
+    clock = Clock()
+    watchdog = Watchdog(60, clock=clock)
+    watchdog.hear("silent")
+    watchdog.hear("done")
+    watchdog.forget("done")
+    for _ in range(15):
+        clock.now += 4
+        watchdog.hear("talking")
+        assert watchdog.overdue() == []
+    clock.now += 3600
+    assert watchdog.overdue() == []
+    for _ in range(15):
+        clock.now += 4
+        watchdog.hear("talking")
+        assert watchdog.overdue() == []
+    clock.now += 1
+    assert watchdog.overdue() == ["silent"]
 
 
 def test_a_lost_trial_is_handed_out_again_after_pauses_that_grow_and_others_need_not_wait(tmp_path: Path) -> None:
