@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from orchestrator.budget import Spending
 from orchestrator.configurations import PARADIGM, Configuration
 from orchestrator.failures import Breakdown, Failure
 from orchestrator.journal import DriverLock, Journal, read_journal
@@ -20,6 +21,7 @@ from orchestrator.spec import Constraint, StudySpec
 from orchestrator.store import StudyFolder
 
 _CONFIGURATION: Final = "configuration"
+_SPENDING: Final = "spending"
 _REPORT: Final = "report:"
 _BESIDE_THE_CURVE: Final = ("metrics", "attempt", "elapsed")
 """What the ledger keeps of a report that is no point of a curve; it adds the attempt and the seconds until then."""
@@ -42,6 +44,13 @@ def read(folder: StudyFolder) -> list[TrialRecord]:
         return []
     name, found = studies[0].study_name, journal.get_all_trials(studies[0]._study_id, deepcopy=False)
     return [_record(name, trial) for trial in found]
+
+
+def spending(folder: StudyFolder) -> Spending:
+    """Return what a study has spent, up to a few seconds ago if it runs or was killed. Changes nothing."""
+    journal = read_journal(folder.journal)
+    studies = journal.get_all_studies() if journal is not None else []
+    return _spending(studies[0].user_attrs) if studies else Spending()
 
 
 class Ledger:
@@ -145,13 +154,13 @@ class Ledger:
         self._set(number, "attempts_lost", self._trial(number).user_attrs.get("attempts_lost", 0) + 1)
 
     @property
-    def spent(self) -> float:
-        """The seconds for which drivers have run this study; downtime is not counted."""
-        return float(self.storage.get_study_user_attrs(self.study._study_id).get("spent", 0.0))
+    def spent(self) -> Spending:
+        """What the study has spent; downtime is not counted."""
+        return _spending(self.storage.get_study_user_attrs(self.study._study_id))
 
     @spent.setter
-    def spent(self, seconds: float) -> None:
-        self.storage.set_study_user_attr(self.study._study_id, "spent", seconds)
+    def spent(self, spent: Spending) -> None:
+        self.storage.set_study_user_attr(self.study._study_id, _SPENDING, asdict(spent))
 
     def _end(self, number: int, state: TrialState, reason: str) -> None:
         self._set(number, "reason", reason)  # before the state, so that a told trial has its reason
@@ -195,6 +204,10 @@ def _record(study: str, trial: FrozenTrial) -> TrialRecord:
         started=_utc(trial.datetime_start),
         finished=_utc(trial.datetime_complete),
     )
+
+
+def _spending(attributes: Mapping[str, Any]) -> Spending:
+    return Spending(**attributes.get(_SPENDING, {"seconds": attributes.get("spent", 0.0)}))
 
 
 def _configuration(trial: FrozenTrial) -> Configuration | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from orchestrator.budget import WallTime
+from orchestrator.budget import Meter
 from orchestrator.checkpoints import discard
 from orchestrator.configurations import Configuration
 from orchestrator.failures import Breakdown, Failure
@@ -24,7 +24,7 @@ LONGEST_PAUSE: Final = 30.0
 """Seconds before a trial whose process was lost is started again; doubled each time that it got no further."""
 
 SECONDS_BETWEEN_NOTES: Final = 10.0
-"""How much of the time spent a killed driver may forget."""
+"""How much of what was spent a killed driver may forget."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,8 @@ class Sweep:
         self._clock = clock
         self._unfinished = [Waiting(one) for one in ledger.unfinished()]
         self._setbacks: dict[int, Setbacks] = {}
-        self._begun: set[int] = set()
         self._stopped: dict[int, str] = {}
-        self._time = WallTime(ledger.spec.budget.hours, spent=ledger.spent)
+        self._meter = Meter(ledger.spec.budget, ledger.spec.resources, ledger.spent, clock=clock)
 
     def next(self) -> Assignment | None:
         """Hand out a trial: first those that were interrupted, then new ones; None if there is none now.
@@ -90,7 +89,7 @@ class Sweep:
     def begin(self, number: int) -> None:
         """Note that a trial starts, or starts again."""
         self._stopped.pop(number, None)
-        self._begun.add(number)
+        self._meter.occupy(number)
         self.ledger.begin(number)
         self._show(number)
 
@@ -121,7 +120,7 @@ class Sweep:
     def fail(self, number: int, breakdown: Breakdown) -> None:
         """Tell a trial that broke down, or take it back for another attempt if that may mend it."""
         if breakdown.failure.may_be_mended:
-            if number in self._begun:
+            if self._meter.holds(number):
                 self.ledger.lose(number)
             setbacks = self._set_back(number)
             if setbacks.in_a_row <= self.ledger.spec.failures.retries:
@@ -139,19 +138,19 @@ class Sweep:
         record = self.ledger.record(number)
         configuration = Configuration(record.paradigm, record.params, record.seed)
         self.live.discard(number)
-        self._begun.discard(number)
+        self._meter.release(number)
         unfinished = Unfinished(number, configuration, self.ledger.checkpoint(number))
         self._unfinished.append(Waiting(unfinished, until=self._clock() + pause))
         self._show(number)
 
     def note_time(self) -> None:
-        """Note the time spent, if the last note is a while ago."""
-        if self._time.spent - self.ledger.spent >= SECONDS_BETWEEN_NOTES:
-            self.ledger.spent = self._time.spent
+        """Note what was spent, if the last note is a while ago."""
+        if self._meter.spent.seconds - self.ledger.spent.seconds >= SECONDS_BETWEEN_NOTES:
+            self.ledger.spent = self._meter.spent
 
     def close(self) -> None:
-        """Note the time spent, to the second."""
-        self.ledger.spent = self._time.spent
+        """Note what was spent, to the second."""
+        self.ledger.spent = self._meter.spent
 
     @property
     def is_over(self) -> bool:
@@ -159,12 +158,12 @@ class Sweep:
         return not self._unfinished and not self._may_ask()
 
     @property
-    def is_cut_short(self) -> bool:
-        """Whether trials are left out because the study's time is spent."""
-        return self._time.is_exhausted and self.ledger.asked < self.ledger.spec.search.trials
+    def spent_budget(self) -> str | None:
+        """Which budget is spent, if trials are left out because of it."""
+        return self._meter.exhausted if self.ledger.asked < self.ledger.spec.search.trials else None
 
     def _may_ask(self) -> bool:
-        return self.ledger.asked < self.ledger.spec.search.trials and not self._time.is_exhausted
+        return self.ledger.asked < self.ledger.spec.search.trials and self._meter.exhausted is None
 
     def _new_trial(self) -> Assignment | None:
         return Assignment(*self._proposer.propose()) if self._may_ask() else None
@@ -190,7 +189,7 @@ class Sweep:
 
     def _close(self, number: int) -> None:
         self.live.discard(number)
-        self._begun.discard(number)
+        self._meter.release(number)
         self._setbacks.pop(number, None)
         checkpoint = self.ledger.checkpoint(number)
         if checkpoint is not None and self.ledger.record(number).state is not State.COMPLETE:

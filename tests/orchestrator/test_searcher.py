@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from ray.tune.search import Searcher
 
+from orchestrator.budget import Spending
 from orchestrator.configurations import Configurations
 from orchestrator.failures import Breakdown, Failure
 from orchestrator.proposals import Proposer
@@ -171,11 +172,11 @@ def test_when_the_time_is_spent_nothing_new_is_begun_but_what_was_interrupted_is
     spec = study(trials=3, hours=0.5)
     with ledger_of(spec, tmp_path) as ledger:
         assert Sweep(ledger, Silence()).next() is not None
-        ledger.spent = 1800
+        ledger.spent = Spending(seconds=1800)
     with ledger_of(spec, tmp_path) as again:
         sweep = Sweep(again, Silence())
         records = run_all(sweep)
-        assert sweep.is_cut_short
+        assert sweep.spent_budget == "budget.hours = 0.5"
         sweep.close()
-        assert again.spent >= 1800
+        assert again.spent.seconds >= 1800
     assert [record.state for record in records] == [State.COMPLETE]
