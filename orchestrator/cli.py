@@ -342,8 +342,8 @@ def _conclude(outcome: Outcome, store: Store) -> None:
     for what, where in (("report", folder.report), ("table", folder.table), ("log", folder.log)):
         typer.echo(f"{what + ':':<11}{where}")
     typer.echo(f"{'dashboard:':<11}{_command(store, 'ui')}")
-    if outcome.budget_exhausted:
-        typer.echo(f"The time is spent: {summary.trials - summary.told} trials were left out")
+    if outcome.spent_budget is not None:
+        typer.echo(f"{outcome.spent_budget} is spent: {summary.trials - summary.asked} trials were left out")
     if outcome.interrupted or summary.failed:
         raise typer.Exit(1)
 

@@ -12,7 +12,9 @@ from typing import Any, Final, Self
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from orchestrator.budget import Spending
 from orchestrator.configurations import PARADIGM, Configuration, Draft
+from orchestrator.failures import Breakdown, Failure
 from orchestrator.history import first_epochs
 from orchestrator.journal import DriverLock, Journal, read_journal
 from orchestrator.records import State, TrialRecord
@@ -24,6 +26,7 @@ _CONFIGURATION: Final = "configuration"
 _SAMPLER: Final = "sampler"
 _BUDGET: Final = "budget"
 """The epochs that a trial is given, and after which attempt: reports of earlier attempts were for fewer epochs."""
+_SPENDING: Final = "spending"
 _REPORT: Final = "report:"
 _BESIDE_THE_CURVE: Final = ("metrics", "attempt", "elapsed")
 """What the ledger keeps of a report that is no point of a curve; it adds the attempt and the seconds until then."""
@@ -52,6 +55,13 @@ def read(folder: StudyFolder) -> list[TrialRecord]:
     return [_in_study(spec, first, _record(name, trial), trial) for trial in found]
 
 
+def spending(folder: StudyFolder) -> Spending:
+    """Return what a study has spent, up to a few seconds ago if it runs or was killed. Changes nothing."""
+    journal = read_journal(folder.journal)
+    studies = journal.get_all_studies() if journal is not None else []
+    return _spending(studies[0].user_attrs) if studies else Spending()
+
+
 class Ledger:
     """The driver's handle on a study's memory. Only one is open at a time; what it has written outlives it."""
 
@@ -70,7 +80,7 @@ class Ledger:
         self._told: dict[int, TrialRecord] = {}
         self._waiting = sum(trial.state is TrialState.WAITING for trial in self._trials())
         self._first_epochs = first_epochs(folder.spec, spec.fidelity.epochs)
-        self._spent = float(self.storage.get_study_user_attrs(self.study._study_id).get("spent", 0.0))
+        self._spent = _spending(self.storage.get_study_user_attrs(self.study._study_id))
 
     def __enter__(self) -> Self:
         return self
@@ -171,7 +181,7 @@ class Ledger:
         reports = _reports(self._trial(number))
         missing = _missing(reports, [*self.spec.objectives, *self.spec.constraints])
         if missing is not None:
-            self.fail(number, missing)
+            self.fail(number, Breakdown(Failure.ERROR, missing))
             return
         metrics = reports[-1]["metrics"]
         if self.spec.constraints:
@@ -185,19 +195,24 @@ class Ledger:
         """Tell a trial that was stopped early."""
         self._end(number, TrialState.PRUNED, reason)
 
-    def fail(self, number: int, reason: str) -> None:
+    def fail(self, number: int, breakdown: Breakdown) -> None:
         """Tell a trial that has no result."""
-        self._end(number, TrialState.FAIL, reason)
+        self._set(number, "failure", breakdown.failure.value)
+        self._end(number, TrialState.FAIL, breakdown.reason)
+
+    def lose(self, number: int) -> None:
+        """Count an attempt at a trial that lost its process or node or was preempted."""
+        self._set(number, "attempts_lost", self._trial(number).user_attrs.get("attempts_lost", 0) + 1)
 
     @property
-    def spent(self) -> float:
-        """The seconds for which drivers have run this study; downtime is not counted."""
+    def spent(self) -> Spending:
+        """What the study has spent; downtime is not counted."""
         return self._spent
 
     @spent.setter
-    def spent(self, seconds: float) -> None:
-        self._spent = seconds
-        self.storage.set_study_user_attr(self.study._study_id, "spent", seconds)
+    def spent(self, spent: Spending) -> None:
+        self._spent = spent
+        self.storage.set_study_user_attr(self.study._study_id, _SPENDING, asdict(spent))
 
     def _end(self, number: int, state: TrialState, reason: str) -> None:
         self._set(number, "reason", reason)  # before the state, so that a told trial has its reason
@@ -229,6 +244,7 @@ class Ledger:
 def _record(study: str, trial: FrozenTrial) -> TrialRecord:
     attributes, configuration, reports = trial.user_attrs, _configuration(trial), _reports(trial)
     state = State(trial.state.name)
+    failure = Failure(attributes.get("failure", Failure.ERROR)) if state is State.FAIL else None
     return TrialRecord(
         study=study,
         trial=trial.number,
@@ -238,11 +254,14 @@ def _record(study: str, trial: FrozenTrial) -> TrialRecord:
         params=configuration.params if configuration else {},
         sampler=attributes.get(_SAMPLER),
         reason=attributes.get("reason") if state in (State.PRUNED, State.FAIL) else None,
+        failure=failure,
         fidelity=reports[-1]["fidelity"] if reports else 0.0,
         metrics=reports[-1]["metrics"] if state is State.COMPLETE else {},
         curve=tuple({key: one[key] for key in one if key not in _BESIDE_THE_CURVE} for one in reports),
         feasible=all(violation <= 0 for violation in trial.constraints.values()),
         attempts=attributes.get("attempts", 0),
+        attempts_failed=int(bool(attributes.get("attempts")) and failure is not None and not failure.may_be_mended),
+        attempts_lost=attributes.get("attempts_lost", 0),
         seconds=_elapsed(trial),
         started=_utc(trial.datetime_start),
         finished=_utc(trial.datetime_complete),
@@ -258,6 +277,10 @@ def _in_study(spec: StudySpec, first: int, record: TrialRecord, trial: FrozenTri
     missed = violations(spec, record.metrics).values() if record.state is State.COMPLETE else ()
     record = replace(record, feasible=all(violation <= 0 for violation in missed))
     return record if share == 1 else replace(record, share=share, fidelity=share * record.fidelity)
+
+
+def _spending(attributes: Mapping[str, Any]) -> Spending:
+    return Spending(**attributes.get(_SPENDING, {"seconds": attributes.get("spent", 0.0)}))
 
 
 def _configuration(trial: FrozenTrial) -> Configuration | None:

@@ -199,6 +199,8 @@ def _tags(record: TrialRecord) -> dict[str, str]:
         "fidelity": f"{record.fidelity:.4g}",
         "feasible": str(record.feasible).lower(),
     }
+    if record.failure is not None:
+        tags["failure"] = record.failure.value
     why = _shorten(record.reason or "")
     return {**tags, "reason": why, "mlflow.note.content": f"{record.state.value}: {why}"} if why else tags
 

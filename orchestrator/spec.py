@@ -99,16 +99,24 @@ class Fidelity(Strict):
 
 
 class Budget(Strict):
-    """After how many hours of running no new trial is begun; None is no limit."""
+    """What may be spent before no new trial is begun; those that run come to their end. None is no limit.
+
+    `hours` are those for which the study runs, `device_hours` the sum over all attempts of the time that trials hold
+    their devices times how many: GPU-hours where trials have a GPU, else CPU-hours. `money` is in the currency of
+    `resources.price_per_hour`.
+    """
 
     hours: Annotated[float, Field(gt=0)] | None = None
+    device_hours: Annotated[float, Field(gt=0)] | None = None
+    money: Annotated[float, Field(gt=0)] | None = None
 
 
 class Resources(Strict):
-    """What one trial occupies. It runs in one process (worker)."""
+    """What one trial occupies, and what that costs for an hour. A trial runs in one process (worker)."""
 
     cpus: Annotated[float, Field(gt=0)] = 1
     gpus: Annotated[float, Field(ge=0)] = 0
+    price_per_hour: Annotated[float, Field(gt=0)] | None = None
     workers: int = 1
 
     @model_validator(mode="after")
@@ -116,6 +124,19 @@ class Resources(Strict):
         if self.workers != 1:
             raise InvalidValue("workers", self.workers, "must be 1: a trial runs in one process")
         return self
+
+
+class Failures(Strict):
+    """What a trial is forgiven.
+
+    A trial whose process or node was lost or preempted is started again from its last checkpoint, up to `retries` times
+    without getting any further; what it raised itself, it would raise again. One that reports no epoch for
+    `timeout_minutes` is ended. There is no such limit by default: how long an epoch takes, only the user knows, and a
+    slow trial that is ended for nothing is work lost.
+    """
+
+    retries: Annotated[int, Field(ge=0)] = 3
+    timeout_minutes: Annotated[float, Field(gt=0)] | None = None
 
 
 class StudySpec(Strict):
@@ -133,6 +154,7 @@ class StudySpec(Strict):
     fidelity: Fidelity
     budget: Budget = Budget()
     resources: Resources = Resources()
+    failures: Failures = Failures()
 
     @classmethod
     def load(cls, path: Path | str) -> "StudySpec":
@@ -256,6 +278,9 @@ class StudySpec(Strict):
         if trials < len(self.paradigms):
             allowed = f"must be at least {len(self.paradigms)}: each paradigm is tried"
             refused.append(InvalidValue("search.trials", trials, allowed))
+        if self.budget.money is not None and self.resources.price_per_hour is None:
+            allowed = "needs resources.price_per_hour, what one trial's resources cost for an hour"
+            refused.append(InvalidValue("budget.money", self.budget.money, allowed))
         reasons = [
             f"{name}: {why}" for name, chosen in self.paradigms.items() if (why := cannot_fit(name, chosen, epochs))
         ]

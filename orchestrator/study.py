@@ -97,7 +97,7 @@ def _drive(ledger: Ledger, store: Store, observer: Observer | None, run: str) ->
         sweep = Sweep(ledger, watching)
         interrupted = _run_trials(sweep, store, run)
         _tidy(ledger)
-        outcome = Outcome(folder, tuple(ledger.records()), interrupted, sweep.is_cut_short)
+        outcome = Outcome(folder, tuple(ledger.records()), interrupted, sweep.spent_budget)
         watching.finished(outcome)
         return outcome
 

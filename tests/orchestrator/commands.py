@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import stamp
+from orchestrator.failures import Breakdown, Failure
 from orchestrator.spec import StudySpec
 from orchestrator.store import Store
 from orchestrator.sweep import Sweep
@@ -27,7 +28,7 @@ def a_study(store: Path, **changes: Any) -> StudySpec:
         sweep = Sweep(ledger, small.Silence())
         for _ in range(3):
             small.run_to_end(sweep, _next(sweep))
-        sweep.fail(_next(sweep).number, "ValueError: unlucky")
+        sweep.fail(_next(sweep).number, Breakdown(Failure.ERROR, "ValueError: unlucky"))
         stopped = _next(sweep)
         sweep.report(stopped.number, small.epoch(sweep, stopped, 1))
         sweep.stop(stopped.number, "hopeless")

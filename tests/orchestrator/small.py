@@ -38,7 +38,7 @@ def study(**changes: Any) -> StudySpec:
         "paradigms": {"magnitude": FIXED},
         "search": search,
         "fidelity": fidelity,
-        "budget": {"hours": changes.pop("hours", None)},
+        "budget": changes.pop("budget", {"hours": changes.pop("hours", None)}),
         **changes,
     }
     return StudySpec.model_validate_json(json.dumps(plain))

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator import ledger
+from orchestrator.budget import Spending
 from orchestrator.journal import StudyBusy, is_driven
 from orchestrator.records import State
 from orchestrator.store import StudyFolder
@@ -170,10 +171,10 @@ def test_reports_of_a_lost_attempt_do_not_outlive_what_came_after(tmp_path: Path
 
 def test_the_time_spent_outlives_the_driver(tmp_path: Path) -> None:
     with ledger_of(study(), tmp_path) as driver:
-        assert driver.spent == 0
-        driver.spent = 12.5
+        assert driver.spent == Spending()
+        driver.spent = Spending(seconds=12.5)
     with ledger_of(study(), tmp_path) as again:
-        assert again.spent == 12.5
+        assert again.spent == Spending(seconds=12.5)
 
 
 def test_reading_a_ledger_imports_neither_torch_nor_ray() -> None:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from ray.tune.search import Searcher
 
+from orchestrator.budget import Spending
 from orchestrator.configurations import Configurations
+from orchestrator.failures import Breakdown, Failure
 from orchestrator.records import State, TrialRecord
 from orchestrator.searcher import LedgerSearcher
 from orchestrator.sweep import Sweep
@@ -18,6 +20,7 @@ from tests.orchestrator.small import FIXED, Silence, ledger_of, run_all, run_to_
 from trainables import paradigms
 
 SEVERAL = {"dense": {}, "magnitude": {}, "lottery_ticket": {"rounds": [1, 2]}}
+BROKEN = Breakdown(Failure.ERROR, "x")
 SAMPLERS = ("tpe", "nsga2", "gp", "random")
 
 
@@ -174,13 +177,13 @@ def test_the_searcher_keeps_to_its_slots_and_finishes_only_when_nothing_can_be_l
         assert searcher.suggest("a") == {"number": 0, "id": "a"}
         assert searcher.suggest("b") == {"number": 1, "id": "b"}
         assert searcher.suggest("c") is None
-        sweep.lose(0)
+        sweep.take_back(0)
         assert searcher.suggest("d") == {"number": 0, "id": "d"}
-        sweep.fail(0, "x")
-        sweep.fail(1, "x")
+        sweep.fail(0, BROKEN)
+        sweep.fail(1, BROKEN)
         assert searcher.suggest("e") == {"number": 2, "id": "e"}
         assert searcher.suggest("f") is None
-        sweep.fail(2, "x")
+        sweep.fail(2, BROKEN)
         assert searcher.suggest("g") == Searcher.FINISHED
 
 
@@ -188,11 +191,11 @@ def test_when_the_time_is_spent_nothing_new_is_begun_but_what_was_interrupted_is
     spec = study(trials=3, hours=0.5)
     with ledger_of(spec, tmp_path) as ledger:
         assert Sweep(ledger, Silence()).next() is not None
-        ledger.spent = 1800
+        ledger.spent = Spending(seconds=1800)
     with ledger_of(spec, tmp_path) as again:
         sweep = Sweep(again, Silence())
         records = run_all(sweep)
-        assert sweep.is_cut_short
+        assert sweep.spent_budget == "budget.hours = 0.5"
         sweep.close()
-        assert again.spent >= 1800
+        assert again.spent.seconds >= 1800
     assert [record.state for record in records] == [State.COMPLETE]
