@@ -21,9 +21,10 @@ from orchestrator.display import shown
 from orchestrator.fairness import SETUPS, check_setup, unequal
 from orchestrator.front import pareto_front
 from orchestrator.history import Change, read_history
-from orchestrator.journal import StudyBusy, is_driven
+from orchestrator.journal import StudyBusy
 from orchestrator.observer import Outcome
 from orchestrator.problems import StudyError
+from orchestrator.progress import progress
 from orchestrator.records import TrialRecord
 from orchestrator.spec import StudySpec
 from orchestrator.store import Store, StudyFolder
@@ -124,15 +125,13 @@ def launch(
 
 @app.command()
 def status(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> None:
-    """Say how far a study is."""
+    """Say how far a study is: who drives it, what runs and what failed, how long it will take, what it has spent."""
     place = _store(store)
-    folder = _study(place, name)
-    spec, records = _read(folder)
-    summary, driven = summarize(spec, records), is_driven(folder.driver_lock)
+    found = progress(_study(place, name))
     if as_json:
-        _print_json({**dataclasses.asdict(summary), "driven": driven})
+        _print_json(found.as_object())
     else:
-        _console().print(tables.status_lines(summary, records, driven=driven, resume=_command(place, "resume", name)))
+        _console().print(tables.progress_lines(found, resume=_command(place, "resume", name)))
 
 
 @app.command()

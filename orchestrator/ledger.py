@@ -88,6 +88,10 @@ class Ledger:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def beat(self) -> None:
+        """Show that the driver lives."""
+        self._lock.beat()
+
     def close(self) -> None:
         """Give up the right to drive the study."""
         self.storage.close()

@@ -144,9 +144,10 @@ class Sweep:
         self._show(number)
 
     def note_time(self) -> None:
-        """Note what was spent, if the last note is a while ago."""
+        """Note what was spent, and that the driver lives, if the last note is a while ago."""
         if self._meter.spent.seconds - self.ledger.spent.seconds >= SECONDS_BETWEEN_NOTES:
             self.ledger.spent = self._meter.spent
+            self.ledger.beat()
 
     def close(self) -> None:
         """Note what was spent, to the second."""

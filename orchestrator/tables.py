@@ -1,6 +1,7 @@
 """Tables for the terminal: the front of a study, its state, the paradigms."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -11,6 +12,7 @@ from orchestrator import quantities
 from orchestrator.fairness import SETUPS, satisfied_setups, unequal
 from orchestrator.front import pareto_front
 from orchestrator.holdings import Holding, holdings
+from orchestrator.progress import Progress, UnderWay
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Range, StudySpec
 from orchestrator.summary import Summary
@@ -87,19 +89,72 @@ def _setting(value: Value) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value).lower()
 
 
-def status_lines(
-    summary: Summary, records: Iterable[TrialRecord], *, driven: bool = False, resume: str
-) -> RenderableType:
-    """Return where a study stands.
+def progress_lines(found: Progress, *, resume: str) -> RenderableType:
+    """Return where a study stands now; `resume` is the command that goes on with it if nobody drives it."""
+    parts = [_heading(found.summary, found.driven, resume), *_lines_of_driver(found), *_results(found.summary)]
+    parts += [_line_of(trial, found) for trial in found.under_way]
+    if found.rate is not None:
+        left = f", about {quantities.duration(found.seconds_left)} left" if found.seconds_left else ""
+        rate = f"{found.rate:,.0f}" if found.rate >= 100 else f"{found.rate:.2g}"
+        parts.append(Text(f"rate: {rate} trials an hour{left}"))
+    parts += [_spent(found), *(Text(f"extended {extension}", style="dim") for extension in found.history)]
+    for one in found.failures:
+        trials = f"{len(one.trials)} trials" if len(one.trials) > 1 else "trial"
+        words = f"failed: {trials} {', '.join(map(str, one.trials))}: {one.reason}"
+        parts.append(Text(words, style="red"))
+    return Group(*parts)
 
-    `driven` says whether a process is running it now, `resume` which command goes on with it if none is.
-    """
-    lines = [_heading(summary, driven, resume), Text(counts(summary))]
+
+def _lines_of_driver(found: Progress) -> list[Text]:
+    driver = found.driver
+    if driver is None:
+        return []
+    who, since = f"process {driver.pid} on {driver.host}", f"since {_moment(driver.since)}"
+    words = f"driven by {who} {since}" if found.driven else f"was driven by {who}"
+    return [Text(f"{words}; last sign of life {_moment(driver.last_sign)}", style="dim")]
+
+
+def _line_of(trial: UnderWay, found: Progress) -> Text:
+    state = "running" if found.driven else "interrupted"
+    reached = f", {quantities.name('accuracy')} {quantities.show('accuracy', trial.accuracy)}" if trial.epoch else ""
+    return Text(f"{state}: trial {trial.trial} {trial.paradigm}, epoch {trial.epoch} of {trial.epochs}{reached}")
+
+
+def _spent(found: Progress) -> Text:
+    """Return what was spent, each with what is allowed of it."""
+    spent, budget, device = found.spent, found.spec.budget, "GPU" if found.spec.resources.gpus else "CPU"
+    parts = [_account(quantities.duration(spent.seconds) + " of running", budget.hours, "h")]
+    parts.append(_account(f"{spent.device_seconds / 3600:.3g} {device}-hours", budget.device_hours, f"{device}-hours"))
+    if found.spec.resources.price_per_hour is not None:
+        parts.append(_account(f"{spent.money:.2f} of money", budget.money, ""))
+    return Text(f"spent: {', '.join(parts)}", style="dim")
+
+
+def _account(used: str, allowed: float | None, unit: str) -> str:
+    return used if allowed is None else f"{used} (allowed: {allowed:g} {unit}".rstrip() + ")"
+
+
+def _moment(time: datetime) -> str:
+    ago = max(0.0, (datetime.now(UTC) - time).total_seconds())
+    return f"{time.astimezone():%Y-%m-%d %H:%M:%S} ({quantities.duration(ago)} ago)"
+
+
+def status_lines(summary: Summary, records: Iterable[TrialRecord], *, resume: str) -> RenderableType:
+    """Return how a study ended; `resume` is the command that goes on with it if that was before its end."""
+    return Group(
+        _heading(summary, False, resume),
+        *_results(summary),
+        Text(f"training time over all trials: {quantities.duration(summary.seconds)}", style="dim"),
+        *(Text(line, style="red") for line in failures(records)),
+    )
+
+
+def _results(summary: Summary) -> list[Text]:
+    lines = [Text(counts(summary))]
     if summary.best:
         lines.append(Text(f"best: {achievements(summary)}"))
         lines.append(Text(f"front: {summary.on_front} trials, hypervolume {summary.hypervolume:.3f}"))
-    lines.append(Text(f"training time over all trials: {quantities.duration(summary.seconds)}", style="dim"))
-    return Group(*lines, *(Text(line, style="red") for line in failures(records)))
+    return lines
 
 
 def failures(records: Iterable[TrialRecord]) -> list[str]:
