@@ -279,8 +279,10 @@ def _in_study(spec: StudySpec, first: int, record: TrialRecord, trial: FrozenTri
     """
     share = trial.user_attrs.get(_BUDGET, {"epochs": first})["epochs"] / spec.fidelity.epochs
     missed = violations(spec, record.metrics).values() if record.state is State.COMPLETE else ()
-    record = replace(record, feasible=all(violation <= 0 for violation in missed))
-    return record if share == 1 else replace(record, share=share, fidelity=share * record.fidelity)
+    feasible = all(violation <= 0 for violation in missed)
+    if share == 1 and feasible == record.feasible:
+        return record
+    return replace(record, share=share, fidelity=share * record.fidelity, feasible=feasible)
 
 
 def _spending(attributes: Mapping[str, Any]) -> Spending:

@@ -8,11 +8,12 @@ what happened so far, or, of a study that has no record, what happens if trials 
 import math
 import os
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from orchestrator.budget import SECONDS_PER_HOUR, Spending
 from orchestrator.cluster import ray_session, slots, slots_of
 from orchestrator.front import TOLD
 from orchestrator.records import State, TrialRecord
@@ -28,6 +29,8 @@ ResNet-20 on digits: masks, gates and penalties cost most where a network is sma
 
 ENOUGH: Final = 8
 """How many told trials make a record of how many are stopped early."""
+
+NOTHING: Final = Spending()
 
 Share = Callable[[int], float]
 
@@ -71,6 +74,15 @@ class Place:
     problem: str | None = None
 
 
+@dataclass(frozen=True)
+class Allowance:
+    """What a budget of the study file still allows, and how much of that is expected to be needed, if that is known."""
+
+    key: str
+    left: float
+    needed: float | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is left of a study, and what it takes; times are None where nothing is known of the pace.
@@ -89,19 +101,23 @@ class Plan:
     device: str
     device_hours: Span | None
     wall_hours: Span | None
-    budget_hours: float | None
+    allowances: tuple[Allowance, ...]
 
 
-def make_plan(spec: StudySpec, records: Sequence[TrialRecord], pace: Pace | None, place: Place) -> Plan:
-    """Return the plan for what is left of a study, given its record so far, which is empty before it starts."""
+def make_plan(
+    spec: StudySpec, records: Sequence[TrialRecord], pace: Pace | None, place: Place, spent: Spending = NOTHING
+) -> Plan:
+    """Return the plan for what is left of a study, given its record and spending so far; there are none before it."""
     left = max(0, spec.search.trials - sum(record.state in TOLD for record in records))
     done = sum(record.fidelity for record in records if record.state is State.RUNNING) * spec.fidelity.epochs
     lengths, stopping = _lengths(spec, records)
     epochs = lengths * left + -min(done, lengths.low * left)
     devices = spec.resources.gpus or spec.resources.cpus
-    trial_seconds = pace and epochs * pace.epoch + pace.beyond * left
-    one = pace and lengths * pace.epoch + pace.beyond
-    wall = trial_seconds and one and left and place.slots and (trial_seconds * (1 / place.slots)).at_least(one)
+    trial_seconds = epochs * pace.epoch + pace.beyond * left if pace is not None else None
+    wall = None
+    if pace is not None and trial_seconds is not None and left and place.slots:
+        one = lengths * pace.epoch + pace.beyond
+        wall = (trial_seconds * (1 / place.slots)).at_least(one)
     return Plan(
         study=spec.name,
         trials=spec.search.trials,
@@ -111,10 +127,27 @@ def make_plan(spec: StudySpec, records: Sequence[TrialRecord], pace: Pace | None
         pace=pace,
         place=place,
         device="GPU" if spec.resources.gpus else "CPU",
-        device_hours=trial_seconds * (devices / 3600) if trial_seconds else None,
-        wall_hours=wall * (1 / 3600) if wall else None,
-        budget_hours=spec.budget.hours,
+        device_hours=trial_seconds * (devices / SECONDS_PER_HOUR) if trial_seconds is not None else None,
+        wall_hours=wall * (1 / SECONDS_PER_HOUR) if wall is not None else None,
+        allowances=tuple(_allowances(spec, spent, trial_seconds, wall)),
     )
+
+
+def _allowances(
+    spec: StudySpec, spent: Spending, trial_seconds: Span | None, wall_seconds: Span | None
+) -> Iterator[Allowance]:
+    """Return what is left of each budget, and what is needed of it, in the budget's unit."""
+    budget, resources = spec.budget, spec.resources
+    devices, price = resources.gpus or resources.cpus, resources.price_per_hour or 0.0
+    accounts = (
+        ("hours", budget.hours, spent.seconds / SECONDS_PER_HOUR, wall_seconds, 1.0),
+        ("device_hours", budget.device_hours, spent.device_seconds / SECONDS_PER_HOUR, trial_seconds, devices),
+        ("money", budget.money, spent.money, trial_seconds, price),
+    )
+    for key, allowed, used, seconds, rate in accounts:
+        if allowed is not None:
+            needed = seconds.expected * rate / SECONDS_PER_HOUR if seconds is not None else None
+            yield Allowance(f"budget.{key}", max(0.0, allowed - used), needed)
 
 
 def recorded_pace(records: Iterable[TrialRecord]) -> Pace | None:

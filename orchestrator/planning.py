@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import ledger
-from orchestrator.plan import Pace, Plan, Span, find_place, make_plan, probed_pace, recorded_pace
+from orchestrator.plan import Allowance, Pace, Plan, Span, find_place, make_plan, probed_pace, recorded_pace
 from orchestrator.spec import StudySpec
 from orchestrator.store import StudyFolder
 from orchestrator.tables import titled
@@ -56,7 +56,7 @@ def lines(found: Plan) -> RenderableType:
     ]
     if found.left:
         parts += [_table(found), Text(f"Epochs: {found.stopping}", style="dim"), Text(_pace(found), style="dim")]
-    return Group(*parts, Text(_place(found), style="" if found.place.slots else "red"), *_budget(found))
+    return Group(*parts, Text(_place(found), style="" if found.place.slots else "red"), *map(_budget, found.allowances))
 
 
 def _table(found: Plan) -> Table:
@@ -97,10 +97,11 @@ def _place(found: Plan) -> str:
     return f"{found.place.where[:1].upper()}{found.place.where[1:]} runs {trials} at once"
 
 
-def _budget(found: Plan) -> list[Text]:
-    hours, wall = found.budget_hours, found.wall_hours
-    if hours is None:
-        return []
-    cut = wall is not None and wall.expected > hours
-    words = "which is expected to leave trials out" if cut else "which is expected to suffice"
-    return [Text(f"budget.hours = {hours:g}: no new trial begins after that" + (f", {words}" if wall else ""))]
+def _budget(one: Allowance) -> Text:
+    """Return whether a budget suffices."""
+    words = f"{one.key}: no new trial begins once {one.left:.3g} more are spent"
+    if one.needed is None:
+        return Text(words)
+    enough = one.needed <= one.left
+    verdict = "which is expected to suffice" if enough else "which is expected to leave trials out"
+    return Text(f"{words}, {verdict}", style="" if enough else "yellow")

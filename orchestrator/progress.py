@@ -1,6 +1,6 @@
 """Where a study stands, running or dead: who drives it, what runs, how fast, what it has spent, what remains."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -100,7 +100,7 @@ def progress(folder: StudyFolder) -> Progress:
         driven=driven,
         driver=_driver(folder, holder) if holder else None,
         under_way=tuple(_under_way(spec, record) for record in records if record.state is State.RUNNING),
-        failures=_failures(records),
+        failures=failed_alike(records),
         rate=rate,
         seconds_left=left / rate * SECONDS_PER_HOUR if rate and not summary.is_over else None,
         spent=spent,
@@ -128,7 +128,8 @@ def _under_way(spec: StudySpec, record: TrialRecord) -> UnderWay:
     return UnderWay(record.trial, record.paradigm, epoch, spec.fidelity.epochs, reached)
 
 
-def _failures(records: Sequence[TrialRecord]) -> tuple[FailedAlike, ...]:
+def failed_alike(records: Iterable[TrialRecord]) -> tuple[FailedAlike, ...]:
+    """Return which trials failed, by kind and reason."""
     alike: dict[tuple[Failure, str], list[int]] = {}
     for record in records:
         if record.state is State.FAIL:

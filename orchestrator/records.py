@@ -97,7 +97,7 @@ def schema() -> "pa.Schema":
         ("started", utc, True, "begin of the first attempt"),
         ("finished", utc, True, "end of the last attempt"),
         ("params", pa.map_(pa.string(), pa.string()), False, "hyper-parameters as JSON, by name"),
-        ("sampler", pa.string(), True, "which sampler chose the hyper-parameters; fixed where nothing was to choose"),
+        ("sampler", pa.string(), True, "which sampler chose the hyper-parameters; else fixed, or again"),
         ("metrics", pa.map_(pa.string(), pa.float64()), False, "measurements of the final network; only if COMPLETE"),
         ("curve", pa.list_(epoch), False, "one report per epoch; accuracy and loss on the validation split"),
     ]

@@ -12,7 +12,7 @@ from orchestrator import quantities
 from orchestrator.fairness import SETUPS, satisfied_setups, unequal
 from orchestrator.front import pareto_front
 from orchestrator.holdings import Holding, holdings
-from orchestrator.progress import Progress, UnderWay
+from orchestrator.progress import FailedAlike, Progress, UnderWay, failed_alike
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Range, StudySpec
 from orchestrator.summary import Summary
@@ -98,11 +98,7 @@ def progress_lines(found: Progress, *, resume: str) -> RenderableType:
         rate = f"{found.rate:,.0f}" if found.rate >= 100 else f"{found.rate:.2g}"
         parts.append(Text(f"rate: {rate} trials an hour{left}"))
     parts += [_spent(found), *(Text(f"extended {extension}", style="dim") for extension in found.history)]
-    for one in found.failures:
-        trials = f"{len(one.trials)} trials" if len(one.trials) > 1 else "trial"
-        words = f"failed: {trials} {', '.join(map(str, one.trials))}: {one.reason}"
-        parts.append(Text(words, style="red"))
-    return Group(*parts)
+    return Group(*parts, *failures(found.failures))
 
 
 def _lines_of_driver(found: Progress) -> list[Text]:
@@ -145,7 +141,7 @@ def status_lines(summary: Summary, records: Iterable[TrialRecord], *, resume: st
         _heading(summary, False, resume),
         *_results(summary),
         Text(f"training time over all trials: {quantities.duration(summary.seconds)}", style="dim"),
-        *(Text(line, style="red") for line in failures(records)),
+        *failures(failed_alike(records)),
     )
 
 
@@ -157,13 +153,14 @@ def _results(summary: Summary) -> list[Text]:
     return lines
 
 
-def failures(records: Iterable[TrialRecord]) -> list[str]:
+def failures(found: Iterable[FailedAlike]) -> list[Text]:
     """Return why trials failed, a line per reason."""
-    by_reason: dict[str, list[str]] = {}
-    for record in records:
-        if record.state is State.FAIL:
-            by_reason.setdefault(str(record.reason), []).append(str(record.trial))
-    return [f"failed: trial {', '.join(trials)}: {reason}" for reason, trials in by_reason.items()]
+    return [Text(f"failed: {_numbered(one.trials)}: {one.reason}", style="red") for one in found]
+
+
+def _numbered(trials: Sequence[int]) -> str:
+    numbers = ", ".join(map(str, trials))
+    return f"trial {numbers}" if len(trials) == 1 else f"{len(trials)} trials ({numbers})"
 
 
 def counts(summary: Summary) -> str:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.plan import Pace, Place, Span, find_place, make_plan, recorded_pace
+from orchestrator.budget import Spending
+from orchestrator.plan import Allowance, Pace, Place, Span, find_place, make_plan, recorded_pace
 from orchestrator.planning import rough
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Resources
@@ -96,6 +97,17 @@ def test_gpus_are_counted_in_gpu_hours() -> None:
     plan = make_plan(spec, [], PACE, HERE)
     assert plan.device == "GPU"
     assert plan.device_hours == Span(20 * 0.5 / 3600, 40 * 0.5 / 3600, 60 * 0.5 / 3600)
+
+
+def test_a_budget_is_measured_by_what_is_left_of_it() -> None:
+    budget = {"hours": 1, "device_hours": 3, "money": 5}
+    spec = small.study(trials=1800, epochs=2, budget=budget, resources={"cpus": 1, "price_per_hour": 2})
+    plan = make_plan(spec, [], PACE, HERE, Spending(seconds=1800, device_seconds=3600, money=1))
+    assert plan.allowances == (
+        Allowance("budget.hours", 0.5, 1.0),
+        Allowance("budget.device_hours", 2.0, 2.0),
+        Allowance("budget.money", 4.0, 4.0),
+    )
 
 
 def test_the_recorded_pace_is_that_of_uninterrupted_trials_by_paradigm() -> None:

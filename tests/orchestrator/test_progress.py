@@ -77,7 +77,7 @@ def test_failures_are_counted_by_kind_and_reason(espalier: Espalier) -> None:
         {"failure": Failure.INFEASIBLE.value, "reason": "infeasible: too few", "trials": [2]},
     ]
     _, out, _ = espalier("status", "small")
-    assert "failed: 2 trials 0, 1: unlucky" in out
+    assert "failed: 2 trials (0, 1): unlucky" in out
 
 
 def test_what_was_spent_stands_beside_what_is_allowed(espalier: Espalier) -> None:
