@@ -32,7 +32,9 @@ class Proposer:
         self._ledger = ledger
         self._configurations = Configurations(ledger.spec)
         records = ledger.records()
-        self._policy = Policy(ledger.spec, {record.sampler for record in records})
+        self._policy = Policy(
+            ledger.spec, {record.sampler for record in records}, numeric=self._configurations.are_numeric
+        )
         self._tried = Counter(_key(record.paradigm, record.params) for record in records)
         known = {record.paradigm for record in records}
         self._untried = [paradigm for paradigm in ledger.spec.paradigms if paradigm not in known]
