@@ -72,6 +72,12 @@ class Configurations:
         drawn = {f"{p}.{name}": d.distribution for p in self.searched for name, d in self._spaces[p].items()}
         return {PARADIGM: CategoricalDistribution(self.searched), **drawn} if self.searched else {}
 
+    @cached_property
+    def are_numeric(self) -> bool:
+        """Whether one paradigm is searched, and all that is searched of it are numbers."""
+        several = (found for found in self.distributions.values() if not found.single())
+        return len(self.searched) == 1 and not any(isinstance(found, CategoricalDistribution) for found in several)
+
     def draw(self, suggest: Suggest) -> dict[str, Value]:
         """Return one draw; `suggest` is called for each value in turn."""
         if self.joint:

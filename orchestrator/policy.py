@@ -16,6 +16,11 @@ WORTH_PREPARING: Final = 0.02
 """The share above which a suggestion is drawn while trials run. It cannot know of the trials that end meanwhile."""
 ENOUGH_PARENTS: Final = 50
 """The trials without which nothing is bred, however slow the sampler is."""
+FEW: Final = 100
+EXPENSIVE: Final = 10.0
+"""Up to how many trials, and from how many seconds between two of them, a model that takes a second is worth it."""
+ENOUGH_TO_MODEL: Final = 10
+"""The trials before a model is asked; those that no model has chosen are random to it."""
 GENERATIONS_LAST: Final = 500
 """The trials after which a breeding sampler gets a new view: of the front and of as many trials before it.
 
@@ -29,6 +34,11 @@ class Pace:
     def __init__(self) -> None:
         self._drawing = self._between = 0.0
         self._last: float | None = None
+
+    @property
+    def between(self) -> float:
+        """The seconds from one trial to the next."""
+        return self._between
 
     @property
     def share(self) -> float:
@@ -48,19 +58,28 @@ class Pace:
 
 
 class Policy:
-    """Chooses the sampler. What the study names is what it gets; `auto` is TPE until that is too slow, then NSGA-II."""
+    """Chooses the sampler. What the study names is what it gets.
 
-    def __init__(self, spec: StudySpec, used: Collection[str | None]) -> None:
-        """Go on with what was `used` last: a study that breeds does not go back."""
+    `auto` is TPE; NSGA-II once TPE is too slow for the trials, or the study is long; a Gaussian process where trials
+    are few and expensive, all come to their end, and what is searched is all numbers. It never goes back.
+    """
+
+    def __init__(self, spec: StudySpec, used: Collection[str | None], *, numeric: bool) -> None:
+        """Go on with what was `used` before; `numeric` says whether all that is searched are numbers."""
         self._named = spec.search.sampler
         self._trials = spec.search.trials
-        self._breeds = BREEDS in used
+        self._breeds, self._models = BREEDS in used, "gp" in used
+        self._may_model = numeric and spec.search.trials <= FEW and not spec.fidelity.rungs
         self.pace = Pace()
 
     def sampler(self, asked: int) -> SamplerName:
         """Return which sampler draws after `asked` trials."""
         if self._named != "auto":
             return self._named
+        expensive = asked >= ENOUGH_TO_MODEL and self.pace.between >= EXPENSIVE
+        self._models = self._models or (self._may_model and expensive)
+        if self._models:
+            return "gp"
         too_slow = asked >= ENOUGH_PARENTS and self.pace.share > SLOW
         self._breeds = self._breeds or asked >= LONG or too_slow
         return BREEDS if self._breeds else "tpe"

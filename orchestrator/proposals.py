@@ -33,7 +33,9 @@ class Proposer:
         self._ledger = ledger
         self._configurations = Configurations(ledger.spec)
         records = ledger.records()
-        self._policy = Policy(ledger.spec, {record.sampler for record in records})
+        self._policy = Policy(
+            ledger.spec, {record.sampler for record in records}, numeric=self._configurations.are_numeric
+        )
         self._tried = Counter(_key(record.paradigm, record.params) for record in records)
         known = {record.paradigm for record in records if record.share == 1}
         self._again = to_try_again(ledger.spec, records)

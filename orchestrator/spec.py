@@ -67,12 +67,13 @@ class Constraint:
 class Search(Strict):
     """How configurations are chosen, and how many.
 
-    `auto` is TPE, and NSGA-II once TPE is too slow for the trials or the study is long (`orchestrator.policy`).
+    `auto` is TPE; NSGA-II once TPE is too slow for the trials or the study is long; a Gaussian process where trials are
+    few and expensive, none is stopped early, and numbers are searched (`orchestrator.policy`).
     The whole trials of the studies in `warm_start`, which are of the same store and have the same objectives, teach the
     sampler; they are no trials of this study.
     """
 
-    sampler: Literal["auto", "tpe", "nsga2", "gp", "random"] = "tpe"
+    sampler: Literal["auto", "tpe", "nsga2", "gp", "random"] = "auto"
     trials: Annotated[int, Field(ge=1)] = 24
     warm_start: list[str] = Field(default=[])
 

@@ -66,6 +66,7 @@ def arbitrary_records(draw: st.DrawFn) -> TrialRecord:
         state=draw(st.sampled_from(State)),
         seed=draw(st.integers(0, 2**31)),
         params=draw(st.dictionaries(NAMES, VALUES, max_size=5)),
+        sampler=draw(st.none() | TEXTS),
         reason=draw(st.none() | TEXTS),
         fidelity=draw(st.floats(0, 1)),
         metrics=draw(st.dictionaries(NAMES, FINITE, max_size=5)),

@@ -25,7 +25,11 @@ FIXED = {
 
 def study(**changes: Any) -> StudySpec:
     """Return a study of toy trials; `trials`, `epochs`, `rungs`, `sampler`, `hours` and any key can differ."""
-    search = {"sampler": changes.pop("sampler", "random"), "trials": changes.pop("trials", 4)}
+    search = {
+        "sampler": changes.pop("sampler", "random"),
+        "trials": changes.pop("trials", 4),
+        **changes.pop("search", {}),
+    }
     fidelity = {
         "epochs": changes.pop("epochs", 4),
         "rungs": changes.pop("rungs", []),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator import ledger
+from orchestrator import journal, ledger
 from orchestrator.budget import Spending
 from orchestrator.journal import StudyBusy, is_driven
 from orchestrator.records import State
@@ -52,16 +52,30 @@ def test_a_torn_journal_is_readable_untouched_and_can_be_driven_again(
     tmp_path = tmp_path_factory.mktemp("torn")
     with ledger_of(study(trials=2, epochs=2), tmp_path) as driver:
         run_all(Sweep(driver, Silence()))
-    journal = driver.folder.journal
-    torn = journal.read_bytes()[:-cut]
-    journal.write_bytes(torn)
+    path = driver.folder.journal
+    torn = path.read_bytes()[:-cut]
+    path.write_bytes(torn)
     assert len(ledger.read(driver.folder)) == 2
-    assert journal.read_bytes() == torn
+    assert path.read_bytes() == torn
     with ledger_of(driver.spec, tmp_path) as again:
         records = run_all(Sweep(again, Silence()))
     assert [record.state for record in records] == [State.COMPLETE] * 2
     assert ledger.read(driver.folder) == records
-    assert torn.startswith(journal.read_bytes()[: torn.rfind(b"\n") + 1])
+    assert torn.startswith(path.read_bytes()[: torn.rfind(b"\n") + 1])
+
+
+@settings(max_examples=30)
+@given(lines=st.lists(st.text("ab", max_size=20), max_size=5), torn=st.text("ab", max_size=30), block=st.integers(1, 9))
+def test_only_what_follows_the_last_newline_is_cut_off(
+    lines: list[str], torn: str, block: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("cut") / "journal.log"
+    whole = "".join(f"{line}\n" for line in lines)
+    path.write_text(whole + torn)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "BLOCK", block)
+        journal._cut_torn_line(path)
+    assert path.read_text() == whole
 
 
 def test_a_second_driver_is_refused_and_told_who_drives(tmp_path: Path) -> None:

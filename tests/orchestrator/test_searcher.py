@@ -2,26 +2,33 @@
 
 from collections import Counter
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import RandomSampler
 from ray.tune.search import Searcher
 
+from orchestrator import ledger, policy, proposals
 from orchestrator.budget import Spending
 from orchestrator.configurations import Configurations
 from orchestrator.failures import Breakdown, Failure
+from orchestrator.policy import Policy
 from orchestrator.records import State, TrialRecord
 from orchestrator.searcher import LedgerSearcher
+from orchestrator.store import Store
+from orchestrator.study import launch
 from orchestrator.sweep import Sweep
 from tests.orchestrator.small import FIXED, Silence, ledger_of, run_all, run_to_end, study
 from trainables import paradigms
+from trainables.errors import InvalidValue
 
 SEVERAL = {"dense": {}, "magnitude": {}, "lottery_ticket": {"rounds": [1, 2]}}
 BROKEN = Breakdown(Failure.ERROR, "x")
-SAMPLERS = ("tpe", "nsga2", "gp", "random")
+SAMPLERS = ("auto", "tpe", "nsga2", "gp", "random")
 
 
 def searched(folder: Path, **changes: object) -> list[TrialRecord]:
@@ -168,6 +175,124 @@ def test_a_trial_that_an_older_driver_had_queued_or_half_drawn_is_completed(tmp_
     assert [record.state for record in records] == [State.COMPLETE] * 4
     assert [record.paradigm for record in records] == ["dense", "magnitude", "magnitude", "magnitude"]
     assert records[1].params["sparsity"] == sparsity
+
+
+def test_who_chose_a_trial_is_recorded_and_outlives_the_driver(tmp_path: Path) -> None:
+    records = searched(tmp_path, sampler="auto", paradigms={"dense": {}, "magnitude": {}}, trials=3)
+    assert [record.sampler for record in records] == ["fixed", "tpe", "tpe"]
+    assert ledger.read(Store(tmp_path).study("small")) == records
+
+
+def test_a_study_that_has_begun_to_breed_goes_on_breeding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "LONG", 4)
+    monkeypatch.setattr(proposals, "GENERATIONS_LAST", 3)
+    spec = study(sampler="auto", trials=14, paradigms=SEVERAL, epochs=5, constraints={"accuracy": ">= 0.5"})
+    with ledger_of(spec, tmp_path) as driver:
+        sweep = Sweep(driver, Silence())
+        for _ in range(6):
+            trial = sweep.next()
+            assert trial is not None
+            run_to_end(sweep, trial)
+    monkeypatch.setattr(policy, "LONG", 1000)
+    with ledger_of(spec, tmp_path) as again:
+        samplers = [record.sampler for record in run_all(Sweep(again, Silence()))]
+    assert set(samplers[:4]) == {"fixed", "tpe"}
+    assert samplers[4:] == ["nsga2"] * 10
+
+
+@pytest.mark.parametrize(
+    ("numeric", "asked", "drawing", "between", "chosen"),
+    [
+        (True, 60, 0.5, 4.0, "nsga2"),
+        (True, 40, 0.5, 4.0, "tpe"),
+        (True, 60, 0.01, 4.0, "tpe"),
+        (False, 1000, 0.01, 4.0, "nsga2"),
+        (True, 60, 0.01, 60.0, "gp"),
+        (True, 5, 0.01, 60.0, "tpe"),
+        (False, 60, 0.01, 60.0, "tpe"),
+    ],
+)
+def test_what_drawing_costs_decides_who_draws(
+    numeric: bool, asked: int, drawing: float, between: float, chosen: str
+) -> None:
+    chooser = Policy(study(sampler="auto", trials=90), (), numeric=numeric)
+    for number in range(3):
+        chooser.pace.drew(drawing)
+        chooser.pace.handed_out(number * between)
+    assert chooser.sampler(asked) == chosen
+    assert Policy(study(sampler="tpe"), ("nsga2",), numeric=numeric).sampler(asked) == "tpe"
+    if chosen != "tpe":
+        assert Policy(study(sampler="auto"), (chosen,), numeric=numeric).sampler(asked) == chosen
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_what_is_drawn_ahead_is_nowhere_until_it_is_handed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
+) -> None:
+    monkeypatch.setattr(policy, "WORTH_PREPARING", -1.0)
+    spec = study(sampler=sampler, trials=16, paradigms=SEVERAL, epochs=5)
+    for handed_out in (4, 9):
+        with ledger_of(spec, tmp_path) as driver:
+            sweep = Sweep(driver, Silence())
+            while driver.asked < handed_out:
+                trial = sweep.next()
+                assert trial is not None
+                run_to_end(sweep, trial)
+            assert [record.trial for record in driver.records()] == list(range(handed_out))
+    with ledger_of(spec, tmp_path) as again:
+        records = run_all(Sweep(again, Silence()))
+    assert [record.state for record in records] == [State.COMPLETE] * 16
+    assert len({(str(record.params), record.seed) for record in records}) == 16
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), joint=st.booleans())
+def test_a_draw_is_known_again_by_its_hyper_parameters(seed: int, joint: bool) -> None:
+    space = Configurations(study(paradigms={"magnitude": {}, "lottery_ticket": {}}, epochs=12), joint=joint)
+    random = RandomSampler(seed=seed)
+    drawn = space.draw(lambda name, found: random.sample_independent(None, None, name, found))  # type: ignore[arg-type]
+    known = space.drawn_as(str(drawn["paradigm"]), space.params(drawn))
+    assert known.items() <= drawn.items()
+    assert space.params({**drawn, **known}) == space.params(drawn)
+    assert known == drawn or joint
+
+
+def test_what_lies_outside_a_narrower_range_is_left_out() -> None:
+    space = Configurations(study(paradigms={"magnitude": {"sparsity": {"low": 0.5, "high": 0.9}}}))
+    assert "magnitude.sparsity" not in space.drawn_as("magnitude", {"sparsity": 0.3})
+    assert space.drawn_as("magnitude", {"sparsity": 0.6, "granularity": "no such"}) == {
+        "paradigm": "magnitude",
+        "magnitude.sparsity": 0.6,
+    }
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+@pytest.mark.parametrize("paradigm", ["magnitude", "lottery_ticket"])
+def test_earlier_studies_teach_the_sampler_across_paradigms_that_share_a_hyper_parameter(
+    tmp_path: Path, sampler: str, paradigm: str
+) -> None:
+    objectives = {"macs": "minimize"}
+    searched(tmp_path, name="earlier", objectives=objectives, trials=30)
+    Store(tmp_path).study("earlier").spec.write_text(study(name="earlier", objectives=objectives).as_yaml())
+    changes = {"sampler": sampler, "objectives": objectives, "paradigms": {paradigm: {}}, "trials": 12, "epochs": 12}
+    cold = searched(tmp_path, name="cold", **changes)
+    warm = searched(tmp_path, name="warm", search={"warm_start": ["earlier"]}, **changes)
+    assert len(warm) == 12
+    assert mean(record.metrics["macs"] for record in warm) < 0.8 * mean(record.metrics["macs"] for record in cold)
+
+
+def test_an_earlier_study_must_be_there_and_have_the_same_objectives(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    other = study(name="other", objectives={"loss": "minimize"})
+    store.study("other").path.mkdir(parents=True)
+    store.study("other").spec.write_text(other.as_yaml())
+    with pytest.raises(InvalidValue, match=r"search.warm_start = 'othr': no earlier study .* did you mean 'other'"):
+        launch(study(search={"warm_start": ["othr"]}), store)
+    with pytest.raises(
+        InvalidValue, match=r"other objectives \(minimize loss\) than .*maximize accuracy, minimize macs"
+    ):
+        launch(study(search={"warm_start": ["other"]}), store)
+    assert not store.study("small").path.exists()
 
 
 def test_the_searcher_keeps_to_its_slots_and_finishes_only_when_nothing_can_be_lost(tmp_path: Path) -> None:
