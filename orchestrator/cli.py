@@ -15,6 +15,8 @@ import typer
 from rich.console import Console
 
 from orchestrator import ledger, stamp, study, tables
+from orchestrator.cluster import NodeLost
+from orchestrator.disk import DiskFull
 from orchestrator.display import shown
 from orchestrator.fairness import SETUPS, check_setup, unequal
 from orchestrator.front import pareto_front
@@ -45,6 +47,9 @@ def main() -> None:
     except (StudyError, InvalidValue, StudyBusy) as error:
         typer.echo(f"espalier: {error}", err=True)
         sys.exit(2)
+    except (DiskFull, NodeLost) as error:
+        typer.echo(f"espalier: {error}", err=True)
+        sys.exit(1)
 
 
 def _store(value: str) -> Store:

@@ -5,6 +5,8 @@ import json
 import os
 import socket
 import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -29,12 +31,39 @@ class DriverLock:
             message = f"study {path.parent.name!r} is being run by {holder}; wait for it or stop it, then try again"
             raise StudyBusy(message)
         self._file.truncate(0)
-        self._file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self._file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now}))
         self._file.flush()
+
+    def beat(self) -> None:
+        """Show that the holder lives: `read_holder` tells when it last did so."""
+        os.utime(self._file.fileno())
 
     def release(self) -> None:
         """Give the lock back; a second time does nothing."""
         self._file.close()
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that holds a driver lock, or held it last: since when, and when it last showed that it lived."""
+
+    pid: int
+    host: str
+    since: datetime
+    last_beat: datetime
+
+
+def read_holder(path: Path) -> Holder | None:
+    """Return who holds the lock at `path`, or held it last; None if nobody ever did. `is_driven` says which."""
+    try:
+        written = json.loads(path.read_text(encoding="utf-8") or "{}")
+        beat = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return None
+    if "since" not in written:
+        return None
+    return Holder(written["pid"], written["host"], datetime.fromisoformat(written["since"]), beat)
 
 
 def is_driven(path: Path) -> bool:
@@ -81,9 +110,15 @@ class _JournalFile(JournalFileBackend):
         super().__init__(str(path.absolute()))
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        with open(self._file_path, "ab") as file:
-            file.write(lines.encode())
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
+        with open(self._file_path, "ab", buffering=0) as file:
+            before = os.fstat(file.fileno()).st_size
+            try:
+                while lines:
+                    lines = lines[file.write(lines) :]
+            except OSError:  # a full disk takes half a line, and the next one would be glued to it
+                file.truncate(before)
+                raise
 
     def flush(self) -> None:
         with open(self._file_path, "ab") as file:
