@@ -1,7 +1,9 @@
 """What Ray Tune tells of its trials, written down in the ledger; and the signals that end a run."""
 
+import errno
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import fields
@@ -16,14 +18,18 @@ from ray.exceptions import RayActorError
 from ray.tune import Callback, Checkpoint
 from ray.tune.experiment import Trial
 
+from orchestrator.cluster import NodeLost, is_alive
 from orchestrator.failures import Breakdown, Failure
 from orchestrator.sweep import Sweep
 from orchestrator.watchdog import Watchdog
-from orchestrator.worker import FAILURE
+from orchestrator.worker import DISK_FULL, FAILURE
 from trainables.context import Report
 
 _LOW_ON_MEMORY: Final = "low on memory"
 """What Ray's memory monitor says when it has killed a process."""
+
+SECONDS_BETWEEN_CHECKS: Final = 2.0
+"""How often it is looked at whether Ray still lives."""
 
 _FIELDS: Final = tuple(field.name for field in fields(Report))
 
@@ -38,6 +44,8 @@ class Recorder(Callback):  # type: ignore[misc]
     def __init__(self, sweep: Sweep) -> None:
         self.interrupted = False
         """Whether a signal has asked for the end."""
+        self.error: Exception | None = None
+        """What has ended the run, of which Ray Tune passes on the text only."""
         self._sweep = sweep
         self._happened: deque[Callable[[], None]] = deque()
         self._failures: dict[str, Breakdown] = {}
@@ -45,6 +53,7 @@ class Recorder(Callback):  # type: ignore[misc]
         self._watchdog = Watchdog(self._minutes and self._minutes * 60)
         self._open: list[Trial] = []
         self._seen = 0
+        self._checked = time.monotonic()
         self._closed: set[str] = set()
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
@@ -70,7 +79,9 @@ class Recorder(Callback):  # type: ignore[misc]
 
     def on_trial_result(self, *, trial: Trial, result: dict[str, Any], **_: Any) -> None:
         self._watchdog.hear(trial.trial_id)
-        if FAILURE in result:
+        if DISK_FULL in result:
+            self._happened.append(partial(self._stop_for_lack_of_room, result[DISK_FULL]))
+        elif FAILURE in result:
             kind, text = result[FAILURE]
             self._failures[trial.trial_id] = Breakdown(Failure(kind), text)
         else:
@@ -79,7 +90,7 @@ class Recorder(Callback):  # type: ignore[misc]
 
     def on_checkpoint(self, *, trial: Trial, checkpoint: Checkpoint, **_: Any) -> None:
         path = Path(trial.config["folder"]) / Path(checkpoint.path).name
-        self._happened.append(partial(self._sweep.save, _number(trial), path, trial.last_result["epoch"]))
+        self._happened.append(partial(self._sweep.save, _number(trial), path))
 
     def on_trial_complete(self, *, trial: Trial, **_: Any) -> None:
         self._close(trial)
@@ -92,11 +103,27 @@ class Recorder(Callback):  # type: ignore[misc]
         self._happened.append(partial(self._sweep.fail, _number(trial), breakdown))
 
     def on_step_end(self, *, trials: list[Trial], **_: Any) -> None:
-        while self._happened:
-            self._happened.popleft()()
-        self._take_back_lost(trials)
-        self._end_silent_ones()
-        self._sweep.note_time()
+        try:
+            while self._happened:
+                self._happened.popleft()()
+            self._take_back_lost(trials)
+            self._end_silent_ones()
+            self._sweep.note_time()
+            self._check_node()
+        except Exception as error:
+            self.error = error
+            raise
+
+    def _check_node(self) -> None:
+        if time.monotonic() - self._checked < SECONDS_BETWEEN_CHECKS:
+            return
+        self._checked = time.monotonic()
+        if not is_alive():
+            raise NodeLost(self._sweep.ledger.folder.log)
+
+    def _stop_for_lack_of_room(self, said: str) -> None:
+        """End the run: what one trial cannot write, no trial could. All that run stay unfinished."""
+        raise OSError(errno.ENOSPC, said)
 
     def _close(self, trial: Trial) -> None:
         self._closed.add(trial.trial_id)

@@ -15,8 +15,10 @@ import typer
 from rich.console import Console
 
 from orchestrator import comparison_tables, ledger, stamp, study, tables
+from orchestrator.cluster import NodeLost
 from orchestrator.compare import Entry
 from orchestrator.compare import compare as compare_studies
+from orchestrator.disk import DiskFull
 from orchestrator.display import shown
 from orchestrator.fairness import SETUPS, check_setup, unequal
 from orchestrator.front import pareto_front
@@ -50,6 +52,9 @@ def main() -> None:
     except (StudyError, InvalidValue, StudyBusy) as error:
         typer.echo(f"espalier: {error}", err=True)
         sys.exit(2)
+    except (DiskFull, NodeLost) as error:
+        typer.echo(f"espalier: {error}", err=True)
+        sys.exit(1)
 
 
 def _store(value: str) -> Store:

@@ -53,6 +53,21 @@ def ray_session(log: Path) -> Iterator[None]:
         yield
 
 
+class NodeLost(RuntimeError):
+    """Ray's processes on this machine have died. Without this, Ray Tune would wait for them for ever."""
+
+    def __init__(self, log: Path) -> None:
+        super().__init__(f"Ray has died on this machine, and again before any trial had reported; {log} may say why")
+
+
+def is_alive() -> bool:
+    """Say whether the node of this very process is still a part of the cluster."""
+    import ray
+
+    own = ray.get_runtime_context().get_node_id()
+    return any(node["Alive"] and node["NodeID"] == own for node in ray.nodes())
+
+
 def slots(resources: Resources) -> int:
     """Return how many trials run at once; raises InvalidValue if no node of the cluster can hold one."""
     import ray

@@ -44,7 +44,12 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
         ),
     )
     with _signal_handlers_restored(), _callbacks_uncounted():
-        tuner.fit()
+        try:
+            tuner.fit()
+        except Exception:
+            if recorder.error is not None:
+                raise recorder.error from None
+            raise
     return recorder.interrupted
 
 

@@ -146,9 +146,16 @@ class _OwnFile(BaseJournalBackend):
         if self._trouble is not None:
             raise self._trouble
         lines = [json.dumps(log, separators=(",", ":")) for log in logs]
-        left = memoryview("".join(f"{line}\n" for line in lines).encode())
-        while left:
-            left = left[self._file.write(left) :]
+        left, before = (
+            memoryview("".join(f"{line}\n" for line in lines).encode()),
+            os.fstat(self._file.fileno()).st_size,
+        )
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:  # a full disk takes half a line, and the next one would be glued to it
+            self._file.truncate(before)
+            raise
         if self._unread is not None:
             self._unread += map(json.loads, lines)  # as a resume would read them
 

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +38,6 @@ class Unfinished:
 
     number: int
     configuration: Configuration | None
-    checkpoint: Path | None
 
 
 def read(folder: StudyFolder) -> list[TrialRecord]:
@@ -109,13 +108,13 @@ class Ledger:
         """Return the trials that were asked and not told, by number."""
         states = (TrialState.RUNNING, TrialState.WAITING)
         asked = self.storage.get_all_trials(self.study._study_id, deepcopy=False, states=states)
-        return [Unfinished(t.number, _configuration(t), self.checkpoint(t.number)) for t in asked]
+        return [Unfinished(t.number, _configuration(t)) for t in asked]
 
     def begin_anew(self) -> None:
         """Have interrupted trials that were given fewer epochs start from the beginning, with the present ones."""
         for trial in self._trials():
             if trial.state is TrialState.RUNNING and self._as_record(trial).share < 1:
-                self._set(trial.number, "checkpoint", None)
+                self.keep_checkpoints(trial.number, [])
                 self._set(trial.number, _BUDGET, self._budget(trial.user_attrs.get("attempts", 0)))
 
     @property
@@ -168,17 +167,27 @@ class Ledger:
         stamps = {"attempt": trial.user_attrs.get("attempts", 1), "elapsed": _elapsed(trial) + report["seconds"]}
         self._set(number, f"{_REPORT}{report['epoch']}", {**report, **stamps})
 
-    def save_checkpoint(self, number: int, path: Path, epoch: int) -> None:
-        """Write down where a trial's newest checkpoint lies; the one before may be deleted afterwards."""
-        within = path.relative_to(self.folder.path)
-        self._set(number, "checkpoint", {"path": within.as_posix(), "epoch": epoch})
+    def keep_checkpoints(self, number: int, paths: Sequence[Path]) -> None:
+        """Write down where a trial's checkpoints lie, the newest first; those of before may be deleted afterwards."""
+        within = [path.relative_to(self.folder.path).as_posix() for path in paths]
+        self._set(number, "checkpoints", within)
         self.storage.flush()
+
+    def checkpoints(self, number: int) -> list[Path]:
+        """Return where a trial's checkpoints lie, the newest first, whether or not they are still there and whole."""
+        written = self._trial(number).user_attrs
+        early = [written["checkpoint"]["path"]] if "checkpoint" in written else []
+        return [self.folder.path / within for within in written.get("checkpoints", early)]
 
     def checkpoint(self, number: int) -> Path | None:
         """Return the folder of a trial's newest checkpoint, if there is one and it is still there."""
-        written = self._trial(number).user_attrs.get("checkpoint")
-        path = self.folder.path / written["path"] if written else None
-        return path if path is not None and path.is_dir() else None
+        newest = next(iter(self.checkpoints(number)), None)
+        return newest if newest is not None and newest.is_dir() else None
+
+    def count_damaged(self, number: int, damaged: int) -> None:
+        """Count checkpoints of a trial that cannot be gone on from."""
+        before = self._trial(number).user_attrs.get("damaged_checkpoints", 0)
+        self._set(number, "damaged_checkpoints", before + damaged)
 
     def conclude(self, number: int) -> None:
         """Tell a trial that came to its end: COMPLETE if nothing is missing, else FAIL with what is."""
@@ -266,6 +275,7 @@ def _record(study: str, trial: FrozenTrial) -> TrialRecord:
         attempts=attributes.get("attempts", 0),
         attempts_failed=int(bool(attributes.get("attempts")) and failure is not None and not failure.may_be_mended),
         attempts_lost=attributes.get("attempts_lost", 0),
+        damaged_checkpoints=attributes.get("damaged_checkpoints", 0),
         seconds=_elapsed(trial),
         started=_utc(trial.datetime_start),
         finished=_utc(trial.datetime_complete),

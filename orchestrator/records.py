@@ -40,6 +40,7 @@ class TrialRecord:
     `feasible` says whether a COMPLETE trial satisfies the study's constraints. `failure` is what kind of failure a FAIL
     trial met, `reason` says it in words. Of the `attempts`, `attempts_failed` broke by the trial's own doing, and
     `attempts_lost` lost their process or node or were preempted; one that ended with its driver counts in neither.
+    `damaged_checkpoints` could not be gone on from, so that epochs since the one before had to be repeated.
     """
 
     study: str
@@ -59,6 +60,7 @@ class TrialRecord:
     attempts: int = 1
     attempts_failed: int = 0
     attempts_lost: int = 0
+    damaged_checkpoints: int = 0
     seconds: float = 0.0
     started: datetime | None = None
     finished: datetime | None = None
@@ -93,6 +95,7 @@ def schema() -> "pa.Schema":
         ("attempts", pa.int64(), False, "how often the trial was started"),
         ("attempts_failed", pa.int64(), False, "attempts that broke by the trial's own doing"),
         ("attempts_lost", pa.int64(), False, "attempts whose process or node was lost or preempted"),
+        ("damaged_checkpoints", pa.int64(), False, "checkpoints that could not be gone on from"),
         ("seconds", pa.float64(), False, "training time over all attempts"),
         ("started", utc, True, "begin of the first attempt"),
         ("finished", utc, True, "end of the last attempt"),

@@ -1,11 +1,14 @@
 """Studies: launched, resumed, run to their end. Importing this imports neither torch nor Ray."""
 
+import logging
 from contextlib import AbstractContextManager
+from itertools import chain
 from typing import Final
 
 from orchestrator import extension, stamp, warm_start
 from orchestrator.checkpoints import tidy
-from orchestrator.cluster import ray_session
+from orchestrator.cluster import NodeLost, ray_session
+from orchestrator.disk import DiskFull, is_full
 from orchestrator.extension import Said
 from orchestrator.history import write_study
 from orchestrator.ledger import Ledger
@@ -17,9 +20,11 @@ from orchestrator.publishing import publisher
 from orchestrator.records import State
 from orchestrator.spec import StudySpec
 from orchestrator.store import Store, StudyFolder
-from orchestrator.sweep import Sweep
+from orchestrator.sweep import CHECKPOINTS_KEPT, Sweep
 from trainables import data
 from trainables.errors import InvalidValue, nearest
+
+logger = logging.getLogger(__name__)
 
 TRIAL: Final = "orchestrator.worker:run_in_torch"
 """The function that runs a trial inside a worker, as ``module:function``."""
@@ -86,6 +91,15 @@ def _quietly(folder: StudyFolder) -> AbstractContextManager[None]:
 
 def _drive(ledger: Ledger, store: Store, observer: Observer | None, run: str) -> Outcome:
     """Run what is left of a study, with everybody watching; clean up; say how it ended."""
+    try:
+        return _drive_watched(ledger, store, observer, run)
+    except Exception as error:
+        if not is_full(error):
+            raise
+        raise DiskFull(ledger.spec.name, store.root, str(error)) from error
+
+
+def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, run: str) -> Outcome:
     spec, folder = ledger.spec, ledger.folder
     ledger.begin_anew()
     with publisher(store, spec, stamp.read(folder.stamp), ledger.records()) as published:
@@ -105,16 +119,25 @@ def _drive(ledger: Ledger, store: Store, observer: Observer | None, run: str) ->
 def _run_trials(sweep: Sweep, store: Store, run: str) -> bool:
     """Run the trials that are left, if any; return whether somebody interrupted it.
 
-    Raises InvalidValue if the data are no longer where they were: every trial would fail on them.
+    Should Ray die, it is started again as long as trials make progress. Raises NodeLost when they make none, and
+    InvalidValue if the data are no longer where they were: every trial would fail on them.
     """
     if sweep.is_over:
         return False
     data.check(sweep.ledger.spec.data)
     try:
-        with ray_session(sweep.ledger.folder.log):
-            from orchestrator.execution import run_trials  # imports Ray
+        while True:
+            reports = sweep.reports
+            try:
+                with ray_session(sweep.ledger.folder.log):
+                    from orchestrator.execution import run_trials  # imports Ray
 
-            return run_trials(sweep, store.data, run)
+                    return run_trials(sweep, store.data, run)
+            except NodeLost:
+                if sweep.reports == reports:
+                    raise
+                logger.warning("Ray has died on this machine; it is started again")
+                sweep.lose_all()
     except KeyboardInterrupt:
         return True
     finally:
@@ -122,9 +145,9 @@ def _run_trials(sweep: Sweep, store: Store, run: str) -> bool:
 
 
 def _tidy(ledger: Ledger) -> None:
-    needed = (record for record in ledger.records() if record.state in (State.RUNNING, State.COMPLETE))
-    checkpoints = (ledger.checkpoint(record.trial) for record in needed)
-    tidy(ledger.folder.trials, {checkpoint for checkpoint in checkpoints if checkpoint is not None})
+    kept = {State.RUNNING: CHECKPOINTS_KEPT, State.COMPLETE: 1}
+    checkpoints = (ledger.checkpoints(one.trial)[: kept.get(one.state, 0)] for one in ledger.records())
+    tidy(ledger.folder.trials, set(chain.from_iterable(checkpoints)))
 
 
 def _require_same(spec: StudySpec, folder: StudyFolder, exist_ok: bool) -> None:

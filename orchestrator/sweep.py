@@ -5,11 +5,12 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.budget import Meter
-from orchestrator.checkpoints import discard
+from orchestrator.checkpoints import discard, is_whole
 from orchestrator.configurations import Configuration
 from orchestrator.failures import Breakdown, Failure
 from orchestrator.ledger import Ledger, Unfinished
@@ -18,6 +19,9 @@ from orchestrator.proposals import Proposer
 from orchestrator.records import State
 
 logger = logging.getLogger(__name__)
+
+CHECKPOINTS_KEPT: Final = 2
+"""How many checkpoints of a trial that runs are kept: the one before is needed if the newest is damaged."""
 
 SHORTEST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
@@ -70,6 +74,8 @@ class Sweep:
         self._unfinished = [Waiting(one) for one in ledger.unfinished()]
         self._setbacks: dict[int, Setbacks] = {}
         self._stopped: dict[int, str] = {}
+        self.reports = 0
+        """How many epochs were reported since the driver began."""
         self._meter = Meter(ledger.spec.budget, ledger.spec.resources, ledger.spent, clock=clock)
 
     def next(self) -> Assignment | None:
@@ -95,15 +101,16 @@ class Sweep:
 
     def report(self, number: int, report: Mapping[str, Any]) -> None:
         """Note a trial's epoch."""
+        self.reports += 1
         self.ledger.report(number, report)
         self._show(number)
 
-    def save(self, number: int, checkpoint: Path, epoch: int) -> None:
-        """Note a trial's new checkpoint and drop the one before."""
-        before = self.ledger.checkpoint(number)
-        self.ledger.save_checkpoint(number, checkpoint, epoch)
-        if before is not None and before != checkpoint:
-            discard(before)
+    def save(self, number: int, checkpoint: Path) -> None:
+        """Note a trial's new checkpoint; keep the one before, should the new one be damaged, and drop the rest."""
+        before = self.ledger.checkpoints(number)
+        self.ledger.keep_checkpoints(number, [checkpoint, *before][:CHECKPOINTS_KEPT])
+        for old in before[CHECKPOINTS_KEPT - 1 :]:
+            discard(old)
 
     def stop(self, number: int, reason: str) -> None:
         """Have a trial told as stopped early when it ends."""
@@ -130,6 +137,11 @@ class Sweep:
         self.ledger.fail(number, breakdown)
         self._close(number)
 
+    def lose_all(self) -> None:
+        """Take back all trials that were handed out: the machine under them is gone."""
+        for number in sorted(self.live):
+            self.fail(number, Breakdown(Failure.LOST, "Ray has died on the driver's machine"))
+
     def take_back(self, number: int, pause: float = 0.0) -> None:
         """Take back a trial that was handed out and, by no fault of its own, never ran to its end.
 
@@ -139,8 +151,7 @@ class Sweep:
         configuration = Configuration(record.paradigm, record.params, record.seed)
         self.live.discard(number)
         self._meter.release(number)
-        unfinished = Unfinished(number, configuration, self.ledger.checkpoint(number))
-        self._unfinished.append(Waiting(unfinished, until=self._clock() + pause))
+        self._unfinished.append(Waiting(Unfinished(number, configuration), until=self._clock() + pause))
         self._show(number)
 
     def note_time(self) -> None:
@@ -177,7 +188,19 @@ class Sweep:
         trial = ready.trial
         if trial.configuration is None:
             return Assignment(*self._proposer.propose_again(trial.number))
-        return Assignment(trial.number, trial.configuration, trial.checkpoint)
+        return Assignment(trial.number, trial.configuration, self._whole_checkpoint(trial.number))
+
+    def _whole_checkpoint(self, number: int) -> Path | None:
+        """Return a trial's newest checkpoint that is whole; forget those that are not, but not silently."""
+        kept = self.ledger.checkpoints(number)
+        damaged = list(takewhile(lambda checkpoint: not is_whole(checkpoint), kept))
+        whole = kept[len(damaged) :]
+        if damaged:
+            from_where = f"goes on from {whole[0]}" if whole else "begins again"
+            logger.warning("trial %d %s: damaged are %s", number, from_where, ", ".join(map(str, damaged)))
+            self.ledger.count_damaged(number, len(damaged))
+            self.ledger.keep_checkpoints(number, whole)
+        return whole[0] if whole else None
 
     def _set_back(self, number: int) -> "Setbacks":
         """Count a loss of a trial's process, since it last got further than ever before."""
@@ -192,8 +215,8 @@ class Sweep:
         self.live.discard(number)
         self._meter.release(number)
         self._setbacks.pop(number, None)
-        checkpoint = self.ledger.checkpoint(number)
-        if checkpoint is not None and self.ledger.record(number).state is not State.COMPLETE:
+        needed = 1 if self.ledger.record(number).state is State.COMPLETE else 0
+        for checkpoint in self.ledger.checkpoints(number)[needed:]:
             discard(checkpoint)
         self._show(number)
 

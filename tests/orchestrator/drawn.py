@@ -76,6 +76,7 @@ def arbitrary_records(draw: st.DrawFn) -> TrialRecord:
         attempts=draw(st.integers(0, 20)),
         attempts_failed=draw(st.integers(0, 1)),
         attempts_lost=draw(st.integers(0, 20)),
+        damaged_checkpoints=draw(st.integers(0, 2)),
         seconds=draw(st.floats(0, 1e9)),
         started=draw(st.none() | TIMES),
         finished=draw(st.none() | TIMES),

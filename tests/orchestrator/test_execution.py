@@ -128,7 +128,7 @@ def test_a_trial_goes_on_from_the_checkpoint_that_the_ledger_knows(tmp_path: Pat
         known.mkdir(parents=True)
         (known / "epoch").write_text("3")
         (known.parent / "saving-x").mkdir()
-        sweep.save(0, known, 3)
+        sweep.save(0, known)
         tidy(ledger.folder.trials, {known})
         assert [path.name for path in known.parent.iterdir()] == [known.name]
     resumed, fresh = swept(study(trials=2), tmp_path, "toy")

@@ -137,7 +137,7 @@ def test_an_interrupted_trial_begins_anew_with_the_new_epochs(tmp_path: Path) ->
             sweep.report(trial.number, small.epoch(sweep, trial, epoch))
         checkpoint = place.trials / "00002-x" / "checkpoint_000002"
         checkpoint.mkdir(parents=True)
-        sweep.save(trial.number, checkpoint, 3)
+        sweep.save(trial.number, checkpoint)
     longer = small.study(trials=8, epochs=8)
     with Ledger(place, longer) as open_ledger:
         extension.extend(longer, place, open_ledger.records())

@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,11 +100,13 @@ def test_what_was_asked_and_not_told_is_unfinished_with_its_checkpoint(tmp_path:
         sweep.report(begun.number, epoch(sweep, begun, 1))
         checkpoint = driver.folder.trials / "00001-x" / "checkpoint_000000"
         checkpoint.mkdir(parents=True)
-        sweep.save(begun.number, checkpoint, 1)
+        (checkpoint / "epoch").write_text("1")
+        sweep.save(begun.number, checkpoint)
     with ledger_of(study(), tmp_path) as again:
         first, second = again.unfinished()
-    assert (first.number, first.configuration, first.checkpoint) == (begun.number, begun.configuration, checkpoint)
-    assert (second.number, second.configuration, second.checkpoint) == (asked.number, asked.configuration, None)
+        assert Sweep(again, Silence()).next() == replace(begun, checkpoint=checkpoint)
+    assert (first.number, first.configuration) == (begun.number, begun.configuration)
+    assert (second.number, second.configuration) == (asked.number, asked.configuration)
 
 
 def test_a_study_that_was_moved_finds_its_checkpoints(tmp_path: Path) -> None:
@@ -113,11 +116,10 @@ def test_a_study_that_was_moved_finds_its_checkpoints(tmp_path: Path) -> None:
         assert trial is not None
         checkpoint = driver.folder.trials / "00000-x" / "checkpoint_000000"
         checkpoint.mkdir(parents=True)
-        sweep.save(trial.number, checkpoint, 1)
+        sweep.save(trial.number, checkpoint)
     (tmp_path / "here").rename(tmp_path / "there")
     with ledger_of(study(), tmp_path / "there") as again:
-        (unfinished,) = again.unfinished()
-    assert unfinished.checkpoint == again.folder.trials / "00000-x" / "checkpoint_000000"
+        assert again.checkpoints(0) == [again.folder.trials / "00000-x" / "checkpoint_000000"]
 
 
 @pytest.mark.parametrize(
