@@ -1,7 +1,9 @@
 """What Ray Tune tells of its trials, written down in the ledger; and the signals that end a run."""
 
+import errno
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import fields
@@ -10,12 +12,24 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+import ray
+from ray import cloudpickle
+from ray.exceptions import RayActorError
 from ray.tune import Callback, Checkpoint
 from ray.tune.experiment import Trial
 
+from orchestrator.cluster import NodeLost, is_alive
+from orchestrator.failures import Breakdown, Failure
 from orchestrator.sweep import Sweep
-from orchestrator.worker import FAILURE
+from orchestrator.watchdog import Watchdog
+from orchestrator.worker import DISK_FULL, FAILURE
 from trainables.context import Report
+
+_LOW_ON_MEMORY: Final = "low on memory"
+"""What Ray's memory monitor says when it has killed a process."""
+
+SECONDS_BETWEEN_CHECKS: Final = 2.0
+"""How often it is looked at whether Ray still lives."""
 
 _FIELDS: Final = tuple(field.name for field in fields(Report))
 
@@ -30,9 +44,16 @@ class Recorder(Callback):  # type: ignore[misc]
     def __init__(self, sweep: Sweep) -> None:
         self.interrupted = False
         """Whether a signal has asked for the end."""
+        self.error: Exception | None = None
+        """What has ended the run, of which Ray Tune passes on the text only."""
         self._sweep = sweep
         self._happened: deque[Callable[[], None]] = deque()
-        self._failures: dict[str, str] = {}
+        self._failures: dict[str, Breakdown] = {}
+        self._minutes = sweep.ledger.spec.failures.timeout_minutes
+        self._watchdog = Watchdog(self._minutes and self._minutes * 60)
+        self._open: list[Trial] = []
+        self._seen = 0
+        self._checked = time.monotonic()
         self._closed: set[str] = set()
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
@@ -53,44 +74,81 @@ class Recorder(Callback):  # type: ignore[misc]
         signal.signal(signal.SIGTERM, interrupt)
 
     def on_trial_start(self, *, trial: Trial, **_: Any) -> None:
+        self._watchdog.hear(trial.trial_id)
         self._happened.append(partial(self._sweep.begin, _number(trial)))
 
     def on_trial_result(self, *, trial: Trial, result: dict[str, Any], **_: Any) -> None:
-        if FAILURE in result:
-            self._failures[trial.trial_id] = result[FAILURE]
-            trial.max_failures = 0  # what the trial itself raises, it would raise again; only lost workers are retried
+        self._watchdog.hear(trial.trial_id)
+        if DISK_FULL in result:
+            self._happened.append(partial(self._stop_for_lack_of_room, result[DISK_FULL]))
+        elif FAILURE in result:
+            kind, text = result[FAILURE]
+            self._failures[trial.trial_id] = Breakdown(Failure(kind), text)
         else:
             report = {name: result[name] for name in _FIELDS}
             self._happened.append(partial(self._sweep.report, _number(trial), report))
 
     def on_checkpoint(self, *, trial: Trial, checkpoint: Checkpoint, **_: Any) -> None:
         path = Path(trial.config["folder"]) / Path(checkpoint.path).name
-        self._happened.append(partial(self._sweep.save, _number(trial), path, trial.last_result["epoch"]))
+        self._happened.append(partial(self._sweep.save, _number(trial), path))
 
     def on_trial_complete(self, *, trial: Trial, **_: Any) -> None:
-        self._closed.add(trial.trial_id)
+        self._close(trial)
+        self._failures.pop(trial.trial_id, None)
         self._happened.append(partial(self._sweep.end, _number(trial)))
 
     def on_trial_error(self, *, trial: Trial, **_: Any) -> None:
-        self._closed.add(trial.trial_id)
-        reason = self._failures.pop(trial.trial_id, None) or f"worker lost: {_first_error(trial)}"
-        self._happened.append(partial(self._sweep.fail, _number(trial), reason))
+        self._close(trial)
+        breakdown = self._failures.pop(trial.trial_id, None) or _what_ray_says(trial)
+        self._happened.append(partial(self._sweep.fail, _number(trial), breakdown))
 
     def on_step_end(self, *, trials: list[Trial], **_: Any) -> None:
-        while self._happened:
-            self._happened.popleft()()
-        self._take_back_lost(trials)
-        self._sweep.note_time()
+        try:
+            while self._happened:
+                self._happened.popleft()()
+            self._take_back_lost(trials)
+            self._end_silent_ones()
+            self._sweep.note_time()
+            self._check_node()
+        except Exception as error:
+            self.error = error
+            raise
+
+    def _check_node(self) -> None:
+        if time.monotonic() - self._checked < SECONDS_BETWEEN_CHECKS:
+            return
+        self._checked = time.monotonic()
+        if not is_alive():
+            raise NodeLost(self._sweep.ledger.folder.log)
+
+    def _stop_for_lack_of_room(self, said: str) -> None:
+        """End the run: what one trial cannot write, no trial could. All that run stay unfinished."""
+        raise OSError(errno.ENOSPC, said)
+
+    def _close(self, trial: Trial) -> None:
+        self._closed.add(trial.trial_id)
+        self._watchdog.forget(trial.trial_id)
+
+    def _end_silent_ones(self) -> None:
+        """Kill the processes of trials that report nothing. Ray Tune will say that it has lost them."""
+        for overdue in self._watchdog.overdue():
+            self._watchdog.forget(overdue)
+            self._failures[overdue] = Breakdown(Failure.TIMEOUT, f"no report for {self._minutes:g} minutes")
+            trial = next(trial for trial in self._open if trial.trial_id == overdue)
+            ray.kill(trial.temporary_state.ray_actor)
 
     def _take_back_lost(self, trials: list[Trial]) -> None:
         """Hand out again what Ray Tune dropped without a word: it does when an actor is not free for its next trial.
 
         Not a step may pass: with nothing else to run, Ray Tune waits ten minutes inside the next one for a new trial.
         """
-        for trial in trials:
+        self._open += trials[self._seen :]  # Ray Tune keeps them all, and looking at all of them takes ever longer
+        self._seen = len(trials)
+        for trial in self._open:
             if trial.is_finished() and trial.trial_id not in self._closed:
                 self._closed.add(trial.trial_id)
-                self._sweep.lose(_number(trial))
+                self._sweep.take_back(_number(trial))
+        self._open = [trial for trial in self._open if trial.trial_id not in self._closed]
 
 
 def _number(trial: Trial) -> int:
@@ -98,10 +156,23 @@ def _number(trial: Trial) -> int:
     return number
 
 
-def _first_error(trial: Trial) -> str:
-    """Return the first line that Ray says of a trial's last failure; `Trial.get_error` does not know it yet."""
+def _what_ray_says(trial: Trial) -> Breakdown:
+    """Return what Ray says of a trial that said nothing itself; `Trial.get_error` does not know it yet."""
+    lines = _last_error(trial)
+    text = lines[0] if lines else "no error text"
+    if any(_LOW_ON_MEMORY in line for line in lines):
+        return Breakdown(Failure.OUT_OF_MEMORY, text)
+    if trial.pickled_error_file is None:  # an error of Ray Tune itself
+        return Breakdown(Failure.ERROR, text)
+    error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())  # this very process has written it
+    if not isinstance(error, RayActorError):
+        return Breakdown(Failure.ERROR, text)
+    return Breakdown(Failure.PREEMPTED if error.preempted else Failure.LOST, text)
+
+
+def _last_error(trial: Trial) -> list[str]:
+    """Return the lines that Ray says of a trial's last failure."""
     if trial.error_file is None:
-        return "no error text"
+        return []
     *_, last = Path(trial.error_file).read_text(encoding="utf-8").split("Failure # ")
-    lines = [line.strip() for line in last.splitlines()[1:] if line.strip()]
-    return lines[0] if lines else "no error text"
+    return [line.strip() for line in last.splitlines()[1:] if line.strip()]

@@ -1,11 +1,47 @@
-"""The files of trials: what a told trial no longer needs goes, and so does what a killed process left behind."""
+"""The files of trials: which of them are whole, and which may go.
 
+What a told trial no longer needs goes, and so does what a killed process left behind.
+"""
+
+import hashlib
+import json
 import shutil
 from collections.abc import Collection
 from pathlib import Path
+from typing import Final
+
+SEAL: Final = "seal.json"
+"""The file beside a checkpoint's others that holds their hashes."""
 
 ERROR_TEXT = "error.txt"
 """The file in which Ray Tune keeps the traceback of a trial's failures."""
+
+
+def seal(checkpoint: Path) -> None:
+    """Write down what a checkpoint holds, so that what a power failure leaves of it is not taken for whole."""
+    (checkpoint / SEAL).write_text(json.dumps(_hashes(checkpoint)), encoding="utf-8")
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Say whether a checkpoint holds what was sealed; reads all of it. Early ones have no seal, and are never empty."""
+    if not (checkpoint / SEAL).exists():
+        sizes = [path.stat().st_size for path in checkpoint.rglob("*") if path.is_file()]
+        return bool(sizes) and all(sizes)
+    try:
+        sealed = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(sealed == _hashes(checkpoint))
+
+
+def _hashes(checkpoint: Path) -> dict[str, str]:
+    files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != SEAL)
+    return {path.relative_to(checkpoint).as_posix(): _hash(path) for path in files}
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def discard(folder: Path) -> None:
@@ -18,17 +54,14 @@ def tidy(trials: Path, keep: Collection[Path]) -> None:
 
     Call it while no trial runs. Only the ledger knows which checkpoints are whole, so `keep` comes from there.
     """
+    holders = {checkpoint.parent for checkpoint in keep}
     for trial in trials.glob("*"):
         if not trial.is_dir():
             trial.unlink()
-        elif not _holds_anything(trial, keep):
+        elif trial not in holders and not (trial / ERROR_TEXT).exists():
             discard(trial)
         else:
             _tidy_trial(trial, keep)
-
-
-def _holds_anything(trial: Path, keep: Collection[Path]) -> bool:
-    return (trial / ERROR_TEXT).exists() or any(checkpoint.parent == trial for checkpoint in keep)
 
 
 def _tidy_trial(trial: Path, keep: Collection[Path]) -> None:

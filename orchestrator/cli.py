@@ -14,17 +14,24 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator import ledger, stamp, study, tables
+from orchestrator import comparison_tables, ledger, stamp, study, tables
+from orchestrator.cluster import NodeLost
+from orchestrator.compare import Entry
+from orchestrator.compare import compare as compare_studies
+from orchestrator.disk import DiskFull
 from orchestrator.display import shown
 from orchestrator.fairness import SETUPS, check_setup, unequal
 from orchestrator.front import pareto_front
-from orchestrator.journal import StudyBusy, is_driven
+from orchestrator.history import Change, read_history
+from orchestrator.journal import StudyBusy
 from orchestrator.observer import Outcome
 from orchestrator.problems import StudyError
+from orchestrator.progress import progress
 from orchestrator.records import TrialRecord
 from orchestrator.spec import StudySpec
 from orchestrator.store import Store, StudyFolder
 from orchestrator.summary import summarize
+from orchestrator.syncing import rebuild
 from orchestrator.tracking import ENVIRONMENT
 from trainables import paradigms as installed
 from trainables.errors import InvalidValue, nearest
@@ -45,6 +52,9 @@ def main() -> None:
     except (StudyError, InvalidValue, StudyBusy) as error:
         typer.echo(f"espalier: {error}", err=True)
         sys.exit(2)
+    except (DiskFull, NodeLost) as error:
+        typer.echo(f"espalier: {error}", err=True)
+        sys.exit(1)
 
 
 def _store(value: str) -> Store:
@@ -83,6 +93,28 @@ def espalier(
 
 
 @app.command()
+def plan(
+    file: StudyFile,
+    store: StoreFolder = HERE,
+    probe: Annotated[
+        bool, typer.Option("--probe/--no-probe", help="Train for seconds to learn how long it takes.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a study will take before anything starts; ends with status 1 if no trial can be placed."""
+    from orchestrator import planning
+
+    spec, place = StudySpec.load(file), _store(store)
+    found = planning.plan(spec, place.study(spec.name), probe=probe)
+    if as_json:
+        _print_json(dataclasses.asdict(found))
+    else:
+        _console().print(planning.lines(found))
+    if found.left and not found.place.slots:
+        raise typer.Exit(1)
+
+
+@app.command()
 def launch(
     file: StudyFile,
     store: StoreFolder = HERE,
@@ -98,15 +130,13 @@ def launch(
 
 @app.command()
 def status(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> None:
-    """Say how far a study is."""
+    """Say how far a study is: who drives it, what runs and what failed, how long it will take, what it has spent."""
     place = _store(store)
-    folder = _study(place, name)
-    spec, records = _read(folder)
-    summary, driven = summarize(spec, records), is_driven(folder.driver_lock)
+    found = progress(_study(place, name))
     if as_json:
-        _print_json({**dataclasses.asdict(summary), "driven": driven})
+        _print_json(found.as_object())
     else:
-        _console().print(tables.status_lines(summary, records, driven=driven, resume=_command(place, "resume", name)))
+        _console().print(tables.progress_lines(found, resume=_command(place, "resume", name)))
 
 
 @app.command()
@@ -115,6 +145,18 @@ def resume(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
     place = _store(store)
     with shown(_console(), quiet=quiet) as observer:
         outcome = study.resume(name, place, observer=observer)
+    _conclude(outcome, place)
+
+
+@app.command()
+def extend(file: StudyFile, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
+    """Go on with a study whose file was edited: more trials, epochs, paradigms, other ranges, a larger budget."""
+    spec, place = StudySpec.load(file), _store(store)
+    folder = _study(place, spec.name)
+    if file.resolve() == folder.spec.resolve():
+        raise InvalidValue("STUDY.yaml", str(file), "is the store's own file, which says what was; edit a copy of it")
+    with shown(_console(), quiet=quiet) as observer:
+        outcome = study.extend(spec, place, observer=observer, said=_tell_changes)
     _conclude(outcome, place)
 
 
@@ -139,6 +181,21 @@ def front(
 
 
 @app.command()
+def compare(
+    names: Annotated[list[str], typer.Argument(metavar="NAME NAME ...", help="Two or more studies of the store.")],
+    store: StoreFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Show what studies have found beside each other; those that differ in their seed alone count as one."""
+    place = _store(store)
+    found = compare_studies([_entry(_study(place, name)) for name in names])
+    if as_json:
+        _print_json(comparison_tables.as_object(found))
+    else:
+        _console().print(comparison_tables.comparison(found))
+
+
+@app.command()
 def report(
     name: Name,
     store: StoreFolder = HERE,
@@ -151,6 +208,23 @@ def report(
         raise InvalidValue("--output", str(path), "must lie in a folder that exists")
     _write_report(folder, *_read(folder), path)
     typer.echo(path)
+
+
+@app.command()
+def sync(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
+    """Write a study's table and its MLflow pages anew, from its ledger alone."""
+    place = _store(store)
+    folder = _study(place, name)
+    with _console().status("reading the ledger") as line:
+        synced = rebuild(name, place, waiting=lambda left: line.update(f"{left} runs are on their way to MLflow"))
+    if not quiet:
+        typer.echo(f"{'table:':<11}{folder.table}: {synced.trials} trials")
+        typer.echo(f"{'MLflow:':<11}{place.mlflow_uri}: experiment {name}, a run for each of {synced.told} told trials")
+    if synced.unsent:
+        typer.echo(
+            f"espalier: {synced.unsent} of them have not reached MLflow: {synced.trouble}; {folder.log}", err=True
+        )
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -209,10 +283,22 @@ def _read(folder: StudyFolder) -> tuple[StudySpec, list[TrialRecord]]:
     return StudySpec.stored(folder.spec), ledger.read(folder)
 
 
+def _tell_changes(changes: Sequence[Change]) -> None:
+    for change in changes:
+        typer.echo(f"extended: {change}")
+    if not changes:
+        typer.echo("the file says what the study says already; it goes on")
+
+
+def _entry(folder: StudyFolder) -> Entry:
+    return Entry(*_read(folder), stamp.read(folder.stamp)["data_hash"])
+
+
 def _write_report(folder: StudyFolder, spec: StudySpec, records: Sequence[TrialRecord], path: Path) -> None:
     from orchestrator.report import write_report  # plotly, which no other command needs
 
-    write_report(spec, records, path, stamp=stamp.read(folder.stamp))
+    extended = {f"extended {one.time}": [str(change) for change in one.changes] for one in read_history(folder.spec)}
+    write_report(spec, records, path, stamp={**stamp.read(folder.stamp), **extended})
 
 
 def _print_json(value: object) -> None:
@@ -260,8 +346,8 @@ def _conclude(outcome: Outcome, store: Store) -> None:
     for what, where in (("report", folder.report), ("table", folder.table), ("log", folder.log)):
         typer.echo(f"{what + ':':<11}{where}")
     typer.echo(f"{'dashboard:':<11}{_command(store, 'ui')}")
-    if outcome.budget_exhausted:
-        typer.echo(f"The time is spent: {summary.trials - summary.told} trials were left out")
+    if outcome.spent_budget is not None:
+        typer.echo(f"{outcome.spent_budget} is spent: {summary.trials - summary.asked} trials were left out")
     if outcome.interrupted or summary.failed:
         raise typer.Exit(1)
 

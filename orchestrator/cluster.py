@@ -53,12 +53,27 @@ def ray_session(log: Path) -> Iterator[None]:
         yield
 
 
+class NodeLost(RuntimeError):
+    """Ray's processes on this machine have died. Without this, Ray Tune would wait for them for ever."""
+
+    def __init__(self, log: Path) -> None:
+        super().__init__(f"Ray has died on this machine, and again before any trial had reported; {log} may say why")
+
+
+def is_alive() -> bool:
+    """Say whether the node of this very process is still a part of the cluster."""
+    import ray
+
+    own = ray.get_runtime_context().get_node_id()
+    return any(node["Alive"] and node["NodeID"] == own for node in ray.nodes())
+
+
 def slots(resources: Resources) -> int:
     """Return how many trials run at once; raises InvalidValue if no node of the cluster can hold one."""
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    found = sum(_slots_of(node, resources) for node in nodes)
+    found = sum(slots_of(node, resources) for node in nodes)
     if found == 0:
         largest = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
         asked = f"{resources.cpus:g} CPUs and {resources.gpus:g} GPUs"
@@ -66,7 +81,8 @@ def slots(resources: Resources) -> int:
     return found
 
 
-def _slots_of(node: Mapping[str, float], resources: Resources) -> int:
+def slots_of(node: Mapping[str, float], resources: Resources) -> int:
+    """Return how many trials a node with these resources, `CPU` and `GPU`, runs at once."""
     asked = {"CPU": resources.cpus, "GPU": resources.gpus}
     return min(int(node.get(kind, 0) / share + 1e-9) for kind, share in asked.items() if share)
 

@@ -33,6 +33,19 @@ class Configuration:
 
 
 @dataclass(frozen=True)
+class Draft:
+    """A configuration that is about to be tried, and how it came about.
+
+    `drawn` holds what the sampler drew for it, by the sampler's names, each from its distribution.
+    """
+
+    configuration: Configuration
+    sampler: str
+    drawn: Named
+    distributions: Mapping[str, BaseDistribution]
+
+
+@dataclass(frozen=True)
 class Configurations:
     """All configurations that a study may try.
 
@@ -59,6 +72,12 @@ class Configurations:
         drawn = {f"{p}.{name}": d.distribution for p in self.searched for name, d in self._spaces[p].items()}
         return {PARADIGM: CategoricalDistribution(self.searched), **drawn} if self.searched else {}
 
+    @cached_property
+    def are_numeric(self) -> bool:
+        """Whether one paradigm is searched, and all that is searched of it are numbers."""
+        several = (found for found in self.distributions.values() if not found.single())
+        return len(self.searched) == 1 and not any(isinstance(found, CategoricalDistribution) for found in several)
+
     def draw(self, suggest: Suggest) -> dict[str, Value]:
         """Return one draw; `suggest` is called for each value in turn."""
         if self.joint:
@@ -81,6 +100,30 @@ class Configurations:
                 chosen[name] = drawn[f"{paradigm}.{name}"]
         return chosen
 
+    def drawn_as(self, paradigm: str, params: Named) -> dict[str, Value]:
+        """Return the draw that gives a trial these hyper-parameters, as far as they are searched and inside the ranges.
+
+        A paradigm that is not searched here speaks for all that are: what they search under a name that it knows too
+        is taken to be the same thing, for hyper-parameters have the field's names in all paradigms.
+        """
+        known = {
+            f"{one}.{name}": params[name]
+            for one in ([paradigm] if paradigm in self.searched else self.searched)
+            for name, dimension in self._spaces[one].items()
+            if name in params and _holds(dimension.distribution, params[name])
+        }
+        return {PARADIGM: paradigm, **known} if paradigm in self.searched else known
+
+    def contains(self, paradigm: str, params: Named) -> bool:
+        """Say whether the study as it is might try these hyper-parameters."""
+        if paradigm not in self.spec.paradigms:
+            return False
+        inside = (
+            {name.partition(".")[2] for name in self.drawn_as(paradigm, params)} if self._spaces[paradigm] else set()
+        )
+        fixed = self._fixed[paradigm]
+        return all(name in inside or (name in fixed and fixed[name] == value) for name, value in params.items())
+
     def fixed(self, paradigm: str) -> dict[str, Value]:
         """Return the hyper-parameters that the study itself fixes."""
         return dict(self._fixed[paradigm])
@@ -102,6 +145,16 @@ class Configurations:
     @cached_property
     def _spaces(self) -> dict[str, Space]:
         return {name: _narrowed_space(name, choices) for name, choices in self.spec.paradigms.items()}
+
+
+def _holds(distribution: BaseDistribution, value: Value) -> bool:
+    """Say whether a value might have been drawn from a distribution."""
+    if isinstance(distribution, CategoricalDistribution):
+        return any(value == choice and type(value) is type(choice) for choice in distribution.choices)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    low, high = vars(distribution)["low"], vars(distribution)["high"]
+    return bool(low <= value <= high) and (isinstance(value, int) or isinstance(distribution, FloatDistribution))
 
 
 def _fixed_values(choices: Mapping[str, Choice]) -> dict[str, Value]:

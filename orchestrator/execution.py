@@ -18,9 +18,6 @@ from orchestrator.scheduler import ParetoHalving
 from orchestrator.searcher import LedgerSearcher
 from orchestrator.sweep import Assignment, Sweep
 
-LOST_WORKER_RETRIES = 2
-"""How often a trial is started again, from its last checkpoint, after its process has died under it."""
-
 
 def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
     """Run trials until there are none left or a signal asks for the end; return whether one did.
@@ -42,12 +39,17 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
             name=folder.trials.name,
             storage_path=str(folder.path),
             callbacks=[recorder],
-            failure_config=tune.FailureConfig(max_failures=LOST_WORKER_RETRIES),
+            failure_config=tune.FailureConfig(max_failures=0),  # the sweep knows which trials deserve another attempt
             verbose=0,
         ),
     )
     with _signal_handlers_restored(), _callbacks_uncounted():
-        tuner.fit()
+        try:
+            tuner.fit()
+        except Exception:
+            if recorder.error is not None:
+                raise recorder.error from None
+            raise
     return recorder.interrupted
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Objectives = Mapping[str, "Direction"]
 Points = npt.NDArray[np.float64]
+Box = Mapping[str, tuple[float, float]]
+"""The reference and the ideal of each objective, in its own units."""
 
 TOLD = (State.COMPLETE, State.PRUNED, State.FAIL)
 """The states of a trial that will not change again."""
@@ -42,8 +44,14 @@ def is_whole(record: TrialRecord, objectives: Iterable[str]) -> bool:
 
 def losses(records: Sequence[TrialRecord], objectives: Objectives) -> Points:
     """Return the records' objectives as losses, shape (records, objectives); raises KeyError where one is missing."""
-    rows = [[_sign(direction) * record.metrics[name] for name, direction in objectives.items()] for record in records]
+    rows = [[sign(direction) * record.metrics[name] for name, direction in objectives.items()] for record in records]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(objectives))
+
+
+def non_dominated(points: Points) -> Points:
+    """Return the points that no other dominates, each once, in lexicographic order; shape (points, objectives)."""
+    distinct = np.unique(points, axis=0)
+    return distinct[~_dominated(distinct)]
 
 
 def non_dominated_ranks(points: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -82,31 +90,41 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
 
 
 def reference_point(records: Iterable[TrialRecord], objectives: Objectives) -> dict[str, float]:
-    """Return, per objective, the value from which on a trial adds to the hypervolume.
+    """Return, per objective, the value from which on a trial adds to the hypervolume."""
+    return {name: worst for name, (worst, _) in box(records, objectives).items()}
 
-    Maximised: 0 (or the lowest value, if below). Minimised: the dense network's value where trials report it
-    (`macs_dense` for `macs`), so that it is the same from the first trial to the last; elsewhere the worst value of a
-    whole trial, which later trials may move.
+
+def box(records: Iterable[TrialRecord], objectives: Objectives) -> Box:
+    """Return the box in which hypervolumes are measured, from the reference to the ideal.
+
+    Reference, if maximised: 0 (or the lowest value, if below). If minimised: the dense network's value where trials
+    report it (`macs_dense` for `macs`), so that it is the same from the first trial to the last; elsewhere the worst
+    value of a whole trial, which later trials may move. Ideal: the best conceivable value, which is 1 for what is
+    maximised (or the highest value, if above) and 0 for what is minimised.
     """
-    return {name: worst for name, (worst, _) in _ranges(records, objectives).items()}
+    whole = [record for record in records if is_whole(record, objectives)]
+    return {name: _range(name, direction, whole) for name, direction in objectives.items()}
+
+
+def hypervolume_share(points: Points, objectives: Objectives, within: Box) -> float:
+    """Return the share, in [0, 1], of a box that losses of shape (points, objectives) dominate."""
+    worst, ideal, extent = _sides(objectives, within)
+    return hypervolume((points - ideal) / extent, (worst - ideal) / extent)
 
 
 def hypervolume_over_trials(records: Iterable[TrialRecord], objectives: Objectives) -> list[float]:
     """Return the hypervolume after each told trial, in the order of `in_order_told`; it never falls.
 
-    It is the share, in [0, 1], of the box between the `reference_point` of all records and the ideal: the best
-    conceivable value, which is 1 for what is maximised (or the highest value, if above) and 0 for what is minimised.
+    It is the share, in [0, 1], of the `box` of all records.
     """
     told = in_order_told(records)
-    ranges = np.array(list(_ranges(told, objectives).values())) * [[_sign(d)] for d in objectives.values()]
-    worst, ideal = ranges[:, 0], ranges[:, 1]
-    extent = np.where(worst > ideal, worst - ideal, 1.0)
+    within = box(told, objectives)
     front, volume, volumes = np.empty((0, len(objectives))), 0.0, []
     for record in told:
-        point = (losses([record], objectives) - ideal) / extent if is_whole(record, objectives) else None
+        point = losses([record], objectives) if is_whole(record, objectives) else None
         if point is not None and not (front <= point).all(axis=1).any():
             front = np.vstack([front[~_dominates(point, front)], point])
-            volume = max(volume, hypervolume(front, (worst - ideal) / extent))
+            volume = max(volume, hypervolume_share(front, objectives, within))
         volumes.append(volume)
     return volumes
 
@@ -117,7 +135,8 @@ def in_order_told(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     return sorted(told, key=lambda r: (r.finished.timestamp() if r.finished else math.inf, r.trial))
 
 
-def _sign(direction: "Direction") -> int:
+def sign(direction: "Direction") -> int:
+    """Return what makes a value of an objective a loss, and back: -1 if it is maximised, else 1."""
     return -1 if direction == "maximize" else 1
 
 
@@ -126,15 +145,21 @@ def _dominates(point: Points, others: Points) -> npt.NDArray[np.bool_]:
 
 
 def _dominated(points: Points) -> npt.NDArray[np.bool_]:
-    """Say of each point whether another one dominates it; a row at a time, so that memory stays linear."""
-    rows = [((points <= point).all(axis=1) & (points < point).any(axis=1)).any() for point in points]
-    return np.array(rows, dtype=bool)
+    """Say of each point whether another one dominates it. In lexicographic order no point dominates an earlier one."""
+    dominated, front, size = np.zeros(len(points), dtype=bool), np.empty_like(points), 0
+    for place in np.lexsort(points.T[::-1]):
+        found = front[:size]
+        dominated[place] = ((found <= points[place]).all(axis=1) & (found < points[place]).any(axis=1)).any()
+        if not dominated[place]:
+            front[size], size = points[place], size + 1
+    return dominated
 
 
-def _ranges(records: Iterable[TrialRecord], objectives: Objectives) -> dict[str, tuple[float, float]]:
-    """Return the reference and the ideal of each objective, in its own units."""
-    whole = [record for record in records if is_whole(record, objectives)]
-    return {name: _range(name, direction, whole) for name, direction in objectives.items()}
+def _sides(objectives: Objectives, within: Box) -> tuple[Points, Points, Points]:
+    """Return a box's reference and ideal as losses, and the length of its sides, 1 where there is none."""
+    ends = np.array([within[name] for name in objectives]) * [[sign(direction)] for direction in objectives.values()]
+    worst, ideal = ends[:, 0], ends[:, 1]
+    return worst, ideal, np.where(worst > ideal, worst - ideal, 1.0)
 
 
 def _range(name: str, direction: "Direction", whole: list[TrialRecord]) -> tuple[float, float]:

@@ -2,8 +2,8 @@
 
 import math
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -12,13 +12,21 @@ from typing import Any, Final, Self
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from orchestrator.configurations import PARADIGM, Configuration
+from orchestrator.budget import Spending
+from orchestrator.configurations import PARADIGM, Configuration, Draft
+from orchestrator.failures import Breakdown, Failure
+from orchestrator.history import first_epochs
 from orchestrator.journal import DriverLock, Journal, read_journal
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Constraint, StudySpec
 from orchestrator.store import StudyFolder
+from trainables.spec import Value
 
 _CONFIGURATION: Final = "configuration"
+_SAMPLER: Final = "sampler"
+_BUDGET: Final = "budget"
+"""The epochs that a trial is given, and after which attempt: reports of earlier attempts were for fewer epochs."""
+_SPENDING: Final = "spending"
 _REPORT: Final = "report:"
 _BESIDE_THE_CURVE: Final = ("metrics", "attempt", "elapsed")
 """What the ledger keeps of a report that is no point of a curve; it adds the attempt and the seconds until then."""
@@ -30,7 +38,6 @@ class Unfinished:
 
     number: int
     configuration: Configuration | None
-    checkpoint: Path | None
 
 
 def read(folder: StudyFolder) -> list[TrialRecord]:
@@ -40,7 +47,18 @@ def read(folder: StudyFolder) -> list[TrialRecord]:
     if journal is None or not studies:
         return []
     name, found = studies[0].study_name, journal.get_all_trials(studies[0]._study_id, deepcopy=False)
-    return [_record(name, trial) for trial in found]
+    if not folder.spec.exists():
+        return [_record(name, trial) for trial in found]
+    spec = StudySpec.stored(folder.spec)
+    first = first_epochs(folder.spec, spec.fidelity.epochs)
+    return [_in_study(spec, first, _record(name, trial), trial) for trial in found]
+
+
+def spending(folder: StudyFolder) -> Spending:
+    """Return what a study has spent, up to a few seconds ago if it runs or was killed. Changes nothing."""
+    journal = read_journal(folder.journal)
+    studies = journal.get_all_studies() if journal is not None else []
+    return _spending(studies[0].user_attrs) if studies else Spending()
 
 
 class Ledger:
@@ -57,6 +75,11 @@ class Ledger:
         self.study = optuna.load_study(
             study_name=spec.name, storage=self.storage, sampler=optuna.samplers.RandomSampler()
         )
+        self._ids = {trial.number: trial._trial_id for trial in self._trials()}
+        self._told: dict[int, TrialRecord] = {}
+        self._waiting = sum(trial.state is TrialState.WAITING for trial in self._trials())
+        self._first_epochs = first_epochs(folder.spec, spec.fidelity.epochs)
+        self._spent = _spending(self.storage.get_study_user_attrs(self.study._study_id))
 
     def __enter__(self) -> Self:
         return self
@@ -64,35 +87,75 @@ class Ledger:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def beat(self) -> None:
+        """Show that the driver lives."""
+        self._lock.beat()
+
     def close(self) -> None:
         """Give up the right to drive the study."""
+        self.storage.close()
         self._lock.release()
 
     def records(self) -> list[TrialRecord]:
         """Return all trials, by number."""
-        return [_record(self.spec.name, trial) for trial in self._trials()]
+        return [self._told.get(trial.number) or self._as_record(trial) for trial in self._trials()]
 
     def record(self, number: int) -> TrialRecord:
         """Return one trial."""
-        return _record(self.spec.name, self._trial(number))
+        return self._told.get(number) or self._as_record(self._trial(number))
 
     def unfinished(self) -> list[Unfinished]:
         """Return the trials that were asked and not told, by number."""
-        asked = (trial for trial in self._trials() if trial.state is TrialState.RUNNING)
-        return [Unfinished(t.number, _configuration(t), self.checkpoint(t.number)) for t in asked]
+        states = (TrialState.RUNNING, TrialState.WAITING)
+        asked = self.storage.get_all_trials(self.study._study_id, deepcopy=False, states=states)
+        return [Unfinished(t.number, _configuration(t)) for t in asked]
+
+    def begin_anew(self) -> None:
+        """Have interrupted trials that were given fewer epochs start from the beginning, with the present ones."""
+        for trial in self._trials():
+            if trial.state is TrialState.RUNNING and self._as_record(trial).share < 1:
+                self.keep_checkpoints(trial.number, [])
+                self._set(trial.number, _BUDGET, self._budget(trial.user_attrs.get("attempts", 0)))
 
     @property
     def asked(self) -> int:
-        """How many trials were asked so far; those that only wait in the queue are not counted."""
-        return sum(trial.state is not TrialState.WAITING for trial in self._trials())
+        """How many trials were asked so far; those that an older version left waiting are not counted."""
+        return len(self._ids) - self._waiting
 
-    def trial_id(self, number: int) -> int:
-        """Return Optuna's key for a trial."""
-        return self.storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
+    def ask(self, draft: Draft) -> int:
+        """Begin a trial, in one line: it is there with all that it tries, or not at all. Return its number."""
+        template = optuna.trial.create_trial(
+            state=TrialState.RUNNING,
+            params=dict(draft.drawn),
+            distributions=dict(draft.distributions),
+            user_attrs={_CONFIGURATION: asdict(draft.configuration), _SAMPLER: draft.sampler, _BUDGET: self._budget(0)},
+        )
+        number = len(self._ids)
+        self._ids[number] = self.storage.create_new_trial(self.study._study_id, template)
+        return number
 
-    def configure(self, number: int, configuration: Configuration) -> None:
-        """Write down what a trial tries."""
-        self._set(number, _CONFIGURATION, asdict(configuration))
+    def given(self, number: int) -> dict[str, Value]:
+        """Return what is settled of a trial without a configuration, by the names that samplers use.
+
+        Older versions wrote a trial down value by value, and could die in between.
+        """
+        trial = self._trial(number)
+        paradigm = _queued_paradigm(trial)
+        return {**({PARADIGM: paradigm} if paradigm else {}), **trial.params}
+
+    def complete(self, number: int, draft: Draft) -> None:
+        """Write down what a trial tries that has no configuration yet."""
+        trial = self._trial(number)
+        if trial.state is TrialState.WAITING:
+            self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+            self._waiting -= 1
+        for name, distribution in draft.distributions.items():
+            if name not in trial.params:
+                value = distribution.to_internal_repr(draft.drawn[name])
+                self.storage.set_trial_param(trial._trial_id, name, value, distribution)
+        self._set(number, _BUDGET, self._budget(0))
+        self._set(number, _SAMPLER, draft.sampler)
+        self._set(number, _CONFIGURATION, asdict(draft.configuration))
 
     def begin(self, number: int) -> None:
         """Count an attempt at a trial."""
@@ -104,29 +167,40 @@ class Ledger:
         stamps = {"attempt": trial.user_attrs.get("attempts", 1), "elapsed": _elapsed(trial) + report["seconds"]}
         self._set(number, f"{_REPORT}{report['epoch']}", {**report, **stamps})
 
-    def save_checkpoint(self, number: int, path: Path, epoch: int) -> None:
-        """Write down where a trial's newest checkpoint lies; the one before may be deleted afterwards."""
-        within = path.relative_to(self.folder.path)
-        self._set(number, "checkpoint", {"path": within.as_posix(), "epoch": epoch})
+    def keep_checkpoints(self, number: int, paths: Sequence[Path]) -> None:
+        """Write down where a trial's checkpoints lie, the newest first; those of before may be deleted afterwards."""
+        within = [path.relative_to(self.folder.path).as_posix() for path in paths]
+        self._set(number, "checkpoints", within)
         self.storage.flush()
+
+    def checkpoints(self, number: int) -> list[Path]:
+        """Return where a trial's checkpoints lie, the newest first, whether or not they are still there and whole."""
+        written = self._trial(number).user_attrs
+        early = [written["checkpoint"]["path"]] if "checkpoint" in written else []
+        return [self.folder.path / within for within in written.get("checkpoints", early)]
 
     def checkpoint(self, number: int) -> Path | None:
         """Return the folder of a trial's newest checkpoint, if there is one and it is still there."""
-        written = self._trial(number).user_attrs.get("checkpoint")
-        path = self.folder.path / written["path"] if written else None
-        return path if path is not None and path.is_dir() else None
+        newest = next(iter(self.checkpoints(number)), None)
+        return newest if newest is not None and newest.is_dir() else None
+
+    def count_damaged(self, number: int, damaged: int) -> None:
+        """Count checkpoints of a trial that cannot be gone on from."""
+        before = self._trial(number).user_attrs.get("damaged_checkpoints", 0)
+        self._set(number, "damaged_checkpoints", before + damaged)
 
     def conclude(self, number: int) -> None:
         """Tell a trial that came to its end: COMPLETE if nothing is missing, else FAIL with what is."""
         reports = _reports(self._trial(number))
         missing = _missing(reports, [*self.spec.objectives, *self.spec.constraints])
         if missing is not None:
-            self.fail(number, missing)
+            self.fail(number, Breakdown(Failure.ERROR, missing))
             return
         metrics = reports[-1]["metrics"]
-        trial = optuna.Trial(self.study, self.trial_id(number))
-        for bound in self.spec.bounds:
-            trial.set_constraint(bound.metric, _violation(bound, metrics[bound.metric]))
+        if self.spec.constraints:
+            trial = optuna.Trial(self.study, self._ids[number])
+            for metric, violation in violations(self.spec, metrics).items():
+                trial.set_constraint(metric, violation)
         values = [metrics[objective] for objective in self.spec.objectives]
         self._tell(number, TrialState.COMPLETE, values)
 
@@ -134,32 +208,47 @@ class Ledger:
         """Tell a trial that was stopped early."""
         self._end(number, TrialState.PRUNED, reason)
 
-    def fail(self, number: int, reason: str) -> None:
+    def fail(self, number: int, breakdown: Breakdown) -> None:
         """Tell a trial that has no result."""
-        self._end(number, TrialState.FAIL, reason)
+        self._set(number, "failure", breakdown.failure.value)
+        self._end(number, TrialState.FAIL, breakdown.reason)
+
+    def lose(self, number: int) -> None:
+        """Count an attempt at a trial that lost its process or node or was preempted."""
+        self._set(number, "attempts_lost", self._trial(number).user_attrs.get("attempts_lost", 0) + 1)
 
     @property
-    def spent(self) -> float:
-        """The seconds for which drivers have run this study; downtime is not counted."""
-        return float(self.storage.get_study_user_attrs(self.study._study_id).get("spent", 0.0))
+    def spent(self) -> Spending:
+        """What the study has spent; downtime is not counted."""
+        return self._spent
 
     @spent.setter
-    def spent(self, seconds: float) -> None:
-        self.storage.set_study_user_attr(self.study._study_id, "spent", seconds)
+    def spent(self, spent: Spending) -> None:
+        self._spent = spent
+        self.storage.set_study_user_attr(self.study._study_id, _SPENDING, asdict(spent))
 
     def _end(self, number: int, state: TrialState, reason: str) -> None:
         self._set(number, "reason", reason)  # before the state, so that a told trial has its reason
         self._tell(number, state)
 
     def _tell(self, number: int, state: TrialState, values: list[float] | None = None) -> None:
-        self.storage.set_trial_state_values(self.trial_id(number), state, values)
-        self.storage.flush()
+        self.storage.set_trial_state_values(self._ids[number], state, values)
+        self.storage.flush_soon()
 
     def _set(self, number: int, key: str, value: object) -> None:
-        self.storage.set_trial_user_attr(self.trial_id(number), key, value)
+        self.storage.set_trial_user_attr(self._ids[number], key, value)
+
+    def _as_record(self, trial: FrozenTrial) -> TrialRecord:
+        record = _in_study(self.spec, self._first_epochs, _record(self.spec.name, trial), trial)
+        if trial.state.is_finished():
+            self._told[trial.number] = record  # it will not change again
+        return record
+
+    def _budget(self, attempts: int) -> dict[str, int]:
+        return {"epochs": self.spec.fidelity.epochs, "after": attempts}
 
     def _trial(self, number: int) -> FrozenTrial:
-        return self.storage.get_trial(self.trial_id(number))
+        return self.storage.get_trial(self._ids[number])
 
     def _trials(self) -> list[FrozenTrial]:
         return self.storage.get_all_trials(self.study._study_id, deepcopy=False)
@@ -168,6 +257,7 @@ class Ledger:
 def _record(study: str, trial: FrozenTrial) -> TrialRecord:
     attributes, configuration, reports = trial.user_attrs, _configuration(trial), _reports(trial)
     state = State(trial.state.name)
+    failure = Failure(attributes.get("failure", Failure.ERROR)) if state is State.FAIL else None
     return TrialRecord(
         study=study,
         trial=trial.number,
@@ -175,16 +265,38 @@ def _record(study: str, trial: FrozenTrial) -> TrialRecord:
         state=State.WAITING if state is State.RUNNING and configuration is None else state,
         seed=configuration.seed if configuration else 0,
         params=configuration.params if configuration else {},
+        sampler=attributes.get(_SAMPLER),
         reason=attributes.get("reason") if state in (State.PRUNED, State.FAIL) else None,
+        failure=failure,
         fidelity=reports[-1]["fidelity"] if reports else 0.0,
         metrics=reports[-1]["metrics"] if state is State.COMPLETE else {},
         curve=tuple({key: one[key] for key in one if key not in _BESIDE_THE_CURVE} for one in reports),
         feasible=all(violation <= 0 for violation in trial.constraints.values()),
         attempts=attributes.get("attempts", 0),
+        attempts_failed=int(bool(attributes.get("attempts")) and failure is not None and not failure.may_be_mended),
+        attempts_lost=attributes.get("attempts_lost", 0),
+        damaged_checkpoints=attributes.get("damaged_checkpoints", 0),
         seconds=_elapsed(trial),
         started=_utc(trial.datetime_start),
         finished=_utc(trial.datetime_complete),
     )
+
+
+def _in_study(spec: StudySpec, first: int, record: TrialRecord, trial: FrozenTrial) -> TrialRecord:
+    """Return a trial as the study is now, which may have been extended since: its epochs, and its constraints' bounds.
+
+    `first` are the epochs that the study began with.
+    """
+    share = trial.user_attrs.get(_BUDGET, {"epochs": first})["epochs"] / spec.fidelity.epochs
+    missed = violations(spec, record.metrics).values() if record.state is State.COMPLETE else ()
+    feasible = all(violation <= 0 for violation in missed)
+    if share == 1 and feasible == record.feasible:
+        return record
+    return replace(record, share=share, fidelity=share * record.fidelity, feasible=feasible)
+
+
+def _spending(attributes: Mapping[str, Any]) -> Spending:
+    return Spending(**attributes.get(_SPENDING, {"seconds": attributes.get("spent", 0.0)}))
 
 
 def _configuration(trial: FrozenTrial) -> Configuration | None:
@@ -204,7 +316,11 @@ def _all_reports(trial: FrozenTrial) -> list[dict[str, Any]]:
 
 def _reports(trial: FrozenTrial) -> list[dict[str, Any]]:
     """Return the reports by epoch, without later ones of an attempt that was lost and has been caught up since."""
-    reports = sorted(_all_reports(trial), key=lambda one: (one["attempt"], one["epoch"]))
+    after = trial.user_attrs.get(_BUDGET, {}).get("after", 0)
+    reports = sorted(
+        (one for one in _all_reports(trial) if one["attempt"] > after or not after),
+        key=lambda one: (one["attempt"], one["epoch"]),
+    )
     return sorted((one for one in reports if one["epoch"] <= reports[-1]["epoch"]), key=lambda one: one["epoch"])
 
 
@@ -225,6 +341,11 @@ def _missing(reports: list[dict[str, Any]], metrics: Iterable[str]) -> str | Non
         if not math.isfinite(value):
             return f"{metric} is {value}"
     return None
+
+
+def violations(spec: StudySpec, metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return by how much a study's constraints are missed, in Optuna's sense; raises KeyError for a missing metric."""
+    return {bound.metric: _violation(bound, metrics[bound.metric]) for bound in spec.bounds}
 
 
 def _violation(bound: Constraint, value: float) -> float:

@@ -51,6 +51,7 @@ class StudyRuns:
         self._client = MlflowClient(study.uri)
         self._experiment = self._find_experiment()
         self._children: dict[int, Child] = {}
+        self._volumes_logged = 0
         self._parent = self._find_runs() or self._create_parent()
         self._client.update_run(self._parent, status="RUNNING")
 
@@ -76,7 +77,9 @@ class StudyRuns:
         everything = list(records)
         front = pareto_front(everything, self._study.objectives)
         self._tag_members({record.trial for record in front})
-        self._log(self._parent, _study_metrics(self._study, everything, front), [])
+        rising, counts = _study_metrics(self._study, everything, front)
+        self._log(self._parent, rising[self._volumes_logged :] + counts, [])
+        self._volumes_logged = len(rising)
         self._client.log_text(self._parent, table(self._study, front), "front.json")
         self._client.log_figure(self._parent, picture(self._study, everything, front), "front.png")
         shown_as_table = json.dumps([{"path": "front.json", "type": "table"}])
@@ -190,11 +193,14 @@ def _tags(record: TrialRecord) -> dict[str, str]:
     tags = {
         "trial": str(record.trial),
         "paradigm": record.paradigm,
+        **({"sampler": record.sampler} if record.sampler else {}),
         "state": record.state.value,
         "seed": str(record.seed),
         "fidelity": f"{record.fidelity:.4g}",
         "feasible": str(record.feasible).lower(),
     }
+    if record.failure is not None:
+        tags["failure"] = record.failure.value
     why = _shorten(record.reason or "")
     return {**tags, "reason": why, "mlflow.note.content": f"{record.state.value}: {why}"} if why else tags
 
@@ -219,13 +225,16 @@ def _metrics(record: TrialRecord) -> list[Metric]:
     return final + curves
 
 
-def _study_metrics(study: Study, records: list[TrialRecord], front: list[TrialRecord]) -> list[Metric]:
+def _study_metrics(
+    study: Study, records: list[TrialRecord], front: list[TrialRecord]
+) -> tuple[list[Metric], list[Metric]]:
+    """Return the hypervolume after each told trial, and how many trials there are of which kind."""
     told = in_order_told(records)
     volumes = hypervolume_over_trials(told, study.objectives)
     times = [_milliseconds(record.finished) or 0 for record in told]
     rising = [Metric("hypervolume", v, t, n) for n, (v, t) in enumerate(zip(volumes, times, strict=True), start=1)]
     counts = Counter(f"trials_{record.state.value.lower()}" for record in told) | Counter(front_members=len(front))
-    return rising + [Metric(name, float(count), max(times, default=0), 0) for name, count in counts.items()]
+    return rising, [Metric(name, float(count), max(times, default=0), 0) for name, count in counts.items()]
 
 
 def _batches(metrics: list[Metric], params: list[Param]) -> Iterator[tuple[list[Metric], list[Param]]]:

@@ -13,14 +13,14 @@ from orchestrator.store import StudyFolder
 class Outcome:
     """How a run of a study ended.
 
-    `interrupted` says that it was stopped before its end and can be resumed; `budget_exhausted` that trials were left
-    out because the time was spent.
+    `interrupted` says that it was stopped before its end and can be resumed; `spent_budget` names
+    the budget because of which trials were left out, if one was spent.
     """
 
     folder: StudyFolder
     records: tuple[TrialRecord, ...]
     interrupted: bool = False
-    budget_exhausted: bool = False
+    spent_budget: str | None = None
 
 
 class Observer(Protocol):

@@ -1,72 +1,157 @@
 """What to try next: every paradigm once, then whatever the sampler draws."""
 
 import json
+import time
 from collections import Counter
-from functools import partial
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-import optuna
-
-from orchestrator.configurations import PARADIGM, Configuration
+from orchestrator import warm_start
+from orchestrator.configurations import PARADIGM, Configuration, Configurations, Draft, Named
+from orchestrator.extension import to_try_again
+from orchestrator.front import pareto_front
 from orchestrator.ledger import Ledger
-from orchestrator.sampling import SampledStudy, configurations_for, sampler_for, suggest
+from orchestrator.policy import BREEDS, GENERATIONS_LAST, Policy
+from orchestrator.records import State, TrialRecord
+from orchestrator.view import Draw, Lesson, View, lesson
+from trainables.spec import Value
+
+FIXED, AGAIN = "fixed", "again"
+"""What stands in the sampler's place where nothing was to be chosen, or where a trial is repeated for more epochs."""
 
 
 class Proposer:
-    """Asks Optuna for trials and writes into the ledger what each of them tries.
+    """Decides what is tried and writes it into the ledger.
 
     A paradigm with nothing to search is tried once; if the study has no other, again with the next seed. The same
     goes for a configuration that was drawn before: it becomes a replicate instead of the same work again.
+
+    Where drawing is slow, one suggestion is drawn ahead, in a thread, while trials run. Nobody but the sampler's view
+    knows of it until it is handed out.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._configurations = configurations_for(ledger.spec)
-        sampler = sampler_for(self._configurations, ledger.asked)
-        self._study = SampledStudy(ledger.spec.name, ledger.storage, sampler)
+        self._configurations = Configurations(ledger.spec)
         records = ledger.records()
+        self._policy = Policy(
+            ledger.spec, {record.sampler for record in records}, numeric=self._configurations.are_numeric
+        )
         self._tried = Counter(_key(record.paradigm, record.params) for record in records)
-        self._queue_each_but({record.paradigm for record in records})
+        known = {record.paradigm for record in records if record.share == 1}
+        self._again = to_try_again(ledger.spec, records)
+        self._untried = [
+            paradigm
+            for paradigm in ledger.spec.paradigms
+            if paradigm not in known | {record.paradigm for record in self._again}
+        ]
+        self._running: dict[int, int] = {}
+        """The trials of which the view does not know yet what came of them, and its key for each."""
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
+        self._earlier = list(warm_start.lessons(ledger.spec, ledger.folder))
+        self._prepared: Future[Draw] | None = None
+        self._view = self._new_view()
 
     def propose(self) -> tuple[int, Configuration]:
-        """Ask for the next trial; return its number and what it tries."""
-        return self._configured(self._study.ask())
+        """Begin the next trial; return its number and what it tries."""
+        self._make_ready()
+        key, draft = self._next()
+        number = self._ledger.ask(draft)
+        self._note(number, key)
+        self._policy.pace.handed_out(time.perf_counter())
+        if self._prepared is None and self._policy.prepares and not self._untried:
+            self._prepared = self._thread.submit(self._draw, {})
+        return number, draft.configuration
 
     def propose_again(self, number: int) -> tuple[int, Configuration]:
-        """Complete a trial that was being drawn when the driver died."""
-        return self._configured(optuna.Trial(self._study, self._ledger.trial_id(number)))
+        """Complete a trial that was being drawn when a driver of an older version died."""
+        self._make_ready()
+        given = self._ledger.given(number)
+        paradigm = str(given.get(PARADIGM, ""))
+        key, draft = (None, self._fixed(paradigm)) if paradigm in self._configurations.settled else self._drawn(given)
+        self._ledger.complete(number, draft)
+        self._note(number, key)
+        return number, draft.configuration
 
     def refusal(self, configuration: Configuration) -> str | None:
         """Return why a configuration cannot be carried out, or None if it can."""
         return self._configurations.refusal(configuration.paradigm, configuration.params)
 
-    def _configured(self, trial: optuna.Trial) -> tuple[int, Configuration]:
-        paradigm = self._settled(trial)
-        if paradigm is None:
-            drawn = self._configurations.draw(partial(suggest, trial))
-            paradigm, params = str(drawn[PARADIGM]), self._configurations.params(drawn)
-        else:
-            params = self._configurations.fixed(paradigm)
-        key = _key(paradigm, params)
-        configuration = Configuration(paradigm, params, self._ledger.spec.seed + self._tried[key])
-        self._tried[key] += 1
-        self._ledger.configure(trial.number, configuration)
-        return trial.number, configuration
-
-    def _settled(self, trial: optuna.Trial) -> str | None:
-        """Return the paradigm of a trial for which nothing is to be drawn."""
+    def _next(self) -> tuple[int | None, Draft]:
+        if self._again:
+            return self._repeated(self._again.pop(0))
+        settled = self._configurations.settled
         if not self._configurations.searched:
-            return self._configurations.settled[trial.number % len(self._configurations.settled)]
-        paradigm: str | None = trial.user_attrs.get(PARADIGM)
-        return paradigm
+            return None, self._fixed(settled[self._ledger.asked % len(settled)])
+        if not self._untried:
+            return self._drawn({})
+        paradigm = self._untried.pop(0)
+        return (None, self._fixed(paradigm)) if paradigm in settled else self._drawn({PARADIGM: paradigm})
 
-    def _queue_each_but(self, known: set[str]) -> None:
-        for paradigm in self._ledger.spec.paradigms:
-            if paradigm in known:
-                continue
-            if paradigm in self._configurations.settled:
-                self._study.enqueue_trial({}, user_attrs={PARADIGM: paradigm})
-            else:
-                self._study.enqueue_trial({PARADIGM: paradigm})
+    def _repeated(self, record: TrialRecord) -> tuple[int | None, Draft]:
+        """Try a trial again as it was, for the study's present epochs; the sampler learns from it as from its own."""
+        drawn = self._view.configurations.drawn_as(record.paradigm, record.params)
+        key = self._view.take_up(Lesson(record.paradigm, record.params, State.RUNNING))
+        configuration = Configuration(record.paradigm, record.params, record.seed)
+        return key, Draft(configuration, AGAIN, drawn, self._view.distributions(drawn))
+
+    def _fixed(self, paradigm: str) -> Draft:
+        return Draft(self._seeded(paradigm, self._configurations.fixed(paradigm)), FIXED, {}, {})
+
+    def _drawn(self, given: dict[str, Value]) -> tuple[int, Draft]:
+        prepared, self._prepared = (None, self._prepared) if given else (self._prepared, None)
+        key, drawn = prepared.result() if prepared is not None else self._draw(given)
+        configuration = self._seeded(str(drawn[PARADIGM]), self._view.configurations.params(drawn))
+        return key, Draft(configuration, self._view.name, drawn, self._view.distributions(drawn))
+
+    def _draw(self, given: dict[str, Value]) -> Draw:
+        begun = time.perf_counter()
+        try:
+            return self._view.draw(given)
+        finally:
+            self._policy.pace.drew(time.perf_counter() - begun)
+
+    def _seeded(self, paradigm: str, params: Named) -> Configuration:
+        key = _key(paradigm, params)
+        self._tried[key] += 1
+        return Configuration(paradigm, params, self._ledger.spec.seed + self._tried[key] - 1)
+
+    def _note(self, number: int, key: int | None) -> None:
+        if key is not None:
+            self._running[number] = key
+
+    def _make_ready(self) -> None:
+        """Have the right view, and tell it what has come of its trials."""
+        if self._prepared is not None:
+            wait([self._prepared])  # the thread has the view to itself while it draws
+        name = self._policy.sampler(self._ledger.asked)
+        if name != self._view.name or (name == BREEDS and self._view.drawn >= GENERATIONS_LAST):
+            self._prepared = None
+            self._view = self._new_view()
+        for number, key in list(self._running.items()):
+            record = self._ledger.record(number)
+            if record.state is not State.RUNNING:
+                self._view.tell(key, lesson(self._ledger.spec, record))
+                del self._running[number]
+
+    def _new_view(self) -> View:
+        asked, records = self._ledger.asked, self._ledger.records()
+        name, population = self._policy.sampler(asked), self._policy.population(len(self._running))
+        view = View(self._ledger.spec, name, asked=asked, population=population)
+        self._running.clear()
+        for taught in self._earlier if name != BREEDS or asked < GENERATIONS_LAST else ():
+            view.take_up(taught)
+        for record in self._with_offspring(records) if name == BREEDS else records:
+            known = lesson(self._ledger.spec, record)
+            key = view.take_up(known) if known is not None else None
+            if record.state is State.RUNNING:
+                self._note(record.trial, key)
+        return view
+
+    def _with_offspring(self, records: list[TrialRecord]) -> list[TrialRecord]:
+        """Return the trials that running ones may descend from, or that are running."""
+        newest = len(records) - GENERATIONS_LAST
+        front = {record.trial for record in pareto_front(records, self._ledger.spec.objectives)}
+        return [one for one in records if one.trial >= newest or one.trial in front or one.state is State.RUNNING]
 
 
 def _key(paradigm: str, params: object) -> str:

@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 SECONDS_BETWEEN_EDITIONS: Final = 30.0
 """How often, while a study runs, its front in MLflow and its table are brought up to date."""
 
+SHARE_FOR_EDITIONS: Final = 0.02
+"""How much of the driver's time may go into that: what it costs grows with the study."""
+
 SECONDS_FOR_THE_REST: Final[Mapping[Ending, float]] = {"FINISHED": 60.0, "KILLED": 10.0, "FAILED": 10.0}
 """How long MLflow is waited for at the end, by how the study ended. What is not sent then, a resume sends."""
 
@@ -30,7 +33,7 @@ class Publisher:
         """Begin with what is known: MLflow is made to agree with `records`."""
         self._tracker, self._folder = tracker, folder
         self._records = {record.trial: record for record in records}
-        self._edited = time.monotonic()
+        self._next_edition = time.monotonic() + SECONDS_BETWEEN_EDITIONS
         tracker.rebuild(self._records.values())
 
     def started(self, spec: StudySpec, folder: StudyFolder, total: int) -> None:
@@ -42,21 +45,31 @@ class Publisher:
         if record.state not in TOLD or before == record:
             return
         self._tracker.tell(record)
-        if time.monotonic() - self._edited >= SECONDS_BETWEEN_EDITIONS:
+        if time.monotonic() >= self._next_edition:
             self._edit()
 
     def finished(self, outcome: Outcome) -> None:
         """Bring everything up to date, and say in MLflow how the study ended."""
         self._edit()
         ended: Ending = "KILLED" if outcome.interrupted else "FINISHED"
+        if ended == "FINISHED":
+            self._catch_up()
         unsent = self._tracker.close(ended, SECONDS_FOR_THE_REST[ended])
         if unsent:
             logger.warning("%d items have not reached MLflow; `espalier resume` sends them", unsent)
 
+    def _catch_up(self) -> None:
+        """Wait for MLflow as long as it advances: trials that take no time are faster than it is."""
+        before = unsent = self._tracker.flush(0)
+        while unsent and (unsent := self._tracker.flush(SECONDS_FOR_THE_REST["FINISHED"])) < before:
+            before = unsent
+
     def _edit(self) -> None:
+        begin = time.monotonic()
         self._tracker.front(self._records.values())
         write_table(self._records.values(), self._folder.table)
-        self._edited = time.monotonic()
+        end = time.monotonic()
+        self._next_edition = end + max(SECONDS_BETWEEN_EDITIONS, (end - begin) / SHARE_FOR_EDITIONS)
 
 
 @contextmanager
@@ -64,10 +77,15 @@ def publisher(
     store: Store, spec: StudySpec, stamp: Mapping[str, Any], records: Iterable[TrialRecord]
 ) -> Iterator[Publisher]:
     """Publish a study while the block runs. A block that raises leaves the study marked as failed in MLflow."""
-    folder = store.study(spec.name)
-    tags = {name: stamp[name] for name in ("git_commit", "data_hash") if stamp[name]}
-    tracker = Tracker(store.mlflow_uri, store.artifacts, spec.name, tags, spec.objectives, log=folder.log)
+    tracker = tracker_for(store, spec, stamp)
     try:
-        yield Publisher(tracker, folder, records)
+        yield Publisher(tracker, store.study(spec.name), records)
     finally:
         tracker.close("FAILED", SECONDS_FOR_THE_REST["FAILED"])
+
+
+def tracker_for(store: Store, spec: StudySpec, stamp: Mapping[str, Any]) -> Tracker:
+    """Return what tells MLflow of a study; its writing process starts at once."""
+    tags = {name: stamp[name] for name in ("git_commit", "data_hash") if stamp[name]}
+    log = store.study(spec.name).log
+    return Tracker(store.mlflow_uri, store.artifacts, spec.name, tags, spec.objectives, log=log)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.failures import Failure
 from trainables.context import Report
 from trainables.errors import InvalidValue
 from trainables.spec import Value
@@ -31,10 +32,15 @@ class State(StrEnum):
 class TrialRecord:
     """All that the ledger knows of a trial.
 
-    `params` are the paradigm's hyper-parameters as chosen, without prefix. `metrics` are those of the final network
+    `params` are the paradigm's hyper-parameters as chosen, without prefix, by `sampler` (None in studies that did not
+    keep it). `metrics` are those of the final network
     (empty unless COMPLETE). `curve` holds one mapping per reported epoch, by the fields of `trainables.context.Report`.
     `fidelity` is the share of the budget spent; `seconds` the training time over all attempts, downtime not counted.
-    `feasible` says whether a COMPLETE trial satisfies the study's constraints.
+    `share` is below 1 if the study's epochs were raised after the trial was asked: the share of them that it was given.
+    `feasible` says whether a COMPLETE trial satisfies the study's constraints. `failure` is what kind of failure a FAIL
+    trial met, `reason` says it in words. Of the `attempts`, `attempts_failed` broke by the trial's own doing, and
+    `attempts_lost` lost their process or node or were preempted; one that ended with its driver counts in neither.
+    `damaged_checkpoints` could not be gone on from, so that epochs since the one before had to be repeated.
     """
 
     study: str
@@ -43,12 +49,18 @@ class TrialRecord:
     state: State
     seed: int
     params: Mapping[str, Value] = field(default_factory=dict)
+    sampler: str | None = None
     reason: str | None = None
+    failure: Failure | None = None
     fidelity: float = 0.0
+    share: float = 1.0
     metrics: Mapping[str, float] = field(default_factory=dict)
     curve: tuple[Mapping[str, float | str], ...] = ()
     feasible: bool = True
     attempts: int = 1
+    attempts_failed: int = 0
+    attempts_lost: int = 0
+    damaged_checkpoints: int = 0
     seconds: float = 0.0
     started: datetime | None = None
     finished: datetime | None = None
@@ -75,14 +87,20 @@ def schema() -> "pa.Schema":
         ("paradigm", pa.string(), False, "name of the paradigm"),
         ("state", pa.string(), False, "WAITING, RUNNING, COMPLETE, PRUNED (stopped early) or FAIL"),
         ("reason", pa.string(), True, "why a trial was stopped or failed"),
+        ("failure", pa.string(), True, f"the kind of failure of a FAIL trial: {', '.join(Failure)}"),
         ("feasible", pa.bool_(), False, "whether a COMPLETE trial satisfies the study's constraints"),
         ("fidelity", pa.float64(), False, "share of the training budget that was spent, in [0, 1]"),
+        ("share", pa.float64(), False, "share of the study's epochs that the trial was given; below 1 if raised since"),
         ("seed", pa.int64(), False, "seed of weights, batches and augmentation"),
         ("attempts", pa.int64(), False, "how often the trial was started"),
+        ("attempts_failed", pa.int64(), False, "attempts that broke by the trial's own doing"),
+        ("attempts_lost", pa.int64(), False, "attempts whose process or node was lost or preempted"),
+        ("damaged_checkpoints", pa.int64(), False, "checkpoints that could not be gone on from"),
         ("seconds", pa.float64(), False, "training time over all attempts"),
         ("started", utc, True, "begin of the first attempt"),
         ("finished", utc, True, "end of the last attempt"),
         ("params", pa.map_(pa.string(), pa.string()), False, "hyper-parameters as JSON, by name"),
+        ("sampler", pa.string(), True, "which sampler chose the hyper-parameters; else fixed, or again"),
         ("metrics", pa.map_(pa.string(), pa.float64()), False, "measurements of the final network; only if COMPLETE"),
         ("curve", pa.list_(epoch), False, "one report per epoch; accuracy and loss on the validation split"),
     ]
@@ -98,7 +116,8 @@ def as_row(record: TrialRecord) -> dict[str, Any]:
     times = {name: row[name] and row[name].astimezone(UTC) for name in ("started", "finished")}
     params = {name: json.dumps(value) for name, value in record.params.items()}
     nested = {"params": params, "metrics": dict(record.metrics), "curve": [_checked(epoch) for epoch in record.curve]}
-    return {**row, **times, **nested, "state": record.state.value}
+    failure = record.failure and record.failure.value
+    return {**row, **times, **nested, "state": record.state.value, "failure": failure}
 
 
 def write_table(records: Iterable[TrialRecord], path: Path) -> None:
@@ -126,7 +145,9 @@ def read_table(path: Path) -> list[TrialRecord]:
 def _from_row(row: dict[str, Any]) -> TrialRecord:
     params = {name: json.loads(value) for name, value in row["params"].items()}
     curve = tuple({name: value for name, value in epoch.items() if value is not None} for epoch in row["curve"])
-    return TrialRecord(**{**row, "state": State(row["state"]), "params": params, "curve": curve})
+    failure = Failure(row["failure"]) if row.get("failure") else None
+    parsed = {"state": State(row["state"]), "failure": failure, "params": params, "curve": curve}
+    return TrialRecord(**{**row, **parsed})
 
 
 def _checked(epoch: Mapping[str, float | str]) -> dict[str, float | str]:

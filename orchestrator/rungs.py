@@ -2,23 +2,28 @@
 
 At a rung a trial goes on if it is among the best 1/reduction of the trials that got there so far (ASHA: Li et al. 2020,
 arXiv 1810.05934). Best is by non-dominated rank, and within a rank by an epsilon-net, so that what goes on is spread
-over the front (Schmucker et al. 2021, arXiv 2106.12639).
+over the front (Schmucker et al. 2021, arXiv 2106.12639). Trials that are bound to miss a constraint come after all
+others, those that miss it by less first (Deb et al. 2002, https://doi.org/10.1109/4235.996017, section VI).
 """
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from optuna.study._multi_objective import _fast_non_domination_rank  # quick in thousands of trials
 
-from orchestrator.front import non_dominated_ranks
 from orchestrator.records import TrialRecord
-from orchestrator.spec import StudySpec
+from orchestrator.spec import Constraint, StudySpec
 from trainables import paradigms
 
 FORETOLD: Final = {"accuracy": "accuracy", "loss": "loss", "macs": "macs_projected", "params": "params_projected"}
 """The objectives that can be judged before the end, and the field of a report that foretells each."""
+
+KNOWN_EARLY: Final = {"macs": "macs_projected", "params": "params_projected"}
+"""The constraints of which it can be foretold whether they hold at the end; accuracy still rises."""
 
 Points = npt.NDArray[np.float64]
 
@@ -31,9 +36,11 @@ class Rungs:
         self._reduction = spec.fidelity.reduction
         judged = {FORETOLD[name]: direction for name, direction in spec.objectives.items() if name in FORETOLD}
         self._signs = {name: -1 if direction == "maximize" else 1 for name, direction in judged.items()}
-        self._losses: dict[int, dict[int, list[float]]] = {epoch: {} for epoch in spec.fidelity.rungs if judged}
+        self._bounds = [bound for bound in spec.bounds if bound.metric in KNOWN_EARLY]
+        self._reached: dict[int, dict[int, tuple[float, ...]]] = {epoch: {} for epoch in spec.fidelity.rungs if judged}
+        """By epoch and trial: by how much constraints are missed, then the losses."""
         for record in records:
-            for report in record.curve:
+            for report in record.curve if record.share == 1 else ():  # else the schedule was another one
                 self._record(record.trial, record.paradigm, report)
 
     def verdict(self, trial: int, paradigm: str, report: Mapping[str, Any]) -> str | None:
@@ -43,33 +50,45 @@ class Rungs:
         """
         if not self._record(trial, paradigm, report):
             return None
-        reached = self._losses[report["epoch"]]
+        reached = self._reached[report["epoch"]]
         kept = max(1, len(reached) // self._reduction)
-        if list(reached).index(trial) in best_first(np.array(list(reached.values())))[:kept]:
+        rows = np.array(list(reached.values()))
+        if list(reached).index(trial) in best_first(rows[:, 1:], rows[:, 0], kept):
             return None
         return f"not among the best {kept} of {len(reached)} at epoch {report['epoch']}"
 
     def _record(self, trial: int, paradigm: str, report: Mapping[str, Any]) -> bool:
-        if report.get("epoch") not in self._losses or report["fidelity"] >= 1:
+        if report.get("epoch") not in self._reached or report["fidelity"] >= 1:
             return False
         if report["fidelity"] < paradigms.find(paradigm).judged_from:
             return False
         losses = [sign * report[name] for name, sign in self._signs.items()]
-        if not all(map(math.isfinite, losses)):
+        missed = sum(self._missed(bound, report) for bound in self._bounds)
+        if not all(map(math.isfinite, [missed, *losses])):
             return False
-        self._losses[report["epoch"]][trial] = losses
+        self._reached[report["epoch"]][trial] = (missed, *losses)
         return True
 
+    @staticmethod
+    def _missed(bound: Constraint, report: Mapping[str, Any]) -> float:
+        """Return by how much a trial misses a bound, as a share of it; 0 where it holds."""
+        violation = bound.violation(report[KNOWN_EARLY[bound.metric]])
+        return max(0.0, violation) / (abs(bound.bound) or 1.0)
 
-def best_first(losses: Points) -> list[int]:
-    """Return the order of losses of shape (trials, objectives) from best to worst.
 
-    Lower non-dominated ranks come first; within a rank, first the best by the first objective, then always the one
-    farthest from all before it, distances being measured in units of each objective's range.
+def best_first(losses: Points, missed: npt.ArrayLike | None = None, count: int | None = None) -> list[int]:
+    """Return the order of losses of shape (trials, objectives) from best to worst, or its first `count`.
+
+    Those that miss no constraint come first, in the order of their non-dominated ranks; within a rank, first the best
+    by the first objective, then always the one farthest from all before it, distances being measured in units of each
+    objective's range. The others follow by how much they miss, shape (trials,).
     """
-    ranks, extent = non_dominated_ranks(losses), np.ptp(losses, axis=0)
+    penalty = np.zeros(len(losses)) if missed is None else np.asarray(missed, dtype=np.float64)
+    ranks, extent = _fast_non_domination_rank(losses, penalty=penalty), np.ptp(losses, axis=0)
     scaled = losses / np.where(extent > 0, extent, 1.0)
-    return [int(i) for rank in range(ranks.max() + 1) for i in _farthest_first(scaled, np.flatnonzero(ranks == rank))]
+    layers = (np.flatnonzero(ranks == rank) for rank in range(ranks.max() + 1))
+    order = (int(place) for members in layers for place in _farthest_first(scaled, members))
+    return list(islice(order, count))
 
 
 def _farthest_first(points: Points, members: npt.NDArray[np.int64]) -> Iterable[np.int64]:

@@ -33,7 +33,8 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]
         assignment = self._sweep.next()
         if assignment is not None:
             return self._configure(assignment, trial_id)
-        return None if self._sweep.live else Searcher.FINISHED  # a live trial may yet be lost and handed out again
+        # a live trial may yet be lost, and one that was lost waits a while before it is handed out again
+        return None if self._sweep.live or not self._sweep.is_over else Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         pass

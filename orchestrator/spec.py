@@ -34,6 +34,9 @@ _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
 
 _STORED: Final = "stored"
 
+HISTORY: Final = "history"
+"""The key under which a stored study says how it was extended; it is no setting, and a copy may bring it along."""
+
 
 @dataclass(frozen=True)
 class Constraint:
@@ -62,10 +65,24 @@ class Constraint:
 
 
 class Search(Strict):
-    """How configurations are chosen, and how many."""
+    """How configurations are chosen, and how many.
 
-    sampler: Literal["tpe", "nsga2", "gp", "random"] = "tpe"
+    `auto` is TPE; NSGA-II once TPE is too slow for the trials or the study is long; a Gaussian process where trials are
+    few and expensive, none is stopped early, and numbers are searched (`orchestrator.policy`).
+    The whole trials of the studies in `warm_start`, which are of the same store and have the same objectives, teach the
+    sampler; they are no trials of this study.
+    """
+
+    sampler: Literal["auto", "tpe", "nsga2", "gp", "random"] = "auto"
     trials: Annotated[int, Field(ge=1)] = 24
+    warm_start: list[str] = Field(default=[])
+
+    @field_validator("warm_start")
+    @classmethod
+    def _are_safe_paths(cls, names: list[str]) -> list[str]:
+        for name in names:
+            _at("", check_study_name, name)
+        return names
 
 
 class Fidelity(Strict):
@@ -83,16 +100,24 @@ class Fidelity(Strict):
 
 
 class Budget(Strict):
-    """After how many hours of running no new trial is begun; None is no limit."""
+    """What may be spent before no new trial is begun; those that run come to their end. None is no limit.
+
+    `hours` are those for which the study runs, `device_hours` the sum over all attempts of the time that trials hold
+    their devices times how many: GPU-hours where trials have a GPU, else CPU-hours. `money` is in the currency of
+    `resources.price_per_hour`.
+    """
 
     hours: Annotated[float, Field(gt=0)] | None = None
+    device_hours: Annotated[float, Field(gt=0)] | None = None
+    money: Annotated[float, Field(gt=0)] | None = None
 
 
 class Resources(Strict):
-    """What one trial occupies. It runs in one process (worker)."""
+    """What one trial occupies, and what that costs for an hour. A trial runs in one process (worker)."""
 
     cpus: Annotated[float, Field(gt=0)] = 1
     gpus: Annotated[float, Field(ge=0)] = 0
+    price_per_hour: Annotated[float, Field(gt=0)] | None = None
     workers: int = 1
 
     @model_validator(mode="after")
@@ -100,6 +125,19 @@ class Resources(Strict):
         if self.workers != 1:
             raise InvalidValue("workers", self.workers, "must be 1: a trial runs in one process")
         return self
+
+
+class Failures(Strict):
+    """What a trial is forgiven.
+
+    A trial whose process or node was lost or preempted is started again from its last checkpoint, up to `retries` times
+    without getting any further; what it raised itself, it would raise again. One that reports no epoch for
+    `timeout_minutes` is ended. There is no such limit by default: how long an epoch takes, only the user knows, and a
+    slow trial that is ended for nothing is work lost.
+    """
+
+    retries: Annotated[int, Field(ge=0)] = 3
+    timeout_minutes: Annotated[float, Field(gt=0)] | None = None
 
 
 class StudySpec(Strict):
@@ -117,6 +155,7 @@ class StudySpec(Strict):
     fidelity: Fidelity
     budget: Budget = Budget()
     resources: Resources = Resources()
+    failures: Failures = Failures()
 
     @classmethod
     def load(cls, path: Path | str) -> "StudySpec":
@@ -125,7 +164,7 @@ class StudySpec(Strict):
         A relative `data.root` is meant from the current folder.
         """
         path = Path(path)
-        plain = read_mapping(path)
+        plain = _without(read_mapping(path), [HISTORY])
         problems = _all_problems(plain)
         if problems:
             raise StudyError(problems, path)
@@ -137,7 +176,7 @@ class StudySpec(Strict):
 
         Whether its data and its paradigms are still there is not looked at: its results can be shown without them.
         """
-        return cls.model_validate_json(json.dumps(read_mapping(path)), context=_STORED)
+        return cls.model_validate_json(json.dumps(_without(read_mapping(path), [HISTORY])), context=_STORED)
 
     def as_yaml(self) -> str:
         """Return the study as the text of a file whose `load` gives an equal one."""
@@ -240,6 +279,9 @@ class StudySpec(Strict):
         if trials < len(self.paradigms):
             allowed = f"must be at least {len(self.paradigms)}: each paradigm is tried"
             refused.append(InvalidValue("search.trials", trials, allowed))
+        if self.budget.money is not None and self.resources.price_per_hour is None:
+            allowed = "needs resources.price_per_hour, what one trial's resources cost for an hour"
+            refused.append(InvalidValue("budget.money", self.budget.money, allowed))
         reasons = [
             f"{name}: {why}" for name, chosen in self.paradigms.items() if (why := cannot_fit(name, chosen, epochs))
         ]

@@ -1,12 +1,16 @@
 """Studies: launched, resumed, run to their end. Importing this imports neither torch nor Ray."""
 
-import os
+import logging
 from contextlib import AbstractContextManager
+from itertools import chain
 from typing import Final
 
-from orchestrator import stamp
+from orchestrator import extension, stamp, warm_start
 from orchestrator.checkpoints import tidy
-from orchestrator.cluster import ray_session
+from orchestrator.cluster import NodeLost, ray_session
+from orchestrator.disk import DiskFull, is_full
+from orchestrator.extension import Said
+from orchestrator.history import write_study
 from orchestrator.ledger import Ledger
 from orchestrator.logs import logging_into
 from orchestrator.observer import Observer as Observer
@@ -16,9 +20,11 @@ from orchestrator.publishing import publisher
 from orchestrator.records import State
 from orchestrator.spec import StudySpec
 from orchestrator.store import Store, StudyFolder
-from orchestrator.sweep import Sweep
+from orchestrator.sweep import CHECKPOINTS_KEPT, Sweep
 from trainables import data
 from trainables.errors import InvalidValue, nearest
+
+logger = logging.getLogger(__name__)
 
 TRIAL: Final = "orchestrator.worker:run_in_torch"
 """The function that runs a trial inside a worker, as ``module:function``."""
@@ -29,10 +35,13 @@ def launch(
 ) -> Outcome:
     """Run a new study to its end.
 
-    With `exist_ok`, a study of this name and with this very spec is gone on with. Raises InvalidValue for a name that
-    is taken, or data that cannot be read, and StudyBusy while another process drives the study.
+    With `exist_ok`, a study of this name and with this very spec is gone on with. Raises InvalidValue for a name
+    that is taken, an earlier study that cannot teach it, or data that cannot be read, and StudyBusy while another
+    process drives the study.
     """
     folder = store.study(spec.name)
+    if not folder.spec.exists():
+        warm_start.check(spec, store)
     with _quietly(folder), Ledger(folder, spec) as ledger:
         if folder.spec.exists():
             _require_same(spec, folder, exist_ok)
@@ -46,13 +55,34 @@ def resume(name: str, store: Store, *, observer: Observer | None = None, run: st
 
     Raises InvalidValue if there is no such study, and StudyBusy while another process drives it.
     """
-    folder = store.study(name)
-    if not folder.spec.exists():
-        known = store.names()
-        there_are = f"there are {', '.join(known)}" if known else "there are none"
-        raise InvalidValue("name", name, f"no study of this name in {store.root}; {there_are}{nearest(name, known)}")
+    folder = _existing(name, store)
     with _quietly(folder), Ledger(folder, StudySpec.stored(folder.spec)) as ledger:
         return _drive(ledger, store, observer, run)
+
+
+def extend(
+    spec: StudySpec, store: Store, *, observer: Observer | None = None, said: Said = lambda _: None, run: str = TRIAL
+) -> Outcome:
+    """Go on with a study whose file was edited; `said` learns what has changed before the study runs.
+
+    Where its epochs were raised, earlier trials are of partial fidelity and leave the front, whose members are tried
+    again first. Raises StudyError for changes that a study cannot take up, InvalidValue if there is no such study, and
+    StudyBusy while another process drives it.
+    """
+    folder = _existing(spec.name, store)
+    with _quietly(folder), Ledger(folder, spec) as ledger:
+        warm_start.check(spec, store)
+        said(extension.extend(spec, folder, ledger.records()))
+        return _drive(ledger, store, observer, run)
+
+
+def _existing(name: str, store: Store) -> StudyFolder:
+    """Return the folder of a study that exists; raises InvalidValue for another name."""
+    folder, known = store.study(name), store.names()
+    if name not in known:
+        there_are = f"there are {', '.join(known)}" if known else "there are none"
+        raise InvalidValue("name", name, f"no study of this name in {store.root}; {there_are}{nearest(name, known)}")
+    return folder
 
 
 def _quietly(folder: StudyFolder) -> AbstractContextManager[None]:
@@ -61,7 +91,17 @@ def _quietly(folder: StudyFolder) -> AbstractContextManager[None]:
 
 def _drive(ledger: Ledger, store: Store, observer: Observer | None, run: str) -> Outcome:
     """Run what is left of a study, with everybody watching; clean up; say how it ended."""
+    try:
+        return _drive_watched(ledger, store, observer, run)
+    except Exception as error:
+        if not is_full(error):
+            raise
+        raise DiskFull(ledger.spec.name, store.root, str(error)) from error
+
+
+def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, run: str) -> Outcome:
     spec, folder = ledger.spec, ledger.folder
+    ledger.begin_anew()
     with publisher(store, spec, stamp.read(folder.stamp), ledger.records()) as published:
         watching = Observers([published, *([observer] if observer else [])])
         watching.started(spec, folder, spec.search.trials)
@@ -71,7 +111,7 @@ def _drive(ledger: Ledger, store: Store, observer: Observer | None, run: str) ->
         sweep = Sweep(ledger, watching)
         interrupted = _run_trials(sweep, store, run)
         _tidy(ledger)
-        outcome = Outcome(folder, tuple(ledger.records()), interrupted, sweep.is_cut_short)
+        outcome = Outcome(folder, tuple(ledger.records()), interrupted, sweep.spent_budget)
         watching.finished(outcome)
         return outcome
 
@@ -79,16 +119,25 @@ def _drive(ledger: Ledger, store: Store, observer: Observer | None, run: str) ->
 def _run_trials(sweep: Sweep, store: Store, run: str) -> bool:
     """Run the trials that are left, if any; return whether somebody interrupted it.
 
-    Raises InvalidValue if the data are no longer where they were: every trial would fail on them.
+    Should Ray die, it is started again as long as trials make progress. Raises NodeLost when they make none, and
+    InvalidValue if the data are no longer where they were: every trial would fail on them.
     """
     if sweep.is_over:
         return False
     data.check(sweep.ledger.spec.data)
     try:
-        with ray_session(sweep.ledger.folder.log):
-            from orchestrator.execution import run_trials  # imports Ray
+        while True:
+            reports = sweep.reports
+            try:
+                with ray_session(sweep.ledger.folder.log):
+                    from orchestrator.execution import run_trials  # imports Ray
 
-            return run_trials(sweep, store.data, run)
+                    return run_trials(sweep, store.data, run)
+            except NodeLost:
+                if sweep.reports == reports:
+                    raise
+                logger.warning("Ray has died on this machine; it is started again")
+                sweep.lose_all()
     except KeyboardInterrupt:
         return True
     finally:
@@ -96,9 +145,9 @@ def _run_trials(sweep: Sweep, store: Store, run: str) -> bool:
 
 
 def _tidy(ledger: Ledger) -> None:
-    needed = (record for record in ledger.records() if record.state in (State.RUNNING, State.COMPLETE))
-    checkpoints = (ledger.checkpoint(record.trial) for record in needed)
-    tidy(ledger.folder.trials, {checkpoint for checkpoint in checkpoints if checkpoint is not None})
+    kept = {State.RUNNING: CHECKPOINTS_KEPT, State.COMPLETE: 1}
+    checkpoints = (ledger.checkpoints(one.trial)[: kept.get(one.state, 0)] for one in ledger.records())
+    tidy(ledger.folder.trials, set(chain.from_iterable(checkpoints)))
 
 
 def _require_same(spec: StudySpec, folder: StudyFolder, exist_ok: bool) -> None:
@@ -107,13 +156,12 @@ def _require_same(spec: StudySpec, folder: StudyFolder, exist_ok: bool) -> None:
             "name", spec.name, f"is taken; go on with that study by `espalier resume {spec.name}`, or rename this one"
         )
     if StudySpec.stored(folder.spec) != spec:
-        raise InvalidValue("name", spec.name, f"is taken by a study that differs: {folder.spec}; rename this one")
+        there = f"is taken by a study that differs: {folder.spec}"
+        raise InvalidValue("name", spec.name, f"{there}; go on with it by `espalier extend`, or rename this one")
 
 
 def _write_down(spec: StudySpec, store: Store) -> None:
     """Write the stamp, then the spec, at once and whole: with it the study exists."""
     folder = store.study(spec.name)
     stamp.write(folder.stamp, stamp.stamp(data.load(spec.data, store.data).hash))
-    unfinished = folder.spec.with_suffix(".new")
-    unfinished.write_text(spec.as_yaml(), encoding="utf-8")
-    os.replace(unfinished, folder.spec)
+    write_study(folder.spec, spec)

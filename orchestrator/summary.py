@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.front import hypervolume_over_trials, is_whole, losses, pareto_front
+from orchestrator.front import TOLD, hypervolume_over_trials, is_whole, losses, pareto_front
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import StudySpec
 
@@ -15,7 +15,7 @@ class Summary:
 
     `trials` is the number that the study file asks for, `asked` how many have been drawn so far. `best` holds the best
     value of each objective among the trials that may be on the front, `hypervolume` the share in [0, 1] of the box
-    between reference and ideal that they dominate.
+    between reference and ideal that they dominate. `outgrown` trials were told before the study's epochs were raised.
     """
 
     study: str
@@ -27,6 +27,7 @@ class Summary:
     pruned: int
     failed: int
     infeasible: int
+    outgrown: int
     on_front: int
     hypervolume: float
     best: dict[str, float]
@@ -57,6 +58,7 @@ def summarize(spec: StudySpec, records: Sequence[TrialRecord]) -> Summary:
         pruned=states[State.PRUNED],
         failed=states[State.FAIL],
         infeasible=sum(record.state is State.COMPLETE and not record.feasible for record in records),
+        outgrown=sum(record.state in TOLD and record.share < 1 for record in records),
         on_front=len(pareto_front(records, spec.objectives)),
         hypervolume=volumes[-1] if volumes else 0.0,
         best=best(spec, records),

@@ -1,21 +1,34 @@
 """A sweep in progress: which trial is next, and what becomes of those that run. Knows nothing of Ray."""
 
-from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
-from orchestrator.budget import WallTime
-from orchestrator.checkpoints import discard
+from orchestrator.budget import Meter
+from orchestrator.checkpoints import discard, is_whole
 from orchestrator.configurations import Configuration
+from orchestrator.failures import Breakdown, Failure
 from orchestrator.ledger import Ledger, Unfinished
 from orchestrator.observer import Observer
 from orchestrator.proposals import Proposer
 from orchestrator.records import State
 
+logger = logging.getLogger(__name__)
+
+CHECKPOINTS_KEPT: Final = 2
+"""How many checkpoints of a trial that runs are kept: the one before is needed if the newest is damaged."""
+
+SHORTEST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 30.0
+"""Seconds before a trial whose process was lost is started again; doubled each time that it got no further."""
+
 SECONDS_BETWEEN_NOTES: Final = 10.0
-"""How much of the time spent a killed driver may forget."""
+"""How much of what was spent a killed driver may forget."""
 
 
 @dataclass(frozen=True)
@@ -27,51 +40,77 @@ class Assignment:
     checkpoint: Path | None = None
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A trial that is to be handed out again, not before a moment of the sweep's clock."""
+
+    trial: Unfinished
+    until: float = -math.inf
+
+
+@dataclass(frozen=True)
+class Setbacks:
+    """How often in a row a trial was lost since it got as far as the fidelity `reached`, and no further."""
+
+    reached: float
+    in_a_row: int
+
+    @property
+    def pause(self) -> float:
+        """Seconds to wait before the next attempt."""
+        return min(LONGEST_PAUSE, SHORTEST_PAUSE * 2.0 ** (self.in_a_row - 1))
+
+
 class Sweep:
     """Hands out trials and writes down what becomes of them. Whatever must not be forgotten is in the ledger."""
 
-    def __init__(self, ledger: Ledger, observer: Observer) -> None:
+    def __init__(self, ledger: Ledger, observer: Observer, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.ledger = ledger
         self.live: set[int] = set()
         """The trials that were handed out and have not come back."""
         self._observer = observer
         self._proposer = Proposer(ledger)
-        self._unfinished = deque(ledger.unfinished())
+        self._clock = clock
+        self._unfinished = [Waiting(one) for one in ledger.unfinished()]
+        self._setbacks: dict[int, Setbacks] = {}
         self._stopped: dict[int, str] = {}
-        self._time = WallTime(ledger.spec.budget.hours, spent=ledger.spent)
+        self.reports = 0
+        """How many epochs were reported since the driver began."""
+        self._meter = Meter(ledger.spec.budget, ledger.spec.resources, ledger.spent, clock=clock)
 
     def next(self) -> Assignment | None:
-        """Hand out a trial: first those that were interrupted, then new ones; None if there is none.
+        """Hand out a trial: first those that were interrupted, then new ones; None if there is none now.
 
         A configuration that cannot be carried out is told as failed at once, and counts as a trial.
         """
-        while not self.is_over:
-            trial = self._unfinished_trial() if self._unfinished else Assignment(*self._proposer.propose())
+        while (trial := self._unfinished_trial() or self._new_trial()) is not None:
             refusal = self._proposer.refusal(trial.configuration)
             if refusal is None:
                 self.live.add(trial.number)
                 self._show(trial.number)
                 return trial
-            self.fail(trial.number, f"infeasible: {refusal}")
+            self.fail(trial.number, Breakdown(Failure.INFEASIBLE, refusal))
         return None
 
     def begin(self, number: int) -> None:
         """Note that a trial starts, or starts again."""
         self._stopped.pop(number, None)
+        self._meter.occupy(number)
         self.ledger.begin(number)
         self._show(number)
 
     def report(self, number: int, report: Mapping[str, Any]) -> None:
         """Note a trial's epoch."""
+        self.reports += 1
         self.ledger.report(number, report)
         self._show(number)
 
-    def save(self, number: int, checkpoint: Path, epoch: int) -> None:
-        """Note a trial's new checkpoint and drop the one before."""
-        before = self.ledger.checkpoint(number)
-        self.ledger.save_checkpoint(number, checkpoint, epoch)
-        if before is not None and before != checkpoint:
-            discard(before)
+    def save(self, number: int, checkpoint: Path) -> None:
+        """Note a trial's new checkpoint; keep the one before, should the new one be damaged, and drop the rest."""
+        before = self.ledger.checkpoints(number)
+        self.ledger.keep_checkpoints(number, [checkpoint, *before][:CHECKPOINTS_KEPT])
+        for old in before[CHECKPOINTS_KEPT - 1 :]:
+            discard(old)
 
     def stop(self, number: int, reason: str) -> None:
         """Have a trial told as stopped early when it ends."""
@@ -85,26 +124,45 @@ class Sweep:
             self.ledger.conclude(number)
         self._close(number)
 
-    def fail(self, number: int, reason: str) -> None:
-        """Tell a trial that broke down."""
-        self.ledger.fail(number, reason)
+    def fail(self, number: int, breakdown: Breakdown) -> None:
+        """Tell a trial that broke down, or take it back for another attempt if that may mend it."""
+        if breakdown.failure.may_be_mended:
+            if self._meter.holds(number):
+                self.ledger.lose(number)
+            setbacks = self._set_back(number)
+            if setbacks.in_a_row <= self.ledger.spec.failures.retries:
+                logger.warning("trial %d is started again after %gs: %s", number, setbacks.pause, breakdown.reason)
+                self.take_back(number, setbacks.pause)
+                return
+        self.ledger.fail(number, breakdown)
         self._close(number)
 
-    def lose(self, number: int) -> None:
-        """Take back a trial that was handed out and, by no fault of its own, never ran to its end."""
+    def lose_all(self) -> None:
+        """Take back all trials that were handed out: the machine under them is gone."""
+        for number in sorted(self.live):
+            self.fail(number, Breakdown(Failure.LOST, "Ray has died on the driver's machine"))
+
+    def take_back(self, number: int, pause: float = 0.0) -> None:
+        """Take back a trial that was handed out and, by no fault of its own, never ran to its end.
+
+        It is handed out again when `pause` seconds have passed.
+        """
         record = self.ledger.record(number)
         configuration = Configuration(record.paradigm, record.params, record.seed)
         self.live.discard(number)
-        self._unfinished.append(Unfinished(number, configuration, self.ledger.checkpoint(number)))
+        self._meter.release(number)
+        self._unfinished.append(Waiting(Unfinished(number, configuration), until=self._clock() + pause))
+        self._show(number)
 
     def note_time(self) -> None:
-        """Note the time spent, if the last note is a while ago."""
-        if self._time.spent - self.ledger.spent >= SECONDS_BETWEEN_NOTES:
-            self.ledger.spent = self._time.spent
+        """Note what was spent, and that the driver lives, if the last note is a while ago."""
+        if self._meter.spent.seconds - self.ledger.spent.seconds >= SECONDS_BETWEEN_NOTES:
+            self.ledger.spent = self._meter.spent
+            self.ledger.beat()
 
     def close(self) -> None:
-        """Note the time spent, to the second."""
-        self.ledger.spent = self._time.spent
+        """Note what was spent, to the second."""
+        self.ledger.spent = self._meter.spent
 
     @property
     def is_over(self) -> bool:
@@ -112,23 +170,53 @@ class Sweep:
         return not self._unfinished and not self._may_ask()
 
     @property
-    def is_cut_short(self) -> bool:
-        """Whether trials are left out because the study's time is spent."""
-        return self._time.is_exhausted and self.ledger.asked < self.ledger.spec.search.trials
+    def spent_budget(self) -> str | None:
+        """Which budget is spent, if trials are left out because of it."""
+        return self._meter.exhausted if self.ledger.asked < self.ledger.spec.search.trials else None
 
     def _may_ask(self) -> bool:
-        return self.ledger.asked < self.ledger.spec.search.trials and not self._time.is_exhausted
+        return self.ledger.asked < self.ledger.spec.search.trials and self._meter.exhausted is None
 
-    def _unfinished_trial(self) -> Assignment:
-        trial = self._unfinished.popleft()
+    def _new_trial(self) -> Assignment | None:
+        return Assignment(*self._proposer.propose()) if self._may_ask() else None
+
+    def _unfinished_trial(self) -> Assignment | None:
+        ready = next((one for one in self._unfinished if one.until <= self._clock()), None)
+        if ready is None:
+            return None
+        self._unfinished.remove(ready)
+        trial = ready.trial
         if trial.configuration is None:
             return Assignment(*self._proposer.propose_again(trial.number))
-        return Assignment(trial.number, trial.configuration, trial.checkpoint)
+        return Assignment(trial.number, trial.configuration, self._whole_checkpoint(trial.number))
+
+    def _whole_checkpoint(self, number: int) -> Path | None:
+        """Return a trial's newest checkpoint that is whole; forget those that are not, but not silently."""
+        kept = self.ledger.checkpoints(number)
+        damaged = list(takewhile(lambda checkpoint: not is_whole(checkpoint), kept))
+        whole = kept[len(damaged) :]
+        if damaged:
+            from_where = f"goes on from {whole[0]}" if whole else "begins again"
+            logger.warning("trial %d %s: damaged are %s", number, from_where, ", ".join(map(str, damaged)))
+            self.ledger.count_damaged(number, len(damaged))
+            self.ledger.keep_checkpoints(number, whole)
+        return whole[0] if whole else None
+
+    def _set_back(self, number: int) -> "Setbacks":
+        """Count a loss of a trial's process, since it last got further than ever before."""
+        reached, before = self.ledger.record(number).fidelity, self._setbacks.get(number)
+        if before is None or reached > before.reached:
+            self._setbacks[number] = Setbacks(reached, 1)
+        else:
+            self._setbacks[number] = replace(before, in_a_row=before.in_a_row + 1)
+        return self._setbacks[number]
 
     def _close(self, number: int) -> None:
         self.live.discard(number)
-        checkpoint = self.ledger.checkpoint(number)
-        if checkpoint is not None and self.ledger.record(number).state is not State.COMPLETE:
+        self._meter.release(number)
+        self._setbacks.pop(number, None)
+        needed = 1 if self.ledger.record(number).state is State.COMPLETE else 0
+        for checkpoint in self.ledger.checkpoints(number)[needed:]:
             discard(checkpoint)
         self._show(number)
 

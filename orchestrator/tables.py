@@ -1,6 +1,7 @@
 """Tables for the terminal: the front of a study, its state, the paradigms."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -11,6 +12,7 @@ from orchestrator import quantities
 from orchestrator.fairness import SETUPS, satisfied_setups, unequal
 from orchestrator.front import pareto_front
 from orchestrator.holdings import Holding, holdings
+from orchestrator.progress import FailedAlike, Progress, UnderWay, failed_alike
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Range, StudySpec
 from orchestrator.summary import Summary
@@ -31,7 +33,7 @@ def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableTy
     metrics = dict.fromkeys([*ALWAYS[:2], *spec.objectives, *ALWAYS[2:]])
     shown = [metric for metric in metrics if any(metric in record.metrics for record in front)]
     complete = sum(record.state is State.COMPLETE for record in records)
-    table = _table(f"Pareto front of {spec.name}: {len(front)} of {complete} complete trials")
+    table = titled(f"Pareto front of {spec.name}: {len(front)} of {complete} complete trials")
     table.add_column("trial", justify="right")
     table.add_column("paradigm", style="cyan", no_wrap=True)
     table.add_column("seed", justify="right")
@@ -49,7 +51,7 @@ def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableTy
 
 def holdings_table(held: Sequence[Holding], metrics: Sequence[str]) -> Table:
     """Return how many members of the front each paradigm has, and from where to where they lie in each metric."""
-    table = _table("Which paradigm holds which part of the front")
+    table = titled("Which paradigm holds which part of the front")
     table.add_column("paradigm", style="cyan", no_wrap=True)
     table.add_column("members", justify="right")
     table.add_column("of whole trials", justify="right")
@@ -87,28 +89,78 @@ def _setting(value: Value) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value).lower()
 
 
-def status_lines(
-    summary: Summary, records: Iterable[TrialRecord], *, driven: bool = False, resume: str
-) -> RenderableType:
-    """Return where a study stands.
+def progress_lines(found: Progress, *, resume: str) -> RenderableType:
+    """Return where a study stands now; `resume` is the command that goes on with it if nobody drives it."""
+    parts = [_heading(found.summary, found.driven, resume), *_lines_of_driver(found), *_results(found.summary)]
+    parts += [_line_of(trial, found) for trial in found.under_way]
+    if found.rate is not None:
+        left = f", about {quantities.duration(found.seconds_left)} left" if found.seconds_left else ""
+        rate = f"{found.rate:,.0f}" if found.rate >= 100 else f"{found.rate:.2g}"
+        parts.append(Text(f"rate: {rate} trials an hour{left}"))
+    parts += [_spent(found), *(Text(f"extended {extension}", style="dim") for extension in found.history)]
+    return Group(*parts, *failures(found.failures))
 
-    `driven` says whether a process is running it now, `resume` which command goes on with it if none is.
-    """
-    lines = [_heading(summary, driven, resume), Text(counts(summary))]
+
+def _lines_of_driver(found: Progress) -> list[Text]:
+    driver = found.driver
+    if driver is None:
+        return []
+    who, since = f"process {driver.pid} on {driver.host}", f"since {_moment(driver.since)}"
+    words = f"driven by {who} {since}" if found.driven else f"was driven by {who}"
+    return [Text(f"{words}; last sign of life {_moment(driver.last_sign)}", style="dim")]
+
+
+def _line_of(trial: UnderWay, found: Progress) -> Text:
+    state = "running" if found.driven else "interrupted"
+    reached = f", {quantities.name('accuracy')} {quantities.show('accuracy', trial.accuracy)}" if trial.epoch else ""
+    return Text(f"{state}: trial {trial.trial} {trial.paradigm}, epoch {trial.epoch} of {trial.epochs}{reached}")
+
+
+def _spent(found: Progress) -> Text:
+    """Return what was spent, each with what is allowed of it."""
+    spent, budget, device = found.spent, found.spec.budget, "GPU" if found.spec.resources.gpus else "CPU"
+    parts = [_account(quantities.duration(spent.seconds) + " of running", budget.hours, "h")]
+    parts.append(_account(f"{spent.device_seconds / 3600:.3g} {device}-hours", budget.device_hours, f"{device}-hours"))
+    if found.spec.resources.price_per_hour is not None:
+        parts.append(_account(f"{spent.money:.2f} of money", budget.money, ""))
+    return Text(f"spent: {', '.join(parts)}", style="dim")
+
+
+def _account(used: str, allowed: float | None, unit: str) -> str:
+    return used if allowed is None else f"{used} (allowed: {allowed:g} {unit}".rstrip() + ")"
+
+
+def _moment(time: datetime) -> str:
+    ago = max(0.0, (datetime.now(UTC) - time).total_seconds())
+    return f"{time.astimezone():%Y-%m-%d %H:%M:%S} ({quantities.duration(ago)} ago)"
+
+
+def status_lines(summary: Summary, records: Iterable[TrialRecord], *, resume: str) -> RenderableType:
+    """Return how a study ended; `resume` is the command that goes on with it if that was before its end."""
+    return Group(
+        _heading(summary, False, resume),
+        *_results(summary),
+        Text(f"training time over all trials: {quantities.duration(summary.seconds)}", style="dim"),
+        *failures(failed_alike(records)),
+    )
+
+
+def _results(summary: Summary) -> list[Text]:
+    lines = [Text(counts(summary))]
     if summary.best:
         lines.append(Text(f"best: {achievements(summary)}"))
         lines.append(Text(f"front: {summary.on_front} trials, hypervolume {summary.hypervolume:.3f}"))
-    lines.append(Text(f"training time over all trials: {quantities.duration(summary.seconds)}", style="dim"))
-    return Group(*lines, *(Text(line, style="red") for line in failures(records)))
+    return lines
 
 
-def failures(records: Iterable[TrialRecord]) -> list[str]:
+def failures(found: Iterable[FailedAlike]) -> list[Text]:
     """Return why trials failed, a line per reason."""
-    by_reason: dict[str, list[str]] = {}
-    for record in records:
-        if record.state is State.FAIL:
-            by_reason.setdefault(str(record.reason), []).append(str(record.trial))
-    return [f"failed: trial {', '.join(trials)}: {reason}" for reason, trials in by_reason.items()]
+    return [Text(f"failed: {_numbered(one.trials)}: {one.reason}", style="red") for one in found]
+
+
+def _numbered(trials: Sequence[int]) -> str:
+    numbers = ", ".join(map(str, trials))
+    return f"trial {numbers}" if len(trials) == 1 else f"{len(trials)} trials ({numbers})"
 
 
 def counts(summary: Summary) -> str:
@@ -119,6 +171,7 @@ def counts(summary: Summary) -> str:
         "failed": summary.failed,
         "running": summary.running,
         "against a constraint": summary.infeasible,
+        "from before the epochs were raised": summary.outgrown,
     }
     parts = ", ".join(f"{number} {name}" for name, number in named.items() if number)
     return f"{summary.told} of {summary.trials} trials done" + (f": {parts}" if parts else "")
@@ -137,7 +190,7 @@ def _heading(summary: Summary, driven: bool, resume: str) -> Text:
 
 def paradigm_table(found: Mapping[str, type[Paradigm]]) -> Table:
     """Return the installed paradigms with their hyper-parameters."""
-    table = _table("Paradigms")
+    table = titled("Paradigms")
     table.add_column("paradigm", style="cyan", no_wrap=True)
     table.add_column("when")
     table.add_column("hyper-parameters")
@@ -147,5 +200,6 @@ def paradigm_table(found: Mapping[str, type[Paradigm]]) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
+def titled(title: str) -> Table:
+    """Return an empty table in this house's style."""
     return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, row_styles=("",))

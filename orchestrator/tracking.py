@@ -11,9 +11,10 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import islice
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -98,32 +99,50 @@ class Backlog:
     """The steps that MLflow has not confirmed. A newer step on the same subject replaces the older one."""
 
     def __init__(self) -> None:
-        self._steps: dict[object, Step] = {}
+        self._steps: dict[type[Step], dict[object, Step]] = {kind: {} for kind in ORDER}
         self._failures: Counter[object] = Counter()
+        self._told_since: set[int] = set()
+        """The trials told after a rebuild was asked for: they belong to what it keeps."""
 
     def __len__(self) -> int:
-        return len(self._steps)
+        return sum(map(len, self._steps.values()))
 
     def add(self, step: Step) -> None:
-        """Take up a step. A trial told after a rebuild was asked for belongs to what the rebuild keeps."""
-        self._steps[_subject(step)] = step
-        rebuild = self._steps.get(KeepOnly)
-        if isinstance(step, Tell) and isinstance(rebuild, KeepOnly):
-            self._steps[KeepOnly] = KeepOnly(rebuild.trials | {step.record.trial})
+        """Take up a step."""
+        self._steps[type(step)][_subject(step)] = step
+        if isinstance(step, Tell):
+            self._told_since.add(step.record.trial)
+        elif isinstance(step, KeepOnly):
+            self._told_since.clear()
 
     def first(self) -> list[Step]:
         """Return the steps to take next: trials before what presumes their runs, what has failed after all others."""
-        return sorted(self._steps.values(), key=self._rank)[:BATCH]
+        batch = list(islice((step for step in self._in_order() if not self._has_failed(step)), BATCH))
+        if len(batch) == BATCH or not self._failures:
+            return batch
+        failed = sorted(filter(self._has_failed, self._in_order()), key=lambda step: self._failures[_subject(step)])
+        return (batch + failed)[:BATCH]
 
     def settle(self, batch: Sequence[Step], answer: Answer) -> None:
         """Forget the steps that are done, unless they have been replaced meanwhile; put the one that failed behind."""
         for step in batch[: answer.done]:
-            if self._steps.get(_subject(step)) is step:
-                del self._steps[_subject(step)]
+            if self._steps[type(step)].get(_subject(step)) is step:
+                del self._steps[type(step)][_subject(step)]
         self._failures.update(_subject(step) for step in batch[answer.done :][:1] if answer.trouble)
 
-    def _rank(self, step: Step) -> tuple[int, int]:
-        return self._failures[_subject(step)], ORDER.index(type(step))
+    def _in_order(self) -> Iterator[Step]:
+        for kind in ORDER:
+            if kind is KeepOnly:
+                self._spare_new_trials()
+            yield from self._steps[kind].values()
+
+    def _spare_new_trials(self) -> None:
+        for subject, rebuild in self._steps[KeepOnly].items():
+            if isinstance(rebuild, KeepOnly) and self._told_since - rebuild.trials:
+                self._steps[KeepOnly][subject] = KeepOnly(rebuild.trials | self._told_since)
+
+    def _has_failed(self, step: Step) -> bool:
+        return self._failures[_subject(step)] > 0
 
 
 def _subject(step: Step) -> object:

@@ -11,12 +11,18 @@ from typing import Any, Final
 
 from ray import tune
 
+from orchestrator.checkpoints import seal
+from orchestrator.disk import is_full
+from orchestrator.failures import breakdown
 from orchestrator.records import EPOCH_FIELDS
 from trainables.context import Report, SaveCheckpoint
 from trainables.spec import TrialSpec
 
 FAILURE: Final = "failure"
-"""The key under which a trial reports the exception that is about to end it."""
+"""The key under which a trial reports, as a pair of kind and text, the exception that is about to end it."""
+
+DISK_FULL: Final = "disk full"
+"""The key under which a trial reports that it cannot be written any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +45,13 @@ class WorkerContext:
         with TemporaryDirectory(prefix="saving-", dir=self.folder) as staging:
             save(Path(staging))
             written = any(Path(staging).iterdir())
+            if written:
+                seal(Path(staging))
             tune.report(_plain(report), checkpoint=tune.Checkpoint.from_directory(staging) if written else None)
 
     def restore(self) -> Path | None:
-        """Return the checkpoint to go on from: Ray Tune's own when it retries a trial, else the ledger's."""
-        newer = tune.get_checkpoint()
-        return Path(newer.path) if newer is not None else self.resume_from
+        """Return the checkpoint to go on from."""
+        return self.resume_from
 
 
 RunTrial = Callable[[TrialSpec, WorkerContext], None]
@@ -63,8 +70,12 @@ def train(config: dict[str, Any]) -> None:
         run: RunTrial = pkgutil.resolve_name(config["run"])
         run(TrialSpec.from_dict(config["trial"]), context)
     except Exception as error:
-        tune.report({FAILURE: f"{type(error).__name__}: {error}"})
-        raise  # so that Ray gives the next trial a fresh process: a CUDA error poisons this one
+        if is_full(error):
+            tune.report({DISK_FULL: f"{type(error).__name__}: {error}"})
+            raise
+        broken = breakdown(error)
+        tune.report({FAILURE: (broken.failure.value, broken.text)})
+        raise  # so that Ray ends this process, which a CUDA error poisons and whose memory the next trial wants
 
 
 def run_in_torch(spec: TrialSpec, context: WorkerContext) -> None:

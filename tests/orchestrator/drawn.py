@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from orchestrator.failures import Failure
 from orchestrator.records import EPOCH_FIELDS, State, TrialRecord
 from trainables.spec import Value
 
@@ -65,12 +66,17 @@ def arbitrary_records(draw: st.DrawFn) -> TrialRecord:
         state=draw(st.sampled_from(State)),
         seed=draw(st.integers(0, 2**31)),
         params=draw(st.dictionaries(NAMES, VALUES, max_size=5)),
+        sampler=draw(st.none() | TEXTS),
         reason=draw(st.none() | TEXTS),
         fidelity=draw(st.floats(0, 1)),
         metrics=draw(st.dictionaries(NAMES, FINITE, max_size=5)),
         curve=tuple(draw(st.lists(EPOCHS, max_size=4))),
         feasible=draw(st.booleans()),
+        failure=draw(st.none() | st.sampled_from(Failure)),
         attempts=draw(st.integers(0, 20)),
+        attempts_failed=draw(st.integers(0, 1)),
+        attempts_lost=draw(st.integers(0, 20)),
+        damaged_checkpoints=draw(st.integers(0, 2)),
         seconds=draw(st.floats(0, 1e9)),
         started=draw(st.none() | TIMES),
         finished=draw(st.none() | TIMES),

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from orchestrator.failures import Failure
 from orchestrator.front import Objectives
 from orchestrator.records import State, TrialRecord
 from trainables.spec import Value
@@ -32,6 +33,7 @@ def told_trial(number: int) -> TrialRecord:
         seed=100 + number,
         params=params,
         reason={State.PRUNED: "stopped at epoch 2", State.FAIL: "accuracy is NaN"}.get(state),
+        failure=Failure.ERROR if state is State.FAIL else None,
         fidelity=done / EPOCHS,
         metrics=_metrics(sparsity) if state is State.COMPLETE else {},
         curve=tuple(_epoch(epoch, sparsity) for epoch in range(1, done + 1)),

@@ -1,9 +1,12 @@
 """Trials that train nothing, for tests of the sweep: named in `study.launch(run=...)` and imported by Ray's workers."""
 
 import os
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from orchestrator.worker import WorkerContext
 from trainables.context import Report
@@ -64,6 +67,25 @@ def lingering(spec: TrialSpec, context: WorkerContext) -> None:
 
 
 _lingered: list[int] = []
+
+
+def hanging(spec: TrialSpec, context: WorkerContext) -> None:
+    """Stop for ever after the second epoch, the first trial only: its process does not even answer."""
+    assert context.cache is not None
+    hung = context.cache / "hung"
+    for epoch in range(1, spec.epochs + 1):
+        context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
+        if epoch == 2 and not hung.exists():
+            hung.write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def exhausting(spec: TrialSpec, context: WorkerContext) -> None:  # noqa: ARG001
+    """Ask for more memory than there is; note the process."""
+    assert context.cache is not None
+    with (context.cache / "processes").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    np.empty(2**60, dtype=np.uint8)
 
 
 def dying(spec: TrialSpec, context: WorkerContext) -> None:  # noqa: ARG001

@@ -25,7 +25,11 @@ FIXED = {
 
 def study(**changes: Any) -> StudySpec:
     """Return a study of toy trials; `trials`, `epochs`, `rungs`, `sampler`, `hours` and any key can differ."""
-    search = {"sampler": changes.pop("sampler", "random"), "trials": changes.pop("trials", 4)}
+    search = {
+        "sampler": changes.pop("sampler", "random"),
+        "trials": changes.pop("trials", 4),
+        **changes.pop("search", {}),
+    }
     fidelity = {
         "epochs": changes.pop("epochs", 4),
         "rungs": changes.pop("rungs", []),
@@ -38,7 +42,7 @@ def study(**changes: Any) -> StudySpec:
         "paradigms": {"magnitude": FIXED},
         "search": search,
         "fidelity": fidelity,
-        "budget": {"hours": changes.pop("hours", None)},
+        "budget": changes.pop("budget", {"hours": changes.pop("hours", None)}),
         **changes,
     }
     return StudySpec.model_validate_json(json.dumps(plain))

@@ -10,66 +10,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from orchestrator import cli, stamp
 from orchestrator.front import pareto_front
 from orchestrator.records import read_table
-from orchestrator.spec import StudySpec
 from orchestrator.store import Store
-from orchestrator.sweep import Sweep
 from tests.orchestrator import small
-
-Answer = tuple[int, str, str]
-"""Exit status, standard output, standard error."""
-Espalier = Callable[..., Answer]
-
-
-@pytest.fixture
-def espalier(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Espalier:
-    """Run the command line in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ESPALIER_STORE", raising=False)
-
-    def run(*arguments: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["espalier", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
-
-
-def a_study(store: Path, **changes: Any) -> StudySpec:
-    """Leave a study in the store: six toy trials, of which one failed, one was stopped early and one still runs."""
-    spec = small.study(trials=6, seed=3, paradigms={"dense": {}, "magnitude": small.FIXED}, **changes)
-    folder = Store(store).study(spec.name)
-    with small.ledger_of(spec, store) as ledger:
-        folder.spec.write_text(spec.as_yaml(), encoding="utf-8")
-        stamp.write(folder.stamp, stamp.stamp("0123"))
-        sweep = Sweep(ledger, small.Silence())
-        for _ in range(3):
-            small.run_to_end(sweep, _next(sweep))
-        sweep.fail(_next(sweep).number, "ValueError: unlucky")
-        stopped = _next(sweep)
-        sweep.report(stopped.number, small.epoch(sweep, stopped, 1))
-        sweep.stop(stopped.number, "hopeless")
-        sweep.end(stopped.number)
-        sweep.begin(_next(sweep).number)
-    return spec
-
-
-def _next(sweep: Sweep) -> Any:
-    trial = sweep.next()
-    assert trial is not None
-    return trial
+from tests.orchestrator.commands import Espalier, a_study, espalier_in
 
 
 def test_status_counts_every_trial(espalier: Espalier, tmp_path: Path) -> None:
@@ -232,11 +183,6 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
     )
     (folder / "study.yaml").write_text(spec.as_yaml(), encoding="utf-8")
     return folder, espalier_in(folder, "launch", "study.yaml")
-
-
-def espalier_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from orchestrator.cli import main; main()", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 def test_a_launch_ends_with_the_front_and_says_where_all_is(

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray as ray_cluster
 
 from orchestrator.checkpoints import tidy
 from orchestrator.cluster import ray_session
+from orchestrator.failures import Failure
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import StudySpec
 from orchestrator.sweep import Sweep
@@ -30,6 +32,11 @@ def swept(spec: StudySpec, folder: Path, run: str) -> list[TrialRecord]:
         sweep = Sweep(ledger, Silence())
         assert not run_trials(sweep, folder / "cache", f"tests.orchestrator.runs:{run}")
         return ledger.records()
+
+
+def all_cpus() -> float:
+    """Return what a trial asks for that shall run alone."""
+    return float(ray_cluster.cluster_resources()["CPU"])
 
 
 def checkpoints(folder: Path) -> dict[int, set[str]]:
@@ -77,14 +84,32 @@ def test_a_lost_worker_is_replaced_and_the_trial_goes_on_from_its_checkpoint(tmp
     (record,) = swept(study(trials=1), tmp_path, "dying_once")
     assert (record.state, record.attempts) == (State.COMPLETE, 2)
     assert [point["epoch"] for point in record.curve] == [1, 2, 3, 4]
-    assert record.seconds == 2.0
+    assert (record.seconds, record.attempts_lost, record.attempts_failed) == (2.0, 1, 0)
 
 
-def test_a_trial_that_loses_every_worker_fails(tmp_path: Path) -> None:
-    (record,) = swept(study(trials=1), tmp_path, "dying")
-    assert (record.state, record.attempts) == (State.FAIL, 3)
+def test_a_trial_that_loses_every_worker_fails_after_the_retries_that_the_study_allows(tmp_path: Path) -> None:
+    (record,) = swept(study(trials=1, failures={"retries": 1}), tmp_path, "dying")
+    assert (record.state, record.failure, record.attempts) == (State.FAIL, Failure.LOST, 2)
+    assert (record.attempts_lost, record.attempts_failed) == (2, 0)
     assert record.reason is not None
-    assert record.reason.startswith("worker lost: ")
+    assert record.reason.startswith("lost worker: ")
+
+
+def test_a_trial_that_reports_nothing_any_more_is_ended_and_its_place_taken(tmp_path: Path) -> None:
+    spec = study(trials=3, failures={"timeout_minutes": 0.05}, resources={"cpus": all_cpus()})
+    hung, *others = swept(spec, tmp_path, "hanging")
+    assert (hung.state, hung.failure, hung.attempts, len(hung.curve)) == (State.FAIL, Failure.TIMEOUT, 1, 2)
+    assert hung.reason == "time-out: no report for 0.05 minutes"
+    assert [record.state for record in others] == [State.COMPLETE] * 2
+    assert not Path("/proc", (tmp_path / "cache" / "hung").read_text()).exists()
+
+
+def test_a_trial_without_enough_memory_says_so_and_leaves_its_process_to_nobody(tmp_path: Path) -> None:
+    records = swept(study(trials=3), tmp_path, "exhausting")
+    assert [record.failure for record in records] == [Failure.OUT_OF_MEMORY] * 3
+    assert [(record.attempts_failed, record.attempts_lost) for record in records] == [(1, 0)] * 3
+    processes = (tmp_path / "cache" / "processes").read_text().split()
+    assert len(set(processes)) == len(processes) == 3
 
 
 def test_trials_that_ray_tune_loses_behind_a_lingering_one_are_run_again(tmp_path: Path) -> None:
@@ -103,7 +128,7 @@ def test_a_trial_goes_on_from_the_checkpoint_that_the_ledger_knows(tmp_path: Pat
         known.mkdir(parents=True)
         (known / "epoch").write_text("3")
         (known.parent / "saving-x").mkdir()
-        sweep.save(0, known, 3)
+        sweep.save(0, known)
         tidy(ledger.folder.trials, {known})
         assert [path.name for path in known.parent.iterdir()] == [known.name]
     resumed, fresh = swept(study(trials=2), tmp_path, "toy")

@@ -165,3 +165,37 @@ def test_importing_the_front_imports_no_heavy_library() -> None:
     code = "import sys, orchestrator.front; print({'torch', 'ray', 'mlflow', 'optuna', 'pyarrow'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+@given(st.integers(1, 4).flatmap(lambda k: points(k, largest=5, values=4)))
+def test_dominance_is_a_strict_partial_order(losses: np.ndarray) -> None:
+    verdicts = [first_dominates(a, b) for a in losses for b in losses]
+    beats = np.array(verdicts, dtype=bool).reshape(len(losses), len(losses))
+    assert not beats.diagonal().any()
+    assert not (beats & beats.T).any()
+    assert not ((beats.astype(int) @ beats.astype(int) > 0) & ~beats).any()
+
+
+def first_dominates(one: np.ndarray, other: np.ndarray) -> bool:
+    """Ask the front which of two points it keeps."""
+    return bool(non_dominated_ranks(np.array([one, other])).tolist() == [0, 1])
+
+
+@given(st.integers(1, 4).flatmap(lambda k: points(k, largest=5, values=4)))
+def test_the_hypervolume_is_that_of_inclusion_and_exclusion(losses: np.ndarray) -> None:
+    corner, volume = np.full(losses.shape[1], 4.0), 0.0
+    for size in range(1, len(losses) + 1):
+        for chosen in itertools.combinations(losses, size):
+            volume -= (-1) ** size * float(np.prod(np.maximum(corner - np.max(chosen, axis=0), 0)))
+    assert hypervolume(losses, corner) == pytest.approx(volume)
+
+
+@given(st.integers(1, 4).flatmap(points), st.randoms(use_true_random=False))
+def test_the_hypervolume_never_falls_with_a_point_and_knows_neither_order_nor_duplicates(
+    losses: np.ndarray, chance: random.Random
+) -> None:
+    corner = np.full(losses.shape[1], 4.0)
+    volume = hypervolume(losses, corner)
+    shuffled = losses[chance.sample(range(len(losses)), len(losses))]
+    assert hypervolume(np.concatenate([shuffled, losses]), corner) == pytest.approx(volume)
+    assert all(hypervolume(losses[:number], corner) <= volume + 1e-9 for number in range(len(losses)))

@@ -4,13 +4,15 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator import ledger
+from orchestrator import journal, ledger
+from orchestrator.budget import Spending
 from orchestrator.journal import StudyBusy, is_driven
 from orchestrator.records import State
 from orchestrator.store import StudyFolder
@@ -51,16 +53,30 @@ def test_a_torn_journal_is_readable_untouched_and_can_be_driven_again(
     tmp_path = tmp_path_factory.mktemp("torn")
     with ledger_of(study(trials=2, epochs=2), tmp_path) as driver:
         run_all(Sweep(driver, Silence()))
-    journal = driver.folder.journal
-    torn = journal.read_bytes()[:-cut]
-    journal.write_bytes(torn)
+    path = driver.folder.journal
+    torn = path.read_bytes()[:-cut]
+    path.write_bytes(torn)
     assert len(ledger.read(driver.folder)) == 2
-    assert journal.read_bytes() == torn
+    assert path.read_bytes() == torn
     with ledger_of(driver.spec, tmp_path) as again:
         records = run_all(Sweep(again, Silence()))
     assert [record.state for record in records] == [State.COMPLETE] * 2
     assert ledger.read(driver.folder) == records
-    assert torn.startswith(journal.read_bytes()[: torn.rfind(b"\n") + 1])
+    assert torn.startswith(path.read_bytes()[: torn.rfind(b"\n") + 1])
+
+
+@settings(max_examples=30)
+@given(lines=st.lists(st.text("ab", max_size=20), max_size=5), torn=st.text("ab", max_size=30), block=st.integers(1, 9))
+def test_only_what_follows_the_last_newline_is_cut_off(
+    lines: list[str], torn: str, block: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("cut") / "journal.log"
+    whole = "".join(f"{line}\n" for line in lines)
+    path.write_text(whole + torn)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "BLOCK", block)
+        journal._cut_torn_line(path)
+    assert path.read_text() == whole
 
 
 def test_a_second_driver_is_refused_and_told_who_drives(tmp_path: Path) -> None:
@@ -84,11 +100,13 @@ def test_what_was_asked_and_not_told_is_unfinished_with_its_checkpoint(tmp_path:
         sweep.report(begun.number, epoch(sweep, begun, 1))
         checkpoint = driver.folder.trials / "00001-x" / "checkpoint_000000"
         checkpoint.mkdir(parents=True)
-        sweep.save(begun.number, checkpoint, 1)
+        (checkpoint / "epoch").write_text("1")
+        sweep.save(begun.number, checkpoint)
     with ledger_of(study(), tmp_path) as again:
         first, second = again.unfinished()
-    assert (first.number, first.configuration, first.checkpoint) == (begun.number, begun.configuration, checkpoint)
-    assert (second.number, second.configuration, second.checkpoint) == (asked.number, asked.configuration, None)
+        assert Sweep(again, Silence()).next() == replace(begun, checkpoint=checkpoint)
+    assert (first.number, first.configuration) == (begun.number, begun.configuration)
+    assert (second.number, second.configuration) == (asked.number, asked.configuration)
 
 
 def test_a_study_that_was_moved_finds_its_checkpoints(tmp_path: Path) -> None:
@@ -98,11 +116,10 @@ def test_a_study_that_was_moved_finds_its_checkpoints(tmp_path: Path) -> None:
         assert trial is not None
         checkpoint = driver.folder.trials / "00000-x" / "checkpoint_000000"
         checkpoint.mkdir(parents=True)
-        sweep.save(trial.number, checkpoint, 1)
+        sweep.save(trial.number, checkpoint)
     (tmp_path / "here").rename(tmp_path / "there")
     with ledger_of(study(), tmp_path / "there") as again:
-        (unfinished,) = again.unfinished()
-    assert unfinished.checkpoint == again.folder.trials / "00000-x" / "checkpoint_000000"
+        assert again.checkpoints(0) == [again.folder.trials / "00000-x" / "checkpoint_000000"]
 
 
 @pytest.mark.parametrize(
@@ -170,10 +187,10 @@ def test_reports_of_a_lost_attempt_do_not_outlive_what_came_after(tmp_path: Path
 
 def test_the_time_spent_outlives_the_driver(tmp_path: Path) -> None:
     with ledger_of(study(), tmp_path) as driver:
-        assert driver.spent == 0
-        driver.spent = 12.5
+        assert driver.spent == Spending()
+        driver.spent = Spending(seconds=12.5)
     with ledger_of(study(), tmp_path) as again:
-        assert again.spent == 12.5
+        assert again.spent == Spending(seconds=12.5)
 
 
 def test_reading_a_ledger_imports_neither_torch_nor_ray() -> None:

@@ -57,6 +57,32 @@ def test_units_do_not_matter(points: list[list[float]], units: list[float]) -> N
     assert best_first(scaled) == best_first(np.array(points))
 
 
+@given(losses, st.lists(st.sampled_from([0.0, 0.0, 0.1, 2.0]), min_size=20, max_size=20), st.integers(1, 20))
+def test_who_is_bound_to_miss_a_constraint_comes_after_all_others(
+    points: list[list[float]], drawn: list[float], count: int
+) -> None:
+    missed = np.array(drawn[: len(points)])
+    order = best_first(np.array(points), missed)
+    assert sorted(order) == list(range(len(points)))
+    assert (np.diff(missed[order]) >= 0).all()
+    assert best_first(np.array(points), missed, count) == order[:count]
+
+
+def test_a_network_that_will_be_too_large_is_stopped_however_accurate_it_is() -> None:
+    rungs = Rungs(study(rungs=[2], constraints={"macs": "<= 50", "accuracy": ">= 0.99"}))
+    verdicts = [
+        rungs.verdict(trial, "magnitude", report(2, accuracy, macs))
+        for trial, (accuracy, macs) in enumerate([(0.9, 80), (0.5, 40), (0.6, 45), (0.99, 60)])
+    ]
+    assert [verdict is None for verdict in verdicts] == [True, True, True, False]
+
+
+def test_where_all_are_too_large_those_that_miss_by_less_go_on() -> None:
+    rungs = Rungs(study(rungs=[2], constraints={"macs": "<= 10"}))
+    verdicts = [rungs.verdict(trial, "magnitude", report(2, 0.9, macs)) for trial, macs in enumerate([80, 40, 60])]
+    assert [verdict is None for verdict in verdicts] == [True, True, False]
+
+
 def test_within_a_rank_the_kept_are_spread() -> None:
     line = np.array([[0.0, 1.0], [0.01, 0.99], [0.02, 0.98], [0.5, 0.5], [1.0, 0.0]])
     assert best_first(line)[:3] == [0, 4, 3]

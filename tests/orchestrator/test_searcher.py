@@ -2,24 +2,33 @@
 
 from collections import Counter
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import RandomSampler
 from ray.tune.search import Searcher
 
+from orchestrator import ledger, policy, proposals
+from orchestrator.budget import Spending
 from orchestrator.configurations import Configurations
-from orchestrator.proposals import Proposer
+from orchestrator.failures import Breakdown, Failure
+from orchestrator.policy import Policy
 from orchestrator.records import State, TrialRecord
 from orchestrator.searcher import LedgerSearcher
+from orchestrator.store import Store
+from orchestrator.study import launch
 from orchestrator.sweep import Sweep
 from tests.orchestrator.small import FIXED, Silence, ledger_of, run_all, run_to_end, study
 from trainables import paradigms
+from trainables.errors import InvalidValue
 
 SEVERAL = {"dense": {}, "magnitude": {}, "lottery_ticket": {"rounds": [1, 2]}}
-SAMPLERS = ("tpe", "nsga2", "gp", "random")
+BROKEN = Breakdown(Failure.ERROR, "x")
+SAMPLERS = ("auto", "tpe", "nsga2", "gp", "random")
 
 
 def searched(folder: Path, **changes: object) -> list[TrialRecord]:
@@ -132,20 +141,158 @@ def test_a_condition_holds_for_fixed_and_for_drawn_values() -> None:
     assert {"rounds", "stream"}.isdisjoint(joint.params(everything))
 
 
-@pytest.mark.parametrize("lines", range(1, 9))
-def test_a_driver_that_dies_while_a_trial_is_drawn_leaves_one_that_can_be_completed(tmp_path: Path, lines: int) -> None:
+@pytest.mark.parametrize("lines", [1, 2, 3])
+def test_a_trial_is_in_the_journal_whole_or_not_at_all(tmp_path: Path, lines: int) -> None:
     spec = study(paradigms=SEVERAL, trials=4, epochs=5)
     with ledger_of(spec, tmp_path) as ledger:
-        Proposer(ledger)
         before = ledger.folder.journal.read_bytes().count(b"\n")
-        Sweep(ledger, Silence()).next()
-        Sweep(ledger, Silence()).next()
+        sweep = Sweep(ledger, Silence())
+        asked = [sweep.next() for _ in range(lines)]
     journal = ledger.folder.journal
     journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[: before + lines]))
     with ledger_of(spec, tmp_path) as again:
+        assert [found.configuration for found in again.unfinished()] == [one and one.configuration for one in asked]
         records = run_all(Sweep(again, Silence()))
     assert [record.state for record in records] == [State.COMPLETE] * 4
     assert {record.paradigm for record in records} == SEVERAL.keys()
+
+
+def test_a_trial_that_an_older_driver_had_queued_or_half_drawn_is_completed(tmp_path: Path) -> None:
+    spec = study(paradigms={"dense": {}, "magnitude": {}}, trials=4, epochs=5)
+    with ledger_of(spec, tmp_path) as ledger:
+        ledger.study.enqueue_trial({}, user_attrs={"paradigm": "dense"})
+        ledger.study.enqueue_trial({"paradigm": "magnitude"})
+        ledger.study.ask()
+        drawn = Configurations(spec).distributions["magnitude.sparsity"]
+        assert isinstance(drawn, FloatDistribution)
+        half = ledger.study.ask()
+        half.suggest_categorical("paradigm", ["magnitude"])
+        sparsity = half.suggest_float("magnitude.sparsity", drawn.low, drawn.high)
+        ledger.study.enqueue_trial({"paradigm": "magnitude"})
+    with ledger_of(spec, tmp_path) as again:
+        assert again.asked == 2
+        records = run_all(Sweep(again, Silence()))
+    assert [record.state for record in records] == [State.COMPLETE] * 4
+    assert [record.paradigm for record in records] == ["dense", "magnitude", "magnitude", "magnitude"]
+    assert records[1].params["sparsity"] == sparsity
+
+
+def test_who_chose_a_trial_is_recorded_and_outlives_the_driver(tmp_path: Path) -> None:
+    records = searched(tmp_path, sampler="auto", paradigms={"dense": {}, "magnitude": {}}, trials=3)
+    assert [record.sampler for record in records] == ["fixed", "tpe", "tpe"]
+    assert ledger.read(Store(tmp_path).study("small")) == records
+
+
+def test_a_study_that_has_begun_to_breed_goes_on_breeding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "LONG", 4)
+    monkeypatch.setattr(proposals, "GENERATIONS_LAST", 3)
+    spec = study(sampler="auto", trials=14, paradigms=SEVERAL, epochs=5, constraints={"accuracy": ">= 0.5"})
+    with ledger_of(spec, tmp_path) as driver:
+        sweep = Sweep(driver, Silence())
+        for _ in range(6):
+            trial = sweep.next()
+            assert trial is not None
+            run_to_end(sweep, trial)
+    monkeypatch.setattr(policy, "LONG", 1000)
+    with ledger_of(spec, tmp_path) as again:
+        samplers = [record.sampler for record in run_all(Sweep(again, Silence()))]
+    assert set(samplers[:4]) == {"fixed", "tpe"}
+    assert samplers[4:] == ["nsga2"] * 10
+
+
+@pytest.mark.parametrize(
+    ("numeric", "asked", "drawing", "between", "chosen"),
+    [
+        (True, 60, 0.5, 4.0, "nsga2"),
+        (True, 40, 0.5, 4.0, "tpe"),
+        (True, 60, 0.01, 4.0, "tpe"),
+        (False, 1000, 0.01, 4.0, "nsga2"),
+        (True, 60, 0.01, 60.0, "gp"),
+        (True, 5, 0.01, 60.0, "tpe"),
+        (False, 60, 0.01, 60.0, "tpe"),
+    ],
+)
+def test_what_drawing_costs_decides_who_draws(
+    numeric: bool, asked: int, drawing: float, between: float, chosen: str
+) -> None:
+    chooser = Policy(study(sampler="auto", trials=90), (), numeric=numeric)
+    for number in range(3):
+        chooser.pace.drew(drawing)
+        chooser.pace.handed_out(number * between)
+    assert chooser.sampler(asked) == chosen
+    assert Policy(study(sampler="tpe"), ("nsga2",), numeric=numeric).sampler(asked) == "tpe"
+    if chosen != "tpe":
+        assert Policy(study(sampler="auto"), (chosen,), numeric=numeric).sampler(asked) == chosen
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_what_is_drawn_ahead_is_nowhere_until_it_is_handed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
+) -> None:
+    monkeypatch.setattr(policy, "WORTH_PREPARING", -1.0)
+    spec = study(sampler=sampler, trials=16, paradigms=SEVERAL, epochs=5)
+    for handed_out in (4, 9):
+        with ledger_of(spec, tmp_path) as driver:
+            sweep = Sweep(driver, Silence())
+            while driver.asked < handed_out:
+                trial = sweep.next()
+                assert trial is not None
+                run_to_end(sweep, trial)
+            assert [record.trial for record in driver.records()] == list(range(handed_out))
+    with ledger_of(spec, tmp_path) as again:
+        records = run_all(Sweep(again, Silence()))
+    assert [record.state for record in records] == [State.COMPLETE] * 16
+    assert len({(str(record.params), record.seed) for record in records}) == 16
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), joint=st.booleans())
+def test_a_draw_is_known_again_by_its_hyper_parameters(seed: int, joint: bool) -> None:
+    space = Configurations(study(paradigms={"magnitude": {}, "lottery_ticket": {}}, epochs=12), joint=joint)
+    random = RandomSampler(seed=seed)
+    drawn = space.draw(lambda name, found: random.sample_independent(None, None, name, found))  # type: ignore[arg-type]
+    known = space.drawn_as(str(drawn["paradigm"]), space.params(drawn))
+    assert known.items() <= drawn.items()
+    assert space.params({**drawn, **known}) == space.params(drawn)
+    assert known == drawn or joint
+
+
+def test_what_lies_outside_a_narrower_range_is_left_out() -> None:
+    space = Configurations(study(paradigms={"magnitude": {"sparsity": {"low": 0.5, "high": 0.9}}}))
+    assert "magnitude.sparsity" not in space.drawn_as("magnitude", {"sparsity": 0.3})
+    assert space.drawn_as("magnitude", {"sparsity": 0.6, "granularity": "no such"}) == {
+        "paradigm": "magnitude",
+        "magnitude.sparsity": 0.6,
+    }
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+@pytest.mark.parametrize("paradigm", ["magnitude", "lottery_ticket"])
+def test_earlier_studies_teach_the_sampler_across_paradigms_that_share_a_hyper_parameter(
+    tmp_path: Path, sampler: str, paradigm: str
+) -> None:
+    objectives = {"macs": "minimize"}
+    searched(tmp_path, name="earlier", objectives=objectives, trials=30)
+    Store(tmp_path).study("earlier").spec.write_text(study(name="earlier", objectives=objectives).as_yaml())
+    changes = {"sampler": sampler, "objectives": objectives, "paradigms": {paradigm: {}}, "trials": 12, "epochs": 12}
+    cold = searched(tmp_path, name="cold", **changes)
+    warm = searched(tmp_path, name="warm", search={"warm_start": ["earlier"]}, **changes)
+    assert len(warm) == 12
+    assert mean(record.metrics["macs"] for record in warm) < 0.8 * mean(record.metrics["macs"] for record in cold)
+
+
+def test_an_earlier_study_must_be_there_and_have_the_same_objectives(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    other = study(name="other", objectives={"loss": "minimize"})
+    store.study("other").path.mkdir(parents=True)
+    store.study("other").spec.write_text(other.as_yaml())
+    with pytest.raises(InvalidValue, match=r"search.warm_start = 'othr': no earlier study .* did you mean 'other'"):
+        launch(study(search={"warm_start": ["othr"]}), store)
+    with pytest.raises(
+        InvalidValue, match=r"other objectives \(minimize loss\) than .*maximize accuracy, minimize macs"
+    ):
+        launch(study(search={"warm_start": ["other"]}), store)
+    assert not store.study("small").path.exists()
 
 
 def test_the_searcher_keeps_to_its_slots_and_finishes_only_when_nothing_can_be_lost(tmp_path: Path) -> None:
@@ -155,13 +302,13 @@ def test_the_searcher_keeps_to_its_slots_and_finishes_only_when_nothing_can_be_l
         assert searcher.suggest("a") == {"number": 0, "id": "a"}
         assert searcher.suggest("b") == {"number": 1, "id": "b"}
         assert searcher.suggest("c") is None
-        sweep.lose(0)
+        sweep.take_back(0)
         assert searcher.suggest("d") == {"number": 0, "id": "d"}
-        sweep.fail(0, "x")
-        sweep.fail(1, "x")
+        sweep.fail(0, BROKEN)
+        sweep.fail(1, BROKEN)
         assert searcher.suggest("e") == {"number": 2, "id": "e"}
         assert searcher.suggest("f") is None
-        sweep.fail(2, "x")
+        sweep.fail(2, BROKEN)
         assert searcher.suggest("g") == Searcher.FINISHED
 
 
@@ -169,11 +316,11 @@ def test_when_the_time_is_spent_nothing_new_is_begun_but_what_was_interrupted_is
     spec = study(trials=3, hours=0.5)
     with ledger_of(spec, tmp_path) as ledger:
         assert Sweep(ledger, Silence()).next() is not None
-        ledger.spent = 1800
+        ledger.spent = Spending(seconds=1800)
     with ledger_of(spec, tmp_path) as again:
         sweep = Sweep(again, Silence())
         records = run_all(sweep)
-        assert sweep.is_cut_short
+        assert sweep.spent_budget == "budget.hours = 0.5"
         sweep.close()
-        assert again.spent >= 1800
+        assert again.spent.seconds >= 1800
     assert [record.state for record in records] == [State.COMPLETE]

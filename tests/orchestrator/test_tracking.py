@@ -149,6 +149,7 @@ def test_states_become_statuses_and_partial_trials_have_no_final_accuracy(study:
     found = runs(study)
     assert [run.info.status for run in found] == ["FINISHED", "KILLED", "FAILED"]
     assert [run.data.tags.get("reason") for run in found] == [None, "stopped at epoch 2", "accuracy is NaN"]
+    assert [run.data.tags.get("failure") for run in found] == [None, None, "error"]
     assert ["accuracy" in run.data.metrics for run in found] == [True, False, False]
 
 

@@ -1,0 +1,48 @@
+"""Full disks: how they are recognised, and what is told to the person who can make room."""
+
+import errno
+import os
+import re
+import shlex
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from orchestrator.failures import chain
+
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""No space, no quota, a file beyond the limit for one."""
+
+_WORDS: Final = re.compile(
+    "|".join([*map(os.strerror, FULL), r"PytorchStreamWriter failed", r"inline_container\.cc", r"iostream error"])
+)
+"""What says so in exceptions that arrive as text, and in those of torch.save, which know no error number."""
+
+
+class DiskFull(RuntimeError):
+    """A study cannot go on because something cannot be written. What was told before is kept."""
+
+    def __init__(self, study: str, store: Path, said: str) -> None:
+        place = min((store, Path(tempfile.gettempdir())), key=lambda one: shutil.disk_usage(one).free)
+        usage = shutil.disk_usage(place)
+        command = shlex.join(["espalier", "resume", study, "--store", str(store)])
+        super().__init__(
+            f"study {study!r} has stopped, because it cannot be written: {_size(usage.free)} of {_size(usage.total)} "
+            f"are free at {place}. What was told is kept; make room there, then go on by `{command}` ({said})"
+        )
+
+
+def is_full(error: BaseException) -> bool:
+    """Say whether an exception, or one that led to it, means that nothing more can be written."""
+    return any(_is_full(one) for one in chain(error))
+
+
+def _is_full(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in FULL
+    return bool(_WORDS.search(str(error)))
+
+
+def _size(amount: int) -> str:
+    return f"{amount / 2**30:.1f} GiB" if amount >= 2**30 else f"{amount / 2**20:.1f} MiB"

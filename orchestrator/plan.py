@@ -1,0 +1,249 @@
+"""What a study will take before anything starts: epochs, device time, wall time, each as a range that says its reasons.
+
+Low is the least that the search can come to: at every rung as few trials go on as its reduction allows, and all
+paradigms are as fast as the fastest. High is every trial trained to its end, all as slow as the slowest. Expected is
+what happened so far, or, of a study that has no record, what happens if trials come in no order of merit.
+"""
+
+import math
+import os
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from orchestrator.budget import SECONDS_PER_HOUR, Spending
+from orchestrator.cluster import ray_session, slots, slots_of
+from orchestrator.front import TOLD
+from orchestrator.records import State, TrialRecord
+from orchestrator.rungs import FORETOLD
+from orchestrator.spec import Resources, StudySpec
+from trainables import paradigms
+from trainables.errors import InvalidValue
+
+TYPICAL: Final = 1.5
+SLOWEST: Final = 3.0
+"""How many dense epochs an epoch of a paradigm takes where no record says better, as measured over all of them with
+ResNet-20 on digits: masks, gates and penalties cost most where a network is small."""
+
+ENOUGH: Final = 8
+"""How many told trials make a record of how many are stopped early."""
+
+NOTHING: Final = Spending()
+
+Share = Callable[[int], float]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A quantity of which only a range is known."""
+
+    low: float
+    expected: float
+    high: float
+
+    def __mul__(self, other: "Span | float") -> "Span":
+        by = other if isinstance(other, Span) else Span(other, other, other)
+        return Span(self.low * by.low, self.expected * by.expected, self.high * by.high)
+
+    def __add__(self, other: "Span | float") -> "Span":
+        plus = other if isinstance(other, Span) else Span(other, other, other)
+        return Span(self.low + plus.low, self.expected + plus.expected, self.high + plus.high)
+
+    def at_least(self, other: "Span") -> "Span":
+        """Return the larger of both, end by end."""
+        return Span(max(self.low, other.low), max(self.expected, other.expected), max(self.high, other.high))
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds that an epoch takes, seconds that a trial takes beyond its epochs, and in words how they are known."""
+
+    epoch: Span
+    beyond: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where trials would run, and how many at once; `problem` says why none can."""
+
+    where: str
+    slots: int
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What a budget of the study file still allows, and how much of that is expected to be needed, if that is known."""
+
+    key: str
+    left: float
+    needed: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is left of a study, and what it takes; times are None where nothing is known of the pace.
+
+    `epochs` is the sum over all trials, `stopping` says in words how its range was made. `device_hours` are hours of
+    the devices that trials occupy (`device`), `wall_hours` hours of the clock on an otherwise idle machine.
+    """
+
+    study: str
+    trials: int
+    left: int
+    epochs: Span
+    stopping: str
+    pace: Pace | None
+    place: Place
+    device: str
+    device_hours: Span | None
+    wall_hours: Span | None
+    allowances: tuple[Allowance, ...]
+
+
+def make_plan(
+    spec: StudySpec, records: Sequence[TrialRecord], pace: Pace | None, place: Place, spent: Spending = NOTHING
+) -> Plan:
+    """Return the plan for what is left of a study, given its record and spending so far; there are none before it."""
+    left = max(0, spec.search.trials - sum(record.state in TOLD for record in records))
+    done = sum(record.fidelity for record in records if record.state is State.RUNNING) * spec.fidelity.epochs
+    lengths, stopping = _lengths(spec, records)
+    epochs = lengths * left + -min(done, lengths.low * left)
+    devices = spec.resources.gpus or spec.resources.cpus
+    trial_seconds = epochs * pace.epoch + pace.beyond * left if pace is not None else None
+    wall = None
+    if pace is not None and trial_seconds is not None and left and place.slots:
+        one = lengths * pace.epoch + pace.beyond
+        wall = (trial_seconds * (1 / place.slots)).at_least(one)
+    return Plan(
+        study=spec.name,
+        trials=spec.search.trials,
+        left=left,
+        epochs=epochs,
+        stopping=stopping,
+        pace=pace,
+        place=place,
+        device="GPU" if spec.resources.gpus else "CPU",
+        device_hours=trial_seconds * (devices / SECONDS_PER_HOUR) if trial_seconds is not None else None,
+        wall_hours=wall * (1 / SECONDS_PER_HOUR) if wall is not None else None,
+        allowances=tuple(_allowances(spec, spent, trial_seconds, wall)),
+    )
+
+
+def _allowances(
+    spec: StudySpec, spent: Spending, trial_seconds: Span | None, wall_seconds: Span | None
+) -> Iterator[Allowance]:
+    """Return what is left of each budget, and what is needed of it, in the budget's unit."""
+    budget, resources = spec.budget, spec.resources
+    devices, price = resources.gpus or resources.cpus, resources.price_per_hour or 0.0
+    accounts = (
+        ("hours", budget.hours, spent.seconds / SECONDS_PER_HOUR, wall_seconds, 1.0),
+        ("device_hours", budget.device_hours, spent.device_seconds / SECONDS_PER_HOUR, trial_seconds, devices),
+        ("money", budget.money, spent.money, trial_seconds, price),
+    )
+    for key, allowed, used, seconds, rate in accounts:
+        if allowed is not None:
+            needed = seconds.expected * rate / SECONDS_PER_HOUR if seconds is not None else None
+            yield Allowance(f"budget.{key}", max(0.0, allowed - used), needed)
+
+
+def recorded_pace(records: Iterable[TrialRecord]) -> Pace | None:
+    """Return the pace of the trials that ran without interruption, evaluation and all; None if there is none."""
+    by_paradigm: dict[str, list[tuple[float, int]]] = {}
+    for record in records:
+        if record.state in TOLD and record.attempts == 1 and record.curve and record.started and record.finished:
+            seconds = (record.finished - record.started).total_seconds()
+            by_paradigm.setdefault(record.paradigm, []).append((seconds, len(record.curve)))
+    if not by_paradigm:
+        return None
+    means = {name: _mean(trials) for name, trials in by_paradigm.items()}
+    everything = [trial for trials in by_paradigm.values() for trial in trials]
+    fastest, slowest = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
+    words = f"from the study's own record of {len(everything)} trials: {fastest} is the fastest, {slowest} the slowest"
+    return Pace(Span(means[fastest], _mean(everything), means[slowest]), 0.0, words)
+
+
+def probed_pace(spec: StudySpec) -> Pace:
+    """Return the pace of a dense network that is trained for seconds, here and now. Imports torch."""
+    from orchestrator.probe import measure
+
+    probe = measure(spec)
+    words = f"measured on this machine's {probe.device}: {probe.steps} dense training steps, {probe.images} evaluations"
+    if set(spec.paradigms) == {"dense"}:
+        return Pace(Span(1, 1, 1) * probe.epoch, probe.last, words)
+    words += f"; other paradigms are taken to need {TYPICAL:g} times as long on average, and {SLOWEST:g} times at most"
+    return Pace(Span(1, TYPICAL, SLOWEST) * probe.epoch, probe.last, words)
+
+
+def find_place(resources: Resources) -> Place:
+    """Return where trials would run. Connects to Ray only if RAY_ADDRESS names a cluster; starts none."""
+    if "RAY_ADDRESS" in os.environ:
+        where = f"the cluster at {os.environ['RAY_ADDRESS']}"
+        with ray_session(Path(os.devnull)):
+            try:
+                return Place(where, slots(resources))
+            except InvalidValue as refused:
+                return Place(where, 0, str(refused))
+    node = {"CPU": float(os.cpu_count() or 1), "GPU": float(_gpus() if resources.gpus else 0)}
+    found = slots_of(node, resources)
+    if found:
+        return Place("this machine", found)
+    asked = f"{resources.cpus:g} CPUs and {resources.gpus:g} GPUs"
+    there = f"{node['CPU']:g} CPUs" + (f" and {node['GPU']:g} GPUs" if resources.gpus else "")
+    return Place("this machine", 0, str(InvalidValue("resources", asked, f"must fit on this machine; it has {there}")))
+
+
+def _gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _mean(trials: Iterable[tuple[float, int]]) -> float:
+    seconds, epochs = zip(*trials, strict=True)
+    return float(sum(seconds) / sum(epochs))
+
+
+def _lengths(spec: StudySpec, records: Sequence[TrialRecord]) -> tuple[Span, str]:
+    """Return the epochs of a trial, and in words how they are known."""
+    epochs, reduction = spec.fidelity.epochs, spec.fidelity.reduction
+    if not spec.fidelity.rungs or not set(spec.objectives) & set(FORETOLD):
+        return Span(epochs, epochs, epochs), "no trial is stopped early"
+    strongest = _length(spec, lambda _: 1 / reduction)
+    told = [record for record in records if record.state in (State.COMPLETE, State.PRUNED)]
+    if len(told) >= ENOUGH:
+        mean = statistics.fmean(record.fidelity for record in told) * epochs
+        stopped = sum(record.state is State.PRUNED for record in told) / len(told)
+        words = f"so far {stopped:.0%} of {len(told)} trials were stopped early"
+    else:
+        mean = _length(spec, lambda arrived: _expected_share(arrived, reduction))
+        words = "expected is what happens if trials come in no order of merit"
+    least = f"at the least, 1 in {reduction} goes on at epoch {', '.join(map(str, spec.fidelity.rungs))}"
+    return Span(min(strongest, mean), mean, epochs), f"{words}; {least}; at the most, all go on"
+
+
+def _length(spec: StudySpec, going_on: Share) -> float:
+    """Return the epochs of a trial if such a share of the trials that arrive at a rung goes on, the paradigms alike.
+
+    A paradigm is not stopped at rungs before the fidelity from which on it is judged.
+    """
+    return statistics.fmean(_paradigm_length(spec, name, going_on) for name in spec.paradigms)
+
+
+def _paradigm_length(spec: StudySpec, name: str, going_on: Share) -> float:
+    epochs, judged_from = spec.fidelity.epochs, paradigms.find(name).judged_from
+    alive, before, length = 1.0, 0, 0.0
+    for rung in spec.fidelity.rungs:
+        length += alive * (rung - before)
+        if rung / epochs >= judged_from:
+            alive *= going_on(math.ceil(alive * spec.search.trials))
+        before = rung
+    return length + alive * (epochs - before)
+
+
+def _expected_share(arrived: int, reduction: int) -> float:
+    """Return which share goes on at a rung where each is compared with those before it, in random order."""
+    return statistics.fmean(max(1, place // reduction) / place for place in range(1, max(1, arrived) + 1))

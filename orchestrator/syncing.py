@@ -1,0 +1,77 @@
+"""The table and the MLflow pages of a study, written anew from its ledger. Imports neither torch nor Ray."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator import ledger, stamp
+from orchestrator.front import TOLD
+from orchestrator.journal import DriverLock
+from orchestrator.logs import logging_into
+from orchestrator.publishing import tracker_for
+from orchestrator.records import write_table
+from orchestrator.spec import StudySpec
+from orchestrator.store import Store, StudyFolder
+from orchestrator.summary import summarize
+from orchestrator.tracking import Outcome as Ending
+from orchestrator.tracking import Tracker
+
+PATIENCE: Final = 60.0
+"""Seconds without any progress after which MLflow is given up. The first run of all waits for its database."""
+
+SECONDS_BETWEEN_LOOKS: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What was written: `trials` rows of the table, of which `told` have a run in MLflow.
+
+    `unsent` items, of which a run is one, have not reached MLflow, because of `trouble`.
+    """
+
+    trials: int
+    told: int
+    unsent: int
+    trouble: str | None
+
+
+def rebuild(
+    name: str, store: Store, *, waiting: Callable[[int], object] = lambda _: None, patience: float = PATIENCE
+) -> Synced:
+    """Make a study's Parquet table and its MLflow runs those of its ledger, whatever they were before.
+
+    `waiting` is told, now and then, how much has yet to reach MLflow. Raises StudyBusy while a driver runs the study:
+    it writes both itself.
+    """
+    folder = store.study(name)
+    with _driving(folder), logging_into(folder.log, "optuna", "orchestrator"):
+        spec, records = StudySpec.stored(folder.spec), ledger.read(folder)
+        write_table(records, folder.table)
+        tracker = tracker_for(store, spec, stamp.read(folder.stamp))
+        tracker.rebuild(records)
+        reached = _wait(tracker, waiting, patience)
+        ended: Ending = "FINISHED" if summarize(spec, records).is_over else "KILLED"
+        unsent = tracker.close(ended, patience if reached else 0.0)
+    return Synced(len(records), sum(record.state in TOLD for record in records), unsent, tracker.trouble)
+
+
+@contextmanager
+def _driving(folder: StudyFolder) -> Iterator[None]:
+    """Keep drivers away meanwhile; raises StudyBusy if one is there."""
+    lock = DriverLock(folder.driver_lock)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _wait(tracker: Tracker, waiting: Callable[[int], object], patience: float) -> bool:
+    """Wait until MLflow has everything, as long as it takes while there is progress; return whether it has."""
+    left, moved = tracker.flush(0), time.monotonic()
+    while left and time.monotonic() - moved < patience:
+        waiting(left)
+        before, left = left, tracker.flush(SECONDS_BETWEEN_LOOKS)
+        moved = time.monotonic() if left < before else moved
+    return not left

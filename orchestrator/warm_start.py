@@ -1,0 +1,50 @@
+"""What earlier studies of the same store have to teach a study's sampler."""
+
+import logging
+from collections.abc import Iterator
+
+from orchestrator import ledger
+from orchestrator.front import Objectives
+from orchestrator.records import State
+from orchestrator.spec import StudySpec
+from orchestrator.store import Store, StudyFolder
+from orchestrator.view import Lesson, lesson
+from trainables.errors import InvalidValue, nearest
+
+logger = logging.getLogger(__name__)
+
+KEY = "search.warm_start"
+
+
+def check(spec: StudySpec, store: Store) -> None:
+    """Raise InvalidValue for an earlier study that is not there, or that has other objectives."""
+    known = [name for name in store.names() if name != spec.name]
+    for name in spec.search.warm_start:
+        if name not in known:
+            there_are = f"there are {', '.join(known)}" if known else "there are none"
+            allowed = f"no earlier study of this name in {store.root}; {there_are}{nearest(name, known)}"
+            raise InvalidValue(KEY, name, allowed)
+        objectives = StudySpec.stored(store.study(name).spec).objectives
+        if objectives != spec.objectives:
+            own, other = _in_words(spec.objectives), _in_words(objectives)
+            raise InvalidValue(KEY, name, f"has other objectives ({other}) than this study ({own}): leave it out")
+
+
+def lessons(spec: StudySpec, folder: StudyFolder) -> Iterator[Lesson]:
+    """Give what the whole trials of the earlier studies teach, in the order in which the study names them.
+
+    `folder` is the study's own; the others lie beside it. One that has gone since the launch teaches nothing.
+    """
+    for name in spec.search.warm_start:
+        earlier = StudyFolder(folder.path.parent / name)
+        if not earlier.spec.exists():
+            logger.warning("%s: study %s is gone; the sampler goes on without it", KEY, name)
+        for record in ledger.read(earlier):
+            measured = record.metrics.keys() >= {*spec.objectives, *spec.constraints}
+            taught = lesson(spec, record) if record.state is State.COMPLETE and measured else None
+            if taught is not None:
+                yield taught
+
+
+def _in_words(objectives: Objectives) -> str:
+    return ", ".join(f"{direction} {name}" for name, direction in objectives.items())
