@@ -1,5 +1,6 @@
 """Trials that train nothing, for tests of the sweep: named in `study.launch(run=...)` and imported by Ray's workers."""
 
+import math
 import os
 import signal
 import time
@@ -42,6 +43,25 @@ def misbehaving(spec: TrialSpec, context: WorkerContext) -> None:
             pass
         case _:
             toy(spec, context)
+
+
+def unreliable(spec: TrialSpec, context: WorkerContext) -> None:
+    """Get worse with every epoch, so that what is partial looks better; go wrong in a way that the sparsity chooses."""
+    assert context.cache is not None
+    fate, died = int(1000 * float(spec.hyperparameters["sparsity"])) % 6, context.cache / repr(spec.hyperparameters)
+    for epoch in range(_epochs_done(context) + 1, spec.epochs + 1):
+        if fate == 0 and epoch == 4:
+            raise RuntimeError("the plug-in gave up")
+        if fate == 1 and epoch == 3 and not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        made = report(spec, epoch)
+        accuracy = math.nan if fate == 2 and epoch == spec.epochs else made.accuracy - 0.05 * epoch
+        metrics = {**made.metrics, "accuracy": accuracy} if made.metrics else {}
+        context.report(
+            replace(made, accuracy=accuracy, metrics=metrics),
+            lambda folder, epoch=epoch: _save(folder, epoch),  # type: ignore[misc]
+        )
 
 
 def dying_once(spec: TrialSpec, context: WorkerContext) -> None:

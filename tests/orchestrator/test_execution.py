@@ -1,5 +1,7 @@
 """Trials in real Ray workers: what they report, how they end, what is left of them."""
 
+import math
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import ray as ray_cluster
 from orchestrator.checkpoints import tidy
 from orchestrator.cluster import ray_session
 from orchestrator.failures import Failure
+from orchestrator.front import pareto_front
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import StudySpec
 from orchestrator.sweep import Sweep
@@ -110,6 +113,27 @@ def test_a_trial_without_enough_memory_says_so_and_leaves_its_process_to_nobody(
     assert [(record.attempts_failed, record.attempts_lost) for record in records] == [(1, 0)] * 3
     processes = (tmp_path / "cache" / "processes").read_text().split()
     assert len(set(processes)) == len(processes) == 3
+
+
+def test_under_early_stopping_and_faults_only_whole_trials_are_on_the_front(tmp_path: Path) -> None:
+    spec = study(trials=60, epochs=4, rungs=[1, 2], reduction=2, seed=5)
+    records = swept(spec, tmp_path, "unreliable")
+    states = Counter(record.state for record in records)
+    assert states.total() == 60
+    assert states.keys() == {State.COMPLETE, State.PRUNED, State.FAIL}
+    reasons = {record.reason for record in records if record.state is State.FAIL}
+    assert reasons == {"RuntimeError: the plug-in gave up", "accuracy is nan"}
+    assert any(record.attempts_lost for record in records)
+
+    front = pareto_front(records, spec.objectives)
+    assert front
+    for member in front:
+        assert (member.state, member.fidelity, len(member.curve)) == (State.COMPLETE, 1.0, 4)
+        assert all(map(math.isfinite, member.metrics.values()))
+    partial = [record for record in records if 0 < record.fidelity < 1]
+    assert any(
+        float(record.curve[-1]["accuracy"]) > max(member.metrics["accuracy"] for member in front) for record in partial
+    )
 
 
 def test_trials_that_ray_tune_loses_behind_a_lingering_one_are_run_again(tmp_path: Path) -> None:
