@@ -8,7 +8,8 @@ second is its error, which falls by a power law to its end, at a speed of its ow
 ranks mislead. All have four workers, whose trials run side by side, and the epochs of `--trials` whole trials.
 
 `espalier` is the house's own proposer and rungs (1, 3, 9; a third goes on), without Ray. The others train every trial
-to its end: random search, Optuna's TPE and NSGA-II; `espalier, no rungs` shows what stopping early is worth.
+to its end: random search, Optuna's TPE and NSGA-II; `espalier, no rungs` shows what stopping early is worth. Syne
+Tune's MO-ASHA, with the same rungs, takes part where it is installed.
 
 Hypervolume is that of whole trials against the reference (1.1, 4), as a share of the true front's, mean over the seeds.
 The last column says after how many epochs a contender has what the best of those without early stopping has at the end.
@@ -20,6 +21,8 @@ import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -158,6 +161,33 @@ class Optuna:
         return ended
 
 
+def syne_tune(problem: Problem, epochs: int, seed: int) -> Ended:
+    """Run Syne Tune's MO-ASHA, which draws at random, with the same rungs."""
+    from syne_tune.backend.trial_status import Trial
+    from syne_tune.config_space import uniform
+    from syne_tune.optimizer.schedulers.multiobjective.moasha import MOASHA
+
+    np.random.seed(seed)  # it samples from the global state
+    space, metrics = {name: uniform(0, 1) for name in COORDINATES}, ["loss", "macs_projected"]
+    scheduler = MOASHA(space, metrics, time_attr="epoch", max_t=EPOCHS, reduction_factor=3, random_seed=seed)
+    ended: Ended = []
+    running: list[tuple[Trial, int]] = []
+    for spent in range(epochs):
+        if len(running) < WORKERS:
+            trial = Trial(spent, scheduler.suggest().config, datetime.now(UTC))
+            scheduler.on_trial_add(trial)
+            running.append((trial, 0))
+        trial, epoch = running.pop(0)
+        epoch += 1
+        x = [trial.config[name] for name in COORDINATES]
+        verdict = scheduler.on_trial_result(trial, _report(problem, x, epoch))
+        if epoch == EPOCHS:
+            ended.append((spent + 1, problem(x)))
+        elif verdict == "CONTINUE":
+            running.append((trial, epoch))
+    return ended
+
+
 class Nobody:
     """Watches nothing."""
 
@@ -178,6 +208,7 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
     "random": Optuna(lambda seed: RandomSampler(seed=seed)),
     "optuna tpe": Optuna(lambda seed: TPESampler(seed=seed)),
     "optuna nsga2": Optuna(lambda seed: NSGAIISampler(population_size=20, seed=seed)),
+    "syne tune mo-asha": syne_tune,
 }
 WITHOUT_RUNGS: Final = ("random", "optuna tpe", "optuna nsga2")
 
@@ -246,7 +277,11 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="CONTENDER")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    compare(options.trials, options.seeds, options.only)
+    names = list(options.only)
+    if "syne tune mo-asha" in names and find_spec("syne_tune") is None:
+        print("Syne Tune does not take part: it is not installed (pip install syne-tune)")
+        names.remove("syne tune mo-asha")
+    compare(options.trials, options.seeds, names)
 
 
 if __name__ == "__main__":

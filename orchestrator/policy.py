@@ -72,16 +72,16 @@ class Policy:
         self._may_model = numeric and spec.search.trials <= FEW and not spec.fidelity.rungs
         self.pace = Pace()
 
-    def sampler(self, asked: int) -> SamplerName:
-        """Return which sampler draws after `asked` trials."""
+    def sampler(self, told: int) -> SamplerName:
+        """Return which sampler draws once so many trials have come to their end."""
         if self._named != "auto":
             return self._named
-        expensive = asked >= ENOUGH_TO_MODEL and self.pace.between >= EXPENSIVE
+        expensive = told >= ENOUGH_TO_MODEL and self.pace.between >= EXPENSIVE
         self._models = self._models or (self._may_model and expensive)
         if self._models:
             return "gp"
-        too_slow = asked >= ENOUGH_PARENTS and self.pace.share > SLOW
-        self._breeds = self._breeds or asked >= LONG or too_slow
+        too_slow = told >= ENOUGH_PARENTS and self.pace.share > SLOW
+        self._breeds = self._breeds or told >= LONG or too_slow
         return BREEDS if self._breeds else "tpe"
 
     def population(self, running: int) -> int:

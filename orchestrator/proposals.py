@@ -12,6 +12,7 @@ from orchestrator.front import pareto_front
 from orchestrator.ledger import Ledger
 from orchestrator.policy import BREEDS, GENERATIONS_LAST, Policy
 from orchestrator.records import State, TrialRecord
+from orchestrator.sampling import SamplerName
 from orchestrator.view import Draw, Lesson, View, lesson
 from trainables.spec import Value
 
@@ -120,22 +121,25 @@ class Proposer:
             self._running[number] = key
 
     def _make_ready(self) -> None:
-        """Have the right view, and tell it what has come of its trials."""
+        """Tell the view what has come of its trials, and have the right one."""
         if self._prepared is not None:
             wait([self._prepared])  # the thread has the view to itself while it draws
-        name = self._policy.sampler(self._ledger.asked)
-        if name != self._view.name or (name == BREEDS and self._view.drawn >= GENERATIONS_LAST):
-            self._prepared = None
-            self._view = self._new_view()
         for number, key in list(self._running.items()):
             record = self._ledger.record(number)
             if record.state is not State.RUNNING:
                 self._view.tell(key, lesson(self._ledger.spec, record))
                 del self._running[number]
+        name = self._sampler()
+        if name != self._view.name or (name == BREEDS and self._view.drawn >= GENERATIONS_LAST):
+            self._prepared = None
+            self._view = self._new_view()
+
+    def _sampler(self) -> SamplerName:
+        return self._policy.sampler(self._ledger.asked - len(self._running))
 
     def _new_view(self) -> View:
         asked, records = self._ledger.asked, self._ledger.records()
-        name, population = self._policy.sampler(asked), self._policy.population(len(self._running))
+        name, population = self._sampler(), self._policy.population(len(self._running))
         view = View(self._ledger.spec, name, asked=asked, population=population)
         self._running.clear()
         for taught in self._earlier if name != BREEDS or asked < GENERATIONS_LAST else ():

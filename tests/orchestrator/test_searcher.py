@@ -201,7 +201,7 @@ def test_a_study_that_has_begun_to_breed_goes_on_breeding(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize(
-    ("numeric", "asked", "drawing", "between", "chosen"),
+    ("numeric", "told", "drawing", "between", "chosen"),
     [
         (True, 60, 0.5, 4.0, "nsga2"),
         (True, 40, 0.5, 4.0, "tpe"),
@@ -213,16 +213,16 @@ def test_a_study_that_has_begun_to_breed_goes_on_breeding(tmp_path: Path, monkey
     ],
 )
 def test_what_drawing_costs_decides_who_draws(
-    numeric: bool, asked: int, drawing: float, between: float, chosen: str
+    numeric: bool, told: int, drawing: float, between: float, chosen: str
 ) -> None:
     chooser = Policy(study(sampler="auto", trials=90), (), numeric=numeric)
     for number in range(3):
         chooser.pace.drew(drawing)
         chooser.pace.handed_out(number * between)
-    assert chooser.sampler(asked) == chosen
-    assert Policy(study(sampler="tpe"), ("nsga2",), numeric=numeric).sampler(asked) == "tpe"
+    assert chooser.sampler(told) == chosen
+    assert Policy(study(sampler="tpe"), ("nsga2",), numeric=numeric).sampler(told) == "tpe"
     if chosen != "tpe":
-        assert Policy(study(sampler="auto"), (chosen,), numeric=numeric).sampler(asked) == chosen
+        assert Policy(study(sampler="auto"), (chosen,), numeric=numeric).sampler(told) == chosen
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
