@@ -60,6 +60,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "unsettled": {"settle": 0.0},
     "no ramp": {"ramp": 0.0},
     "window 0.25": {"window": 0.25},
+    "window 0.25, restart": {"window": 0.25, "restart": 1.0},
     "window 0.6": {"window": 0.6},
     "restart": {"restart": 0.5},
     "distilled": {"distilled": 1.0},

@@ -13,14 +13,13 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.budget import Spending
-from orchestrator.configurations import PARADIGM, Configuration, Draft
+from orchestrator.configurations import Configuration, Draft
 from orchestrator.failures import Breakdown, Failure
 from orchestrator.history import first_epochs
 from orchestrator.journal import DriverLock, Journal, read_journal
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Constraint, StudySpec
 from orchestrator.store import StudyFolder
-from trainables.spec import Value
 
 _CONFIGURATION: Final = "configuration"
 _SAMPLER: Final = "sampler"
@@ -34,10 +33,10 @@ _BESIDE_THE_CURVE: Final = ("metrics", "attempt", "elapsed")
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A trial that was asked and not told. `configuration` is None where the driver died while it was drawn."""
+    """A trial that was asked and not told."""
 
     number: int
-    configuration: Configuration | None
+    configuration: Configuration
 
 
 def read(folder: StudyFolder) -> list[TrialRecord]:
@@ -77,7 +76,6 @@ class Ledger:
         )
         self._ids = {trial.number: trial._trial_id for trial in self._trials()}
         self._told: dict[int, TrialRecord] = {}
-        self._waiting = sum(trial.state is TrialState.WAITING for trial in self._trials())
         self._first_epochs = first_epochs(folder.spec, spec.fidelity.epochs)
         self._spent = _spending(self.storage.get_study_user_attrs(self.study._study_id))
 
@@ -106,9 +104,8 @@ class Ledger:
 
     def unfinished(self) -> list[Unfinished]:
         """Return the trials that were asked and not told, by number."""
-        states = (TrialState.RUNNING, TrialState.WAITING)
-        asked = self.storage.get_all_trials(self.study._study_id, deepcopy=False, states=states)
-        return [Unfinished(t.number, _configuration(t)) for t in asked]
+        asked = (trial for trial in self._trials() if trial.state is TrialState.RUNNING)
+        return [Unfinished(trial.number, _configuration(trial)) for trial in asked]
 
     def begin_anew(self) -> None:
         """Have interrupted trials that were given fewer epochs start from the beginning, with the present ones."""
@@ -119,8 +116,8 @@ class Ledger:
 
     @property
     def asked(self) -> int:
-        """How many trials were asked so far; those that an older version left waiting are not counted."""
-        return len(self._ids) - self._waiting
+        """How many trials were asked so far."""
+        return len(self._ids)
 
     def ask(self, draft: Draft) -> int:
         """Begin a trial, in one line: it is there with all that it tries, or not at all. Return its number."""
@@ -133,29 +130,6 @@ class Ledger:
         number = len(self._ids)
         self._ids[number] = self.storage.create_new_trial(self.study._study_id, template)
         return number
-
-    def given(self, number: int) -> dict[str, Value]:
-        """Return what is settled of a trial without a configuration, by the names that samplers use.
-
-        Older versions wrote a trial down value by value, and could die in between.
-        """
-        trial = self._trial(number)
-        paradigm = _queued_paradigm(trial)
-        return {**({PARADIGM: paradigm} if paradigm else {}), **trial.params}
-
-    def complete(self, number: int, draft: Draft) -> None:
-        """Write down what a trial tries that has no configuration yet."""
-        trial = self._trial(number)
-        if trial.state is TrialState.WAITING:
-            self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-            self._waiting -= 1
-        for name, distribution in draft.distributions.items():
-            if name not in trial.params:
-                value = distribution.to_internal_repr(draft.drawn[name])
-                self.storage.set_trial_param(trial._trial_id, name, value, distribution)
-        self._set(number, _BUDGET, self._budget(0))
-        self._set(number, _SAMPLER, draft.sampler)
-        self._set(number, _CONFIGURATION, asdict(draft.configuration))
 
     def begin(self, number: int) -> None:
         """Count an attempt at a trial."""
@@ -261,10 +235,10 @@ def _record(study: str, trial: FrozenTrial) -> TrialRecord:
     return TrialRecord(
         study=study,
         trial=trial.number,
-        paradigm=configuration.paradigm if configuration else _queued_paradigm(trial),
-        state=State.WAITING if state is State.RUNNING and configuration is None else state,
-        seed=configuration.seed if configuration else 0,
-        params=configuration.params if configuration else {},
+        paradigm=configuration.paradigm,
+        state=state,
+        seed=configuration.seed,
+        params=configuration.params,
         sampler=attributes.get(_SAMPLER),
         reason=attributes.get("reason") if state in (State.PRUNED, State.FAIL) else None,
         failure=failure,
@@ -299,15 +273,8 @@ def _spending(attributes: Mapping[str, Any]) -> Spending:
     return Spending(**attributes.get(_SPENDING, {"seconds": attributes.get("spent", 0.0)}))
 
 
-def _configuration(trial: FrozenTrial) -> Configuration | None:
-    written = trial.user_attrs.get(_CONFIGURATION)
-    return Configuration(**written) if written else None
-
-
-def _queued_paradigm(trial: FrozenTrial) -> str:
-    """Return the paradigm of a trial that has no configuration yet; empty if the sampler shall choose it."""
-    queued = trial.system_attrs.get("fixed_params", {}).get(PARADIGM, "")
-    return str(trial.user_attrs.get(PARADIGM, queued))
+def _configuration(trial: FrozenTrial) -> Configuration:
+    return Configuration(**trial.user_attrs[_CONFIGURATION])
 
 
 def _all_reports(trial: FrozenTrial) -> list[dict[str, Any]]:

@@ -63,16 +63,6 @@ class Proposer:
             self._prepared = self._thread.submit(self._draw, {})
         return number, draft.configuration
 
-    def propose_again(self, number: int) -> tuple[int, Configuration]:
-        """Complete a trial that was being drawn when a driver of an older version died."""
-        self._make_ready()
-        given = self._ledger.given(number)
-        paradigm = str(given.get(PARADIGM, ""))
-        key, draft = (None, self._fixed(paradigm)) if paradigm in self._configurations.settled else self._drawn(given)
-        self._ledger.complete(number, draft)
-        self._note(number, key)
-        return number, draft.configuration
-
     def refusal(self, configuration: Configuration) -> str | None:
         """Return why a configuration cannot be carried out, or None if it can."""
         return self._configurations.refusal(configuration.paradigm, configuration.params)

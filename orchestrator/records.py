@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 class State(StrEnum):
     """Where a trial stands. Only COMPLETE trials hold full fidelity and all objectives, finite."""
 
-    WAITING = "WAITING"
     RUNNING = "RUNNING"
     COMPLETE = "COMPLETE"
     PRUNED = "PRUNED"
@@ -85,7 +84,7 @@ def schema() -> "pa.Schema":
         ("study", pa.string(), False, "name of the study"),
         ("trial", pa.int64(), False, "number of the trial in the study, from 0"),
         ("paradigm", pa.string(), False, "name of the paradigm"),
-        ("state", pa.string(), False, "WAITING, RUNNING, COMPLETE, PRUNED (stopped early) or FAIL"),
+        ("state", pa.string(), False, "RUNNING, COMPLETE, PRUNED (stopped early) or FAIL"),
         ("reason", pa.string(), True, "why a trial was stopped or failed"),
         ("failure", pa.string(), True, f"the kind of failure of a FAIL trial: {', '.join(Failure)}"),
         ("feasible", pa.bool_(), False, "whether a COMPLETE trial satisfies the study's constraints"),

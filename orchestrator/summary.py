@@ -21,7 +21,6 @@ class Summary:
     study: str
     trials: int
     asked: int
-    waiting: int
     running: int
     complete: int
     pruned: int
@@ -51,8 +50,7 @@ def summarize(spec: StudySpec, records: Sequence[TrialRecord]) -> Summary:
     return Summary(
         study=spec.name,
         trials=spec.search.trials,
-        asked=len(records) - states[State.WAITING],
-        waiting=states[State.WAITING],
+        asked=len(records),
         running=states[State.RUNNING],
         complete=states[State.COMPLETE],
         pruned=states[State.PRUNED],

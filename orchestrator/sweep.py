@@ -186,8 +186,6 @@ class Sweep:
             return None
         self._unfinished.remove(ready)
         trial = ready.trial
-        if trial.configuration is None:
-            return Assignment(*self._proposer.propose_again(trial.number))
         return Assignment(trial.number, trial.configuration, self._whole_checkpoint(trial.number))
 
     def _whole_checkpoint(self, number: int) -> Path | None:

@@ -140,11 +140,10 @@ def test_a_summary_counts_every_trial_once() -> None:
         trial(2, State.PRUNED),
         trial(3, State.FAIL),
         trial(4, State.RUNNING),
-        trial(5, State.WAITING),
     ]
     summary = summarize(SPEC, records)
-    assert (summary.asked, summary.waiting, summary.running) == (5, 1, 1)
+    assert (summary.asked, summary.running) == (5, 1)
     assert (summary.complete, summary.pruned, summary.failed, summary.infeasible) == (2, 1, 1, 1)
-    assert summary.told + summary.running + summary.waiting == len(records)
+    assert summary.told + summary.running == len(records)
     assert (summary.on_front, summary.best) == (1, {"accuracy": 0.9, "macs": 500.0})
     assert 0 < summary.hypervolume < 1

@@ -157,26 +157,6 @@ def test_a_trial_is_in_the_journal_whole_or_not_at_all(tmp_path: Path, lines: in
     assert {record.paradigm for record in records} == SEVERAL.keys()
 
 
-def test_a_trial_that_an_older_driver_had_queued_or_half_drawn_is_completed(tmp_path: Path) -> None:
-    spec = study(paradigms={"dense": {}, "magnitude": {}}, trials=4, epochs=5)
-    with ledger_of(spec, tmp_path) as ledger:
-        ledger.study.enqueue_trial({}, user_attrs={"paradigm": "dense"})
-        ledger.study.enqueue_trial({"paradigm": "magnitude"})
-        ledger.study.ask()
-        drawn = Configurations(spec).distributions["magnitude.sparsity"]
-        assert isinstance(drawn, FloatDistribution)
-        half = ledger.study.ask()
-        half.suggest_categorical("paradigm", ["magnitude"])
-        sparsity = half.suggest_float("magnitude.sparsity", drawn.low, drawn.high)
-        ledger.study.enqueue_trial({"paradigm": "magnitude"})
-    with ledger_of(spec, tmp_path) as again:
-        assert again.asked == 2
-        records = run_all(Sweep(again, Silence()))
-    assert [record.state for record in records] == [State.COMPLETE] * 4
-    assert [record.paradigm for record in records] == ["dense", "magnitude", "magnitude", "magnitude"]
-    assert records[1].params["sparsity"] == sparsity
-
-
 def test_who_chose_a_trial_is_recorded_and_outlives_the_driver(tmp_path: Path) -> None:
     records = searched(tmp_path, sampler="auto", paradigms={"dense": {}, "magnitude": {}}, trials=3)
     assert [record.sampler for record in records] == ["fixed", "tpe", "tpe"]

@@ -336,7 +336,7 @@ def test_when_the_driver_is_killed_the_writer_ends_and_a_rebuild_mends_everythin
     tracker = open_tracker(study)
     stray = replace(told_trial(0), trial=99)
     tracker.tell(stray)
-    tracker.rebuild([*told_trials(24), replace(stray, state=State.WAITING)])
+    tracker.rebuild([*told_trials(24), replace(stray, state=State.RUNNING)])
     assert tracker.close("FINISHED", ENOUGH) == 0
     assert wait_until(lambda: not Path(f"/proc/{writer}").exists())
     assert trials(runs(study)) == list(range(24))
