@@ -227,8 +227,11 @@ def test_a_driver_that_dies_while_it_extends_leaves_the_old_study_or_the_new_one
     assert len(read_history(place.spec)) == 1
 
 
-def test_a_study_is_extended_as_it_is_typed(espalier: Espalier, tmp_path: Path) -> None:
+def test_a_study_is_extended_as_it_is_typed(
+    espalier: Espalier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """For real: toy trials in Ray, and what is written down of the extension."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))  # the toy, for workers outside of this folder
     store = Store(tmp_path / "espalier-store")
     paradigms = {"magnitude": {**small.FIXED, "sparsity": 0.5}}
     spec = small.study(trials=1, epochs=2, data={"name": "digits", "subset": 200}, model={"name": "mlp"})
