@@ -191,17 +191,20 @@ def random_trial(name: str, shape: tuple[int, int, int], batch: int, precision: 
     return TrialState(spec, found, Silent())
 
 
-def halved(trial: TrialState, *, blocks: bool) -> nn.Module:
-    """Return a copy with half of the MACs: half of the units of every layer, or every other block (and some units)."""
+HALVES: Mapping[str, Mapping[str, tuple[float, ...]]] = {
+    "resnet20": {"half by units": (0.5,) * 9, "half by blocks": (0.92, 0) * 4 + (0.92,)},
+    "digits_cnn": {"half by units": (0.7, 0.7, 0.7), "half by units, multiples of 16": (0.5, 1, 0.5)},
+}
+"""Ways to about half of the MACs: the share of its units that each gated layer keeps; 0: its block goes."""
+
+
+def halved(trial: TrialState, shares: tuple[float, ...]) -> nn.Module:
+    """Return a copy whose gated layers keep these shares of their units."""
     model = copy.deepcopy(trial.model)
     found = find_structures(model, trial.groups)
-    dropped = [branch.block for branch in found.branches[1::2]] if blocks else []
-    share = 0.92 if blocks else 0.5 if found.branches else 0.7
-    keep = {
-        group.name: torch.arange(group.size) < round(share * group.size)
-        for group in found.groups
-        if not blocks or found.branches[group.branch].block not in dropped
-    }
+    kept = {group: round(share * group.size) for group, share in zip(found.groups, shares, strict=True)}
+    dropped = [found.branches[group.branch].block for group, count in kept.items() if not count]
+    keep = {group.name: torch.arange(group.size) < count for group, count in kept.items() if count}
     remove(model, plan_removal(trial.groups, keep, dropped))
     return model
 
@@ -235,12 +238,10 @@ def step_ratios(
         "gated, nothing removed": Stepper(gated.model, gated.batches(), companion, dtype),
     }
     dense = trial.cost().macs
-    for label, blocks in (("units", False), ("blocks", True)):
-        if blocks and not find_structures(trial.model, trial.groups).branches:
-            continue
-        smaller = halved(trial, blocks=blocks)
+    for label, shares in HALVES[name].items():
+        smaller = halved(trial, shares)
         share = measure(smaller, shape).macs / dense
-        steppers[f"half by {label} ({share:.2f} of the MACs)"] = Stepper(smaller, trial.batches(), Companion(), dtype)
+        steppers[f"{label} ({share:.2f} of the MACs)"] = Stepper(smaller, trial.batches(), Companion(), dtype)
     times: dict[str, list[float]] = {label: [] for label in steppers}
     for _ in range(rounds + 1):
         for label, stepper in steppers.items():
@@ -273,6 +274,9 @@ WHOLE: Mapping[str, Mapping[str, Any]] = {
     "resnet20": {"batch_size": 128, "lr": 0.1, "epochs": 10},
 }
 
+ROUND_TO = {"digits_cnn": 16, "resnet20": 1}
+"""The first stage of ResNet-20 is 16 channels wide: in sixteens its units would all stay."""
+
 
 def clocked(name: str, precision: str, gating: Gating | None, options: argparse.Namespace) -> Clock:
     """Train a network, gated or dense, with a clock."""
@@ -299,7 +303,8 @@ def epochs_beside_dense(options: argparse.Namespace) -> None:
         for precision in ("float32", "bfloat16"):
             window = round(0.4 * settings["epochs"])
             dense = clocked(name, precision, None, options)
-            pruned = clocked(name, precision, Gating(epochs=window, target_macs=0.5, beta=0.25), options)
+            gating = Gating(epochs=window, target_macs=0.5, beta=0.25, round_to=ROUND_TO[name])
+            pruned = clocked(name, precision, gating, options)
             typical = statistics.median(dense.seconds[1:])
             print(f"{name} {precision}: whole training {sum(pruned.seconds) / sum(dense.seconds):.2f} of the dense one")
             for epoch, (seconds, macs) in enumerate(zip(pruned.seconds, pruned.macs, strict=True), start=1):

@@ -19,7 +19,7 @@ from trainables.expected import ExpectedComplexity
 from trainables.gates import Gates
 from trainables.objective import Balance, Regulariser
 from trainables.removal import TOLERANCE, disagreement, plan_removal, remove
-from trainables.rounding import Kept, consistent, round_at_half, round_to_budget
+from trainables.rounding import Kept, Rounding
 from trainables.structures import Structures, find_structures
 from trainables.worth import Worth
 
@@ -76,6 +76,7 @@ class GatedTraining(Companion):
         """Find what can be gated in the network as it is now, and gate it."""
         found = find_structures(self._trial.model, self._trial.groups)
         self._structures = found if self._gating.units else Structures((), found.branches)
+        self._rounding = Rounding(self._structures, self._gating.round_to)
         shape = self._trial.dataset.input_shape
         self._expected = ExpectedComplexity.of(self._trial.model, shape, self._structures)
         self._gates: Gates | None = Gates(self._trial.model, self._structures)
@@ -98,7 +99,7 @@ class GatedTraining(Companion):
 
     def _require_reachable_budget(self) -> None:
         units, branches = (torch.zeros(len(theta), dtype=torch.bool) for theta in self._theta)
-        emptied = consistent(self._structures, self._theta[0], (units, branches))
+        emptied = self._rounding.consistent(self._theta[0], (units, branches))
         least = self._cost(emptied) / self._dense[0]
         if least > self._gating.target_macs > 0:
             keeps = f"{self._trial.spec.model.name} keeps {least:.4f} of its MACs when all gates are shut"
@@ -175,14 +176,14 @@ class GatedTraining(Companion):
             self._close()
 
     def _rounded(self) -> Kept:
-        return round_at_half(self._structures, *self._theta)
+        return self._rounding.at_half(*self._theta)
 
     def _settled(self, theta: Pair) -> Kept:
         """Return what stays if the probabilities `theta` are final."""
         if not self._gating.target_macs:
-            return round_at_half(self._structures, *theta)
+            return self._rounding.at_half(*theta)
         rank = theta[0] + 0.1 * self._merit[0]
-        return round_to_budget(self._structures, rank, theta[1], self._cost, self._gating.target_macs * self._dense[0])
+        return self._rounding.to_budget(rank, theta[1], self._cost, self._gating.target_macs * self._dense[0])
 
     def _shut(self) -> Kept:
         """Return all but what is at its lowest and falling; with a budget, never less than that buys."""
@@ -191,7 +192,7 @@ class GatedTraining(Companion):
         )
         whole = _pair(torch.ones_like(part) for part in kept)
         for choice in (kept, (kept[0], whole[1])):
-            network = consistent(self._structures, self._theta[0], choice)
+            network = self._rounding.consistent(self._theta[0], choice)
             if self._cost(network) >= self._gating.target_macs * self._dense[0]:
                 return network
         return whole

@@ -9,7 +9,7 @@ from torch import nn
 from tests.trainables.networks import SHAPES, build
 from trainables.channels import ChannelGroup, find_groups
 from trainables.removal import plan_removal, remove
-from trainables.rounding import Kept, consistent
+from trainables.rounding import Kept, Rounding
 from trainables.structures import Structures, find_structures
 
 GATED = (
@@ -49,7 +49,7 @@ def corner(name: str, seed: int) -> Kept:
     share = float(torch.rand((), generator=generator))
     units = torch.rand(found.units, generator=generator)
     branches = torch.rand(len(found.branches), generator=generator) < 0.7
-    return consistent(found, units, (units < share, branches))
+    return Rounding(found).consistent(units, (units < share, branches))
 
 
 def removed(name: str, kept: Kept) -> nn.Module:

@@ -85,6 +85,26 @@ def test_every_gate_has_decided_when_the_window_ends(model: str, tmp_path: Path)
     assert undecided[4.0] == 0
 
 
+@pytest.mark.parametrize("own", [{"target_macs": 0.5}, {"nu": 30.0}])
+def test_layers_have_multiples_of_units_after_every_removal(own: dict[str, float], tmp_path: Path) -> None:
+    seen: list[set[int]] = []
+    context = MemoryContext(tmp_path)
+    trial = trial_state(context)
+
+    class Watch(GatedTraining):
+        def after_epoch(self) -> None:
+            super().after_epoch()
+            seen.append({m.out_channels for m in trial.model.modules() if isinstance(m, nn.Conv2d)})
+
+    class Watched(Gating):
+        def attach(self, trial: TrialState, steps: int) -> Watch:
+            return Watch(self, trial, steps)
+
+    run_recipe((Train(8, during=Watched(epochs=6, every=1, round_to=8, **own)),), trial)  # type: ignore[arg-type]
+    assert {size % 8 for sizes in seen for size in sizes} == {0}
+    assert sum(seen[-1]) < 32 + 32 + 64
+
+
 def test_a_price_of_nothing_prunes_nothing(context: MemoryContext) -> None:
     measured = metrics(context, spec(nu=0.0))
     assert measured["macs"] == measured["macs_dense"]
