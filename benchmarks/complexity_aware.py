@@ -19,7 +19,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from trainables.context import Report, SaveCheckpoint
 from trainables.data.batches import Batches
 from trainables.data.dataset import Dataset, Split
 from trainables.gating import Gating
-from trainables.recipe import Train
+from trainables.recipe import Recipe, Train
 from trainables.removal import plan_removal, remove
 from trainables.runner import evaluate_on, run_recipe
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
@@ -181,7 +181,7 @@ def random_images(count: int, shape: tuple[int, int, int]) -> Split:
 
 
 def random_trial(name: str, shape: tuple[int, int, int], batch: int, precision: str) -> TrialState:
-    split = random_images(4 * batch, shape)
+    split = random_images(STEPS[name] * batch, shape)
     mean, std = (0.5,) * shape[0], (0.25,) * shape[0]
     found = Dataset("cifar10", 10, split, split, split, mean, std, "random")
     training = TrainingSpec(batch_size=batch, precision=precision, augment=False)  # type: ignore[arg-type]
@@ -190,6 +190,9 @@ def random_trial(name: str, shape: tuple[int, int, int], batch: int, precision: 
     )
     return TrialState(spec, found, Silent())
 
+
+STEPS = {"resnet20": 4, "digits_cnn": 64}
+"""How many steps are timed at once: enough that a hiccup of the machine does not count."""
 
 HALVES: Mapping[str, Mapping[str, tuple[float, ...]]] = {
     "resnet20": {"half by units": (0.5,) * 9, "half by blocks": (0.92, 0) * 4 + (0.92,)},
@@ -217,7 +220,7 @@ def speed(options: argparse.Namespace) -> list[str]:
             ratios = dict(step_ratios(name, of_shape, options.batch, precision, options.rounds))
             for what, ratio in ratios.items():
                 print(f"{name} {precision}: {what}: {ratio:.2f}", flush=True)
-            if ratios["gated, nothing removed"] > MOST_OVERHEAD:
+            if max(ratio for what, ratio in ratios.items() if what.startswith("gated")) > MOST_OVERHEAD:
                 failed.append(f"{name} {precision}: gating costs more than {MOST_OVERHEAD}")
             if precision == "float32" and min(v for k, v in ratios.items() if k.startswith("half")) > MOST_AT_HALF:
                 failed.append(f"{name}: a step at half the MACs costs more than {MOST_AT_HALF}")
@@ -227,16 +230,16 @@ def speed(options: argparse.Namespace) -> list[str]:
 def step_ratios(
     name: str, shape: tuple[int, int, int], batch: int, precision: str, rounds: int
 ) -> Iterator[tuple[str, float]]:
-    """Yield each network's median epoch as a share of the dense one's, epochs taking turns."""
+    """Yield the median over rounds of each network's seconds as a share of the dense one's in the same round."""
     trial = random_trial(name, shape, batch, precision)
     dtype = torch.float32 if precision == "float32" else torch.bfloat16
-    gated = random_trial(name, shape, batch, precision)
-    gated.optimizer = optimizer_for(gated.model, TrainingSpec())
-    companion = Gating(epochs=10_000, nu=1.0, warmup=0.5).attach(gated, 10_000 * len(gated.batches()))
-    steppers = {
-        "dense": Stepper(trial.model, trial.batches(), Companion(), dtype),
-        "gated, nothing removed": Stepper(gated.model, gated.batches(), companion, dtype),
-    }
+    steppers = {"dense": Stepper(trial.model, trial.batches(), Companion(), dtype)}
+    for label, knob in (("gated, nothing removed", {"nu": 1.0}), ("gated to a budget", {"target_macs": 0.5})):
+        gated = random_trial(name, shape, batch, precision)
+        gated.optimizer = optimizer_for(gated.model, TrainingSpec())
+        gating = Gating(epochs=10_000, warmup=0.0, **knob)  # probabilities move, too slowly for anything to go
+        companion = gating.attach(gated, 10_000 * len(gated.batches()))
+        steppers[label] = Stepper(gated.model, gated.batches(), companion, dtype)
     dense = trial.cost().macs
     for label, shares in HALVES[name].items():
         smaller = halved(trial, shares)
@@ -246,9 +249,8 @@ def step_ratios(
     for _ in range(rounds + 1):
         for label, stepper in steppers.items():
             times[label].append(stepper.seconds())
-    median = {label: statistics.median(seconds[1:]) for label, seconds in times.items()}
     for label in list(steppers)[1:]:
-        yield label, median[label] / median["dense"]
+        yield label, _median(own / dense for own, dense in list(zip(times[label], times["dense"], strict=True))[1:])
 
 
 class Clock(Silent):
@@ -256,59 +258,81 @@ class Clock(Silent):
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
-        self.macs: list[float] = []
+        self.macs: list[int] = []
         self._before = time.process_time()
 
-    def watch(self, trial: TrialState) -> None:
+    def train(self, recipe: Recipe, trial: TrialState) -> None:
         self._trial = trial
+        self._before = time.process_time()
+        run_recipe(recipe, trial)
+        self._note()  # the last epoch is its caller's to report
 
     def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002
-        now = time.process_time()
-        self.seconds.append(now - self._before)
+        self._note()
+
+    def _note(self) -> None:
+        self.seconds.append(time.process_time() - self._before)
         self.macs.append(self._trial.cost().macs)
         self._before = time.process_time()
 
 
-WHOLE: Mapping[str, Mapping[str, Any]] = {
-    "digits_cnn": {"batch_size": 64, "lr": 0.05, "epochs": 20},
-    "resnet20": {"batch_size": 128, "lr": 0.1, "epochs": 10},
-}
+@dataclass(frozen=True)
+class Whole:
+    """A whole training to half of the MACs; `rounds` of it in turns with the dense one, because small ones jitter."""
 
-ROUND_TO = {"digits_cnn": 16, "resnet20": 1}
+    batch_size: int
+    lr: float
+    epochs: int
+    rounds: int
+    round_to: int
+
+    @property
+    def gating(self) -> Gating:
+        return Gating(epochs=round(0.4 * self.epochs), target_macs=0.5, beta=0.25, round_to=self.round_to)
+
+
+WHOLE: Mapping[str, Whole] = {
+    "digits_cnn": Whole(batch_size=64, lr=0.05, epochs=20, rounds=7, round_to=16),
+    "resnet20": Whole(batch_size=128, lr=0.1, epochs=10, rounds=1, round_to=1),
+}
 """The first stage of ResNet-20 is 16 channels wide: in sixteens its units would all stay."""
 
 
-def clocked(name: str, precision: str, gating: Gating | None, options: argparse.Namespace) -> Clock:
+def clocked(name: str, precision: str, options: argparse.Namespace, gating: Gating | None = None) -> Clock:
     """Train a network, gated or dense, with a clock."""
-    settings = dict(WHOLE[name])
-    epochs = settings.pop("epochs")
+    whole = WHOLE[name]
     of_digits = DataSpec(name="digits", validation=0.2)
     of_cifar10 = DataSpec(name="cifar10", root=options.root, subset=2_000, image_size=options.size, validation=0.01)
     spec = TrialSpec(
         data=of_digits if name == "digits_cnn" else of_cifar10,
         model=ModelSpec(name=name),
-        training=TrainingSpec(precision=precision, **settings),  # type: ignore[arg-type]
+        training=TrainingSpec(precision=precision, batch_size=whole.batch_size, lr=whole.lr),  # type: ignore[arg-type]
         paradigm="dense",
-        epochs=epochs,
+        epochs=whole.epochs,
     )
     clock = Clock()
-    trial = TrialState(spec, data.load(spec.data), clock)
-    clock.watch(trial)
-    run_recipe((Train(epochs, during=gating) if gating else Train(epochs),), trial)
+    stage = Train(whole.epochs, during=gating) if gating else Train(whole.epochs)
+    clock.train((stage,), TrialState(spec, data.load(spec.data), clock))
     return clock
 
 
 def epochs_beside_dense(options: argparse.Namespace) -> None:
-    for name, settings in WHOLE.items():
+    for name, whole in WHOLE.items():
         for precision in ("float32", "bfloat16"):
-            window = round(0.4 * settings["epochs"])
-            dense = clocked(name, precision, None, options)
-            gating = Gating(epochs=window, target_macs=0.5, beta=0.25, round_to=ROUND_TO[name])
-            pruned = clocked(name, precision, gating, options)
-            typical = statistics.median(dense.seconds[1:])
-            print(f"{name} {precision}: whole training {sum(pruned.seconds) / sum(dense.seconds):.2f} of the dense one")
-            for epoch, (seconds, macs) in enumerate(zip(pruned.seconds, pruned.macs, strict=True), start=1):
-                print(f"  epoch {epoch:2d}: {seconds / typical:.2f} of the seconds, {macs / dense.macs[0]:.2f} of MACs")
+            dense, pruned = [], []
+            for _ in range(whole.rounds):
+                dense.append(clocked(name, precision, options))
+                pruned.append(clocked(name, precision, options, whole.gating))
+            share = _median(sum(c.seconds) for c in pruned) / _median(sum(c.seconds) for c in dense)
+            print(f"{name} {precision}: whole training {share:.2f} of the dense one, gates gone at 0.4 of it")
+            typical = _median(s for clock in dense for s in clock.seconds[1:])
+            for epoch, macs in enumerate(pruned[0].macs):
+                seconds = _median(clock.seconds[epoch] for clock in pruned) / typical
+                print(f"  epoch {epoch + 1:2d}: {seconds:.2f} of the seconds, {macs / dense[0].macs[0]:.2f} of MACs")
+
+
+def _median(values: Iterable[float]) -> float:
+    return statistics.median(values)
 
 
 def picture(options: argparse.Namespace) -> None:

@@ -5,7 +5,6 @@ and reviews of them were at hand: the objective's form, its prices, the estimato
 """
 
 import copy
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +38,11 @@ SETTLING = 0.5
 STEERED = 0.75
 """The share of the movement after which a budget is reached on paper; probabilities lag behind the price."""
 
-RANGE = (-7.0, 7.0)
-"""Between which powers of e the price that meets a budget is looked for."""
+RANGE = (1e-3, 1e3)
+"""Between which the price that meets a budget is looked for, in nats."""
+
+TINY = 1e-12
+"""What a slope of 0 counts as: what costs nothing stays at any price if it is of use."""
 
 
 class GatedTraining(Companion):
@@ -155,15 +157,20 @@ class GatedTraining(Companion):
         return now, max(now, self._price_of(gating.target_macs, worth, slopes))
 
     def _price_of(self, budget: float, worth: Pair, slopes: Pair) -> float:
-        """Return the price at which what is worth it now makes up `budget`, a share of the dense MACs: a multiplier."""
-        low, high = RANGE
-        for _ in range(20):
-            middle = (low + high) / 2
-            nu = math.exp(middle)
-            kept = _pair((w + nu * s < 0).double() for w, s in zip(worth, slopes, strict=True))
+        """Return the price at which what is worth it now makes up `budget`, a share of the dense MACs: a multiplier.
+
+        A structure is worth less than its slope times the price from some price on; the one looked for is among these.
+        """
+        limits = _pair(-w / s.clamp(min=TINY) for w, s in zip(worth, slopes, strict=True))
+        lowest, highest = RANGE
+        prices = torch.cat(limits).sort().values.clamp(lowest, highest)
+        low, high = 0, len(prices) - 1
+        while low < high:
+            middle = (low + high) // 2
+            kept = _pair((limit > prices[middle]).double() for limit in limits)
             above = float(self._expected(*kept)[0]) > budget * self._dense[0]
-            low, high = (middle, high) if above else (low, middle)
-        return math.exp(high)
+            low, high = (middle + 1, high) if above else (low, middle)
+        return float(prices[high])
 
     def after_epoch(self) -> None:
         if self._gates is None:
