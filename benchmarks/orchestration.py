@@ -1,10 +1,12 @@
-"""What a sweep costs beside its trials: 200 trials that do nothing, run by espalier and by Ray Tune.
+"""What a sweep costs beside its trials: trials that do nothing, run by espalier, by Ray Tune and by Syne Tune.
 
-    python benchmarks/orchestration.py [--trials 200] [--repeats 3]
+    python benchmarks/orchestration.py [--trials 200] [--repeats 3] [--syne-tune PYTHON]
 
 `espalier` draws by random search, keeps its ledger and shows every trial in MLflow. `ray tune` is Ray Tune as it comes:
 random search, its CSV, JSON and TensorBoard loggers, its snapshots. `ray tune, bare` has no loggers and no snapshots:
-the ceiling. All reuse actors. Each run is a process and a folder of its own, and the contenders take turns.
+the ceiling. All reuse actors. `syne tune` takes part where a Python that has it is named; it starts a process for every
+trial, and the rate of FEW trials is taken for that of all. Each run is a process and a folder of its own, and the
+contenders take turns.
 
 Trials per second are counted until the last trial has reported, from when Ray is up and everything is imported. The
 whole call is longer: Ray Tune ends its actors and writes a last snapshot; espalier also reads and hashes the data
@@ -29,6 +31,8 @@ from trainables.context import Report
 from trainables.spec import TrialSpec
 
 CONTENDERS = ("espalier", "ray tune", "ray tune, bare")
+SYNE_TUNE = "syne tune"
+FEW = 50
 
 
 @dataclass(frozen=True)
@@ -119,9 +123,11 @@ def ray_tune(trials: int, folder: Path, *, bare: bool) -> Seconds:
     return Seconds(sweep=last - begun, call=ended - begun)
 
 
-def measure(contender: str, trials: int) -> Seconds:
+def measure(contender: str, trials: int, syne_tune: str | None) -> Seconds:
     """Let one contender run in a process of its own."""
     command = [sys.executable, __file__, "--trials", str(trials), "--only", contender]
+    if contender == SYNE_TUNE and syne_tune:
+        command = [syne_tune, str(Path(__file__).with_name("syne_tune_stub.py")), "--trials", str(trials)]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return Seconds(**json.loads(printed.splitlines()[-1]))
 
@@ -134,22 +140,23 @@ def run_here(contender: str, trials: int) -> Seconds:
         return ray_tune(trials, Path(folder), bare=contender == "ray tune, bare")
 
 
-def compare(trials: int, repeats: int) -> None:
+def compare(trials: int, repeats: int, syne_tune: str | None) -> None:
     """Let the contenders take turns and print what they achieved."""
     from rich.console import Console
     from rich.table import Table
 
-    taken: dict[str, list[Seconds]] = {contender: [] for contender in CONTENDERS}
+    counts = dict.fromkeys(CONTENDERS, trials) | ({SYNE_TUNE: min(trials, FEW)} if syne_tune else {})
+    taken: dict[str, list[Seconds]] = {contender: [] for contender in counts}
     for _ in range(repeats):
-        for contender in CONTENDERS:
-            taken[contender].append(measure(contender, trials))
-    sweeps = {contender: statistics.median(one.sweep for one in runs) for contender, runs in taken.items()}
+        for contender, count in counts.items():
+            taken[contender].append(measure(contender, count, syne_tune))
+    rates = {name: counts[name] / statistics.median(one.sweep for one in runs) for name, runs in taken.items()}
     columns = ("", "trials per second", "against ray tune", "seconds to the last trial", "seconds of the call")
-    table = Table(*columns, title=f"{trials} trials that do nothing (medians; all runs in seconds)")
+    table = Table(*columns, title="So many trials that do nothing (medians; all runs in seconds)")
     for contender, runs in taken.items():
-        rate, ratio = trials / sweeps[contender], sweeps["ray tune"] / sweeps[contender]
+        rate, ratio = rates[contender], rates[contender] / rates["ray tune"]
         sweep, call = (", ".join(f"{s:.1f}" for s in column) for column in zip(*map(_both, runs), strict=True))
-        table.add_row(contender, f"{rate:.1f}", f"{ratio:.2f}", sweep, call)
+        table.add_row(f"{contender} ({counts[contender]})", f"{rate:.1f}", f"{ratio:.2f}", sweep, call)
     Console().print(table)
 
 
@@ -162,12 +169,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compare the costs of orchestration.")
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--syne-tune", metavar="PYTHON", help="a Python that has Syne Tune installed")
     parser.add_argument("--only", choices=CONTENDERS, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.only:
         print(json.dumps(asdict(run_here(chosen.only, chosen.trials))))
     else:
-        compare(chosen.trials, chosen.repeats)
+        compare(chosen.trials, chosen.repeats, chosen.syne_tune)
 
 
 if __name__ == "__main__":

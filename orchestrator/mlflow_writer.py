@@ -7,6 +7,7 @@ old one has finished what it had in hand, so that it misses no run that the old 
 
 import fcntl
 import logging
+import os
 import signal
 import sqlite3
 import sys
@@ -24,6 +25,9 @@ from orchestrator.tracking import Answer, End, KeepOnly, ShowFront, Step, Study,
 
 logger = logging.getLogger(__name__)
 
+POLITENESS = 10
+"""How much the writer stands back for the driver and the trials: what it shows can wait, they cannot."""
+
 TROUBLE = (MlflowException, SQLAlchemyError, OSError)
 """What MLflow raises when its store is away or refuses. Anything else is a mistake of ours and ends the process."""
 
@@ -31,6 +35,7 @@ TROUBLE = (MlflowException, SQLAlchemyError, OSError)
 def main() -> None:
     """Write batches until the driver hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(POLITENESS)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     connection = Connection(int(sys.argv[1]))
