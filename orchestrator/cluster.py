@@ -24,8 +24,13 @@ SWITCHES: Final = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": THREAD_TIMEOUT,
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",
 }
-"""No logger, no snapshot, no metric that could abort the sweep: the ledger does all of that."""
+"""No logger, no snapshot, no metric that could abort the sweep: the ledger does all of that.
+
+As many trials may wait for a worker as the searcher hands out. If only one may, as is usual, it takes the worker of
+the first trial that ends, its own is ended while it starts, and short trials never get a second one.
+"""
 
 _PREFIX: Final = "espalier-ray-"
 _MISSES_LOGGERS: Final = "ray.tune.analysis.experiment_analysis"

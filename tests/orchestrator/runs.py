@@ -27,6 +27,13 @@ def slow(spec: TrialSpec, context: WorkerContext) -> None:
         context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
 
 
+def brief(spec: TrialSpec, context: WorkerContext) -> None:
+    """Take less time than a worker takes to start; tell which process it is."""
+    time.sleep(0.2)
+    done = report(spec, spec.epochs)
+    _finish(context, done, {**done.metrics, "process": float(os.getpid())})
+
+
 def misbehaving(spec: TrialSpec, context: WorkerContext) -> None:
     """Go wrong in a way that the sparsity chooses."""
     whole = report(spec, spec.epochs)

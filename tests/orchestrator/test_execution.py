@@ -65,6 +65,12 @@ def test_a_finished_trial_keeps_its_last_checkpoint_and_a_stopped_one_none(tmp_p
     assert checkpoints(tmp_path) == {whole.trial: {"4"} for whole in by_state[State.COMPLETE]}
 
 
+def test_all_workers_get_to_work_though_trials_are_over_before_a_worker_has_started(tmp_path: Path) -> None:
+    records = swept(study(resources={"cpus": all_cpus() / 4}, trials=80), tmp_path, "brief")
+    assert [record.state for record in records] == [State.COMPLETE] * 80
+    assert len({record.metrics["process"] for record in records}) == 4
+
+
 def test_whatever_goes_wrong_with_a_trial_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     sparsities = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     spec = study(paradigms={"magnitude": {**FIXED, "sparsity": sparsities}}, trials=12)
