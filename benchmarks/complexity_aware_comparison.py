@@ -58,14 +58,18 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "alpha 0.25": {"alpha": 0.25},
     "beta 0.5": {"beta": 0.5},
     "unsettled": {"settle": 0.0},
-    "no ramp": {"ramp": 0.0},
+    "nu 0.6": {"nu": 0.6},
+    "nu 0.6, no ramp": {"nu": 0.6, "ramp": 0.0},
     "window 0.25": {"window": 0.25},
     "window 0.25, restart": {"window": 0.25, "restart": 1.0},
     "window 0.6": {"window": 0.6},
     "restart": {"restart": 0.5},
     "distilled": {"distilled": 1.0},
 }
-"""What each variant changes: fields of `Gating`, but for `window` (a share), `restart` and `distilled`."""
+"""What each variant changes: fields of `Gating`, but for `window` (a share), `restart` and `distilled`.
+
+With a `nu` no budget is aimed at, so that the MACs are what the price leaves; only a price is ramped up.
+"""
 
 Row = dict[str, Any]
 
@@ -282,8 +286,14 @@ def key(row: Row) -> tuple[str, float, int]:
 def wanted(methods: list[str], budgets: list[float], seeds: list[int]) -> Iterator[tuple[str, float, int]]:
     for seed in seeds:
         for method in methods:
-            for budget in [1.0] if method == "dense" else budgets:
+            for budget in own_budgets(method, budgets):
                 yield method, budget, seed
+
+
+def own_budgets(method: str, budgets: list[float]) -> list[float]:
+    if method == "dense":
+        return [1.0]
+    return [0.0] if "nu" in VARIANTS.get(method, {}) else budgets
 
 
 def run(options: argparse.Namespace) -> list[Row]:

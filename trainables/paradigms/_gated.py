@@ -34,7 +34,12 @@ class GatedParadigm(Paradigm):
     travel: float = hyper(
         0.2, "share of the rest of the window in which a useless structure is shut", low=0.05, high=1.0
     )
-    ramp: float = hyper(0.5, "share of the rest of the window over which the price rises to nu", low=0.0, high=1.0)
+    ramp: float = hyper(
+        0.5,
+        "share of the rest of the window over which the price rises to nu; a budget sets it otherwise",
+        low=0.0,
+        high=1.0,
+    )
     settle: float = hyper(
         4.0,
         "how hard a probability is pressed to its nearer end at the end of the window, in prices of its structure",
