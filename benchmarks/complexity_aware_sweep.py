@@ -83,6 +83,8 @@ def main() -> None:
         for paradigm in RIVALS[options.data]:
             spec = study(options.data, paradigm, seed, options.trials)
             outcome = launch(spec, Store(options.store), exist_ok=True)
+            if outcome.interrupted:
+                sys.exit("interrupted; the same command goes on")
             by_validation, by_test = volumes(outcome.records, spec, options.floor)
             validation.setdefault(paradigm, []).append(by_validation)
             print(f"{paradigm} seed {seed}: validation {by_validation:.3f}, test {by_test:.3f}", flush=True)

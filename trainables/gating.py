@@ -44,9 +44,9 @@ class Gating:
     unit_estimator: str = "trapezoid"
     branch_estimator: str = "two_point"
     decay: float = 0.99
-    initial: float = 0.9
+    initial: float = 0.98
     lowest: float = 0.01
-    highest: float = 0.98
+    highest: float = 0.995
     warmup: float = 0.1
     travel: float = 0.2
     ramp: float = 0.5
