@@ -201,8 +201,8 @@ class PostgresDrive(OwnLines):
         except psycopg.Error as lost:
             try:
                 self._recover(lost)
-            except (StudyBusy, LedgerLost) as trouble:
-                self._trouble = trouble
+            except BaseException as trouble:  # a Ctrl-C, too: nobody waits any longer
+                self._trouble = trouble if isinstance(trouble, StudyBusy | LedgerLost) else self._lost(_said(lost))
                 raise
         except BaseException:  # somebody's Ctrl-C: whether it was done is unknown, so that the next one has to look
             self._connection.close()
@@ -279,8 +279,8 @@ class PostgresDrive(OwnLines):
         place, store = self._place, self._place.folder.path.parent.parent
         command = shlex.join(["espalier", "resume", place.study, "--store", str(store)])
         return LedgerLost(
-            f"study {place.study!r} has stopped, because its ledger at {place.url} cannot be written: {said}. "
-            f"What was told is kept; when the server is back, go on by `{command}`"
+            f"study {place.study!r} has stopped, because its ledger at {place.url} cannot be written. "
+            f"What was told is kept; when the server is back, go on by `{command}` ({said})"
         )
 
 
