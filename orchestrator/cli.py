@@ -23,7 +23,7 @@ from orchestrator.display import shown
 from orchestrator.fairness import SETUPS, check_setup, unequal
 from orchestrator.front import pareto_front
 from orchestrator.history import Change, read_history
-from orchestrator.journal import StudyBusy
+from orchestrator.journals import LedgerLost, StudyBusy
 from orchestrator.observer import Outcome
 from orchestrator.problems import StudyError
 from orchestrator.progress import progress
@@ -52,7 +52,7 @@ def main() -> None:
     except (StudyError, InvalidValue, StudyBusy) as error:
         typer.echo(f"espalier: {error}", err=True)
         sys.exit(2)
-    except (DiskFull, NodeLost) as error:
+    except (DiskFull, LedgerLost, NodeLost) as error:
         typer.echo(f"espalier: {error}", err=True)
         sys.exit(1)
 

@@ -48,6 +48,10 @@ def extend(spec: StudySpec, folder: StudyFolder, records: Sequence[TrialRecord])
     before = StudySpec.stored(folder.spec)
     found = changes(before, spec)
     problems = [problem for change in found if (problem := _problem(change, before)) is not None]
+    if spec.ledger != before.ledger:
+        said = f"cannot change from {before.ledger!r}, where the trials are remembered; leave it as it is there"
+        moved = f"if that database itself has moved, say so in {folder.spec}"
+        problems.append(Problem("ledger", f"{said} ({moved}), or {INSTEAD}", spec.ledger))
     problems = problems or _too_few_trials(spec, records)
     if problems:
         raise StudyError(problems)

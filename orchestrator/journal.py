@@ -7,21 +7,18 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
+from optuna.storages.journal import JournalFileBackend
+
+from orchestrator.journals import Holder, Journal, OwnLines, busy
 
 BLOCK: Final = 2**16
 """How many bytes of a journal's end are looked at at once."""
-
-
-class StudyBusy(RuntimeError):
-    """Another process drives the study."""
 
 
 class DriverLock:
@@ -34,8 +31,7 @@ class DriverLock:
         if not _take(self._file):
             holder = _holder(self._file)
             self._file.close()
-            message = f"study {path.parent.name!r} is being run by {holder}; wait for it or stop it, then try again"
-            raise StudyBusy(message)
+            raise busy(path.parent.name, holder)
         self._file.truncate(0)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self._file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now}))
@@ -48,16 +44,6 @@ class DriverLock:
     def release(self) -> None:
         """Give the lock back; a second time does nothing."""
         self._file.close()
-
-
-@dataclass(frozen=True)
-class Holder:
-    """The process that holds a driver lock, or held it last: since when, and when it last showed that it lived."""
-
-    pid: int
-    host: str
-    since: datetime
-    last_beat: datetime
 
 
 def read_holder(path: Path) -> Holder | None:
@@ -84,47 +70,52 @@ def is_driven(path: Path) -> bool:
     return False
 
 
-class Journal(JournalStorage):
-    """A study's journal, open for writing by the one who holds the driver lock.
+class FileDrive(DriverLock):
+    """The right to drive a study whose journal is a file."""
 
-    What is written survives the driver's death at once, and a power failure once it is on disk. Waiting for the disk
-    costs milliseconds, so a thread of its own does it after `flush_soon`; `flush` waits.
-    """
+    def __init__(self, journal: Path, lock: Path) -> None:
+        super().__init__(lock)
+        self._journal = journal
+
+    def journal(self) -> Journal:
+        """Open the journal for writing; a torn last line is cut off."""
+        _cut_torn_line(self._journal)
+        return Journal(_OwnFile(self._journal))
+
+
+@dataclass(frozen=True)
+class FilePlace:
+    """A journal in a file, driven by whoever holds the lock on another file beside it."""
+
+    path: Path
+    lock: Path
+
+    def drive(self) -> FileDrive:
+        """Take the right to drive the study; raises StudyBusy, naming its holder, if another process has it."""
+        return FileDrive(self.path, self.lock)
+
+    def is_driven(self) -> bool:
+        """Say whether a driver runs the study."""
+        return is_driven(self.lock)
+
+    def holder(self) -> Holder | None:
+        """Return who drives the study, or drove it last; what it wrote shows that it lived."""
+        holder = read_holder(self.lock)
+        if holder is None or not self.path.exists():
+            return holder
+        written = datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
+        return replace(holder, last_beat=max(written, holder.last_beat))
+
+    def read(self) -> JournalStorage | None:
+        """Open the journal for reading; None where there is none. A torn last line is not there yet for a reader."""
+        return JournalStorage(JournalFileBackend(str(self.path.absolute()))) if self.path.exists() else None
+
+
+class _OwnFile(OwnLines):
+    """The lines of a file. Waiting for the disk costs milliseconds, so `flush_soon` has a thread of its own do it."""
 
     def __init__(self, path: Path) -> None:
-        _cut_torn_line(path)
-        self._file = _OwnFile(path)
-        super().__init__(self._file)
-
-    def flush(self) -> None:
-        """Wait until everything written is on disk."""
-        self._file.flush()
-
-    def flush_soon(self) -> None:
-        """Have everything written so far put on disk, and do not wait for it."""
-        self._file.flush_soon()
-
-    def close(self) -> None:
-        """Put everything on disk and close the file; a second time does nothing."""
-        self._file.close()
-
-
-def read_journal(path: Path) -> JournalStorage | None:
-    """Open a journal for reading, while it is written or after its driver died; None where there is none.
-
-    A torn last line is not there yet for a reader.
-    """
-    return JournalStorage(JournalFileBackend(str(path.absolute()))) if path.exists() else None
-
-
-class _OwnFile(BaseJournalBackend):
-    """A journal file that nobody else writes: the driver lock keeps other writers away, and dies with them.
-
-    So it is read once, when it is opened. Afterwards whoever reads on gets what was appended since.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._unread: list[dict[str, Any]] | None = None
+        super().__init__()
         self._path = path.absolute()
         self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115 - open as long as the journal
         self._asked = threading.Event()
@@ -133,19 +124,13 @@ class _OwnFile(BaseJournalBackend):
         self._flusher = threading.Thread(target=self._flush_when_asked, name="journal", daemon=True)
         self._flusher.start()
 
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        if self._unread is None:
-            self._unread = []
-            with self._path.open("rb") as lines:
-                yield from map(json.loads, islice(lines, log_number_from, None))
-        else:
-            unread, self._unread = self._unread, []
-            yield from unread
+    def stored(self) -> Iterator[bytes]:
+        with self._path.open("rb") as lines:
+            yield from lines
 
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+    def write(self, lines: list[str]) -> None:
         if self._trouble is not None:
             raise self._trouble
-        lines = [json.dumps(log, separators=(",", ":")) for log in logs]
         left, before = (
             memoryview("".join(f"{line}\n" for line in lines).encode()),
             os.fstat(self._file.fileno()).st_size,
@@ -156,8 +141,6 @@ class _OwnFile(BaseJournalBackend):
         except OSError:  # a full disk takes half a line, and the next one would be glued to it
             self._file.truncate(before)
             raise
-        if self._unread is not None:
-            self._unread += map(json.loads, lines)  # as a resume would read them
 
     def flush(self) -> None:
         os.fsync(self._file.fileno())

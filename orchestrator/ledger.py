@@ -16,7 +16,7 @@ from orchestrator.budget import Spending
 from orchestrator.configurations import Configuration, Draft
 from orchestrator.failures import Breakdown, Failure
 from orchestrator.history import first_epochs
-from orchestrator.journal import DriverLock, Journal, read_journal
+from orchestrator.places import place_of
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Constraint, StudySpec
 from orchestrator.store import StudyFolder
@@ -41,7 +41,7 @@ class Unfinished:
 
 def read(folder: StudyFolder) -> list[TrialRecord]:
     """Return all trials of a study, by number, whether it is running, dead or finished. Changes nothing."""
-    journal = read_journal(folder.journal)
+    journal = place_of(folder).read()
     studies = journal.get_all_studies() if journal is not None else []
     if journal is None or not studies:
         return []
@@ -55,7 +55,7 @@ def read(folder: StudyFolder) -> list[TrialRecord]:
 
 def spending(folder: StudyFolder) -> Spending:
     """Return what a study has spent, up to a few seconds ago if it runs or was killed. Changes nothing."""
-    journal = read_journal(folder.journal)
+    journal = place_of(folder).read()
     studies = journal.get_all_studies() if journal is not None else []
     return _spending(studies[0].user_attrs) if studies else Spending()
 
@@ -64,10 +64,13 @@ class Ledger:
     """The driver's handle on a study's memory. Only one is open at a time; what it has written outlives it."""
 
     def __init__(self, folder: StudyFolder, spec: StudySpec) -> None:
-        """Open the ledger of a study, or begin it; raises StudyBusy while another process drives the study."""
+        """Open the ledger of a study, or begin it; raises StudyBusy while another process drives the study.
+
+        It lies where the study was launched, whatever `spec` may say by now.
+        """
         self.folder, self.spec = folder, spec
-        self._lock = DriverLock(folder.driver_lock)
-        self.storage = Journal(folder.journal)
+        self._drive = place_of(folder, spec.ledger).drive()
+        self.storage = self._drive.journal()
         if not self.storage.get_all_studies():
             directions = [optuna.study.StudyDirection[d.upper()] for d in spec.objectives.values()]
             self.storage.create_new_study(directions, spec.name)
@@ -87,12 +90,14 @@ class Ledger:
 
     def beat(self) -> None:
         """Show that the driver lives."""
-        self._lock.beat()
+        self._drive.beat()
 
     def close(self) -> None:
         """Give up the right to drive the study."""
-        self.storage.close()
-        self._lock.release()
+        try:
+            self.storage.close()
+        finally:
+            self._drive.release()
 
     def records(self) -> list[TrialRecord]:
         """Return all trials, by number."""

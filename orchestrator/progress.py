@@ -9,8 +9,8 @@ from orchestrator.budget import SECONDS_PER_HOUR, Spending
 from orchestrator.failures import Failure
 from orchestrator.front import TOLD
 from orchestrator.history import Extension, read_history
-from orchestrator.journal import Holder, is_driven, read_holder
 from orchestrator.ledger import read, spending
+from orchestrator.places import place_of
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import StudySpec
 from orchestrator.store import StudyFolder
@@ -89,7 +89,8 @@ class Progress:
 def progress(folder: StudyFolder) -> Progress:
     """Return where a study stands. Changes nothing."""
     spec, records, now = StudySpec.stored(folder.spec), read(folder), datetime.now(UTC)
-    holder, driven, spent = read_holder(folder.driver_lock), is_driven(folder.driver_lock), spending(folder)
+    place = place_of(folder)
+    holder, driven, spent = place.holder(), place.is_driven(), spending(folder)
     summary = summarize(spec, records)
     rate = _rate(records, holder.since if holder and driven else None, now, spent.seconds)
     begun = sum(record.fidelity for record in records if record.state is State.RUNNING)
@@ -98,7 +99,7 @@ def progress(folder: StudyFolder) -> Progress:
         spec=spec,
         summary=summary,
         driven=driven,
-        driver=_driver(folder, holder) if holder else None,
+        driver=Driver(holder.pid, holder.host, holder.since, holder.last_beat) if holder else None,
         under_way=tuple(_under_way(spec, record) for record in records if record.state is State.RUNNING),
         failures=failed_alike(records),
         rate=rate,
@@ -106,11 +107,6 @@ def progress(folder: StudyFolder) -> Progress:
         spent=spent,
         history=read_history(folder.spec),
     )
-
-
-def _driver(folder: StudyFolder, holder: Holder) -> Driver:
-    written = datetime.fromtimestamp(folder.journal.stat().st_mtime, UTC) if folder.journal.exists() else holder.since
-    return Driver(holder.pid, holder.host, holder.since, max(written, holder.last_beat))
 
 
 def _rate(records: Sequence[TrialRecord], since: datetime | None, now: datetime, seconds: float) -> float | None:

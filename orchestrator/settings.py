@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from orchestrator.spec import StudySpec
 
-WHEREABOUTS: Final = ("data.root", "data.download")
+WHEREABOUTS: Final = ("data.root", "data.download", "ledger")
 """Settings that say where things are, and change nothing of what a study does."""
 
 

@@ -16,6 +16,7 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationError, Validati
 from orchestrator.choices import Choice as Choice
 from orchestrator.choices import Range as Range
 from orchestrator.choices import Strict, cannot_fit, check_choices
+from orchestrator.ledger_url import FILE, check_ledger
 from orchestrator.problems import Problem, Refusals, StudyError, translate, unknown_key
 from orchestrator.store import check_study_name
 from orchestrator.study_file import read_mapping
@@ -141,7 +142,11 @@ class Failures(Strict):
 
 
 class StudySpec(Strict):
-    """One sweep. Making one checks all that can be known before it starts; raises StudyError."""
+    """One sweep. Making one checks all that can be known before it starts; raises StudyError.
+
+    `ledger` says where it is remembered: `file`, the journal in its folder, or ``postgresql://USER@HOST:PORT/DATABASE``,
+    a table there. Such a URL holds no password: PGPASSWORD, ~/.pgpass or PGSERVICE do.
+    """
 
     name: str
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -156,6 +161,7 @@ class StudySpec(Strict):
     budget: Budget = Budget()
     resources: Resources = Resources()
     failures: Failures = Failures()
+    ledger: str = FILE
 
     @classmethod
     def load(cls, path: Path | str) -> "StudySpec":
@@ -204,6 +210,11 @@ class StudySpec(Strict):
     @classmethod
     def _is_a_safe_path(cls, name: str) -> str:
         return _at("", check_study_name, name)
+
+    @field_validator("ledger")
+    @classmethod
+    def _holds_no_password(cls, ledger: str) -> str:
+        return check_ledger(ledger)
 
     @field_validator("data")
     @classmethod

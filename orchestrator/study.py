@@ -46,6 +46,7 @@ def launch(
         if folder.spec.exists():
             _require_same(spec, folder, exist_ok)
         else:
+            _require_new(ledger)
             _write_down(spec, store)
         return _drive(ledger, store, observer, run)
 
@@ -158,6 +159,13 @@ def _require_same(spec: StudySpec, folder: StudyFolder, exist_ok: bool) -> None:
     if StudySpec.stored(folder.spec) != spec:
         there = f"is taken by a study that differs: {folder.spec}"
         raise InvalidValue("name", spec.name, f"{there}; go on with it by `espalier extend`, or rename this one")
+
+
+def _require_new(ledger: Ledger) -> None:
+    """Raise InvalidValue if the ledger remembers trials of a study that this store does not know."""
+    if ledger.asked:
+        there = f"is taken: {ledger.asked} trials of such a study are remembered where `ledger` points to"
+        raise InvalidValue("name", ledger.spec.name, f"{there}, and it is not in this store; rename this one")
 
 
 def _write_down(spec: StudySpec, store: Store) -> None:

@@ -8,8 +8,8 @@ from typing import Final
 
 from orchestrator import ledger, stamp
 from orchestrator.front import TOLD
-from orchestrator.journal import DriverLock
 from orchestrator.logs import logging_into
+from orchestrator.places import place_of
 from orchestrator.publishing import tracker_for
 from orchestrator.records import write_table
 from orchestrator.spec import StudySpec
@@ -60,11 +60,11 @@ def rebuild(
 @contextmanager
 def _driving(folder: StudyFolder) -> Iterator[None]:
     """Keep drivers away meanwhile; raises StudyBusy if one is there."""
-    lock = DriverLock(folder.driver_lock)
+    drive = place_of(folder).drive()
     try:
         yield
     finally:
-        lock.release()
+        drive.release()
 
 
 def _wait(tracker: Tracker, waiting: Callable[[int], object], patience: float) -> bool:

@@ -1,10 +1,13 @@
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from orchestrator import cli
+from orchestrator.ledger_url import FILE
 from tests.orchestrator.commands import Answer, Espalier
+from tests.orchestrator.server import Server, running
 
 
 @pytest.fixture
@@ -22,3 +25,22 @@ def espalier(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         return int(ended.value.code or 0), said.out, said.err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server on this machine, for these tests alone; skips them where none is installed."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def database(server: Server) -> str:
+    """The URL of an empty database."""
+    return server.new_database()
+
+
+@pytest.fixture(params=[FILE, "postgresql"])
+def place(request: pytest.FixtureRequest) -> str:
+    """Where a ledger may lie, as a study file says it."""
+    return FILE if request.param == FILE else request.getfixturevalue("database")

@@ -6,6 +6,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from orchestrator.history import write_study
 from orchestrator.ledger import Ledger
 from orchestrator.records import TrialRecord
 from orchestrator.spec import StudySpec
@@ -50,6 +51,13 @@ def study(**changes: Any) -> StudySpec:
 
 def ledger_of(spec: StudySpec, folder: Path) -> Ledger:
     return Ledger(Store(folder).study(spec.name), spec)
+
+
+def launched(spec: StudySpec, folder: Path) -> Ledger:
+    """Return the ledger of a study whose file is in the store, which says where the ledger lies."""
+    opened = ledger_of(spec, folder)
+    write_study(opened.folder.spec, spec)
+    return opened
 
 
 class Silence:

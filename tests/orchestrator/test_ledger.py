@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 
 from orchestrator import journal, ledger
 from orchestrator.budget import Spending
-from orchestrator.journal import StudyBusy, is_driven
+from orchestrator.journals import StudyBusy
+from orchestrator.places import place_of
 from orchestrator.records import State
 from orchestrator.store import StudyFolder
 from orchestrator.sweep import Sweep
-from tests.orchestrator.small import Silence, epoch, ledger_of, run_all, run_to_end, study
+from tests.orchestrator.small import Silence, epoch, launched, ledger_of, run_all, run_to_end, study
 
 
-def test_a_reader_sees_what_the_driver_wrote(tmp_path: Path) -> None:
-    with ledger_of(study(), tmp_path) as driver:
+def test_a_reader_sees_what_the_driver_wrote(tmp_path: Path, place: str) -> None:
+    with launched(study(ledger=place), tmp_path) as driver:
         records = run_all(Sweep(driver, Silence()))
         assert ledger.read(driver.folder) == records
     assert ledger.read(driver.folder) == records
@@ -79,17 +80,17 @@ def test_only_what_follows_the_last_newline_is_cut_off(
     assert path.read_text() == whole
 
 
-def test_a_second_driver_is_refused_and_told_who_drives(tmp_path: Path) -> None:
-    with ledger_of(study(), tmp_path) as first:
-        assert is_driven(first.folder.driver_lock)
+def test_a_second_driver_is_refused_and_told_who_drives(tmp_path: Path, place: str) -> None:
+    with launched(study(ledger=place), tmp_path) as first:
+        assert place_of(first.folder).is_driven()
         with pytest.raises(StudyBusy, match=f"'small'.*process {os.getpid()} on"):
-            ledger_of(study(), tmp_path)
-    assert not is_driven(first.folder.driver_lock)
-    ledger_of(study(), tmp_path).close()
+            ledger_of(first.spec, tmp_path)
+    assert not place_of(first.folder).is_driven()
+    ledger_of(first.spec, tmp_path).close()
 
 
-def test_what_was_asked_and_not_told_is_unfinished_with_its_checkpoint(tmp_path: Path) -> None:
-    with ledger_of(study(), tmp_path) as driver:
+def test_what_was_asked_and_not_told_is_unfinished_with_its_checkpoint(tmp_path: Path, place: str) -> None:
+    with launched(study(ledger=place), tmp_path) as driver:
         sweep = Sweep(driver, Silence())
         told, begun, asked = sweep.next(), sweep.next(), sweep.next()
         assert told is not None
@@ -102,7 +103,7 @@ def test_what_was_asked_and_not_told_is_unfinished_with_its_checkpoint(tmp_path:
         checkpoint.mkdir(parents=True)
         (checkpoint / "epoch").write_text("1")
         sweep.save(begun.number, checkpoint)
-    with ledger_of(study(), tmp_path) as again:
+    with ledger_of(driver.spec, tmp_path) as again:
         first, second = again.unfinished()
         assert Sweep(again, Silence()).next() == replace(begun, checkpoint=checkpoint)
     assert (first.number, first.configuration) == (begun.number, begun.configuration)
@@ -133,9 +134,9 @@ def test_a_study_that_was_moved_finds_its_checkpoints(tmp_path: Path) -> None:
     ],
 )
 def test_a_trial_that_lacks_anything_fails_and_says_what(
-    tmp_path: Path, changes: dict[str, object], reason: str
+    tmp_path: Path, place: str, changes: dict[str, object], reason: str
 ) -> None:
-    with ledger_of(study(constraints={"loss": "<= 0.5"}), tmp_path) as driver:
+    with launched(study(constraints={"loss": "<= 0.5"}, ledger=place), tmp_path) as driver:
         sweep = Sweep(driver, Silence())
         trial = sweep.next()
         assert trial is not None
@@ -185,14 +186,15 @@ def test_reports_of_a_lost_attempt_do_not_outlive_what_came_after(tmp_path: Path
     assert record.seconds == 2.0
 
 
-def test_the_time_spent_outlives_the_driver(tmp_path: Path) -> None:
-    with ledger_of(study(), tmp_path) as driver:
+def test_the_time_spent_outlives_the_driver(tmp_path: Path, place: str) -> None:
+    with launched(study(ledger=place), tmp_path) as driver:
         assert driver.spent == Spending()
         driver.spent = Spending(seconds=12.5)
-    with ledger_of(study(), tmp_path) as again:
+    with ledger_of(driver.spec, tmp_path) as again:
         assert again.spent == Spending(seconds=12.5)
 
 
 def test_reading_a_ledger_imports_neither_torch_nor_ray() -> None:
-    code = "import sys, orchestrator.ledger, orchestrator.study; print({'torch', 'ray', 'mlflow'} & set(sys.modules))"
+    costly = {"torch", "ray", "mlflow", "psycopg"}
+    code = f"import sys, orchestrator.ledger, orchestrator.study; print({costly} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

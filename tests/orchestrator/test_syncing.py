@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator import cli, ledger
 from orchestrator.front import TOLD, pareto_front
-from orchestrator.journal import StudyBusy
+from orchestrator.journals import StudyBusy
 from orchestrator.records import read_table
 from orchestrator.store import Store
 from orchestrator.syncing import rebuild
