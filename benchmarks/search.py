@@ -36,7 +36,6 @@ from rich.table import Table
 from orchestrator.configurations import Configurations
 from orchestrator.front import hypervolume
 from orchestrator.ledger import Ledger
-from orchestrator.rungs import Rungs
 from orchestrator.spec import StudySpec
 from orchestrator.store import Store
 from orchestrator.sweep import Assignment, Sweep
@@ -98,13 +97,15 @@ class Espalier:
 
     sampler: str
     rungs: Sequence[int] = tuple(RUNGS)
+    hopeless: str = "stop"
 
     def __call__(self, problem: Problem, epochs: int, seed: int) -> Ended:
         spec = StudySpec.model_validate_json(
             f"""{{"name": "search", "seed": {seed}, "data": {{"name": "digits"}}, "model": {{"name": "digits_cnn"}},
             "objectives": {{"loss": "minimize", "macs": "minimize"}}, "paradigms": {{"{PARADIGM}": {{}}}},
             "search": {{"sampler": "{self.sampler}", "trials": {epochs}}},
-            "fidelity": {{"epochs": {EPOCHS}, "rungs": {list(self.rungs)}, "reduction": 3}}}}"""
+            "fidelity": {{"epochs": {EPOCHS}, "rungs": {list(self.rungs)}, "reduction": 3,
+            "hopeless": "{self.hopeless}"}}}}"""
         )
         folder = tempfile.TemporaryDirectory(prefix="search-")
         with folder as path, Ledger(Store(Path(path)).study("search"), spec) as ledger:
@@ -112,24 +113,26 @@ class Espalier:
 
     def _search(self, sweep: Sweep, problem: Problem, epochs: int) -> Ended:
         spec = sweep.ledger.spec
-        rungs, space = Rungs(spec), Configurations(spec).distributions
+        space, checkpoint = Configurations(spec).distributions, sweep.ledger.folder.trials / "checkpoint"
         ended: Ended = []
         running: list[tuple[Assignment, int]] = []
+        reached: dict[int, int] = {}
         for spent in range(epochs):
             if len(running) < WORKERS:
                 trial = sweep.next()
                 assert trial is not None
                 sweep.begin(trial.number)
-                running.append((trial, 0))
+                running.append((trial, reached.pop(trial.number, 0)))
             trial, epoch = running.pop(0)
             epoch += 1
             x = [_scaled(space, name, trial.configuration.params[name]) for name in COORDINATES]
             report = _report(problem, x, epoch)
             sweep.report(trial.number, report)
-            verdict = rungs.verdict(trial.number, PARADIGM, report)
-            if verdict is not None:
-                sweep.stop(trial.number, verdict)
-            if verdict is not None or epoch == EPOCHS:
+            goes_on = sweep.judge(trial.number, PARADIGM, report)
+            if not goes_on:
+                sweep.save(trial.number, checkpoint)
+                reached[trial.number] = epoch
+            if not goes_on or epoch == EPOCHS:
                 sweep.end(trial.number)
             else:
                 running.append((trial, epoch))
@@ -203,6 +206,7 @@ class Nobody:
 
 CONTENDERS: Final[Mapping[str, Contender]] = {
     "espalier": Espalier("tpe"),
+    "espalier, pausing": Espalier("tpe", hopeless="pause"),
     "espalier, nsga2": Espalier("nsga2"),
     "espalier, no rungs": Espalier("tpe", rungs=()),
     "random": Optuna(lambda seed: RandomSampler(seed=seed)),

@@ -50,9 +50,9 @@ def lesson(spec: StudySpec, record: TrialRecord) -> Lesson | None:
         values = [record.metrics[objective] for objective in spec.objectives]
         missed = violations(spec, record.metrics)
         return Lesson(record.paradigm, record.params, record.state, values, missed)
-    if record.state in (State.PRUNED, State.RUNNING):
-        return Lesson(record.paradigm, record.params, record.state)
-    return None
+    if record.state in (State.PRUNED, State.PAUSED):
+        return Lesson(record.paradigm, record.params, State.PRUNED)
+    return Lesson(record.paradigm, record.params, record.state) if record.state is State.RUNNING else None
 
 
 class View:
@@ -99,7 +99,11 @@ class View:
         return self._storage.create_new_trial(self._id, template)
 
     def tell(self, key: int, lesson: Lesson | None) -> None:
-        """Learn what came of a trial."""
+        """Learn what came of a trial; what is learnt later of the same trial, which had paused, counts instead."""
+        known = self._storage.get_trial(key)
+        if known.state.is_finished():
+            known.state = TrialState.RUNNING
+            self._storage._set_trial(key, known)  # Optuna has no way back; this study is nobody's but ours
         if lesson is None:
             self._storage.set_trial_state_values(key, TrialState.FAIL)
             return
