@@ -113,7 +113,7 @@ class Espalier:
 
     def _search(self, sweep: Sweep, problem: Problem, epochs: int) -> Ended:
         spec = sweep.ledger.spec
-        space, checkpoint = Configurations(spec).distributions, sweep.ledger.folder.trials / "checkpoint"
+        space = Configurations(spec).distributions
         ended: Ended = []
         running: list[tuple[Assignment, int]] = []
         reached: dict[int, int] = {}
@@ -130,7 +130,7 @@ class Espalier:
             sweep.report(trial.number, report)
             goes_on = sweep.judge(trial.number, PARADIGM, report)
             if not goes_on:
-                sweep.save(trial.number, checkpoint)
+                sweep.save(trial.number, _checkpoint(sweep, trial.number, epoch))
                 reached[trial.number] = epoch
             if not goes_on or epoch == EPOCHS:
                 sweep.end(trial.number)
@@ -139,6 +139,13 @@ class Espalier:
             if epoch == EPOCHS:
                 ended.append((spent + 1, problem(x)))
         return ended
+
+
+def _checkpoint(sweep: Sweep, trial: int, epoch: int) -> Path:
+    folder = sweep.ledger.folder.trials / f"{trial}-{epoch}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "epoch").write_text("the benchmark knows it")
+    return folder
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from orchestrator import warm_start
 from orchestrator.configurations import PARADIGM, Configuration, Configurations, Draft, Named
 from orchestrator.extension import to_try_again
+from orchestrator.foresight import Foresight
 from orchestrator.front import pareto_front
 from orchestrator.ledger import Ledger
 from orchestrator.policy import BREEDS, GENERATIONS_LAST, Policy
@@ -128,7 +129,8 @@ class Proposer:
         for number, key in list(self._running.items()):
             record = self._ledger.record(number)
             if record.state is not State.RUNNING:
-                self._view.tell(key, lesson(self._ledger.spec, record))
+                self._foresight.learn(record)
+                self._view.tell(key, lesson(self._ledger.spec, record, self._foresight))
                 del self._running[number]
                 self._note_paused(record, key)
         name = self._sampler()
@@ -145,10 +147,13 @@ class Proposer:
         view = View(self._ledger.spec, name, asked=asked, population=population)
         self._running.clear()
         self._paused.clear()
+        self._foresight = Foresight(self._ledger.spec)
+        for record in records:
+            self._foresight.learn(record)
         for taught in self._earlier if name != BREEDS or asked < GENERATIONS_LAST else ():
             view.take_up(taught)
         for record in self._with_offspring(records) if name == BREEDS else records:
-            known = lesson(self._ledger.spec, record)
+            known = lesson(self._ledger.spec, record, self._foresight)
             key = view.take_up(known) if known is not None else None
             if record.state is State.RUNNING:
                 self._note(record.trial, key)
