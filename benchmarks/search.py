@@ -1,23 +1,23 @@
 """How well the next trial is chosen and the hopeless one stopped: hypervolume against epochs spent, without training.
 
-    python benchmarks/search.py [--trials 60] [--seeds 10]
+    python -m benchmarks.search [--trials 60] [--seeds 10]
+    python -m benchmarks.search record
 
 Two analytic problems stand for trials of 27 epochs: `convex` is ZDT1 and `concave` ZDT2 (Zitzler, Deb & Thiele 2000,
 https://doi.org/10.1162/106365600568202) in five dimensions. The first loss is a network's size, which it foretells; the
 second is its error, which falls by a power law to its end, at a speed of its own and with noise, so that early
-ranks mislead. All have four workers, whose trials run side by side, and the epochs of `--trials` whole trials.
+ranks mislead. `digits` replays trials that were really trained (`record` trained them): what is proposed has the curve
+of the nearest of them. All have four workers, whose trials run side by side, and the epochs of `--trials` whole trials.
 
-`espalier` is the house's own proposer and rungs (1, 3, 9; a third goes on), without Ray. The others train every trial
-to its end: random search, Optuna's TPE and NSGA-II; `espalier, no rungs` shows what stopping early is worth. Syne
-Tune's MO-ASHA, with the same rungs, takes part where it is installed.
+`espalier` is the house's own proposer and rungs (1, 3, 9; a third goes on), without Ray; `pausing` has those that are
+held back go on later. The others train every trial to its end: random search, Optuna's TPE and NSGA-II; `espalier, no
+rungs` shows what stopping early is worth. Syne Tune's MO-ASHA, with the same rungs, takes part where it is installed.
 
-Hypervolume is that of whole trials against the reference (1.1, 4), as a share of the true front's, mean over the seeds.
-The last column says after how many epochs a contender has what the best of those without early stopping has at the end.
+Hypervolume is that of whole trials, as a share of the best front's, mean over the seeds. The last column says after how
+many epochs a contender has what the best of those without early stopping has at the end.
 """
 
 import argparse
-import hashlib
-import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,57 +33,31 @@ from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESample
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.search_problems import (
+    COORDINATES,
+    EPOCHS,
+    PARADIGM,
+    PROBLEMS,
+    RECORD,
+    Coordinates,
+    Losses,
+    Problem,
+    record,
+    scaled,
+)
 from orchestrator.configurations import Configurations
 from orchestrator.front import hypervolume
 from orchestrator.ledger import Ledger
-from orchestrator.rungs import Rungs
 from orchestrator.spec import StudySpec
 from orchestrator.store import Store
 from orchestrator.sweep import Assignment, Sweep
 
-EPOCHS: Final = 27
 RUNGS: Final = [1, 3, 9]
 WORKERS: Final = 4
-PARADIGM: Final = "complexity_aware"
-COORDINATES: Final = ("alpha", "nu", "beta", "warmup", "travel")
-"""Five numbers that a paradigm searches, scaled to [0, 1]: they stand for the problems' coordinates."""
-REFERENCE: Final = (1.1, 4.0)
 MOMENTS: Final = (0.1, 0.25, 0.5, 1.0)
 
-Losses = tuple[float, float]
-Coordinates = Sequence[float]
-Problem = Callable[[Coordinates], Losses]
 Ended = list[tuple[int, Losses]]
 """How many epochs had been spent when a trial came to its end, and its losses."""
-
-
-def convex(x: Coordinates) -> Losses:
-    g = _distance(x)
-    return x[0], g * (1 - math.sqrt(x[0] / g))
-
-
-def concave(x: Coordinates) -> Losses:
-    g = _distance(x)
-    return x[0], g * (1 - (x[0] / g) ** 2)
-
-
-def _distance(x: Coordinates) -> float:
-    return 1 + 9 * sum(x[1:]) / (len(x) - 1)
-
-
-PROBLEMS: Final[Mapping[str, tuple[Problem, float]]] = {
-    "convex": (convex, 3 + 2 / 3 + 0.4),
-    "concave": (concave, 3 + 1 / 3 + 0.4),
-}
-"""The problems, and the hypervolume of each one's true front."""
-
-
-def error(problem: Problem, x: Coordinates, epoch: int) -> float:
-    """Return what a trial's error seems to be after an epoch."""
-    digest = hashlib.sha256(repr((tuple(x), epoch)).encode()).digest()
-    speed = 0.5 + hashlib.sha256(repr(tuple(x)).encode()).digest()[0] / 255
-    noise = 0.5 * (digest[0] / 255 - 0.5) * (1 - epoch / EPOCHS)
-    return problem(x)[1] + 3 * (epoch**-speed - EPOCHS**-speed) + noise
 
 
 class Contender(Protocol):
@@ -98,13 +72,15 @@ class Espalier:
 
     sampler: str
     rungs: Sequence[int] = tuple(RUNGS)
+    hopeless: str = "stop"
 
     def __call__(self, problem: Problem, epochs: int, seed: int) -> Ended:
         spec = StudySpec.model_validate_json(
             f"""{{"name": "search", "seed": {seed}, "data": {{"name": "digits"}}, "model": {{"name": "digits_cnn"}},
             "objectives": {{"loss": "minimize", "macs": "minimize"}}, "paradigms": {{"{PARADIGM}": {{}}}},
             "search": {{"sampler": "{self.sampler}", "trials": {epochs}}},
-            "fidelity": {{"epochs": {EPOCHS}, "rungs": {list(self.rungs)}, "reduction": 3}}}}"""
+            "fidelity": {{"epochs": {EPOCHS}, "rungs": {list(self.rungs)}, "reduction": 3,
+            "hopeless": "{self.hopeless}"}}}}"""
         )
         folder = tempfile.TemporaryDirectory(prefix="search-")
         with folder as path, Ledger(Store(Path(path)).study("search"), spec) as ledger:
@@ -112,30 +88,39 @@ class Espalier:
 
     def _search(self, sweep: Sweep, problem: Problem, epochs: int) -> Ended:
         spec = sweep.ledger.spec
-        rungs, space = Rungs(spec), Configurations(spec).distributions
+        space = Configurations(spec).distributions
         ended: Ended = []
         running: list[tuple[Assignment, int]] = []
+        reached: dict[int, int] = {}
         for spent in range(epochs):
             if len(running) < WORKERS:
                 trial = sweep.next()
                 assert trial is not None
                 sweep.begin(trial.number)
-                running.append((trial, 0))
+                running.append((trial, reached.pop(trial.number, 0)))
             trial, epoch = running.pop(0)
             epoch += 1
-            x = [_scaled(space, name, trial.configuration.params[name]) for name in COORDINATES]
+            x = scaled(space, trial.configuration.params)
             report = _report(problem, x, epoch)
             sweep.report(trial.number, report)
-            verdict = rungs.verdict(trial.number, PARADIGM, report)
-            if verdict is not None:
-                sweep.stop(trial.number, verdict)
-            if verdict is not None or epoch == EPOCHS:
+            goes_on = sweep.judge(trial.number, PARADIGM, report)
+            if not goes_on:
+                sweep.save(trial.number, _checkpoint(sweep, trial.number, epoch))
+                reached[trial.number] = epoch
+            if not goes_on or epoch == EPOCHS:
                 sweep.end(trial.number)
             else:
                 running.append((trial, epoch))
             if epoch == EPOCHS:
-                ended.append((spent + 1, problem(x)))
+                ended.append((spent + 1, problem.after(x, EPOCHS)))
         return ended
+
+
+def _checkpoint(sweep: Sweep, trial: int, epoch: int) -> Path:
+    folder = sweep.ledger.folder.trials / f"{trial}-{epoch}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "epoch").write_text("the benchmark knows it")
+    return folder
 
 
 @dataclass(frozen=True)
@@ -154,8 +139,8 @@ class Optuna:
                 running.append((trial, [trial.suggest_float(name, 0, 1) for name in COORDINATES], 0))
             trial, x, epoch = running.pop(0)
             if epoch + 1 == EPOCHS:
-                study.tell(trial, problem(x))
-                ended.append((spent + 1, problem(x)))
+                study.tell(trial, problem.after(x, EPOCHS))
+                ended.append((spent + 1, problem.after(x, EPOCHS)))
             else:
                 running.append((trial, x, epoch + 1))
         return ended
@@ -182,7 +167,7 @@ def syne_tune(problem: Problem, epochs: int, seed: int) -> Ended:
         x = [trial.config[name] for name in COORDINATES]
         verdict = scheduler.on_trial_result(trial, _report(problem, x, epoch))
         if epoch == EPOCHS:
-            ended.append((spent + 1, problem(x)))
+            ended.append((spent + 1, problem.after(x, EPOCHS)))
         elif verdict == "CONTINUE":
             running.append((trial, epoch))
     return ended
@@ -203,6 +188,7 @@ class Nobody:
 
 CONTENDERS: Final[Mapping[str, Contender]] = {
     "espalier": Espalier("tpe"),
+    "espalier, pausing": Espalier("tpe", hopeless="pause"),
     "espalier, nsga2": Espalier("nsga2"),
     "espalier, no rungs": Espalier("tpe", rungs=()),
     "random": Optuna(lambda seed: RandomSampler(seed=seed)),
@@ -213,16 +199,8 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
 WITHOUT_RUNGS: Final = ("random", "optuna tpe", "optuna nsga2")
 
 
-def _scaled(space: Mapping[str, optuna.distributions.BaseDistribution], name: str, value: object) -> float:
-    found = space[f"{PARADIGM}.{name}"]
-    assert isinstance(found, optuna.distributions.FloatDistribution)
-    assert isinstance(value, float)
-    scale: Callable[[float], float] = math.log if found.log else float
-    return min(1.0, max(0.0, (scale(value) - scale(found.low)) / (scale(found.high) - scale(found.low))))
-
-
 def _report(problem: Problem, x: Coordinates, epoch: int) -> dict[str, object]:
-    size, loss = problem(x)[0], error(problem, x, epoch)
+    size, loss = problem.after(x, epoch)
     whole = {"loss": loss, "macs": size} if epoch == EPOCHS else {}
     return {
         "epoch": epoch,
@@ -239,27 +217,28 @@ def _report(problem: Problem, x: Coordinates, epoch: int) -> dict[str, object]:
     }
 
 
-def over_epochs(ended: Ended, epochs: int, ideal: float) -> npt.NDArray[np.float64]:
-    """Return the hypervolume after each epoch, as a share of the true front's."""
+def over_epochs(problem: Problem, ended: Ended, epochs: int) -> npt.NDArray[np.float64]:
+    """Return the hypervolume after each epoch, as a share of the best front's."""
     volumes, front = np.zeros(epochs + 1), np.empty((0, 2))
     for spent, losses in ended:
         front = np.vstack([front, losses])
-        volumes[spent:] = hypervolume(front, REFERENCE) / ideal
+        volumes[spent:] = hypervolume(front, problem.reference) / problem.ideal
     return volumes
 
 
-def compare(trials: int, seeds: int, names: Sequence[str]) -> None:
+def compare(trials: int, seeds: int, names: Sequence[str], problems: Sequence[str]) -> None:
     """Let the contenders search the problems, and print what they found."""
     epochs = trials * EPOCHS
-    for problem, (losses, ideal) in PROBLEMS.items():
+    for title in problems:
+        problem = PROBLEMS[title]
         means = {
             name: np.mean(
-                [over_epochs(CONTENDERS[name](losses, epochs, seed), epochs, ideal) for seed in range(seeds)], 0
+                [over_epochs(problem, CONTENDERS[name](problem, epochs, seed), epochs) for seed in range(seeds)], 0
             )
             for name in names
         }
         goal = max((means[name][-1] for name in WITHOUT_RUNGS if name in means), default=1.0)
-        table = Table(title=f"{problem}: hypervolume after so many epochs, mean of {seeds} seeds")
+        table = Table(title=f"{title}: hypervolume after so many epochs, mean of {seeds} seeds")
         for column in ("", *(f"{moment * epochs:.0f}" for moment in MOMENTS), f"epochs to {goal:.3f}"):
             table.add_column(column, justify="left" if not column else "right")
         for name, mean in means.items():
@@ -272,16 +251,23 @@ def compare(trials: int, seeds: int, names: Sequence[str]) -> None:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description="Compare what searches find for the same epochs.")
+    parser.add_argument("what", nargs="?", choices=["compare", "record"], default="compare")
+    parser.add_argument("--out", type=Path, default=RECORD, help="where `record` writes its trials")
+    parser.add_argument("--configurations", type=int, default=200, help="how many trials `record` trains (200)")
     parser.add_argument("--trials", type=int, default=60, help="whole trials whose epochs may be spent (60)")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="CONTENDER")
+    parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS), metavar="PROBLEM")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if options.what == "record":
+        record(options.configurations, options.out)
+        return
     names = list(options.only)
     if "syne tune mo-asha" in names and find_spec("syne_tune") is None:
         print("Syne Tune does not take part: it is not installed (pip install syne-tune)")
         names.remove("syne tune mo-asha")
-    compare(options.trials, options.seeds, names)
+    compare(options.trials, options.seeds, names, options.problems)
 
 
 if __name__ == "__main__":

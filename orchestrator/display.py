@@ -122,7 +122,7 @@ class Figures:
         """Return the study's state, its progress, and the trials that run."""
         summary = self._summarized(records)
         running = [record for record in records if record.state is State.RUNNING]
-        told = [record for record in records if record.state in TOLD]
+        told = [record for record in records if record.state in (*TOLD, State.PAUSED)]
         under_way = sum(record.fidelity for record in running)
         done = sum(_is_since(record, self._begun) for record in told) + under_way
         return Group(

@@ -13,7 +13,6 @@ from ray.air._internal import usage
 from orchestrator import worker
 from orchestrator.callback import Recorder
 from orchestrator.cluster import slots
-from orchestrator.rungs import Rungs
 from orchestrator.scheduler import ParetoHalving
 from orchestrator.searcher import LedgerSearcher
 from orchestrator.sweep import Assignment, Sweep
@@ -30,7 +29,7 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
         tune.with_resources(worker.train, {"cpu": spec.resources.cpus, "gpu": spec.resources.gpus}),
         tune_config=tune.TuneConfig(
             search_alg=LedgerSearcher(sweep, slots(spec.resources), partial(_configuration, sweep, cache, run)),
-            scheduler=ParetoHalving(sweep, Rungs(spec, sweep.ledger.records())),
+            scheduler=ParetoHalving(sweep),
             num_samples=-1,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: Path(trial.config["folder"]).name,

@@ -27,6 +27,8 @@ _BUDGET: Final = "budget"
 """The epochs that a trial is given, and after which attempt: reports of earlier attempts were for fewer epochs."""
 _SPENDING: Final = "spending"
 _REPORT: Final = "report:"
+_PAUSED: Final = "paused"
+"""How often a trial was paused, and why and since when it pauses now: one value, so that no kill comes in between."""
 _BESIDE_THE_CURVE: Final = ("metrics", "attempt", "elapsed")
 """What the ledger keeps of a report that is no point of a curve; it adds the attempt and the seconds until then."""
 
@@ -108,15 +110,22 @@ class Ledger:
         return self._told.get(number) or self._as_record(self._trial(number))
 
     def unfinished(self) -> list[Unfinished]:
-        """Return the trials that were asked and not told, by number."""
-        asked = (trial for trial in self._trials() if trial.state is TrialState.RUNNING)
+        """Return the trials that were asked and not told, by number, without those that pause."""
+        asked = (trial for trial in self._trials() if trial.state is TrialState.RUNNING and not _pause(trial))
         return [Unfinished(trial.number, _configuration(trial)) for trial in asked]
 
     def begin_anew(self) -> None:
-        """Have interrupted trials that were given fewer epochs start from the beginning, with the present ones."""
+        """Have interrupted trials that were given fewer epochs start from the beginning, with the present ones.
+
+        Those that paused were not among the best, and are told as stopped early.
+        """
         for trial in self._trials():
-            if trial.state is TrialState.RUNNING and self._as_record(trial).share < 1:
-                self.keep_checkpoints(trial.number, [])
+            if trial.state.is_finished() or self._as_record(trial).share == 1:
+                continue
+            self.keep_checkpoints(trial.number, [])
+            if pause := _pause(trial):
+                self.prune(trial.number, pause.reason)
+            else:
                 self._set(trial.number, _BUDGET, self._budget(trial.user_attrs.get("attempts", 0)))
 
     @property
@@ -187,6 +196,16 @@ class Ledger:
         """Tell a trial that was stopped early."""
         self._end(number, TrialState.PRUNED, reason)
 
+    def pause(self, number: int, reason: str) -> None:
+        """Have a trial wait, neither running nor told, until it goes on or is told."""
+        times, since = _pauses(self._trial(number)) + 1, datetime.now(UTC).isoformat()
+        self._set(number, _PAUSED, {"times": times, "now": {"reason": reason, "since": since}})
+        self.storage.flush_soon()
+
+    def go_on(self, number: int) -> None:
+        """End a trial's pause; what begins next is no new attempt."""
+        self._set(number, _PAUSED, {"times": _pauses(self._trial(number)), "now": None})
+
     def fail(self, number: int, breakdown: Breakdown) -> None:
         """Tell a trial that has no result."""
         self._set(number, "failure", breakdown.failure.value)
@@ -235,7 +254,9 @@ class Ledger:
 
 def _record(study: str, trial: FrozenTrial) -> TrialRecord:
     attributes, configuration, reports = trial.user_attrs, _configuration(trial), _reports(trial)
-    state = State(trial.state.name)
+    pause, pauses = _pause(trial), _pauses(trial)
+    attempts = attributes.get("attempts", 0) - pauses + bool(pause)  # going on after a pause is no new attempt
+    state = State.PAUSED if pause and not trial.state.is_finished() else State(trial.state.name)
     failure = Failure(attributes.get("failure", Failure.ERROR)) if state is State.FAIL else None
     return TrialRecord(
         study=study,
@@ -245,19 +266,20 @@ def _record(study: str, trial: FrozenTrial) -> TrialRecord:
         seed=configuration.seed,
         params=configuration.params,
         sampler=attributes.get(_SAMPLER),
-        reason=attributes.get("reason") if state in (State.PRUNED, State.FAIL) else None,
+        reason=_reason(trial, state),
         failure=failure,
         fidelity=reports[-1]["fidelity"] if reports else 0.0,
         metrics=reports[-1]["metrics"] if state is State.COMPLETE else {},
         curve=tuple({key: one[key] for key in one if key not in _BESIDE_THE_CURVE} for one in reports),
         feasible=all(violation <= 0 for violation in trial.constraints.values()),
-        attempts=attributes.get("attempts", 0),
-        attempts_failed=int(bool(attributes.get("attempts")) and failure is not None and not failure.may_be_mended),
+        attempts=attempts,
+        attempts_failed=int(attempts > 0 and failure is not None and not failure.may_be_mended),
         attempts_lost=attributes.get("attempts_lost", 0),
+        pauses=pauses,
         damaged_checkpoints=attributes.get("damaged_checkpoints", 0),
         seconds=_elapsed(trial),
         started=_utc(trial.datetime_start),
-        finished=_utc(trial.datetime_complete),
+        finished=pause.since if pause else _utc(trial.datetime_complete),
     )
 
 
@@ -280,6 +302,31 @@ def _spending(attributes: Mapping[str, Any]) -> Spending:
 
 def _configuration(trial: FrozenTrial) -> Configuration:
     return Configuration(**trial.user_attrs[_CONFIGURATION])
+
+
+@dataclass(frozen=True)
+class _Pause:
+    reason: str
+    since: datetime
+
+
+def _pause(trial: FrozenTrial) -> _Pause | None:
+    """Return the pause in which a trial is, or in which it was told; None if it went on, or never paused."""
+    now = trial.user_attrs.get(_PAUSED, {"now": None})["now"]
+    return _Pause(now["reason"], datetime.fromisoformat(now["since"])) if now else None
+
+
+def _reason(trial: FrozenTrial, state: State) -> str | None:
+    pause = _pause(trial)
+    if pause is not None and state is State.PAUSED:
+        return pause.reason
+    told: str | None = trial.user_attrs.get("reason") if state in (State.PRUNED, State.FAIL) else None
+    return told
+
+
+def _pauses(trial: FrozenTrial) -> int:
+    times: int = trial.user_attrs.get(_PAUSED, {"times": 0})["times"]
+    return times
 
 
 def _all_reports(trial: FrozenTrial) -> list[dict[str, Any]]:

@@ -30,6 +30,9 @@ ResNet-20 on digits: masks, gates and penalties cost most where a network is sma
 ENOUGH: Final = 8
 """How many told trials make a record of how many are stopped early."""
 
+ENDED: Final = (*TOLD, State.PAUSED)
+"""The states of a trial that is not expected to take any more."""
+
 NOTHING: Final = Spending()
 
 Share = Callable[[int], float]
@@ -108,10 +111,10 @@ def make_plan(
     spec: StudySpec, records: Sequence[TrialRecord], pace: Pace | None, place: Place, spent: Spending = NOTHING
 ) -> Plan:
     """Return the plan for what is left of a study, given its record and spending so far; there are none before it."""
-    left = max(0, spec.search.trials - sum(record.state in TOLD for record in records))
+    left = max(0, spec.search.trials - sum(record.state in ENDED for record in records))
     done = sum(record.fidelity for record in records if record.state is State.RUNNING) * spec.fidelity.epochs
     lengths, stopping = _lengths(spec, records)
-    epochs = lengths * left + -min(done, lengths.low * left)
+    epochs = lengths * left + -min(done, lengths.low * left) + _continued(spec, records)
     devices = spec.resources.gpus or spec.resources.cpus
     trial_seconds = epochs * pace.epoch + pace.beyond * left if pace is not None else None
     wall = None
@@ -154,7 +157,7 @@ def recorded_pace(records: Iterable[TrialRecord]) -> Pace | None:
     """Return the pace of the trials that ran without interruption, evaluation and all; None if there is none."""
     by_paradigm: dict[str, list[tuple[float, int]]] = {}
     for record in records:
-        if record.state in TOLD and record.attempts == 1 and record.curve and record.started and record.finished:
+        if _ran_through(record) and record.curve and record.started and record.finished:
             seconds = (record.finished - record.started).total_seconds()
             by_paradigm.setdefault(record.paradigm, []).append((seconds, len(record.curve)))
     if not by_paradigm:
@@ -164,6 +167,12 @@ def recorded_pace(records: Iterable[TrialRecord]) -> Pace | None:
     fastest, slowest = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
     words = f"from the study's own record of {len(everything)} trials: {fastest} is the fastest, {slowest} the slowest"
     return Pace(Span(means[fastest], _mean(everything), means[slowest]), 0.0, words)
+
+
+def _ran_through(record: TrialRecord) -> bool:
+    """Say whether a trial was never begun again, nor went on after a pause."""
+    went_on = record.pauses > (record.state in (State.PRUNED, State.PAUSED))
+    return record.state in ENDED and record.attempts == 1 and not went_on
 
 
 def probed_pace(spec: StudySpec) -> Pace:
@@ -213,16 +222,26 @@ def _lengths(spec: StudySpec, records: Sequence[TrialRecord]) -> tuple[Span, str
     if not spec.fidelity.rungs or not set(spec.objectives) & set(FORETOLD):
         return Span(epochs, epochs, epochs), "no trial is stopped early"
     strongest = _length(spec, lambda _: 1 / reduction)
-    told = [record for record in records if record.state in (State.COMPLETE, State.PRUNED)]
+    told = [record for record in records if record.state in (State.COMPLETE, State.PRUNED, State.PAUSED)]
     if len(told) >= ENOUGH:
         mean = statistics.fmean(record.fidelity for record in told) * epochs
-        stopped = sum(record.state is State.PRUNED for record in told) / len(told)
-        words = f"so far {stopped:.0%} of {len(told)} trials were stopped early"
+        stopped = sum(record.state is not State.COMPLETE for record in told) / len(told)
+        words = f"so far {stopped:.0%} of {len(told)} trials were stopped early{_or_paused(spec)}"
     else:
         mean = _length(spec, lambda arrived: _expected_share(arrived, reduction))
         words = "expected is what happens if trials come in no order of merit"
     least = f"at the least, 1 in {reduction} goes on at epoch {', '.join(map(str, spec.fidelity.rungs))}"
     return Span(min(strongest, mean), mean, epochs), f"{words}; {least}; at the most, all go on"
+
+
+def _continued(spec: StudySpec, records: Sequence[TrialRecord]) -> Span:
+    """Return the epochs that trials may still take which pause now: none, unless they come to be among the best."""
+    rest = sum(1 - record.fidelity for record in records if record.state is State.PAUSED)
+    return Span(0, 0, rest * spec.fidelity.epochs)
+
+
+def _or_paused(spec: StudySpec) -> str:
+    return " or paused" if spec.fidelity.hopeless == "pause" else ""
 
 
 def _length(spec: StudySpec, going_on: Share) -> float:

@@ -1,6 +1,6 @@
 """Where a study stands, running or dead: who drives it, what runs, how fast, what it has spent, what remains."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -54,8 +54,9 @@ class FailedAlike:
 class Progress:
     """A study as it is now.
 
-    `rate` is told trials per hour, of this driver if it has run for long enough, else of all together; with it,
-    `seconds_left` is what remains; both are None where too little is known.
+    `paused` are the trials that pause, by the epoch at which they do. `rate` is how many trials per hour were told or
+    paused, by this driver if it has run for long enough, else by all together; with it, `seconds_left` is what remains;
+    both are None where too little is known.
     """
 
     spec: StudySpec
@@ -63,6 +64,7 @@ class Progress:
     driven: bool
     driver: Driver | None
     under_way: tuple[UnderWay, ...]
+    paused: Mapping[int, tuple[int, ...]]
     failures: tuple[FailedAlike, ...]
     rate: float | None
     seconds_left: float | None
@@ -77,6 +79,7 @@ class Progress:
             "driven": self.driven,
             "driver": driver,
             "under_way": [asdict(one) for one in self.under_way],
+            "paused_at": {str(epoch): list(trials) for epoch, trials in self.paused.items()},
             "failures": [asdict(one) for one in self.failures],
             "trials_per_hour": self.rate,
             "seconds_left": self.seconds_left,
@@ -94,13 +97,14 @@ def progress(folder: StudyFolder) -> Progress:
     summary = summarize(spec, records)
     rate = _rate(records, holder.since if holder and driven else None, now, spent.seconds)
     begun = sum(record.fidelity for record in records if record.state is State.RUNNING)
-    left = max(0.0, summary.trials - summary.told - begun)
+    left = max(0.0, summary.trials - summary.told - summary.paused - begun)
     return Progress(
         spec=spec,
         summary=summary,
         driven=driven,
         driver=Driver(holder.pid, holder.host, holder.since, holder.last_beat) if holder else None,
         under_way=tuple(_under_way(spec, record) for record in records if record.state is State.RUNNING),
+        paused=_paused(records),
         failures=failed_alike(records),
         rate=rate,
         seconds_left=left / rate * SECONDS_PER_HOUR if rate and not summary.is_over else None,
@@ -110,7 +114,7 @@ def progress(folder: StudyFolder) -> Progress:
 
 
 def _rate(records: Sequence[TrialRecord], since: datetime | None, now: datetime, seconds: float) -> float | None:
-    told = [record for record in records if record.state in TOLD]
+    told = [record for record in records if record.state in (*TOLD, State.PAUSED)]
     recent = [record for record in told if since and record.finished and record.finished >= since]
     if since and recent and (now - since).total_seconds() >= MOMENTS:
         told, seconds = recent, (now - since).total_seconds()
@@ -122,6 +126,14 @@ def _under_way(spec: StudySpec, record: TrialRecord) -> UnderWay:
     epoch, accuracy = int(last.get("epoch", 0)), last.get("accuracy")
     reached = None if accuracy is None else float(accuracy)
     return UnderWay(record.trial, record.paradigm, epoch, spec.fidelity.epochs, reached)
+
+
+def _paused(records: Iterable[TrialRecord]) -> dict[int, tuple[int, ...]]:
+    at: dict[int, list[int]] = {}
+    for record in records:
+        if record.state is State.PAUSED:
+            at.setdefault(int(record.curve[-1]["epoch"]), []).append(record.trial)
+    return {epoch: tuple(at[epoch]) for epoch in sorted(at)}
 
 
 def failed_alike(records: Iterable[TrialRecord]) -> tuple[FailedAlike, ...]:

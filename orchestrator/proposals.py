@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from orchestrator import warm_start
 from orchestrator.configurations import PARADIGM, Configuration, Configurations, Draft, Named
 from orchestrator.extension import to_try_again
+from orchestrator.foresight import Foresight
 from orchestrator.front import pareto_front
 from orchestrator.ledger import Ledger
 from orchestrator.policy import BREEDS, GENERATIONS_LAST, Policy
@@ -47,6 +48,8 @@ class Proposer:
         ]
         self._running: dict[int, int] = {}
         """The trials of which the view does not know yet what came of them, and its key for each."""
+        self._paused: dict[int, int] = {}
+        """The trials that pause, and the view's key for each."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
         self._earlier = list(warm_start.lessons(ledger.spec, ledger.folder))
         self._prepared: Future[Draw] | None = None
@@ -66,6 +69,11 @@ class Proposer:
     def refusal(self, configuration: Configuration) -> str | None:
         """Return why a configuration cannot be carried out, or None if it can."""
         return self._configurations.refusal(configuration.paradigm, configuration.params)
+
+    def went_on(self, number: int) -> None:
+        """Have the view learn once more, in the end, what came of a trial that had paused."""
+        if number in self._paused:
+            self._running[number] = self._paused.pop(number)
 
     def _next(self) -> tuple[int | None, Draft]:
         if self._again:
@@ -110,6 +118,10 @@ class Proposer:
         if key is not None:
             self._running[number] = key
 
+    def _note_paused(self, record: TrialRecord, key: int | None) -> None:
+        if record.state is State.PAUSED and key is not None:
+            self._paused[record.trial] = key
+
     def _make_ready(self) -> None:
         """Tell the view what has come of its trials, and have the right one."""
         if self._prepared is not None:
@@ -117,8 +129,10 @@ class Proposer:
         for number, key in list(self._running.items()):
             record = self._ledger.record(number)
             if record.state is not State.RUNNING:
-                self._view.tell(key, lesson(self._ledger.spec, record))
+                self._foresight.learn(record)
+                self._view.tell(key, lesson(self._ledger.spec, record, self._foresight))
                 del self._running[number]
+                self._note_paused(record, key)
         name = self._sampler()
         if name != self._view.name or (name == BREEDS and self._view.drawn >= GENERATIONS_LAST):
             self._prepared = None
@@ -132,13 +146,18 @@ class Proposer:
         name, population = self._sampler(), self._policy.population(len(self._running))
         view = View(self._ledger.spec, name, asked=asked, population=population)
         self._running.clear()
+        self._paused.clear()
+        self._foresight = Foresight(self._ledger.spec)
+        for record in records:
+            self._foresight.learn(record)
         for taught in self._earlier if name != BREEDS or asked < GENERATIONS_LAST else ():
             view.take_up(taught)
         for record in self._with_offspring(records) if name == BREEDS else records:
-            known = lesson(self._ledger.spec, record)
+            known = lesson(self._ledger.spec, record, self._foresight)
             key = view.take_up(known) if known is not None else None
             if record.state is State.RUNNING:
                 self._note(record.trial, key)
+            self._note_paused(record, key)
         return view
 
     def _with_offspring(self, records: list[TrialRecord]) -> list[TrialRecord]:

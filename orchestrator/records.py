@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
 
 class State(StrEnum):
-    """Where a trial stands. Only COMPLETE trials hold full fidelity and all objectives, finite."""
+    """Where a trial stands. Only COMPLETE trials hold full fidelity and all objectives, finite.
+
+    A PAUSED trial waits at a rung: it goes on if it comes to be among the best there, and is PRUNED in the end if not.
+    """
 
     RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
     COMPLETE = "COMPLETE"
     PRUNED = "PRUNED"
     FAIL = "FAIL"
@@ -39,6 +43,7 @@ class TrialRecord:
     `feasible` says whether a COMPLETE trial satisfies the study's constraints. `failure` is what kind of failure a FAIL
     trial met, `reason` says it in words. Of the `attempts`, `attempts_failed` broke by the trial's own doing, and
     `attempts_lost` lost their process or node or were preempted; one that ended with its driver counts in neither.
+    To go on after one of the `pauses` is no new attempt.
     `damaged_checkpoints` could not be gone on from, so that epochs since the one before had to be repeated.
     """
 
@@ -59,6 +64,7 @@ class TrialRecord:
     attempts: int = 1
     attempts_failed: int = 0
     attempts_lost: int = 0
+    pauses: int = 0
     damaged_checkpoints: int = 0
     seconds: float = 0.0
     started: datetime | None = None
@@ -84,16 +90,17 @@ def schema() -> "pa.Schema":
         ("study", pa.string(), False, "name of the study"),
         ("trial", pa.int64(), False, "number of the trial in the study, from 0"),
         ("paradigm", pa.string(), False, "name of the paradigm"),
-        ("state", pa.string(), False, "RUNNING, COMPLETE, PRUNED (stopped early) or FAIL"),
-        ("reason", pa.string(), True, "why a trial was stopped or failed"),
+        ("state", pa.string(), False, "RUNNING, PAUSED, COMPLETE, PRUNED (stopped early) or FAIL"),
+        ("reason", pa.string(), True, "why a trial pauses, was stopped or failed"),
         ("failure", pa.string(), True, f"the kind of failure of a FAIL trial: {', '.join(Failure)}"),
         ("feasible", pa.bool_(), False, "whether a COMPLETE trial satisfies the study's constraints"),
         ("fidelity", pa.float64(), False, "share of the training budget that was spent, in [0, 1]"),
         ("share", pa.float64(), False, "share of the study's epochs that the trial was given; below 1 if raised since"),
         ("seed", pa.int64(), False, "seed of weights, batches and augmentation"),
-        ("attempts", pa.int64(), False, "how often the trial was started"),
+        ("attempts", pa.int64(), False, "how often the trial was started; going on after a pause does not count"),
         ("attempts_failed", pa.int64(), False, "attempts that broke by the trial's own doing"),
         ("attempts_lost", pa.int64(), False, "attempts whose process or node was lost or preempted"),
+        ("pauses", pa.int64(), False, "how often the trial was paused at a rung"),
         ("damaged_checkpoints", pa.int64(), False, "checkpoints that could not be gone on from"),
         ("seconds", pa.float64(), False, "training time over all attempts"),
         ("started", utc, True, "begin of the first attempt"),

@@ -25,7 +25,13 @@ from orchestrator.summary import Summary, summarize
 
 COSTS: Final = ("macs", "params")
 """Metrics that every front table shows, with their share of the dense network's."""
-COUNTED: Final = {"complete": "complete", "pruned": "stopped early", "failed": "failed", "running": "running"}
+COUNTED: Final = {
+    "complete": "complete",
+    "pruned": "stopped early",
+    "failed": "failed",
+    "running": "running",
+    "paused": "paused",
+}
 
 
 @dataclass(frozen=True)

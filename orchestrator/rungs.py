@@ -1,9 +1,10 @@
 """Which unfinished trials deserve to go on: successive halving for several objectives, asynchronously.
 
 At a rung a trial goes on if it is among the best 1/reduction of the trials that got there so far (ASHA: Li et al. 2020,
-arXiv 1810.05934). Best is by non-dominated rank, and within a rank by an epsilon-net, so that what goes on is spread
-over the front (Schmucker et al. 2021, arXiv 2106.12639). Trials that are bound to miss a constraint come after all
-others, those that miss it by less first (Deb et al. 2002, https://doi.org/10.1109/4235.996017, section VI).
+arXiv 1810.05934); one that is not may become so later, for each arrival changes what is among the best. Best is by
+non-dominated rank, and within a rank by an epsilon-net, so that what goes on is spread over the front (Schmucker et al.
+2021, arXiv 2106.12639). Trials that are bound to miss a constraint come after all others, those that miss it by less
+first (Deb et al. 2002, https://doi.org/10.1109/4235.996017, section VI).
 """
 
 import math
@@ -39,6 +40,8 @@ class Rungs:
         self._bounds = [bound for bound in spec.bounds if bound.metric in KNOWN_EARLY]
         self._reached: dict[int, dict[int, tuple[float, ...]]] = {epoch: {} for epoch in spec.fidelity.rungs if judged}
         """By epoch and trial: by how much constraints are missed, then the losses."""
+        self._best: dict[int, list[int]] = {}
+        """By epoch, the trials that may go on, best first, as far as that is known since the last arrival."""
         for record in records:
             for report in record.curve if record.share == 1 else ():  # else the schedule was another one
                 self._record(record.trial, record.paradigm, report)
@@ -48,14 +51,36 @@ class Rungs:
 
         Reports of a paradigm that is not judged at this fidelity, and values that are not finite, do not count.
         """
-        if not self._record(trial, paradigm, report):
+        return self.standing(trial, report["epoch"]) if self._record(trial, paradigm, report) else None
+
+    def standing(self, trial: int, epoch: int) -> str | None:
+        """Return why a trial that has reached an epoch may not go on now, or None if it may."""
+        if trial not in self._reached.get(epoch, ()):
             return None
-        reached = self._reached[report["epoch"]]
-        kept = max(1, len(reached) // self._reduction)
-        rows = np.array(list(reached.values()))
-        if list(reached).index(trial) in best_first(rows[:, 1:], rows[:, 0], kept):
-            return None
-        return f"not among the best {kept} of {len(reached)} at epoch {report['epoch']}"
+        best, reached = self._best_at(epoch), len(self._reached[epoch])
+        return None if trial in best else f"not among the best {len(best)} of {reached} at epoch {epoch}"
+
+    def next_best(self, paused: Mapping[int, int]) -> int | None:
+        """Return which of the trials that pause, each at an epoch, goes on first, or None if none may now.
+
+        The farther a trial has come, the sooner; those whose rung is no more are kept from nothing.
+        """
+        for epoch in sorted(set(paused.values()), reverse=True):
+            there = {trial for trial, reached in paused.items() if reached == epoch}
+            free = there - self._reached.get(epoch, {}).keys()
+            first = min(free) if free else next((trial for trial in self._best_at(epoch) if trial in there), None)
+            if first is not None:
+                return first
+        return None
+
+    def _best_at(self, epoch: int) -> list[int]:
+        if epoch not in self._best:
+            reached = self._reached[epoch]
+            trials = sorted(reached)  # so that what is rebuilt decides as what was there
+            rows = np.array([reached[trial] for trial in trials])
+            kept = max(1, len(reached) // self._reduction)
+            self._best[epoch] = [trials[place] for place in best_first(rows[:, 1:], rows[:, 0], kept)]
+        return self._best[epoch]
 
     def _record(self, trial: int, paradigm: str, report: Mapping[str, Any]) -> bool:
         if report.get("epoch") not in self._reached or report["fidelity"] >= 1:
@@ -67,6 +92,7 @@ class Rungs:
         if not all(map(math.isfinite, [missed, *losses])):
             return False
         self._reached[report["epoch"]][trial] = (missed, *losses)
+        self._best.pop(report["epoch"], None)
         return True
 
     @staticmethod

@@ -111,6 +111,8 @@ def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, run:
         _tidy(ledger)
         sweep = Sweep(ledger, watching)
         interrupted = _run_trials(sweep, store, run)
+        if not interrupted:
+            sweep.settle()
         _tidy(ledger)
         outcome = Outcome(folder, tuple(ledger.records()), interrupted, sweep.spent_budget)
         watching.finished(outcome)
@@ -146,7 +148,7 @@ def _run_trials(sweep: Sweep, store: Store, run: str) -> bool:
 
 
 def _tidy(ledger: Ledger) -> None:
-    kept = {State.RUNNING: CHECKPOINTS_KEPT, State.COMPLETE: 1}
+    kept = {State.RUNNING: CHECKPOINTS_KEPT, State.PAUSED: CHECKPOINTS_KEPT, State.COMPLETE: 1}
     checkpoints = (ledger.checkpoints(one.trial)[: kept.get(one.state, 0)] for one in ledger.records())
     tidy(ledger.folder.trials, set(chain.from_iterable(checkpoints)))
 

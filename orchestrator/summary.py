@@ -22,6 +22,7 @@ class Summary:
     trials: int
     asked: int
     running: int
+    paused: int
     complete: int
     pruned: int
     failed: int
@@ -52,6 +53,7 @@ def summarize(spec: StudySpec, records: Sequence[TrialRecord]) -> Summary:
         trials=spec.search.trials,
         asked=len(records),
         running=states[State.RUNNING],
+        paused=states[State.PAUSED],
         complete=states[State.COMPLETE],
         pruned=states[State.PRUNED],
         failed=states[State.FAIL],

@@ -16,7 +16,8 @@ from orchestrator.failures import Breakdown, Failure
 from orchestrator.ledger import Ledger, Unfinished
 from orchestrator.observer import Observer
 from orchestrator.proposals import Proposer
-from orchestrator.records import State
+from orchestrator.records import State, TrialRecord
+from orchestrator.rungs import Rungs
 
 logger = logging.getLogger(__name__)
 
@@ -73,17 +74,24 @@ class Sweep:
         self._clock = clock
         self._unfinished = [Waiting(one) for one in ledger.unfinished()]
         self._setbacks: dict[int, Setbacks] = {}
+        records = ledger.records()
+        self._rungs = Rungs(ledger.spec, records)
+        self._paused = {one.trial: _epoch(one) for one in records if one.state is State.PAUSED}
+        """The trials that pause, and the epoch at which each does."""
         self._stopped: dict[int, str] = {}
+        self._unsaved: set[int] = set()
+        """The trials without a checkpoint of their last epoch."""
         self.reports = 0
         """How many epochs were reported since the driver began."""
         self._meter = Meter(ledger.spec.budget, ledger.spec.resources, ledger.spent, clock=clock)
 
     def next(self) -> Assignment | None:
-        """Hand out a trial: first those that were interrupted, then new ones; None if there is none now.
+        """Hand out a trial; None if there is none now.
 
-        A configuration that cannot be carried out is told as failed at once, and counts as a trial.
+        First come those that were interrupted, then those that paused and are among the best by now, then new ones. A
+        configuration that cannot be carried out is told as failed at once, and counts as a trial.
         """
-        while (trial := self._unfinished_trial() or self._new_trial()) is not None:
+        while (trial := self._unfinished_trial() or self._paused_trial() or self._new_trial()) is not None:
             refusal = self._proposer.refusal(trial.configuration)
             if refusal is None:
                 self.live.add(trial.number)
@@ -102,6 +110,7 @@ class Sweep:
     def report(self, number: int, report: Mapping[str, Any]) -> None:
         """Note a trial's epoch."""
         self.reports += 1
+        self._unsaved.add(number)
         self.ledger.report(number, report)
         self._show(number)
 
@@ -109,20 +118,41 @@ class Sweep:
         """Note a trial's new checkpoint; keep the one before, should the new one be damaged, and drop the rest."""
         before = self.ledger.checkpoints(number)
         self.ledger.keep_checkpoints(number, [checkpoint, *before][:CHECKPOINTS_KEPT])
+        self._unsaved.discard(number)
         for old in before[CHECKPOINTS_KEPT - 1 :]:
             discard(old)
 
+    def judge(self, number: int, paradigm: str, report: Mapping[str, Any]) -> bool:
+        """Say whether a trial goes on after a report; stop it if it does not."""
+        reason = self._rungs.verdict(number, paradigm, report)
+        if reason is not None:
+            self.stop(number, reason)
+        return reason is None
+
     def stop(self, number: int, reason: str) -> None:
-        """Have a trial told as stopped early when it ends."""
+        """Have a trial told as stopped early when it ends, or paused where the study says so."""
         self._stopped[number] = reason
 
     def end(self, number: int) -> None:
-        """Tell a trial that ended by itself, or because it was stopped."""
-        if number in self._stopped:
-            self.ledger.prune(number, self._stopped.pop(number))
-        else:
+        """Tell a trial that ended by itself, or because it was stopped; one that left no checkpoint cannot pause."""
+        reason = self._stopped.pop(number, None)
+        if reason is None:
             self.ledger.conclude(number)
+        elif self.ledger.spec.fidelity.hopeless == "pause" and number not in self._unsaved:
+            self._pause(number, reason)
+            return
+        else:
+            self.ledger.prune(number, reason)
         self._close(number)
+
+    def settle(self) -> None:
+        """Tell the trials that still pause as stopped early: the study is over, and none of them goes on."""
+        spent = self._meter.exhausted
+        for number, epoch in list(self._paused.items()):
+            reason = self._rungs.standing(number, epoch) or f"paused at epoch {epoch} when {spent} was spent"
+            del self._paused[number]
+            self.ledger.prune(number, reason)
+            self._close(number)
 
     def fail(self, number: int, breakdown: Breakdown) -> None:
         """Tell a trial that broke down, or take it back for another attempt if that may mend it."""
@@ -147,8 +177,7 @@ class Sweep:
 
         It is handed out again when `pause` seconds have passed.
         """
-        record = self.ledger.record(number)
-        configuration = Configuration(record.paradigm, record.params, record.seed)
+        configuration = _configuration(self.ledger.record(number))
         self.live.discard(number)
         self._meter.release(number)
         self._unfinished.append(Waiting(Unfinished(number, configuration), until=self._clock() + pause))
@@ -166,8 +195,8 @@ class Sweep:
 
     @property
     def is_over(self) -> bool:
-        """Whether there is no trial to hand out."""
-        return not self._unfinished and not self._may_ask()
+        """Whether no trial is left to hand out, unless those that run bring one."""
+        return not (self._unfinished or self._may_ask() or self._goes_on() is not None)
 
     @property
     def spent_budget(self) -> str | None:
@@ -187,6 +216,26 @@ class Sweep:
         self._unfinished.remove(ready)
         trial = ready.trial
         return Assignment(trial.number, trial.configuration, self._whole_checkpoint(trial.number))
+
+    def _pause(self, number: int, reason: str) -> None:
+        self.ledger.pause(number, reason)
+        self._paused[number] = _epoch(self.ledger.record(number))
+        self.live.discard(number)
+        self._meter.release(number)
+        self._show(number)
+
+    def _goes_on(self) -> int | None:
+        """Return which trial that pauses goes on next; a spent budget begins none of them again."""
+        return self._rungs.next_best(self._paused) if self._paused and self._meter.exhausted is None else None
+
+    def _paused_trial(self) -> Assignment | None:
+        number = self._goes_on()
+        if number is None:
+            return None
+        del self._paused[number]
+        self.ledger.go_on(number)
+        self._proposer.went_on(number)
+        return Assignment(number, _configuration(self.ledger.record(number)), self._whole_checkpoint(number))
 
     def _whole_checkpoint(self, number: int) -> Path | None:
         """Return a trial's newest checkpoint that is whole; forget those that are not, but not silently."""
@@ -213,6 +262,7 @@ class Sweep:
         self.live.discard(number)
         self._meter.release(number)
         self._setbacks.pop(number, None)
+        self._unsaved.discard(number)
         needed = 1 if self.ledger.record(number).state is State.COMPLETE else 0
         for checkpoint in self.ledger.checkpoints(number)[needed:]:
             discard(checkpoint)
@@ -220,3 +270,11 @@ class Sweep:
 
     def _show(self, number: int) -> None:
         self._observer.updated(self.ledger.record(number))
+
+
+def _epoch(record: TrialRecord) -> int:
+    return int(record.curve[-1]["epoch"])
+
+
+def _configuration(record: TrialRecord) -> Configuration:
+    return Configuration(record.paradigm, record.params, record.seed)

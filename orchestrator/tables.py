@@ -93,6 +93,7 @@ def progress_lines(found: Progress, *, resume: str) -> RenderableType:
     """Return where a study stands now; `resume` is the command that goes on with it if nobody drives it."""
     parts = [_heading(found.summary, found.driven, resume), *_lines_of_driver(found), *_results(found.summary)]
     parts += [_line_of(trial, found) for trial in found.under_way]
+    parts += [Text(f"paused: {_numbered(trials)} at epoch {epoch}") for epoch, trials in found.paused.items()]
     if found.rate is not None:
         left = f", about {quantities.duration(found.seconds_left)} left" if found.seconds_left else ""
         rate = f"{found.rate:,.0f}" if found.rate >= 100 else f"{found.rate:.2g}"
@@ -170,6 +171,7 @@ def counts(summary: Summary) -> str:
         "stopped early": summary.pruned,
         "failed": summary.failed,
         "running": summary.running,
+        "paused": summary.paused,
         "against a constraint": summary.infeasible,
         "from before the epochs were raised": summary.outgrown,
     }

@@ -11,6 +11,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from orchestrator.configurations import Configurations, Named
+from orchestrator.foresight import Foresight
 from orchestrator.ledger import violations
 from orchestrator.records import State, TrialRecord
 from orchestrator.sampling import MODELLED_JOINTLY, SamplerName, draws_for
@@ -28,8 +29,8 @@ Draw = tuple[int, dict[str, Value]]
 class Lesson:
     """What a sampler learns from a trial: what was tried, and what came of it.
 
-    `values` are those of the study's objectives, in its order, of a COMPLETE trial; `violations` say by how much
-    constraints are missed, in Optuna's sense.
+    `values` are those of the study's objectives, in its order, of a COMPLETE trial, or those that one which was stopped
+    is expected to have come to; `violations` say by how much constraints are missed, in Optuna's sense.
     """
 
     paradigm: str
@@ -39,20 +40,25 @@ class Lesson:
     violations: Mapping[str, float] = field(default_factory=dict)
 
 
-def lesson(spec: StudySpec, record: TrialRecord) -> Lesson | None:
+def lesson(spec: StudySpec, record: TrialRecord, foresight: Foresight | None = None) -> Lesson | None:
     """Return what a study's sampler learns from a trial; None where there is nothing to learn.
 
+    With `foresight`, trials that were stopped or paused teach what they are expected to have come to.
     Raises KeyError where a COMPLETE trial, one of another study, has not measured what this study asks for.
     """
     if record.share < 1:
         return None  # what fewer epochs gave says little of what these will, and would look worse than it is
     if record.state is State.COMPLETE:
-        values = [record.metrics[objective] for objective in spec.objectives]
-        missed = violations(spec, record.metrics)
-        return Lesson(record.paradigm, record.params, record.state, values, missed)
-    if record.state in (State.PRUNED, State.RUNNING):
-        return Lesson(record.paradigm, record.params, record.state)
-    return None
+        return _measured(spec, record, record.metrics)
+    if record.state in (State.PRUNED, State.PAUSED):
+        foreseen = foresight.metrics(record) if foresight is not None else None
+        return _measured(spec, record, foreseen) if foreseen else Lesson(record.paradigm, record.params, State.PRUNED)
+    return Lesson(record.paradigm, record.params, record.state) if record.state is State.RUNNING else None
+
+
+def _measured(spec: StudySpec, record: TrialRecord, metrics: Mapping[str, float]) -> Lesson:
+    values = [metrics[objective] for objective in spec.objectives]
+    return Lesson(record.paradigm, record.params, State.COMPLETE, values, violations(spec, metrics))
 
 
 class View:
@@ -99,7 +105,11 @@ class View:
         return self._storage.create_new_trial(self._id, template)
 
     def tell(self, key: int, lesson: Lesson | None) -> None:
-        """Learn what came of a trial."""
+        """Learn what came of a trial; what is learnt later of the same trial, which had paused, counts instead."""
+        known = self._storage.get_trial(key)
+        if known.state.is_finished():
+            known.state = TrialState.RUNNING
+            self._storage._set_trial(key, known)  # Optuna has no way back; this study is nobody's but ours
         if lesson is None:
             self._storage.set_trial_state_values(key, TrialState.FAIL)
             return

@@ -25,7 +25,7 @@ FIXED = {
 
 
 def study(**changes: Any) -> StudySpec:
-    """Return a study of toy trials; `trials`, `epochs`, `rungs`, `sampler`, `hours` and any key can differ."""
+    """Return a study of toy trials; `trials`, `epochs`, `rungs`, `hopeless`, `hours` and any key can differ."""
     search = {
         "sampler": changes.pop("sampler", "random"),
         "trials": changes.pop("trials", 4),
@@ -35,6 +35,7 @@ def study(**changes: Any) -> StudySpec:
         "epochs": changes.pop("epochs", 4),
         "rungs": changes.pop("rungs", []),
         "reduction": changes.pop("reduction", 2),
+        "hopeless": changes.pop("hopeless", "stop"),
     }
     plain = {
         "name": "small",

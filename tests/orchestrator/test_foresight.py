@@ -1,0 +1,83 @@
+"""What samplers learn of trials that were stopped early: what they would have come to, which nobody else sees."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.foresight import Foresight
+from orchestrator.records import State, TrialRecord
+from orchestrator.sweep import Sweep
+from orchestrator.view import lesson
+from tests.orchestrator.small import Silence, epoch, ledger_of, study
+
+accuracies = st.floats(0, 1)
+
+
+def record(state: State, *curve: float, macs: float = 5.0, end: float | None = None) -> TrialRecord:
+    points = [{"epoch": at, "accuracy": one, "macs_projected": macs} for at, one in enumerate(curve, start=1)]
+    metrics = {"accuracy": end, "macs": macs} if end is not None else {}
+    return TrialRecord(
+        study="small", trial=0, paradigm="magnitude", state=state, seed=0, curve=tuple(points), metrics=metrics
+    )
+
+
+def test_a_stopped_trial_is_expected_to_gain_what_the_median_of_the_others_gained() -> None:
+    foresight = Foresight(study(rungs=[2]))
+    for end in (0.6, 0.7, 0.9):
+        foresight.learn(record(State.COMPLETE, 0.1, 0.5, end=end))
+    foreseen = foresight.metrics(record(State.PRUNED, 0.1, 0.4))
+    assert foreseen == pytest.approx({"accuracy": 0.6, "macs": 5.0})
+
+
+def test_without_others_it_is_taken_as_it_was() -> None:
+    assert Foresight(study(rungs=[2])).metrics(record(State.PAUSED, 0.1, 0.4)) == {"accuracy": 0.4, "macs": 5.0}
+
+
+@given(st.lists(st.tuples(accuracies, accuracies), max_size=5), accuracies, accuracies)
+def test_the_order_of_trials_at_a_rung_is_kept(complete: list[tuple[float, float]], one: float, other: float) -> None:
+    foresight = Foresight(study(rungs=[1]))
+    for at_the_rung, end in complete:
+        foresight.learn(record(State.COMPLETE, at_the_rung, end=end))
+    first, second = (foresight.metrics(record(State.PRUNED, accuracy)) for accuracy in (one, other))
+    assert first is not None
+    assert second is not None
+    assert (first["accuracy"] <= second["accuracy"]) or one > other
+
+
+@pytest.mark.parametrize(
+    "stopped", [record(State.PRUNED), record(State.PRUNED, float("nan"))], ids=["no report", "not finite"]
+)
+def test_what_shows_nothing_is_foreseen_as_nothing(stopped: TrialRecord) -> None:
+    assert Foresight(study(rungs=[1])).metrics(stopped) is None
+    taught = lesson(study(rungs=[1]), stopped, Foresight(study(rungs=[1])))
+    assert taught is not None
+    assert (taught.state, taught.values) == (State.PRUNED, None)
+
+
+def test_what_shows_only_at_the_end_is_not_foreseen() -> None:
+    spec = study(rungs=[1], objectives={"accuracy": "maximize", "latency": "minimize"})
+    assert Foresight(spec).metrics(record(State.PRUNED, 0.5)) is None
+
+
+def test_a_stopped_trial_that_would_miss_a_constraint_teaches_so() -> None:
+    spec = study(rungs=[1], constraints={"macs": "<= 4"})
+    taught = lesson(spec, record(State.PRUNED, 0.5), Foresight(spec))
+    assert taught is not None
+    assert taught.violations == {"macs": 1.0}
+
+
+def test_what_is_foreseen_stays_out_of_the_ledger(tmp_path: Path) -> None:
+    with ledger_of(study(rungs=[2], sampler="tpe"), tmp_path) as driver:
+        sweep = Sweep(driver, Silence())
+        trial = sweep.next()
+        assert trial is not None
+        sweep.begin(trial.number)
+        sweep.report(trial.number, epoch(sweep, trial, 1))
+        sweep.stop(trial.number, "hopeless")
+        sweep.end(trial.number)
+        sweep.next()
+        assert sweep._proposer._view._study.trials[0].values is not None
+        assert (driver.record(0).state, driver.record(0).metrics) == (State.PRUNED, {})
+        assert driver.study.best_trials == []
