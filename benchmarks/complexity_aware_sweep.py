@@ -25,9 +25,10 @@ from trainables.spec import DataSpec, ModelSpec, TrainingSpec
 
 OBJECTIVES = {"accuracy": "maximize", "macs": "minimize"}
 MAGNITUDE = {"granularity": "filter", "criterion": "magnitude"}
+KNOBS_ALONE = {"warmup": 0.1, "travel": 0.2}
 RIVALS: dict[str, dict[str, dict[str, Any]]] = {
-    "digits": {"complexity_aware": {"nu": Range(low=1.0, high=30.0, log=True)}, "magnitude": MAGNITUDE},
-    "cifar10": {"complexity_aware": {}, "magnitude": MAGNITUDE},
+    "digits": {"complexity_aware": {**KNOBS_ALONE, "nu": Range(low=3.0, high=100.0, log=True)}, "magnitude": MAGNITUDE},
+    "cifar10": {"complexity_aware": KNOBS_ALONE, "magnitude": MAGNITUDE},
 }
 """What each study fixes or narrows; nothing is worth much on the digits, so that low prices prune nothing there."""
 DATA: dict[str, dict[str, Any]] = {

@@ -7,6 +7,8 @@ from trainables.gating import Gating
 from trainables.paradigms.base import Paradigm, hyper
 from trainables.recipe import Recipe, Train
 
+ROUND_TO = "every gated layer keeps a multiple of this many units (or all): 8 or 16 where speed counts"
+
 
 @dataclass(frozen=True, kw_only=True)
 class GatedParadigm(Paradigm):
@@ -51,9 +53,6 @@ class GatedParadigm(Paradigm):
         0.15, "chance with which a sampled gate is drawn from its probability instead of rounded", low=0.01, high=1.0
     )
     shared: bool = hyper(False, "one draw for the whole batch instead of one per image", choices=(False, True))
-    round_to: int = hyper(
-        1, "every gated layer keeps a multiple of this many units (or all): 8 or 16 where speed counts", low=1, high=256
-    )
     restart: float = hyper(
         0.0,
         "peak of a second learning-rate schedule after the window, as a share of the first; 0: one schedule for all",

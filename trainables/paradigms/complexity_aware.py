@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from trainables.gating import BRANCH_ESTIMATORS, UNIT_ESTIMATORS
-from trainables.paradigms._gated import GatedParadigm
+from trainables.paradigms._gated import ROUND_TO, GatedParadigm
 from trainables.paradigms.base import hyper
 
 
@@ -36,6 +36,7 @@ class ComplexityAware(GatedParadigm):
         low=0.0,
         high=1.0,
     )
+    round_to: int = hyper(1, ROUND_TO, low=1, high=256)
     unit_estimator: str = hyper("trapezoid", "how the worth of units is estimated", choices=UNIT_ESTIMATORS)
     branch_estimator: str = hyper("two_point", "how the worth of layers is estimated", choices=BRANCH_ESTIMATORS)
 

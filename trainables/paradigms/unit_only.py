@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from trainables.gating import UNIT_ESTIMATORS
-from trainables.paradigms._gated import GatedParadigm
+from trainables.paradigms._gated import ROUND_TO, GatedParadigm
 from trainables.paradigms.base import hyper
 
 
@@ -30,6 +30,7 @@ class UnitOnly(GatedParadigm):
     }
     source: ClassVar = "after Guenter & Sideris 2022, arXiv 2205.04650 (principle; formulae derived)"
 
+    round_to: int = hyper(1, ROUND_TO, low=1, high=256)
     unit_estimator: str = hyper("trapezoid", "how the worth of units is estimated", choices=UNIT_ESTIMATORS)
 
 
