@@ -176,6 +176,7 @@ def test_a_server_that_stays_away_ends_the_study_with_advice_and_loses_nothing(
 
 def test_ctrl_c_ends_the_waiting_for_a_server(opened: Ledger, server: Server) -> None:
     server.stop()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     try:
         threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
@@ -183,6 +184,7 @@ def test_ctrl_c_ends_the_waiting_for_a_server(opened: Ledger, server: Server) ->
         with pytest.raises(LedgerLost):
             opened.begin(1)
     finally:
+        signal.signal(signal.SIGINT, before)
         server.start()
 
 
