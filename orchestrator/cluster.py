@@ -11,8 +11,6 @@ from typing import Final
 from orchestrator.checkpoints import discard
 from orchestrator.journal import DriverLock, is_driven
 from orchestrator.logs import logging_into
-from orchestrator.spec import Resources
-from trainables.errors import InvalidValue
 
 THREAD_TIMEOUT: Final = "30"
 """Seconds for a stopped trial to leave its actor; after that Ray Tune loses the actor's next trial."""
@@ -71,25 +69,6 @@ def is_alive() -> bool:
 
     own = ray.get_runtime_context().get_node_id()
     return any(node["Alive"] and node["NodeID"] == own for node in ray.nodes())
-
-
-def slots(resources: Resources) -> int:
-    """Return how many trials run at once; raises InvalidValue if no node of the cluster can hold one."""
-    import ray
-
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    found = sum(slots_of(node, resources) for node in nodes)
-    if found == 0:
-        largest = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
-        asked = f"{resources.cpus:g} CPUs and {resources.gpus:g} GPUs"
-        raise InvalidValue("resources", asked, f"must fit on a node; there are {largest}")
-    return found
-
-
-def slots_of(node: Mapping[str, float], resources: Resources) -> int:
-    """Return how many trials a node with these resources, `CPU` and `GPU`, runs at once."""
-    asked = {"CPU": resources.cpus, "GPU": resources.gpus}
-    return min(int(node.get(kind, 0) / share + 1e-9) for kind, share in asked.items() if share)
 
 
 @contextmanager
