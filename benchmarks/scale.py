@@ -1,10 +1,12 @@
 """What more nodes, and more processes a trial, cost.
 
-    python benchmarks/scale.py [--trials 400] [--nodes 1 2 4] [--only nodes group]
+    python benchmarks/scale.py [--trials 400] [--nodes 1 2 4] [--only nodes reports group]
 
 Part `nodes`: trials that do nothing, on clusters of so many nodes of two places each, all of them on this machine:
 trials per second between the first and the last that was told, the driver's processor time per trial, its peak memory.
 The nodes share this machine's processors, so that the driver's time is what carries over to a real cluster.
+
+Part `reports`: the same on one node, with one epoch a trial and with twenty: what a report costs the driver.
 
 Part `group`: dense networks trained by one process and, with the same batches, by two: seconds from the start of a
 trial to its first step, for the first trial (processes start) and the next (they are there), and seconds per step, as
@@ -20,28 +22,40 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from many_trials import Clock
+from many_trials import Clock, report
 
 from orchestrator import study
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import StudySpec
 from orchestrator.store import Store
+from orchestrator.worker import WorkerContext
+from trainables.spec import TrialSpec
 
 PLACES = 2
 """Trials that a node runs at once."""
 
 EPOCHS = 3
+EPOCHS_REPORTED = 20
 MODELS = {"digits_cnn": 32, "resnet20": 128}
 """Networks and their batch sizes."""
 
 
-def nothing(trials: int) -> StudySpec:
+def reporting(spec: TrialSpec, context: WorkerContext) -> None:
+    """Report so many epochs, and do nothing else."""
+    whole = report(spec)
+    for epoch in range(1, spec.epochs + 1):
+        metrics = whole.metrics if epoch == spec.epochs else {}
+        context.report(replace(whole, epoch=epoch, fidelity=epoch / spec.epochs, metrics=metrics), lambda _: None)
+
+
+def nothing(trials: int, epochs: int) -> StudySpec:
     return StudySpec.model_validate_json(
         f"""{{"name": "nothing", "data": {{"name": "digits"}}, "model": {{"name": "mlp"}},
         "paradigms": {{"magnitude": {{}}}}, "search": {{"sampler": "random", "trials": {trials}}},
-        "fidelity": {{"epochs": 10}}}}"""
+        "fidelity": {{"epochs": {epochs}}}}}"""
     )
 
 
@@ -54,7 +68,7 @@ def dense(model: str, workers: int) -> StudySpec:
     )
 
 
-def on_nodes(nodes: int, trials: int) -> dict[str, float]:
+def on_nodes(nodes: int, trials: int, epochs: int) -> dict[str, float]:
     """Run a study that does nothing on a cluster of so many nodes."""
     from ray.cluster_utils import Cluster
 
@@ -67,7 +81,7 @@ def on_nodes(nodes: int, trials: int) -> dict[str, float]:
         os.environ["RAY_ADDRESS"] = cluster.address
         clock = Clock()
         with tempfile.TemporaryDirectory(prefix="scale-", ignore_cleanup_errors=True) as folder:
-            study.launch(nothing(trials), Store(Path(folder)), observer=clock, run="many_trials:do_nothing")
+            study.launch(nothing(trials, epochs), Store(Path(folder)), observer=clock, run="scale:reporting")
     finally:
         cluster.shutdown()
     (begun, begun_driver), *_, (ended, ended_driver) = clock.told
@@ -110,6 +124,7 @@ def _beyond_epochs(record: TrialRecord) -> float:
 
 
 PARTS: dict[str, Callable[..., dict[str, float]]] = {"nodes": on_nodes, "group": in_group}
+SHOWN = ("nodes", "reports", "group")
 
 
 def measure(part: str, *arguments: object) -> dict[str, float]:
@@ -125,7 +140,7 @@ def show_nodes(counts: list[int], trials: int) -> None:
     print(f"{'nodes':>6} {'trials/s':>9} {'of one node':>12} {'driver ms/trial':>16} {'driver MB':>10}")
     first = None
     for nodes in counts:
-        found = measure("nodes", nodes, trials)
+        found = measure("nodes", nodes, trials, 1)
         first = first or found
         ratio = found["per_second"] / first["per_second"]
         print(
@@ -133,6 +148,12 @@ def show_nodes(counts: list[int], trials: int) -> None:
             f" {found['megabytes']:>10.0f}",
             flush=True,
         )
+
+
+def show_reports(trials: int) -> None:
+    few, many = (measure("nodes", 1, trials, epochs)["driver_ms"] for epochs in (1, EPOCHS_REPORTED))
+    each = (many - few) / (EPOCHS_REPORTED - 1)
+    print(f"driver, ms of its processor: {few - each:.1f} a trial and {each:.2f} an epoch that is reported", flush=True)
 
 
 def show_groups() -> None:
@@ -155,7 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what nodes and processes cost.")
     parser.add_argument("--trials", type=int, default=400)
     parser.add_argument("--nodes", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--only", choices=PARTS, nargs="+", default=list(PARTS))
+    parser.add_argument("--only", choices=SHOWN, nargs="+", default=SHOWN)
     parser.add_argument("--part", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.part:
@@ -164,6 +185,8 @@ def main() -> None:
         return
     if "nodes" in options.only:
         show_nodes(options.nodes, options.trials)
+    if "reports" in options.only:
+        show_reports(options.trials)
     if "group" in options.only:
         show_groups()
 
