@@ -4,7 +4,6 @@ Prints a line when the study starts, one for each change of a trial's state, and
 """
 
 import sys
-from pathlib import Path
 
 from orchestrator import study
 from orchestrator.records import TrialRecord
@@ -27,4 +26,4 @@ class Lines:
 
 if __name__ == "__main__":
     store, spec, run = sys.argv[1:]
-    study.launch(StudySpec.load(spec), Store(Path(store)), observer=Lines(), exist_ok=True, run=run)
+    study.launch(StudySpec.load(spec), Store.at(store), observer=Lines(), exist_ok=True, run=run)
