@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from orchestrator.remote import StoreLost
 from orchestrator.worker import WorkerContext
 from trainables.context import Report
 from trainables.spec import TrialSpec
@@ -113,6 +114,12 @@ def exhausting(spec: TrialSpec, context: WorkerContext) -> None:  # noqa: ARG001
     with (context.cache / "processes").open("a") as file:
         file.write(f"{os.getpid()}\n")
     np.empty(2**60, dtype=np.uint8)
+
+
+def without_store(spec: TrialSpec, context: WorkerContext) -> None:
+    """Report an epoch; for the next one the store is away."""
+    context.report(report(spec, 1), lambda folder: _save(folder, 1))
+    raise StoreLost("s3://shelf cannot be used")
 
 
 def dying(spec: TrialSpec, context: WorkerContext) -> None:  # noqa: ARG001
