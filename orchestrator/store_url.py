@@ -1,5 +1,6 @@
 """How a store in an object storage is named: s3://BUCKET/PREFIX or gs://BUCKET/PREFIX, without any secret."""
 
+import re
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -35,6 +36,6 @@ def check_store_url(url: str) -> str:
     if unknown:
         allowed = f"{unknown[0]!r} is nothing that it can say; after '?' may stand {', '.join(FIELDS[parts.scheme])}"
         raise InvalidValue(KEY, masked(url, unknown), allowed)
-    if not parts.hostname or parts.fragment:
+    if not parts.hostname or parts.fragment or re.search(r"//|/\.{1,2}(/|$)", parts.path):
         raise InvalidValue(KEY, masked(url), f"must name a bucket: {parts.scheme}://BUCKET/PREFIX")
     return url

@@ -26,6 +26,8 @@ def test_a_bucket_is_a_store(url: str) -> None:
         ("ftp://shelf/a", "must be a folder, or a URL as s3://BUCKET/PREFIX"),
         ("s3:///a", "must name a bucket"),
         ("s3://shelf/a#b", "must name a bucket"),
+        ("s3://shelf/a//b", "must name a bucket"),
+        ("s3://shelf/../other", "must name a bucket"),
         ("s3://[shelf", "must be a folder, or a URL"),
         ("s3://shelf/a?endpoint=here", "'endpoint' is nothing that it can say; after '\\?' may stand region"),
     ],
