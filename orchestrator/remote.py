@@ -84,15 +84,16 @@ class Remote:
     def pull(self, name: str, into: Path) -> bool:
         """Copy a file from there, whole or not at all; say whether there is one. Raises StoreLost."""
         files, place = self._open()
-        into.parent.mkdir(parents=True, exist_ok=True)
-        with _explained(self.url), TemporaryDirectory(prefix=f".{into.name}.", dir=into.parent) as draft:
+        with _explained(self.url):
             try:
                 source = files.open_input_stream(f"{place}/{name}")
             except FileNotFoundError:
                 return False
-            with source, (Path(draft) / into.name).open("wb") as here:
-                shutil.copyfileobj(source, here, BLOCK)
-            (Path(draft) / into.name).replace(into)
+            into.parent.mkdir(parents=True, exist_ok=True)
+            with source, TemporaryDirectory(prefix=f".{into.name}.", dir=into.parent) as draft:
+                with (Path(draft) / into.name).open("wb") as here:
+                    shutil.copyfileobj(source, here, BLOCK)
+                (Path(draft) / into.name).replace(into)
         return True
 
     def sizes(self, names: Sequence[str]) -> list[int | None]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -73,4 +74,4 @@ def running(folder: Path, database: str, artifacts: str) -> Iterator[MlflowServe
                 time.sleep(0.1)
             yield server
         finally:
-            os.killpg(process.pid, 15)
+            os.killpg(process.pid, signal.SIGKILL)  # it takes its time over anything else
