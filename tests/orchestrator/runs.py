@@ -28,6 +28,13 @@ def slow(spec: TrialSpec, context: WorkerContext) -> None:
         context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
 
 
+def slow_and_dense_ones_fail(spec: TrialSpec, context: WorkerContext) -> None:
+    """Take a fifth of a second for each epoch; go wrong after two of them where nothing is pruned."""
+    slow(replace(spec, epochs=2) if spec.paradigm == "dense" else spec, context)
+    if spec.paradigm == "dense":
+        raise ValueError("unlucky")
+
+
 def brief(spec: TrialSpec, context: WorkerContext) -> None:
     """Take less time than a worker takes to start; tell which process it is."""
     time.sleep(0.2)

@@ -23,9 +23,10 @@ from tests.orchestrator.mlflow_server import MlflowServer
 from tests.orchestrator.object_store import SECRET, ObjectStore
 from tests.orchestrator.server import Server
 from tests.orchestrator.test_journal_postgres import written
-from tests.orchestrator.test_study import SLOW, lines_until, told
+from tests.orchestrator.test_study import lines_until, told
 
 ROOT = Path(__file__).parent.parent.parent
+RUN = "tests.orchestrator.runs:slow_and_dense_ones_fail"
 TRIALS, EPOCHS = 6, 5
 
 
@@ -41,7 +42,7 @@ def driver_in(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start a driver on a machine that knows nothing yet, as far as one folder can be one."""
     folder.mkdir()
     environment = {**os.environ, "ESPALIER_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tests.orchestrator.driver", *arguments, SLOW]
+    command = [sys.executable, "-m", "tests.orchestrator.driver", *arguments, RUN]
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
 
 
@@ -56,7 +57,7 @@ def wait_until_some_are_told_and_one_is_under_way(running: subprocess.Popen[str]
     seen: set[str] = set()
     for state, *numbers in map(str.split, running.stdout):
         seen.add(state)
-        if {"COMPLETE", "PRUNED"} <= seen and state == "RUNNING" and int(numbers[-1]) >= 2:
+        if seen & {"COMPLETE", "PRUNED", "FAIL"} and state == "RUNNING" and 3 <= int(numbers[-1]) < EPOCHS:
             return
     raise AssertionError("the driver has ended before it could be killed")
 
@@ -83,7 +84,8 @@ def test_a_study_on_servers_alone_survives_its_driver_and_goes_on_from_elsewhere
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     place = f"s3://{bucket}/shelf"
-    spec = small.study(trials=TRIALS, epochs=EPOCHS, rungs=[2], ledger=database, tracking=mlflow.url)
+    paradigms = {"dense": {}, "magnitude": small.FIXED}
+    spec = small.study(trials=TRIALS, epochs=EPOCHS, paradigms=paradigms, ledger=database, tracking=mlflow.url)
     (tmp_path / "small.yaml").write_text(spec.as_yaml())
     with driver_in(tmp_path / "first", place, str(tmp_path / "small.yaml")) as first:
         assert lines_until(first, "started")
@@ -100,8 +102,10 @@ def test_a_study_on_servers_alone_survives_its_driver_and_goes_on_from_elsewhere
     monkeypatch.setenv("ESPALIER_CACHE", str(tmp_path / "third" / "cache"))
     folder = Store.at(place).study("small")
     records = ledger.read(folder)
-    assert {one.state for one in records} == {State.COMPLETE, State.PRUNED}
-    assert [one.trial for one in records] == list(range(TRIALS))
+    complete, failed = ([one.trial for one in records if one.state is state] for state in (State.COMPLETE, State.FAIL))
+    assert complete
+    assert failed
+    assert sorted([*complete, *failed]) == [one.trial for one in records] == list(range(TRIALS))
     assert all([point["epoch"] for point in one.curve] == list(range(1, len(one.curve) + 1)) for one in records)
     assert [records[trial] for trial in told(before)] == [before[trial] for trial in told(before)]
     assert [one.trial for one in records if one.attempts > 2] == []
@@ -111,9 +115,12 @@ def test_a_study_on_servers_alone_survives_its_driver_and_goes_on_from_elsewhere
     assert went_on
 
     files = trial_files(folder)
-    complete = [one.trial for one in records if one.state is State.COMPLETE]
-    checkpoints = {key.rpartition("/")[0] for key in objects.keys(f"{bucket}/shelf/studies/small/trials")}
-    assert Counter(int(name.split("-")[0]) for name in checkpoints) == Counter(complete)
+    trials = f"{bucket}/shelf/studies/small/trials"
+    texts = [key for key in objects.keys(trials) if key.endswith("/error.txt")]
+    assert sorted(int(name.split("-")[0]) for name in texts) == failed
+    assert all(b"ValueError: unlucky" in objects.read(f"{trials}/{name}") for name in texts)
+    checkpoints = {key.rpartition("/")[0] for key in objects.keys(trials) if key not in texts}
+    assert sorted(int(name.split("-")[0]) for name in checkpoints) == complete
     assert all(files.is_whole(folder.trials / name) for name in checkpoints)
 
     folder.pull(folder.table)
@@ -129,7 +136,7 @@ def test_a_study_on_servers_alone_survives_its_driver_and_goes_on_from_elsewhere
 
     runs = [run for run in mlflow.runs("small") if run["tags"]["level"] == "trial"]
     assert Counter(int(run["tags"]["trial"]) for run in runs) == Counter(range(TRIALS))
-    assert {run["info"]["status"] for run in runs} == {"FINISHED", "KILLED"}
+    assert {run["info"]["status"] for run in runs} == {"FINISHED", "FAILED"}
     assert any(key.endswith("front.json") for key in objects.keys(f"{bucket}/mlflow"))
 
     everything = [objects.read(f"{bucket}/{key}") for key in objects.keys(bucket)]
