@@ -15,14 +15,16 @@ from typing import Any, Final
 import ray
 from ray import cloudpickle
 from ray.exceptions import RayActorError
-from ray.tune import Callback, Checkpoint
+from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from orchestrator.checkpoints import ERROR_TEXT
 from orchestrator.cluster import NodeLost, is_alive
 from orchestrator.failures import Breakdown, Failure
+from orchestrator.remote import StoreLost, patiently
 from orchestrator.sweep import Sweep
 from orchestrator.watchdog import Watchdog
-from orchestrator.worker import DISK_FULL, FAILURE
+from orchestrator.worker import CHECKPOINT, DISK_FULL, FAILURE, STORE_LOST
 from trainables.context import Report
 
 _LOW_ON_MEMORY: Final = "low on memory"
@@ -81,16 +83,17 @@ class Recorder(Callback):  # type: ignore[misc]
         self._watchdog.hear(trial.trial_id)
         if DISK_FULL in result:
             self._happened.append(partial(self._stop_for_lack_of_room, result[DISK_FULL]))
+        elif STORE_LOST in result:
+            self._happened.append(partial(self._stop_for_lack_of_store, result[STORE_LOST]))
         elif FAILURE in result:
             kind, text = result[FAILURE]
             self._failures[trial.trial_id] = Breakdown(Failure(kind), text)
         else:
             report = {name: result[name] for name in _FIELDS}
             self._happened.append(partial(self._sweep.report, _number(trial), report))
-
-    def on_checkpoint(self, *, trial: Trial, checkpoint: Checkpoint, **_: Any) -> None:
-        path = Path(trial.config["folder"]) / Path(checkpoint.path).name
-        self._happened.append(partial(self._sweep.save, _number(trial), path))
+            if CHECKPOINT in result:
+                path = Path(trial.config["folder"]) / result[CHECKPOINT]
+                self._happened.append(partial(self._sweep.save, _number(trial), path))
 
     def on_trial_complete(self, *, trial: Trial, **_: Any) -> None:
         self._close(trial)
@@ -100,6 +103,7 @@ class Recorder(Callback):  # type: ignore[misc]
     def on_trial_error(self, *, trial: Trial, **_: Any) -> None:
         self._close(trial)
         breakdown = self._failures.pop(trial.trial_id, None) or _what_ray_says(trial)
+        self._happened.append(partial(self._keep_text, trial))
         self._happened.append(partial(self._sweep.fail, _number(trial), breakdown))
 
     def on_step_end(self, *, trials: list[Trial], **_: Any) -> None:
@@ -121,9 +125,19 @@ class Recorder(Callback):  # type: ignore[misc]
         if not is_alive():
             raise NodeLost(self._sweep.ledger.folder.log)
 
+    def _keep_text(self, trial: Trial) -> None:
+        """Bring what Ray Tune has written of a failure to where the checkpoints are; on a disk it does so itself."""
+        if trial.error_file is not None:
+            kept = Path(trial.config["folder"]) / ERROR_TEXT
+            patiently(partial(self._sweep.ledger.folder.push, kept, Path(trial.error_file)))
+
     def _stop_for_lack_of_room(self, said: str) -> None:
         """End the run: what one trial cannot write, no trial could. All that run stay unfinished."""
         raise OSError(errno.ENOSPC, said)
+
+    def _stop_for_lack_of_store(self, said: str) -> None:
+        """End the run likewise."""
+        raise StoreLost(said)
 
     def _close(self, trial: Trial) -> None:
         self._closed.add(trial.trial_id)

@@ -62,12 +62,14 @@ def _configuration(
     sweep: Sweep, cache: Path, run: str, trial: Assignment, workers: int, tune_id: str
 ) -> dict[str, Any]:
     """Return what the workers receive: plain values only."""
-    spec, chosen = sweep.ledger.spec, trial.configuration
+    spec, chosen, folder = sweep.ledger.spec, trial.configuration, sweep.ledger.folder
+    files = folder.remote and folder.remote.below(folder.trials.name)
     return {
         "number": trial.number,
         "trial": spec.trial(chosen.paradigm, chosen.params, chosen.seed).as_dict(),
         "run": run,
-        "folder": str(sweep.ledger.folder.trials / f"{trial.number:05d}-{tune_id}"),
+        "folder": str(folder.trials / f"{trial.number:05d}-{tune_id}"),
+        "remote": files.explicit.url if files is not None else None,
         "resume_from": str(trial.checkpoint) if trial.checkpoint is not None else None,
         "device": "cuda" if spec.resources.gpus > 0 else "cpu",
         "cache": str(cache),

@@ -167,11 +167,6 @@ class Ledger:
         early = [written["checkpoint"]["path"]] if "checkpoint" in written else []
         return [self.folder.path / within for within in written.get("checkpoints", early)]
 
-    def checkpoint(self, number: int) -> Path | None:
-        """Return the folder of a trial's newest checkpoint, if there is one and it is still there."""
-        newest = next(iter(self.checkpoints(number)), None)
-        return newest if newest is not None and newest.is_dir() else None
-
     def count_damaged(self, number: int, damaged: int) -> None:
         """Count checkpoints of a trial that cannot be gone on from."""
         before = self._trial(number).user_attrs.get("damaged_checkpoints", 0)

@@ -2,8 +2,24 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from orchestrator.remote import StoreLost
+from orchestrator.store import StudyFolder
+
+
+@contextmanager
+def logging_study(folder: StudyFolder) -> Iterator[None]:
+    """Send what Optuna and the orchestrator have to say into the study's log while the block runs, and keep that."""
+    folder.pull_longer(folder.log)
+    try:
+        with logging_into(folder.log, "optuna", "orchestrator"):
+            yield
+    finally:
+        if folder.log.exists():
+            with suppress(StoreLost):  # whoever writes anything else there will say so
+                folder.push(folder.log)
 
 
 @contextmanager

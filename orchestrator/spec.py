@@ -29,6 +29,7 @@ from orchestrator.ledger_url import FILE, check_ledger
 from orchestrator.problems import Problem, Refusals, StudyError, translate, unknown_key
 from orchestrator.store import check_study_name
 from orchestrator.study_file import read_mapping
+from orchestrator.tracking_url import STORE, check_tracking
 from trainables import data, models, paradigms
 from trainables.errors import InvalidValue, check_name
 from trainables.spec import METRICS, DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
@@ -194,6 +195,8 @@ class StudySpec(Strict):
 
     `ledger` says where it is remembered: `file`, the journal in its folder, or ``postgresql://USER@HOST:PORT/DATABASE``,
     a table there. Such a URL holds no password: PGPASSWORD, ~/.pgpass or PGSERVICE do.
+    `tracking` says where its MLflow pages lie: in the `store`, or on the MLflow server at ``http://HOST:PORT``, which
+    takes who asks from MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN.
     """
 
     name: str
@@ -210,6 +213,7 @@ class StudySpec(Strict):
     resources: Resources = Resources()
     failures: Failures = Failures()
     ledger: str = FILE
+    tracking: str = STORE
 
     @classmethod
     def load(cls, path: Path | str) -> "StudySpec":
@@ -263,6 +267,11 @@ class StudySpec(Strict):
     @classmethod
     def _holds_no_password(cls, ledger: str) -> str:
         return check_ledger(ledger)
+
+    @field_validator("tracking")
+    @classmethod
+    def _names_a_server(cls, tracking: str) -> str:
+        return check_tracking(tracking)
 
     @field_validator("data")
     @classmethod

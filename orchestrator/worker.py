@@ -3,18 +3,19 @@
 import math
 import pkgutil
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, Self
 
 from ray import tune
 
-from orchestrator.checkpoints import seal
 from orchestrator.disk import is_full
 from orchestrator.failures import Breakdown, breakdown
 from orchestrator.records import EPOCH_FIELDS
+from orchestrator.remote import Remote, StoreLost
+from orchestrator.trial_files import TrialFiles, files_at
 from trainables.context import Report, SaveCheckpoint
 from trainables.spec import TrialSpec
 
@@ -24,26 +25,37 @@ FAILURE: Final = "failure"
 DISK_FULL: Final = "disk full"
 """The key under which a trial reports that it cannot be written any more."""
 
+STORE_LOST: Final = "store lost"
+"""The key under which a trial reports that its store is away."""
+
+CHECKPOINT: Final = "kept"
+"""The key under which a trial reports the name of the checkpoint that it has kept with an epoch."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerContext:
     """Ray Tune as a trial sees it.
 
-    `folder` is where the trial's files lie, `resume_from` the checkpoint that the ledger knows of, `cpus` how many
-    processors the trial may keep busy.
+    `folder` is where the trial's files lie among those of its study, `resume_from` the checkpoint that the ledger knows
+    of, `cpus` how many processors the trial may keep busy.
     """
 
+    files: TrialFiles
     folder: Path
     resume_from: Path | None
     device: str
     cache: Path | None
     cpus: float
+    numbers: Iterator[int] = field(default_factory=count)
+    """Of the checkpoints of this attempt."""
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
         """Return the context of a process that runs the trial which `config` describes."""
+        folder = Path(config["folder"])
         return cls(
-            folder=Path(config["folder"]),
+            files=files_at(folder.parent, Remote(config["remote"]) if config["remote"] else None),
+            folder=folder,
             resume_from=Path(config["resume_from"]) if config["resume_from"] else None,
             device=config["device"],
             cache=Path(config["cache"]),
@@ -51,18 +63,14 @@ class WorkerContext:
         )
 
     def report(self, report: Report, save: SaveCheckpoint) -> None:
-        """Publish an epoch, with a checkpoint if `save` writes anything."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix="saving-", dir=self.folder) as staging:
-            save(Path(staging))
-            written = any(Path(staging).iterdir())
-            if written:
-                seal(Path(staging))
-            tune.report(_plain(report), checkpoint=tune.Checkpoint.from_directory(staging) if written else None)
+        """Publish an epoch, with a checkpoint if `save` writes anything, which is kept before anybody hears of it."""
+        name = f"checkpoint_{next(self.numbers):06d}"
+        kept = self.files.keep(self.folder / name, save)
+        tune.report({**_plain(report), **({CHECKPOINT: name} if kept else {})})
 
     def restore(self) -> Path | None:
-        """Return the checkpoint to go on from."""
-        return self.resume_from
+        """Return a folder with the checkpoint to go on from, which lasts as long as this context."""
+        return self.files.fetch(self.resume_from) if self.resume_from is not None else None
 
 
 RunTrial = Callable[[TrialSpec, WorkerContext], None]
@@ -80,6 +88,9 @@ def train(config: dict[str, Any]) -> None:
     except Exception as error:
         if is_full(error):
             tune.report({DISK_FULL: f"{type(error).__name__}: {error}"})
+            raise
+        if isinstance(error, StoreLost):
+            tune.report({STORE_LOST: str(error)})
             raise
         tell(breakdown(error))
         raise  # so that Ray ends this process, which a CUDA error poisons and whose memory the next trial wants

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import ray
 
+from orchestrator.remote import StoreLost
 from orchestrator.worker import WorkerContext
 from trainables.context import Report
 from trainables.spec import TrialSpec
@@ -26,6 +27,13 @@ def slow(spec: TrialSpec, context: WorkerContext) -> None:
     for epoch in range(_epochs_done(context) + 1, spec.epochs + 1):
         time.sleep(0.2)
         context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
+
+
+def slow_and_dense_ones_fail(spec: TrialSpec, context: WorkerContext) -> None:
+    """Take a fifth of a second for each epoch; go wrong after two of them where nothing is pruned."""
+    slow(replace(spec, epochs=2) if spec.paradigm == "dense" else spec, context)
+    if spec.paradigm == "dense":
+        raise ValueError("unlucky")
 
 
 def brief(spec: TrialSpec, context: WorkerContext) -> None:
@@ -161,6 +169,12 @@ def exhausting(spec: TrialSpec, context: WorkerContext) -> None:  # noqa: ARG001
     with (context.cache / "processes").open("a") as file:
         file.write(f"{os.getpid()}\n")
     np.empty(2**60, dtype=np.uint8)
+
+
+def without_store(spec: TrialSpec, context: WorkerContext) -> None:
+    """Report an epoch; for the next one the store is away."""
+    context.report(report(spec, 1), lambda folder: _save(folder, 1))
+    raise StoreLost("s3://shelf cannot be used")
 
 
 def dying(spec: TrialSpec, context: WorkerContext) -> None:  # noqa: ARG001

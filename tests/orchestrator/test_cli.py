@@ -119,7 +119,7 @@ def test_a_name_that_is_a_path_is_refused(espalier: Espalier, command: str) -> N
     assert (status, "must consist of letters" in err) == (2, True)
 
 
-@pytest.mark.parametrize("store", ["s3://bucket/studies", "file.txt"])
+@pytest.mark.parametrize("store", ["ftp://bucket/studies", "file.txt"])
 def test_a_store_that_is_no_folder_is_refused(espalier: Espalier, tmp_path: Path, store: str) -> None:
     (tmp_path / "file.txt").touch()
     status, _, err = espalier("status", "small", "--store", store)
