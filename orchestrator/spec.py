@@ -119,12 +119,27 @@ class Budget(Strict):
 
 
 class Resources(Strict):
-    """What one trial occupies, and what that costs for an hour. A trial runs in one process (worker)."""
+    """What one trial occupies, and what that costs for an hour. A trial runs in one process (worker).
+
+    Of a share of a GPU, such as `gpus: 0.25`, a process gets that share of the memory. With `mps` the processes that
+    share a GPU compute on it at the same time, by NVIDIA's Multi-Process Service, which is started where none runs.
+    """
 
     cpus: Annotated[float, Field(gt=0)] = 1
     gpus: Annotated[float, Field(ge=0)] = 0
     price_per_hour: Annotated[float, Field(gt=0)] | None = None
     workers: int = 1
+    mps: bool = False
+
+    @model_validator(mode="after")
+    def _gpus_are_whole_or_a_share_of_one(self) -> Self:
+        if self.gpus > 1 and not self.gpus.is_integer():
+            raise InvalidValue("gpus", self.gpus, "must be a whole number, or a share of one GPU below 1")
+        if self.mps and not 0 < self.gpus < 1:
+            raise InvalidValue(
+                "mps", self.mps, f"is for trials that share a GPU: needs gpus between 0 and 1, not {self.gpus:g}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_worker(self) -> Self:

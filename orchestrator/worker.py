@@ -11,10 +11,13 @@ from typing import Any, Final
 
 from ray import tune
 
+from orchestrator import mps
+from orchestrator.attempts import TRIAL_LOG
 from orchestrator.checkpoints import seal
 from orchestrator.disk import is_full
 from orchestrator.failures import breakdown
-from orchestrator.records import EPOCH_FIELDS
+from orchestrator.records import EPOCH_FIELDS, USAGE_FIELDS
+from orchestrator.trial_log import heard_in, shorten
 from trainables.context import Report, SaveCheckpoint
 from trainables.spec import TrialSpec
 
@@ -30,7 +33,7 @@ class WorkerContext:
     """Ray Tune as a trial sees it.
 
     `folder` is where the trial's files lie, `resume_from` the checkpoint that the ledger knows of, `cpus` how many
-    processors the trial may keep busy.
+    processors the trial may keep busy, `gpus` how many GPUs are its own, or which share of one.
     """
 
     folder: Path
@@ -38,6 +41,7 @@ class WorkerContext:
     device: str
     cache: Path | None
     cpus: float
+    gpus: float = 0
 
     def report(self, report: Report, save: SaveCheckpoint) -> None:
         """Publish an epoch, with a checkpoint if `save` writes anything."""
@@ -47,7 +51,8 @@ class WorkerContext:
             written = any(Path(staging).iterdir())
             if written:
                 seal(Path(staging))
-            tune.report(_plain(report), checkpoint=tune.Checkpoint.from_directory(staging) if written else None)
+            shorten(self.folder / TRIAL_LOG)
+            tune.report(plain(report), checkpoint=tune.Checkpoint.from_directory(staging) if written else None)
 
     def restore(self) -> Path | None:
         """Return the checkpoint to go on from."""
@@ -65,10 +70,14 @@ def train(config: dict[str, Any]) -> None:
         device=config["device"],
         cache=Path(config["cache"]),
         cpus=config["cpus"],
+        gpus=config["gpus"],
     )
     try:
-        run: RunTrial = pkgutil.resolve_name(config["run"])
-        run(TrialSpec.from_dict(config["trial"]), context)
+        if config["mps"]:
+            mps.connect()
+        with heard_in(context.folder / TRIAL_LOG):
+            run: RunTrial = pkgutil.resolve_name(config["run"])
+            run(TrialSpec.from_dict(config["trial"]), context)
     except Exception as error:
         if is_full(error):
             tune.report({DISK_FULL: f"{type(error).__name__}: {error}"})
@@ -86,6 +95,8 @@ def run_in_torch(spec: TrialSpec, context: WorkerContext) -> None:
     from trainables.trial import run_trial
 
     torch.set_num_threads(max(1, math.floor(context.cpus)))
+    if 0 < context.gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(context.gpus)  # else the first to ask for memory takes all of it
     random.seed(spec.seed)
     np.random.seed(spec.seed)
     try:
@@ -95,8 +106,9 @@ def run_in_torch(spec: TrialSpec, context: WorkerContext) -> None:
             torch.cuda.empty_cache()
 
 
-def _plain(report: Report) -> dict[str, Any]:
-    """Return a report as text and Python floats, which is all that the ledger can keep."""
+def plain(report: Report) -> dict[str, Any]:
+    """Return a report as text and Python floats, which is all that the ledger can keep, without what is not known."""
     kinds: Mapping[str, Any] = EPOCH_FIELDS
-    epoch = {name: kind(getattr(report, name)) for name, kind in kinds.items()}
+    figures = {name: getattr(report.usage if name in USAGE_FIELDS else report, name, None) for name in kinds}
+    epoch = {name: kinds[name](value) for name, value in figures.items() if value is not None}
     return {**epoch, "metrics": {str(name): float(value) for name, value in report.metrics.items()}}

@@ -155,6 +155,8 @@ def test_what_is_written_is_read_again(
         ("budget.hours", math.inf, "finite"),
         ("resources.cpus", 0, "greater than 0"),
         ("resources.gpus", -1, "at least 0"),
+        ("resources.gpus", 1.5, "whole number, or a share of one GPU"),
+        ("resources.mps", True, "needs gpus between 0 and 1"),
         ("resources.workers", 2, "must be 1"),
     ],
 )
