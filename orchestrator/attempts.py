@@ -7,20 +7,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-ERROR_TEXT: Final = "error.txt"
-"""The file in which Ray Tune keeps the traceback of a trial's failures."""
-
 TRIAL_LOG: Final = "trial.log"
 """The file in which a trial's own words are: what it printed, logged and raised."""
 
-TEXTS: Final = (TRIAL_LOG, ERROR_TEXT)
+OBITUARY: Final = "obituary.txt"
+"""The file in which the driver keeps what Ray says of an attempt that could not say itself how it ended."""
+
+ERROR_TEXT: Final = "error.txt"
+"""The file in which Ray Tune keeps its account of a failure, once all trials are over."""
+
+TEXTS: Final = (TRIAL_LOG, OBITUARY, ERROR_TEXT)
 
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What is left of an attempt: what the trial itself said, and what Ray said, unless the trial said the same."""
+    """What is left of an attempt: what the trial itself said, and what Ray said where the trial could not."""
 
     folder: Path
     last_word: datetime
@@ -48,10 +51,11 @@ def _attempt(folder: Path) -> Attempt | None:
     said = {path.name: path for path in texts(folder)}
     if not said:
         return None
+    if said.keys() != {ERROR_TEXT}:
+        said.pop(ERROR_TEXT, None)  # it tells the same again, as if it had happened when all trials were over
     last = max(path.stat().st_mtime for path in said.values())
-    log, error = (_read(said[name]) if name in said else "" for name in TEXTS)
-    told_alike = error.rstrip().rpartition("\n")[2] in log
-    return Attempt(folder, datetime.fromtimestamp(last, UTC), log, "" if told_alike else error)
+    log, *rest = (_read(said[name]) if name in said else "" for name in TEXTS)
+    return Attempt(folder, datetime.fromtimestamp(last, UTC), log, "".join(rest))
 
 
 def _read(path: Path) -> str:

@@ -20,7 +20,7 @@ from ray.tune import Callback, Checkpoint
 from ray.tune.experiment import Trial
 
 from orchestrator import cluster_state
-from orchestrator.attempts import ERROR_TEXT
+from orchestrator.attempts import OBITUARY
 from orchestrator.cluster import NodeLost, is_alive
 from orchestrator.failures import Breakdown, Failure
 from orchestrator.records import EPOCH_FIELDS
@@ -105,8 +105,10 @@ class Recorder(Callback):  # type: ignore[misc]
 
     def on_trial_error(self, *, trial: Trial, **_: Any) -> None:
         self._close(trial)
-        breakdown = self._failures.pop(trial.trial_id, None) or _what_ray_says(trial)
-        self._happened.append(partial(_keep_error_text, trial))
+        breakdown = self._failures.pop(trial.trial_id, None)
+        if breakdown is None:
+            breakdown = _what_ray_says(trial)
+            self._happened.append(partial(_keep_error_text, trial))
         self._happened.append(partial(self._sweep.fail, _number(trial), breakdown))
 
     def on_step_end(self, *, trials: list[Trial], **_: Any) -> None:
@@ -176,11 +178,11 @@ def _number(trial: Trial) -> int:
 
 
 def _keep_error_text(trial: Trial) -> None:
-    """Put what Ray says of a failure into the trial's folder now; Ray Tune would when all trials are over."""
+    """Put what Ray says of a failure into the trial's folder now: Ray Tune does when all trials are over, if ever."""
     if trial.error_file is not None:
         folder = Path(trial.config["folder"])
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(trial.error_file, folder / ERROR_TEXT)
+        shutil.copyfile(trial.error_file, folder / OBITUARY)
 
 
 def _what_ray_says(trial: Trial) -> Breakdown:

@@ -1,6 +1,7 @@
 """What a trial said, while the study runs and afterwards: `espalier logs`."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,17 +114,28 @@ def test_a_trial_that_is_not_there_is_refused_with_those_that_are(espalier: Espa
     assert "TRIAL = 17: is no trial of this study: there are 0 to 5" in err
 
 
-def test_what_ray_says_is_left_out_only_where_the_trial_said_the_same(tmp_path: Path) -> None:
-    alike, alone = tmp_path / "00003-a", tmp_path / "00003-b"
-    for folder in (alike, alone, tmp_path / "00003-silent", tmp_path / "00030-other"):
-        folder.mkdir()
-    (alike / "trial.log").write_text("Traceback ...\nKeyError: 'x'\n")
-    (alike / "error.txt").write_text("Failure # 1\n\x1b[36mray::train()\x1b[39m\nKeyError: 'x'\n")
-    (alone / "trial.log").write_bytes(b"epoch 1 \xff\n")
-    (alone / "error.txt").write_text("\x1b[36mThe actor died.\x1b[39m\n")
-    (tmp_path / "00030-other" / "trial.log").write_text("another trial")
-    said = {one.folder.name: (one.log, one.error) for one in attempts(tmp_path, 3)}
-    assert said == {
-        "00003-a": ("Traceback ...\nKeyError: 'x'\n", ""),
-        "00003-b": ("epoch 1 \ufffd\n", "The actor died.\n"),
+def test_what_ray_says_is_left_out_where_the_trial_has_said_it(tmp_path: Path) -> None:
+    texts = {
+        "00003-raised": {"trial.log": b"KeyError: 'x'\n", "error.txt": b"Ray: KeyError: 'x'\n"},
+        "00003-lost": {
+            "trial.log": b"epoch 1 \xff\n",
+            "obituary.txt": b"\x1b[36mIt died.\x1b[39m\n",
+            "error.txt": b"again",
+        },
+        "00003-early": {"error.txt": b"from before trials had logs\n"},
+        "00003-silent": {},
+        "00030-other": {"trial.log": b"another trial"},
     }
+    for folder, files in texts.items():
+        (tmp_path / folder).mkdir()
+        for name, text in files.items():
+            (tmp_path / folder / name).write_bytes(text)
+    os.utime(tmp_path / "00003-lost" / "obituary.txt", (2e9, 2e9))
+    os.utime(tmp_path / "00003-raised" / "error.txt", (3e9, 3e9))
+    said = attempts(tmp_path, 3)
+    assert {one.folder.name: (one.log, one.error) for one in said} == {
+        "00003-raised": ("KeyError: 'x'\n", ""),
+        "00003-lost": ("epoch 1 \ufffd\n", "It died.\n"),
+        "00003-early": ("", "from before trials had logs\n"),
+    }
+    assert said[-1].folder.name == "00003-lost"
