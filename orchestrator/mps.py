@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TextIO
 
+from orchestrator.cluster import NodeLost
 from orchestrator.spec import Resources
 from trainables.errors import InvalidValue
 
@@ -49,9 +50,13 @@ def running(resources: Resources) -> Iterator[None]:
         if refused:
             raise InvalidValue("resources.mps", True, f"needs the service on every node: {'; '.join(refused)}")
         yield
+    except NodeLost:
+        keepers.clear()  # and so is whoever could end it
+        raise
     finally:
         ended = [keeper.end.remote() for keeper in keepers.values()]
-        ray.wait(ended, num_returns=len(ended), timeout=2 * SECONDS_TO_END)  # a node that is gone does not answer
+        if ended:
+            ray.wait(ended, num_returns=len(ended), timeout=2 * SECONDS_TO_END)  # a node that is gone does not answer
 
 
 def connect() -> None:
