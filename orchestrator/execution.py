@@ -10,7 +10,8 @@ from typing import Any
 from ray import tune
 from ray.air._internal import usage
 
-from orchestrator import worker
+from orchestrator import mps, worker
+from orchestrator.attempts import attempt_folder
 from orchestrator.callback import Recorder
 from orchestrator.capacity import Capacity
 from orchestrator.scheduler import ParetoHalving
@@ -42,7 +43,7 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
             verbose=0,
         ),
     )
-    with _signal_handlers_restored(), _callbacks_uncounted():
+    with mps.running(spec.resources), _signal_handlers_restored(), _callbacks_uncounted():
         try:
             tuner.fit()
         except Exception:
@@ -68,7 +69,7 @@ def _configuration(
         "number": trial.number,
         "trial": spec.trial(chosen.paradigm, chosen.params, chosen.seed).as_dict(),
         "run": run,
-        "folder": str(folder.trials / f"{trial.number:05d}-{tune_id}"),
+        "folder": str(attempt_folder(folder.trials, trial.number, tune_id)),
         "remote": files.explicit.url if files is not None else None,
         "resume_from": str(trial.checkpoint) if trial.checkpoint is not None else None,
         "device": "cuda" if spec.resources.gpus > 0 else "cpu",
@@ -76,6 +77,7 @@ def _configuration(
         "cpus": spec.resources.cpus,
         "gpus": spec.resources.gpus,
         "workers": workers,
+        "mps": spec.resources.mps,
     }
 
 

@@ -151,6 +151,9 @@ class Resources(Strict):
     A trial runs in one process (worker), or in several that train one network together, each with its rows of every
     batch: how many there are changes neither the batches nor the learning rate. `parallel` is how many trials run, or
     wait for nodes that the cluster has yet to start, at once; without it, as many as there is room for.
+
+    Of a share of a GPU, such as `gpus: 0.25`, a process gets that share of the memory. With `mps` the processes that
+    share a GPU compute on it at the same time, by NVIDIA's Multi-Process Service, which is started where none runs.
     """
 
     cpus: Annotated[float, Field(gt=0)] = 1
@@ -158,6 +161,7 @@ class Resources(Strict):
     price_per_hour: Annotated[float, Field(gt=0)] | None = None
     workers: Elastic = Elastic()
     parallel: Annotated[int, Field(ge=1)] | None = None
+    mps: bool = False
 
     @field_validator("workers", mode="before")
     @classmethod
@@ -167,6 +171,16 @@ class Resources(Strict):
         if value < 1:
             raise InvalidValue("", value, "must be at least 1")
         return {"min": value, "max": value}
+
+    @model_validator(mode="after")
+    def _gpus_are_whole_or_a_share_of_one(self) -> Self:
+        if self.gpus > 1 and not self.gpus.is_integer():
+            raise InvalidValue("gpus", self.gpus, "must be a whole number, or a share of one GPU below 1")
+        if self.mps and not 0 < self.gpus < 1:
+            raise InvalidValue(
+                "mps", self.mps, f"is for trials that share a GPU: needs gpus between 0 and 1, not {self.gpus:g}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_gpu_each(self) -> Self:

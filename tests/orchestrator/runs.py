@@ -1,5 +1,6 @@
 """Trials that train nothing, for tests of the sweep: named in `study.launch(run=...)` and imported by Ray's workers."""
 
+import logging
 import math
 import os
 import signal
@@ -12,8 +13,10 @@ import ray
 
 from orchestrator.remote import StoreLost
 from orchestrator.worker import WorkerContext
-from trainables.context import Report
+from trainables.context import Report, Usage
 from trainables.spec import TrialSpec
+
+logger = logging.getLogger(__name__)
 
 
 def toy(spec: TrialSpec, context: WorkerContext) -> None:
@@ -182,6 +185,32 @@ def dying(spec: TrialSpec, context: WorkerContext) -> None:  # noqa: ARG001
     os._exit(1)
 
 
+def talking(spec: TrialSpec, context: WorkerContext) -> None:
+    """Say what is done, and end as the sparsity chooses: by an error, by the process's death, silently, or well."""
+    sparsity = spec.hyperparameters["sparsity"]
+    for epoch in range(_epochs_done(context) + 1, spec.epochs + 1):
+        if sparsity != 0.3:
+            logger.warning("epoch %d begins", epoch)
+            print("printed")
+        if epoch == 2 and sparsity == 0.1:
+            _give_up()
+        if epoch == 2 and sparsity == 0.2:
+            os.abort()
+        context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
+
+
+def _give_up() -> None:
+    raise ValueError("unlucky")
+
+
+def sharing(spec: TrialSpec, context: WorkerContext) -> None:
+    """Tell through which pipes this process would reach NVIDIA's Multi-Process Service."""
+    assert context.cache is not None
+    with (context.cache / "pipes").open("a") as file:
+        file.write(f"{os.environ.get('CUDA_MPS_PIPE_DIRECTORY')} {context.gpus}\n")
+    context.report(report(spec, spec.epochs), _save_nothing)
+
+
 def report(spec: TrialSpec, epoch: int) -> Report:
     """Return what a toy trial reports."""
     sparsity = float(spec.hyperparameters.get("sparsity", 0.0))
@@ -197,6 +226,7 @@ def report(spec: TrialSpec, epoch: int) -> Report:
         seconds=0.5,
         macs_projected=macs,
         params_projected=macs,
+        usage=Usage(images_per_second=12_345.0, peak_memory=432e6, device_use=0.93),
         metrics={"accuracy": accuracy, "macs": macs} if epoch == spec.epochs else {},
     )
 
