@@ -22,15 +22,15 @@ def check_ledger(value: str) -> str:
     """Return `value` if it says where a ledger can lie; raises InvalidValue, in which no password is shown."""
     if value == FILE:
         return value
-    masked = _masked(value)
-    if masked != value:
-        raise InvalidValue("", masked, _HOW)
+    shown = masked(value)
+    if shown != value:
+        raise InvalidValue("", shown, _HOW)
     if not value.startswith(tuple(f"{scheme}://" for scheme in SCHEMES)):
         raise InvalidValue("", value, f"must be {FILE}, or postgresql://USER@HOST:PORT/DATABASE")
     return value
 
 
-def _masked(url: str) -> str:
+def masked(url: str) -> str:
     """Return a URL with stars where it holds a secret, and where it might: a password can have any sign in it."""
     address, mark, query = re.sub(r"(://[^@:]*):[^@]*@.*@|(://[^@:]*):[^@]*@", r"\1\2:***@", url).partition("?")
     if any(name in _SECRETS for name, _ in parse_qsl(query, keep_blank_values=True)):
