@@ -59,4 +59,3 @@ WantedBy=multi-user.target
 EOF
 sudo systemctl daemon-reload
 sudo systemctl enable --now mlflow
-grep -q MLFLOW_TRACKING_URI ~/.espalier.env || echo 'export MLFLOW_TRACKING_URI=http://127.0.0.1:5000' >> ~/.espalier.env

@@ -1,9 +1,8 @@
 """How a study file says where its ledger lies: in a file of the study's folder, or on a PostgreSQL server."""
 
-import re
 from typing import Final
-from urllib.parse import parse_qsl
 
+from orchestrator.urls import masked
 from trainables.errors import InvalidValue
 
 FILE: Final = "file"
@@ -22,17 +21,9 @@ def check_ledger(value: str) -> str:
     """Return `value` if it says where a ledger can lie; raises InvalidValue, in which no password is shown."""
     if value == FILE:
         return value
-    shown = masked(value)
+    shown = masked(value, _SECRETS)
     if shown != value:
         raise InvalidValue("", shown, _HOW)
     if not value.startswith(tuple(f"{scheme}://" for scheme in SCHEMES)):
         raise InvalidValue("", value, f"must be {FILE}, or postgresql://USER@HOST:PORT/DATABASE")
     return value
-
-
-def masked(url: str) -> str:
-    """Return a URL with stars where it holds a secret, and where it might: a password can have any sign in it."""
-    address, mark, query = re.sub(r"(://[^@:]*):[^@]*@.*@|(://[^@:]*):[^@]*@", r"\1\2:***@", url).partition("?")
-    if any(name in _SECRETS for name, _ in parse_qsl(query, keep_blank_values=True)):
-        query = "***"
-    return f"{address}{mark}{query}"

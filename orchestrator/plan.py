@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.budget import SECONDS_PER_HOUR, Spending
-from orchestrator.cluster import ray_session, slots, slots_of
+from orchestrator.cluster import named, ray_session, slots, slots_of
 from orchestrator.front import TOLD
 from orchestrator.records import State, TrialRecord
 from orchestrator.rungs import FORETOLD
@@ -187,11 +187,12 @@ def probed_pace(spec: StudySpec) -> Pace:
     return Pace(Span(1, TYPICAL, SLOWEST) * probe.epoch, probe.last, words)
 
 
-def find_place(resources: Resources) -> Place:
-    """Return where trials would run. Connects to Ray only if RAY_ADDRESS names a cluster; starts none."""
-    if "RAY_ADDRESS" in os.environ:
-        where = f"the cluster at {os.environ['RAY_ADDRESS']}"
-        with ray_session(Path(os.devnull)):
+def find_place(resources: Resources, address: str | None = None) -> Place:
+    """Return where trials would run. Connects to Ray only if a cluster is named, by RAY_ADDRESS too; starts none."""
+    cluster = named(address)
+    if cluster is not None:
+        where = f"the cluster at {cluster}"
+        with ray_session(Path(os.devnull), cluster):
             try:
                 return Place(where, slots(resources))
             except InvalidValue as refused:

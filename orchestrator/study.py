@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Final
 
-from orchestrator import extension, stamp, warm_start
+from orchestrator import cluster, extension, stamp, warm_start
 from orchestrator.checkpoints import tidy
 from orchestrator.cluster import NodeLost, ray_session
 from orchestrator.disk import DiskFull, is_full
@@ -31,50 +31,67 @@ TRIAL: Final = "orchestrator.worker:run_in_torch"
 
 
 def launch(
-    spec: StudySpec, store: Store, *, observer: Observer | None = None, exist_ok: bool = False, run: str = TRIAL
+    spec: StudySpec,
+    store: Store,
+    *,
+    observer: Observer | None = None,
+    exist_ok: bool = False,
+    address: str | None = None,
+    run: str = TRIAL,
 ) -> Outcome:
-    """Run a new study to its end.
+    """Run a new study to its end, on the cluster at `address` or that RAY_ADDRESS names, or else on this machine.
 
     With `exist_ok`, a study of this name and with this very spec is gone on with. Raises InvalidValue for a name
-    that is taken, an earlier study that cannot teach it, or data that cannot be read, and StudyBusy while another
-    process drives the study.
+    that is taken, an earlier study that cannot teach it, data that cannot be read, or a cluster that cannot be used,
+    and StudyBusy while another process drives the study.
     """
     folder = store.study(spec.name)
     if not folder.spec.exists():
         warm_start.check(spec, store)
+        cluster.check(spec.resources, address)
     with _quietly(folder), Ledger(folder, spec) as ledger:
         if folder.spec.exists():
             _require_same(spec, folder, exist_ok)
         else:
             _require_new(ledger)
             _write_down(spec, store)
-        return _drive(ledger, store, observer, run)
+        return _drive(ledger, store, observer, address, run)
 
 
-def resume(name: str, store: Store, *, observer: Observer | None = None, run: str = TRIAL) -> Outcome:
+def resume(
+    name: str, store: Store, *, observer: Observer | None = None, address: str | None = None, run: str = TRIAL
+) -> Outcome:
     """Go on with a study: told trials stay, interrupted ones continue from their last checkpoint, the rest is asked.
 
-    Raises InvalidValue if there is no such study, and StudyBusy while another process drives it.
+    Where it ran before does not matter. Raises InvalidValue if there is no such study, or for a cluster that cannot be
+    used, and StudyBusy while another process drives it.
     """
     folder = _existing(name, store)
     with _quietly(folder), Ledger(folder, StudySpec.stored(folder.spec)) as ledger:
-        return _drive(ledger, store, observer, run)
+        return _drive(ledger, store, observer, address, run)
 
 
 def extend(
-    spec: StudySpec, store: Store, *, observer: Observer | None = None, said: Said = lambda _: None, run: str = TRIAL
+    spec: StudySpec,
+    store: Store,
+    *,
+    observer: Observer | None = None,
+    said: Said = lambda _: None,
+    address: str | None = None,
+    run: str = TRIAL,
 ) -> Outcome:
     """Go on with a study whose file was edited; `said` learns what has changed before the study runs.
 
     Where its epochs were raised, earlier trials are of partial fidelity and leave the front, whose members are tried
-    again first. Raises StudyError for changes that a study cannot take up, InvalidValue if there is no such study, and
-    StudyBusy while another process drives it.
+    again first. Raises StudyError for changes that a study cannot take up, InvalidValue if there is no such study, or
+    for a cluster that cannot be used, and StudyBusy while another process drives it.
     """
     folder = _existing(spec.name, store)
+    cluster.check(spec.resources, address)
     with _quietly(folder), Ledger(folder, spec) as ledger:
         warm_start.check(spec, store)
         said(extension.extend(spec, folder, ledger.records()))
-        return _drive(ledger, store, observer, run)
+        return _drive(ledger, store, observer, address, run)
 
 
 def _existing(name: str, store: Store) -> StudyFolder:
@@ -90,17 +107,17 @@ def _quietly(folder: StudyFolder) -> AbstractContextManager[None]:
     return logging_into(folder.log, "optuna", "orchestrator")
 
 
-def _drive(ledger: Ledger, store: Store, observer: Observer | None, run: str) -> Outcome:
+def _drive(ledger: Ledger, store: Store, observer: Observer | None, address: str | None, run: str) -> Outcome:
     """Run what is left of a study, with everybody watching; clean up; say how it ended."""
     try:
-        return _drive_watched(ledger, store, observer, run)
+        return _drive_watched(ledger, store, observer, address, run)
     except Exception as error:
         if not is_full(error):
             raise
         raise DiskFull(ledger.spec.name, store.root, str(error)) from error
 
 
-def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, run: str) -> Outcome:
+def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, address: str | None, run: str) -> Outcome:
     spec, folder = ledger.spec, ledger.folder
     ledger.begin_anew()
     with publisher(store, spec, stamp.read(folder.stamp), ledger.records()) as published:
@@ -110,7 +127,7 @@ def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, run:
             watching.updated(record)
         _tidy(ledger)
         sweep = Sweep(ledger, watching)
-        interrupted = _run_trials(sweep, store, run)
+        interrupted = _run_trials(sweep, store, address, run)
         if not interrupted:
             sweep.settle()
         _tidy(ledger)
@@ -119,7 +136,7 @@ def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, run:
         return outcome
 
 
-def _run_trials(sweep: Sweep, store: Store, run: str) -> bool:
+def _run_trials(sweep: Sweep, store: Store, address: str | None, run: str) -> bool:
     """Run the trials that are left, if any; return whether somebody interrupted it.
 
     Should Ray die, it is started again as long as trials make progress. Raises NodeLost when they make none, and
@@ -132,7 +149,7 @@ def _run_trials(sweep: Sweep, store: Store, run: str) -> bool:
         while True:
             reports = sweep.reports
             try:
-                with ray_session(sweep.ledger.folder.log):
+                with ray_session(sweep.ledger.folder.log, address):
                     from orchestrator.execution import run_trials  # imports Ray
 
                     return run_trials(sweep, store.data, run)

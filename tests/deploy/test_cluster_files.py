@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import ray.scripts.scripts
 import yaml
+from packaging.requirements import Requirement
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from tests.test_project import ROOT, pins
@@ -171,3 +172,13 @@ def test_no_file_holds_a_secret(path: Path) -> None:
     assert not re.search(
         r"AKIA[0-9A-Z]{16}|-----BEGIN|(?i:password|secret[_-]?key|auth_token)\s*[:=]\s*[\"']?[\w-]{8,}", text
     )
+
+
+def test_what_nodes_install_beyond_the_rest_is_pinned() -> None:
+    lines = (ROOT / "deploy/requirements.lock").read_text(encoding="utf-8").splitlines()
+    pinned = {**pins(), **dict(line.split("==") for line in lines if not line.startswith("#"))}
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for wanted in map(Requirement, extras["cluster"]):
+        assert wanted.specifier.contains(pinned[wanted.name]), wanted
+    for file in ("cluster.yaml", "deploy/local.yaml", "deploy/Dockerfile"):
+        assert "-c requirements.lock -c deploy/requirements.lock -e '.[cluster]'" in (ROOT / file).read_text()
