@@ -1,5 +1,6 @@
 """A connection to a Ray cluster that others have started, or in words why there is none."""
 
+import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -68,14 +69,15 @@ def _require_member(address: str, place: str) -> None:
     from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
     from ray.exceptions import AuthenticationError, RpcError
 
-    has_token = maybe_enable_token_auth_if_token_available(warn_if_disabled=False)  # Ray does so for `auto` alone
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)  # Ray does so for `auto` alone
     try:
         nodes = services.GcsClient(address=place).get_all_node_info(timeout=PATIENCE)
     except AuthenticationError:
-        said = _TOKEN.format("refuses the one that is here" if has_token else "there is none here")
-        raise InvalidValue("address", address, said) from None
+        raise InvalidValue("address", address, _TOKEN.format(_about_the_token())) from None
     except RpcError as error:
-        raise InvalidValue("address", address, f"is not Ray's, or its head is ill: {_in_one_line(error)}") from error
+        raise InvalidValue(
+            "address", address, f"is no head of a Ray cluster, or an ill one ({_in_one_line(error)})"
+        ) from error
     if not services.find_node_ids() & {node.hex() for node in nodes}:
         allowed = (
             "is a cluster of which this machine is no node: join it by `ray start --address`, or use one of its nodes"
@@ -83,5 +85,12 @@ def _require_member(address: str, place: str) -> None:
         raise InvalidValue("address", address, allowed)
 
 
+def _about_the_token() -> str:
+    mode = os.environ.get("RAY_AUTH_MODE")
+    if mode is None:
+        return "there is none here"
+    return "refuses the one that is here" if mode == "token" else f"RAY_AUTH_MODE is {mode} here"
+
+
 def _in_one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()).rstrip(": ")

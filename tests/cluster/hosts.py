@@ -37,23 +37,14 @@ class Host:
             "RAY_USAGE_STATS_ENABLED": "0",
             **environment,
         }
-        inside = [
-            "nsenter",
-            "--target",
-            str(self.init),
-            "--net",
-            "--pid",
-            "--mount",
-            "--uts",
-            "env",
-            "--ignore-environment",
-        ]
-        return [*inside, *(f"{name}={value}" for name, value in own.items()), *words]
+        there = ["--target", str(self.init), "--net", "--pid", "--mount", "--uts", f"--wd={self.home}"]
+        variables = [f"{name}={value}" for name, value in own.items()]
+        return ["nsenter", *there, "env", "--ignore-environment", *variables, *words]
 
     def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command on this host to its end."""
         command = self.command(*words, **environment)
-        return subprocess.run(command, cwd=self.home, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
 @contextmanager

@@ -91,15 +91,20 @@ def test_a_study_uses_the_processors_of_both_hosts(cluster: tuple[Host, Host], t
     assert socket.gethostname() not in (head.name, worker.name)
 
 
-@pytest.mark.parametrize(("token", "said"), [(None, "there is none here"), ("0" * 32, "refuses the one that is here")])
+@pytest.mark.parametrize(
+    ("stranger", "said"),
+    [
+        ({}, "there is none here"),
+        ({"RAY_AUTH_TOKEN": "0" * 32}, "refuses the one that is here"),
+        ({"RAY_AUTH_MODE": "disabled"}, "RAY_AUTH_MODE is disabled here"),
+    ],
+)
 def test_nobody_without_the_token_runs_anything(
-    cluster: tuple[Host, Host], tmp_path: Path, token: str | None, said: str
+    cluster: tuple[Host, Host], tmp_path: Path, stranger: dict[str, str], said: str
 ) -> None:
     head, _ = cluster
-    if token is not None:
-        write(tmp_path / "home" / TOKEN, token)
-    stranger = {"HOME": str(tmp_path / "home")}
-    answer = launch(head, small.study(), tmp_path, "--address", f"{head.address}:{PORT}", **stranger)
+    elsewhere = {"HOME": str(tmp_path / "home"), **stranger}
+    answer = launch(head, small.study(), tmp_path, "--address", f"{head.address}:{PORT}", **elsewhere)
     assert_refused(answer, tmp_path, f"wants a token, and {said}")
 
 

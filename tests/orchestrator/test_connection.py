@@ -42,6 +42,6 @@ def test_somebody_who_listens_and_says_nothing_is_not_waited_for(
         address = f"{own}:{mute.getsockname()[1]}"
         ended = espalier_in(tmp_path, "launch", "study.yaml", "--address", address)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert f"address = '{address}': is not Ray's, or its head is ill" in ended.stderr
+    assert f"address = '{address}': is no head of a Ray cluster, or an ill one" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]

@@ -58,7 +58,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Watched:
             for process in _family(driver.pid):
                 listening |= _listening(process)
                 commands.add(_command(process))
-            time.sleep(0.3)
+            time.sleep(1)
     finally:
         driver.kill()
         driver.wait()
