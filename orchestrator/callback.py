@@ -75,7 +75,7 @@ class Recorder(Callback):  # type: ignore[misc]
 
     def on_trial_start(self, *, trial: Trial, **_: Any) -> None:
         self._watchdog.hear(trial.trial_id)
-        self._happened.append(partial(self._sweep.begin, _number(trial)))
+        self._happened.append(partial(self._sweep.begin, _number(trial), trial.config["workers"]))
 
     def on_trial_result(self, *, trial: Trial, result: dict[str, Any], **_: Any) -> None:
         self._watchdog.hear(trial.trial_id)

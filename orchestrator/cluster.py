@@ -9,12 +9,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from orchestrator.capacity import nodes, require_room
 from orchestrator.checkpoints import discard
 from orchestrator.connection import PATIENCE, connected
 from orchestrator.journal import DriverLock, is_driven
 from orchestrator.logs import logging_into
 from orchestrator.spec import Resources
-from trainables.errors import InvalidValue
 
 THREAD_TIMEOUT: Final = "30"
 """Seconds for a stopped trial to leave its actor; after that Ray Tune loses the actor's next trial."""
@@ -42,6 +42,7 @@ _PREFIX: Final = "espalier-ray-"
 _MISSES_LOGGERS: Final = "ray.tune.analysis.experiment_analysis"
 """Warns of each trial that has no result.json, which only the loggers that are switched off write."""
 
+_ADDRESS: Final = "RAY_ADDRESS"
 _LOCK: Final = "driver.lock"
 _OBJECT_STORE: Final = 128 * 2**20
 """Bytes. Trials exchange next to nothing through Ray."""
@@ -49,7 +50,7 @@ _OBJECT_STORE: Final = 128 * 2**20
 
 def named(address: str | None = None) -> str | None:
     """Return the cluster that `address` names, or else RAY_ADDRESS; None, or `local`, is one on this machine."""
-    found = address or os.environ.get("RAY_ADDRESS")
+    found = address or os.environ.get(_ADDRESS)
     return None if found == "local" else found
 
 
@@ -67,6 +68,7 @@ def ray_session(log: Path, address: str | None = None) -> Iterator[None]:
         stack.enter_context(logging_into(log, "ray"))
         logging.getLogger(_MISSES_LOGGERS).setLevel(logging.ERROR)
         if not ray.is_initialized():
+            stack.enter_context(_naming(cluster))
             stack.enter_context(_started() if cluster is None else connected(cluster, _FOR_WORKERS))
         yield
 
@@ -75,7 +77,7 @@ def check(resources: Resources, address: str | None) -> None:
     """Raise InvalidValue if a cluster is named and cannot be used, or cannot hold a trial. Writes nothing."""
     if named(address) is not None:
         with ray_session(Path(os.devnull), address):
-            slots(resources)
+            require_room(nodes(), resources)
 
 
 class NodeLost(RuntimeError):
@@ -91,25 +93,6 @@ def is_alive() -> bool:
 
     own = ray.get_runtime_context().get_node_id()
     return any(node["Alive"] and node["NodeID"] == own for node in ray.nodes())
-
-
-def slots(resources: Resources) -> int:
-    """Return how many trials run at once; raises InvalidValue if no node of the cluster can hold one."""
-    import ray
-
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    found = sum(slots_of(node, resources) for node in nodes)
-    if found == 0:
-        largest = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
-        asked = f"{resources.cpus:g} CPUs and {resources.gpus:g} GPUs"
-        raise InvalidValue("resources", asked, f"must fit on a node; there are {largest}")
-    return found
-
-
-def slots_of(node: Mapping[str, float], resources: Resources) -> int:
-    """Return how many trials a node with these resources, `CPU` and `GPU`, runs at once."""
-    asked = {"CPU": resources.cpus, "GPU": resources.gpus}
-    return min(int(node.get(kind, 0) / share + 1e-9) for kind, share in asked.items() if share)
 
 
 @contextmanager
@@ -178,6 +161,20 @@ def _sweep_abandoned() -> None:
         lock = folder / _LOCK
         if folder.stat().st_uid == os.getuid() and lock.exists() and not is_driven(lock):
             discard(folder)
+
+
+@contextmanager
+def _naming(cluster: str | None) -> Iterator[None]:
+    """Have RAY_ADDRESS say for a while which cluster is used, if any: others ask there."""
+    before = os.environ.pop(_ADDRESS, None)
+    if cluster is not None:
+        os.environ[_ADDRESS] = cluster
+    try:
+        yield
+    finally:
+        os.environ.pop(_ADDRESS, None)
+        if before is not None:
+            os.environ[_ADDRESS] = before
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 
 from orchestrator import worker
 from orchestrator.callback import Recorder
-from orchestrator.cluster import slots
+from orchestrator.capacity import Capacity
 from orchestrator.scheduler import ParetoHalving
 from orchestrator.searcher import LedgerSearcher
 from orchestrator.sweep import Assignment, Sweep
@@ -27,9 +27,9 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
     spec, folder = sweep.ledger.spec, sweep.ledger.folder
     recorder = Recorder(sweep)
     tuner = tune.Tuner(
-        tune.with_resources(worker.train, {"cpu": spec.resources.cpus, "gpu": spec.resources.gpus}),
+        tune.with_resources(worker.train, _placement),
         tune_config=tune.TuneConfig(
-            search_alg=LedgerSearcher(sweep, slots(spec.resources), partial(_configuration, sweep, cache, run)),
+            search_alg=LedgerSearcher(sweep, Capacity(spec.resources), partial(_configuration, sweep, cache, run)),
             scheduler=ParetoHalving(sweep),
             num_samples=-1,
             reuse_actors=True,
@@ -53,8 +53,16 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
     return recorder.interrupted
 
 
-def _configuration(sweep: Sweep, cache: Path, run: str, trial: Assignment, tune_id: str) -> dict[str, Any]:
-    """Return what the worker receives: plain values only."""
+def _placement(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    """Return what a trial occupies: a bundle a worker, all at once or none, close together where that can be had."""
+    bundle = {kind: config[key] for kind, key in (("CPU", "cpus"), ("GPU", "gpus")) if config[key]}
+    return tune.PlacementGroupFactory([bundle] * config["workers"])
+
+
+def _configuration(
+    sweep: Sweep, cache: Path, run: str, trial: Assignment, workers: int, tune_id: str
+) -> dict[str, Any]:
+    """Return what the workers receive: plain values only."""
     spec, chosen = sweep.ledger.spec, trial.configuration
     return {
         "number": trial.number,
@@ -65,6 +73,8 @@ def _configuration(sweep: Sweep, cache: Path, run: str, trial: Assignment, tune_
         "device": "cuda" if spec.resources.gpus > 0 else "cpu",
         "cache": str(cache),
         "cpus": spec.resources.cpus,
+        "gpus": spec.resources.gpus,
+        "workers": workers,
     }
 
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from ray import tune
 
 from orchestrator.checkpoints import seal
 from orchestrator.disk import is_full
-from orchestrator.failures import breakdown
+from orchestrator.failures import Breakdown, breakdown
 from orchestrator.records import EPOCH_FIELDS
 from trainables.context import Report, SaveCheckpoint
 from trainables.spec import TrialSpec
@@ -39,6 +39,17 @@ class WorkerContext:
     cache: Path | None
     cpus: float
 
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Self:
+        """Return the context of a process that runs the trial which `config` describes."""
+        return cls(
+            folder=Path(config["folder"]),
+            resume_from=Path(config["resume_from"]) if config["resume_from"] else None,
+            device=config["device"],
+            cache=Path(config["cache"]),
+            cpus=config["cpus"],
+        )
+
     def report(self, report: Report, save: SaveCheckpoint) -> None:
         """Publish an epoch, with a checkpoint if `save` writes anything."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -59,23 +70,30 @@ RunTrial = Callable[[TrialSpec, WorkerContext], None]
 
 def train(config: dict[str, Any]) -> None:
     """Run one trial. Ray Tune calls this in a worker process, which earlier trials may have used."""
-    context = WorkerContext(
-        folder=Path(config["folder"]),
-        resume_from=Path(config["resume_from"]) if config["resume_from"] else None,
-        device=config["device"],
-        cache=Path(config["cache"]),
-        cpus=config["cpus"],
-    )
     try:
-        run: RunTrial = pkgutil.resolve_name(config["run"])
-        run(TrialSpec.from_dict(config["trial"]), context)
+        if config["workers"] > 1:
+            from orchestrator.group import lead  # imports torch
+
+            lead(config)
+        else:
+            run(config, WorkerContext.of(config))
     except Exception as error:
         if is_full(error):
             tune.report({DISK_FULL: f"{type(error).__name__}: {error}"})
             raise
-        broken = breakdown(error)
-        tune.report({FAILURE: (broken.failure.value, broken.text)})
+        tell(breakdown(error))
         raise  # so that Ray ends this process, which a CUDA error poisons and whose memory the next trial wants
+
+
+def tell(broken: Breakdown) -> None:
+    """Report what is about to end the trial."""
+    tune.report({FAILURE: (broken.failure.value, broken.text)})
+
+
+def run(config: Mapping[str, Any], context: WorkerContext) -> None:
+    """Run a trial in this process, by the function that `config` names."""
+    run_trial: RunTrial = pkgutil.resolve_name(config["run"])
+    run_trial(TrialSpec.from_dict(config["trial"]), context)
 
 
 def run_in_torch(spec: TrialSpec, context: WorkerContext) -> None:

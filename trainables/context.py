@@ -33,7 +33,10 @@ class Report:
 
 
 class Context(Protocol):
-    """The three verbs through which `run_trial` meets the world, and where it runs."""
+    """The three verbs through which `run_trial` meets the world, and where it runs.
+
+    Of several processes that train one network together each has its own; all report and restore at the same points.
+    """
 
     @property
     def device(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import ray
 
 from orchestrator.worker import WorkerContext
 from trainables.context import Report
@@ -33,6 +34,53 @@ def brief(spec: TrialSpec, context: WorkerContext) -> None:
     time.sleep(0.2)
     done = report(spec, spec.epochs)
     _finish(context, done, {**done.metrics, "process": float(os.getpid())})
+
+
+def noting(spec: TrialSpec, context: WorkerContext) -> None:
+    """Note each epoch, in which process and on which node it runs; wait in the fifth for a file named "go on"."""
+    assert context.cache is not None
+    for epoch in range(_epochs_done(context) + 1, spec.epochs + 1):
+        deadline = time.monotonic() + 120
+        while epoch == 5 and not (context.cache / "go on").exists():
+            assert time.monotonic() < deadline, "nobody lets the trials go on"
+            time.sleep(0.1)
+        _note(context, epoch)
+        context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
+
+
+def second_one_raises(spec: TrialSpec, context: WorkerContext) -> None:
+    """Raise in the second process of a group, in the second epoch of the first trial."""
+    from torch import distributed as dist  # not for toys that have no group: it takes seconds
+
+    for epoch in range(1, spec.epochs + 1):
+        if (dist.get_rank(), epoch, _number(context)) == (1, 2, 0):
+            raise ValueError("only here")
+        context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
+
+
+def second_one_dies_once(spec: TrialSpec, context: WorkerContext) -> None:
+    """Lose the second process of a group after the second epoch, but not at the second attempt."""
+    from torch import distributed as dist
+
+    assert context.cache is not None
+    died = context.cache / "died"
+    for epoch in range(_epochs_done(context) + 1, spec.epochs + 1):
+        if (dist.get_rank(), epoch) == (1, 3) and not died.exists():
+            died.touch()
+            os._exit(1)
+        dist.barrier()
+        _note(context, epoch)
+        context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
+
+
+def _number(context: WorkerContext) -> int:
+    return int(context.folder.name.split("-")[0])
+
+
+def _note(context: WorkerContext, epoch: int) -> None:
+    assert context.cache is not None
+    with (context.cache / f"epochs-{os.getpid()}").open("a") as file:
+        file.write(f"{_number(context)} {epoch} {os.getpid()} {ray.get_runtime_context().get_node_id()}\n")
 
 
 def misbehaving(spec: TrialSpec, context: WorkerContext) -> None:

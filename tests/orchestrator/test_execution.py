@@ -170,5 +170,5 @@ def test_a_trial_goes_on_from_the_checkpoint_that_the_ledger_knows(tmp_path: Pat
 
 
 def test_too_large_a_trial_is_refused_before_it_waits_for_ever(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="must fit on a node"):
+    with pytest.raises(ValueError, match="must fit, each worker on one node"):
         swept(study(resources={"cpus": 4096}), tmp_path, "toy")
