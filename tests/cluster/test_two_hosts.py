@@ -119,7 +119,7 @@ def test_a_trial_that_is_larger_than_any_node_is_refused(cluster: tuple[Host, Ho
     head, _ = cluster
     spec = small.study(resources={"cpus": 2})
     answer = launch(head, spec, tmp_path, RAY_ADDRESS=f"{head.address}:{PORT}")
-    assert_refused(answer, tmp_path, "must fit on a node")
+    assert_refused(answer, tmp_path, "must fit, each worker on one node")
 
 
 def test_a_node_with_other_software_is_named(cluster: tuple[Host, Host], tmp_path: Path) -> None:

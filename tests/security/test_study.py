@@ -38,8 +38,9 @@ class Watched:
 def study(tmp_path_factory: pytest.TempPathFactory) -> Watched:
     folder = tmp_path_factory.mktemp("watched")
     spec = small.study(
-        trials=3,
+        trials=2,
         epochs=2,
+        resources={"cpus": 0.5, "workers": 2},
         data={"name": "digits", "subset": 200},
         model={"name": "mlp"},
         paradigms={"dense": {}, "magnitude": {**small.FIXED, "sparsity": 0.5}},
