@@ -81,6 +81,16 @@ StoreFolder = Annotated[
     str,
     typer.Option("--store", envvar="ESPALIER_STORE", help="Where the studies are: a folder, or s3://BUCKET/PREFIX."),
 ]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        envvar="RAY_ADDRESS",
+        metavar="HOST:PORT",
+        help="Run on this Ray cluster, of which this machine is a node (auto: the one it is a node of).",
+        show_default="this machine",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the result only.")]
 HERE = "./espalier-store"
@@ -103,13 +113,14 @@ def plan(
     probe: Annotated[
         bool, typer.Option("--probe/--no-probe", help="Train for seconds to learn how long it takes.")
     ] = True,
+    address: Address = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a study will take before anything starts; ends with status 1 if no trial can be placed."""
     from orchestrator import planning
 
     spec, place = StudySpec.load(file), _store(store)
-    found = planning.plan(spec, place.study(spec.name), probe=probe)
+    found = planning.plan(spec, place.study(spec.name), probe=probe, address=address)
     if as_json:
         _print_json(dataclasses.asdict(found))
     else:
@@ -123,12 +134,13 @@ def launch(
     file: StudyFile,
     store: StoreFolder = HERE,
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Go on with the same study if it exists.")] = False,
+    address: Address = None,
     quiet: Quiet = False,
 ) -> None:
     """Run a study to its Pareto front."""
     spec, place = StudySpec.load(file), _store(store)
     with shown(_console(), quiet=quiet) as observer:
-        outcome = study.launch(spec, place, observer=observer, exist_ok=exist_ok)
+        outcome = study.launch(spec, place, observer=observer, exist_ok=exist_ok, address=address)
     _conclude(outcome, place)
 
 
@@ -166,23 +178,23 @@ def logs(
 
 
 @app.command()
-def resume(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
+def resume(name: Name, store: StoreFolder = HERE, address: Address = None, quiet: Quiet = False) -> None:
     """Go on with a study that was interrupted."""
     place = _store(store)
     with shown(_console(), quiet=quiet) as observer:
-        outcome = study.resume(name, place, observer=observer)
+        outcome = study.resume(name, place, observer=observer, address=address)
     _conclude(outcome, place)
 
 
 @app.command()
-def extend(file: StudyFile, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
+def extend(file: StudyFile, store: StoreFolder = HERE, address: Address = None, quiet: Quiet = False) -> None:
     """Go on with a study whose file was edited: more trials, epochs, paradigms, other ranges, a larger budget."""
     spec, place = StudySpec.load(file), _store(store)
     folder = _study(place, spec.name)
     if file.resolve() == folder.spec.resolve():
         raise InvalidValue("STUDY.yaml", str(file), "is the store's own file, which says what was; edit a copy of it")
     with shown(_console(), quiet=quiet) as observer:
-        outcome = study.extend(spec, place, observer=observer, said=_tell_changes)
+        outcome = study.extend(spec, place, observer=observer, said=_tell_changes, address=address)
     _conclude(outcome, place)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ray import tune
 from ray.air._internal import usage
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 
 from orchestrator import mps, worker
 from orchestrator.attempts import attempt_folder
@@ -43,7 +44,7 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
             verbose=0,
         ),
     )
-    with mps.running(spec.resources), _signal_handlers_restored(), _callbacks_uncounted():
+    with mps.running(spec.resources), _signal_handlers_restored(), _callbacks_uncounted(), _keys_kept():
         try:
             tuner.fit()
         except Exception:
@@ -103,3 +104,14 @@ def _callbacks_uncounted() -> Iterator[None]:
         yield
     finally:
         usage.tag_callbacks = count
+
+
+@contextmanager
+def _keys_kept() -> Iterator[None]:
+    """Keep Ray Tune from sending the driver's AWS keys to workers: they stand in commands then, for all to see."""
+    sent = set(ENV_VARS_TO_PROPAGATE)
+    ENV_VARS_TO_PROPAGATE.difference_update({name for name in sent if name.startswith("AWS_")})
+    try:
+        yield
+    finally:
+        ENV_VARS_TO_PROPAGATE.update(sent)

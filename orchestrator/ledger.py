@@ -1,6 +1,7 @@
 """The ledger: the study's durable memory. What was asked, what came back, and where an interrupted trial goes on."""
 
 import math
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +22,7 @@ from orchestrator.places import place_of
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Constraint, StudySpec
 from orchestrator.store import StudyFolder
+from trainables.errors import InvalidValue
 
 _CONFIGURATION: Final = "configuration"
 _SAMPLER: Final = "sampler"
@@ -178,10 +180,13 @@ class Ledger:
         self.storage.flush()
 
     def checkpoints(self, number: int) -> list[Path]:
-        """Return where a trial's checkpoints lie, the newest first, whether or not they are still there and whole."""
+        """Return where a trial's checkpoints lie, the newest first, whether or not they are still there and whole.
+
+        Raises InvalidValue if one would lie anywhere but in a trial's folder: what is returned here is deleted one day.
+        """
         written = self._trial(number).user_attrs
         early = [written["checkpoint"]["path"]] if "checkpoint" in written else []
-        return [self.folder.path / within for within in written.get("checkpoints", early)]
+        return [self.folder.path / _checked(within) for within in written.get("checkpoints", early)]
 
     def count_damaged(self, number: int, damaged: int) -> None:
         """Count checkpoints of a trial that cannot be gone on from."""
@@ -317,6 +322,15 @@ def _in_study(spec: StudySpec, first: int, record: TrialRecord, trial: FrozenTri
     if share == 1 and feasible == record.feasible:
         return record
     return replace(record, share=share, fidelity=share * record.fidelity, feasible=feasible)
+
+
+def _checked(within: str) -> str:
+    """Return where a checkpoint lies in its study's folder, if that is where checkpoints lie."""
+    if not re.fullmatch(r"trials(/[A-Za-z0-9_-]+){2}", within):
+        raise InvalidValue(
+            "ledger", within, "is no checkpoint of this study: somebody else has written into its ledger"
+        )
+    return within
 
 
 def _spending(attributes: Mapping[str, Any]) -> Spending:

@@ -15,7 +15,7 @@ from typing import Final
 
 from orchestrator.budget import SECONDS_PER_HOUR, Spending
 from orchestrator.capacity import Node, nodes, require_room
-from orchestrator.cluster import ray_session
+from orchestrator.cluster import named, ray_session
 from orchestrator.front import TOLD
 from orchestrator.records import State, TrialRecord
 from orchestrator.rungs import FORETOLD
@@ -189,11 +189,12 @@ def probed_pace(spec: StudySpec) -> Pace:
     return Pace(Span(1, TYPICAL, SLOWEST) * probe.epoch, probe.last, words)
 
 
-def find_place(resources: Resources) -> Place:
-    """Return where trials would run. Connects to Ray only if RAY_ADDRESS names a cluster; starts none."""
-    if "RAY_ADDRESS" in os.environ:
-        where = f"the cluster at {os.environ['RAY_ADDRESS']}"
-        with ray_session(Path(os.devnull)):
+def find_place(resources: Resources, address: str | None = None) -> Place:
+    """Return where trials would run. Connects to Ray only if a cluster is named, by RAY_ADDRESS too; starts none."""
+    cluster = named(address)
+    if cluster is not None:
+        where = f"the cluster at {cluster}"
+        with ray_session(Path(os.devnull), cluster):
             return _place(where, nodes(), resources)
     node = {"CPU": float(os.cpu_count() or 1), "GPU": float(_gpus() if resources.gpus else 0)}
     return _place("this machine", [node], resources)
