@@ -1,6 +1,6 @@
 """How well the next trial is chosen and the hopeless one stopped: hypervolume against epochs spent, without training.
 
-    python -m benchmarks.search [--trials 60] [--seeds 10]
+    python -m benchmarks.search [--trials 60] [--seeds 10] [--processes 1] [--keep FOLDER]
     python -m benchmarks.search record
 
 Two analytic problems stand for trials of 27 epochs: `convex` is ZDT1 and `concave` ZDT2 (Zitzler, Deb & Thiele 2000,
@@ -9,12 +9,14 @@ second is its error, which falls by a power law to its end, at a speed of its ow
 ranks mislead. `digits` replays trials that were really trained (`record` trained them): what is proposed has the curve
 of the nearest of them. All have four workers, whose trials run side by side, and the epochs of `--trials` whole trials.
 
-`espalier` is the house's own proposer and rungs (1, 3, 9; a third goes on), without Ray; `pausing` has those that are
-held back go on later. The others train every trial to its end: random search, Optuna's TPE and NSGA-II; `espalier, no
-rungs` shows what stopping early is worth. Syne Tune's MO-ASHA, with the same rungs, takes part where it is installed.
+`espalier` is the house's own proposer and rungs (1, 3, 9; a third goes on), without Ray; it chooses the sampler as for
+trials that take hours. `tpe` has TPE throughout, as where trials take seconds; `pausing` has those that are held back go
+on later; `no rungs` shows what stopping early is worth. The others train every trial to its end: random search, Optuna's
+TPE and NSGA-II. Syne Tune's MO-ASHA, with the same rungs, takes part where it is installed.
 
-Hypervolume is that of whole trials, as a share of the best front's, mean over the seeds. The last column says after how
-many epochs a contender has what the best of those without early stopping has at the end.
+Hypervolume is that of whole trials, as a share of the best front's, mean over the seeds. The last columns say after how
+many epochs a contender has what the best of those without early stopping has at one of the moments, and how many times
+as many epochs that one needs, both by their means.
 """
 
 import argparse
@@ -57,7 +59,7 @@ from orchestrator.sweep import Assignment, Sweep
 RUNGS: Final = [1, 3, 9]
 WORKERS: Final = 4
 SYNE_TUNE: Final = "syne tune mo-asha"
-EPOCH_SECONDS: Final = 300.0
+EPOCH_SECONDS: Final = 3600.0
 """How long an epoch takes by the sweep's clock, beside which drawing takes no time."""
 MOMENTS: Final = (0.1, 0.25, 0.5, 0.75, 1.0)
 

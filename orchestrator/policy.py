@@ -87,6 +87,9 @@ class Policy:
         self._models = self._models or (self._may_model and expensive)
         if self._models and told < self._few:
             return "gp"
+        if self._models:
+            self._models = self._may_model = False
+            self.pace.another_draws()
         too_slow = told >= ENOUGH_PARENTS and self.pace.share > SLOW
         self._breeds = self._breeds or told >= LONG or too_slow
         return BREEDS if self._breeds else "tpe"

@@ -140,7 +140,6 @@ class Proposer:
         if name != self._view.name or (name == BREEDS and self._view.drawn >= GENERATIONS_LAST):
             self._prepared = None
             self._view = self._new_view()
-            self._policy.pace.another_draws()
 
     def _sampler(self) -> SamplerName:
         return self._policy.sampler(self._ledger.asked - len(self._running))
