@@ -10,9 +10,9 @@ ranks mislead. `digits` replays trials that were really trained (`record` traine
 of the nearest of them. All have four workers, whose trials run side by side, and the epochs of `--trials` whole trials.
 
 `espalier` is the house's own proposer and rungs (1, 3, 9; a third goes on), without Ray; it chooses the sampler as for
-trials that take hours. `tpe` has TPE throughout, as where trials take seconds; `pausing` has those that are held back go
-on later; `no rungs` shows what stopping early is worth. The others train every trial to its end: random search, Optuna's
-TPE and NSGA-II. Syne Tune's MO-ASHA, with the same rungs, takes part where it is installed.
+trials that take hours. `tpe` has TPE throughout, as where trials take seconds; `pausing` has those that are held back
+go on later; `no rungs` shows what stopping early is worth. The others train every trial to its end: random search,
+Optuna's TPE and NSGA-II. Syne Tune's MO-ASHA, with the same rungs, takes part where it is installed.
 
 Hypervolume is that of whole trials, as a share of the best front's, mean over the seeds. The last columns say after how
 many epochs a contender has what the best of those without early stopping has at one of the moments, and how many times
