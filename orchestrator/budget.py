@@ -21,6 +21,18 @@ class Spending:
     money: float = 0.0
 
 
+@dataclass(frozen=True)
+class Hold:
+    """A trial's hold on the resources of its workers since a moment of the clock."""
+
+    since: float
+    workers: int
+
+    def until(self, now: float) -> float:
+        """Return the worker-seconds up to a moment."""
+        return (now - self.since) * self.workers
+
+
 class Meter:
     """Counts on from what earlier drivers have spent; the time between drivers is not counted."""
 
@@ -35,16 +47,17 @@ class Meter:
         self._budget, self._resources, self._clock = budget, resources, clock
         self._before, self._begun = before, clock()
         self._ended = 0.0
-        self._since: dict[int, float] = {}
+        self._since: dict[int, Hold] = {}
 
-    def occupy(self, trial: int) -> None:
-        """Note that a trial holds its resources from now on."""
+    def occupy(self, trial: int, workers: int = 1) -> None:
+        """Note that a trial holds the resources of so many workers from now on."""
         self.release(trial)
-        self._since[trial] = self._clock()
+        self._since[trial] = Hold(self._clock(), workers)
 
     def release(self, trial: int) -> None:
         """Note that a trial gives its resources back; nothing happens if it has none."""
-        self._ended += self._clock() - self._since.pop(trial, self._clock())
+        held = self._since.pop(trial, None)
+        self._ended += held.until(self._clock()) if held is not None else 0.0
 
     def holds(self, trial: int) -> bool:
         """Whether a trial holds its resources now."""
@@ -54,7 +67,7 @@ class Meter:
     def spent(self) -> Spending:
         """What has been spent so far, by trials that still run too."""
         now, resources = self._clock(), self._resources
-        occupied = self._ended + sum(now - since for since in self._since.values())
+        occupied = self._ended + sum(held.until(now) for held in self._since.values())
         return Spending(
             seconds=self._before.seconds + now - self._begun,
             device_seconds=self._before.device_seconds + occupied * (resources.gpus or resources.cpus),

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from orchestrator import comparison_tables, ledger, stamp, study, tables
+from orchestrator.attempts import Attempt, attempts
 from orchestrator.cluster import NodeLost
 from orchestrator.compare import Entry
 from orchestrator.compare import compare as compare_studies
@@ -36,6 +37,7 @@ from orchestrator.summary import summarize
 from orchestrator.syncing import rebuild
 from orchestrator.tracking import ENVIRONMENT
 from orchestrator.tracking_url import STORE
+from orchestrator.trial_files import trial_files
 from trainables import paradigms as installed
 from trainables.errors import InvalidValue, nearest
 from trainables.paradigms.base import Paradigm
@@ -79,6 +81,16 @@ StoreFolder = Annotated[
     str,
     typer.Option("--store", envvar="ESPALIER_STORE", help="Where the studies are: a folder, or s3://BUCKET/PREFIX."),
 ]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        envvar="RAY_ADDRESS",
+        metavar="HOST:PORT",
+        help="Run on this Ray cluster, of which this machine is a node (auto: the one it is a node of).",
+        show_default="this machine",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the result only.")]
 HERE = "./espalier-store"
@@ -101,13 +113,14 @@ def plan(
     probe: Annotated[
         bool, typer.Option("--probe/--no-probe", help="Train for seconds to learn how long it takes.")
     ] = True,
+    address: Address = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a study will take before anything starts; ends with status 1 if no trial can be placed."""
     from orchestrator import planning
 
     spec, place = StudySpec.load(file), _store(store)
-    found = planning.plan(spec, place.study(spec.name), probe=probe)
+    found = planning.plan(spec, place.study(spec.name), probe=probe, address=address)
     if as_json:
         _print_json(dataclasses.asdict(found))
     else:
@@ -121,12 +134,13 @@ def launch(
     file: StudyFile,
     store: StoreFolder = HERE,
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Go on with the same study if it exists.")] = False,
+    address: Address = None,
     quiet: Quiet = False,
 ) -> None:
     """Run a study to its Pareto front."""
     spec, place = StudySpec.load(file), _store(store)
     with shown(_console(), quiet=quiet) as observer:
-        outcome = study.launch(spec, place, observer=observer, exist_ok=exist_ok)
+        outcome = study.launch(spec, place, observer=observer, exist_ok=exist_ok, address=address)
     _conclude(outcome, place)
 
 
@@ -138,27 +152,49 @@ def status(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> No
     if as_json:
         _print_json(found.as_object())
     else:
-        _console().print(tables.progress_lines(found, resume=_command(place, "resume", name)))
+        commands = {verb: _command(place, verb, name) for verb in ("resume", "logs")}
+        _console().print(tables.progress_lines(found, **commands))
 
 
 @app.command()
-def resume(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
+def logs(
+    name: Name,
+    trial: Annotated[int, typer.Argument(metavar="TRIAL", help="The trial's number, as status and front show it.")],
+    store: StoreFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a trial said: why it ended, tracebacks of its attempts, what it logged and printed."""
+    folder = _study(_store(store), name)
+    spec, records = _read(folder)
+    record = _trial(records, trial)
+    trial_files(folder).fetch_texts(trial)
+    said = attempts(folder.trials, trial)
+    if as_json:
+        _print_json(_as_words(record, said))
+    else:
+        _console().print(tables.trial_lines(spec, record, len(said)))
+        for one in said:
+            typer.echo(f"\n{tables.attempt_heading(one)}\n{one.log}{one.error}".rstrip("\n"))
+
+
+@app.command()
+def resume(name: Name, store: StoreFolder = HERE, address: Address = None, quiet: Quiet = False) -> None:
     """Go on with a study that was interrupted."""
     place = _store(store)
     with shown(_console(), quiet=quiet) as observer:
-        outcome = study.resume(name, place, observer=observer)
+        outcome = study.resume(name, place, observer=observer, address=address)
     _conclude(outcome, place)
 
 
 @app.command()
-def extend(file: StudyFile, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
+def extend(file: StudyFile, store: StoreFolder = HERE, address: Address = None, quiet: Quiet = False) -> None:
     """Go on with a study whose file was edited: more trials, epochs, paradigms, other ranges, a larger budget."""
     spec, place = StudySpec.load(file), _store(store)
     folder = _study(place, spec.name)
     if file.resolve() == folder.spec.resolve():
         raise InvalidValue("STUDY.yaml", str(file), "is the store's own file, which says what was; edit a copy of it")
     with shown(_console(), quiet=quiet) as observer:
-        outcome = study.extend(spec, place, observer=observer, said=_tell_changes)
+        outcome = study.extend(spec, place, observer=observer, said=_tell_changes, address=address)
     _conclude(outcome, place)
 
 
@@ -290,6 +326,15 @@ def _read(folder: StudyFolder) -> tuple[StudySpec, list[TrialRecord]]:
     return StudySpec.stored(folder.spec), ledger.read(folder)
 
 
+def _trial(records: Sequence[TrialRecord], number: int) -> TrialRecord:
+    """Return a trial by its number; raises InvalidValue, saying which there are."""
+    found = next((record for record in records if record.trial == number), None)
+    if found is None:
+        there = f"there are 0 to {records[-1].trial}" if records else "there is none yet"
+        raise InvalidValue("TRIAL", number, f"is no trial of this study: {there}")
+    return found
+
+
 def _tell_changes(changes: Sequence[Change]) -> None:
     for change in changes:
         typer.echo(f"extended: {change}")
@@ -319,6 +364,16 @@ def _as_object(record: TrialRecord, objectives: Iterable[str]) -> dict[str, obje
     about = {name: getattr(record, name) for name in ("trial", "paradigm", "state", "fidelity", "seed", "params")}
     sought = {name: record.metrics[name] for name in objectives}
     return {**about, **sought, **record.metrics, "seconds": record.seconds}
+
+
+def _as_words(record: TrialRecord, said: Iterable[Attempt]) -> dict[str, object]:
+    """Return what a trial said, for programs."""
+    about = {name: getattr(record, name) for name in ("trial", "paradigm", "state", "reason", "failure", "attempts")}
+    words = [
+        {"folder": str(one.folder), "last_word": one.last_word.isoformat(), "log": one.log, "error": one.error}
+        for one in said
+    ]
+    return {**about, "said": words}
 
 
 def _described(name: str, paradigm: type[Paradigm]) -> dict[str, object]:
@@ -351,7 +406,8 @@ def _conclude(outcome: Outcome, store: Store) -> None:
     summary = summarize(spec, outcome.records)
     _write_report(folder, spec, outcome.records, folder.report)
     console.print(tables.front_table(spec, outcome.records))
-    console.print(tables.status_lines(summary, outcome.records, resume=_command(store, "resume", spec.name)))
+    commands = {verb: _command(store, verb, spec.name) for verb in ("resume", "logs")}
+    console.print(tables.status_lines(summary, outcome.records, **commands))
     for what, where in (("report", folder.report), ("table", folder.table), ("log", folder.log)):
         typer.echo(f"{what + ':':<11}{folder.shown(where)}")
     typer.echo(f"{'dashboard:':<11}{_command(store, 'ui') if spec.tracking == STORE else spec.tracking}")

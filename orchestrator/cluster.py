@@ -2,17 +2,19 @@
 
 import logging
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from orchestrator.capacity import nodes, require_room
 from orchestrator.checkpoints import discard
+from orchestrator.connection import PATIENCE, connected
 from orchestrator.journal import DriverLock, is_driven
 from orchestrator.logs import logging_into
 from orchestrator.spec import Resources
-from trainables.errors import InvalidValue
 
 THREAD_TIMEOUT: Final = "30"
 """Seconds for a stopped trial to leave its actor; after that Ray Tune loses the actor's next trial."""
@@ -25,6 +27,7 @@ SWITCHES: Final = {
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": THREAD_TIMEOUT,
     "TUNE_MAX_PENDING_TRIALS_PG": "1000000",
+    "RAY_py_gcs_connect_timeout_s": str(PATIENCE),
 }
 """No logger, no snapshot, no metric that could abort the sweep: the ledger does all of that.
 
@@ -32,21 +35,32 @@ As many trials may wait for a worker as the searcher hands out. If only one may,
 the first trial that ends, its own is ended while it starts, and short trials never get a second one.
 """
 
+_FOR_WORKERS: Final = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": THREAD_TIMEOUT}
+"""Of the switches, those that a worker looks at; on this machine it inherits them."""
+
 _PREFIX: Final = "espalier-ray-"
 _MISSES_LOGGERS: Final = "ray.tune.analysis.experiment_analysis"
 """Warns of each trial that has no result.json, which only the loggers that are switched off write."""
 
+_ADDRESS: Final = "RAY_ADDRESS"
 _LOCK: Final = "driver.lock"
 _OBJECT_STORE: Final = 128 * 2**20
 """Bytes. Trials exchange next to nothing through Ray."""
 
 
-@contextmanager
-def ray_session(log: Path) -> Iterator[None]:
-    """Use the Ray that is there, or that RAY_ADDRESS names, or else one on this machine; its messages go to `log`.
+def named(address: str | None = None) -> str | None:
+    """Return the cluster that `address` names, or else RAY_ADDRESS; None, or `local`, is one on this machine."""
+    found = address or os.environ.get(_ADDRESS)
+    return None if found == "local" else found
 
-    A Ray that was there before is left as it was found.
+
+@contextmanager
+def ray_session(log: Path, address: str | None = None) -> Iterator[None]:
+    """Use the Ray that is there, or the cluster that is `named`, or one on this machine; its messages go to `log`.
+
+    A Ray that was there before is left as it was found. Raises InvalidValue for a cluster that cannot be used.
     """
+    cluster = named(address)
     with ExitStack() as stack:
         stack.enter_context(_environment(SWITCHES))
         import ray  # after its switches are set, before its messages are turned aside: the import sets both up
@@ -54,8 +68,16 @@ def ray_session(log: Path) -> Iterator[None]:
         stack.enter_context(logging_into(log, "ray"))
         logging.getLogger(_MISSES_LOGGERS).setLevel(logging.ERROR)
         if not ray.is_initialized():
-            stack.enter_context(_connected() if "RAY_ADDRESS" in os.environ else _started())
+            stack.enter_context(_naming(cluster))
+            stack.enter_context(_started() if cluster is None else connected(cluster, _FOR_WORKERS))
         yield
+
+
+def check(resources: Resources, address: str | None) -> None:
+    """Raise InvalidValue if a cluster is named and cannot be used, or cannot hold a trial. Writes nothing."""
+    if named(address) is not None:
+        with ray_session(Path(os.devnull), address):
+            require_room(nodes(), resources)
 
 
 class NodeLost(RuntimeError):
@@ -73,42 +95,24 @@ def is_alive() -> bool:
     return any(node["Alive"] and node["NodeID"] == own for node in ray.nodes())
 
 
-def slots(resources: Resources) -> int:
-    """Return how many trials run at once; raises InvalidValue if no node of the cluster can hold one."""
-    import ray
-
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    found = sum(slots_of(node, resources) for node in nodes)
-    if found == 0:
-        largest = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
-        asked = f"{resources.cpus:g} CPUs and {resources.gpus:g} GPUs"
-        raise InvalidValue("resources", asked, f"must fit on a node; there are {largest}")
-    return found
-
-
-def slots_of(node: Mapping[str, float], resources: Resources) -> int:
-    """Return how many trials a node with these resources, `CPU` and `GPU`, runs at once."""
-    asked = {"CPU": resources.cpus, "GPU": resources.gpus}
-    return min(int(node.get(kind, 0) / share + 1e-9) for kind, share in asked.items() if share)
-
-
 @contextmanager
 def _started() -> Iterator[None]:
     import ray
 
     _sweep_abandoned()
+    _keep_token_private()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_short_folder()))
     lock = DriverLock(folder / _LOCK)
     try:
-        ray.init(
-            address="local",
-            _node_ip_address="127.0.0.1",
-            _temp_dir=str(folder / "ray"),  # Ray opens it to everybody; nobody else gets into the one above
-            include_dashboard=False,
-            log_to_driver=False,
-            object_store_memory=_OBJECT_STORE,
-        )
-        yield
+        with _on_loopback():
+            ray.init(
+                address="local",
+                _temp_dir=str(folder / "ray"),  # Ray opens it to everybody; nobody else gets into the one above
+                include_dashboard=False,
+                log_to_driver=False,
+                object_store_memory=_OBJECT_STORE,
+            )
+            yield
     finally:
         ray.shutdown()
         lock.release()
@@ -116,15 +120,34 @@ def _started() -> Iterator[None]:
 
 
 @contextmanager
-def _connected() -> Iterator[None]:
-    import ray
+def _on_loopback() -> Iterator[None]:
+    """Have a Ray that starts listen on loopback alone.
 
-    there = {"env_vars": {"TUNE_FUNCTION_THREAD_TIMEOUT_S": THREAD_TIMEOUT}}
-    ray.init(log_to_driver=False, runtime_env=there)
+    It does so by itself where it supports no clusters, on macOS and Windows, and takes 127.0.0.1 for a slip elsewhere.
+    """
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
     try:
-        yield
+        with _environment({ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"}):
+            yield
     finally:
-        ray.shutdown()
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def _keep_token_private() -> None:
+    """Make Ray's token, unless there is one, as Ray would, but so that nobody else can read it."""
+    elsewhere = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
+    if elsewhere or os.environ.get("RAY_AUTH_MODE", "token") != "token":
+        return
+    token = Path.home() / ".ray" / "auth_token"
+    token.parent.mkdir(mode=0o700, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=token.parent) as draft, suppress(FileExistsError):
+        draft.write(secrets.token_hex(32))
+        draft.flush()
+        os.link(draft.name, token)
+    token.chmod(0o600)
 
 
 def _short_folder() -> Path:
@@ -138,6 +161,20 @@ def _sweep_abandoned() -> None:
         lock = folder / _LOCK
         if folder.stat().st_uid == os.getuid() and lock.exists() and not is_driven(lock):
             discard(folder)
+
+
+@contextmanager
+def _naming(cluster: str | None) -> Iterator[None]:
+    """Have RAY_ADDRESS say for a while which cluster is used, if any: others ask there."""
+    before = os.environ.pop(_ADDRESS, None)
+    if cluster is not None:
+        os.environ[_ADDRESS] = cluster
+    try:
+        yield
+    finally:
+        os.environ.pop(_ADDRESS, None)
+        if before is not None:
+            os.environ[_ADDRESS] = before
 
 
 @contextmanager

@@ -9,10 +9,12 @@ from typing import Any
 
 from ray import tune
 from ray.air._internal import usage
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 
-from orchestrator import worker
+from orchestrator import mps, worker
+from orchestrator.attempts import attempt_folder
 from orchestrator.callback import Recorder
-from orchestrator.cluster import slots
+from orchestrator.capacity import Capacity
 from orchestrator.scheduler import ParetoHalving
 from orchestrator.searcher import LedgerSearcher
 from orchestrator.sweep import Assignment, Sweep
@@ -26,9 +28,9 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
     spec, folder = sweep.ledger.spec, sweep.ledger.folder
     recorder = Recorder(sweep)
     tuner = tune.Tuner(
-        tune.with_resources(worker.train, {"cpu": spec.resources.cpus, "gpu": spec.resources.gpus}),
+        tune.with_resources(worker.train, _placement),
         tune_config=tune.TuneConfig(
-            search_alg=LedgerSearcher(sweep, slots(spec.resources), partial(_configuration, sweep, cache, run)),
+            search_alg=LedgerSearcher(sweep, Capacity(spec.resources), partial(_configuration, sweep, cache, run)),
             scheduler=ParetoHalving(sweep),
             num_samples=-1,
             reuse_actors=True,
@@ -42,7 +44,7 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
             verbose=0,
         ),
     )
-    with _signal_handlers_restored(), _callbacks_uncounted():
+    with mps.running(spec.resources), _signal_handlers_restored(), _callbacks_uncounted(), _keys_kept():
         try:
             tuner.fit()
         except Exception:
@@ -52,20 +54,31 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
     return recorder.interrupted
 
 
-def _configuration(sweep: Sweep, cache: Path, run: str, trial: Assignment, tune_id: str) -> dict[str, Any]:
-    """Return what the worker receives: plain values only."""
+def _placement(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    """Return what a trial occupies: a bundle a worker, all at once or none, close together where that can be had."""
+    bundle = {kind: config[key] for kind, key in (("CPU", "cpus"), ("GPU", "gpus")) if config[key]}
+    return tune.PlacementGroupFactory([bundle] * config["workers"])
+
+
+def _configuration(
+    sweep: Sweep, cache: Path, run: str, trial: Assignment, workers: int, tune_id: str
+) -> dict[str, Any]:
+    """Return what the workers receive: plain values only."""
     spec, chosen, folder = sweep.ledger.spec, trial.configuration, sweep.ledger.folder
     files = folder.remote and folder.remote.below(folder.trials.name)
     return {
         "number": trial.number,
         "trial": spec.trial(chosen.paradigm, chosen.params, chosen.seed).as_dict(),
         "run": run,
-        "folder": str(folder.trials / f"{trial.number:05d}-{tune_id}"),
+        "folder": str(attempt_folder(folder.trials, trial.number, tune_id)),
         "remote": files.explicit.url if files is not None else None,
         "resume_from": str(trial.checkpoint) if trial.checkpoint is not None else None,
         "device": "cuda" if spec.resources.gpus > 0 else "cpu",
         "cache": str(cache),
         "cpus": spec.resources.cpus,
+        "gpus": spec.resources.gpus,
+        "workers": workers,
+        "mps": spec.resources.mps,
     }
 
 
@@ -91,3 +104,14 @@ def _callbacks_uncounted() -> Iterator[None]:
         yield
     finally:
         usage.tag_callbacks = count
+
+
+@contextmanager
+def _keys_kept() -> Iterator[None]:
+    """Keep Ray Tune from sending the driver's AWS keys to workers: they stand in commands then, for all to see."""
+    sent = set(ENV_VARS_TO_PROPAGATE)
+    ENV_VARS_TO_PROPAGATE.difference_update({name for name in sent if name.startswith("AWS_")})
+    try:
+        yield
+    finally:
+        ENV_VARS_TO_PROPAGATE.update(sent)

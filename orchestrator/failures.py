@@ -39,8 +39,18 @@ class Breakdown:
         return self.text if self.failure is Failure.ERROR else f"{self.failure}: {self.text}"
 
 
+class GroupBroken(RuntimeError):
+    """A trial cannot go on because of another process of its group, to which `breakdown` happened."""
+
+    def __init__(self, broken: Breakdown) -> None:
+        super().__init__(broken.text)
+        self.breakdown = broken
+
+
 def breakdown(error: BaseException) -> Breakdown:
     """Return what an exception means that a trial has raised."""
+    if isinstance(error, GroupBroken):
+        return error.breakdown
     return Breakdown(_kind(error), f"{type(error).__name__}: {error}")
 
 

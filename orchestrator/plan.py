@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.budget import SECONDS_PER_HOUR, Spending
-from orchestrator.cluster import ray_session, slots, slots_of
+from orchestrator.capacity import Node, nodes, require_room
+from orchestrator.cluster import named, ray_session
 from orchestrator.front import TOLD
 from orchestrator.records import State, TrialRecord
 from orchestrator.rungs import FORETOLD
@@ -115,7 +116,7 @@ def make_plan(
     done = sum(record.fidelity for record in records if record.state is State.RUNNING) * spec.fidelity.epochs
     lengths, stopping = _lengths(spec, records)
     epochs = lengths * left + -min(done, lengths.low * left) + _continued(spec, records)
-    devices = spec.resources.gpus or spec.resources.cpus
+    devices = (spec.resources.gpus or spec.resources.cpus) * spec.resources.workers.min
     trial_seconds = epochs * pace.epoch + pace.beyond * left if pace is not None else None
     wall = None
     if pace is not None and trial_seconds is not None and left and place.slots:
@@ -141,7 +142,8 @@ def _allowances(
 ) -> Iterator[Allowance]:
     """Return what is left of each budget, and what is needed of it, in the budget's unit."""
     budget, resources = spec.budget, spec.resources
-    devices, price = resources.gpus or resources.cpus, resources.price_per_hour or 0.0
+    devices = (resources.gpus or resources.cpus) * resources.workers.min
+    price = (resources.price_per_hour or 0.0) * resources.workers.min
     accounts = (
         ("hours", budget.hours, spent.seconds / SECONDS_PER_HOUR, wall_seconds, 1.0),
         ("device_hours", budget.device_hours, spent.device_seconds / SECONDS_PER_HOUR, trial_seconds, devices),
@@ -187,22 +189,22 @@ def probed_pace(spec: StudySpec) -> Pace:
     return Pace(Span(1, TYPICAL, SLOWEST) * probe.epoch, probe.last, words)
 
 
-def find_place(resources: Resources) -> Place:
-    """Return where trials would run. Connects to Ray only if RAY_ADDRESS names a cluster; starts none."""
-    if "RAY_ADDRESS" in os.environ:
-        where = f"the cluster at {os.environ['RAY_ADDRESS']}"
-        with ray_session(Path(os.devnull)):
-            try:
-                return Place(where, slots(resources))
-            except InvalidValue as refused:
-                return Place(where, 0, str(refused))
+def find_place(resources: Resources, address: str | None = None) -> Place:
+    """Return where trials would run. Connects to Ray only if a cluster is named, by RAY_ADDRESS too; starts none."""
+    cluster = named(address)
+    if cluster is not None:
+        where = f"the cluster at {cluster}"
+        with ray_session(Path(os.devnull), cluster):
+            return _place(where, nodes(), resources)
     node = {"CPU": float(os.cpu_count() or 1), "GPU": float(_gpus() if resources.gpus else 0)}
-    found = slots_of(node, resources)
-    if found:
-        return Place("this machine", found)
-    asked = f"{resources.cpus:g} CPUs and {resources.gpus:g} GPUs"
-    there = f"{node['CPU']:g} CPUs" + (f" and {node['GPU']:g} GPUs" if resources.gpus else "")
-    return Place("this machine", 0, str(InvalidValue("resources", asked, f"must fit on this machine; it has {there}")))
+    return _place("this machine", [node], resources)
+
+
+def _place(where: str, found: Sequence[Node], resources: Resources) -> Place:
+    try:
+        return Place(where, resources.parallel or require_room(found, resources) // resources.workers.min)
+    except InvalidValue as refused:
+        return Place(where, 0, str(refused))
 
 
 def _gpus() -> int:

@@ -20,17 +20,19 @@ UNITS: Final = ((48 * 3600.0, "days", 86400.0), (5400.0, "h", 3600.0), (90.0, "m
 """From how many seconds on a time is told in which unit, and its length."""
 
 
-def plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = True) -> Plan:
-    """Return the plan for a study, from its own record where there is one, else from a probe if that is wanted."""
+def plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = True, address: str | None = None) -> Plan:
+    """Return the plan for a study, from its own record where there is one, else from a probe if that is wanted.
+
+    It would run on the cluster at `address`, or that RAY_ADDRESS names, or else on this machine.
+    """
     records = ledger.read(folder) if folder.spec.exists() else []
     if records and not _same_work(spec, StudySpec.stored(folder.spec)):
         allowed = (
             f"is taken by a study with other data, network or training: {folder.shown(folder.spec)}; rename this one"
         )
         raise InvalidValue("name", spec.name, allowed)
-    return make_plan(
-        spec, records, recorded_pace(records) or (_probe(spec) if probe else None), find_place(spec.resources)
-    )
+    place = find_place(spec.resources, address)
+    return make_plan(spec, records, recorded_pace(records) or (_probe(spec) if probe else None), place)
 
 
 def _same_work(spec: StudySpec, stored: StudySpec) -> bool:

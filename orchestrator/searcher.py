@@ -5,20 +5,23 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from orchestrator.capacity import Capacity
 from orchestrator.sweep import Assignment, Sweep
 
 
 class LedgerSearcher(Searcher):  # type: ignore[misc]
-    """Hands Ray Tune the sweep's trials, as many at once as there are `slots`.
+    """Hands Ray Tune the sweep's trials, as many at once as the cluster has the `capacity` for.
 
-    `configure` makes of a trial, and of the key that Tune gives it, the dictionary that the worker receives. The
-    searcher keeps nothing: what Tune tells it of results and ends is written down by `callback.Recorder`, because
-    Tune swallows what a searcher raises there.
+    `configure` makes of a trial, the number of its workers, and the key that Tune gives it, the dictionary that they
+    receive. The searcher keeps nothing: what Tune tells it of results and ends is written down by `callback.Recorder`,
+    because Tune swallows what a searcher raises there.
     """
 
-    def __init__(self, sweep: Sweep, slots: int, configure: Callable[[Assignment, str], dict[str, Any]]) -> None:
+    def __init__(
+        self, sweep: Sweep, capacity: Capacity, configure: Callable[[Assignment, int, str], dict[str, Any]]
+    ) -> None:
         super().__init__(metric=None, mode=None)
-        self._sweep, self._slots, self._configure = sweep, slots, configure
+        self._sweep, self._capacity, self._configure = sweep, capacity, configure
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, ("searcher",)  # Ray Tune pickles its searcher into a file that nobody reads
@@ -28,11 +31,13 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial's configuration, None for "not now", or FINISHED, which is final."""
-        if len(self._sweep.live) >= self._slots:
+        workers = self._capacity.take(self._sweep.live, self._sweep.waiting)
+        if not workers:
             return None
         assignment = self._sweep.next()
         if assignment is not None:
-            return self._configure(assignment, trial_id)
+            self._capacity.give(assignment.number, workers)
+            return self._configure(assignment, workers, trial_id)
         # a live trial may yet be lost, and one that was lost waits a while before it is handed out again
         return None if self._sweep.live or not self._sweep.is_over else Searcher.FINISHED
 

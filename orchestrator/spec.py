@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
-from pydantic import Field, ModelWrapValidatorHandler, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from orchestrator.choices import Choice as Choice
 from orchestrator.choices import Range as Range
@@ -119,18 +128,66 @@ class Budget(Strict):
     money: Annotated[float, Field(gt=0)] | None = None
 
 
+class Elastic(Strict):
+    """How many workers a trial may have: as many as there is room for when it starts, within these bounds."""
+
+    min: Annotated[int, Field(ge=1)] = 1
+    max: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min > self.max:
+            raise InvalidValue("max", self.max, f"must be at least min, {self.min}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _shortest(self, plain: SerializerFunctionWrapHandler) -> Any:
+        return self.min if self.min == self.max else plain(self)
+
+
 class Resources(Strict):
-    """What one trial occupies, and what that costs for an hour. A trial runs in one process (worker)."""
+    """What one worker of a trial occupies, and what that costs for an hour.
+
+    A trial runs in one process (worker), or in several that train one network together, each with its rows of every
+    batch: how many there are changes neither the batches nor the learning rate. `parallel` is how many trials run, or
+    wait for nodes that the cluster has yet to start, at once; without it, as many as there is room for.
+
+    Of a share of a GPU, such as `gpus: 0.25`, a process gets that share of the memory. With `mps` the processes that
+    share a GPU compute on it at the same time, by NVIDIA's Multi-Process Service, which is started where none runs.
+    """
 
     cpus: Annotated[float, Field(gt=0)] = 1
     gpus: Annotated[float, Field(ge=0)] = 0
     price_per_hour: Annotated[float, Field(gt=0)] | None = None
-    workers: int = 1
+    workers: Elastic = Elastic()
+    parallel: Annotated[int, Field(ge=1)] | None = None
+    mps: bool = False
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _as_bounds(cls, value: object) -> object:
+        if not isinstance(value, int) or isinstance(value, bool):
+            return value
+        if value < 1:
+            raise InvalidValue("", value, "must be at least 1")
+        return {"min": value, "max": value}
 
     @model_validator(mode="after")
-    def _one_worker(self) -> Self:
-        if self.workers != 1:
-            raise InvalidValue("workers", self.workers, "must be 1: a trial runs in one process")
+    def _gpus_are_whole_or_a_share_of_one(self) -> Self:
+        if self.gpus > 1 and not self.gpus.is_integer():
+            raise InvalidValue("gpus", self.gpus, "must be a whole number, or a share of one GPU below 1")
+        if self.mps and not 0 < self.gpus < 1:
+            raise InvalidValue(
+                "mps", self.mps, f"is for trials that share a GPU: needs gpus between 0 and 1, not {self.gpus:g}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_gpu_each(self) -> Self:
+        if self.workers.max > 1 and self.gpus > 1:
+            raise InvalidValue(
+                "gpus", self.gpus, "must be at most 1 where a trial has several workers: each has its own"
+            )
         return self
 
 

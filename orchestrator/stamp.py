@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator.urls import masked
+
 PACKAGES: Final = ("espalier", "torch", "torchvision", "ray", "optuna", "mlflow", "numpy", "torch-pruning")
 
 
@@ -26,7 +28,7 @@ def stamp(data_hash: str) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "versions": {name: version(name) for name in PACKAGES},
-        "command": sys.argv,
+        "command": [masked(word) for word in sys.argv],
     }
 
 

@@ -5,7 +5,7 @@ import shlex
 from itertools import chain
 from typing import Final
 
-from orchestrator import extension, stamp, store_check, warm_start
+from orchestrator import cluster, extension, stamp, store_check, warm_start
 from orchestrator.cluster import NodeLost, ray_session
 from orchestrator.disk import DiskFull, is_full
 from orchestrator.extension import Said
@@ -32,54 +32,71 @@ TRIAL: Final = "orchestrator.worker:run_in_torch"
 
 
 def launch(
-    spec: StudySpec, store: Store, *, observer: Observer | None = None, exist_ok: bool = False, run: str = TRIAL
+    spec: StudySpec,
+    store: Store,
+    *,
+    observer: Observer | None = None,
+    exist_ok: bool = False,
+    address: str | None = None,
+    run: str = TRIAL,
 ) -> Outcome:
-    """Run a new study to its end.
+    """Run a new study to its end, on the cluster at `address` or that RAY_ADDRESS names, or else on this machine.
 
     With `exist_ok`, a study of this name and with this very spec is gone on with. Raises InvalidValue for a name
-    that is taken, an earlier study that cannot teach it, data that cannot be read, or a store that cannot hold it, and
-    StudyBusy while another process drives the study.
+    that is taken, an earlier study that cannot teach it, data that cannot be read, a store that cannot hold it, or a
+    cluster that cannot be used, and StudyBusy while another process drives the study.
     """
     store_check.check(spec, store)
     folder = store.study(spec.name)
     if not folder.spec.exists():
         warm_start.check(spec, store)
+        cluster.check(spec.resources, address)
     with logging_study(folder), Ledger(folder, spec) as ledger:
         if folder.spec.exists():
             _require_same(spec, folder, exist_ok)
         else:
             _require_new(ledger)
             _write_down(spec, store)
-        return _drive(ledger, store, observer, run)
+        return _drive(ledger, store, observer, address, run)
 
 
-def resume(name: str, store: Store, *, observer: Observer | None = None, run: str = TRIAL) -> Outcome:
+def resume(
+    name: str, store: Store, *, observer: Observer | None = None, address: str | None = None, run: str = TRIAL
+) -> Outcome:
     """Go on with a study: told trials stay, interrupted ones continue from their last checkpoint, the rest is asked.
 
-    Raises InvalidValue if there is no such study, and StudyBusy while another process drives it.
+    Where it ran before does not matter. Raises InvalidValue if there is no such study, or for a cluster that cannot be
+    used, and StudyBusy while another process drives it.
     """
     folder = _existing(name, store)
     spec = StudySpec.stored(folder.spec)
     store_check.check(spec, store)
     with logging_study(folder), Ledger(folder, spec) as ledger:
-        return _drive(ledger, store, observer, run)
+        return _drive(ledger, store, observer, address, run)
 
 
 def extend(
-    spec: StudySpec, store: Store, *, observer: Observer | None = None, said: Said = lambda _: None, run: str = TRIAL
+    spec: StudySpec,
+    store: Store,
+    *,
+    observer: Observer | None = None,
+    said: Said = lambda _: None,
+    address: str | None = None,
+    run: str = TRIAL,
 ) -> Outcome:
     """Go on with a study whose file was edited; `said` learns what has changed before the study runs.
 
     Where its epochs were raised, earlier trials are of partial fidelity and leave the front, whose members are tried
-    again first. Raises StudyError for changes that a study cannot take up, InvalidValue if there is no such study, and
-    StudyBusy while another process drives it.
+    again first. Raises StudyError for changes that a study cannot take up, InvalidValue if there is no such study, or
+    for a cluster that cannot be used, and StudyBusy while another process drives it.
     """
     folder = _existing(spec.name, store)
     store_check.check(spec, store)
+    cluster.check(spec.resources, address)
     with logging_study(folder), Ledger(folder, spec) as ledger:
         warm_start.check(spec, store)
         said(extension.extend(spec, folder, ledger.records()))
-        return _drive(ledger, store, observer, run)
+        return _drive(ledger, store, observer, address, run)
 
 
 def _existing(name: str, store: Store) -> StudyFolder:
@@ -91,12 +108,12 @@ def _existing(name: str, store: Store) -> StudyFolder:
     return folder
 
 
-def _drive(ledger: Ledger, store: Store, observer: Observer | None, run: str) -> Outcome:
+def _drive(ledger: Ledger, store: Store, observer: Observer | None, address: str | None, run: str) -> Outcome:
     """Run what is left of a study, with everybody watching; clean up; say how it ended."""
     name = ledger.spec.name
     command = shlex.join(["espalier", "resume", name, "--store", store.place])
     try:
-        return _drive_watched(ledger, store, observer, run)
+        return _drive_watched(ledger, store, observer, address, run)
     except StoreLost as lost:
         kept = f"What was told is kept; when the store can be used again, go on by `{command}`"
         raise StoreLost(f"study {name!r} has stopped, because {lost}. {kept}") from lost
@@ -106,7 +123,7 @@ def _drive(ledger: Ledger, store: Store, observer: Observer | None, run: str) ->
         raise DiskFull(name, store.root, str(error), command=command) from error
 
 
-def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, run: str) -> Outcome:
+def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, address: str | None, run: str) -> Outcome:
     spec, folder = ledger.spec, ledger.folder
     ledger.begin_anew()
     with publisher(store, spec, stamp.read(folder.stamp), ledger.records()) as published:
@@ -116,7 +133,7 @@ def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, run:
             watching.updated(record)
         _tidy(ledger)
         sweep = Sweep(ledger, watching)
-        interrupted = _run_trials(sweep, store, run)
+        interrupted = _run_trials(sweep, store, address, run)
         if not interrupted:
             sweep.settle()
         _tidy(ledger)
@@ -125,7 +142,7 @@ def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, run:
         return outcome
 
 
-def _run_trials(sweep: Sweep, store: Store, run: str) -> bool:
+def _run_trials(sweep: Sweep, store: Store, address: str | None, run: str) -> bool:
     """Run the trials that are left, if any; return whether somebody interrupted it.
 
     Should Ray die, it is started again as long as trials make progress. Raises NodeLost when they make none, and
@@ -138,7 +155,7 @@ def _run_trials(sweep: Sweep, store: Store, run: str) -> bool:
         while True:
             reports = sweep.reports
             try:
-                with ray_session(sweep.ledger.folder.log):
+                with ray_session(sweep.ledger.folder.log, address):
                     from orchestrator.execution import run_trials  # imports Ray
 
                     return run_trials(sweep, store.data, run)

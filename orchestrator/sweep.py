@@ -101,10 +101,10 @@ class Sweep:
             self.fail(trial.number, Breakdown(Failure.INFEASIBLE, refusal))
         return None
 
-    def begin(self, number: int) -> None:
-        """Note that a trial starts, or starts again."""
+    def begin(self, number: int, workers: int = 1) -> None:
+        """Note that a trial starts, or starts again, with so many workers."""
         self._stopped.pop(number, None)
-        self._meter.occupy(number)
+        self._meter.occupy(number, workers)
         self.ledger.begin(number)
         self._show(number)
 
@@ -193,6 +193,12 @@ class Sweep:
     def close(self) -> None:
         """Note what was spent, to the second."""
         self.ledger.spent = self._meter.spent
+
+    @property
+    def waiting(self) -> int:
+        """How many trials are still to be handed out, as far as can be said now."""
+        unasked = self.ledger.spec.search.trials - self.ledger.asked if self._may_ask() else 0
+        return len(self._unfinished) + unasked
 
     @property
     def is_over(self) -> bool:

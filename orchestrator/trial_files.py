@@ -7,7 +7,8 @@ path is then that of their mirror, where they would lie.
 import shutil
 import socket
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,8 @@ from tempfile import TemporaryDirectory, mkdtemp
 from typing import Protocol
 
 from orchestrator import checkpoints
-from orchestrator.checkpoints import ERROR_TEXT, SEAL, seal
+from orchestrator.attempts import TEXTS, is_attempt, texts
+from orchestrator.checkpoints import SEAL, seal
 from orchestrator.remote import Remote, StoreLost, patiently
 from orchestrator.store import StudyFolder
 from trainables.context import SaveCheckpoint
@@ -40,7 +42,16 @@ class TrialFiles(Protocol):
         """Delete a checkpoint now or soon. What cannot be deleted is left for the next `tidy`."""
 
     def tidy(self, keep: Collection[Path]) -> None:
-        """Delete everything but the checkpoints in `keep` and the texts of errors. Call it while no trial runs."""
+        """Delete everything but the checkpoints in `keep` and what trials have said. Call it while no trial runs."""
+
+    def texts_of(self, trial: Path) -> AbstractContextManager[None]:
+        """Let a trial write texts into its folder on this machine while the block runs, and keep them.
+
+        Raises StoreLost where the store is not there.
+        """
+
+    def fetch_texts(self, number: int) -> None:
+        """Bring what a trial has said in all its attempts to this machine, where `attempts` finds it."""
 
 
 def trial_files(folder: StudyFolder) -> TrialFiles:
@@ -60,13 +71,8 @@ class LocalFiles:
     trials: Path
 
     def keep(self, checkpoint: Path, save: SaveCheckpoint) -> bool:
-        trial = checkpoint.parent
-        try:
-            trial.mkdir(exist_ok=True)
-        except FileNotFoundError:
-            away = f"{self.trials} is not there on {socket.gethostname()}, where a trial runs"
-            raise StoreLost(f"{away}: a cluster needs a store that all its machines see at that path") from None
-        with TemporaryDirectory(prefix="saving-", dir=trial) as staging:
+        self._make(checkpoint.parent)
+        with TemporaryDirectory(prefix="saving-", dir=checkpoint.parent) as staging:
             made = Path(staging) / checkpoint.name
             if written := _written(made, save):
                 made.rename(checkpoint)
@@ -83,6 +89,21 @@ class LocalFiles:
 
     def tidy(self, keep: Collection[Path]) -> None:
         checkpoints.tidy(self.trials, keep)
+
+    @contextmanager
+    def texts_of(self, trial: Path) -> Iterator[None]:
+        self._make(trial)
+        yield
+
+    def fetch_texts(self, number: int) -> None:
+        pass
+
+    def _make(self, trial: Path) -> None:
+        try:
+            trial.mkdir(exist_ok=True)
+        except FileNotFoundError:
+            away = f"{self.trials} is not there on {socket.gethostname()}, where a trial runs"
+            raise StoreLost(f"{away}: a cluster needs a store that all its machines see at that path") from None
 
 
 class RemoteFiles:
@@ -116,13 +137,28 @@ class RemoteFiles:
     def tidy(self, keep: Collection[Path]) -> None:
         there = [name.split("/") for name in patiently(partial(self._remote.names, deep=True))]
         kept = {tuple(self._name(checkpoint).split("/")) for checkpoint in keep}
-        holders = {trial for trial, _ in kept} | {trial for trial, *within in there if within == [ERROR_TEXT]}
+        holders = {trial for trial, _ in kept} | {trial for trial, *within in there if _is_text(within)}
         trials = {trial for trial, *_ in there if trial not in holders}
         rest = {(trial, within[0]) for trial, *within in there if trial in holders and within} - kept
-        doomed = [*trials, *("/".join(one) for one in rest if one[1] != ERROR_TEXT)]
+        doomed = [*trials, *("/".join(one) for one in rest if one[1] not in TEXTS)]
         for deletion in [self._remote.delete_soon(folder) for folder in doomed]:
             deletion.result()
         checkpoints.tidy(self._mirror, ())
+
+    @contextmanager
+    def texts_of(self, trial: Path) -> Iterator[None]:
+        trial.mkdir(parents=True, exist_ok=True)
+        try:
+            yield
+        finally:
+            for text in texts(trial):
+                patiently(partial(self._remote.push, text, self._name(text)))
+
+    def fetch_texts(self, number: int) -> None:
+        names = [name.split("/") for name in patiently(partial(self._remote.names, deep=True))]
+        for trial, *within in names:
+            if _is_text(within) and is_attempt(trial, number):
+                self._remote.pull(f"{trial}/{within[0]}", self._mirror / trial / within[0])
 
     def _here(self) -> Path:
         self._mirror.mkdir(parents=True, exist_ok=True)
@@ -135,6 +171,10 @@ class RemoteFiles:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self._mirror).as_posix()
+
+
+def _is_text(within: list[str]) -> bool:
+    return len(within) == 1 and within[0] in TEXTS
 
 
 def _written(folder: Path, save: SaveCheckpoint) -> bool:

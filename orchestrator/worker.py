@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from ray import tune
 
+from orchestrator import mps
+from orchestrator.attempts import TRIAL_LOG
 from orchestrator.disk import is_full
-from orchestrator.failures import breakdown
-from orchestrator.records import EPOCH_FIELDS
+from orchestrator.failures import Breakdown, breakdown
+from orchestrator.records import EPOCH_FIELDS, USAGE_FIELDS
 from orchestrator.remote import Remote, StoreLost
 from orchestrator.trial_files import TrialFiles, files_at
+from orchestrator.trial_log import heard_in, shorten
 from trainables.context import Report, SaveCheckpoint
 from trainables.spec import TrialSpec
 
@@ -37,7 +40,7 @@ class WorkerContext:
     """Ray Tune as a trial sees it.
 
     `folder` is where the trial's files lie among those of its study, `resume_from` the checkpoint that the ledger knows
-    of, `cpus` how many processors the trial may keep busy.
+    of, `cpus` how many processors the trial may keep busy, `gpus` how many GPUs are its own, or which share of one.
     """
 
     files: TrialFiles
@@ -46,14 +49,30 @@ class WorkerContext:
     device: str
     cache: Path | None
     cpus: float
+    gpus: float = 0
     numbers: Iterator[int] = field(default_factory=count)
     """Of the checkpoints of this attempt."""
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Self:
+        """Return the context of a process that runs the trial which `config` describes."""
+        folder = Path(config["folder"])
+        return cls(
+            files=files_at(folder.parent, Remote(config["remote"]) if config["remote"] else None),
+            folder=folder,
+            resume_from=Path(config["resume_from"]) if config["resume_from"] else None,
+            device=config["device"],
+            cache=Path(config["cache"]),
+            cpus=config["cpus"],
+            gpus=config["gpus"],
+        )
 
     def report(self, report: Report, save: SaveCheckpoint) -> None:
         """Publish an epoch, with a checkpoint if `save` writes anything, which is kept before anybody hears of it."""
         name = f"checkpoint_{next(self.numbers):06d}"
         kept = self.files.keep(self.folder / name, save)
-        tune.report({**_plain(report), **({CHECKPOINT: name} if kept else {})})
+        shorten(self.folder / TRIAL_LOG)
+        tune.report({**plain(report), **({CHECKPOINT: name} if kept else {})})
 
     def restore(self) -> Path | None:
         """Return a folder with the checkpoint to go on from, which lasts as long as this context."""
@@ -65,18 +84,15 @@ RunTrial = Callable[[TrialSpec, WorkerContext], None]
 
 def train(config: dict[str, Any]) -> None:
     """Run one trial. Ray Tune calls this in a worker process, which earlier trials may have used."""
-    folder = Path(config["folder"])
-    context = WorkerContext(
-        files=files_at(folder.parent, Remote(config["remote"]) if config["remote"] else None),
-        folder=folder,
-        resume_from=Path(config["resume_from"]) if config["resume_from"] else None,
-        device=config["device"],
-        cache=Path(config["cache"]),
-        cpus=config["cpus"],
-    )
+    context = WorkerContext.of(config)
     try:
-        run: RunTrial = pkgutil.resolve_name(config["run"])
-        run(TrialSpec.from_dict(config["trial"]), context)
+        with context.files.texts_of(context.folder), heard_in(context.folder / TRIAL_LOG):
+            if config["workers"] > 1:
+                from orchestrator.group import lead  # imports torch
+
+                lead(config)
+            else:
+                run(config, context)
     except Exception as error:
         if is_full(error):
             tune.report({DISK_FULL: f"{type(error).__name__}: {error}"})
@@ -84,9 +100,21 @@ def train(config: dict[str, Any]) -> None:
         if isinstance(error, StoreLost):
             tune.report({STORE_LOST: str(error)})
             raise
-        broken = breakdown(error)
-        tune.report({FAILURE: (broken.failure.value, broken.text)})
+        tell(breakdown(error))
         raise  # so that Ray ends this process, which a CUDA error poisons and whose memory the next trial wants
+
+
+def tell(broken: Breakdown) -> None:
+    """Report what is about to end the trial."""
+    tune.report({FAILURE: (broken.failure.value, broken.text)})
+
+
+def run(config: Mapping[str, Any], context: WorkerContext) -> None:
+    """Run a trial in this process, by the function that `config` names."""
+    if config["mps"]:
+        mps.connect()
+    run_trial: RunTrial = pkgutil.resolve_name(config["run"])
+    run_trial(TrialSpec.from_dict(config["trial"]), context)
 
 
 def run_in_torch(spec: TrialSpec, context: WorkerContext) -> None:
@@ -97,6 +125,8 @@ def run_in_torch(spec: TrialSpec, context: WorkerContext) -> None:
     from trainables.trial import run_trial
 
     torch.set_num_threads(max(1, math.floor(context.cpus)))
+    if 0 < context.gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(context.gpus)  # else the first to ask for memory takes all of it
     random.seed(spec.seed)
     np.random.seed(spec.seed)
     try:
@@ -106,8 +136,9 @@ def run_in_torch(spec: TrialSpec, context: WorkerContext) -> None:
             torch.cuda.empty_cache()
 
 
-def _plain(report: Report) -> dict[str, Any]:
-    """Return a report as text and Python floats, which is all that the ledger can keep."""
+def plain(report: Report) -> dict[str, Any]:
+    """Return a report as text and Python floats, which is all that the ledger can keep, without what is not known."""
     kinds: Mapping[str, Any] = EPOCH_FIELDS
-    epoch = {name: kind(getattr(report, name)) for name, kind in kinds.items()}
+    figures = {name: getattr(report.usage if name in USAGE_FIELDS else report, name, None) for name in kinds}
+    epoch = {name: kinds[name](value) for name, value in figures.items() if value is not None}
     return {**epoch, "metrics": {str(name): float(value) for name, value in report.metrics.items()}}

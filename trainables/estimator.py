@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainables import parallel
+
 
 class _RunningSums:
     """A few running sums [rows, n] of n structures."""
@@ -38,11 +40,14 @@ class Slopes(_RunningSums):
         super().__init__(4, count, decay=decay)  # slopes while on, while off; examples on, off
         self._estimator = estimator
 
-    def update(self, masks: Tensor, slopes: Tensor) -> None:
-        """Add a batch: 0/1 `masks` [B, n] and each example's own d loss / d xi in `slopes` [B, n]."""
-        on, seen = (masks * slopes).sum(0), masks.sum(0)
-        batch = torch.stack([on, slopes.sum(0) - on, seen, len(masks) - seen])
-        self._sums.mul_(self._decay).add_(batch.cpu(), alpha=1 - self._decay)
+    def update(self, masks: Tensor, slopes: Tensor, weight: float = 1.0) -> None:
+        """Add a batch: 0/1 `masks` [B, n] and each example's own d loss / d xi in `slopes` [B, n].
+
+        Several processes give their own rows each. `weight` is what a row counts: less where all give the same one.
+        """
+        on, seen = (masks * slopes).sum(0), masks.sum(0) * weight
+        batch = torch.stack([on, slopes.sum(0) - on, seen, len(masks) * weight - seen])
+        self._sums.mul_(self._decay).add_(parallel.total(batch).cpu(), alpha=1 - self._decay)
 
     def difference(self) -> Tensor:
         """Return the estimates [n] in nats, negative for what is useful."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from trainables import criteria, sanity
+from trainables import criteria, parallel, sanity
 from trainables.allocation import keep_best
 from trainables.blocks import branch_parameters
 from trainables.channels import ChannelGroup
@@ -78,7 +78,9 @@ def scoring_for(trial: "TrialState", stage: Prune, dense: Mapping[str, Tensor]) 
 
 def _scores(trial: "TrialState", stage: Prune, dense: Mapping[str, Tensor]) -> Scores:
     """Score what is ranked: pieces by weight, channels by group, or residual blocks; -inf if dead for good."""
-    scores = criteria.find(stage.criterion)(scoring_for(trial, stage, dense))
+    with parallel.alone():  # all processes look at whole batches: few of them, and any criterion stays as it is
+        scores = criteria.find(stage.criterion)(scoring_for(trial, stage, dense))
+    scores = parallel.agree(scores)
     if not all(score.isfinite().all() for score in scores.values()):
         raise TrainingDiverged(f"the criterion {stage.criterion} gives scores that are no finite numbers")
     if stage.granularity == "layer":

@@ -169,7 +169,7 @@ def disagreement(
     Compares in evaluation mode and float32, without TF32, on normal images from `generator` (a CPU one); infinite
     when a logit is not a number. Neither network is touched.
     """
-    images = torch.randn(batch, *input_shape, generator=generator)
+    images = torch.randn(batch, *input_shape, generator=generator, dtype=torch.float32)
     expected, actual = (_logits(network, images) for network in (masked, removed))
     scale = expected.abs().amax(1, keepdim=True).clamp_min(1)
     worst = ((expected - actual).abs() / scale).max()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD, AdamW, Optimizer
 
+from trainables import parallel
 from trainables.companion import Companion
 from trainables.data.batches import Batches, ordered
 from trainables.data.dataset import Split
@@ -119,26 +120,29 @@ def train_epoch(
     """Train `model` for one epoch, from its step number `skip` on; `rate` gives each step's learning rate.
 
     Steps are numbered within the epoch, from 0. Forward and backward run in `precision`, the loss and the optimizer
-    in float32. Nothing waits for the device before the end of the epoch.
+    in float32. Nothing waits for the device before the end of the epoch. Of several processes each runs its own rows of
+    every batch; gradients and the result are those of the whole batches.
     """
     model.train()
     begin = time.perf_counter()
     losses, images = [], 0
-    for step, (inputs, labels) in enumerate(batches.epoch(skip), start=skip):
-        _set_learning_rate(optimizer, rate(step))
-        optimizer.zero_grad(set_to_none=True)
-        companion.before_forward(inputs, labels)
-        loss = F.cross_entropy(_logits(model, inputs, precision), labels, label_smoothing=label_smoothing)
-        penalty = companion.penalty()
-        if penalty is not None:
-            loss = loss + penalty
-        loss.backward()  # type: ignore[no-untyped-call]
-        companion.before_step()
-        optimizer.step()
-        companion.after_step()
-        losses.append(loss.detach() * len(labels))
-        images += len(labels)
-    mean = torch.stack(losses).sum().item() / images
+    with parallel.together(model) as network:
+        for step, (inputs, labels) in enumerate(batches.epoch(skip), start=skip):
+            _set_learning_rate(optimizer, rate(step))
+            optimizer.zero_grad(set_to_none=True)
+            companion.before_forward(inputs, labels)
+            own = batches.images(step) / parallel.size()  # gradients are averaged over processes, not summed
+            loss = _cross_entropy(logits_of(network, inputs, precision), labels, label_smoothing) / own
+            penalty = companion.penalty()
+            if penalty is not None:
+                loss = loss + penalty
+            loss.backward()  # type: ignore[no-untyped-call]
+            companion.before_step()
+            optimizer.step()
+            companion.after_step()
+            losses.append(loss.detach() * own)
+            images += batches.images(step)
+    mean = parallel.total(torch.stack(losses).sum()).item() / images
     return EpochResult(mean, images, time.perf_counter() - begin)
 
 
@@ -152,17 +156,32 @@ def evaluate(
     channels_last: bool = False,
     batch_size: int = 500,
 ) -> Evaluation:
-    """Evaluate `model` on a split that lies on its device; every module keeps the mode it was in."""
-    losses, right = [], []
-    with torch.no_grad(), _evaluating(model):
-        for inputs, labels in ordered(split, mean, std, batch_size=batch_size, channels_last=channels_last):
-            logits = _logits(model, inputs, precision)
-            losses.append(F.cross_entropy(logits, labels, reduction="sum"))
-            right.append((logits.argmax(1) == labels).sum())
-    return Evaluation(
-        accuracy=torch.stack(right).sum().item() / len(split),
-        loss=torch.stack(losses).sum().item() / len(split),
+    """Evaluate `model` on a split that lies on its device; every module keeps the mode it was in.
+
+    Several processes take turns at the batches, and each gets the whole result.
+    """
+    found = torch.zeros(2, dtype=torch.float64, device=split.images.device)
+    own = ordered(
+        split,
+        mean,
+        std,
+        batch_size=batch_size,
+        channels_last=channels_last,
+        first=parallel.rank(),
+        every=parallel.size(),
     )
+    with torch.no_grad(), _evaluating(model):
+        for inputs, labels in own:
+            logits = logits_of(model, inputs, precision)
+            right = (logits.argmax(1) == labels).sum()
+            found += torch.stack([right.double(), _cross_entropy(logits, labels).double()])
+    accuracy, loss = (parallel.total(found) / len(split)).tolist()
+    return Evaluation(accuracy=accuracy, loss=loss)
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Return the sum over the batch: its mean has no value for a process without rows."""
+    return F.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="sum")
 
 
 def _set_learning_rate(optimizer: Optimizer, rate: float) -> None:
@@ -170,10 +189,16 @@ def _set_learning_rate(optimizer: Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def _logits(model: nn.Module, inputs: Tensor, precision: torch.dtype) -> Tensor:
+def logits_of(model: nn.Module, inputs: Tensor, precision: torch.dtype) -> Tensor:
+    """Return the logits of a network that multiplies in `precision`, in a type in which a loss can be computed."""
     with torch.autocast(inputs.device.type, dtype=precision, enabled=precision != torch.float32):
         logits: Tensor = model(inputs)
-    return logits.float()
+    return widened(logits)
+
+
+def widened(values: Tensor) -> Tensor:
+    """Return values of 16 bits in float32, others as they are."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
 @contextmanager

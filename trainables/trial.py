@@ -1,6 +1,6 @@
 """One trial, from its spec to the measured final network."""
 
-from trainables import data, paradigms
+from trainables import data, paradigms, parallel
 from trainables.collapse import connectivity, warn_of_collapse
 from trainables.complexity import latency, measure
 from trainables.context import Context, Report
@@ -15,8 +15,9 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
     """Train and prune one network as its paradigm says; report every epoch, the last one with all measurements.
 
     A pure function of `spec` and of what `context` restores: the same spec gives the same reports on CPU, whether
-    or not the trial was interrupted. Raises InvalidValue or InfeasibleTrial for hyper-parameters that cannot be
-    used, TrainingDiverged, RemovalMismatch, and whatever a third-party paradigm raises.
+    or not the trial was interrupted. Where `torch.distributed` is initialised its processes train one network together,
+    each by calling this with the same spec; see `parallel.py`. Raises InvalidValue or InfeasibleTrial for
+    hyper-parameters that cannot be used, TrainingDiverged, RemovalMismatch, and whatever a third-party paradigm raises.
     """
     recipe = paradigms.find(spec.paradigm).create(spec.hyperparameters).recipe(spec.epochs)
     dataset = data.load(spec.data, context.cache).to(context.device)
@@ -43,6 +44,7 @@ def final_report(last: Report | None, recipe: Recipe, trial: TrialState) -> Repo
         seconds=last.seconds if last else 0.0,
         macs_projected=metrics["macs"],
         params_projected=metrics["params"],
+        usage=last.usage if last else None,
         metrics=metrics,
     )
 
@@ -82,6 +84,6 @@ def measure_final(trial: TrialState) -> dict[str, float]:
         **connected.metrics(),
         **trial.measured,
     }
-    if "latency" in trial.spec.objectives:
+    if "latency" in trial.spec.objectives and parallel.rank() == 0:  # undisturbed by processes that measured it too
         metrics["latency"] = latency(trial.model, shape, device=trial.context.device)
     return {name: float(value) for name, value in metrics.items()}

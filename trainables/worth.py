@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from trainables import parallel
 from trainables.estimator import Differences, Slopes
 from trainables.gates import Gates, draw
 from trainables.rounding import Kept
-from trainables.training import precision_for
+from trainables.training import logits_of, precision_for, widened
 
 if TYPE_CHECKING:
     from trainables.gating import Gating
@@ -25,7 +26,10 @@ MEASURED_DECAY = 0.9
 
 @dataclass
 class _Switched:
-    """A batch that was run with the branch `index` switched; `on` says whether it is on in the step itself."""
+    """A batch that was run with the branch `index` switched; `on` says whether it is on in the step itself.
+
+    `loss` is the sum over this process's rows.
+    """
 
     index: int
     on: bool
@@ -49,6 +53,7 @@ class Worth:
         self._branches = Slopes(sizes[1], decay=gating.decay, estimator=of_branches)
         self._differences = Differences(sizes[1], decay=MEASURED_DECAY)
         self._masks: Tensor | None = None
+        self._images = 0
         self._switched: _Switched | None = None
 
     def sample(
@@ -60,9 +65,14 @@ class Worth:
         inputs: Tensor,
         labels: Tensor,
     ) -> None:
-        """Hold sampled gates for the coming step on images `inputs` [B, C, H, W] with `labels` [B]."""
-        rows = 1 if self._gating.shared else len(inputs)
+        """Hold sampled gates for the coming step on images `inputs` [B, C, H, W] with `labels` [B].
+
+        Each of several processes draws gates for the whole batch, and holds those of its own images.
+        """
+        self._images = int(parallel.total(torch.tensor(len(inputs), device=inputs.device)))
+        rows = 1 if self._gating.shared else self._images
         masks = draw(torch.cat(theta), torch.cat(rounded), rows, self._gating.sampling, self._generator)
+        masks = masks if self._gating.shared else masks[parallel.rows(rows)]
         if self._measures or not self._gating.branches:
             masks[:, self._count :] = rounded[1].float()
         masks = masks.to(inputs.device)
@@ -80,9 +90,8 @@ class Worth:
         other[:, self._count + index] = 1 - other[:, self._count + index]
         gates.hold(other)
         precision = precision_for(trial.spec.training, inputs.device)
-        enabled = precision != torch.float32
-        with torch.no_grad(), _unmoved(trial.model), torch.autocast(inputs.device.type, precision, enabled):
-            loss = F.cross_entropy(trial.model(inputs).float(), labels)
+        with torch.no_grad(), _unmoved(trial.model):
+            loss = F.cross_entropy(logits_of(trial.model, inputs, precision), labels, reduction="sum")
         switched = _Switched(index, bool(branches[index]), loss, labels)
 
         def listen(_: nn.Module, __: Any, logits: Tensor) -> None:
@@ -100,17 +109,19 @@ class Worth:
         masks, slopes = self._masks.detach(), self._masks.grad
         if slopes is None:
             raise AssertionError("a sampled gate is in every network's graph")
-        own = slopes * len(masks)  # the loss is a mean over the batch; a shared mask already sums over it
-        self._units.update(masks[:, : self._count], own[:, : self._count])
-        self._branches.update(masks[:, self._count :], own[:, self._count :])
+        # the loss is a mean over the whole batch, times the processes that share it; a shared mask already sums over it
+        own = slopes * (1 if self._gating.shared else self._images) / parallel.size()
+        weight = 1 / parallel.size() if self._gating.shared else 1.0
+        self._units.update(masks[:, : self._count], own[:, : self._count], weight)
+        self._branches.update(masks[:, self._count :], own[:, self._count :], weight)
         if self._switched is not None:
             self._compare(self._switched)
         self._masks = self._switched = None
         return True
 
     def _compare(self, switched: _Switched) -> None:
-        loss = F.cross_entropy(switched.logits[0].float(), switched.labels)
-        difference = float(loss - switched.loss)
+        loss = F.cross_entropy(widened(switched.logits[0]), switched.labels, reduction="sum")
+        difference = float(parallel.total(loss - switched.loss)) / self._images
         self._differences.update(switched.index, difference if switched.on else -difference)
 
     def difference(self) -> tuple[Tensor, Tensor]:

@@ -1,18 +1,23 @@
 """Trials that train nothing, for tests of the sweep: named in `study.launch(run=...)` and imported by Ray's workers."""
 
+import logging
 import math
 import os
 import signal
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import ray
 
 from orchestrator.remote import StoreLost
 from orchestrator.worker import WorkerContext
-from trainables.context import Report
+from trainables.context import Report, Usage
 from trainables.spec import TrialSpec
+
+logger = logging.getLogger(__name__)
 
 
 def toy(spec: TrialSpec, context: WorkerContext) -> None:
@@ -40,6 +45,53 @@ def brief(spec: TrialSpec, context: WorkerContext) -> None:
     time.sleep(0.2)
     done = report(spec, spec.epochs)
     _finish(context, done, {**done.metrics, "process": float(os.getpid())})
+
+
+def noting(spec: TrialSpec, context: WorkerContext) -> None:
+    """Note each epoch, in which process and on which node it runs; wait in the fifth for a file named "go on"."""
+    assert context.cache is not None
+    for epoch in range(_epochs_done(context) + 1, spec.epochs + 1):
+        deadline = time.monotonic() + 120
+        while epoch == 5 and not (context.cache / "go on").exists():
+            assert time.monotonic() < deadline, "nobody lets the trials go on"
+            time.sleep(0.1)
+        _note(context, epoch)
+        context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
+
+
+def second_one_raises(spec: TrialSpec, context: WorkerContext) -> None:
+    """Raise in the second process of a group, in the second epoch of the first trial."""
+    from torch import distributed as dist  # not for toys that have no group: it takes seconds
+
+    for epoch in range(1, spec.epochs + 1):
+        if (dist.get_rank(), epoch, _number(context)) == (1, 2, 0):
+            raise ValueError("only here")
+        context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
+
+
+def second_one_dies_once(spec: TrialSpec, context: WorkerContext) -> None:
+    """Lose the second process of a group after the second epoch, but not at the second attempt."""
+    from torch import distributed as dist
+
+    assert context.cache is not None
+    died = context.cache / "died"
+    for epoch in range(_epochs_done(context) + 1, spec.epochs + 1):
+        if (dist.get_rank(), epoch) == (1, 3) and not died.exists():
+            died.touch()
+            os._exit(1)
+        dist.barrier()
+        _note(context, epoch)
+        context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
+
+
+def _number(context: WorkerContext) -> int:
+    return int(context.folder.name.split("-")[0])
+
+
+def _note(context: WorkerContext, epoch: int) -> None:
+    assert context.cache is not None
+    with (context.cache / f"epochs-{os.getpid()}").open("a") as file:
+        file.write(f"{_number(context)} {epoch} {os.getpid()} {ray.get_runtime_context().get_node_id()}\n")
 
 
 def misbehaving(spec: TrialSpec, context: WorkerContext) -> None:
@@ -134,6 +186,32 @@ def dying(spec: TrialSpec, context: WorkerContext) -> None:  # noqa: ARG001
     os._exit(1)
 
 
+def talking(spec: TrialSpec, context: WorkerContext) -> None:
+    """Say what is done, and end as the sparsity chooses: by an error, by the process's death, silently, or well."""
+    sparsity = spec.hyperparameters["sparsity"]
+    for epoch in range(_epochs_done(context) + 1, spec.epochs + 1):
+        if sparsity != 0.3:
+            logger.warning("epoch %d begins", epoch)
+            print("printed")
+        if epoch == 2 and sparsity == 0.1:
+            _give_up()
+        if epoch == 2 and sparsity == 0.2:
+            os.abort()
+        context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
+
+
+def _give_up() -> None:
+    raise ValueError("unlucky")
+
+
+def sharing(spec: TrialSpec, context: WorkerContext) -> None:
+    """Tell through which pipes this process would reach NVIDIA's Multi-Process Service."""
+    assert context.cache is not None
+    with (context.cache / "pipes").open("a") as file:
+        file.write(f"{os.environ.get('CUDA_MPS_PIPE_DIRECTORY')} {context.gpus}\n")
+    context.report(report(spec, spec.epochs), _save_nothing)
+
+
 def report(spec: TrialSpec, epoch: int) -> Report:
     """Return what a toy trial reports."""
     sparsity = float(spec.hyperparameters.get("sparsity", 0.0))
@@ -149,6 +227,7 @@ def report(spec: TrialSpec, epoch: int) -> Report:
         seconds=0.5,
         macs_projected=macs,
         params_projected=macs,
+        usage=Usage(images_per_second=12_345.0, peak_memory=432e6, device_use=0.93),
         metrics={"accuracy": accuracy, "macs": macs} if epoch == spec.epochs else {},
     )
 
@@ -168,3 +247,10 @@ def _epochs_done(context: WorkerContext) -> int:
 
 def _save(folder: Path, epoch: int) -> None:
     (folder / "epoch").write_text(str(epoch))
+
+
+def located(spec: TrialSpec, context: WorkerContext) -> None:
+    """Leave the name of the host where it runs; take long enough for another one to be wanted."""
+    assert context.cache is not None
+    (context.cache / socket.gethostname()).touch()
+    slow(spec, context)

@@ -156,7 +156,9 @@ def test_the_version_is_the_installed_one(espalier: Espalier) -> None:
     assert espalier("--version")[:2] == (0, f"espalier {version('espalier')}\n")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["status", "small"], ["front", "small", "--json"], ["paradigms"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["status", "small"], ["logs", "small", "3"], ["front", "small", "--json"], ["paradigms"]]
+)
 def test_commands_that_train_nothing_import_neither_torch_nor_ray(tmp_path: Path, arguments: list[str]) -> None:
     a_study(tmp_path / "espalier-store")
     program = (

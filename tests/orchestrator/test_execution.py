@@ -179,5 +179,5 @@ def test_a_store_that_goes_away_ends_the_run_and_no_trial(tmp_path: Path) -> Non
 
 
 def test_too_large_a_trial_is_refused_before_it_waits_for_ever(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="must fit on a node"):
+    with pytest.raises(ValueError, match="must fit, each worker on one node"):
         swept(study(resources={"cpus": 4096}), tmp_path, "toy")

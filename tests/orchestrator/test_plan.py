@@ -126,7 +126,7 @@ def test_a_machine_that_is_too_small_says_what_it_has(monkeypatch: pytest.Monkey
     assert find_place(Resources(cpus=cpus / 2)).slots == 2
     problem = find_place(Resources(cpus=cpus + 1)).problem
     assert problem is not None
-    assert f"it has {cpus} CPUs" in problem
+    assert f"must fit, each worker on one node; there are {cpus} CPUs" in problem
 
 
 @pytest.mark.parametrize(
@@ -200,5 +200,5 @@ def test_a_cluster_says_how_many_trials_it_runs_at_once(monkeypatch: pytest.Monk
         place = find_place(Resources(cpus=0.5))
         assert place.where == f"the cluster at {os.environ['RAY_ADDRESS']}"
         assert place.slots == 2 * ray.cluster_resources()["CPU"]
-        assert "must fit on a node" in str(find_place(Resources(cpus=1000)).problem)
+        assert "must fit, each worker on one node" in str(find_place(Resources(cpus=1000)).problem)
         assert ray.is_initialized()

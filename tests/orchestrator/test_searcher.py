@@ -14,11 +14,13 @@ from ray.tune.search import Searcher
 
 from orchestrator import ledger, policy, proposals
 from orchestrator.budget import Spending
+from orchestrator.capacity import Capacity
 from orchestrator.configurations import Configurations
 from orchestrator.failures import Breakdown, Failure
 from orchestrator.policy import Policy
 from orchestrator.records import State, TrialRecord
 from orchestrator.searcher import LedgerSearcher
+from orchestrator.spec import Resources
 from orchestrator.store import Store
 from orchestrator.study import launch
 from orchestrator.sweep import Sweep
@@ -275,10 +277,11 @@ def test_an_earlier_study_must_be_there_and_have_the_same_objectives(tmp_path: P
     assert not store.study("small").path.exists()
 
 
-def test_the_searcher_keeps_to_its_slots_and_finishes_only_when_nothing_can_be_lost(tmp_path: Path) -> None:
+def test_the_searcher_keeps_to_the_capacity_and_finishes_only_when_nothing_can_be_lost(tmp_path: Path) -> None:
     with ledger_of(study(trials=3), tmp_path) as ledger:
         sweep = Sweep(ledger, Silence())
-        searcher = LedgerSearcher(sweep, 2, lambda trial, tune_id: {"number": trial.number, "id": tune_id})
+        capacity = Capacity(Resources(cpus=1), count=lambda: [{"CPU": 2.0}])
+        searcher = LedgerSearcher(sweep, capacity, lambda trial, _, tune_id: {"number": trial.number, "id": tune_id})
         assert searcher.suggest("a") == {"number": 0, "id": "a"}
         assert searcher.suggest("b") == {"number": 1, "id": "b"}
         assert searcher.suggest("c") is None

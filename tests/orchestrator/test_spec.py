@@ -155,7 +155,10 @@ def test_what_is_written_is_read_again(
         ("budget.hours", math.inf, "finite"),
         ("resources.cpus", 0, "greater than 0"),
         ("resources.gpus", -1, "at least 0"),
-        ("resources.workers", 2, "must be 1"),
+        ("resources.workers", 0, "must be at least 1"),
+        ("resources.workers", "two", ""),
+        ("resources.gpus", 1.5, "whole number, or a share of one GPU"),
+        ("resources.mps", True, "needs gpus between 0 and 1"),
     ],
 )
 def test_a_wrong_value_is_told_by_its_key(tmp_path: Path, key: str, value: object, allowed: str) -> None:
@@ -163,6 +166,12 @@ def test_a_wrong_value_is_told_by_its_key(tmp_path: Path, key: str, value: objec
     assert list(found) == [key]
     assert allowed in found[key]
     assert "pydantic" not in found[key]
+
+
+def test_the_fewest_workers_are_no_more_than_the_most(tmp_path: Path) -> None:
+    assert problems(tmp_path, {"resources.workers": {"min": 3, "max": 2}}) == {
+        "resources.workers.max": "resources.workers.max = 2: must be at least min, 3"
+    }
 
 
 @pytest.mark.parametrize("key", ["name", "data", "model", "paradigms", "fidelity", "data.name", "fidelity.epochs"])

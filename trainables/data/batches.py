@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from trainables import parallel
 from trainables.data.dataset import Split
 from trainables.data.sources import SOURCES
 from trainables.errors import check_name
@@ -58,8 +59,9 @@ class Batches:
 
     Images are float32 [B, C, H, W], normalised by `mean` and `std` of pixels scaled to [0, 1]; labels int64 [B].
     An epoch takes its random numbers from `generator`, one of the CPU, before its first batch. The last batch may be
-    smaller; a single image left over is left out, because batch norm cannot train on one. Raises ValueError if
-    there are fewer than two images, or fewer than two per batch.
+    smaller; a single image left over is left out, because batch norm cannot train on one. Of several processes each
+    gets its own rows of every batch (`parallel.rows`). Raises ValueError if there are fewer than two images, or fewer
+    than two per batch.
     """
 
     def __init__(
@@ -90,6 +92,10 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         return self.epoch()
 
+    def images(self, step: int) -> int:
+        """Return how many images the batch of a step has, over all processes."""
+        return min(self._batch_size, len(self._split) - step * self._batch_size)
+
     def epoch(self, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Give an epoch without its first `skip` batches; the others are those of the whole epoch.
 
@@ -104,19 +110,33 @@ class Batches:
 
     def _give(self, order: Tensor, draws: Tensor | None, skip: int) -> Iterator[tuple[Tensor, Tensor]]:
         for step in range(skip, len(self)):
-            part = slice(step * self._batch_size, (step + 1) * self._batch_size)
+            part = _within(step * self._batch_size, parallel.rows(self.images(step)))
             images = self._split.images.index_select(0, order[part])
             if self._augment is not None and draws is not None:
                 images = self._augment.apply(images, draws[:, part])
             yield self._normalise(images), self._split.labels.index_select(0, order[part])
 
 
+def _within(start: int, rows: slice) -> slice:
+    return slice(start + rows.start, start + rows.stop)
+
+
 def ordered(
-    split: Split, mean: Sequence[float], std: Sequence[float], *, batch_size: int, channels_last: bool
+    split: Split,
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    batch_size: int,
+    channels_last: bool,
+    first: int = 0,
+    every: int = 1,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Give all images of a split once, in their order and as they are, in batches like those of `Batches`."""
+    """Give all images of a split once, in their order and as they are, in batches like those of `Batches`.
+
+    Or give the batch number `first` and `every` so many after it only.
+    """
     normalise = _Normalisation(mean, std, channels_last, split.images.device)
-    for start in range(0, len(split), batch_size):
+    for start in range(first * batch_size, len(split), every * batch_size):
         part = slice(start, start + batch_size)
         yield normalise(split.images[part]), split.labels[part]
 
@@ -132,4 +152,4 @@ class _Normalisation:
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
 
     def __call__(self, images: Tensor) -> Tensor:
-        return images.contiguous(memory_format=self._layout).float().sub_(self._mean).div_(self._std)
+        return images.contiguous(memory_format=self._layout).to(self._mean).sub_(self._mean).div_(self._std)

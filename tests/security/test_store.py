@@ -1,0 +1,152 @@
+"""Somebody else can write to the store: they run no code, and reach no file outside the study."""
+
+import json
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from orchestrator import stamp, study
+from orchestrator.checkpoints import is_whole, seal, tidy
+from orchestrator.ledger import Ledger
+from orchestrator.problems import StudyError
+from orchestrator.spec import StudySpec
+from orchestrator.store import Store
+from orchestrator.sweep import Sweep
+from tests.conftest import Interrupted, MemoryContext
+from tests.orchestrator import small
+from trainables import models
+from trainables.errors import InvalidValue
+from trainables.spec import DataSpec, ModelSpec, TrialSpec
+from trainables.state import CHECKPOINT
+from trainables.trial import run_trial
+
+OUTSIDE = [
+    "../../../victim",
+    "trials/../../../victim",
+    "/victim",
+    "trials/..",
+    "trials/00000-x",
+    "trials/00000-x/../..",
+]
+TRIAL = TrialSpec(
+    data=DataSpec(name="digits", subset=100),
+    model=ModelSpec(name="mlp"),
+    paradigm="dense",
+    epochs=2,
+    objectives=("macs",),
+)
+
+
+class Malice:
+    """What runs a command when it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.trace),)
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """A folder that is none of espalier's business."""
+    folder = tmp_path / "victim" / "letters"
+    folder.mkdir(parents=True)
+    (folder / "letter").write_text("dear ...")
+    return folder.parent
+
+
+def asked(folder: Path) -> Ledger:
+    """Return the open ledger of a study of one trial that was handed out."""
+    ledger = small.launched(small.study(trials=1), folder / "store")
+    stamp.write(ledger.folder.stamp, stamp.stamp("0123"))
+    assert Sweep(ledger, small.Silence()).next() is not None
+    return ledger
+
+
+@pytest.mark.parametrize("wrap", [lambda malice: malice, lambda malice: {"position": {}, "model": malice}])
+def test_a_checkpoint_that_would_run_something_is_refused(context: MemoryContext, tmp_path: Path, wrap: Any) -> None:
+    context.stop_after = 1
+    with pytest.raises(Interrupted):
+        run_trial(TRIAL, context)
+    (checkpoint,) = context.checkpoints
+    trace = tmp_path / "trace"
+    torch.save(wrap(Malice(trace)), checkpoint / CHECKPOINT)
+    seal(checkpoint)
+    assert is_whole(checkpoint)
+    resumed = MemoryContext(tmp_path / "again", resume_from=checkpoint)
+    with pytest.raises(pickle.UnpicklingError):
+        run_trial(TRIAL, resumed)
+    assert not trace.exists()
+    assert resumed.reports == []
+    torch.load(checkpoint / CHECKPOINT, weights_only=False)
+    assert trace.exists()  # so it would have
+
+
+@pytest.mark.parametrize("within", OUTSIDE)
+def test_a_ledger_that_names_a_checkpoint_elsewhere_deletes_nothing(tmp_path: Path, victim: Path, within: str) -> None:
+    within = within.replace("/victim", str(victim)) if within.startswith("/") else within
+    with asked(tmp_path) as ledger:
+        folder = ledger.folder
+        (folder.path / "trials" / "00000-x" / "checkpoint_000000").mkdir(parents=True)
+        ledger.storage.set_trial_user_attr(ledger._ids[0], "checkpoints", [within])
+        ledger.storage.set_trial_user_attr(ledger._ids[0], "paused", {"times": 0, "now": None})
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InvalidValue, match="somebody else has written into its ledger"):
+        study.resume("small", Store(tmp_path / "store"))
+    gone = set(before) - set(tmp_path.rglob("*"))
+    assert gone == set()
+
+
+def test_links_among_trials_are_deleted_and_not_followed(tmp_path: Path, victim: Path) -> None:
+    trials = tmp_path / "trials"
+    kept, lost = trials / "00000-a" / "checkpoint_000001", trials / "00000-a" / "checkpoint_000000"
+    kept.mkdir(parents=True)
+    lost.mkdir()
+    (trials / "00000-a" / "link").symlink_to(victim)
+    (lost / "link").symlink_to(victim)
+    (trials / "00001-b").symlink_to(victim)
+    (trials / "00002-c").symlink_to(victim / "letters" / "letter")
+    (victim / "error.txt").touch()
+    tidy(trials, {kept, trials / "00001-b" / "letters"})
+    assert sorted(path.relative_to(trials).as_posix() for path in trials.rglob("*")) == [
+        "00000-a",
+        "00000-a/checkpoint_000001",
+    ]
+    assert (victim / "letters" / "letter").read_text() == "dear ..."
+
+
+def test_a_folder_of_trials_that_is_a_link_is_refused(tmp_path: Path, victim: Path) -> None:
+    (tmp_path / "trials").symlink_to(victim)
+    with pytest.raises(InvalidValue, match="must be no link"):
+        tidy(tmp_path / "trials", set())
+    assert (victim / "letters" / "letter").exists()
+
+
+@pytest.mark.parametrize("name", ["../up", "/etc", "a/b", "..", ".", "", "a\0b", "a\nb", "-x"])
+def test_no_name_of_a_study_leaves_the_store(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidValue, match="must consist of letters"):
+        Store(tmp_path).study(name)
+    plain = small.study().model_dump(mode="json")
+    for changes in ({"name": name}, {"search": {**plain["search"], "warm_start": [name]}}):
+        for context in (None, "stored"):
+            with pytest.raises(StudyError, match="must consist of letters"):
+                StudySpec.model_validate_json(json.dumps({**plain, **changes}), context=context)
+
+
+@pytest.mark.parametrize(
+    "name", ["../mlp", "torchvision/../resnet18", "torchvision/os.system", "builtins:exec", "zoo", ""]
+)
+def test_no_name_of_a_model_reaches_anything_but_a_model(name: str) -> None:
+    with pytest.raises(InvalidValue, match="must be one of"):
+        models.build(name, classes=10, input_shape=(1, 8, 8))
+
+
+def test_a_command_is_written_down_without_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["espalier", "launch", "--store", "s3://KEY:canary@bucket/espalier"])
+    assert "canary" not in json.dumps(stamp.stamp("0123"))
+    assert "bucket/espalier" in json.dumps(stamp.stamp("0123"))

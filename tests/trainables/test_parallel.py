@@ -1,0 +1,113 @@
+"""One process and several with the same batches: the same network, its masks to the bit."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.conftest import Interrupted, MemoryContext
+from tests.trainables.group import computing_in, run_together
+from trainables import data, parallel
+from trainables.sparse_state import unpack
+from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
+from trainables.state import CHECKPOINT
+from trainables.trial import run_trial
+
+SUBSET = DataSpec(name="digits", subset=331)
+
+
+def digits(
+    paradigm: str, *, model: str = "digits_cnn", batch_size: int = 65, epochs: int = 2, **hyperparameters: Any
+) -> TrialSpec:
+    """Describe a trial whose batches two processes cannot share evenly."""
+    return TrialSpec(
+        data=SUBSET,
+        model=ModelSpec(name=model),
+        training=TrainingSpec(lr=0.05, batch_size=batch_size, precision="float32"),
+        paradigm=paradigm,
+        hyperparameters=hyperparameters,
+        epochs=epochs,
+    )
+
+
+SPECS = {
+    "dense": digits("dense"),
+    "weights by magnitude": digits("magnitude", sparsity=0.8, granularity="weight", schedule="gradual"),
+    "filters by magnitude": digits("magnitude", sparsity=0.4, granularity="filter", schedule="one_shot"),
+    "snip": digits("snip", sparsity=0.8),
+    "rigl": digits("rigl", sparsity=0.8),
+    "set": digits("set", sparsity=0.8),
+    "edge_popup": digits("edge_popup", sparsity=0.5),
+    "dst": digits("dst"),
+    "greg": digits("greg", sparsity=0.5, epochs=3),
+    "complexity_aware": digits("complexity_aware", nu=20.0),
+    "complexity_aware with layers": digits("complexity_aware", model="resnet20", nu=3.0),
+}
+BEGUN_ALONE = "rigl, begun by one process"
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run all trials in two processes, in float64; one of them goes on from a checkpoint of a single process."""
+    folder = tmp_path_factory.mktemp("together")
+    interrupted = MemoryContext(folder / "interrupted", stop_after=1)
+    with computing_in(torch.float64), pytest.raises(Interrupted):
+        run_trial(SPECS["rigl"], interrupted)
+    specs = {**SPECS, BEGUN_ALONE: SPECS["rigl"]}
+    run_together(specs, folder / "two", 2, torch.float64, {BEGUN_ALONE: interrupted.checkpoints[-1]})
+    return folder / "two"
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_two_processes_come_to_the_network_of_one(name: str, two: Path, context: MemoryContext) -> None:
+    with computing_in(torch.float64):
+        run_trial(SPECS[name], context)
+    assert_same_networks(context.checkpoints[-1], newest(two / name), within=1e-9)
+
+
+def test_what_one_process_began_two_end_as_if_they_had_begun_it(two: Path) -> None:
+    assert_same_networks(newest(two / "rigl"), newest(two / BEGUN_ALONE), within=1e-9)
+
+
+def test_three_processes_agree_in_float32_where_one_has_no_image_of_the_last_batch(tmp_path: Path) -> None:
+    images = len(data.load(SUBSET).train)
+    batch_size = next(size for size in range(50, images) if images % size == 2)
+    specs = {
+        "weights": digits("magnitude", sparsity=0.8, granularity="weight", batch_size=batch_size),
+        "filters": digits("magnitude", sparsity=0.4, granularity="filter", batch_size=batch_size),
+    }
+    run_together(specs, tmp_path / "three", 3, torch.float32)
+    for name, spec in specs.items():
+        alone = MemoryContext(tmp_path / name)
+        run_trial(spec, alone)
+        assert_same_networks(alone.checkpoints[-1], newest(tmp_path / "three" / name), within=1e-3)
+
+
+def test_without_a_group_a_process_has_all_rows_and_its_own_network() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    with parallel.together(model) as network:
+        assert network is model
+    assert (parallel.size(), parallel.rank(), parallel.rows(7)) == (1, 0, slice(0, 7))
+    values = torch.rand(3)
+    assert torch.equal(parallel.total(values), values)
+
+
+def newest(folder: Path) -> Path:
+    return max(folder.iterdir())
+
+
+def assert_same_networks(one: Path, other: Path, *, within: float) -> None:
+    """Compare the networks in two checkpoints: shapes, which weights are zero, and values."""
+    first, second = weights_in(one), weights_in(other)
+    assert {name: value.shape for name, value in first.items()} == {name: w.shape for name, w in second.items()}
+    for name, value in first.items():
+        assert torch.equal(value == 0, second[name] == 0) or value.ndim < 2, name
+        assert torch.allclose(value, second[name], atol=within), name
+
+
+def weights_in(checkpoint: Path) -> dict[str, Tensor]:
+    """Return the network's parameters and statistics in a checkpoint, masked weights as zeros."""
+    state: dict[str, Tensor] = unpack(torch.load(checkpoint / CHECKPOINT, weights_only=True)["model"])
+    return state
