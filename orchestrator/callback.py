@@ -191,14 +191,6 @@ def _number(trial: Trial) -> int:
     return number
 
 
-def _keep_error_text(trial: Trial) -> None:
-    """Put what Ray says of a failure into the trial's folder now: Ray Tune does when all trials are over, if ever."""
-    if trial.error_file is not None:
-        folder = Path(trial.config["folder"])
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(trial.error_file, folder / OBITUARY)
-
-
 def _what_ray_says(trial: Trial) -> Breakdown:
     """Return what Ray says of a trial that said nothing itself; `Trial.get_error` does not know it yet."""
     lines = _last_error(trial)

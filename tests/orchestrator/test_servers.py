@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import ledger
+from orchestrator.attempts import TEXTS
 from orchestrator.front import pareto_front
 from orchestrator.places import place_of
 from orchestrator.records import State, read_table
@@ -116,9 +117,9 @@ def test_a_study_on_servers_alone_survives_its_driver_and_goes_on_from_elsewhere
 
     files = trial_files(folder)
     trials = f"{bucket}/shelf/studies/small/trials"
-    texts = [key for key in objects.keys(trials) if key.endswith("/error.txt")]
-    assert sorted(int(name.split("-")[0]) for name in texts) == failed
-    assert all(b"ValueError: unlucky" in objects.read(f"{trials}/{name}") for name in texts)
+    texts = [key for key in objects.keys(trials) if key.rpartition("/")[2] in TEXTS]
+    unlucky = {name for name in texts if b"ValueError: unlucky" in objects.read(f"{trials}/{name}")}
+    assert sorted({int(name.split("-")[0]) for name in unlucky}) == failed
     checkpoints = {key.rpartition("/")[0] for key in objects.keys(trials) if key not in texts}
     assert sorted(int(name.split("-")[0]) for name in checkpoints) == complete
     assert all(files.is_whole(folder.trials / name) for name in checkpoints)
