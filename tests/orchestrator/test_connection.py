@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from ray.util import get_node_ip_address
 
+from orchestrator import software
+from orchestrator.cluster import named
 from tests.orchestrator import small
 from tests.orchestrator.commands import Espalier, espalier_in
 
@@ -45,3 +47,31 @@ def test_somebody_who_listens_and_says_nothing_is_not_waited_for(
     assert f"address = '{address}': is no head of a Ray cluster, or an ill one" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("address", "environment", "cluster"),
+    [
+        (None, None, None),
+        (None, "a:1", "a:1"),
+        ("b:2", "a:1", "b:2"),
+        ("local", "a:1", None),
+        (None, "local", None),
+        (None, "", None),
+    ],
+)
+def test_an_address_that_is_typed_is_stronger_than_the_environment(
+    monkeypatch: pytest.MonkeyPatch, address: str | None, environment: str | None, cluster: str | None
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if environment is not None:
+        monkeypatch.setenv("RAY_ADDRESS", environment)
+    assert named(address) == cluster
+
+
+def test_builds_for_other_hardware_are_the_same_software(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(software, "version", lambda _: "2.13.0+cu130")
+    there = software.software()
+    monkeypatch.setattr(software, "version", lambda _: "2.13.0")
+    assert {name: there[name] for name in software.PACKAGES} == dict.fromkeys(software.PACKAGES, "2.13.0")
+    assert software.software().keys() == there.keys()
