@@ -1,12 +1,13 @@
 """What Ray Tune tells of its trials, written down in the ledger; and the signals that end a run."""
 
 import errno
+import math
+import shutil
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -15,15 +16,18 @@ from typing import Any, Final
 import ray
 from ray import cloudpickle
 from ray.exceptions import RayActorError
-from ray.tune import Callback, Checkpoint
+from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from orchestrator import cluster_state
+from orchestrator.attempts import OBITUARY
 from orchestrator.cluster import NodeLost, is_alive
 from orchestrator.failures import Breakdown, Failure
-from orchestrator.sweep import Sweep
+from orchestrator.records import EPOCH_FIELDS
+from orchestrator.remote import StoreLost, patiently
+from orchestrator.sweep import SECONDS_BETWEEN_NOTES, Sweep
 from orchestrator.watchdog import Watchdog
-from orchestrator.worker import DISK_FULL, FAILURE
-from trainables.context import Report
+from orchestrator.worker import CHECKPOINT, DISK_FULL, FAILURE, STORE_LOST
 
 _LOW_ON_MEMORY: Final = "low on memory"
 """What Ray's memory monitor says when it has killed a process."""
@@ -31,7 +35,7 @@ _LOW_ON_MEMORY: Final = "low on memory"
 SECONDS_BETWEEN_CHECKS: Final = 2.0
 """How often it is looked at whether Ray still lives."""
 
-_FIELDS: Final = tuple(field.name for field in fields(Report))
+_FIELDS: Final = (*EPOCH_FIELDS, "metrics")
 
 
 class Recorder(Callback):  # type: ignore[misc]
@@ -55,6 +59,7 @@ class Recorder(Callback):  # type: ignore[misc]
         self._seen = 0
         self._checked = time.monotonic()
         self._closed: set[str] = set()
+        self._next_look = math.inf
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, ("recorder",)  # Ray Tune pickles its callbacks into a file that nobody reads
@@ -76,21 +81,24 @@ class Recorder(Callback):  # type: ignore[misc]
     def on_trial_start(self, *, trial: Trial, **_: Any) -> None:
         self._watchdog.hear(trial.trial_id)
         self._happened.append(partial(self._sweep.begin, _number(trial), trial.config["workers"]))
+        if math.isinf(self._next_look):
+            self._next_look = time.monotonic() + SECONDS_BETWEEN_CHECKS  # Ray needs a moment to count what is in use
 
     def on_trial_result(self, *, trial: Trial, result: dict[str, Any], **_: Any) -> None:
         self._watchdog.hear(trial.trial_id)
         if DISK_FULL in result:
             self._happened.append(partial(self._stop_for_lack_of_room, result[DISK_FULL]))
+        elif STORE_LOST in result:
+            self._happened.append(partial(self._stop_for_lack_of_store, result[STORE_LOST]))
         elif FAILURE in result:
             kind, text = result[FAILURE]
             self._failures[trial.trial_id] = Breakdown(Failure(kind), text)
         else:
-            report = {name: result[name] for name in _FIELDS}
+            report = {name: result[name] for name in _FIELDS if name in result}
             self._happened.append(partial(self._sweep.report, _number(trial), report))
-
-    def on_checkpoint(self, *, trial: Trial, checkpoint: Checkpoint, **_: Any) -> None:
-        path = Path(trial.config["folder"]) / Path(checkpoint.path).name
-        self._happened.append(partial(self._sweep.save, _number(trial), path))
+            if CHECKPOINT in result:
+                path = Path(trial.config["folder"]) / result[CHECKPOINT]
+                self._happened.append(partial(self._sweep.save, _number(trial), path))
 
     def on_trial_complete(self, *, trial: Trial, **_: Any) -> None:
         self._close(trial)
@@ -99,7 +107,10 @@ class Recorder(Callback):  # type: ignore[misc]
 
     def on_trial_error(self, *, trial: Trial, **_: Any) -> None:
         self._close(trial)
-        breakdown = self._failures.pop(trial.trial_id, None) or _what_ray_says(trial)
+        breakdown = self._failures.pop(trial.trial_id, None)
+        if breakdown is None:
+            breakdown = _what_ray_says(trial)
+            self._happened.append(partial(self._keep_error_text, trial))
         self._happened.append(partial(self._sweep.fail, _number(trial), breakdown))
 
     def on_step_end(self, *, trials: list[Trial], **_: Any) -> None:
@@ -110,6 +121,7 @@ class Recorder(Callback):  # type: ignore[misc]
             self._end_silent_ones()
             self._sweep.note_time()
             self._check_node()
+            self._look_at_cluster()
         except Exception as error:
             self.error = error
             raise
@@ -121,9 +133,32 @@ class Recorder(Callback):  # type: ignore[misc]
         if not is_alive():
             raise NodeLost(self._sweep.ledger.folder.log)
 
+    def _keep_error_text(self, trial: Trial) -> None:
+        """Put what Ray says of a failure beside the trial's files now: Ray Tune does when all is over, if ever."""
+        if trial.error_file is not None:
+            kept = Path(trial.config["folder"]) / OBITUARY
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(trial.error_file, kept)
+            patiently(partial(self._sweep.ledger.folder.push, kept))
+
+    def _look_at_cluster(self) -> None:
+        """Note how the cluster is, and where trials run, for those who look at the study without Ray."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + SECONDS_BETWEEN_NOTES
+        ledger = self._sweep.ledger
+        ledger.note_cluster(cluster_state.look())
+        actors = {_number(one): one.temporary_state.ray_actor for one in self._open if one.temporary_state.ray_actor}
+        for number, address in cluster_state.addresses(actors).items():
+            ledger.place(number, address)
+
     def _stop_for_lack_of_room(self, said: str) -> None:
         """End the run: what one trial cannot write, no trial could. All that run stay unfinished."""
         raise OSError(errno.ENOSPC, said)
+
+    def _stop_for_lack_of_store(self, said: str) -> None:
+        """End the run likewise."""
+        raise StoreLost(said)
 
     def _close(self, trial: Trial) -> None:
         self._closed.add(trial.trial_id)
@@ -154,6 +189,14 @@ class Recorder(Callback):  # type: ignore[misc]
 def _number(trial: Trial) -> int:
     number: int = trial.config["number"]
     return number
+
+
+def _keep_error_text(trial: Trial) -> None:
+    """Put what Ray says of a failure into the trial's folder now: Ray Tune does when all trials are over, if ever."""
+    if trial.error_file is not None:
+        folder = Path(trial.config["folder"])
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(trial.error_file, folder / OBITUARY)
 
 
 def _what_ray_says(trial: Trial) -> Breakdown:

@@ -10,13 +10,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
+from orchestrator.attempts import TEXTS, texts
 from trainables.errors import InvalidValue
 
 SEAL: Final = "seal.json"
 """The file beside a checkpoint's others that holds their hashes."""
-
-ERROR_TEXT = "error.txt"
-"""The file in which Ray Tune keeps the traceback of a trial's failures."""
 
 
 def seal(checkpoint: Path) -> None:
@@ -52,7 +50,7 @@ def discard(folder: Path) -> None:
 
 
 def tidy(trials: Path, keep: Collection[Path]) -> None:
-    """Delete everything below `trials` but the checkpoints in `keep` and the texts of errors.
+    """Delete everything below `trials` but the checkpoints in `keep` and what trials have said.
 
     Call it while no trial runs. Only the ledger knows which checkpoints are whole, so `keep` comes from there. Links
     are deleted, never followed; raises InvalidValue if `trials` is one itself.
@@ -65,7 +63,7 @@ def tidy(trials: Path, keep: Collection[Path]) -> None:
     for trial in trials.glob("*"):
         if trial.is_symlink() or not trial.is_dir():
             trial.unlink()
-        elif trial not in holders and not (trial / ERROR_TEXT).exists():
+        elif trial not in holders and not any(texts(trial)):
             discard(trial)
         else:
             _tidy_trial(trial, keep)
@@ -73,7 +71,7 @@ def tidy(trials: Path, keep: Collection[Path]) -> None:
 
 def _tidy_trial(trial: Path, keep: Collection[Path]) -> None:
     for found in trial.iterdir():
-        if found.is_symlink() or (found.is_file() and found.name != ERROR_TEXT):
+        if found.is_symlink() or (found.is_file() and found.name not in TEXTS):
             found.unlink()
         elif found.is_dir() and found not in keep:
             discard(found)

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from orchestrator import comparison_tables, ledger, stamp, study, tables
+from orchestrator.attempts import Attempt, attempts
 from orchestrator.cluster import NodeLost
 from orchestrator.compare import Entry
 from orchestrator.compare import compare as compare_studies
@@ -27,12 +28,16 @@ from orchestrator.journals import LedgerLost, StudyBusy
 from orchestrator.observer import Outcome
 from orchestrator.problems import StudyError
 from orchestrator.progress import progress
+from orchestrator.publishing import tracking_uri
 from orchestrator.records import TrialRecord
+from orchestrator.remote import StoreLost
 from orchestrator.spec import StudySpec
 from orchestrator.store import Store, StudyFolder
 from orchestrator.summary import summarize
 from orchestrator.syncing import rebuild
 from orchestrator.tracking import ENVIRONMENT
+from orchestrator.tracking_url import STORE
+from orchestrator.trial_files import trial_files
 from trainables import paradigms as installed
 from trainables.errors import InvalidValue, nearest
 from trainables.paradigms.base import Paradigm
@@ -52,18 +57,16 @@ def main() -> None:
     except (StudyError, InvalidValue, StudyBusy) as error:
         typer.echo(f"espalier: {error}", err=True)
         sys.exit(2)
-    except (DiskFull, LedgerLost, NodeLost) as error:
+    except (DiskFull, LedgerLost, NodeLost, StoreLost) as error:
         typer.echo(f"espalier: {error}", err=True)
         sys.exit(1)
 
 
 def _store(value: str) -> Store:
-    if "://" in value:
-        raise InvalidValue("--store", value, "must be a folder; studies are kept in folders only")
-    path = Path(value).expanduser()
-    if path.exists() and not path.is_dir():
+    store = Store.at(value)
+    if store.remote is None and store.root.exists() and not store.root.is_dir():
         raise InvalidValue("--store", value, "must be a folder, and this is a file")
-    return Store(path)
+    return store
 
 
 def _print_version(wanted: bool) -> None:
@@ -75,7 +78,8 @@ def _print_version(wanted: bool) -> None:
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The study's name.")]
 StoreFolder = Annotated[
-    str, typer.Option("--store", envvar="ESPALIER_STORE", help="The folder that holds the studies.")
+    str,
+    typer.Option("--store", envvar="ESPALIER_STORE", help="Where the studies are: a folder, or s3://BUCKET/PREFIX."),
 ]
 Address = Annotated[
     str | None,
@@ -148,7 +152,29 @@ def status(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> No
     if as_json:
         _print_json(found.as_object())
     else:
-        _console().print(tables.progress_lines(found, resume=_command(place, "resume", name)))
+        commands = {verb: _command(place, verb, name) for verb in ("resume", "logs")}
+        _console().print(tables.progress_lines(found, **commands))
+
+
+@app.command()
+def logs(
+    name: Name,
+    trial: Annotated[int, typer.Argument(metavar="TRIAL", help="The trial's number, as status and front show it.")],
+    store: StoreFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a trial said: why it ended, tracebacks of its attempts, what it logged and printed."""
+    folder = _study(_store(store), name)
+    spec, records = _read(folder)
+    record = _trial(records, trial)
+    trial_files(folder).fetch_texts(trial)
+    said = attempts(folder.trials, trial)
+    if as_json:
+        _print_json(_as_words(record, said))
+    else:
+        _console().print(tables.trial_lines(spec, record, len(said)))
+        for one in said:
+            typer.echo(f"\n{tables.attempt_heading(one)}\n{one.log}{one.error}".rstrip("\n"))
 
 
 @app.command()
@@ -219,7 +245,7 @@ def report(
     if not path.absolute().parent.is_dir():
         raise InvalidValue("--output", str(path), "must lie in a folder that exists")
     _write_report(folder, *_read(folder), path)
-    typer.echo(path)
+    typer.echo(folder.shown(path) if path == folder.report else path)
 
 
 @app.command()
@@ -230,11 +256,13 @@ def sync(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
     with _console().status("reading the ledger") as line:
         synced = rebuild(name, place, waiting=lambda left: line.update(f"{left} runs are on their way to MLflow"))
     if not quiet:
-        typer.echo(f"{'table:':<11}{folder.table}: {synced.trials} trials")
-        typer.echo(f"{'MLflow:':<11}{place.mlflow_uri}: experiment {name}, a run for each of {synced.told} told trials")
+        typer.echo(f"{'table:':<11}{folder.shown(folder.table)}: {synced.trials} trials")
+        pages = tracking_uri(place, StudySpec.stored(folder.spec))
+        typer.echo(f"{'MLflow:':<11}{pages}: experiment {name}, a run for each of {synced.told} told trials")
     if synced.unsent:
         typer.echo(
-            f"espalier: {synced.unsent} of them have not reached MLflow: {synced.trouble}; {folder.log}", err=True
+            f"espalier: {synced.unsent} of them have not reached MLflow: {synced.trouble}; {folder.shown(folder.log)}",
+            err=True,
         )
         raise typer.Exit(1)
 
@@ -246,6 +274,9 @@ def ui(
 ) -> None:
     """Serve the store's MLflow pages on this machine until Ctrl-C."""
     place = _store(store)
+    if place.remote is not None:
+        allowed = "holds no MLflow pages: those of its studies are on the server that `tracking` names in their files"
+        raise InvalidValue("--store", place.place, allowed)
     if not place.mlflow_database.exists():
         raise InvalidValue("--store", str(place.root), "holds no MLflow database; launch a study first")
     _require_free(port)
@@ -287,12 +318,21 @@ def _study(store: Store, name: str) -> StudyFolder:
     folder, there = store.study(name), store.names()
     if name not in there:
         known = f"there are {', '.join(there)}{nearest(name, there)}" if there else "there is none; launch one first"
-        raise InvalidValue("NAME", name, f"is no study in {store.root}: {known}")
+        raise InvalidValue("NAME", name, f"is no study in {store.place}: {known}")
     return folder
 
 
 def _read(folder: StudyFolder) -> tuple[StudySpec, list[TrialRecord]]:
     return StudySpec.stored(folder.spec), ledger.read(folder)
+
+
+def _trial(records: Sequence[TrialRecord], number: int) -> TrialRecord:
+    """Return a trial by its number; raises InvalidValue, saying which there are."""
+    found = next((record for record in records if record.trial == number), None)
+    if found is None:
+        there = f"there are 0 to {records[-1].trial}" if records else "there is none yet"
+        raise InvalidValue("TRIAL", number, f"is no trial of this study: {there}")
+    return found
 
 
 def _tell_changes(changes: Sequence[Change]) -> None:
@@ -311,6 +351,8 @@ def _write_report(folder: StudyFolder, spec: StudySpec, records: Sequence[TrialR
 
     extended = {f"extended {one.time}": [str(change) for change in one.changes] for one in read_history(folder.spec)}
     write_report(spec, records, path, stamp={**stamp.read(folder.stamp), **extended})
+    if path == folder.report:
+        folder.push(path)
 
 
 def _print_json(value: object) -> None:
@@ -322,6 +364,16 @@ def _as_object(record: TrialRecord, objectives: Iterable[str]) -> dict[str, obje
     about = {name: getattr(record, name) for name in ("trial", "paradigm", "state", "fidelity", "seed", "params")}
     sought = {name: record.metrics[name] for name in objectives}
     return {**about, **sought, **record.metrics, "seconds": record.seconds}
+
+
+def _as_words(record: TrialRecord, said: Iterable[Attempt]) -> dict[str, object]:
+    """Return what a trial said, for programs."""
+    about = {name: getattr(record, name) for name in ("trial", "paradigm", "state", "reason", "failure", "attempts")}
+    words = [
+        {"folder": str(one.folder), "last_word": one.last_word.isoformat(), "log": one.log, "error": one.error}
+        for one in said
+    ]
+    return {**about, "said": words}
 
 
 def _described(name: str, paradigm: type[Paradigm]) -> dict[str, object]:
@@ -354,10 +406,11 @@ def _conclude(outcome: Outcome, store: Store) -> None:
     summary = summarize(spec, outcome.records)
     _write_report(folder, spec, outcome.records, folder.report)
     console.print(tables.front_table(spec, outcome.records))
-    console.print(tables.status_lines(summary, outcome.records, resume=_command(store, "resume", spec.name)))
+    commands = {verb: _command(store, verb, spec.name) for verb in ("resume", "logs")}
+    console.print(tables.status_lines(summary, outcome.records, **commands))
     for what, where in (("report", folder.report), ("table", folder.table), ("log", folder.log)):
-        typer.echo(f"{what + ':':<11}{where}")
-    typer.echo(f"{'dashboard:':<11}{_command(store, 'ui')}")
+        typer.echo(f"{what + ':':<11}{folder.shown(where)}")
+    typer.echo(f"{'dashboard:':<11}{_command(store, 'ui') if spec.tracking == STORE else spec.tracking}")
     if outcome.spent_budget is not None:
         typer.echo(f"{outcome.spent_budget} is spent: {summary.trials - summary.asked} trials were left out")
     if outcome.interrupted or summary.failed:
@@ -367,4 +420,4 @@ def _conclude(outcome: Outcome, store: Store) -> None:
 def _command(store: Store, *words: str) -> str:
     """Return a command as it is typed from here, with the store where it is not the usual one."""
     usual = store == _store(os.environ.get("ESPALIER_STORE", HERE))
-    return shlex.join(["espalier", *words, *([] if usual else ["--store", str(store.root)])])
+    return shlex.join(["espalier", *words, *([] if usual else ["--store", store.place])])

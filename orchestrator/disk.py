@@ -3,7 +3,6 @@
 import errno
 import os
 import re
-import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -23,10 +22,9 @@ _WORDS: Final = re.compile(
 class DiskFull(RuntimeError):
     """A study cannot go on because something cannot be written. What was told before is kept."""
 
-    def __init__(self, study: str, store: Path, said: str) -> None:
-        place = min((store, Path(tempfile.gettempdir())), key=lambda one: shutil.disk_usage(one).free)
+    def __init__(self, study: str, folder: Path, said: str, *, command: str) -> None:
+        place = min((folder, Path(tempfile.gettempdir())), key=lambda one: shutil.disk_usage(one).free)
         usage = shutil.disk_usage(place)
-        command = shlex.join(["espalier", "resume", study, "--store", str(store)])
         super().__init__(
             f"study {study!r} has stopped, because it cannot be written: {_size(usage.free)} of {_size(usage.total)} "
             f"are free at {place}. What was told is kept; make room there, then go on by `{command}` ({said})"

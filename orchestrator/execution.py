@@ -11,7 +11,8 @@ from ray import tune
 from ray.air._internal import usage
 from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 
-from orchestrator import worker
+from orchestrator import mps, worker
+from orchestrator.attempts import attempt_folder
 from orchestrator.callback import Recorder
 from orchestrator.capacity import Capacity
 from orchestrator.scheduler import ParetoHalving
@@ -43,7 +44,7 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
             verbose=0,
         ),
     )
-    with _signal_handlers_restored(), _callbacks_uncounted(), _keys_kept():
+    with mps.running(spec.resources), _signal_handlers_restored(), _callbacks_uncounted(), _keys_kept():
         try:
             tuner.fit()
         except Exception:
@@ -63,18 +64,21 @@ def _configuration(
     sweep: Sweep, cache: Path, run: str, trial: Assignment, workers: int, tune_id: str
 ) -> dict[str, Any]:
     """Return what the workers receive: plain values only."""
-    spec, chosen = sweep.ledger.spec, trial.configuration
+    spec, chosen, folder = sweep.ledger.spec, trial.configuration, sweep.ledger.folder
+    files = folder.remote and folder.remote.below(folder.trials.name)
     return {
         "number": trial.number,
         "trial": spec.trial(chosen.paradigm, chosen.params, chosen.seed).as_dict(),
         "run": run,
-        "folder": str(sweep.ledger.folder.trials / f"{trial.number:05d}-{tune_id}"),
+        "folder": str(attempt_folder(folder.trials, trial.number, tune_id)),
+        "remote": files.explicit.url if files is not None else None,
         "resume_from": str(trial.checkpoint) if trial.checkpoint is not None else None,
         "device": "cuda" if spec.resources.gpus > 0 else "cpu",
         "cache": str(cache),
         "cpus": spec.resources.cpus,
         "gpus": spec.resources.gpus,
         "workers": workers,
+        "mps": spec.resources.mps,
     }
 
 

@@ -50,7 +50,7 @@ def extend(spec: StudySpec, folder: StudyFolder, records: Sequence[TrialRecord])
     problems = [problem for change in found if (problem := _problem(change, before)) is not None]
     if spec.ledger != before.ledger:
         said = f"cannot change from {before.ledger!r}, where the trials are remembered; leave it as it is there"
-        moved = f"if that database itself has moved, say so in {folder.spec}"
+        moved = f"if that database itself has moved, say so in {folder.shown(folder.spec)}"
         problems.append(Problem("ledger", f"{said} ({moved}), or {INSTEAD}", spec.ledger))
     problems = problems or _too_few_trials(spec, records)
     if problems:
@@ -58,6 +58,7 @@ def extend(spec: StudySpec, folder: StudyFolder, records: Sequence[TrialRecord])
     if spec != before:  # be it only in where its data are, which is no change
         now = [Extension(datetime.now(UTC).isoformat(timespec="seconds"), tuple(found))] if found else []
         write_study(folder.spec, spec, [*read_history(folder.spec), *now])
+        folder.push(folder.spec)
     return found
 
 

@@ -102,7 +102,7 @@ def lead(config: dict[str, Any]) -> None:
             broken = _cause(error, followed)
             if broken is None:
                 raise
-            raise GroupBroken(broken) from error
+            raise broken from error
         ray.get(followed)
 
 
@@ -172,7 +172,7 @@ def _watched(followed: list[ObjectRef]) -> Iterator[None]:
         while not over.is_set():
             broken = _trouble(followed, seconds=1.0)
             if broken is not None and not over.wait(GRACE):
-                tell(broken)
+                tell(broken.breakdown)
                 os._exit(1)
 
     watcher = threading.Thread(target=watch, name="group", daemon=True)
@@ -184,7 +184,7 @@ def _watched(followed: list[ObjectRef]) -> Iterator[None]:
         watcher.join()
 
 
-def _cause(error: Exception, followed: list[ObjectRef]) -> Breakdown | None:
+def _cause(error: Exception, followed: list[ObjectRef]) -> GroupBroken | None:
     """Return what happened to another process if that is why this one has an error; None if the error is its own."""
     if not _is_of_talking(error):
         return None
@@ -193,10 +193,10 @@ def _cause(error: Exception, followed: list[ObjectRef]) -> Breakdown | None:
         broken = _trouble(followed, seconds=0.5)
         if broken is not None:
             return broken
-    return Breakdown(Failure.LOST, f"the processes of the trial's group lost each other: {error}")
+    return GroupBroken(Breakdown(Failure.LOST, f"the processes of the trial's group lost each other: {error}"))
 
 
-def _trouble(followed: list[ObjectRef], *, seconds: float) -> Breakdown | None:
+def _trouble(followed: list[ObjectRef], *, seconds: float) -> GroupBroken | None:
     """Return what happened to another process, should something do within so many seconds.
 
     One that only misses the others is not the one to name.
@@ -206,10 +206,12 @@ def _trouble(followed: list[ObjectRef], *, seconds: float) -> Breakdown | None:
         error = _error_of(one) if one in ended else None
         if isinstance(error, RayActorError):
             kind = Failure.PREEMPTED if error.preempted else Failure.LOST
-            return Breakdown(kind, f"process {rank} of the trial's group: {str(error).splitlines()[0]}")
+            return GroupBroken(Breakdown(kind, f"process {rank} of the trial's group: {str(error).splitlines()[0]}"))
         if isinstance(error, RayTaskError) and not _is_of_talking(error.cause):
             own = breakdown(error.cause)
-            return Breakdown(own.failure, f"process {rank} of the trial's group: {own.text}")
+            broken = GroupBroken(Breakdown(own.failure, f"process {rank} of the trial's group: {own.text}"))
+            broken.add_note(str(error))  # the traceback, as text: it is another process's
+            return broken
     return None
 
 

@@ -276,8 +276,8 @@ class PostgresDrive(OwnLines):
         connection.execute(_BEAT, [self._place.study])
 
     def _lost(self, said: str) -> LedgerLost:
-        place, store = self._place, self._place.folder.path.parent.parent
-        command = shlex.join(["espalier", "resume", place.study, "--store", str(store)])
+        place = self._place
+        command = shlex.join(["espalier", "resume", place.study, "--store", place.folder.store])
         return LedgerLost(
             f"study {place.study!r} has stopped, because its ledger at {place.url} cannot be written. "
             f"What was told is kept; when the server is back, go on by `{command}` ({said})"

@@ -14,6 +14,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.budget import Spending
+from orchestrator.cluster_state import ClusterState, Noted
 from orchestrator.configurations import Configuration, Draft
 from orchestrator.failures import Breakdown, Failure
 from orchestrator.history import first_epochs
@@ -28,6 +29,8 @@ _SAMPLER: Final = "sampler"
 _BUDGET: Final = "budget"
 """The epochs that a trial is given, and after which attempt: reports of earlier attempts were for fewer epochs."""
 _SPENDING: Final = "spending"
+_CLUSTER: Final = "cluster"
+_NODE: Final = "node"
 _REPORT: Final = "report:"
 _PAUSED: Final = "paused"
 """How often a trial was paused, and why and since when it pauses now: one value, so that no kill comes in between."""
@@ -43,25 +46,37 @@ class Unfinished:
     configuration: Configuration
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a ledger holds: all trials, by number; what was spent and how the cluster was, up to a few seconds ago."""
+
+    records: list[TrialRecord]
+    spent: Spending
+    cluster: Noted | None
+
+
 def read(folder: StudyFolder) -> list[TrialRecord]:
     """Return all trials of a study, by number, whether it is running, dead or finished. Changes nothing."""
+    return read_all(folder).records
+
+
+def read_all(folder: StudyFolder) -> Contents:
+    """Return all that the ledger of a study holds, whether it is running, dead or finished. Changes nothing."""
     journal = place_of(folder).read()
     studies = journal.get_all_studies() if journal is not None else []
     if journal is None or not studies:
-        return []
+        return Contents([], Spending(), None)
     name, found = studies[0].study_name, journal.get_all_trials(studies[0]._study_id, deepcopy=False)
+    attributes = studies[0].user_attrs
+    return Contents(_records(folder, name, found), _spending(attributes), _noted(attributes, found))
+
+
+def _records(folder: StudyFolder, name: str, found: Iterable[FrozenTrial]) -> list[TrialRecord]:
     if not folder.spec.exists():
         return [_record(name, trial) for trial in found]
     spec = StudySpec.stored(folder.spec)
     first = first_epochs(folder.spec, spec.fidelity.epochs)
     return [_in_study(spec, first, _record(name, trial), trial) for trial in found]
-
-
-def spending(folder: StudyFolder) -> Spending:
-    """Return what a study has spent, up to a few seconds ago if it runs or was killed. Changes nothing."""
-    journal = place_of(folder).read()
-    studies = journal.get_all_studies() if journal is not None else []
-    return _spending(studies[0].user_attrs) if studies else Spending()
 
 
 class Ledger:
@@ -85,6 +100,7 @@ class Ledger:
         self._told: dict[int, TrialRecord] = {}
         self._first_epochs = first_epochs(folder.spec, spec.fidelity.epochs)
         self._spent = _spending(self.storage.get_study_user_attrs(self.study._study_id))
+        self._cluster: ClusterState | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -172,11 +188,6 @@ class Ledger:
         early = [written["checkpoint"]["path"]] if "checkpoint" in written else []
         return [self.folder.path / _checked(within) for within in written.get("checkpoints", early)]
 
-    def checkpoint(self, number: int) -> Path | None:
-        """Return the folder of a trial's newest checkpoint, if there is one and it is still there."""
-        newest = next(iter(self.checkpoints(number)), None)
-        return newest if newest is not None and newest.is_dir() else None
-
     def count_damaged(self, number: int, damaged: int) -> None:
         """Count checkpoints of a trial that cannot be gone on from."""
         before = self._trial(number).user_attrs.get("damaged_checkpoints", 0)
@@ -229,6 +240,18 @@ class Ledger:
     def spent(self, spent: Spending) -> None:
         self._spent = spent
         self.storage.set_study_user_attr(self.study._study_id, _SPENDING, asdict(spent))
+
+    def note_cluster(self, state: ClusterState) -> None:
+        """Write down how the cluster is, if it is not as it was."""
+        if state != self._cluster:
+            self._cluster, since = state, datetime.now(UTC).isoformat(timespec="seconds")
+            noted = {"since": since, "state": asdict(state)}
+            self.storage.set_study_user_attr(self.study._study_id, _CLUSTER, noted)
+
+    def place(self, number: int, address: str) -> None:
+        """Write down on which node a trial runs, if that is news."""
+        if self._trial(number).user_attrs.get(_NODE) != address:
+            self._set(number, _NODE, address)
 
     def _end(self, number: int, state: TrialState, reason: str) -> None:
         self._set(number, "reason", reason)  # before the state, so that a told trial has its reason
@@ -312,6 +335,15 @@ def _checked(within: str) -> str:
 
 def _spending(attributes: Mapping[str, Any]) -> Spending:
     return Spending(**attributes.get(_SPENDING, {"seconds": attributes.get("spent", 0.0)}))
+
+
+def _noted(attributes: Mapping[str, Any], trials: Iterable[FrozenTrial]) -> Noted | None:
+    if _CLUSTER not in attributes:
+        return None
+    noted = attributes[_CLUSTER]
+    unfinished = (trial for trial in trials if not trial.state.is_finished() and _NODE in trial.user_attrs)
+    places = {trial.number: trial.user_attrs[_NODE] for trial in unfinished}
+    return Noted(ClusterState.from_dict(noted["state"]), datetime.fromisoformat(noted["since"]), places)
 
 
 def _configuration(trial: FrozenTrial) -> Configuration:

@@ -2,8 +2,27 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
+
+from orchestrator.remote import StoreLost
+from orchestrator.store import StudyFolder
+
+FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+@contextmanager
+def logging_study(folder: StudyFolder) -> Iterator[None]:
+    """Send what Optuna and the orchestrator have to say into the study's log while the block runs, and keep that."""
+    folder.pull_longer(folder.log)
+    try:
+        with logging_into(folder.log, "optuna", "orchestrator"):
+            yield
+    finally:
+        if folder.log.exists():
+            with suppress(StoreLost):  # whoever writes anything else there will say so
+                folder.push(folder.log)
 
 
 @contextmanager
@@ -11,7 +30,7 @@ def logging_into(path: Path, *names: str) -> Iterator[None]:
     """Send what these loggers and all below them have to say into a file, not to the terminal, while the block runs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = logging.FileHandler(path, encoding="utf-8", delay=True)
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    file.setFormatter(logging.Formatter(FORMAT))
     tops, below = [logging.getLogger(name) for name in names], _below(names)
     before = [(logger, logger.handlers[:], logger.propagate) for logger in tops + below]
     for logger in tops:

@@ -2,7 +2,8 @@
 
 Children carry hyper-parameters as params, the measurements of the final network as metrics under their plain names
 (`accuracy`, `macs`), and each epoch's validation figures as `curve/accuracy` and so on: a trial that was stopped early
-has curves, but no `accuracy` to be sorted by.
+has curves, but no `accuracy` to be sorted by. What an epoch took of the machine is `system/peak_memory` and so on,
+which MLflow shows apart.
 """
 
 import hashlib
@@ -21,12 +22,14 @@ from mlflow.entities import Metric, Param, Run
 from orchestrator.front import hypervolume_over_trials, in_order_told, pareto_front
 from orchestrator.mlflow_front import note, picture, table
 from orchestrator.mlflow_views import views
-from orchestrator.records import State, TrialRecord, as_row
+from orchestrator.records import USAGE_FIELDS, State, TrialRecord, as_row
 from orchestrator.tracking import Outcome, Study
 
 STATUS: Final = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILED"}
 ENDED: Final = frozenset(STATUS.values())
-CURVES: Final = ("accuracy", "loss", "train_loss", "learning_rate", "macs_projected", "params_projected")
+MEASURED: Final = ("accuracy", "loss", "train_loss", "learning_rate", "macs_projected", "params_projected")
+CURVES: Final = {name: f"curve/{name}" for name in MEASURED} | {name: f"system/{name}" for name in USAGE_FIELDS}
+"""What of an epoch is shown, by its name in the record."""
 METRICS_PER_BATCH, PARAMS_PER_BATCH = 900, 100
 """MLflow takes 1,000 items at a time, 100 of them params."""
 LONGEST_TAG: Final = 2000
@@ -217,9 +220,9 @@ def _metrics(record: TrialRecord) -> list[Metric]:
     at = _milliseconds(record.finished) or 0  # of the record, for MLflow drops a repeated metric only if all is equal
     final = [Metric(_key(name), value, at, 0) for name, value in record.metrics.items()]  # step 0 is drawn as a bar
     curves = [
-        Metric(f"curve/{name}", float(epoch[name]), at, int(epoch["epoch"]))
+        Metric(key, float(epoch[name]), at, int(epoch["epoch"]))
         for epoch in record.curve
-        for name in CURVES
+        for name, key in CURVES.items()
         if name in epoch
     ]
     return final + curves

@@ -2,7 +2,8 @@
 
 It takes batches from the driver over the inherited file descriptor and answers each. It ends when the driver hangs up
 or dies. A lock beside the artifacts keeps the writers of two drivers of one study apart: the new one waits until the
-old one has finished what it had in hand, so that it misses no run that the old one has just created.
+old one has finished what it had in hand, so that it misses no run that the old one has just created. Between machines
+there is no such lock: a run that both have created is deleted again when the runs are looked through next.
 """
 
 import fcntl

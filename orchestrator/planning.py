@@ -27,7 +27,9 @@ def plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = True, address: s
     """
     records = ledger.read(folder) if folder.spec.exists() else []
     if records and not _same_work(spec, StudySpec.stored(folder.spec)):
-        allowed = f"is taken by a study with other data, network or training: {folder.spec}; rename this one"
+        allowed = (
+            f"is taken by a study with other data, network or training: {folder.shown(folder.spec)}; rename this one"
+        )
         raise InvalidValue("name", spec.name, allowed)
     place = find_place(spec.resources, address)
     return make_plan(spec, records, recorded_pace(records) or (_probe(spec) if probe else None), place)

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from orchestrator.budget import SECONDS_PER_HOUR, Spending
+from orchestrator.cluster_state import Noted
 from orchestrator.failures import Failure
 from orchestrator.front import TOLD
 from orchestrator.history import Extension, read_history
-from orchestrator.ledger import read, spending
+from orchestrator.ledger import read_all
 from orchestrator.places import place_of
-from orchestrator.records import State, TrialRecord
+from orchestrator.records import USAGE_FIELDS, State, TrialRecord
 from orchestrator.spec import StudySpec
 from orchestrator.store import StudyFolder
 from orchestrator.summary import Summary, summarize
@@ -32,13 +33,20 @@ class Driver:
 
 @dataclass(frozen=True)
 class UnderWay:
-    """A trial that runs, or was interrupted, after `epoch` epochs of `epochs`."""
+    """A trial that runs, or was interrupted, after `epoch` epochs of `epochs`, and what the last one took.
+
+    `node` is the address of where it runs, or ran. None is what is not known.
+    """
 
     trial: int
     paradigm: str
     epoch: int
     epochs: int
     accuracy: float | None
+    images_per_second: float | None = None
+    peak_memory: float | None = None
+    device_use: float | None = None
+    node: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,7 @@ class Progress:
     rate: float | None
     seconds_left: float | None
     spent: Spending
+    cluster: Noted | None
     history: tuple[Extension, ...]
 
     def as_object(self) -> dict[str, Any]:
@@ -85,15 +94,20 @@ class Progress:
             "seconds_left": self.seconds_left,
             "spent": asdict(self.spent),
             "budget": self.spec.budget.model_dump(),
+            "cluster": self.cluster and _cluster(self.cluster),
             "extended": [asdict(one) for one in self.history],
         }
 
 
 def progress(folder: StudyFolder) -> Progress:
     """Return where a study stands. Changes nothing."""
-    spec, records, now = StudySpec.stored(folder.spec), read(folder), datetime.now(UTC)
+    spec, contents, now = StudySpec.stored(folder.spec), read_all(folder), datetime.now(UTC)
+    records, spent, cluster = contents.records, contents.spent, contents.cluster
     place = place_of(folder)
-    holder, driven, spent = place.holder(), place.is_driven(), spending(folder)
+    holder, driven = place.holder(), place.is_driven()
+    places = cluster.places if cluster else {}
+    if cluster and holder and driven and cluster.since < holder.since:
+        cluster = None  # an earlier driver's, and this one has not looked yet
     summary = summarize(spec, records)
     rate = _rate(records, holder.since if holder and driven else None, now, spent.seconds)
     begun = sum(record.fidelity for record in records if record.state is State.RUNNING)
@@ -103,12 +117,13 @@ def progress(folder: StudyFolder) -> Progress:
         summary=summary,
         driven=driven,
         driver=Driver(holder.pid, holder.host, holder.since, holder.last_beat) if holder else None,
-        under_way=tuple(_under_way(spec, record) for record in records if record.state is State.RUNNING),
+        under_way=tuple(_under_way(spec, one, places.get(one.trial)) for one in records if one.state is State.RUNNING),
         paused=_paused(records),
         failures=failed_alike(records),
         rate=rate,
         seconds_left=left / rate * SECONDS_PER_HOUR if rate and not summary.is_over else None,
         spent=spent,
+        cluster=cluster,
         history=read_history(folder.spec),
     )
 
@@ -121,11 +136,11 @@ def _rate(records: Sequence[TrialRecord], since: datetime | None, now: datetime,
     return len(told) / seconds * SECONDS_PER_HOUR if told and seconds > 0 else None
 
 
-def _under_way(spec: StudySpec, record: TrialRecord) -> UnderWay:
+def _under_way(spec: StudySpec, record: TrialRecord, node: str | None) -> UnderWay:
     last = record.curve[-1] if record.curve else {}
-    epoch, accuracy = int(last.get("epoch", 0)), last.get("accuracy")
-    reached = None if accuracy is None else float(accuracy)
-    return UnderWay(record.trial, record.paradigm, epoch, spec.fidelity.epochs, reached)
+    figures = {name: float(last[name]) for name in ("accuracy", *USAGE_FIELDS) if name in last}
+    known = {"accuracy": None, **figures}
+    return UnderWay(record.trial, record.paradigm, int(last.get("epoch", 0)), spec.fidelity.epochs, node=node, **known)
 
 
 def _paused(records: Iterable[TrialRecord]) -> dict[int, tuple[int, ...]]:
@@ -143,6 +158,11 @@ def failed_alike(records: Iterable[TrialRecord]) -> tuple[FailedAlike, ...]:
         if record.state is State.FAIL:
             alike.setdefault((record.failure or Failure.ERROR, str(record.reason)), []).append(record.trial)
     return tuple(FailedAlike(kind, reason, tuple(trials)) for (kind, reason), trials in alike.items())
+
+
+def _cluster(noted: Noted) -> dict[str, Any]:
+    state = noted.state
+    return {"since": _plain(noted.since), **asdict(state), "cpus": state.cpus, "gpus": state.gpus}
 
 
 def _plain(value: object) -> object:

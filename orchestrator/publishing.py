@@ -4,15 +4,18 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 from orchestrator.front import TOLD
 from orchestrator.observer import Outcome
 from orchestrator.records import TrialRecord, write_table
+from orchestrator.remote import patiently
 from orchestrator.spec import StudySpec
 from orchestrator.store import Store, StudyFolder
 from orchestrator.tracking import Outcome as Ending
 from orchestrator.tracking import Tracker
+from orchestrator.tracking_url import STORE
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +71,9 @@ class Publisher:
         begin = time.monotonic()
         self._tracker.front(self._records.values())
         write_table(self._records.values(), self._folder.table)
+        for file in (self._folder.table, self._folder.log):
+            if file.exists():
+                patiently(partial(self._folder.push, file))
         end = time.monotonic()
         self._next_edition = end + max(SECONDS_BETWEEN_EDITIONS, (end - begin) / SHARE_FOR_EDITIONS)
 
@@ -88,4 +94,9 @@ def tracker_for(store: Store, spec: StudySpec, stamp: Mapping[str, Any]) -> Trac
     """Return what tells MLflow of a study; its writing process starts at once."""
     tags = {name: stamp[name] for name in ("git_commit", "data_hash") if stamp[name]}
     log = store.study(spec.name).log
-    return Tracker(store.mlflow_uri, store.artifacts, spec.name, tags, spec.objectives, log=log)
+    return Tracker(tracking_uri(store, spec), store.artifacts, spec.name, tags, spec.objectives, log=log)
+
+
+def tracking_uri(store: Store, spec: StudySpec) -> str:
+    """Return where a study's MLflow pages lie, as MLflow says it."""
+    return store.mlflow_uri if spec.tracking == STORE else spec.tracking

@@ -3,7 +3,7 @@
 import math
 
 SHARES = ("accuracy", "test_accuracy", "sparsity", "fidelity")
-COUNTS = ("macs", "params", "bytes")
+COUNTS = ("macs", "params", "bytes", "images_per_second")
 PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
 NAMES = {
     "accuracy": "validation accuracy",
@@ -13,6 +13,8 @@ NAMES = {
     "macs": "effective MACs",
     "params": "effective parameters",
     "latency": "latency in seconds",
+    "images_per_second": "images/s",
+    "peak_memory": "memory",
 }
 
 
@@ -29,6 +31,10 @@ def show(metric: str, value: float | None) -> str:
         return f"{100 * value:.2f} %"
     if metric == "latency":
         return f"{1e3 * value:.3g} ms"
+    if metric == "peak_memory":
+        return f"{count(value)}B"
+    if metric == "device_use":
+        return f"{100 * value:.0f} %"
     return count(value) if metric.startswith(COUNTS) else f"{value:.4g}"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.failures import Failure
-from trainables.context import Report
+from trainables.context import Report, Usage
 from trainables.errors import InvalidValue
 from trainables.spec import Value
 
@@ -71,7 +71,13 @@ class TrialRecord:
     finished: datetime | None = None
 
 
-EPOCH_FIELDS = {f.name: f.type for f in fields(Report) if f.name != "metrics"}
+USAGE_FIELDS = tuple(f.name for f in fields(Usage))
+"""What a curve holds of the use of the machine, where that was measured."""
+
+EPOCH_FIELDS = {
+    **{f.name: f.type for f in fields(Report) if f.name not in ("usage", "metrics")},
+    **dict.fromkeys(USAGE_FIELDS, float),
+}
 """What a curve holds per epoch, with its type: the fields of a report, without the metrics of the final network."""
 
 
@@ -108,7 +114,12 @@ def schema() -> "pa.Schema":
         ("params", pa.map_(pa.string(), pa.string()), False, "hyper-parameters as JSON, by name"),
         ("sampler", pa.string(), True, "which sampler chose the hyper-parameters; else fixed, or again"),
         ("metrics", pa.map_(pa.string(), pa.float64()), False, "measurements of the final network; only if COMPLETE"),
-        ("curve", pa.list_(epoch), False, "one report per epoch; accuracy and loss on the validation split"),
+        (
+            "curve",
+            pa.list_(epoch),
+            False,
+            "one report per epoch; accuracy and loss on the validation split; bytes of memory",
+        ),
     ]
     return pa.schema([pa.field(name, kind, null, {"doc": doc}) for name, kind, null, doc in columns])
 

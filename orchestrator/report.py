@@ -18,8 +18,9 @@ from orchestrator.figures import curves_figure, front_figure, hyperparameter_fig
 from orchestrator.figures.style import plain
 from orchestrator.front import is_whole, pareto_front
 from orchestrator.holdings import holdings
+from orchestrator.machine_use import machine_use
 from orchestrator.palette import colors
-from orchestrator.records import State, TrialRecord
+from orchestrator.records import USAGE_FIELDS, State, TrialRecord
 from orchestrator.spec import StudySpec
 from orchestrator.summary import Summary, summarize
 
@@ -74,6 +75,8 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
         learning=list(_learning(spec, records)),
         hyperparameters=list(_hyperparameters(spec, records)),
         records=records,
+        use={record.trial: machine_use(record) for record in records},
+        used=[name for name in USAGE_FIELDS if any(name in epoch for record in records for epoch in record.curve)],
         failed=[record for record in records if record.state is State.FAIL],
         stamp=dict(_flat(stamp)),
         plotly=Markup(get_plotlyjs()),

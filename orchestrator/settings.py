@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from orchestrator.spec import StudySpec
 
-WHEREABOUTS: Final = ("data.root", "data.download", "ledger")
+WHEREABOUTS: Final = ("data.root", "data.download", "ledger", "tracking")
 """Settings that say where things are, and change nothing of what a study does."""
 
 

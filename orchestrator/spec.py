@@ -29,6 +29,7 @@ from orchestrator.ledger_url import FILE, check_ledger
 from orchestrator.problems import Problem, Refusals, StudyError, translate, unknown_key
 from orchestrator.store import check_study_name
 from orchestrator.study_file import read_mapping
+from orchestrator.tracking_url import STORE, check_tracking
 from trainables import data, models, paradigms
 from trainables.errors import InvalidValue, check_name
 from trainables.spec import METRICS, DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
@@ -150,6 +151,9 @@ class Resources(Strict):
     A trial runs in one process (worker), or in several that train one network together, each with its rows of every
     batch: how many there are changes neither the batches nor the learning rate. `parallel` is how many trials run, or
     wait for nodes that the cluster has yet to start, at once; without it, as many as there is room for.
+
+    Of a share of a GPU, such as `gpus: 0.25`, a process gets that share of the memory. With `mps` the processes that
+    share a GPU compute on it at the same time, by NVIDIA's Multi-Process Service, which is started where none runs.
     """
 
     cpus: Annotated[float, Field(gt=0)] = 1
@@ -157,6 +161,7 @@ class Resources(Strict):
     price_per_hour: Annotated[float, Field(gt=0)] | None = None
     workers: Elastic = Elastic()
     parallel: Annotated[int, Field(ge=1)] | None = None
+    mps: bool = False
 
     @field_validator("workers", mode="before")
     @classmethod
@@ -166,6 +171,16 @@ class Resources(Strict):
         if value < 1:
             raise InvalidValue("", value, "must be at least 1")
         return {"min": value, "max": value}
+
+    @model_validator(mode="after")
+    def _gpus_are_whole_or_a_share_of_one(self) -> Self:
+        if self.gpus > 1 and not self.gpus.is_integer():
+            raise InvalidValue("gpus", self.gpus, "must be a whole number, or a share of one GPU below 1")
+        if self.mps and not 0 < self.gpus < 1:
+            raise InvalidValue(
+                "mps", self.mps, f"is for trials that share a GPU: needs gpus between 0 and 1, not {self.gpus:g}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_gpu_each(self) -> Self:
@@ -194,6 +209,8 @@ class StudySpec(Strict):
 
     `ledger` says where it is remembered: `file`, the journal in its folder, or ``postgresql://USER@HOST:PORT/DATABASE``,
     a table there. Such a URL holds no password: PGPASSWORD, ~/.pgpass or PGSERVICE do.
+    `tracking` says where its MLflow pages lie: in the `store`, or on the MLflow server at ``http://HOST:PORT``, which
+    takes who asks from MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN.
     """
 
     name: str
@@ -210,6 +227,7 @@ class StudySpec(Strict):
     resources: Resources = Resources()
     failures: Failures = Failures()
     ledger: str = FILE
+    tracking: str = STORE
 
     @classmethod
     def load(cls, path: Path | str) -> "StudySpec":
@@ -263,6 +281,11 @@ class StudySpec(Strict):
     @classmethod
     def _holds_no_password(cls, ledger: str) -> str:
         return check_ledger(ledger)
+
+    @field_validator("tracking")
+    @classmethod
+    def _names_a_server(cls, tracking: str) -> str:
+        return check_tracking(tracking)
 
     @field_validator("data")
     @classmethod

@@ -1,26 +1,27 @@
 """Studies: launched, resumed, run to their end. Importing this imports neither torch nor Ray."""
 
 import logging
-from contextlib import AbstractContextManager
+import shlex
 from itertools import chain
 from typing import Final
 
-from orchestrator import cluster, extension, stamp, warm_start
-from orchestrator.checkpoints import tidy
+from orchestrator import cluster, extension, stamp, store_check, warm_start
 from orchestrator.cluster import NodeLost, ray_session
 from orchestrator.disk import DiskFull, is_full
 from orchestrator.extension import Said
 from orchestrator.history import write_study
 from orchestrator.ledger import Ledger
-from orchestrator.logs import logging_into
+from orchestrator.logs import logging_study
 from orchestrator.observer import Observer as Observer
 from orchestrator.observer import Observers
 from orchestrator.observer import Outcome as Outcome
 from orchestrator.publishing import publisher
 from orchestrator.records import State
+from orchestrator.remote import StoreLost
 from orchestrator.spec import StudySpec
 from orchestrator.store import Store, StudyFolder
 from orchestrator.sweep import CHECKPOINTS_KEPT, Sweep
+from orchestrator.trial_files import trial_files
 from trainables import data
 from trainables.errors import InvalidValue, nearest
 
@@ -42,14 +43,15 @@ def launch(
     """Run a new study to its end, on the cluster at `address` or that RAY_ADDRESS names, or else on this machine.
 
     With `exist_ok`, a study of this name and with this very spec is gone on with. Raises InvalidValue for a name
-    that is taken, an earlier study that cannot teach it, data that cannot be read, or a cluster that cannot be used,
-    and StudyBusy while another process drives the study.
+    that is taken, an earlier study that cannot teach it, data that cannot be read, a store that cannot hold it, or a
+    cluster that cannot be used, and StudyBusy while another process drives the study.
     """
+    store_check.check(spec, store)
     folder = store.study(spec.name)
     if not folder.spec.exists():
         warm_start.check(spec, store)
         cluster.check(spec.resources, address)
-    with _quietly(folder), Ledger(folder, spec) as ledger:
+    with logging_study(folder), Ledger(folder, spec) as ledger:
         if folder.spec.exists():
             _require_same(spec, folder, exist_ok)
         else:
@@ -67,7 +69,9 @@ def resume(
     used, and StudyBusy while another process drives it.
     """
     folder = _existing(name, store)
-    with _quietly(folder), Ledger(folder, StudySpec.stored(folder.spec)) as ledger:
+    spec = StudySpec.stored(folder.spec)
+    store_check.check(spec, store)
+    with logging_study(folder), Ledger(folder, spec) as ledger:
         return _drive(ledger, store, observer, address, run)
 
 
@@ -87,8 +91,9 @@ def extend(
     for a cluster that cannot be used, and StudyBusy while another process drives it.
     """
     folder = _existing(spec.name, store)
+    store_check.check(spec, store)
     cluster.check(spec.resources, address)
-    with _quietly(folder), Ledger(folder, spec) as ledger:
+    with logging_study(folder), Ledger(folder, spec) as ledger:
         warm_start.check(spec, store)
         said(extension.extend(spec, folder, ledger.records()))
         return _drive(ledger, store, observer, address, run)
@@ -99,22 +104,23 @@ def _existing(name: str, store: Store) -> StudyFolder:
     folder, known = store.study(name), store.names()
     if name not in known:
         there_are = f"there are {', '.join(known)}" if known else "there are none"
-        raise InvalidValue("name", name, f"no study of this name in {store.root}; {there_are}{nearest(name, known)}")
+        raise InvalidValue("name", name, f"no study of this name in {store.place}; {there_are}{nearest(name, known)}")
     return folder
-
-
-def _quietly(folder: StudyFolder) -> AbstractContextManager[None]:
-    return logging_into(folder.log, "optuna", "orchestrator")
 
 
 def _drive(ledger: Ledger, store: Store, observer: Observer | None, address: str | None, run: str) -> Outcome:
     """Run what is left of a study, with everybody watching; clean up; say how it ended."""
+    name = ledger.spec.name
+    command = shlex.join(["espalier", "resume", name, "--store", store.place])
     try:
         return _drive_watched(ledger, store, observer, address, run)
+    except StoreLost as lost:
+        kept = f"What was told is kept; when the store can be used again, go on by `{command}`"
+        raise StoreLost(f"study {name!r} has stopped, because {lost}. {kept}") from lost
     except Exception as error:
         if not is_full(error):
             raise
-        raise DiskFull(ledger.spec.name, store.root, str(error)) from error
+        raise DiskFull(name, store.root, str(error), command=command) from error
 
 
 def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, address: str | None, run: str) -> Outcome:
@@ -167,7 +173,7 @@ def _run_trials(sweep: Sweep, store: Store, address: str | None, run: str) -> bo
 def _tidy(ledger: Ledger) -> None:
     kept = {State.RUNNING: CHECKPOINTS_KEPT, State.PAUSED: CHECKPOINTS_KEPT, State.COMPLETE: 1}
     checkpoints = (ledger.checkpoints(one.trial)[: kept.get(one.state, 0)] for one in ledger.records())
-    tidy(ledger.folder.trials, set(chain.from_iterable(checkpoints)))
+    trial_files(ledger.folder).tidy(set(chain.from_iterable(checkpoints)))
 
 
 def _require_same(spec: StudySpec, folder: StudyFolder, exist_ok: bool) -> None:
@@ -176,7 +182,7 @@ def _require_same(spec: StudySpec, folder: StudyFolder, exist_ok: bool) -> None:
             "name", spec.name, f"is taken; go on with that study by `espalier resume {spec.name}`, or rename this one"
         )
     if StudySpec.stored(folder.spec) != spec:
-        there = f"is taken by a study that differs: {folder.spec}"
+        there = f"is taken by a study that differs: {folder.shown(folder.spec)}"
         raise InvalidValue("name", spec.name, f"{there}; go on with it by `espalier extend`, or rename this one")
 
 
@@ -191,4 +197,6 @@ def _write_down(spec: StudySpec, store: Store) -> None:
     """Write the stamp, then the spec, at once and whole: with it the study exists."""
     folder = store.study(spec.name)
     stamp.write(folder.stamp, stamp.stamp(data.load(spec.data, store.data).hash))
+    folder.push(folder.stamp)
     write_study(folder.spec, spec)
+    folder.push(folder.spec)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.budget import Meter
-from orchestrator.checkpoints import discard, is_whole
 from orchestrator.configurations import Configuration
 from orchestrator.failures import Breakdown, Failure
 from orchestrator.ledger import Ledger, Unfinished
@@ -18,6 +17,7 @@ from orchestrator.observer import Observer
 from orchestrator.proposals import Proposer
 from orchestrator.records import State, TrialRecord
 from orchestrator.rungs import Rungs
+from orchestrator.trial_files import trial_files
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ class Sweep:
         self._observer = observer
         self._proposer = Proposer(ledger)
         self._clock = clock
+        self._files = trial_files(ledger.folder)
         self._unfinished = [Waiting(one) for one in ledger.unfinished()]
         self._setbacks: dict[int, Setbacks] = {}
         records = ledger.records()
@@ -120,7 +121,7 @@ class Sweep:
         self.ledger.keep_checkpoints(number, [checkpoint, *before][:CHECKPOINTS_KEPT])
         self._unsaved.discard(number)
         for old in before[CHECKPOINTS_KEPT - 1 :]:
-            discard(old)
+            self._files.discard(old)
 
     def judge(self, number: int, paradigm: str, report: Mapping[str, Any]) -> bool:
         """Say whether a trial goes on after a report; stop it if it does not."""
@@ -246,7 +247,7 @@ class Sweep:
     def _whole_checkpoint(self, number: int) -> Path | None:
         """Return a trial's newest checkpoint that is whole; forget those that are not, but not silently."""
         kept = self.ledger.checkpoints(number)
-        damaged = list(takewhile(lambda checkpoint: not is_whole(checkpoint), kept))
+        damaged = list(takewhile(lambda checkpoint: not self._files.is_whole(checkpoint), kept))
         whole = kept[len(damaged) :]
         if damaged:
             from_where = f"goes on from {whole[0]}" if whole else "begins again"
@@ -271,7 +272,7 @@ class Sweep:
         self._unsaved.discard(number)
         needed = 1 if self.ledger.record(number).state is State.COMPLETE else 0
         for checkpoint in self.ledger.checkpoints(number)[needed:]:
-            discard(checkpoint)
+            self._files.discard(checkpoint)
         self._show(number)
 
     def _show(self, number: int) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from orchestrator import ledger, stamp
 from orchestrator.front import TOLD
-from orchestrator.logs import logging_into
+from orchestrator.logs import logging_study
 from orchestrator.places import place_of
 from orchestrator.publishing import tracker_for
 from orchestrator.records import write_table
@@ -46,9 +46,10 @@ def rebuild(
     it writes both itself.
     """
     folder = store.study(name)
-    with _driving(folder), logging_into(folder.log, "optuna", "orchestrator"):
+    with _driving(folder), logging_study(folder):
         spec, records = StudySpec.stored(folder.spec), ledger.read(folder)
         write_table(records, folder.table)
+        folder.push(folder.table)
         tracker = tracker_for(store, spec, stamp.read(folder.stamp))
         tracker.rebuild(records)
         reached = _wait(tracker, waiting, patience)

@@ -9,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import quantities
+from orchestrator.attempts import Attempt
+from orchestrator.cluster_state import Noted
 from orchestrator.fairness import SETUPS, satisfied_setups, unequal
 from orchestrator.front import pareto_front
 from orchestrator.holdings import Holding, holdings
@@ -89,9 +91,13 @@ def _setting(value: Value) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value).lower()
 
 
-def progress_lines(found: Progress, *, resume: str) -> RenderableType:
-    """Return where a study stands now; `resume` is the command that goes on with it if nobody drives it."""
+def progress_lines(found: Progress, *, resume: str, logs: str) -> RenderableType:
+    """Return where a study stands now.
+
+    `resume` is the command that goes on with it if nobody drives it, `logs` the one that takes a trial's number.
+    """
     parts = [_heading(found.summary, found.driven, resume), *_lines_of_driver(found), *_results(found.summary)]
+    parts += [_line_of_cluster(found.cluster)] if found.cluster and found.driven else []
     parts += [_line_of(trial, found) for trial in found.under_way]
     parts += [Text(f"paused: {_numbered(trials)} at epoch {epoch}") for epoch, trials in found.paused.items()]
     if found.rate is not None:
@@ -99,7 +105,7 @@ def progress_lines(found: Progress, *, resume: str) -> RenderableType:
         rate = f"{found.rate:,.0f}" if found.rate >= 100 else f"{found.rate:.2g}"
         parts.append(Text(f"rate: {rate} trials an hour{left}"))
     parts += [_spent(found), *(Text(f"extended {extension}", style="dim") for extension in found.history)]
-    return Group(*parts, *failures(found.failures))
+    return Group(*parts, *failures(found.failures, logs))
 
 
 def _lines_of_driver(found: Progress) -> list[Text]:
@@ -114,7 +120,29 @@ def _lines_of_driver(found: Progress) -> list[Text]:
 def _line_of(trial: UnderWay, found: Progress) -> Text:
     state = "running" if found.driven else "interrupted"
     reached = f", {quantities.name('accuracy')} {quantities.show('accuracy', trial.accuracy)}" if trial.epoch else ""
-    return Text(f"{state}: trial {trial.trial} {trial.paradigm}, epoch {trial.epoch} of {trial.epochs}{reached}")
+    words = f"{state}: trial {trial.trial} {trial.paradigm}, epoch {trial.epoch} of {trial.epochs}{reached}"
+    return Text(", ".join([words, *_use_of_machine(trial, "GPU" if found.spec.resources.gpus else "CPU")]))
+
+
+def _use_of_machine(trial: UnderWay, device: str) -> list[str]:
+    """Return what is known of how a trial uses the machine."""
+    figures = {
+        "images_per_second": "{} images/s",
+        "peak_memory": "peak memory {}",
+        "device_use": f"{device} {{}} in use",
+    }
+    known = {name: getattr(trial, name) for name in figures if getattr(trial, name) is not None}
+    words = [figures[name].format(quantities.show(name, value)) for name, value in known.items()]
+    return [*words, f"on {trial.node}"] if trial.node else words
+
+
+def _line_of_cluster(noted: Noted) -> Text:
+    state, nodes = noted.state, len(noted.state.nodes)
+    used = [f"{state.cpus_in_use:g} of {state.cpus:g} CPUs"]
+    used += [f"{state.gpus_in_use:g} of {state.gpus:g} GPUs"] if state.gpus else []
+    gone = f", {state.gone} gone" if state.gone else ""
+    words = f"cluster: {nodes} node{'s' if nodes != 1 else ''} alive{gone}, {' and '.join(used)} in use"
+    return Text(f"{words}; so since {_moment(noted.since)}")
 
 
 def _spent(found: Progress) -> Text:
@@ -136,14 +164,34 @@ def _moment(time: datetime) -> str:
     return f"{time.astimezone():%Y-%m-%d %H:%M:%S} ({quantities.duration(ago)} ago)"
 
 
-def status_lines(summary: Summary, records: Iterable[TrialRecord], *, resume: str) -> RenderableType:
-    """Return how a study ended; `resume` is the command that goes on with it if that was before its end."""
+def status_lines(summary: Summary, records: Iterable[TrialRecord], *, resume: str, logs: str) -> RenderableType:
+    """Return how a study ended.
+
+    `resume` is the command that goes on with it if that was before its end, `logs` the one that takes a trial's number.
+    """
     return Group(
         _heading(summary, False, resume),
         *_results(summary),
         Text(f"training time over all trials: {quantities.duration(summary.seconds)}", style="dim"),
-        *failures(failed_alike(records)),
+        *failures(failed_alike(records), logs),
     )
+
+
+def trial_lines(spec: StudySpec, record: TrialRecord, attempts_heard: int) -> RenderableType:
+    """Return what became of a trial, and of how many attempts at it there are words."""
+    kind = f" ({record.failure})" if record.failure else ""
+    begun = f"{record.attempts} attempt{'s' if record.attempts != 1 else ''}"
+    state = Text.assemble((f"trial {record.trial} of {record.study}", "bold"), f": {record.state}{kind}")
+    state.append(f" at {record.fidelity:.0%} of its budget, {begun}")
+    chosen = Text(f"{record.paradigm} {configuration(spec, record)}".rstrip(), style="dim")
+    why = [Text(record.reason, style="red" if record.state is State.FAIL else "")] if record.reason else []
+    quiet = [] if attempts_heard else [Text("It has printed and logged nothing.", style="dim")]
+    return Group(state, chosen, *why, *quiet)
+
+
+def attempt_heading(attempt: Attempt) -> str:
+    """Return where the words of an attempt lie, and from when the last ones are."""
+    return f"--- {attempt.folder}, last word {_moment(attempt.last_word)}"
 
 
 def _results(summary: Summary) -> list[Text]:
@@ -154,9 +202,10 @@ def _results(summary: Summary) -> list[Text]:
     return lines
 
 
-def failures(found: Iterable[FailedAlike]) -> list[Text]:
-    """Return why trials failed, a line per reason."""
-    return [Text(f"failed: {_numbered(one.trials)}: {one.reason}", style="red") for one in found]
+def failures(found: Sequence[FailedAlike], logs: str) -> list[Text]:
+    """Return why trials failed, a line per reason, and the command that says more."""
+    lines = [Text(f"failed: {_numbered(one.trials)}: {one.reason}", style="red") for one in found]
+    return [*lines, Text(f"what a trial said: {logs} {found[0].trials[0]}", style="dim")] if found else []
 
 
 def _numbered(trials: Sequence[int]) -> str:

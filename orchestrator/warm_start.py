@@ -22,7 +22,7 @@ def check(spec: StudySpec, store: Store) -> None:
     for name in spec.search.warm_start:
         if name not in known:
             there_are = f"there are {', '.join(known)}" if known else "there are none"
-            allowed = f"no earlier study of this name in {store.root}; {there_are}{nearest(name, known)}"
+            allowed = f"no earlier study of this name in {store.place}; {there_are}{nearest(name, known)}"
             raise InvalidValue(KEY, name, allowed)
         objectives = StudySpec.stored(store.study(name).spec).objectives
         if objectives != spec.objectives:
@@ -36,7 +36,7 @@ def lessons(spec: StudySpec, folder: StudyFolder) -> Iterator[Lesson]:
     `folder` is the study's own; the others lie beside it. One that has gone since the launch teaches nothing.
     """
     for name in spec.search.warm_start:
-        earlier = StudyFolder(folder.path.parent / name)
+        earlier = folder.beside(name)
         if not earlier.spec.exists():
             logger.warning("%s: study %s is gone; the sampler goes on without it", KEY, name)
         for record in ledger.read(earlier):

@@ -3,18 +3,22 @@
 import math
 import pkgutil
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, Self
 
 from ray import tune
 
-from orchestrator.checkpoints import seal
+from orchestrator import mps
+from orchestrator.attempts import TRIAL_LOG
 from orchestrator.disk import is_full
 from orchestrator.failures import Breakdown, breakdown
-from orchestrator.records import EPOCH_FIELDS
+from orchestrator.records import EPOCH_FIELDS, USAGE_FIELDS
+from orchestrator.remote import Remote, StoreLost
+from orchestrator.trial_files import TrialFiles, files_at
+from orchestrator.trial_log import heard_in, shorten
 from trainables.context import Report, SaveCheckpoint
 from trainables.spec import TrialSpec
 
@@ -24,45 +28,55 @@ FAILURE: Final = "failure"
 DISK_FULL: Final = "disk full"
 """The key under which a trial reports that it cannot be written any more."""
 
+STORE_LOST: Final = "store lost"
+"""The key under which a trial reports that its store is away."""
+
+CHECKPOINT: Final = "kept"
+"""The key under which a trial reports the name of the checkpoint that it has kept with an epoch."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerContext:
     """Ray Tune as a trial sees it.
 
-    `folder` is where the trial's files lie, `resume_from` the checkpoint that the ledger knows of, `cpus` how many
-    processors the trial may keep busy.
+    `folder` is where the trial's files lie among those of its study, `resume_from` the checkpoint that the ledger knows
+    of, `cpus` how many processors the trial may keep busy, `gpus` how many GPUs are its own, or which share of one.
     """
 
+    files: TrialFiles
     folder: Path
     resume_from: Path | None
     device: str
     cache: Path | None
     cpus: float
+    gpus: float = 0
+    numbers: Iterator[int] = field(default_factory=count)
+    """Of the checkpoints of this attempt."""
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
         """Return the context of a process that runs the trial which `config` describes."""
+        folder = Path(config["folder"])
         return cls(
-            folder=Path(config["folder"]),
+            files=files_at(folder.parent, Remote(config["remote"]) if config["remote"] else None),
+            folder=folder,
             resume_from=Path(config["resume_from"]) if config["resume_from"] else None,
             device=config["device"],
             cache=Path(config["cache"]),
             cpus=config["cpus"],
+            gpus=config["gpus"],
         )
 
     def report(self, report: Report, save: SaveCheckpoint) -> None:
-        """Publish an epoch, with a checkpoint if `save` writes anything."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix="saving-", dir=self.folder) as staging:
-            save(Path(staging))
-            written = any(Path(staging).iterdir())
-            if written:
-                seal(Path(staging))
-            tune.report(_plain(report), checkpoint=tune.Checkpoint.from_directory(staging) if written else None)
+        """Publish an epoch, with a checkpoint if `save` writes anything, which is kept before anybody hears of it."""
+        name = f"checkpoint_{next(self.numbers):06d}"
+        kept = self.files.keep(self.folder / name, save)
+        shorten(self.folder / TRIAL_LOG)
+        tune.report({**plain(report), **({CHECKPOINT: name} if kept else {})})
 
     def restore(self) -> Path | None:
-        """Return the checkpoint to go on from."""
-        return self.resume_from
+        """Return a folder with the checkpoint to go on from, which lasts as long as this context."""
+        return self.files.fetch(self.resume_from) if self.resume_from is not None else None
 
 
 RunTrial = Callable[[TrialSpec, WorkerContext], None]
@@ -70,16 +84,21 @@ RunTrial = Callable[[TrialSpec, WorkerContext], None]
 
 def train(config: dict[str, Any]) -> None:
     """Run one trial. Ray Tune calls this in a worker process, which earlier trials may have used."""
+    context = WorkerContext.of(config)
     try:
-        if config["workers"] > 1:
-            from orchestrator.group import lead  # imports torch
+        with context.files.texts_of(context.folder), heard_in(context.folder / TRIAL_LOG):
+            if config["workers"] > 1:
+                from orchestrator.group import lead  # imports torch
 
-            lead(config)
-        else:
-            run(config, WorkerContext.of(config))
+                lead(config)
+            else:
+                run(config, context)
     except Exception as error:
         if is_full(error):
             tune.report({DISK_FULL: f"{type(error).__name__}: {error}"})
+            raise
+        if isinstance(error, StoreLost):
+            tune.report({STORE_LOST: str(error)})
             raise
         tell(breakdown(error))
         raise  # so that Ray ends this process, which a CUDA error poisons and whose memory the next trial wants
@@ -92,6 +111,8 @@ def tell(broken: Breakdown) -> None:
 
 def run(config: Mapping[str, Any], context: WorkerContext) -> None:
     """Run a trial in this process, by the function that `config` names."""
+    if config["mps"]:
+        mps.connect()
     run_trial: RunTrial = pkgutil.resolve_name(config["run"])
     run_trial(TrialSpec.from_dict(config["trial"]), context)
 
@@ -104,6 +125,8 @@ def run_in_torch(spec: TrialSpec, context: WorkerContext) -> None:
     from trainables.trial import run_trial
 
     torch.set_num_threads(max(1, math.floor(context.cpus)))
+    if 0 < context.gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(context.gpus)  # else the first to ask for memory takes all of it
     random.seed(spec.seed)
     np.random.seed(spec.seed)
     try:
@@ -113,8 +136,9 @@ def run_in_torch(spec: TrialSpec, context: WorkerContext) -> None:
             torch.cuda.empty_cache()
 
 
-def _plain(report: Report) -> dict[str, Any]:
-    """Return a report as text and Python floats, which is all that the ledger can keep."""
+def plain(report: Report) -> dict[str, Any]:
+    """Return a report as text and Python floats, which is all that the ledger can keep, without what is not known."""
     kinds: Mapping[str, Any] = EPOCH_FIELDS
-    epoch = {name: kind(getattr(report, name)) for name, kind in kinds.items()}
+    figures = {name: getattr(report.usage if name in USAGE_FIELDS else report, name, None) for name in kinds}
+    epoch = {name: kinds[name](value) for name, value in figures.items() if value is not None}
     return {**epoch, "metrics": {str(name): float(value) for name, value in report.metrics.items()}}

@@ -10,13 +10,32 @@ SaveCheckpoint = Callable[[Path], None]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What training took in one epoch; evaluation and checkpoints are not in it. None is what nobody could tell.
+
+    `peak_memory`, in bytes, is on a GPU the most that tensors of this process held at once; what CUDA itself and
+    torch's cache hold comes on top. On a CPU it is the most of the process that was resident at once: with libraries,
+    mapped data, and what earlier trials left behind; where the kernel forgets no earlier peak, what is resident at the
+    end.
+    `device_use` is a share. On a GPU: how many looks at it found work of this process queued or running. On a CPU:
+    processor time by what torch's threads could have had, which other threads of the process may exceed.
+    Of several processes that train one network together, both are those of this one, the images those of all.
+    """
+
+    images_per_second: float
+    peak_memory: float | None
+    device_use: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """One epoch's news.
 
     `fidelity` is the share of the training budget spent, in (0, 1]; `accuracy` and `loss` are measured on the
     validation split; `macs_projected` and `params_projected` are what the network will cost at the *end* of the
-    recipe, so that a gradual method is not judged by a network that is not pruned yet. `metrics` is empty but in
-    the last report, which carries everything measured on the final network and has fidelity 1.
+    recipe, so that a gradual method is not judged by a network that is not pruned yet. `usage` is what the epoch took
+    of the machine, where that was measured. `metrics` is empty but in the last report, which carries everything
+    measured on the final network and has fidelity 1.
     """
 
     epoch: int
@@ -29,6 +48,7 @@ class Report:
     seconds: float
     macs_projected: float
     params_projected: float
+    usage: Usage | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 

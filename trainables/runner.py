@@ -10,13 +10,22 @@ import torch
 from trainables import pruning
 from trainables.companion import Companion, Companions
 from trainables.complexity import Complexity, effective
-from trainables.context import Report
+from trainables.context import Report, Usage
 from trainables.errors import RemovalMismatch, TrainingDiverged
 from trainables.masks import prunable_weights
 from trainables.recipe import Prune, Recipe, Reinitialize, Remove, Rewind, Train, training_epochs
 from trainables.removal import TOLERANCE, disagreement, remove
 from trainables.state import TrialState
-from trainables.training import Evaluation, evaluate, learning_rate, optimizer_for, precision_for, train_epoch
+from trainables.training import (
+    EpochResult,
+    Evaluation,
+    evaluate,
+    learning_rate,
+    optimizer_for,
+    precision_for,
+    train_epoch,
+)
+from trainables.usage import gauge
 
 FRESH_SEED = 1_000_003
 """Added to a trial's seed where weights are drawn anew, so that they are not the first ones again."""
@@ -96,28 +105,30 @@ def _train(stage: Train, trial: TrialState, recipe: Recipe) -> Report | None:
         def rate(step: int, first: int = first) -> float:
             return stage.lr_scale * learning_rate(spec, (first + step) / total)
 
-        result = train_epoch(
-            trial.model,
-            batches,
-            trial.optimizer,
-            rate,
-            label_smoothing=spec.label_smoothing,
-            precision=precision_for(spec, device),
-            companion=trial.companion,
-            skip=max(0, begin - first),
-        )
+        with gauge(device) as measured:
+            result = train_epoch(
+                trial.model,
+                batches,
+                trial.optimizer,
+                rate,
+                label_smoothing=spec.label_smoothing,
+                precision=precision_for(spec, device),
+                companion=trial.companion,
+                skip=max(0, begin - first),
+            )
         trial.companion.after_epoch()
         trial.position.end_epoch(epoch, min(1.0, (first + steps - begin) / steps), trial.cost().macs)
-        report = _report(trial, recipe, result.loss, rate(steps - 1), result.seconds)
+        usage = measured.usage(result.images, result.seconds)
+        report = _report(trial, recipe, result, usage, rate(steps - 1))
         if report.fidelity < 1:
             trial.context.report(report, trial.save)
     trial.companion.finish()
     return report
 
 
-def _report(trial: TrialState, recipe: Recipe, train_loss: float, learning_rate: float, seconds: float) -> Report:
-    if not math.isfinite(train_loss):
-        raise TrainingDiverged(f"the training loss is {train_loss} in epoch {trial.position.reports}")
+def _report(trial: TrialState, recipe: Recipe, result: EpochResult, usage: Usage, learning_rate: float) -> Report:
+    if not math.isfinite(result.loss):
+        raise TrainingDiverged(f"the training loss is {result.loss} in epoch {trial.position.reports}")
     measured = evaluate_on(trial, "validation")
     cost = projected(recipe, trial)
     return Report(
@@ -126,11 +137,12 @@ def _report(trial: TrialState, recipe: Recipe, train_loss: float, learning_rate:
         stage=type(recipe[trial.position.stage]).__name__.lower(),
         accuracy=measured.accuracy,
         loss=measured.loss,
-        train_loss=train_loss,
+        train_loss=result.loss,
         learning_rate=learning_rate,
-        seconds=seconds,
+        seconds=result.seconds,
         macs_projected=cost.macs,
         params_projected=cost.params,
+        usage=usage,
     )
 
 

@@ -44,6 +44,7 @@ def final_report(last: Report | None, recipe: Recipe, trial: TrialState) -> Repo
         seconds=last.seconds if last else 0.0,
         macs_projected=metrics["macs"],
         params_projected=metrics["params"],
+        usage=last.usage if last else None,
         metrics=metrics,
     )
 

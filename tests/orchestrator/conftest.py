@@ -6,7 +6,9 @@ import pytest
 
 from orchestrator import cli
 from orchestrator.ledger_url import FILE
+from tests.orchestrator import object_store as storage
 from tests.orchestrator.commands import Answer, Espalier
+from tests.orchestrator.object_store import ObjectStore
 from tests.orchestrator.server import Server, running
 
 
@@ -44,3 +46,19 @@ def database(server: Server) -> str:
 def place(request: pytest.FixtureRequest) -> str:
     """Where a ledger may lie, as a study file says it."""
     return FILE if request.param == FILE else request.getfixturevalue("database")
+
+
+@pytest.fixture(scope="session")
+def objects() -> Iterator[ObjectStore]:
+    """An object storage on this machine, for these tests alone; skips them where none is installed."""
+    with storage.running() as objects:
+        yield objects
+
+
+@pytest.fixture
+def bucket(objects: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The name of an empty bucket, which this process and those that it starts may use."""
+    for name, value in objects.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ESPALIER_CACHE", str(tmp_path / "cache"))
+    return objects.new_bucket()

@@ -1,10 +1,11 @@
 """A driver process for tests: ``python -m tests.orchestrator.driver STORE SPEC.yaml RUN``, gone on with if it exists.
 
+With a study's NAME instead of a file the study is resumed.
+
 Prints a line when the study starts, one for each change of a trial's state, and how it ended.
 """
 
 import sys
-from pathlib import Path
 
 from orchestrator import study
 from orchestrator.records import TrialRecord
@@ -27,4 +28,7 @@ class Lines:
 
 if __name__ == "__main__":
     store, spec, run = sys.argv[1:]
-    study.launch(StudySpec.load(spec), Store(Path(store)), observer=Lines(), exist_ok=True, run=run)
+    if spec.endswith(".yaml"):
+        study.launch(StudySpec.load(spec), Store.at(store), observer=Lines(), exist_ok=True, run=run)
+    else:
+        study.resume(spec, Store.at(store), observer=Lines(), run=run)

@@ -1,5 +1,6 @@
 """Trials that train nothing, for tests of the sweep: named in `study.launch(run=...)` and imported by Ray's workers."""
 
+import logging
 import math
 import os
 import signal
@@ -11,9 +12,12 @@ from pathlib import Path
 import numpy as np
 import ray
 
+from orchestrator.remote import StoreLost
 from orchestrator.worker import WorkerContext
-from trainables.context import Report
+from trainables.context import Report, Usage
 from trainables.spec import TrialSpec
+
+logger = logging.getLogger(__name__)
 
 
 def toy(spec: TrialSpec, context: WorkerContext) -> None:
@@ -27,6 +31,13 @@ def slow(spec: TrialSpec, context: WorkerContext) -> None:
     for epoch in range(_epochs_done(context) + 1, spec.epochs + 1):
         time.sleep(0.2)
         context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
+
+
+def slow_and_dense_ones_fail(spec: TrialSpec, context: WorkerContext) -> None:
+    """Take a fifth of a second for each epoch; go wrong after two of them where nothing is pruned."""
+    slow(replace(spec, epochs=2) if spec.paradigm == "dense" else spec, context)
+    if spec.paradigm == "dense":
+        raise ValueError("unlucky")
 
 
 def brief(spec: TrialSpec, context: WorkerContext) -> None:
@@ -164,9 +175,41 @@ def exhausting(spec: TrialSpec, context: WorkerContext) -> None:  # noqa: ARG001
     np.empty(2**60, dtype=np.uint8)
 
 
+def without_store(spec: TrialSpec, context: WorkerContext) -> None:
+    """Report an epoch; for the next one the store is away."""
+    context.report(report(spec, 1), lambda folder: _save(folder, 1))
+    raise StoreLost("s3://shelf cannot be used")
+
+
 def dying(spec: TrialSpec, context: WorkerContext) -> None:  # noqa: ARG001
     """Lose the process at once, always."""
     os._exit(1)
+
+
+def talking(spec: TrialSpec, context: WorkerContext) -> None:
+    """Say what is done, and end as the sparsity chooses: by an error, by the process's death, silently, or well."""
+    sparsity = spec.hyperparameters["sparsity"]
+    for epoch in range(_epochs_done(context) + 1, spec.epochs + 1):
+        if sparsity != 0.3:
+            logger.warning("epoch %d begins", epoch)
+            print("printed")
+        if epoch == 2 and sparsity == 0.1:
+            _give_up()
+        if epoch == 2 and sparsity == 0.2:
+            os.abort()
+        context.report(report(spec, epoch), lambda folder, epoch=epoch: _save(folder, epoch))  # type: ignore[misc]
+
+
+def _give_up() -> None:
+    raise ValueError("unlucky")
+
+
+def sharing(spec: TrialSpec, context: WorkerContext) -> None:
+    """Tell through which pipes this process would reach NVIDIA's Multi-Process Service."""
+    assert context.cache is not None
+    with (context.cache / "pipes").open("a") as file:
+        file.write(f"{os.environ.get('CUDA_MPS_PIPE_DIRECTORY')} {context.gpus}\n")
+    context.report(report(spec, spec.epochs), _save_nothing)
 
 
 def report(spec: TrialSpec, epoch: int) -> Report:
@@ -184,6 +227,7 @@ def report(spec: TrialSpec, epoch: int) -> Report:
         seconds=0.5,
         macs_projected=macs,
         params_projected=macs,
+        usage=Usage(images_per_second=12_345.0, peak_memory=432e6, device_use=0.93),
         metrics={"accuracy": accuracy, "macs": macs} if epoch == spec.epochs else {},
     )
 

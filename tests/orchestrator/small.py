@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from orchestrator import worker
 from orchestrator.history import write_study
 from orchestrator.ledger import Ledger
 from orchestrator.records import TrialRecord
@@ -81,7 +82,7 @@ def epoch(sweep: Sweep, trial: Assignment, number: int, **changes: Any) -> Mappi
     """Return what a toy trial reports of an epoch, as it reaches the driver."""
     chosen = trial.configuration
     made: Report = runs.report(sweep.ledger.spec.trial(chosen.paradigm, chosen.params, chosen.seed), number)
-    return {**asdict(made), **changes}
+    return {**worker.plain(made), **changes}
 
 
 def run_to_end(sweep: Sweep, trial: Assignment) -> TrialRecord:

@@ -119,7 +119,7 @@ def test_a_name_that_is_a_path_is_refused(espalier: Espalier, command: str) -> N
     assert (status, "must consist of letters" in err) == (2, True)
 
 
-@pytest.mark.parametrize("store", ["s3://bucket/studies", "file.txt"])
+@pytest.mark.parametrize("store", ["ftp://bucket/studies", "file.txt"])
 def test_a_store_that_is_no_folder_is_refused(espalier: Espalier, tmp_path: Path, store: str) -> None:
     (tmp_path / "file.txt").touch()
     status, _, err = espalier("status", "small", "--store", store)
@@ -156,7 +156,9 @@ def test_the_version_is_the_installed_one(espalier: Espalier) -> None:
     assert espalier("--version")[:2] == (0, f"espalier {version('espalier')}\n")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["status", "small"], ["front", "small", "--json"], ["paradigms"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["status", "small"], ["logs", "small", "3"], ["front", "small", "--json"], ["paradigms"]]
+)
 def test_commands_that_train_nothing_import_neither_torch_nor_ray(tmp_path: Path, arguments: list[str]) -> None:
     a_study(tmp_path / "espalier-store")
     program = (

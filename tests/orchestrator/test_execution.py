@@ -13,6 +13,7 @@ from orchestrator.cluster import ray_session
 from orchestrator.failures import Failure
 from orchestrator.front import pareto_front
 from orchestrator.records import State, TrialRecord
+from orchestrator.remote import StoreLost
 from orchestrator.spec import StudySpec
 from orchestrator.sweep import Sweep
 from tests.orchestrator.small import FIXED, Silence, ledger_of, study
@@ -167,6 +168,14 @@ def test_a_trial_goes_on_from_the_checkpoint_that_the_ledger_knows(tmp_path: Pat
     assert resumed.state is fresh.state is State.COMPLETE
     assert not known.exists()
     assert checkpoints(tmp_path) == {0: {"4"}, 1: {"4"}}
+
+
+def test_a_store_that_goes_away_ends_the_run_and_no_trial(tmp_path: Path) -> None:
+    with pytest.raises(StoreLost, match="shelf cannot be used"):
+        swept(study(trials=4), tmp_path, "without_store")
+    with ledger_of(study(trials=4), tmp_path) as ledger:
+        assert {record.state for record in ledger.records()} == {State.RUNNING}
+    assert [record.state for record in swept(study(trials=4), tmp_path, "toy")] == [State.COMPLETE] * 4
 
 
 def test_too_large_a_trial_is_refused_before_it_waits_for_ever(tmp_path: Path) -> None:

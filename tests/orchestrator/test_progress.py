@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,21 @@ import pytest
 
 from orchestrator import stamp
 from orchestrator.budget import Spending
+from orchestrator.cluster_state import ClusterState, Node
 from orchestrator.failures import Breakdown, Failure
 from orchestrator.history import Change, Extension, write_study
 from orchestrator.journal import read_holder
 from orchestrator.ledger import Ledger
 from orchestrator.progress import MOMENTS, progress
 from orchestrator.store import Store
-from orchestrator.sweep import Sweep
+from orchestrator.sweep import Assignment, Sweep
 from tests.orchestrator import small
 from tests.orchestrator.commands import Espalier, a_study
 
 STORE = Path("espalier-store")
+CLUSTER = ClusterState(
+    nodes=(Node("10.0.0.1", 4.0, 0.0), Node("10.0.0.2", 8.0, 1.0)), gone=1, cpus_in_use=8.5, gpus_in_use=0.25
+)
 
 
 def status(espalier: Espalier) -> dict[str, Any]:
@@ -56,9 +61,60 @@ def test_a_running_study_names_its_driver_and_what_runs(espalier: Espalier) -> N
         _, out, _ = espalier("status", "small")
         assert f"driven by process {os.getpid()}" in out
         assert "running: trial 5 magnitude, epoch 2 of 4" in out
+        assert "cluster" not in out
     _, out, _ = espalier("status", "small")
     assert f"was driven by process {os.getpid()}" in out
     assert "interrupted: trial 5 magnitude, epoch 2 of 4" in out
+
+
+def test_a_running_trial_says_what_its_last_epoch_took_and_where(espalier: Espalier) -> None:
+    spec = a_study(STORE)
+    with small.ledger_of(spec, STORE) as ledger:
+        ledger.report(
+            5, small.epoch(Sweep(ledger, small.Silence()), Assignment(5, ledger.unfinished()[0].configuration), 2)
+        )
+        ledger.note_cluster(CLUSTER)
+        ledger.place(5, "10.0.0.2")
+        found = status(espalier)
+        (running,) = found["under_way"]
+        assert running["node"] == "10.0.0.2"
+        figures = {name: running[name] for name in ("images_per_second", "peak_memory", "device_use")}
+        assert figures == {"images_per_second": 12345, "peak_memory": 432e6, "device_use": 0.93}
+        assert found["cluster"]["nodes"][1] == {"address": "10.0.0.2", "cpus": 8, "gpus": 1}
+        used = {name: found["cluster"][name] for name in ("cpus", "cpus_in_use", "gpus", "gpus_in_use", "gone")}
+        assert used == {"cpus": 12, "cpus_in_use": 8.5, "gpus": 1, "gpus_in_use": 0.25, "gone": 1}
+        _, out, _ = espalier("status", "small")
+        assert "12.3 k images/s, peak memory 432 MB, CPU 93 % in use, on 10.0.0.2\n" in out
+        assert "cluster: 2 nodes alive, 1 gone, 8.5 of 12 CPUs and 0.25 of 1 GPUs in use; so since 20" in out
+    _, out, _ = espalier("status", "small")
+    assert "interrupted: trial 5" in out
+    assert "cluster:" not in out
+
+
+def test_the_cluster_of_an_earlier_driver_is_not_shown_as_that_of_this_one(tmp_path: Path) -> None:
+    spec, place = a_study(tmp_path), Store(tmp_path).study("small")
+    with small.ledger_of(spec, tmp_path) as ledger:
+        ledger.note_cluster(CLUSTER)
+        holder = json.loads(place.driver_lock.read_text())
+        later = datetime.now(UTC) + timedelta(seconds=60)
+        place.driver_lock.write_text(json.dumps({**holder, "since": later.isoformat()}))
+        assert progress(place).cluster is None
+    last = progress(place).cluster
+    assert last is not None
+    assert last.state == CLUSTER
+
+
+def test_a_cluster_that_is_as_it_was_costs_the_journal_nothing(tmp_path: Path) -> None:
+    a_study(tmp_path)
+    with small.ledger_of(small.study(), tmp_path) as ledger:
+        ledger.note_cluster(CLUSTER)
+        ledger.place(5, "10.0.0.2")
+        size = ledger.folder.journal.stat().st_size
+        ledger.note_cluster(CLUSTER)
+        ledger.place(5, "10.0.0.2")
+        assert ledger.folder.journal.stat().st_size == size
+        ledger.note_cluster(replace(CLUSTER, gone=2))
+        assert ledger.folder.journal.stat().st_size > size
 
 
 def test_failures_are_counted_by_kind_and_reason(espalier: Espalier) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from orchestrator.figures import curves_figure, front_figure, hyperparameter_figure, hypervolume_figure
 from orchestrator.front import Objectives, pareto_front
-from orchestrator.records import State, TrialRecord
+from orchestrator.records import USAGE_FIELDS, State, TrialRecord
 from orchestrator.report import render, write_report
 from orchestrator.spec import StudySpec
 from tests.orchestrator.drawn import studies
@@ -89,6 +89,17 @@ def test_the_page_loads_nothing_from_elsewhere(spec: StudySpec) -> None:
     assert "default-src 'none'" in policy
     assert "connect-src" not in policy
     assert not re.search(r"https?:", policy)
+
+
+def test_the_page_says_what_trials_took_of_the_machine_where_that_is_known(spec: StudySpec) -> None:
+    measured = told_trial(1)
+    shown = Page(render(spec, [measured], STAMP)).text.split()
+    assert "2.50 k 432 MB 93 %" in " ".join(shown)
+    old = replace(measured, curve=tuple({k: v for k, v in e.items() if k not in USAGE_FIELDS} for e in measured.curve))
+    assert "images/s" not in Page(render(spec, [old], STAMP)).text
+    both = " ".join(Page(render(spec, [measured, replace(old, trial=2)], STAMP)).text.split())
+    assert "2.50 k 432 MB 93 %" in both
+    assert "- - -" in both
 
 
 def test_the_same_records_give_the_same_page_in_any_order(spec: StudySpec, tmp_path: Path) -> None:

@@ -157,6 +157,8 @@ def test_what_is_written_is_read_again(
         ("resources.gpus", -1, "at least 0"),
         ("resources.workers", 0, "must be at least 1"),
         ("resources.workers", "two", ""),
+        ("resources.gpus", 1.5, "whole number, or a share of one GPU"),
+        ("resources.mps", True, "needs gpus between 0 and 1"),
     ],
 )
 def test_a_wrong_value_is_told_by_its_key(tmp_path: Path, key: str, value: object, allowed: str) -> None:

@@ -119,6 +119,7 @@ def test_a_child_run_holds_parameters_final_metrics_curves_and_tags(study: Study
     assert run.data.params == {name: str(value) for name, value in record.params.items()}
     assert record.metrics.items() <= run.data.metrics.items()
     assert run.data.metrics["curve/accuracy"] == record.curve[-1]["accuracy"]
+    assert run.data.metrics["system/peak_memory"] == record.curve[-1]["peak_memory"]
     expected = {
         "study": "example",
         "trial": "3",
