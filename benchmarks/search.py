@@ -1,6 +1,6 @@
 """How well the next trial is chosen and the hopeless one stopped: hypervolume against epochs spent, without training.
 
-    python -m benchmarks.search [--trials 60] [--seeds 10]
+    python -m benchmarks.search [--trials 60] [--seeds 10] [--processes 1] [--keep FOLDER]
     python -m benchmarks.search record
 
 Two analytic problems stand for trials of 27 epochs: `convex` is ZDT1 and `concave` ZDT2 (Zitzler, Deb & Thiele 2000,
@@ -9,20 +9,27 @@ second is its error, which falls by a power law to its end, at a speed of its ow
 ranks mislead. `digits` replays trials that were really trained (`record` trained them): what is proposed has the curve
 of the nearest of them. All have four workers, whose trials run side by side, and the epochs of `--trials` whole trials.
 
-`espalier` is the house's own proposer and rungs (1, 3, 9; a third goes on), without Ray; `pausing` has those that are
-held back go on later. The others train every trial to its end: random search, Optuna's TPE and NSGA-II; `espalier, no
-rungs` shows what stopping early is worth. Syne Tune's MO-ASHA, with the same rungs, takes part where it is installed.
+`espalier` is the house's own proposer and rungs (1, 3, 9; a third goes on), without Ray; it chooses the sampler as for
+trials that take hours. `tpe` has TPE throughout, as where trials take seconds; `pausing` has those that are held back
+go on later; `no rungs` shows what stopping early is worth. The others train every trial to its end: random search,
+Optuna's TPE and NSGA-II. Syne Tune's MO-ASHA, with the same rungs, takes part where it is installed.
 
-Hypervolume is that of whole trials, as a share of the best front's, mean over the seeds. The last column says after how
-many epochs a contender has what the best of those without early stopping has at the end.
+Hypervolume is that of whole trials, as a share of the best front's, mean over the seeds. The last columns say after how
+many epochs a contender has what the best of those without early stopping has at one of the moments, and how many times
+as many epochs that one needs, both by their means.
 """
 
 import argparse
+import json
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
+from itertools import product, repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -34,16 +41,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.search_problems import (
-    COORDINATES,
     EPOCHS,
-    PARADIGM,
     PROBLEMS,
     RECORD,
     Coordinates,
     Losses,
     Problem,
     record,
-    scaled,
 )
 from orchestrator.configurations import Configurations
 from orchestrator.front import hypervolume
@@ -54,10 +58,17 @@ from orchestrator.sweep import Assignment, Sweep
 
 RUNGS: Final = [1, 3, 9]
 WORKERS: Final = 4
-MOMENTS: Final = (0.1, 0.25, 0.5, 1.0)
+SYNE_TUNE: Final = "syne tune mo-asha"
+EPOCH_SECONDS: Final = 3600.0
+"""How long an epoch takes by the sweep's clock, beside which drawing takes no time."""
+MOMENTS: Final = (0.1, 0.25, 0.5, 0.75, 1.0)
 
 Ended = list[tuple[int, Losses]]
 """How many epochs had been spent when a trial came to its end, and its losses."""
+
+
+Volumes = npt.NDArray[np.float64]
+"""Hypervolumes as shares of the best front's, by how many epochs had been spent."""
 
 
 class Contender(Protocol):
@@ -75,20 +86,22 @@ class Espalier:
     hopeless: str = "stop"
 
     def __call__(self, problem: Problem, epochs: int, seed: int) -> Ended:
+        paradigms = json.dumps({problem.searched.paradigm: dict(problem.searched.fixed)})
         spec = StudySpec.model_validate_json(
             f"""{{"name": "search", "seed": {seed}, "data": {{"name": "digits"}}, "model": {{"name": "digits_cnn"}},
-            "objectives": {{"loss": "minimize", "macs": "minimize"}}, "paradigms": {{"{PARADIGM}": {{}}}},
+            "objectives": {{"loss": "minimize", "macs": "minimize"}}, "paradigms": {paradigms},
             "search": {{"sampler": "{self.sampler}", "trials": {epochs}}},
             "fidelity": {{"epochs": {EPOCHS}, "rungs": {list(self.rungs)}, "reduction": 3,
             "hopeless": "{self.hopeless}"}}}}"""
         )
         folder = tempfile.TemporaryDirectory(prefix="search-")
         with folder as path, Ledger(Store(Path(path)).study("search"), spec) as ledger:
-            return self._search(Sweep(ledger, Nobody()), problem, epochs)
+            return self._search(ledger, problem, epochs)
 
-    def _search(self, sweep: Sweep, problem: Problem, epochs: int) -> Ended:
-        spec = sweep.ledger.spec
-        space = Configurations(spec).distributions
+    def _search(self, ledger: Ledger, problem: Problem, epochs: int) -> Ended:
+        spent = 0
+        sweep = Sweep(ledger, Nobody(), clock=lambda: spent * EPOCH_SECONDS / WORKERS)
+        space = Configurations(ledger.spec).distributions
         ended: Ended = []
         running: list[tuple[Assignment, int]] = []
         reached: dict[int, int] = {}
@@ -100,10 +113,10 @@ class Espalier:
                 running.append((trial, reached.pop(trial.number, 0)))
             trial, epoch = running.pop(0)
             epoch += 1
-            x = scaled(space, trial.configuration.params)
+            x = problem.searched.scaled(space, trial.configuration.params)
             report = _report(problem, x, epoch)
             sweep.report(trial.number, report)
-            goes_on = sweep.judge(trial.number, PARADIGM, report)
+            goes_on = sweep.judge(trial.number, trial.configuration.paradigm, report)
             if not goes_on:
                 sweep.save(trial.number, _checkpoint(sweep, trial.number, epoch))
                 reached[trial.number] = epoch
@@ -136,7 +149,7 @@ class Optuna:
         for spent in range(epochs):
             if len(running) < WORKERS:
                 trial = study.ask()
-                running.append((trial, [trial.suggest_float(name, 0, 1) for name in COORDINATES], 0))
+                running.append((trial, [trial.suggest_float(name, 0, 1) for name in problem.searched.names], 0))
             trial, x, epoch = running.pop(0)
             if epoch + 1 == EPOCHS:
                 study.tell(trial, problem.after(x, EPOCHS))
@@ -153,7 +166,7 @@ def syne_tune(problem: Problem, epochs: int, seed: int) -> Ended:
     from syne_tune.optimizer.schedulers.multiobjective.moasha import MOASHA
 
     np.random.seed(seed)  # it samples from the global state
-    space, metrics = {name: uniform(0, 1) for name in COORDINATES}, ["loss", "macs_projected"]
+    space, metrics = {name: uniform(0, 1) for name in problem.searched.names}, ["loss", "macs_projected"]
     scheduler = MOASHA(space, metrics, time_attr="epoch", max_t=EPOCHS, reduction_factor=3, random_seed=seed)
     ended: Ended = []
     running: list[tuple[Trial, int]] = []
@@ -164,7 +177,7 @@ def syne_tune(problem: Problem, epochs: int, seed: int) -> Ended:
             running.append((trial, 0))
         trial, epoch = running.pop(0)
         epoch += 1
-        x = [trial.config[name] for name in COORDINATES]
+        x = [trial.config[name] for name in problem.searched.names]
         verdict = scheduler.on_trial_result(trial, _report(problem, x, epoch))
         if epoch == EPOCHS:
             ended.append((spent + 1, problem.after(x, EPOCHS)))
@@ -187,14 +200,14 @@ class Nobody:
 
 
 CONTENDERS: Final[Mapping[str, Contender]] = {
-    "espalier": Espalier("tpe"),
-    "espalier, pausing": Espalier("tpe", hopeless="pause"),
-    "espalier, nsga2": Espalier("nsga2"),
-    "espalier, no rungs": Espalier("tpe", rungs=()),
+    "espalier": Espalier("auto"),
+    "espalier, tpe, pausing": Espalier("tpe", hopeless="pause"),
+    "espalier, tpe": Espalier("tpe"),
+    "espalier, tpe, no rungs": Espalier("tpe", rungs=()),
     "random": Optuna(lambda seed: RandomSampler(seed=seed)),
     "optuna tpe": Optuna(lambda seed: TPESampler(seed=seed)),
     "optuna nsga2": Optuna(lambda seed: NSGAIISampler(population_size=20, seed=seed)),
-    "syne tune mo-asha": syne_tune,
+    SYNE_TUNE: syne_tune,
 }
 WITHOUT_RUNGS: Final = ("random", "optuna tpe", "optuna nsga2")
 
@@ -217,7 +230,7 @@ def _report(problem: Problem, x: Coordinates, epoch: int) -> dict[str, object]:
     }
 
 
-def over_epochs(problem: Problem, ended: Ended, epochs: int) -> npt.NDArray[np.float64]:
+def over_epochs(problem: Problem, ended: Ended, epochs: int) -> Volumes:
     """Return the hypervolume after each epoch, as a share of the best front's."""
     volumes, front = np.zeros(epochs + 1), np.empty((0, 2))
     for spent, losses in ended:
@@ -226,26 +239,63 @@ def over_epochs(problem: Problem, ended: Ended, epochs: int) -> npt.NDArray[np.f
     return volumes
 
 
-def compare(trials: int, seeds: int, names: Sequence[str], problems: Sequence[str]) -> None:
+@dataclass(frozen=True)
+class Run:
+    """One contender on one problem, from one seed."""
+
+    problem: str
+    contender: str
+    epochs: int
+    seed: int
+
+    def volumes(self, kept: Path) -> Volumes:
+        """Return the hypervolume after each epoch; what came of the run is kept in a folder, or taken from there."""
+        problem, file = (
+            PROBLEMS[self.problem],
+            kept / f"{self.problem}, {self.contender}, {self.epochs}, {self.seed}.json",
+        )
+        if not file.exists():
+            optuna.logging.set_verbosity(optuna.logging.WARNING)
+            ended = CONTENDERS[self.contender](problem, self.epochs, self.seed)
+            beside = file.with_suffix(".part")
+            beside.write_text(json.dumps(ended))
+            beside.replace(file)
+        return over_epochs(problem, json.loads(file.read_text()), self.epochs)
+
+
+def compare(runs: Sequence[Run], kept: Path, processes: int) -> None:
     """Let the contenders search the problems, and print what they found."""
-    epochs = trials * EPOCHS
-    for title in problems:
-        problem = PROBLEMS[title]
-        means = {
-            name: np.mean(
-                [over_epochs(problem, CONTENDERS[name](problem, epochs, seed), epochs) for seed in range(seeds)], 0
-            )
-            for name in names
-        }
-        goal = max((means[name][-1] for name in WITHOUT_RUNGS if name in means), default=1.0)
-        table = Table(title=f"{title}: hypervolume after so many epochs, mean of {seeds} seeds")
-        for column in ("", *(f"{moment * epochs:.0f}" for moment in MOMENTS), f"epochs to {goal:.3f}"):
-            table.add_column(column, justify="left" if not column else "right")
-        for name, mean in means.items():
-            reached = np.flatnonzero(mean >= goal)
-            figures = (f"{mean[round(moment * epochs)]:.3f}" for moment in MOMENTS)
-            table.add_row(name, *figures, str(reached[0]) if len(reached) else "-")
-        Console().print(table)
+    kept.mkdir(parents=True, exist_ok=True)
+    volumes: dict[str, dict[str, list[Volumes]]] = defaultdict(lambda: defaultdict(list))
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for run, found in zip(runs, pool.map(Run.volumes, runs, repeat(kept)), strict=True):
+            volumes[run.problem][run.contender].append(found)
+    for title, by_contender in volumes.items():
+        Console(width=150).print(table(title, {name: np.array(found) for name, found in by_contender.items()}))
+
+
+def table(title: str, volumes: Mapping[str, Volumes]) -> Table:
+    """Return what the contenders found; `volumes` have the shape (seeds, epochs + 1)."""
+    seeds, epochs = next(iter(volumes.values())).shape[0], next(iter(volumes.values())).shape[1] - 1
+    moments = [round(moment * epochs) for moment in MOMENTS]
+    means = {name: found.mean(0) for name, found in volumes.items()}
+    best = np.max([means[name] for name in WITHOUT_RUNGS if name in means] or [np.ones(epochs + 1)], 0)
+    goals = [best[at] for at in moments[1:]]
+    drawn = Table(title=f"{title}: hypervolume after so many epochs, mean of {seeds} seeds (standard deviation)")
+    for column in ("", *map(str, moments), *(f"to {goal:.3f}" for goal in goals)):
+        drawn.add_column(column, justify="right" if column else "left")
+    for name, found in volumes.items():
+        figures = (f"{means[name][at]:.3f} ({found[:, at].std():.3f})" for at in moments)
+        drawn.add_row(name, *figures, *(_sooner(goal, means[name], best) for goal in goals))
+    return drawn
+
+
+def _sooner(goal: float, mean: Volumes, best: Volumes) -> str:
+    """Say after how many epochs a mean hypervolume comes to a goal, and how many times as many the best needs."""
+    if mean[-1] < goal:
+        return "-"
+    needed, others = int(np.argmax(mean >= goal)), int(np.argmax(best >= goal))
+    return f"{needed} ({others / needed:.1f}x)"
 
 
 def main() -> None:
@@ -256,18 +306,25 @@ def main() -> None:
     parser.add_argument("--configurations", type=int, default=200, help="how many trials `record` trains (200)")
     parser.add_argument("--trials", type=int, default=60, help="whole trials whose epochs may be spent (60)")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the first of the seeds (0)")
+    parser.add_argument("--processes", type=int, default=1, help="how many runs go side by side (1)")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keeps runs; typed again, only the missing are run")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="CONTENDER")
     parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS), metavar="PROBLEM")
     options = parser.parse_args()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     if options.what == "record":
         record(options.configurations, options.out)
         return
     names = list(options.only)
-    if "syne tune mo-asha" in names and find_spec("syne_tune") is None:
+    if SYNE_TUNE in names and find_spec("syne_tune") is None:
         print("Syne Tune does not take part: it is not installed (pip install syne-tune)")
-        names.remove("syne tune mo-asha")
-    compare(options.trials, options.seeds, names, options.problems)
+        names.remove(SYNE_TUNE)
+    runs = [
+        Run(problem, name, options.trials * EPOCHS, seed)
+        for name, problem, seed in product(names, options.problems, range(options.first, options.first + options.seeds))
+    ]
+    with tempfile.TemporaryDirectory(prefix="search-") as folder:
+        compare(runs, options.keep or Path(folder), options.processes)
 
 
 if __name__ == "__main__":

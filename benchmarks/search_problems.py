@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Protocol
@@ -13,16 +13,15 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution
 
 from orchestrator.configurations import Configurations
 from orchestrator.front import hypervolume
 from orchestrator.spec import StudySpec
 from trainables.context import Report, SaveCheckpoint
+from trainables.spec import Value
 
 EPOCHS: Final = 27
-PARADIGM: Final = "complexity_aware"
-COORDINATES: Final = ("alpha", "nu", "beta", "warmup", "travel")
-"""Five numbers that the paradigm searches, scaled to [0, 1]; to the analytic problems they are coordinates only."""
 RECORD: Final = Path(__file__).parent / "data" / "digits_trials.json.gz"
 
 Losses = tuple[float, float]
@@ -30,11 +29,36 @@ Losses = tuple[float, float]
 Coordinates = Sequence[float]
 
 
+@dataclass(frozen=True)
+class Searched:
+    """The numbers that a paradigm searches, which scaled to [0, 1] are the coordinates; the rest is fixed."""
+
+    paradigm: str
+    names: tuple[str, ...]
+    fixed: Mapping[str, Value] = field(default_factory=dict)
+
+    def scaled(self, space: Mapping[str, BaseDistribution], params: Mapping[str, Value]) -> list[float]:
+        """Return where a configuration lies in the unit cube."""
+        return [_scaled(space[f"{self.paradigm}.{name}"], params[name]) for name in self.names]
+
+
+GREG: Final = Searched(
+    "greg",
+    ("sparsity", "ceiling", "pruning", "pruning_lr", "finetune"),
+    {"granularity": "weight", "scope": "global", "variant": "greg_1", "finetune_lr": 0.1, "stream": False},
+)
+"""What lends its five numbers to the analytic problems, for it may be judged from the first epoch on as they may."""
+COMPLEXITY_AWARE: Final = Searched("complexity_aware", ("alpha", "nu", "beta", "warmup", "travel"))
+
+
 class Problem(Protocol):
     """Trials of 27 epochs, each a point in the unit cube.
 
     `ideal` is the hypervolume of the best front there is against `reference`.
     """
+
+    @property
+    def searched(self) -> Searched: ...
 
     @property
     def reference(self) -> Losses: ...
@@ -54,6 +78,7 @@ class Analytic:
     function: Callable[[Coordinates], Losses]
     ideal: float
     reference: Losses = (1.1, 4.0)
+    searched: Searched = GREG
 
     def after(self, x: Coordinates, epoch: int) -> Losses:
         digest = hashlib.sha256(repr((tuple(x), epoch)).encode()).digest()
@@ -86,6 +111,7 @@ class Recorded:
 
     path: Path = RECORD
     reference: Losses = (1.0, 0.3)
+    searched: Searched = COMPLEXITY_AWARE
 
     def after(self, x: Coordinates, epoch: int) -> Losses:
         places, curves = self._table
@@ -110,13 +136,8 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
 }
 
 
-def scaled(space: Mapping[str, optuna.distributions.BaseDistribution], params: Mapping[str, object]) -> list[float]:
-    """Return where a configuration lies in the unit cube."""
-    return [_scaled(space[f"{PARADIGM}.{name}"], params[name]) for name in COORDINATES]
-
-
-def _scaled(found: optuna.distributions.BaseDistribution, value: object) -> float:
-    assert isinstance(found, optuna.distributions.FloatDistribution)
+def _scaled(found: BaseDistribution, value: Value) -> float:
+    assert isinstance(found, FloatDistribution)
     assert isinstance(value, float)
     scale: Callable[[float], float] = math.log if found.log else float
     return min(1.0, max(0.0, (scale(value) - scale(found.low)) / (scale(found.high) - scale(found.low))))
@@ -126,9 +147,10 @@ def record(trials: int, path: Path) -> None:
     """Train random configurations of the paradigm, a small network on digits, and write down their curves."""
     from trainables.trial import run_trial
 
+    searched = COMPLEXITY_AWARE
     spec = StudySpec.model_validate_json(
         f"""{{"name": "record", "data": {{"name": "digits", "subset": 600}}, "model": {{"name": "mlp"}},
-        "paradigms": {{"{PARADIGM}": {{}}}}, "fidelity": {{"epochs": {EPOCHS}}}}}"""
+        "paradigms": {{"{searched.paradigm}": {{}}}}, "fidelity": {{"epochs": {EPOCHS}}}}}"""
     )
     configurations, dice = Configurations(spec), optuna.samplers.RandomSampler(seed=0)
     places, curves = [], []
@@ -136,11 +158,11 @@ def record(trials: int, path: Path) -> None:
         drawn = configurations.draw(lambda name, one: dice.sample_independent(None, None, name, one))  # type: ignore[arg-type]
         params = configurations.params(drawn)
         watched = Watched()
-        run_trial(spec.trial(PARADIGM, params, 0), watched)
+        run_trial(spec.trial(searched.paradigm, params, 0), watched)
         final = watched.reports[-1].metrics
         seen = [(one.macs_projected, 1 - one.accuracy) for one in watched.reports[: EPOCHS - 1]]
         seen.append((final["macs"], 1 - final["accuracy"]))
-        places.append([round(at, 4) for at in scaled(configurations.distributions, params)])
+        places.append([round(at, 4) for at in searched.scaled(configurations.distributions, params)])
         curves.append([(round(macs / final["macs_dense"], 4), round(error, 4)) for macs, error in seen])
         print(f"{number + 1} of {trials} trials", end="\r", flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)

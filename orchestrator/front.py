@@ -54,6 +54,12 @@ def non_dominated(points: Points) -> Points:
     return distinct[~_dominated(distinct)]
 
 
+def is_dominated(point: npt.ArrayLike, others: Points) -> bool:
+    """Say whether any of `others`, losses of shape (points, objectives), dominates a point."""
+    at = np.asarray(point, dtype=np.float64)
+    return bool(((others <= at).all(axis=1) & (others < at).any(axis=1)).any())
+
+
 def non_dominated_ranks(points: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """Return the rank of each point, shape (points,): 0 for the front, 1 for the front of the rest, and so on.
 

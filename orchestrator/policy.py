@@ -19,6 +19,8 @@ ENOUGH_PARENTS: Final = 50
 FEW: Final = 100
 EXPENSIVE: Final = 10.0
 """Up to how many trials, and from how many seconds between two of them, a model that takes a second is worth it."""
+FEW_WITH_RUNGS: Final = 50
+"""The trials after which a study that stops trials early goes on without a model: they come faster, and tell less."""
 ENOUGH_TO_MODEL: Final = 10
 """The trials before a model is asked; those that no model has chosen are random to it."""
 GENERATIONS_LAST: Final = 500
@@ -49,6 +51,10 @@ class Pace:
         """Note how long a draw took."""
         self._drawing += _SMOOTHING * (seconds - self._drawing) if self._drawing else seconds
 
+    def another_draws(self) -> None:
+        """Forget how long drawing took: it is another sampler's from now on."""
+        self._drawing = 0.0
+
     def handed_out(self, now: float) -> None:
         """Note when a trial was handed out."""
         if self._last is not None:
@@ -61,7 +67,7 @@ class Policy:
     """Chooses the sampler. What the study names is what it gets.
 
     `auto` is TPE; NSGA-II once TPE is too slow for the trials, or the study is long; a Gaussian process where trials
-    are few and expensive, all come to their end, and what is searched is all numbers. It never goes back.
+    are few or stopped early, expensive, and what is searched is all numbers, for the first of them. It never goes back.
     """
 
     def __init__(self, spec: StudySpec, used: Collection[str | None], *, numeric: bool) -> None:
@@ -69,7 +75,8 @@ class Policy:
         self._named = spec.search.sampler
         self._trials = spec.search.trials
         self._breeds, self._models = BREEDS in used, "gp" in used
-        self._may_model = numeric and spec.search.trials <= FEW and not spec.fidelity.rungs
+        self._may_model = numeric and (bool(spec.fidelity.rungs) or spec.search.trials <= FEW)
+        self._few = FEW_WITH_RUNGS if spec.fidelity.rungs else FEW
         self.pace = Pace()
 
     def sampler(self, told: int) -> SamplerName:
@@ -78,8 +85,11 @@ class Policy:
             return self._named
         expensive = told >= ENOUGH_TO_MODEL and self.pace.between >= EXPENSIVE
         self._models = self._models or (self._may_model and expensive)
-        if self._models:
+        if self._models and told < self._few:
             return "gp"
+        if self._models:
+            self._models = self._may_model = False
+            self.pace.another_draws()
         too_slow = told >= ENOUGH_PARENTS and self.pace.share > SLOW
         self._breeds = self._breeds or told >= LONG or too_slow
         return BREEDS if self._breeds else "tpe"

@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from orchestrator import warm_start
@@ -31,8 +32,10 @@ class Proposer:
     knows of it until it is handed out.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take up what the ledger knows; `clock` tells, in seconds, when trials are handed out."""
         self._ledger = ledger
+        self._clock = clock
         self._configurations = Configurations(ledger.spec)
         records = ledger.records()
         self._policy = Policy(
@@ -61,7 +64,7 @@ class Proposer:
         key, draft = self._next()
         number = self._ledger.ask(draft)
         self._note(number, key)
-        self._policy.pace.handed_out(time.perf_counter())
+        self._policy.pace.handed_out(self._clock())
         if self._prepared is None and self._policy.prepares and not self._untried:
             self._prepared = self._thread.submit(self._draw, {})
         return number, draft.configuration

@@ -79,7 +79,7 @@ class Search(Strict):
     """How configurations are chosen, and how many.
 
     `auto` is TPE; NSGA-II once TPE is too slow for the trials or the study is long; a Gaussian process where trials are
-    few and expensive, none is stopped early, and numbers are searched (`orchestrator.policy`).
+    expensive and numbers are searched, while they are few (`orchestrator.policy`).
     The whole trials of the studies in `warm_start`, which are of the same store and have the same objectives, teach the
     sampler; they are no trials of this study.
     """
@@ -99,6 +99,8 @@ class Search(Strict):
 class Fidelity(Strict):
     """The training budget of a trial, and the epochs (rungs) at which hopeless trials are stopped.
 
+    The best 1/reduction of the trials that have come to a rung go on, and those that, going by what whole trials have
+    gained from there, may still reach the front (`orchestrator.hope`).
     With `hopeless: pause` they are paused instead: they leave their device, keep their checkpoints, and go on, before
     any new trial begins, once they are among the best 1/reduction of the trials that have come to their rung.
     """

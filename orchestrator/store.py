@@ -79,7 +79,7 @@ class StudyFolder:
 
     def shown(self, path: Path) -> str:
         """Return where people find a file."""
-        return str(path) if self.remote is None else self.remote.below(self._name(path)).url
+        return str(path) if self.remote is None else self.remote.below(self._name(path)).url.partition("?")[0]
 
     def pull(self, path: Path) -> None:
         """Bring a file here as it is in the store; a copy of what is not there goes. Raises StoreLost."""

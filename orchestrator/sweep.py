@@ -12,6 +12,7 @@ from typing import Any, Final
 from orchestrator.budget import Meter
 from orchestrator.configurations import Configuration
 from orchestrator.failures import Breakdown, Failure
+from orchestrator.hope import Hope
 from orchestrator.ledger import Ledger, Unfinished
 from orchestrator.observer import Observer
 from orchestrator.proposals import Proposer
@@ -70,13 +71,14 @@ class Sweep:
         self.live: set[int] = set()
         """The trials that were handed out and have not come back."""
         self._observer = observer
-        self._proposer = Proposer(ledger)
+        self._proposer = Proposer(ledger, clock)
         self._clock = clock
         self._files = trial_files(ledger.folder)
         self._unfinished = [Waiting(one) for one in ledger.unfinished()]
         self._setbacks: dict[int, Setbacks] = {}
         records = ledger.records()
         self._rungs = Rungs(ledger.spec, records)
+        self._hope = Hope(ledger.spec, records)
         self._paused = {one.trial: _epoch(one) for one in records if one.state is State.PAUSED}
         """The trials that pause, and the epoch at which each does."""
         self._stopped: dict[int, str] = {}
@@ -124,11 +126,12 @@ class Sweep:
             self._files.discard(old)
 
     def judge(self, number: int, paradigm: str, report: Mapping[str, Any]) -> bool:
-        """Say whether a trial goes on after a report; stop it if it does not."""
+        """Say whether a trial goes on after a report; stop it if it is not among the best and has no hope left."""
         reason = self._rungs.verdict(number, paradigm, report)
-        if reason is not None:
+        goes_on = reason is None or self._hope.is_left(report)
+        if reason is not None and not goes_on:
             self.stop(number, reason)
-        return reason is None
+        return goes_on
 
     def stop(self, number: int, reason: str) -> None:
         """Have a trial told as stopped early when it ends, or paused where the study says so."""
@@ -139,6 +142,7 @@ class Sweep:
         reason = self._stopped.pop(number, None)
         if reason is None:
             self.ledger.conclude(number)
+            self._hope.learn(self.ledger.record(number))
         elif self.ledger.spec.fidelity.hopeless == "pause" and number not in self._unsaved:
             self._pause(number, reason)
             return

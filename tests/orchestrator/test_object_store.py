@@ -13,7 +13,7 @@ from orchestrator.records import State
 from orchestrator.remote import Remote, StoreLost
 from orchestrator.store import Store, StudyFolder
 from orchestrator.sweep import Sweep
-from orchestrator.trial_files import LocalFiles, TrialFiles, trial_files
+from orchestrator.trial_files import LocalFiles, TrialFiles, files_at, trial_files
 from tests.orchestrator import object_store as storage
 from tests.orchestrator import small
 from tests.orchestrator.commands import Espalier
@@ -181,6 +181,16 @@ def test_a_storage_that_comes_back_in_time_was_never_away(monkeypatch: pytest.Mo
     left.append("away for good")
     with pytest.raises(StoreLost, match="for good"):
         remote.patiently(work)
+
+
+def test_a_checkpoint_that_cannot_be_kept_is_no_fault_of_its_trial(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "PATIENCE", 0.0)
+    away = Remote(f"s3://{bucket}/trials?endpoint_override=127.0.0.1:1&scheme=http&region=us-east-1")
+    with pytest.raises(StoreLost, match="NETWORK_CONNECTION"):
+        files_at(tmp_path, away).keep(tmp_path / "00000-x" / "checkpoint_000000", save)
+    assert list(tmp_path.rglob("trial.pt")) == []
 
 
 def test_workers_learn_the_endpoint_but_no_secret(objects: ObjectStore, bucket: str) -> None:

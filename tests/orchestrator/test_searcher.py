@@ -207,6 +207,24 @@ def test_what_drawing_costs_decides_who_draws(
         assert Policy(study(sampler="auto"), (chosen,), numeric=numeric).sampler(told) == chosen
 
 
+@pytest.mark.parametrize(("rungs", "trials"), [([], 90), ([1], 90), ([1], 900)])
+def test_the_model_draws_the_first_trials_where_they_are_expensive(rungs: list[int], trials: int) -> None:
+    chooser = Policy(study(sampler="auto", trials=trials, rungs=rungs), (), numeric=True)
+    for number in range(3):
+        chooser.pace.drew(0.1)
+        chooser.pace.handed_out(number * 60.0)
+    assert [chooser.sampler(told) for told in (9, 10, 49, 50)] == ["tpe", "gp", "gp", "tpe" if rungs else "gp"]
+
+
+def test_a_slow_model_does_not_make_its_successor_look_slow() -> None:
+    chooser = Policy(study(sampler="auto", trials=900, rungs=[1]), ("gp",), numeric=True)
+    for number in range(3):
+        chooser.pace.drew(20.0)
+        chooser.pace.handed_out(number * 60.0)
+    assert chooser.sampler(49) == "gp"
+    assert chooser.sampler(50) == "tpe"
+
+
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
 def test_what_is_drawn_ahead_is_nowhere_until_it_is_handed_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str

@@ -56,7 +56,7 @@ def test_a_study_leaves_its_spec_stamp_table_and_checkpoints_and_is_done(tmp_pat
     assert [record.state for record in outcome.records] == [State.COMPLETE] * 3
     assert not outcome.interrupted
     assert outcome.spent_budget is None
-    assert watched.records[-1] == outcome.records[-1]
+    assert watched.records[-1] == outcome.records[watched.records[-1].trial]
     assert StudySpec.stored(folder.spec) == spec
     assert len(stamp.read(folder.stamp)["data_hash"]) == 64
     assert parquet.read_table(folder.table).num_rows == 3

@@ -16,6 +16,7 @@ class GatedParadigm(Paradigm):
 
     gates_units: ClassVar[bool] = True
     gates_branches: ClassVar[bool] = True
+    judged_from: ClassVar = 0.25  # before, the price rises, and the network is nearly dense
 
     nu: float = hyper(
         0.3,

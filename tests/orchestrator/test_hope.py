@@ -1,0 +1,112 @@
+"""Hope: a rung stops nobody who, going by the whole trials, may reach the front."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.hope import ENOUGH, Hope
+from orchestrator.records import State, TrialRecord
+from orchestrator.sweep import Sweep
+from tests.orchestrator.small import Silence, epoch, ledger_of, study
+
+accuracies = st.floats(0, 1)
+pairs = st.tuples(accuracies, accuracies)
+
+
+def report(accuracy: float, macs: float = 5.0) -> dict[str, float]:
+    return {"epoch": 2, "fidelity": 0.5, "accuracy": accuracy, "macs_projected": macs, "params_projected": macs}
+
+
+def whole(trial: int, shown: float, end: float, macs: float = 5.0, share: float = 1.0) -> TrialRecord:
+    return TrialRecord(
+        study="small",
+        trial=trial,
+        paradigm="magnitude",
+        state=State.COMPLETE,
+        seed=0,
+        fidelity=1.0,
+        share=share,
+        curve=(report(shown, macs),),
+        metrics={"accuracy": end, "macs": macs},
+    )
+
+
+def of(ends: Sequence[tuple[float, float]], **changes: object) -> Hope:
+    return Hope(study(rungs=[2], **changes), [whole(trial, *pair) for trial, pair in enumerate(ends)])
+
+
+def test_where_the_rung_foretells_the_end_who_is_behind_the_front_has_no_hope() -> None:
+    hope = of([(shown, shown + 0.1) for shown in (0.4, 0.5, 0.6, 0.7)])
+    assert not hope.is_left(report(0.6))
+    assert hope.is_left(report(0.75))
+
+
+def test_where_the_rung_foretells_little_who_is_behind_has_hope() -> None:
+    ends = [(0.4, 0.8), (0.5, 0.7), (0.6, 0.8), (0.7, 0.6)]
+    assert of(ends).is_left(report(0.6))
+    assert not of(ends).is_left(report(0.2))
+
+
+def test_a_smaller_network_than_any_on_the_front_has_hope_however_inaccurate_it_is() -> None:
+    hope = of([(shown, shown + 0.1) for shown in (0.4, 0.5, 0.6, 0.7)])
+    assert hope.is_left(report(0.1, macs=4.0))
+
+
+@given(st.lists(pairs, max_size=ENOUGH - 1), accuracies)
+def test_few_whole_trials_give_no_hope(ends: list[tuple[float, float]], accuracy: float) -> None:
+    assert not of(ends).is_left(report(accuracy))
+
+
+@given(st.lists(pairs, min_size=ENOUGH, max_size=8), accuracies, accuracies)
+def test_who_is_better_has_no_less_hope(ends: list[tuple[float, float]], one: float, other: float) -> None:
+    hope = of(ends)
+    assert hope.is_left(report(max(one, other))) >= hope.is_left(report(min(one, other)))
+
+
+@given(st.permutations([(0.4, 0.8), (0.5, 0.7), (0.6, 0.8), (0.7, 0.6), (0.3, 0.9)]), accuracies)
+def test_hope_does_not_depend_on_the_order_in_which_trials_ended(
+    ends: list[tuple[float, float]], accuracy: float
+) -> None:
+    assert of(ends).is_left(report(accuracy)) == of(sorted(ends)).is_left(report(accuracy))
+
+
+def test_trials_of_fewer_epochs_give_no_hope() -> None:
+    shorter = [whole(trial, 0.1, 0.9, share=0.5) for trial in range(ENOUGH)]
+    assert not Hope(study(rungs=[2]), shorter).is_left(report(0.1))
+
+
+@pytest.mark.parametrize(("constraints", "left"), [({"macs": "<= 4"}, False), ({"accuracy": ">= 0.3"}, True)])
+def test_who_will_miss_a_constraint_has_no_hope(constraints: dict[str, str], left: bool) -> None:
+    ends = [(0.4, 0.8), (0.5, 0.7), (0.6, 0.8), (0.7, 0.6)]
+    assert of(ends, constraints=constraints).is_left(report(0.6)) is left
+
+
+def test_objectives_that_show_only_at_the_end_give_no_hope() -> None:
+    hope = of([(0.4, 0.8)] * ENOUGH, objectives={"accuracy": "maximize", "latency": "minimize"})
+    assert not hope.is_left(report(0.9))
+
+
+def test_a_resumed_sweep_judges_as_the_one_before(tmp_path: Path) -> None:
+    spec = study(rungs=[2], objectives={"accuracy": "maximize"}, trials=9, reduction=4)
+    ends = [(0.6, 0.9), (0.7, 0.9), (0.85, 0.8), (0.9, 0.8)]
+    with ledger_of(spec, tmp_path) as driver:
+        sweep = Sweep(driver, Silence())
+        for shown, end in ends:
+            trial = sweep.next()
+            assert trial is not None
+            sweep.begin(trial.number)
+            for at in range(1, 5):
+                metrics = {"accuracy": end, "macs": 1.0} if at == 4 else {}
+                seen = epoch(sweep, trial, at, accuracy=shown, metrics=metrics)
+                sweep.report(trial.number, seen)
+                assert sweep.judge(trial.number, "magnitude", seen)
+            sweep.end(trial.number)
+        late = [sweep.next() for _ in range(2)]
+        resumed = Sweep(driver, Silence())
+        for one, accuracy, goes_on in zip(late, (0.75, 0.6), (True, False), strict=True):
+            assert one is not None
+            seen = epoch(sweep, one, 2, accuracy=accuracy)
+            assert [each.judge(one.number, "magnitude", seen) for each in (sweep, resumed)] == [goes_on] * 2
