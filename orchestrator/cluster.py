@@ -51,7 +51,7 @@ _OBJECT_STORE: Final = 128 * 2**20
 def named(address: str | None = None) -> str | None:
     """Return the cluster that `address` names, or else RAY_ADDRESS; None, or `local`, is one on this machine."""
     found = address or os.environ.get(_ADDRESS)
-    return None if found == "local" else found
+    return None if found in ("", "local") else found
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from orchestrator.software import check_nodes
 from trainables.errors import InvalidValue
 
 PATIENCE: Final = 10
-"""Seconds for a cluster to answer. Ray by itself waits for minutes, and may end this process then."""
+"""Seconds for each step towards a cluster. Ray by itself waits for minutes, and may end this process then."""
 
 _TOKEN: Final = (
     "wants a token, and {}: put the one of the cluster (`ray get-auth-token` on its head prints it) into "
@@ -22,8 +22,8 @@ _TOKEN: Final = (
 def connected(address: str, environment: Mapping[str, str]) -> Iterator[None]:
     """Connect this process to the cluster at `address`, and give its workers these variables.
 
-    Raises InvalidValue, within about `PATIENCE`, if the cluster does not answer or wants another token, if this machine
-    is none of its nodes, or if one of its nodes runs other software than this process.
+    Raises InvalidValue if the cluster does not answer, after twice `PATIENCE` at the latest, if it wants another token,
+    if this machine is none of its nodes, or if one of its nodes runs other software than this process.
     """
     import ray
 

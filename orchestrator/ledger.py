@@ -367,7 +367,7 @@ def _reason(trial: FrozenTrial, state: State) -> str | None:
     if pause is not None and state is State.PAUSED:
         return pause.reason
     told: str | None = trial.user_attrs.get("reason") if state in (State.PRUNED, State.FAIL) else None
-    return told
+    return told and "".join(sign if sign.isprintable() else "?" for sign in told)  # it reaches terminals
 
 
 def _pauses(trial: FrozenTrial) -> int:

@@ -11,6 +11,7 @@ import torch
 
 from orchestrator import stamp, study
 from orchestrator.checkpoints import is_whole, seal, tidy
+from orchestrator.failures import Breakdown, Failure
 from orchestrator.ledger import Ledger
 from orchestrator.problems import StudyError
 from orchestrator.spec import StudySpec
@@ -88,18 +89,29 @@ def test_a_checkpoint_that_would_run_something_is_refused(context: MemoryContext
 
 
 @pytest.mark.parametrize("within", OUTSIDE)
-def test_a_ledger_that_names_a_checkpoint_elsewhere_deletes_nothing(tmp_path: Path, victim: Path, within: str) -> None:
-    within = within.replace("/victim", str(victim)) if within.startswith("/") else within
+def test_a_ledger_that_names_a_checkpoint_elsewhere_is_not_believed(tmp_path: Path, within: str) -> None:
     with asked(tmp_path) as ledger:
-        folder = ledger.folder
-        (folder.path / "trials" / "00000-x" / "checkpoint_000000").mkdir(parents=True)
         ledger.storage.set_trial_user_attr(ledger._ids[0], "checkpoints", [within])
-        ledger.storage.set_trial_user_attr(ledger._ids[0], "paused", {"times": 0, "now": None})
-    before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(InvalidValue, match="somebody else has written into its ledger"):
+            ledger.checkpoints(0)
+
+
+def test_a_study_whose_ledger_names_a_checkpoint_elsewhere_deletes_nothing(tmp_path: Path, victim: Path) -> None:
+    with asked(tmp_path) as ledger:
+        (ledger.folder.trials / "00000-x" / "checkpoint_000000").mkdir(parents=True)
+        ledger.storage.set_trial_user_attr(ledger._ids[0], "checkpoints", ["trials/../../../../victim/letters"])
+    assert (ledger.folder.trials / "../../../../victim/letters").samefile(victim / "letters")
+    before = set(tmp_path.rglob("*"))
     with pytest.raises(InvalidValue, match="somebody else has written into its ledger"):
         study.resume("small", Store(tmp_path / "store"))
-    gone = set(before) - set(tmp_path.rglob("*"))
-    assert gone == set()
+    assert before - set(tmp_path.rglob("*")) == set()
+
+
+def test_a_reason_does_nothing_to_a_terminal(tmp_path: Path) -> None:
+    with asked(tmp_path) as ledger:
+        ledger.begin(0)
+        ledger.fail(0, Breakdown(Failure.ERROR, "ValueError: \x1b]0;mine\x07\x1b[2J"))
+        assert ledger.record(0).reason == "ValueError: ?]0;mine??[2J"
 
 
 def test_links_among_trials_are_deleted_and_not_followed(tmp_path: Path, victim: Path) -> None:
