@@ -43,23 +43,22 @@ class Unfinished:
 
 def read(folder: StudyFolder) -> list[TrialRecord]:
     """Return all trials of a study, by number, whether it is running, dead or finished. Changes nothing."""
+    return read_with_spending(folder)[0]
+
+
+def read_with_spending(folder: StudyFolder) -> tuple[list[TrialRecord], Spending]:
+    """Return all trials of a study, and what it has spent, up to a few seconds ago if it runs or was killed."""
     journal = place_of(folder).read()
     studies = journal.get_all_studies() if journal is not None else []
     if journal is None or not studies:
-        return []
-    name, found = studies[0].study_name, journal.get_all_trials(studies[0]._study_id, deepcopy=False)
-    if not folder.spec.exists():
-        return [_record(name, trial) for trial in found]
-    spec = StudySpec.stored(folder.spec)
-    first = first_epochs(folder.spec, spec.fidelity.epochs)
-    return [_in_study(spec, first, _record(name, trial), trial) for trial in found]
-
-
-def spending(folder: StudyFolder) -> Spending:
-    """Return what a study has spent, up to a few seconds ago if it runs or was killed. Changes nothing."""
-    journal = place_of(folder).read()
-    studies = journal.get_all_studies() if journal is not None else []
-    return _spending(studies[0].user_attrs) if studies else Spending()
+        return [], Spending()
+    study, found = studies[0], journal.get_all_trials(studies[0]._study_id, deepcopy=False)
+    records = [_record(study.study_name, trial) for trial in found]
+    if folder.spec.exists():
+        spec = StudySpec.stored(folder.spec)
+        first = first_epochs(folder.spec, spec.fidelity.epochs)
+        records = [_in_study(spec, first, record, trial) for record, trial in zip(records, found, strict=True)]
+    return records, _spending(study.user_attrs)
 
 
 class Ledger:

@@ -9,7 +9,7 @@ from orchestrator.budget import SECONDS_PER_HOUR, Spending
 from orchestrator.failures import Failure
 from orchestrator.front import TOLD
 from orchestrator.history import Extension, read_history
-from orchestrator.ledger import read, spending
+from orchestrator.ledger import read_with_spending
 from orchestrator.places import place_of
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import StudySpec
@@ -91,9 +91,8 @@ class Progress:
 
 def progress(folder: StudyFolder) -> Progress:
     """Return where a study stands. Changes nothing."""
-    spec, records, now = StudySpec.stored(folder.spec), read(folder), datetime.now(UTC)
-    place = place_of(folder)
-    holder, driven, spent = place.holder(), place.is_driven(), spending(folder)
+    spec, now, place = StudySpec.stored(folder.spec), datetime.now(UTC), place_of(folder)
+    (records, spent), holder, driven = read_with_spending(folder), place.holder(), place.is_driven()
     summary = summarize(spec, records)
     rate = _rate(records, holder.since if holder and driven else None, now, spent.seconds)
     begun = sum(record.fidelity for record in records if record.state is State.RUNNING)

@@ -163,7 +163,8 @@ class Proposer:
     def _with_offspring(self, records: list[TrialRecord], population: int) -> list[TrialRecord]:
         """Return the trials that running ones may descend from, or that are running.
 
-        No more of the front than make a generation: the sampler would pick so many, and where trials are equal the front may be most of a study.
+        No more of the front than make a generation, for the sampler would pick no more; where many trials are equal,
+        most of a study is on the front.
         """
         objectives, newest = self._ledger.spec.objectives, len(records) - GENERATIONS_LAST
         parents = spread(pareto_front(records, objectives), objectives, population)

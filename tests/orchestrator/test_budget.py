@@ -86,7 +86,7 @@ def test_all_attempts_count_and_what_was_spent_outlives_a_driver_that_dies(tmp_p
         sweep.note_time()
         clock.now += SECONDS_BETWEEN_NOTES / 2
         sweep.note_time()
-    assert ledger.spending(driver.folder) == Spending(75.0, 30.0, 15.0)
+    assert ledger.read_with_spending(driver.folder)[1] == Spending(75.0, 30.0, 15.0)
     with ledger_of(spec, tmp_path) as again:
         assert again.spent == Spending(75.0, 30.0, 15.0)
 
