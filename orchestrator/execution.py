@@ -11,7 +11,7 @@ from ray import tune
 from ray.air._internal import usage
 
 from orchestrator import worker
-from orchestrator.callback import Recorder
+from orchestrator.callback import NoProgress, Recorder
 from orchestrator.cluster import slots
 from orchestrator.scheduler import ParetoHalving
 from orchestrator.searcher import LedgerSearcher
@@ -37,7 +37,7 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
         run_config=tune.RunConfig(
             name=folder.trials.name,
             storage_path=str(folder.path),
-            callbacks=[recorder],
+            callbacks=[recorder, NoProgress()],
             failure_config=tune.FailureConfig(max_failures=0),  # the sweep knows which trials deserve another attempt
             verbose=0,
         ),
