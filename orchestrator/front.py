@@ -33,8 +33,9 @@ def pareto_front(records: Iterable[TrialRecord], objectives: Objectives) -> list
     """
     whole = [record for record in records if is_whole(record, objectives)]
     points = losses(whole, objectives)
-    front = [record for record, dominated in zip(whole, _dominated(points), strict=True) if not dominated]
-    return sorted(front, key=lambda record: (*losses([record], objectives)[0], record.trial))
+    front = np.flatnonzero(~_dominated(points))
+    ordered = sorted((*points[place], whole[place].trial, place) for place in front)
+    return [whole[place] for *_, place in ordered]
 
 
 def spread(front: Sequence[TrialRecord], objectives: Objectives, count: int) -> list[TrialRecord]:

@@ -70,7 +70,8 @@ def holdings_table(held: Sequence[Holding], metrics: Sequence[str]) -> Table:
 def comparability(front: Sequence[TrialRecord]) -> str:
     """Return in which setups of arXiv 2301.05219 the trials may be compared, and what else differs."""
     satisfied = satisfied_setups(front)
-    differing = dict.fromkeys(quantity for setup in SETUPS for quantity in unequal(front, setup))
+    broken = (setup for setup in SETUPS if setup not in satisfied)
+    differing = dict.fromkeys(quantity for setup in broken for quantity in unequal(front, setup))
     named = ", ".join(quantity.replace("_", " ") for quantity in differing)
     return f"comparable in {', '.join(satisfied)}" + (f"; they differ in {named}" if named else "")
 
