@@ -18,6 +18,7 @@ from ray import cloudpickle
 from ray.exceptions import RayActorError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
 
 from orchestrator import cluster_state
 from orchestrator.attempts import OBITUARY
@@ -55,8 +56,6 @@ class Recorder(Callback):  # type: ignore[misc]
         self._failures: dict[str, Breakdown] = {}
         self._minutes = sweep.ledger.spec.failures.timeout_minutes
         self._watchdog = Watchdog(self._minutes and self._minutes * 60)
-        self._open: list[Trial] = []
-        self._seen = 0
         self._checked = time.monotonic()
         self._closed: set[str] = set()
         self._next_look = math.inf
@@ -118,10 +117,10 @@ class Recorder(Callback):  # type: ignore[misc]
             while self._happened:
                 self._happened.popleft()()
             self._take_back_lost(trials)
-            self._end_silent_ones()
+            self._end_silent_ones(trials)
             self._sweep.note_time()
             self._check_node()
-            self._look_at_cluster()
+            self._look_at_cluster(trials)
         except Exception as error:
             self.error = error
             raise
@@ -141,14 +140,14 @@ class Recorder(Callback):  # type: ignore[misc]
             shutil.copyfile(trial.error_file, kept)
             patiently(partial(self._sweep.ledger.folder.push, kept))
 
-    def _look_at_cluster(self) -> None:
+    def _look_at_cluster(self, trials: list[Trial]) -> None:
         """Note how the cluster is, and where trials run, for those who look at the study without Ray."""
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + SECONDS_BETWEEN_NOTES
         ledger = self._sweep.ledger
         ledger.note_cluster(cluster_state.look())
-        actors = {_number(one): one.temporary_state.ray_actor for one in self._open if one.temporary_state.ray_actor}
+        actors = {_number(one): one.temporary_state.ray_actor for one in trials if one.temporary_state.ray_actor}
         for number, address in cluster_state.addresses(actors).items():
             ledger.place(number, address)
 
@@ -164,12 +163,12 @@ class Recorder(Callback):  # type: ignore[misc]
         self._closed.add(trial.trial_id)
         self._watchdog.forget(trial.trial_id)
 
-    def _end_silent_ones(self) -> None:
+    def _end_silent_ones(self, trials: list[Trial]) -> None:
         """Kill the processes of trials that report nothing. Ray Tune will say that it has lost them."""
         for overdue in self._watchdog.overdue():
             self._watchdog.forget(overdue)
             self._failures[overdue] = Breakdown(Failure.TIMEOUT, f"no report for {self._minutes:g} minutes")
-            trial = next(trial for trial in self._open if trial.trial_id == overdue)
+            trial = next(trial for trial in trials if trial.trial_id == overdue)
             ray.kill(trial.temporary_state.ray_actor)
 
     def _take_back_lost(self, trials: list[Trial]) -> None:
@@ -177,13 +176,23 @@ class Recorder(Callback):  # type: ignore[misc]
 
         Not a step may pass: with nothing else to run, Ray Tune waits ten minutes inside the next one for a new trial.
         """
-        self._open += trials[self._seen :]  # Ray Tune keeps them all, and looking at all of them takes ever longer
-        self._seen = len(trials)
-        for trial in self._open:
+        for trial in trials:
             if trial.is_finished() and trial.trial_id not in self._closed:
                 self._closed.add(trial.trial_id)
                 self._sweep.take_back(_number(trial))
-        self._open = [trial for trial in self._open if trial.trial_id not in self._closed]
+
+
+class NoProgress(TrialProgressCallback):  # type: ignore[misc]
+    """Stands in for what Ray Tune adds by itself: that words each result, prints none, and keeps every trial."""
+
+    def on_trial_result(self, **_: Any) -> None:
+        pass
+
+    def on_trial_complete(self, **_: Any) -> None:
+        pass
+
+    def on_trial_error(self, **_: Any) -> None:
+        pass
 
 
 def _number(trial: Trial) -> int:

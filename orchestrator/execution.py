@@ -13,7 +13,7 @@ from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 
 from orchestrator import mps, worker
 from orchestrator.attempts import attempt_folder
-from orchestrator.callback import Recorder
+from orchestrator.callback import NoProgress, Recorder
 from orchestrator.capacity import Capacity
 from orchestrator.scheduler import ParetoHalving
 from orchestrator.searcher import LedgerSearcher
@@ -39,7 +39,7 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
         run_config=tune.RunConfig(
             name=folder.trials.name,
             storage_path=str(folder.path),
-            callbacks=[recorder],
+            callbacks=[recorder, NoProgress()],
             failure_config=tune.FailureConfig(max_failures=0),  # the sweep knows which trials deserve another attempt
             verbose=0,
         ),

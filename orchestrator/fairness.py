@@ -54,9 +54,11 @@ def unequal(records: Iterable[TrialRecord], setup: str) -> dict[str, dict[float,
 
 def _by_value(records: Iterable[TrialRecord], quantity: str) -> dict[float, list[int]]:
     """Group trial numbers by their value of a quantity; values closer than the tolerance are one."""
+    exact: dict[float, list[int]] = defaultdict(list)
+    for record in records:
+        exact[record.metrics.get(quantity, 0.0)].append(record.trial)
     groups: dict[float, list[int]] = defaultdict(list)
-    for record in sorted(records, key=lambda record: record.metrics.get(quantity, 0.0)):
-        value = record.metrics.get(quantity, 0.0)
+    for value, trials in sorted(exact.items()):
         same = next((known for known in groups if abs(value - known) <= TOLERANCE * max(known, value, 1e-12)), value)
-        groups[same].append(record.trial)
+        groups[same] += trials
     return dict(groups)

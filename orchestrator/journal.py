@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Final, TextIO
 
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
-from orchestrator.journals import Holder, Journal, OwnLines, busy
+from orchestrator.journals import Holder, Journal, OwnLines, Snapshot, busy
 
 BLOCK: Final = 2**16
 """How many bytes of a journal's end are looked at at once."""
@@ -108,7 +108,7 @@ class FilePlace:
 
     def read(self) -> JournalStorage | None:
         """Open the journal for reading; None where there is none. A torn last line is not there yet for a reader."""
-        return JournalStorage(JournalFileBackend(str(self.path.absolute()))) if self.path.exists() else None
+        return JournalStorage(Snapshot(_whole_lines(self.path))) if self.path.exists() else None
 
 
 class _OwnFile(OwnLines):
@@ -163,6 +163,12 @@ class _OwnFile(OwnLines):
                 self.flush()
             except OSError as trouble:  # raised again where somebody writes
                 self._trouble = trouble
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """Give the lines up to one that is torn, or that its driver is just writing."""
+    with path.open("rb") as journal:
+        yield from takewhile(lambda line: line.endswith(b"\n"), journal)
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -9,8 +9,6 @@ A pooler between driver and server must pool sessions, not transactions or state
 """
 
 import hashlib
-import itertools
-import json
 import logging
 import os
 import shlex
@@ -24,10 +22,9 @@ from typing import Any, Final
 
 import psycopg
 from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalBackend
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from orchestrator.journals import Holder, Journal, LedgerLost, OwnLines, StudyBusy, busy
+from orchestrator.journals import Holder, Journal, LedgerLost, OwnLines, Snapshot, StudyBusy, busy
 from orchestrator.store import StudyFolder
 from trainables.errors import InvalidValue
 
@@ -126,7 +123,7 @@ class PostgresPlace:
         """Open the journal as it is now; None where there is none. Raises InvalidValue if the server cannot be used."""
         with _explained(self.url), _connect(self.url) as connection:
             lines = _read_lines(connection, self.study) if _has_tables(connection) else []
-        return JournalStorage(_Snapshot(lines)) if lines else None
+        return JournalStorage(Snapshot(lines)) if lines else None
 
 
 class PostgresDrive(OwnLines):
@@ -282,19 +279,6 @@ class PostgresDrive(OwnLines):
             f"study {place.study!r} has stopped, because its ledger at {place.url} cannot be written. "
             f"What was told is kept; when the server is back, go on by `{command}` ({said})"
         )
-
-
-class _Snapshot(BaseJournalBackend):
-    """The lines of a journal as they were when it was opened for reading."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self._lines = lines
-
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        return map(json.loads, itertools.islice(self._lines, log_number_from, None))
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        raise PermissionError(f"opened for reading; {len(logs)} lines cannot be appended")
 
 
 @contextmanager

@@ -38,6 +38,19 @@ class Holder:
         return f"process {self.pid} on {self.host}"
 
 
+class Snapshot(BaseJournalBackend):
+    """The lines of a journal as they were when it was opened for reading."""
+
+    def __init__(self, lines: Iterable[str | bytes]) -> None:
+        self._lines = iter(lines)
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - each line is read once
+        return map(_read, self._lines)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        raise PermissionError(f"opened for reading; {len(logs)} lines cannot be appended")
+
+
 class OwnLines(BaseJournalBackend, ABC):
     """The lines of a journal that nobody else writes: the driver lock keeps other writers away, and dies with them.
 
@@ -50,7 +63,7 @@ class OwnLines(BaseJournalBackend, ABC):
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         if self._unread is None:
             self._unread = []
-            yield from map(json.loads, islice(self.stored(), log_number_from, None))
+            yield from map(_read, islice(self.stored(), log_number_from, None))
         else:
             unread, self._unread = self._unread, []
             yield from unread
@@ -59,7 +72,7 @@ class OwnLines(BaseJournalBackend, ABC):
         lines = [json.dumps(log, separators=(",", ":")) for log in logs]
         self.write(lines)
         if self._unread is not None:
-            self._unread += map(json.loads, lines)  # as a resume would read them
+            self._unread += map(_read, lines)  # as a resume would read them
 
     @abstractmethod
     def stored(self) -> Iterable[str | bytes]:
@@ -80,6 +93,18 @@ class OwnLines(BaseJournalBackend, ABC):
     @abstractmethod
     def close(self) -> None:
         """Put everything on disk, and write no more; a second time does nothing."""
+
+
+def _read(line: str | bytes) -> dict[str, Any]:
+    """Return what a line says, but for what the sampler drew, from which distributions.
+
+    That is for those who open the journal with Optuna: here the configuration says what was tried, and to build all
+    distributions anew would take most of the time.
+    """
+    log: dict[str, Any] = json.loads(line)
+    if "distributions" in log:
+        log.update(params={}, distributions={})
+    return log
 
 
 class Journal(JournalStorage):

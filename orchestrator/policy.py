@@ -24,7 +24,7 @@ FEW_WITH_RUNGS: Final = 50
 ENOUGH_TO_MODEL: Final = 10
 """The trials before a model is asked; those that no model has chosen are random to it."""
 GENERATIONS_LAST: Final = 500
-"""The trials after which a breeding sampler gets a new view: of the front and of as many trials before it.
+"""The trials after which a breeding sampler gets a new view: of a generation from the front, and as many trials before.
 
 What is neither has no offspring any more, and would be looked at for every draw."""
 _SMOOTHING: Final = 0.1

@@ -10,7 +10,7 @@ from orchestrator import warm_start
 from orchestrator.configurations import PARADIGM, Configuration, Configurations, Draft, Named
 from orchestrator.extension import to_try_again
 from orchestrator.foresight import Foresight
-from orchestrator.front import pareto_front
+from orchestrator.front import pareto_front, spread
 from orchestrator.ledger import Ledger
 from orchestrator.policy import BREEDS, GENERATIONS_LAST, Policy
 from orchestrator.records import State, TrialRecord
@@ -155,7 +155,7 @@ class Proposer:
             self._foresight.learn(record)
         for taught in self._earlier if name != BREEDS or asked < GENERATIONS_LAST else ():
             view.take_up(taught)
-        for record in self._with_offspring(records) if name == BREEDS else records:
+        for record in self._with_offspring(records, population) if name == BREEDS else records:
             known = lesson(self._ledger.spec, record, self._foresight)
             key = view.take_up(known) if known is not None else None
             if record.state is State.RUNNING:
@@ -163,10 +163,15 @@ class Proposer:
             self._note_paused(record, key)
         return view
 
-    def _with_offspring(self, records: list[TrialRecord]) -> list[TrialRecord]:
-        """Return the trials that running ones may descend from, or that are running."""
-        newest = len(records) - GENERATIONS_LAST
-        front = {record.trial for record in pareto_front(records, self._ledger.spec.objectives)}
+    def _with_offspring(self, records: list[TrialRecord], population: int) -> list[TrialRecord]:
+        """Return the trials that running ones may descend from, or that are running.
+
+        No more of the front than make a generation, for the sampler would pick no more; where many trials are equal,
+        most of a study is on the front.
+        """
+        objectives, newest = self._ledger.spec.objectives, len(records) - GENERATIONS_LAST
+        parents = spread(pareto_front(records, objectives), objectives, population)
+        front = {record.trial for record in parents}
         return [one for one in records if one.trial >= newest or one.trial in front or one.state is State.RUNNING]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from optuna.study._multi_objective import _fast_non_domination_rank  # quick in thousands of trials
 
+from orchestrator.front import Points, farthest_first, in_ranges
 from orchestrator.records import TrialRecord
 from orchestrator.spec import Constraint, StudySpec
 from trainables import paradigms
@@ -25,8 +26,6 @@ FORETOLD: Final = {"accuracy": "accuracy", "loss": "loss", "macs": "macs_project
 
 KNOWN_EARLY: Final = {"macs": "macs_projected", "params": "params_projected"}
 """The constraints of which it can be foretold whether they hold at the end; accuracy still rises."""
-
-Points = npt.NDArray[np.float64]
 
 
 class Rungs:
@@ -110,18 +109,7 @@ def best_first(losses: Points, missed: npt.ArrayLike | None = None, count: int |
     objective's range. The others follow by how much they miss, shape (trials,).
     """
     penalty = np.zeros(len(losses)) if missed is None else np.asarray(missed, dtype=np.float64)
-    ranks, extent = _fast_non_domination_rank(losses, penalty=penalty), np.ptp(losses, axis=0)
-    scaled = losses / np.where(extent > 0, extent, 1.0)
+    ranks, scaled = _fast_non_domination_rank(losses, penalty=penalty), in_ranges(losses)
     layers = (np.flatnonzero(ranks == rank) for rank in range(ranks.max() + 1))
-    order = (int(place) for members in layers for place in _farthest_first(scaled, members))
+    order = (int(members[place]) for members in layers for place in farthest_first(scaled[members]))
     return list(islice(order, count))
-
-
-def _farthest_first(points: Points, members: npt.NDArray[np.int64]) -> Iterable[np.int64]:
-    left = np.full(len(members), np.inf)
-    place = int(np.argmin(points[members, 0]))
-    for _ in members:
-        yield members[place]
-        left = np.minimum(left, np.linalg.norm(points[members] - points[members[place]], axis=1))
-        left[place] = -np.inf
-        place = int(np.argmax(left))

@@ -12,7 +12,7 @@ from orchestrator import quantities
 from orchestrator.attempts import Attempt
 from orchestrator.cluster_state import Noted
 from orchestrator.fairness import SETUPS, satisfied_setups, unequal
-from orchestrator.front import pareto_front
+from orchestrator.front import pareto_front, spread
 from orchestrator.holdings import Holding, holdings
 from orchestrator.progress import FailedAlike, Progress, UnderWay, failed_alike
 from orchestrator.records import State, TrialRecord
@@ -23,6 +23,8 @@ from trainables.spec import Value
 
 ALWAYS = ("accuracy", "test_accuracy", "macs", "params")
 """Metrics that a front shows whether or not the study seeks them."""
+MOST_ROWS = 200
+"""The members that a table of a front shows: where trials are equal, a front can hold most of a long study."""
 
 
 def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableType:
@@ -42,12 +44,14 @@ def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableTy
     for metric in shown:
         table.add_column(quantities.name(metric), justify="right", max_width=16)
     table.add_column("hyper-parameters", overflow="fold")
-    for record in front:
+    for record in spread(front, spec.objectives, MOST_ROWS):
         figures = (measured(metric, record.metrics) for metric in shown)
         about = (str(record.trial), record.paradigm, str(record.seed))
         table.add_row(*about, *figures, Text(configuration(spec, record), style="dim"))
     held = holdings(records, spec.objectives)
-    parts = [holdings_table(held, shown)] if len(held) > 1 else []
+    parts: list[RenderableType] = [holdings_table(held, shown)] if len(held) > 1 else []
+    if len(front) > MOST_ROWS:
+        parts.insert(0, Text(f"{MOST_ROWS} of {len(front)} members, spread over the front; --json gives all of them"))
     return Group(table, *parts, Text(comparability(front), style="dim"))
 
 
@@ -68,7 +72,8 @@ def holdings_table(held: Sequence[Holding], metrics: Sequence[str]) -> Table:
 def comparability(front: Sequence[TrialRecord]) -> str:
     """Return in which setups of arXiv 2301.05219 the trials may be compared, and what else differs."""
     satisfied = satisfied_setups(front)
-    differing = dict.fromkeys(quantity for setup in SETUPS for quantity in unequal(front, setup))
+    broken = (setup for setup in SETUPS if setup not in satisfied)
+    differing = dict.fromkeys(quantity for setup in broken for quantity in unequal(front, setup))
     named = ", ".join(quantity.replace("_", " ") for quantity in differing)
     return f"comparable in {', '.join(satisfied)}" + (f"; they differ in {named}" if named else "")
 

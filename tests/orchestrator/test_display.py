@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from orchestrator import tables
 from orchestrator.display import Lines, LiveTable, shown
 from orchestrator.observer import Outcome
 from orchestrator.records import State, TrialRecord
@@ -147,3 +148,13 @@ def test_a_summary_counts_every_trial_once() -> None:
     assert summary.told + summary.running == len(records)
     assert (summary.on_front, summary.best) == (1, {"accuracy": 0.9, "macs": 500.0})
     assert 0 < summary.hypervolume < 1
+
+
+def test_a_front_too_long_to_be_read_is_shown_by_members_spread_over_it(file: Console) -> None:
+    ties = [complete(number, 0.9, 500.0) for number in range(tables.MOST_ROWS)]
+    others = [complete(number, 0.9 - number / 10_000, 500.0 - number) for number in range(1000, 1100)]
+    file.print(tables.front_table(SPEC, [*ties, *others]))
+    shown_trials = [int(line.split()[0]) for line in text_of(file).splitlines() if line[:7].strip().isdigit()]
+    assert len(shown_trials) == tables.MOST_ROWS
+    assert set(range(1000, 1100)) < set(shown_trials)
+    assert f"{tables.MOST_ROWS} of {tables.MOST_ROWS + 100} members" in text_of(file)

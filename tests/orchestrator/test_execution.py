@@ -1,5 +1,6 @@
 """Trials in real Ray workers: what they report, how they end, what is left of them."""
 
+import gc
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -7,11 +8,13 @@ from pathlib import Path
 
 import pytest
 import ray as ray_cluster
+from ray.tune.experiment import Trial
 
 from orchestrator.checkpoints import tidy
 from orchestrator.cluster import ray_session
 from orchestrator.failures import Failure
 from orchestrator.front import pareto_front
+from orchestrator.observer import Observer
 from orchestrator.records import State, TrialRecord
 from orchestrator.remote import StoreLost
 from orchestrator.spec import StudySpec
@@ -27,13 +30,26 @@ def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             yield
 
 
-def swept(spec: StudySpec, folder: Path, run: str) -> list[TrialRecord]:
+class Census(Silence):
+    """Counts what Ray Tune still knows of trials whenever one is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: list[int] = []
+
+    def updated(self, record: TrialRecord) -> None:
+        super().updated(record)
+        if record.state is State.COMPLETE:
+            self.known.append(sum(type(one) is Trial for one in gc.get_objects()))
+
+
+def swept(spec: StudySpec, folder: Path, run: str, observer: Observer | None = None) -> list[TrialRecord]:
     """Run a sweep in Ray and return its records."""
     from orchestrator.execution import run_trials
 
     (folder / "cache").mkdir(exist_ok=True)
     with ledger_of(spec, folder) as ledger:
-        sweep = Sweep(ledger, Silence())
+        sweep = Sweep(ledger, observer or Silence())
         assert not run_trials(sweep, folder / "cache", f"tests.orchestrator.runs:{run}")
         return ledger.records()
 
@@ -70,6 +86,12 @@ def test_all_workers_get_to_work_though_trials_are_over_before_a_worker_has_star
     records = swept(study(resources={"cpus": all_cpus() / 4}, trials=80), tmp_path, "brief")
     assert [record.state for record in records] == [State.COMPLETE] * 80
     assert len({record.metrics["process"] for record in records}) == 4
+
+
+def test_ray_tune_forgets_the_trials_that_are_over(tmp_path: Path) -> None:
+    spec, census = study(resources={"cpus": all_cpus() / 2}, trials=30), Census()
+    swept(spec, tmp_path, "toy", census)
+    assert max(census.known) <= 8
 
 
 def test_whatever_goes_wrong_with_a_trial_is_told_and_the_others_go_on(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from orchestrator.front import (
     non_dominated_ranks,
     pareto_front,
     reference_point,
+    spread,
 )
 from orchestrator.records import State, TrialRecord
 from tests.orchestrator.drawn import studies
@@ -50,6 +51,18 @@ def dominates(a: TrialRecord, b: TrialRecord, objectives: Objectives) -> bool:
 
 def beats(a: np.ndarray, b: np.ndarray) -> bool:
     return bool((a <= b).all() and (a < b).any())
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=30), st.integers(1, 12))
+def test_a_front_that_is_too_long_is_shown_by_members_that_differ(values: list[tuple[int, int]], count: int) -> None:
+    front = pareto_front([whole(trial, *value) for trial, value in enumerate(values)], TWO)
+    kept = spread(front, TWO, count)
+    numbers = [record.trial for record in kept]
+    assert numbers == [record.trial for record in front if record.trial in numbers]
+    assert len(kept) == min(count, len(front))
+    assert kept[:1] == front[:1]
+    different = [len({(r.metrics["accuracy"], r.metrics["macs"]) for r in some}) for some in (front, kept)]
+    assert different[1] == min(count, different[0])
 
 
 @given(studies(), OBJECTIVES)

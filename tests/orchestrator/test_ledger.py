@@ -7,9 +7,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.storages.journal import JournalFileBackend
 
 from orchestrator import journal, ledger
 from orchestrator.budget import Spending
@@ -35,6 +37,15 @@ def test_a_reader_sees_what_the_driver_wrote(tmp_path: Path, place: str) -> None
     assert last.finished is not None
     assert last.started <= last.finished
     assert last.finished.tzinfo is not None
+
+
+def test_whoever_opens_the_journal_with_optuna_finds_what_was_drawn(tmp_path: Path) -> None:
+    with launched(study(), tmp_path) as driver:
+        records = run_all(Sweep(driver, Silence()))
+    journal_of_optuna = optuna.storages.JournalStorage(JournalFileBackend(str(driver.folder.journal)))
+    told = optuna.load_study(study_name="small", storage=journal_of_optuna).trials
+    assert [trial.params["magnitude.sparsity"] for trial in told] == [one.params["sparsity"] for one in records]
+    assert all(trial.params.keys() == trial.distributions.keys() for trial in told)
 
 
 def test_of_a_study_that_was_never_begun_there_is_nothing_to_read(tmp_path: Path) -> None:

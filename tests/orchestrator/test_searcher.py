@@ -17,7 +17,9 @@ from orchestrator.budget import Spending
 from orchestrator.capacity import Capacity
 from orchestrator.configurations import Configurations
 from orchestrator.failures import Breakdown, Failure
+from orchestrator.front import pareto_front
 from orchestrator.policy import Policy
+from orchestrator.proposals import Proposer
 from orchestrator.records import State, TrialRecord
 from orchestrator.searcher import LedgerSearcher
 from orchestrator.spec import Resources
@@ -180,6 +182,18 @@ def test_a_study_that_has_begun_to_breed_goes_on_breeding(tmp_path: Path, monkey
         samplers = [record.sampler for record in run_all(Sweep(again, Silence()))]
     assert set(samplers[:4]) == {"fixed", "tpe"}
     assert samplers[4:] == ["nsga2"] * 10
+
+
+def test_of_a_front_of_equal_trials_no_more_are_bred_from_than_make_a_generation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proposals, "GENERATIONS_LAST", 5)
+    spec = study(sampler="nsga2", trials=50, paradigms={"magnitude": {**FIXED, "sparsity": [0.3, 0.6]}})
+    with ledger_of(spec, tmp_path) as driver:
+        records = run_all(Sweep(driver, Silence()))
+        bred_from = Proposer(driver)._view._storage.get_all_trials(0)
+    assert len(pareto_front(records, spec.objectives)) == 50
+    assert len(bred_from) <= 5 + Policy(spec, (), numeric=False).population(0)
 
 
 @pytest.mark.parametrize(
