@@ -46,11 +46,11 @@ def launch(
     that is taken, an earlier study that cannot teach it, data that cannot be read, a store that cannot hold it, or a
     cluster that cannot be used, and StudyBusy while another process drives the study.
     """
+    cluster.check(spec.resources, address)
     store_check.check(spec, store)
     folder = store.study(spec.name)
     if not folder.spec.exists():
         warm_start.check(spec, store)
-        cluster.check(spec.resources, address)
     with logging_study(folder), Ledger(folder, spec) as ledger:
         if folder.spec.exists():
             _require_same(spec, folder, exist_ok)
@@ -91,8 +91,8 @@ def extend(
     for a cluster that cannot be used, and StudyBusy while another process drives it.
     """
     folder = _existing(spec.name, store)
-    store_check.check(spec, store)
     cluster.check(spec.resources, address)
+    store_check.check(spec, store)
     with logging_study(folder), Ledger(folder, spec) as ledger:
         warm_start.check(spec, store)
         said(extension.extend(spec, folder, ledger.records()))
