@@ -78,7 +78,10 @@ class Capacity:
         self._taken = {trial: workers for trial, workers in self._taken.items() if trial in live}
         if self._resources.parallel is not None and len(live) >= self._resources.parallel:
             return 0
-        found = share_out(self._now() - sum(self._taken.values()), waiting, self._resources)
+        taken = sum(self._taken.values())
+        found = share_out(self._now() - taken, waiting, self._resources)
+        if found > self._resources.workers.min:  # a node may just have gone, and the trial would wait for it for ever
+            found = share_out(self._count_now() - taken, waiting, self._resources)
         return max(found, self._resources.workers.min) if may_grow(self._resources) else found
 
     def give(self, trial: int, workers: int) -> None:
@@ -87,6 +90,10 @@ class Capacity:
 
     def _now(self) -> int:
         if self._clock() - self._counted >= SECONDS_BETWEEN_COUNTS:
-            self._room = sum(workers_of(node, self._resources) for node in self._count())
-            self._counted = self._clock()
+            self._count_now()
+        return self._room
+
+    def _count_now(self) -> int:
+        self._room = sum(workers_of(node, self._resources) for node in self._count())
+        self._counted = self._clock()
         return self._room

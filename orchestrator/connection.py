@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from orchestrator.software import check_nodes
 from trainables.errors import InvalidValue
@@ -69,9 +69,18 @@ def _require_member(address: str, place: str) -> None:
     from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
     from ray.exceptions import AuthenticationError, RpcError
 
-    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)  # Ray does so for `auto` alone
+    def ask() -> Mapping[Any, Any]:
+        found: Mapping[Any, Any] = services.GcsClient(address=place).get_all_node_info(timeout=PATIENCE)
+        return found
+
     try:
-        nodes = services.GcsClient(address=place).get_all_node_info(timeout=PATIENCE)
+        try:
+            nodes = ask()
+        except AuthenticationError:
+            # Only now: of a cluster without a token, workers would not answer who speaks to them with one
+            if not maybe_enable_token_auth_if_token_available(warn_if_disabled=False):
+                raise
+            nodes = ask()
     except AuthenticationError:
         raise InvalidValue("address", address, _TOKEN.format(_about_the_token())) from None
     except RpcError as error:

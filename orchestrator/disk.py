@@ -39,7 +39,7 @@ def is_full(error: BaseException) -> bool:
 def _is_full(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in FULL
-    return bool(_WORDS.search(str(error)))
+    return bool(_WORDS.search(str(error))) and not type(error).__module__.startswith("torch.distributed")
 
 
 def _size(amount: int) -> str:

@@ -30,7 +30,12 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
     tuner = tune.Tuner(
         tune.with_resources(worker.train, _placement),
         tune_config=tune.TuneConfig(
-            search_alg=LedgerSearcher(sweep, Capacity(spec.resources), partial(_configuration, sweep, cache, run)),
+            search_alg=LedgerSearcher(
+                sweep,
+                Capacity(spec.resources),
+                partial(_configuration, sweep, cache, run),
+                lambda: recorder.interrupted,
+            ),
             scheduler=ParetoHalving(sweep),
             num_samples=-1,
             reuse_actors=True,

@@ -40,11 +40,11 @@ class Breakdown:
 
 
 class GroupBroken(RuntimeError):
-    """A trial cannot go on because of another process of its group, to which `breakdown` happened."""
+    """A trial cannot go on because of another process of its group, to which `breakdown` happened, by `origin`."""
 
-    def __init__(self, broken: Breakdown) -> None:
+    def __init__(self, broken: Breakdown, origin: BaseException) -> None:
         super().__init__(broken.text)
-        self.breakdown = broken
+        self.breakdown, self.origin = broken, origin
 
 
 def breakdown(error: BaseException) -> Breakdown:

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +18,7 @@ import ray
 import torch
 from ray import ObjectRef
 from ray.actor import ActorHandle
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 from ray.util.placement_group import PlacementGroup
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from torch import distributed as dist
@@ -33,9 +33,14 @@ if TYPE_CHECKING:
 PATIENCE: Final = timedelta(hours=2)
 """How long a process waits for another one that lives: while the first saves a checkpoint, for example."""
 
+MEETING: Final = timedelta(minutes=5)
+"""How long processes look for each other when a trial starts."""
+
 GRACE: Final = 10.0
 """Seconds in which a process finds out by itself that another one is lost; then it is ended. One whose machine vanished
 says nothing, and would be waited for until the patience ends."""
+
+_NAME: Final = "process {} of the trial's group"
 
 _followers: dict[str, list[ActorHandle]] = {}
 """The other processes of this one's group, by placement group: they outlive a trial, as this process does."""
@@ -54,7 +59,8 @@ class _Leading(WorkerContext):
             super().report(report, save)
             goes_on = True
         finally:
-            _word(goes_on)
+            with nullcontext() if goes_on else suppress(RuntimeError):  # it ends, whether or not others are there
+                _word(goes_on)
 
 
 class _Following(WorkerContext):
@@ -87,7 +93,7 @@ def lead(config: dict[str, Any]) -> None:
             port,
             len(others) + 1,
             is_master=True,
-            timeout=PATIENCE,
+            timeout=MEETING,
             wait_for_workers=False,
             master_listen_fd=server.detach(),
         )
@@ -96,7 +102,8 @@ def lead(config: dict[str, Any]) -> None:
             with _joined(config, store, rank=0):
                 run(config, _Leading.of(config))
         except SystemExit:  # Ray Tune has stopped the trial, and the others were told
-            ray.get(followed)
+            if _broken_by_now(followed):
+                _followers.clear()
             raise
         except Exception as error:
             broken = _cause(error, followed)
@@ -106,6 +113,11 @@ def lead(config: dict[str, Any]) -> None:
         ray.get(followed)
 
 
+def _broken_by_now(followed: list[ObjectRef]) -> bool:
+    ended, left = ray.wait(followed, num_returns=len(followed), timeout=GRACE)
+    return bool(left) or any(_broken(rank, one) is not None for rank, one in enumerate(ended, start=1))
+
+
 @ray.remote(max_restarts=0)
 class Follower:
     """A process of a group that is not the first."""
@@ -113,10 +125,12 @@ class Follower:
     def follow(self, config: dict[str, Any], rank: int, address: tuple[str, int]) -> None:
         """Run a trial together with the process that waits at `address`."""
         host, port = address
-        store = dist.TCPStore(host, port, config["workers"], is_master=False, timeout=PATIENCE)  # type: ignore[attr-defined]
+        store = dist.TCPStore(host, port, config["workers"], is_master=False, timeout=MEETING)  # type: ignore[attr-defined]
         try:
             with _joined(config, store, rank):
-                run(config, _Following.of(config))
+                context = _Following.of(config)
+                context.files.make(context.folder)
+                run(config, context)
         except Stopped:
             return
 
@@ -169,10 +183,10 @@ def _watched(followed: list[ObjectRef]) -> Iterator[None]:
     over = threading.Event()
 
     def watch() -> None:
-        while not over.is_set():
-            broken = _trouble(followed, seconds=1.0)
+        while not over.wait(1.0):
+            broken = _trouble(followed, talking=True)
             if broken is not None and not over.wait(GRACE):
-                tell(broken.breakdown)
+                tell(_trouble(followed, talking=False) or broken)
                 os._exit(1)
 
     watcher = threading.Thread(target=watch, name="group", daemon=True)
@@ -181,7 +195,7 @@ def _watched(followed: list[ObjectRef]) -> Iterator[None]:
         yield
     finally:
         over.set()
-        watcher.join()
+        watcher.join(GRACE)
 
 
 def _cause(error: Exception, followed: list[ObjectRef]) -> GroupBroken | None:
@@ -190,37 +204,38 @@ def _cause(error: Exception, followed: list[ObjectRef]) -> GroupBroken | None:
         return None
     deadline = time.monotonic() + GRACE
     while time.monotonic() < deadline:
-        broken = _trouble(followed, seconds=0.5)
+        ended, _ = ray.wait(followed, num_returns=len(followed), timeout=0.5)
+        broken = _trouble(followed, talking=len(ended) == len(followed))
         if broken is not None:
             return broken
-    return GroupBroken(Breakdown(Failure.LOST, f"the processes of the trial's group lost each other: {error}"))
+    return GroupBroken(Breakdown(Failure.LOST, f"the processes of the trial's group lost each other: {error}"), error)
 
 
-def _trouble(followed: list[ObjectRef], *, seconds: float) -> GroupBroken | None:
-    """Return what happened to another process, should something do within so many seconds.
+def _trouble(followed: list[ObjectRef], *, talking: bool) -> GroupBroken | None:
+    """Return what has happened to another process, if anything has.
 
-    One that only misses the others is not the one to name.
+    One that misses the others is named if `talking` is to count, and only if there is nobody else to name.
     """
-    ended, _ = ray.wait(followed, num_returns=len(followed), timeout=seconds)
-    for rank, one in enumerate(followed, start=1):
-        error = _error_of(one) if one in ended else None
-        if isinstance(error, RayActorError):
-            kind = Failure.PREEMPTED if error.preempted else Failure.LOST
-            return GroupBroken(Breakdown(kind, f"process {rank} of the trial's group: {str(error).splitlines()[0]}"))
-        if isinstance(error, RayTaskError) and not _is_of_talking(error.cause):
-            own = breakdown(error.cause)
-            broken = GroupBroken(Breakdown(own.failure, f"process {rank} of the trial's group: {own.text}"))
-            broken.add_note(str(error))  # the traceback, as text: it is another process's
-            return broken
-    return None
+    ended, _ = ray.wait(followed, num_returns=len(followed), timeout=0)
+    found = [_broken(rank, one) for rank, one in enumerate(followed, start=1) if one in ended]
+    troubles = [one for one in found if one is not None]
+    named = [one for one in troubles if not _is_of_talking(one.origin)]
+    return next(iter([*named, *(troubles if talking else [])]), None)
 
 
-def _error_of(followed: ObjectRef) -> Exception | None:
+def _broken(rank: int, followed: ObjectRef) -> GroupBroken | None:
     try:
         ray.get(followed)
-    except (RayActorError, RayTaskError) as error:
-        found: Exception = error
-        return found
+    except RayTaskError as error:
+        kind = Failure.LOST if _is_of_talking(error.cause) else breakdown(error.cause).failure
+        broken = GroupBroken(Breakdown(kind, f"{_NAME.format(rank)}: {breakdown(error.cause).text}"), error.cause)
+        broken.add_note(str(error))  # the traceback, as text: it is another process's
+        return broken
+    except RayError as error:
+        preempted = isinstance(error, RayActorError) and error.preempted
+        kind = Failure.OUT_OF_MEMORY if isinstance(error, OutOfMemoryError) else Failure.LOST
+        said = f"{_NAME.format(rank)}: {str(error).splitlines()[0]}"
+        return GroupBroken(Breakdown(Failure.PREEMPTED if preempted else kind, said), error)
     return None
 
 

@@ -8,13 +8,14 @@ what happened so far, or, of a study that has no record, what happens if trials 
 import math
 import os
 import statistics
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from orchestrator.budget import SECONDS_PER_HOUR, Spending
-from orchestrator.capacity import Node, nodes, require_room
+from orchestrator.capacity import Node, may_grow, nodes, require_room
 from orchestrator.cluster import named, ray_session
 from orchestrator.front import TOLD
 from orchestrator.records import State, TrialRecord
@@ -201,8 +202,10 @@ def find_place(resources: Resources, address: str | None = None) -> Place:
 
 
 def _place(where: str, found: Sequence[Node], resources: Resources) -> Place:
+    most = resources.parallel or sys.maxsize
     try:
-        return Place(where, resources.parallel or require_room(found, resources) // resources.workers.min)
+        room = require_room(found, resources) // resources.workers.min
+        return Place(where, most if may_grow(resources) else min(most, room))
     except InvalidValue as refused:
         return Place(where, 0, str(refused))
 

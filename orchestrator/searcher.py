@@ -13,15 +13,21 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]
     """Hands Ray Tune the sweep's trials, as many at once as the cluster has the `capacity` for.
 
     `configure` makes of a trial, the number of its workers, and the key that Tune gives it, the dictionary that they
-    receive. The searcher keeps nothing: what Tune tells it of results and ends is written down by `callback.Recorder`,
+    receive. `interrupted` says whether somebody asks for the end: Tune does not look while it has nothing to run. The
+    searcher keeps nothing: what Tune tells it of results and ends is written down by `callback.Recorder`,
     because Tune swallows what a searcher raises there.
     """
 
     def __init__(
-        self, sweep: Sweep, capacity: Capacity, configure: Callable[[Assignment, int, str], dict[str, Any]]
+        self,
+        sweep: Sweep,
+        capacity: Capacity,
+        configure: Callable[[Assignment, int, str], dict[str, Any]],
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(metric=None, mode=None)
         self._sweep, self._capacity, self._configure = sweep, capacity, configure
+        self._interrupted = interrupted
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, ("searcher",)  # Ray Tune pickles its searcher into a file that nobody reads
@@ -31,6 +37,8 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial's configuration, None for "not now", or FINISHED, which is final."""
+        if not self._sweep.live and (self._sweep.is_over or self._interrupted()):
+            return Searcher.FINISHED
         workers = self._capacity.take(self._sweep.live, self._sweep.waiting)
         if not workers:
             return None

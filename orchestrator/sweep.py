@@ -202,7 +202,7 @@ class Sweep:
     def waiting(self) -> int:
         """How many trials are still to be handed out, as far as can be said now."""
         unasked = self.ledger.spec.search.trials - self.ledger.asked if self._may_ask() else 0
-        return len(self._unfinished) + unasked
+        return len(self._unfinished) + unasked + (self._goes_on() is not None)
 
     @property
     def is_over(self) -> bool:

@@ -44,6 +44,9 @@ class TrialFiles(Protocol):
     def tidy(self, keep: Collection[Path]) -> None:
         """Delete everything but the checkpoints in `keep` and what trials have said. Call it while no trial runs."""
 
+    def make(self, trial: Path) -> None:
+        """Make a trial's folder on this machine; raises StoreLost where the store is not there."""
+
     def texts_of(self, trial: Path) -> AbstractContextManager[None]:
         """Let a trial write texts into its folder on this machine while the block runs, and keep them.
 
@@ -71,7 +74,7 @@ class LocalFiles:
     trials: Path
 
     def keep(self, checkpoint: Path, save: SaveCheckpoint) -> bool:
-        self._make(checkpoint.parent)
+        self.make(checkpoint.parent)
         with TemporaryDirectory(prefix="saving-", dir=checkpoint.parent) as staging:
             made = Path(staging) / checkpoint.name
             if written := _written(made, save):
@@ -92,13 +95,13 @@ class LocalFiles:
 
     @contextmanager
     def texts_of(self, trial: Path) -> Iterator[None]:
-        self._make(trial)
+        self.make(trial)
         yield
 
     def fetch_texts(self, number: int) -> None:
         pass
 
-    def _make(self, trial: Path) -> None:
+    def make(self, trial: Path) -> None:
         try:
             trial.mkdir(exist_ok=True)
         except FileNotFoundError:
@@ -147,12 +150,15 @@ class RemoteFiles:
 
     @contextmanager
     def texts_of(self, trial: Path) -> Iterator[None]:
-        trial.mkdir(parents=True, exist_ok=True)
+        self.make(trial)
         try:
             yield
         finally:
             for text in texts(trial):
                 patiently(partial(self._remote.push, text, self._name(text)))
+
+    def make(self, trial: Path) -> None:
+        trial.mkdir(parents=True, exist_ok=True)
 
     def fetch_texts(self, number: int) -> None:
         names = [name.split("/") for name in patiently(partial(self._remote.names, deep=True))]

@@ -3,6 +3,7 @@
 import math
 import pkgutil
 import random
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -14,7 +15,7 @@ from ray import tune
 from orchestrator import mps
 from orchestrator.attempts import TRIAL_LOG
 from orchestrator.disk import is_full
-from orchestrator.failures import Breakdown, breakdown
+from orchestrator.failures import GroupBroken, breakdown
 from orchestrator.records import EPOCH_FIELDS, USAGE_FIELDS
 from orchestrator.remote import Remote, StoreLost
 from orchestrator.trial_files import TrialFiles, files_at
@@ -94,19 +95,20 @@ def train(config: dict[str, Any]) -> None:
             else:
                 run(config, context)
     except Exception as error:
-        if is_full(error):
-            tune.report({DISK_FULL: f"{type(error).__name__}: {error}"})
-            raise
-        if isinstance(error, StoreLost):
-            tune.report({STORE_LOST: str(error)})
-            raise
-        tell(breakdown(error))
+        tell(error)
         raise  # so that Ray ends this process, which a CUDA error poisons and whose memory the next trial wants
 
 
-def tell(broken: Breakdown) -> None:
-    """Report what is about to end the trial."""
-    tune.report({FAILURE: (broken.failure.value, broken.text)})
+def tell(error: Exception) -> None:
+    """Report what is about to end the trial: that it failed, or that no trial can be written any more, and where."""
+    origin = error.origin if isinstance(error, GroupBroken) else error
+    if is_full(origin):
+        tune.report({DISK_FULL: f"on {socket.gethostname()}: {type(origin).__name__}: {origin}"})
+    elif isinstance(origin, StoreLost):
+        tune.report({STORE_LOST: str(origin)})
+    else:
+        broken = breakdown(error)
+        tune.report({FAILURE: (broken.failure.value, broken.text)})
 
 
 def run(config: Mapping[str, Any], context: WorkerContext) -> None:

@@ -16,6 +16,7 @@ from orchestrator.cluster import ray_session
 from orchestrator.mps import BINARY, PIPES, Keeper, connect
 from orchestrator.records import State
 from orchestrator.sweep import Sweep
+from orchestrator.trial_files import LocalFiles
 from orchestrator.worker import WorkerContext, run_in_torch
 from tests.orchestrator.small import Silence, ledger_of, study
 from trainables.errors import InvalidValue
@@ -157,7 +158,8 @@ def test_of_a_share_of_a_gpu_a_process_gets_that_share_of_the_memory(
     asked: list[float] = []
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", asked.append)
     nothing = TrialSpec(data=DataSpec(name="digits"), model=ModelSpec(name="mlp"), paradigm="none", epochs=1, seed=0)
-    context = WorkerContext(folder=tmp_path, resume_from=None, device="cpu", cache=None, cpus=1, gpus=gpus)
+    files = LocalFiles(tmp_path)
+    context = WorkerContext(files=files, folder=tmp_path, resume_from=None, device="cpu", cache=None, cpus=1, gpus=gpus)
     with pytest.raises(InvalidValue):  # there is no such paradigm; the device is set up before
         run_in_torch(nothing, context)
     assert asked == shares
