@@ -1,5 +1,7 @@
 """Trials that several processes train together, started as processes of their own."""
 
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -79,7 +81,10 @@ def _run(
         context = GroupContext(MemoryContext(folder / name, resume.get(name)), silent=rank > 0)
         run_trial(spec, context)
         _require_alike(context.reports, size)
+    dist.barrier()
     dist.destroy_process_group()
+    sys.stderr.flush()
+    os._exit(0)  # torch's threads and the end of Python do not always agree on who goes first
 
 
 def _require_alike(reports: list[Report], size: int) -> None:
