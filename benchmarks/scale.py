@@ -6,7 +6,7 @@ Part `nodes`: trials that do nothing, on clusters of so many nodes of two places
 trials per second between the first and the last that was told, the driver's processor time per trial, its peak memory.
 The nodes share this machine's processors, so that the driver's time is what carries over to a real cluster.
 
-Part `reports`: the same on one node, with one epoch a trial and with twenty: what a report costs the driver.
+Part `reports`: the same on one node, with two epochs a trial and with twenty: what a report costs the driver.
 
 Part `group`: dense networks trained by one process and, with the same batches, by two: seconds from the start of a
 trial to its first step, for the first trial (processes start) and the next (they are there), and seconds per step, as
@@ -38,7 +38,8 @@ PLACES = 2
 """Trials that a node runs at once."""
 
 EPOCHS = 3
-EPOCHS_REPORTED = 20
+FEWEST, MOST = 2, 20
+"""Epochs that trials report which do nothing."""
 MODELS = {"digits_cnn": 32, "resnet20": 128}
 """Networks and their batch sizes."""
 
@@ -140,7 +141,7 @@ def show_nodes(counts: list[int], trials: int) -> None:
     print(f"{'nodes':>6} {'trials/s':>9} {'of one node':>12} {'driver ms/trial':>16} {'driver MB':>10}")
     first = None
     for nodes in counts:
-        found = measure("nodes", nodes, trials, 1)
+        found = measure("nodes", nodes, trials, FEWEST)
         first = first or found
         ratio = found["per_second"] / first["per_second"]
         print(
@@ -151,9 +152,12 @@ def show_nodes(counts: list[int], trials: int) -> None:
 
 
 def show_reports(trials: int) -> None:
-    few, many = (measure("nodes", 1, trials, epochs)["driver_ms"] for epochs in (1, EPOCHS_REPORTED))
-    each = (many - few) / (EPOCHS_REPORTED - 1)
-    print(f"driver, ms of its processor: {few - each:.1f} a trial and {each:.2f} an epoch that is reported", flush=True)
+    few, many = (measure("nodes", 1, trials, epochs)["driver_ms"] for epochs in (FEWEST, MOST))
+    each = (many - few) / (MOST - FEWEST)
+    print(
+        f"driver, ms of its processor: {few - FEWEST * each:.1f} a trial and {each:.2f} an epoch that is reported",
+        flush=True,
+    )
 
 
 def show_groups() -> None:
