@@ -35,7 +35,7 @@ def falling(spec: TrialSpec, context: WorkerContext) -> None:
         foretold = {"loss": 1.0, "accuracy": accuracy, "macs_projected": macs, "params_projected": macs}
         rest = {"stage": "train", "train_loss": 1.0, "learning_rate": 0.1, "seconds": 0.0}
         metrics = {"accuracy": accuracy, "macs": macs} if epoch == EPOCHS else {}
-        report = Report(epoch=epoch, fidelity=epoch / EPOCHS, metrics=metrics, **foretold, **rest)  # type: ignore[arg-type]
+        report = Report(epoch=epoch, fidelity=epoch / EPOCHS, metrics=metrics, **foretold, **rest)  # type: ignore[arg-type]  # floats by name
         context.report(report, lambda _: None)
 
 

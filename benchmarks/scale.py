@@ -107,7 +107,7 @@ def in_group(workers: int, model: str) -> dict[str, float]:
     }
 
 
-def one_thread(spec, context) -> None:  # type: ignore[no-untyped-def]
+def one_thread(spec: TrialSpec, context: WorkerContext) -> None:
     """Run a trial with one thread a process, however many processors it may have."""
     import torch
 

@@ -155,7 +155,7 @@ def record(trials: int, path: Path) -> None:
     configurations, dice = Configurations(spec), optuna.samplers.RandomSampler(seed=0)
     places, curves = [], []
     for number in range(trials):
-        drawn = configurations.draw(lambda name, one: dice.sample_independent(None, None, name, one))  # type: ignore[arg-type]
+        drawn = configurations.draw(lambda name, one: dice.sample_independent(None, None, name, one))  # type: ignore[arg-type]  # it looks at neither study nor trial
         params = configurations.params(drawn)
         watched = Watched()
         run_trial(spec.trial(searched.paradigm, params, 0), watched)

@@ -1,4 +1,4 @@
-"""Syne Tune on the stub of `orchestration.py`: run by a Python that has it installed (``pip install syne-tune``).
+"""Syne Tune on the trials of `orchestration.py`, which do nothing, for a Python that has it: ``pip install syne-tune``.
 
     python benchmarks/syne_tune_stub.py --trials 100 --workers 2
 
@@ -29,7 +29,7 @@ def sweep(trials: int, workers: int, folder: str) -> dict[str, float]:
     from syne_tune.optimizer.baselines import RandomSearch
     from syne_tune.tuner_callback import TunerCallback
 
-    class Stopwatch(TunerCallback):  # type: ignore[misc]
+    class Stopwatch(TunerCallback):  # type: ignore[misc]  # syne-tune has no types
         def on_trial_complete(self, *_: object, **__: object) -> None:
             self.last = time.time()
 
@@ -67,7 +67,11 @@ def main() -> None:
     if options.sparsity is not None:
         trial(options.sparsity)
         return
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),  # it leaves a std.out where it runs
+        contextlib.redirect_stdout(sys.stderr),
+    ):
         seconds = sweep(options.trials, options.workers, folder)
     print(json.dumps(seconds))
 

@@ -182,7 +182,7 @@ class Recorder(Callback):  # type: ignore[misc]
                 self._sweep.take_back(_number(trial))
 
 
-class NoProgress(TrialProgressCallback):  # type: ignore[misc]
+class NoProgress(TrialProgressCallback):  # type: ignore[misc]  # Ray has no types
     """Stands in for what Ray Tune adds by itself: that words each result, prints none, and keeps every trial."""
 
     def on_trial_result(self, **_: Any) -> None:

@@ -11,7 +11,7 @@ from trainables.errors import InvalidValue
 SECONDS_BETWEEN_COUNTS: Final = 2.0
 """How old a count of the cluster's nodes may be."""
 
-_ADDRESS: Final = "RAY_ADDRESS"
+ADDRESS: Final = "RAY_ADDRESS"
 
 Node = Mapping[str, float]
 """What a node has, by Ray's names: ``CPU``, ``GPU``."""
@@ -43,7 +43,7 @@ def share_out(free: int, waiting: int, resources: Resources) -> int:
 
 def may_grow(resources: Resources) -> bool:
     """Say whether trials may wait for nodes that are not there: on a cluster, where `parallel` says how many shall."""
-    return resources.parallel is not None and _ADDRESS in os.environ
+    return resources.parallel is not None and ADDRESS in os.environ
 
 
 def require_room(found: Sequence[Node], resources: Resources) -> int:
@@ -53,7 +53,7 @@ def require_room(found: Sequence[Node], resources: Resources) -> int:
         there = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in found)
         one = f"{resources.cpus:g} CPUs and {resources.gpus:g} GPUs"
         asked = one if resources.workers.min == 1 else f"{resources.workers.min} workers of {one}"
-        hint = "; set resources.parallel if the cluster starts other nodes by itself" if _ADDRESS in os.environ else ""
+        hint = "; set resources.parallel if the cluster starts other nodes by itself" if ADDRESS in os.environ else ""
         raise InvalidValue("resources", asked, f"must fit, each worker on one node; there are {there}{hint}")
     return room
 

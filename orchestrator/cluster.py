@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from orchestrator.capacity import nodes, require_room
+from orchestrator.capacity import ADDRESS, nodes, require_room
 from orchestrator.checkpoints import discard
 from orchestrator.connection import PATIENCE, connected
 from orchestrator.journal import DriverLock, is_driven
@@ -42,7 +42,6 @@ _PREFIX: Final = "espalier-ray-"
 _MISSES_LOGGERS: Final = "ray.tune.analysis.experiment_analysis"
 """Warns of each trial that has no result.json, which only the loggers that are switched off write."""
 
-_ADDRESS: Final = "RAY_ADDRESS"
 _LOCK: Final = "driver.lock"
 _OBJECT_STORE: Final = 128 * 2**20
 """Bytes. Trials exchange next to nothing through Ray."""
@@ -50,7 +49,7 @@ _OBJECT_STORE: Final = 128 * 2**20
 
 def named(address: str | None = None) -> str | None:
     """Return the cluster that `address` names, or else RAY_ADDRESS; None, or `local`, is one on this machine."""
-    found = address or os.environ.get(_ADDRESS)
+    found = address or os.environ.get(ADDRESS)
     return None if found in ("", "local") else found
 
 
@@ -166,15 +165,15 @@ def _sweep_abandoned() -> None:
 @contextmanager
 def _naming(cluster: str | None) -> Iterator[None]:
     """Have RAY_ADDRESS say for a while which cluster is used, if any: others ask there."""
-    before = os.environ.pop(_ADDRESS, None)
+    before = os.environ.pop(ADDRESS, None)
     if cluster is not None:
-        os.environ[_ADDRESS] = cluster
+        os.environ[ADDRESS] = cluster
     try:
         yield
     finally:
-        os.environ.pop(_ADDRESS, None)
+        os.environ.pop(ADDRESS, None)
         if before is not None:
-            os.environ[_ADDRESS] = before
+            os.environ[ADDRESS] = before
 
 
 @contextmanager

@@ -66,7 +66,7 @@ class _Leading(WorkerContext):
 class _Following(WorkerContext):
     """The context of the other processes, whose reports would say the same."""
 
-    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002
+    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - a context's; the first one's tells
         if not _word(True):
             raise Stopped
 

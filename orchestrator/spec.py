@@ -364,7 +364,7 @@ class StudySpec(Strict):
             allowed = f"must be at least {len(self.paradigms)}: each paradigm is tried"
             refused.append(InvalidValue("search.trials", trials, allowed))
         if self.budget.money is not None and self.resources.price_per_hour is None:
-            allowed = "needs resources.price_per_hour, what one trial's resources cost for an hour"
+            allowed = "needs resources.price_per_hour, what one worker's resources cost for an hour"
             refused.append(InvalidValue("budget.money", self.budget.money, allowed))
         reasons = [
             f"{name}: {why}" for name, chosen in self.paradigms.items() if (why := cannot_fit(name, chosen, epochs))
