@@ -27,6 +27,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from itertools import product, repeat
 from multiprocessing import get_context
@@ -36,25 +37,28 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.search_problems import (
+    DATA,
     EPOCHS,
     PROBLEMS,
-    RECORD,
-    Coordinates,
+    RECORDED,
     Losses,
+    Params,
     Problem,
     record,
+    study,
 )
-from orchestrator.configurations import Configurations
+from orchestrator.configurations import PARADIGM, Configurations
 from orchestrator.front import hypervolume
 from orchestrator.ledger import Ledger
-from orchestrator.spec import StudySpec
 from orchestrator.store import Store
 from orchestrator.sweep import Assignment, Sweep
+from trainables.spec import Value
 
 RUNGS: Final = [1, 3, 9]
 WORKERS: Final = 4
@@ -86,13 +90,11 @@ class Espalier:
     hopeless: str = "stop"
 
     def __call__(self, problem: Problem, epochs: int, seed: int) -> Ended:
-        paradigms = json.dumps({problem.searched.paradigm: dict(problem.searched.fixed)})
-        spec = StudySpec.model_validate_json(
-            f"""{{"name": "search", "seed": {seed}, "data": {{"name": "digits"}}, "model": {{"name": "digits_cnn"}},
-            "objectives": {{"loss": "minimize", "macs": "minimize"}}, "paradigms": {paradigms},
-            "search": {{"sampler": "{self.sampler}", "trials": {epochs}}},
-            "fidelity": {{"epochs": {EPOCHS}, "rungs": {list(self.rungs)}, "reduction": 3,
-            "hopeless": "{self.hopeless}"}}}}"""
+        spec = study(
+            problem.paradigms,
+            seed=seed,
+            search={"sampler": self.sampler, "trials": epochs},
+            fidelity={"epochs": EPOCHS, "rungs": list(self.rungs), "reduction": 3, "hopeless": self.hopeless},
         )
         folder = tempfile.TemporaryDirectory(prefix="search-")
         with folder as path, Ledger(Store(Path(path)).study("search"), spec) as ledger:
@@ -101,7 +103,6 @@ class Espalier:
     def _search(self, ledger: Ledger, problem: Problem, epochs: int) -> Ended:
         spent = 0
         sweep = Sweep(ledger, Nobody(), clock=lambda: spent * EPOCH_SECONDS / WORKERS)
-        space = Configurations(ledger.spec).distributions
         ended: Ended = []
         running: list[tuple[Assignment, int]] = []
         reached: dict[int, int] = {}
@@ -113,11 +114,11 @@ class Espalier:
                 running.append((trial, reached.pop(trial.number, 0)))
             trial, epoch = running.pop(0)
             epoch += 1
-            x = problem.searched.scaled(space, trial.configuration.params)
-            report = _report(problem, x, epoch)
+            losses = problem.after(trial.configuration.paradigm, trial.configuration.params, epoch)
+            report = _report(losses, epoch)
             sweep.report(trial.number, report)
-            goes_on = sweep.judge(trial.number, trial.configuration.paradigm, report)
-            if not goes_on:
+            goes_on = sweep.judge(trial.number, report)
+            if not goes_on and self.hopeless == "pause":
                 sweep.save(trial.number, _checkpoint(sweep, trial.number, epoch))
                 reached[trial.number] = epoch
             if not goes_on or epoch == EPOCHS:
@@ -125,12 +126,12 @@ class Espalier:
             else:
                 running.append((trial, epoch))
             if epoch == EPOCHS:
-                ended.append((spent + 1, problem.after(x, EPOCHS)))
+                ended.append((spent + 1, losses))
         return ended
 
 
 def _checkpoint(sweep: Sweep, trial: int, epoch: int) -> Path:
-    folder = sweep.ledger.folder.trials / f"{trial}-{epoch}"
+    folder = sweep.ledger.folder.trials / f"{trial}" / f"{epoch}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "epoch").write_text("the benchmark knows it")
     return folder
@@ -138,52 +139,98 @@ def _checkpoint(sweep: Sweep, trial: int, epoch: int) -> Path:
 
 @dataclass(frozen=True)
 class Optuna:
-    """A sampler of Optuna's, every trial to its end."""
+    """A sampler of Optuna's, every trial to its end.
+
+    `joint` has it draw all hyper-parameters of all paradigms for every trial, for samplers that use no others.
+    """
 
     sampler: Callable[[int], BaseSampler]
+    joint: bool = False
 
     def __call__(self, problem: Problem, epochs: int, seed: int) -> Ended:
-        study = optuna.create_study(directions=["minimize"] * 2, sampler=self.sampler(seed))
+        tuner = optuna.create_study(directions=["minimize"] * 2, sampler=self.sampler(seed))
+        configurations = Configurations(study(problem.paradigms), joint=self.joint)
         ended: Ended = []
-        running: list[tuple[optuna.Trial, list[float], int]] = []
+        running: list[tuple[optuna.Trial, Drawn, int]] = []
         for spent in range(epochs):
-            if len(running) < WORKERS:
-                trial = study.ask()
-                running.append((trial, [trial.suggest_float(name, 0, 1) for name in problem.searched.names], 0))
-            trial, x, epoch = running.pop(0)
+            while len(running) < WORKERS:
+                trial = tuner.ask()
+                drawn = _drawn(configurations, configurations.draw(partial(_suggested, trial)))
+                if configurations.refusal(*drawn) is None:
+                    running.append((trial, drawn, 0))
+                else:
+                    tuner.tell(trial, state=optuna.trial.TrialState.FAIL)
+            trial, drawn, epoch = running.pop(0)
             if epoch + 1 == EPOCHS:
-                study.tell(trial, problem.after(x, EPOCHS))
-                ended.append((spent + 1, problem.after(x, EPOCHS)))
+                losses = problem.after(*drawn, EPOCHS)
+                tuner.tell(trial, losses)
+                ended.append((spent + 1, losses))
             else:
-                running.append((trial, x, epoch + 1))
+                running.append((trial, drawn, epoch + 1))
         return ended
+
+
+Drawn = tuple[str, Params]
+"""A paradigm, and its hyper-parameters."""
+
+
+def _drawn(configurations: Configurations, values: Mapping[str, Value]) -> Drawn:
+    return str(values[PARADIGM]), configurations.params(values)
+
+
+def _suggested(trial: optuna.Trial, name: str, found: BaseDistribution) -> Value:
+    match found:
+        case FloatDistribution():
+            return trial.suggest_float(name, found.low, found.high, log=found.log)
+        case IntDistribution():
+            return trial.suggest_int(name, found.low, found.high, log=found.log)
+        case CategoricalDistribution():
+            return trial.suggest_categorical(name, found.choices)
+    raise TypeError(found)
 
 
 def syne_tune(problem: Problem, epochs: int, seed: int) -> Ended:
     """Run Syne Tune's MO-ASHA, which draws at random, with the same rungs."""
     from syne_tune.backend.trial_status import Trial
-    from syne_tune.config_space import uniform
     from syne_tune.optimizer.schedulers.multiobjective.moasha import MOASHA
 
     np.random.seed(seed)  # it samples from the global state
-    space, metrics = {name: uniform(0, 1) for name in problem.searched.names}, ["loss", "macs_projected"]
+    configurations = Configurations(study(problem.paradigms), joint=True)
+    space = {name: _domain(found) for name, found in configurations.distributions.items()}
+    metrics = ["loss", "macs_projected"]
     scheduler = MOASHA(space, metrics, time_attr="epoch", max_t=EPOCHS, reduction_factor=3, random_seed=seed)
     ended: Ended = []
-    running: list[tuple[Trial, int]] = []
+    running: list[tuple[Trial, Drawn, int]] = []
     for spent in range(epochs):
-        if len(running) < WORKERS:
+        while len(running) < WORKERS:
             trial = Trial(spent, scheduler.suggest().config, datetime.now(UTC))
-            scheduler.on_trial_add(trial)
-            running.append((trial, 0))
-        trial, epoch = running.pop(0)
+            drawn = _drawn(configurations, trial.config)
+            if configurations.refusal(*drawn) is None:
+                scheduler.on_trial_add(trial)
+                running.append((trial, drawn, 0))
+        trial, drawn, epoch = running.pop(0)
         epoch += 1
-        x = [trial.config[name] for name in problem.searched.names]
-        verdict = scheduler.on_trial_result(trial, _report(problem, x, epoch))
+        losses = problem.after(*drawn, epoch)
+        verdict = scheduler.on_trial_result(trial, _report(losses, epoch))
         if epoch == EPOCHS:
-            ended.append((spent + 1, problem.after(x, EPOCHS)))
+            ended.append((spent + 1, losses))
         elif verdict == "CONTINUE":
-            running.append((trial, epoch))
+            running.append((trial, drawn, epoch))
     return ended
+
+
+def _domain(found: BaseDistribution) -> object:
+    """Return a distribution as Syne Tune names it."""
+    from syne_tune.config_space import choice, lograndint, loguniform, randint, uniform
+
+    match found:
+        case FloatDistribution():
+            return (loguniform if found.log else uniform)(found.low, found.high)
+        case IntDistribution():
+            return (lograndint if found.log else randint)(found.low, found.high)
+        case CategoricalDistribution():
+            return choice(list(found.choices))
+    raise TypeError(found)
 
 
 class Nobody:
@@ -206,14 +253,14 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
     "espalier, tpe, no rungs": Espalier("tpe", rungs=()),
     "random": Optuna(lambda seed: RandomSampler(seed=seed)),
     "optuna tpe": Optuna(lambda seed: TPESampler(seed=seed)),
-    "optuna nsga2": Optuna(lambda seed: NSGAIISampler(population_size=20, seed=seed)),
+    "optuna nsga2": Optuna(lambda seed: NSGAIISampler(population_size=20, seed=seed), joint=True),
     SYNE_TUNE: syne_tune,
 }
 WITHOUT_RUNGS: Final = ("random", "optuna tpe", "optuna nsga2")
 
 
-def _report(problem: Problem, x: Coordinates, epoch: int) -> dict[str, object]:
-    size, loss = problem.after(x, epoch)
+def _report(losses: Losses, epoch: int) -> dict[str, object]:
+    size, loss = losses
     whole = {"loss": loss, "macs": size} if epoch == EPOCHS else {}
     return {
         "epoch": epoch,
@@ -302,8 +349,9 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description="Compare what searches find for the same epochs.")
     parser.add_argument("what", nargs="?", choices=["compare", "record"], default="compare")
-    parser.add_argument("--out", type=Path, default=RECORD, help="where `record` writes its trials")
-    parser.add_argument("--configurations", type=int, default=200, help="how many trials `record` trains (200)")
+    parser.add_argument("--table", choices=RECORDED, default="cifar10", help="what `record` trains (cifar10)")
+    parser.add_argument("--out", type=Path, default=DATA, metavar="FOLDER", help="where `record` writes its table")
+    parser.add_argument("--configurations", type=int, default=400, help="how many trials `record` trains (400)")
     parser.add_argument("--trials", type=int, default=60, help="whole trials whose epochs may be spent (60)")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the first of the seeds (0)")
@@ -313,7 +361,8 @@ def main() -> None:
     parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS), metavar="PROBLEM")
     options = parser.parse_args()
     if options.what == "record":
-        record(options.configurations, options.out)
+        table_ = RECORDED[options.table]
+        record(table_, options.configurations, options.out / table_.path.name, options.processes)
         return
     names = list(options.only)
     if SYNE_TUNE in names and find_spec("syne_tune") is None:

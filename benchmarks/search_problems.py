@@ -1,64 +1,48 @@
-"""What the searches of `search.py` search: two analytic problems, and one that replays recorded trials of our own."""
+"""What the searches of `search.py` search: two analytic problems, and tables of recorded trials of our own."""
 
 import gzip
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from orchestrator.configurations import Configurations
-from orchestrator.front import hypervolume
+from orchestrator.filling import at_random
+from orchestrator.front import hypervolume, non_dominated_ranks
 from orchestrator.spec import StudySpec
 from trainables.context import Report, SaveCheckpoint
 from trainables.spec import Value
 
 EPOCHS: Final = 27
-RECORD: Final = Path(__file__).parent / "data" / "digits_trials.json.gz"
+DATA: Final = Path(__file__).parent / "data"
 
 Losses = tuple[float, float]
 """A network's size, and its error."""
 Coordinates = Sequence[float]
-
-
-@dataclass(frozen=True)
-class Searched:
-    """The numbers that a paradigm searches, which scaled to [0, 1] are the coordinates; the rest is fixed."""
-
-    paradigm: str
-    names: tuple[str, ...]
-    fixed: Mapping[str, Value] = field(default_factory=dict)
-
-    def scaled(self, space: Mapping[str, BaseDistribution], params: Mapping[str, Value]) -> list[float]:
-        """Return where a configuration lies in the unit cube."""
-        return [_scaled(space[f"{self.paradigm}.{name}"], params[name]) for name in self.names]
-
-
-GREG: Final = Searched(
-    "greg",
-    ("sparsity", "ceiling", "pruning", "pruning_lr", "finetune"),
-    {"granularity": "weight", "scope": "global", "variant": "greg_1", "finetune_lr": 0.1, "stream": False},
-)
-"""What lends its five numbers to the analytic problems, for it may be judged from the first epoch on as they may."""
-COMPLEXITY_AWARE: Final = Searched("complexity_aware", ("alpha", "nu", "beta", "warmup", "travel"))
+Params = Mapping[str, Value]
+Paradigms = Mapping[str, Mapping[str, Value]]
+"""What a study file says of its paradigms."""
 
 
 class Problem(Protocol):
-    """Trials of 27 epochs, each a point in the unit cube.
+    """Trials of 27 epochs, each of a paradigm with hyper-parameters from its search space.
 
     `ideal` is the hypervolume of the best front there is against `reference`.
     """
 
     @property
-    def searched(self) -> Searched: ...
+    def paradigms(self) -> Paradigms: ...
 
     @property
     def reference(self) -> Losses: ...
@@ -66,26 +50,48 @@ class Problem(Protocol):
     @property
     def ideal(self) -> float: ...
 
-    def after(self, x: Coordinates, epoch: int) -> Losses:
+    def after(self, paradigm: str, params: Params, epoch: int) -> Losses:
         """Return what a trial's size is expected to be, and its error is, after an epoch; the last shows the truth."""
         ...
 
 
+def study(paradigms: Paradigms, **more: object) -> StudySpec:
+    """Return a study of such trials; `more` are further keys of its file."""
+    plain = {
+        "name": "search",
+        "data": {"name": "digits"},
+        "model": {"name": "digits_cnn"},
+        "objectives": {"loss": "minimize", "macs": "minimize"},
+        "paradigms": paradigms,
+        "fidelity": {"epochs": EPOCHS},
+        **more,
+    }
+    return StudySpec.model_validate_json(json.dumps(plain))
+
+
 @dataclass(frozen=True)
 class Analytic:
-    """A function of size and error; the error falls by a power law, at a speed of its own and with noise."""
+    """A function of size and error; the error falls by a power law, at a speed of its own and with noise.
+
+    The numbers that RigL searches, scaled to [0, 1], are its coordinates: RigL may be judged from the first epoch on.
+    """
 
     function: Callable[[Coordinates], Losses]
     ideal: float
     reference: Losses = (1.1, 4.0)
-    searched: Searched = GREG
+    paradigms: Paradigms = field(default_factory=lambda: {"rigl": {"scope": "erk"}})
 
-    def after(self, x: Coordinates, epoch: int) -> Losses:
+    def after(self, paradigm: str, params: Params, epoch: int) -> Losses:
+        x = [_scaled(found, params[name]) for name, found in self._searched[paradigm].items()]
         digest = hashlib.sha256(repr((tuple(x), epoch)).encode()).digest()
         speed = 0.5 + hashlib.sha256(repr(tuple(x)).encode()).digest()[0] / 255
         noise = 0.5 * (digest[0] / 255 - 0.5) * (1 - epoch / EPOCHS)
         size, error = self.function(x)
         return size, error + 3 * (epoch**-speed - EPOCHS**-speed) + noise
+
+    @cached_property
+    def _searched(self) -> dict[str, dict[str, BaseDistribution]]:
+        return searched(Configurations(study(self.paradigms)))
 
 
 def convex(x: Coordinates) -> Losses:
@@ -104,71 +110,152 @@ def _distance(x: Coordinates) -> float:
 
 @dataclass(frozen=True)
 class Recorded:
-    """Trials that were really trained: a point has the curve of the recorded trial next to it.
+    """Trials that were really trained: a configuration has the curve of the recorded one next to it.
 
-    Sizes are MACs as shares of the unpruned network's, errors are those of the validation split.
+    Sizes are MACs as shares of the unpruned network's, errors are those of the validation split. The reference lies a
+    tenth of the best front's range beyond its worst. `training` is what the recorded study's file says of the rest.
     """
 
-    path: Path = RECORD
-    reference: Losses = (1.0, 0.3)
-    searched: Searched = COMPLEXITY_AWARE
+    path: Path
+    paradigms: Paradigms
+    training: Mapping[str, object]
 
-    def after(self, x: Coordinates, epoch: int) -> Losses:
-        places, curves = self._table
-        size, error = curves[np.argmin(np.linalg.norm(places - np.asarray(x), axis=1)), epoch - 1]
+    def after(self, paradigm: str, params: Params, epoch: int) -> Losses:
+        places, curves = self._table[paradigm]
+        here = np.array(_place(self._searched[paradigm], params))
+        size, error = curves[np.argmin(np.linalg.norm(places - here, axis=1)), epoch - 1]
+        return float(size), float(error)
+
+    @cached_property
+    def reference(self) -> Losses:
+        best = self._ends[non_dominated_ranks(self._ends) == 0]
+        size, error = best.max(0) + 0.1 * np.ptp(best, axis=0)
         return float(size), float(error)
 
     @cached_property
     def ideal(self) -> float:
-        return hypervolume(self._table[1][:, -1], self.reference)
+        return hypervolume(self._ends, self.reference)
 
     @cached_property
-    def _table(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def _ends(self) -> npt.NDArray[np.float64]:
+        return np.concatenate([curves[:, -1] for _, curves in self._table.values()])
+
+    @cached_property
+    def _searched(self) -> dict[str, dict[str, BaseDistribution]]:
+        return searched(Configurations(study(self.paradigms)))
+
+    @cached_property
+    def _table(self) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
         with gzip.open(self.path, "rt", encoding="utf-8") as file:
-            table = json.load(file)
-        return np.array(table["places"]), np.array(table["curves"])
+            trials = json.load(file)
+        return {
+            paradigm: (
+                np.array([_place(found, trial["params"]) for trial in trials if trial["paradigm"] == paradigm]),
+                np.array([trial["curve"] for trial in trials if trial["paradigm"] == paradigm]),
+            )
+            for paradigm, found in self._searched.items()
+        }
 
 
-PROBLEMS: Final[Mapping[str, Problem]] = {
-    "convex": Analytic(convex, 3 + 2 / 3 + 0.4),
-    "concave": Analytic(concave, 3 + 1 / 3 + 0.4),
-    "digits": Recorded(),
-}
+def searched(configurations: Configurations) -> dict[str, dict[str, BaseDistribution]]:
+    """Return what is searched of each paradigm, by name, with its distribution."""
+    found: dict[str, dict[str, BaseDistribution]] = {paradigm: {} for paradigm in configurations.searched}
+    for name, distribution in configurations.distributions.items():
+        paradigm, dot, own = name.partition(".")
+        if dot and not distribution.single():
+            found[paradigm][own] = distribution
+    return found
+
+
+def _place(found: Mapping[str, BaseDistribution], params: Params) -> list[float]:
+    """Return where a configuration lies: other choices, and what another lacks, are as far away as a whole range."""
+    place: list[float] = []
+    for name, distribution in found.items():
+        if isinstance(distribution, CategoricalDistribution):
+            place += [math.sqrt(0.5) * (params.get(name) == choice) for choice in distribution.choices]
+        else:
+            place.append(_scaled(distribution, params[name]) if name in params else -1.0)
+    return place
 
 
 def _scaled(found: BaseDistribution, value: Value) -> float:
-    assert isinstance(found, FloatDistribution)
-    assert isinstance(value, float)
+    assert isinstance(found, FloatDistribution | IntDistribution)
+    assert isinstance(value, float | int)
     scale: Callable[[float], float] = math.log if found.log else float
     return min(1.0, max(0.0, (scale(value) - scale(found.low)) / (scale(found.high) - scale(found.low))))
 
 
-def record(trials: int, path: Path) -> None:
-    """Train random configurations of the paradigm, a small network on digits, and write down their curves."""
-    from trainables.trial import run_trial
+DIGITS: Final = Recorded(
+    DATA / "digits_trials.json.gz",
+    paradigms={"complexity_aware": {}},
+    training={"data": {"name": "digits", "subset": 600}, "model": {"name": "mlp"}},
+)
+CIFAR10: Final = Recorded(
+    DATA / "cifar10_trials.json.gz",
+    paradigms={
+        "magnitude": {},
+        "snip": {},
+        "grasp": {},
+        "synflow": {},
+        "random": {},
+        "set": {},
+        "rigl": {},
+        "edge_popup": {},
+        "dst": {},
+        "greg": {},
+        "complexity_aware": {},
+    },
+    training={
+        "data": {
+            "name": "cifar10",
+            "root": "../shared/data",
+            "validation": 0.04,
+            "subset": 2000,
+            "image_size": 8,
+        },
+        "model": {"name": "digits_cnn"},
+        "training": {"lr": 0.05},
+    },
+)
+RECORDED: Final = {"digits": DIGITS, "cifar10": CIFAR10}
+PROBLEMS: Final[Mapping[str, Problem]] = {
+    "convex": Analytic(convex, 3 + 2 / 3 + 0.4),
+    "concave": Analytic(concave, 3 + 1 / 3 + 0.4),
+    **RECORDED,
+}
 
-    searched = COMPLEXITY_AWARE
-    spec = StudySpec.model_validate_json(
-        f"""{{"name": "record", "data": {{"name": "digits", "subset": 600}}, "model": {{"name": "mlp"}},
-        "paradigms": {{"{searched.paradigm}": {{}}}}, "fidelity": {{"epochs": {EPOCHS}}}}}"""
-    )
-    configurations, dice = Configurations(spec), optuna.samplers.RandomSampler(seed=0)
-    places, curves = [], []
-    for number in range(trials):
-        drawn = configurations.draw(lambda name, one: dice.sample_independent(None, None, name, one))  # type: ignore[arg-type]  # it looks at neither study nor trial
-        params = configurations.params(drawn)
-        watched = Watched()
-        run_trial(spec.trial(searched.paradigm, params, 0), watched)
-        final = watched.reports[-1].metrics
-        seen = [(one.macs_projected, 1 - one.accuracy) for one in watched.reports[: EPOCHS - 1]]
-        seen.append((final["macs"], 1 - final["accuracy"]))
-        places.append([round(at, 4) for at in searched.scaled(configurations.distributions, params)])
-        curves.append([(round(macs / final["macs_dense"], 4), round(error, 4)) for macs, error in seen])
-        print(f"{number + 1} of {trials} trials", end="\r", flush=True)
+
+def record(problem: Recorded, trials: int, path: Path, processes: int) -> None:
+    """Train random configurations, as many of each paradigm, and write down their curves."""
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        each = math.ceil(trials / len(problem.paradigms))
+        spec = study(problem.paradigms, **problem.training)
+        drawn = [(paradigm, params) for paradigm in problem.paradigms for params in at_random(spec, paradigm, each)]
+        rows: Iterator[dict[str, object]] = pool.map(_trained, repeat(problem), *zip(*drawn, strict=True))
+        table = []
+        for number, row in enumerate(rows, start=1):
+            table.append(row)
+            print(f"{number} of {len(drawn)} trials", end="\r", flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     with gzip.open(path, "wt", encoding="utf-8") as file:
-        json.dump({"places": places, "curves": curves}, file)
+        json.dump(table, file)
     print(f"{path}: {path.stat().st_size} bytes")
+
+
+def _trained(problem: Recorded, paradigm: str, params: Params) -> dict[str, object]:
+    """Train one configuration; return its curve of sizes and errors."""
+    import torch
+
+    from trainables.trial import run_trial
+
+    torch.set_num_threads(1)
+    watched = Watched()
+    run_trial(study(problem.paradigms, **problem.training).trial(paradigm, params, 0), watched)
+    final = watched.reports[-1].metrics
+    seen = [(one.macs_projected, 1 - one.accuracy) for one in watched.reports[: EPOCHS - 1]]
+    seen.append((final["macs"], 1 - final["accuracy"]))
+    curve = [(round(macs / final["macs_dense"], 4), round(error, 4)) for macs, error in seen]
+    return {"paradigm": paradigm, "params": dict(params), "curve": curve}
 
 
 class Watched:

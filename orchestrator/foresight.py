@@ -31,6 +31,11 @@ class Foresight:
         self._lucky = {name: 1 - LUCKY if name in rising else LUCKY for name in self._fields}
         self._gains: dict[tuple[int, str], list[float]] = defaultdict(list)
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether all objectives and constraints show before the end."""
+        return bool(self._fields)
+
     def learn(self, record: TrialRecord) -> None:
         """Note what a COMPLETE trial has gained since each rung; another one teaches nothing."""
         if record.state is not State.COMPLETE or record.share < 1:

@@ -9,7 +9,8 @@ import math
 import os
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from typing import Final
 from orchestrator.budget import SECONDS_PER_HOUR, Spending
 from orchestrator.capacity import Node, may_grow, nodes, require_room
 from orchestrator.cluster import named, ray_session
+from orchestrator.filling import at_random
 from orchestrator.front import TOLD
 from orchestrator.records import State, TrialRecord
 from orchestrator.rungs import FORETOLD
@@ -36,6 +38,9 @@ ENDED: Final = (*TOLD, State.PAUSED)
 """The states of a trial that is not expected to take any more."""
 
 NOTHING: Final = Spending()
+
+CONFIGURATIONS: Final = 100
+"""Of how many configurations of a paradigm it is looked up from when on they are judged."""
 
 Share = Callable[[int], float]
 
@@ -226,17 +231,31 @@ def _lengths(spec: StudySpec, records: Sequence[TrialRecord]) -> tuple[Span, str
     epochs, reduction = spec.fidelity.epochs, spec.fidelity.reduction
     if not spec.fidelity.rungs or not set(spec.objectives) & set(FORETOLD):
         return Span(epochs, epochs, epochs), "no trial is stopped early"
-    strongest = _length(spec, lambda _: 1 / reduction)
+    judged = {paradigm: _judged_from(spec, paradigm) for paradigm in spec.paradigms}
+    strongest = _length(spec, judged, lambda _: 1 / reduction**2)
     told = [record for record in records if record.state in (State.COMPLETE, State.PRUNED, State.PAUSED)]
     if len(told) >= ENOUGH:
         mean = statistics.fmean(record.fidelity for record in told) * epochs
         stopped = sum(record.state is not State.COMPLETE for record in told) / len(told)
         words = f"so far {stopped:.0%} of {len(told)} trials were stopped early{_or_paused(spec)}"
     else:
-        mean = _length(spec, lambda arrived: _expected_share(arrived, reduction))
+        mean = _length(spec, judged, lambda arrived: _expected_share(arrived, reduction))
         words = "expected is what happens if trials come in no order of merit"
-    least = f"at the least, 1 in {reduction} goes on at epoch {', '.join(map(str, spec.fidelity.rungs))}"
-    return Span(min(strongest, mean), mean, epochs), f"{words}; {least}; at the most, all go on"
+    least = f"at the least, 1 in {reduction**2} goes on at epoch {', '.join(map(str, spec.fidelity.rungs))}"
+    words = f"{words}; {least}; at the most, all go on{_not_judged(spec, judged)}"
+    return Span(min(strongest, mean), mean, epochs), words
+
+
+def _not_judged(spec: StudySpec, judged: Mapping[str, Counter[float]]) -> str:
+    """Say whose trials the last rung cannot stop, in per cent of a paradigm's configurations."""
+    rung = spec.fidelity.rungs[-1]
+    late = {
+        paradigm: sum(number for share, number in froms.items() if share > rung / spec.fidelity.epochs) / froms.total()
+        for paradigm, froms in judged.items()
+        if froms
+    }
+    named = ", ".join(f"{share:.0%} of {paradigm}" for paradigm, share in late.items() if share >= 0.005)
+    return f"; not judged at any rung, for they are pruned later: {named}" if named else ""
 
 
 def _continued(spec: StudySpec, records: Sequence[TrialRecord]) -> Span:
@@ -249,16 +268,27 @@ def _or_paused(spec: StudySpec) -> str:
     return " or paused" if spec.fidelity.hopeless == "pause" else ""
 
 
-def _length(spec: StudySpec, going_on: Share) -> float:
+def _length(spec: StudySpec, judged: Mapping[str, Counter[float]], going_on: Share) -> float:
     """Return the epochs of a trial if such a share of the trials that arrive at a rung goes on, the paradigms alike.
 
-    A paradigm is not stopped at rungs before the fidelity from which on it is judged.
+    A trial is not stopped at rungs before the fidelity from which on it is judged.
     """
-    return statistics.fmean(_paradigm_length(spec, name, going_on) for name in spec.paradigms)
+
+    def mean(froms: Counter[float]) -> float:
+        lengths = [_judged_length(spec, share, going_on) for share in froms]
+        return statistics.fmean(lengths, weights=froms.values()) if froms else 0.0
+
+    return statistics.fmean(map(mean, judged.values()))
 
 
-def _paradigm_length(spec: StudySpec, name: str, going_on: Share) -> float:
-    epochs, judged_from = spec.fidelity.epochs, paradigms.find(name).judged_from
+def _judged_from(spec: StudySpec, paradigm: str) -> Counter[float]:
+    """Return from which fidelity on how many of a paradigm's configurations are judged."""
+    drawn = at_random(spec, paradigm, CONFIGURATIONS)
+    return Counter(paradigms.find(paradigm).create(params).judged_from(spec.fidelity.epochs) for params in drawn)
+
+
+def _judged_length(spec: StudySpec, judged_from: float, going_on: Share) -> float:
+    epochs = spec.fidelity.epochs
     alive, before, length = 1.0, 0, 0.0
     for rung in spec.fidelity.rungs:
         length += alive * (rung - before)

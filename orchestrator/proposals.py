@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from orchestrator import warm_start
+from orchestrator import filling, warm_start
 from orchestrator.configurations import PARADIGM, Configuration, Configurations, Draft, Named
 from orchestrator.extension import to_try_again
+from orchestrator.filling import FIRST, SOBOL
 from orchestrator.foresight import Foresight
 from orchestrator.front import pareto_front, spread
 from orchestrator.ledger import Ledger
@@ -57,6 +58,7 @@ class Proposer:
         self._earlier = list(warm_start.lessons(ledger.spec, ledger.folder))
         self._prepared: Future[Draw] | None = None
         self._view = self._new_view()
+        self._first = iter(filling.spread(ledger.spec) if self._begins_spread() else ())
 
     def propose(self) -> tuple[int, Configuration]:
         """Begin the next trial; return its number and what it tries."""
@@ -84,17 +86,35 @@ class Proposer:
         settled = self._configurations.settled
         if not self._configurations.searched:
             return None, self._fixed(settled[self._ledger.asked % len(settled)])
-        if not self._untried:
-            return self._drawn({})
-        paradigm = self._untried.pop(0)
-        return (None, self._fixed(paradigm)) if paradigm in settled else self._drawn({PARADIGM: paradigm})
+        paradigm = self._untried.pop(0) if self._untried else None
+        if paradigm in settled:
+            return None, self._fixed(paradigm)
+        first = next(filter(self._is_new, self._first), None)
+        if first is not None:
+            return self._chosen(self._seeded(*first), SOBOL)
+        return self._drawn({} if paradigm is None else {PARADIGM: paradigm})
+
+    def _begins_spread(self) -> bool:
+        """Whether the first configurations are spread: if nothing is known yet, and one paradigm is searched.
+
+        The space of several, of which each trial uses a part, is not filled by points that are spread over all of it.
+        """
+        knows = self._earlier or self._ledger.asked >= FIRST
+        return len(self._configurations.searched) == 1 and self._ledger.spec.search.sampler != "random" and not knows
+
+    def _is_new(self, chosen: tuple[str, Named]) -> bool:
+        """Say whether a configuration can be carried out and was not tried."""
+        return _key(*chosen) not in self._tried and self._configurations.refusal(*chosen) is None
 
     def _repeated(self, record: TrialRecord) -> tuple[int | None, Draft]:
-        """Try a trial again as it was, for the study's present epochs; the sampler learns from it as from its own."""
-        drawn = self._view.configurations.drawn_as(record.paradigm, record.params)
-        key = self._view.take_up(Lesson(record.paradigm, record.params, State.RUNNING))
-        configuration = Configuration(record.paradigm, record.params, record.seed)
-        return key, Draft(configuration, AGAIN, drawn, self._view.distributions(drawn))
+        """Try a trial again as it was, for the study's present epochs."""
+        return self._chosen(Configuration(record.paradigm, record.params, record.seed), AGAIN)
+
+    def _chosen(self, chosen: Configuration, by: str) -> tuple[int | None, Draft]:
+        """Try what the sampler did not draw; it learns from it as from its own."""
+        drawn = self._view.configurations.drawn_as(chosen.paradigm, chosen.params)
+        key = self._view.take_up(Lesson(chosen.paradigm, chosen.params, State.RUNNING))
+        return key, Draft(chosen, by, drawn, self._view.distributions(drawn))
 
     def _fixed(self, paradigm: str) -> Draft:
         return Draft(self._seeded(paradigm, self._configurations.fixed(paradigm)), FIXED, {}, {})

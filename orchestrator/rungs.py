@@ -1,7 +1,8 @@
 """Which unfinished trials deserve to go on: successive halving for several objectives, asynchronously.
 
 At a rung a trial goes on if it is among the best 1/reduction of the trials that got there so far (ASHA: Li et al. 2020,
-arXiv 1810.05934); one that is not may become so later, for each arrival changes what is among the best. Best is by
+arXiv 1810.05934); one that is not may become so later, for each arrival changes what is among the best. Once whole
+trials tell who else has hope (`hope.py`), only the best 1/reduction^2 go on in any case. Best is by
 non-dominated rank, and within a rank by an epsilon-net, so that what goes on is spread over the front (Schmucker et al.
 2021, arXiv 2106.12639). Trials that are bound to miss a constraint come after all others, those that miss it by less
 first (Deb et al. 2002, https://doi.org/10.1109/4235.996017, section VI).
@@ -33,7 +34,7 @@ class Rungs:
 
     def __init__(self, spec: StudySpec, records: Iterable[TrialRecord] = ()) -> None:
         """Take up the results of earlier runs from `records`."""
-        self._reduction = spec.fidelity.reduction
+        self._epochs, self._reduction = spec.fidelity.epochs, spec.fidelity.reduction
         judged = {FORETOLD[name]: direction for name, direction in spec.objectives.items() if name in FORETOLD}
         self._signs = {name: -1 if direction == "maximize" else 1 for name, direction in judged.items()}
         self._bounds = [bound for bound in spec.bounds if bound.metric in KNOWN_EARLY]
@@ -41,16 +42,23 @@ class Rungs:
         """By epoch and trial: by how much constraints are missed, then the losses."""
         self._best: dict[int, list[int]] = {}
         """By epoch, the trials that may go on, best first, as far as that is known since the last arrival."""
+        self._strict = False
         for record in records:
             for report in record.curve if record.share == 1 else ():  # else the schedule was another one
-                self._record(record.trial, record.paradigm, report)
+                self._record(record, report)
 
-    def verdict(self, trial: int, paradigm: str, report: Mapping[str, Any]) -> str | None:
+    def be_strict(self) -> None:
+        """From now on let only the best 1/reduction^2 go on."""
+        if not self._strict:
+            self._strict = True
+            self._best.clear()
+
+    def verdict(self, record: TrialRecord, report: Mapping[str, Any]) -> str | None:
         """Record a report if it is at a rung; return why its trial shall stop, or None if it goes on.
 
-        Reports of a paradigm that is not judged at this fidelity, and values that are not finite, do not count.
+        Reports of a trial that is not judged at this fidelity, and values that are not finite, do not count.
         """
-        return self.standing(trial, report["epoch"]) if self._record(trial, paradigm, report) else None
+        return self.standing(record.trial, report["epoch"]) if self._record(record, report) else None
 
     def standing(self, trial: int, epoch: int) -> str | None:
         """Return why a trial that has reached an epoch may not go on now, or None if it may."""
@@ -77,20 +85,20 @@ class Rungs:
             reached = self._reached[epoch]
             trials = sorted(reached)  # so that what is rebuilt decides as what was there
             rows = np.array([reached[trial] for trial in trials])
-            kept = max(1, len(reached) // self._reduction)
+            kept = max(1, len(reached) // self._reduction ** (2 if self._strict else 1))
             self._best[epoch] = [trials[place] for place in best_first(rows[:, 1:], rows[:, 0], kept)]
         return self._best[epoch]
 
-    def _record(self, trial: int, paradigm: str, report: Mapping[str, Any]) -> bool:
+    def _record(self, record: TrialRecord, report: Mapping[str, Any]) -> bool:
         if report.get("epoch") not in self._reached or report["fidelity"] >= 1:
             return False
-        if report["fidelity"] < paradigms.find(paradigm).judged_from:
+        if report["fidelity"] < paradigms.find(record.paradigm).create(record.params).judged_from(self._epochs):
             return False
         losses = [sign * report[name] for name, sign in self._signs.items()]
         missed = sum(self._missed(bound, report) for bound in self._bounds)
         if not all(map(math.isfinite, [missed, *losses])):
             return False
-        self._reached[report["epoch"]][trial] = (missed, *losses)
+        self._reached[report["epoch"]][record.trial] = (missed, *losses)
         self._best.pop(report["epoch"], None)
         return True
 

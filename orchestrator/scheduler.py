@@ -34,7 +34,7 @@ class ParetoHalving(FIFOScheduler):  # type: ignore[misc]
         _forget_finished(tune_controller._tune_controller)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002
-        goes_on = self._sweep.judge(trial.config["number"], trial.config["trial"]["paradigm"], result)
+        goes_on = self._sweep.judge(trial.config["number"], result)
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
 

@@ -78,7 +78,8 @@ class Sweep:
         self._setbacks: dict[int, Setbacks] = {}
         records = ledger.records()
         self._rungs = Rungs(ledger.spec, records)
-        self._hope = Hope(ledger.spec, records)
+        self._hope = Hope(ledger.spec)
+        self._learn(*records)
         self._paused = {one.trial: _epoch(one) for one in records if one.state is State.PAUSED}
         """The trials that pause, and the epoch at which each does."""
         self._stopped: dict[int, str] = {}
@@ -125,9 +126,9 @@ class Sweep:
         for old in before[CHECKPOINTS_KEPT - 1 :]:
             self._files.discard(old)
 
-    def judge(self, number: int, paradigm: str, report: Mapping[str, Any]) -> bool:
+    def judge(self, number: int, report: Mapping[str, Any]) -> bool:
         """Say whether a trial goes on after a report; stop it if it is not among the best and has no hope left."""
-        reason = self._rungs.verdict(number, paradigm, report)
+        reason = self._rungs.verdict(self.ledger.record(number), report)
         goes_on = reason is None or self._hope.is_left(report)
         if reason is not None and not goes_on:
             self.stop(number, reason)
@@ -142,7 +143,7 @@ class Sweep:
         reason = self._stopped.pop(number, None)
         if reason is None:
             self.ledger.conclude(number)
-            self._hope.learn(self.ledger.record(number))
+            self._learn(self.ledger.record(number))
         elif self.ledger.spec.fidelity.hopeless == "pause" and number not in self._unsaved:
             self._pause(number, reason)
             return
@@ -213,6 +214,12 @@ class Sweep:
     def spent_budget(self) -> str | None:
         """Which budget is spent, if trials are left out because of it."""
         return self._meter.exhausted if self.ledger.asked < self.ledger.spec.search.trials else None
+
+    def _learn(self, *records: TrialRecord) -> None:
+        """Have trials that are over tell how much hope there is for others."""
+        self._hope.learn(*records)
+        if self._hope.is_informed:
+            self._rungs.be_strict()
 
     def _may_ask(self) -> bool:
         return self.ledger.asked < self.ledger.spec.search.trials and self._meter.exhausted is None

@@ -76,6 +76,10 @@ class GrowPenalty:
     pick_ceiling: float = 0.1
     settle: float = 0.1
 
+    @property
+    def pruned_after(self) -> float:
+        return 1.0
+
     def attach(self, trial: "TrialState", steps: int) -> "Companion":
         """Return what penalises during a stage of `steps` optimizer steps."""
         from trainables.penalties import GrowingPenalty

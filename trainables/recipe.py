@@ -1,5 +1,6 @@
 """Recipes: the stages into which a paradigm divides a trial. Plain values; `runner.py` carries them out."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -21,6 +22,14 @@ class During(Protocol):
     """A description of what acts inside the training loop (gradual pruning, gates, dynamic masks)."""
 
     def attach(self, trial: "TrialState", steps: int) -> "Companion": ...
+
+
+@runtime_checkable
+class PrunesWithin(Protocol):
+    """What brings the network to its final density inside a training stage, after a share of it."""
+
+    @property
+    def pruned_after(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,23 @@ Recipe = tuple[Train | Prune | Rewind | Reinitialize | Remove | Stage, ...]
 def training_epochs(recipe: Recipe) -> float:
     """Return the epochs that all `Train` stages of the recipe spend together."""
     return sum(stage.epochs - stage.start_epoch for stage in recipe if isinstance(stage, Train))
+
+
+def first_pruned_epoch(recipe: Recipe) -> int:
+    """Return the first epoch, counted from 1, at whose end the network has its final density and was trained with it.
+
+    1 where it is pruned before training or moves its masks in training; beyond the last if it is pruned at the end.
+    """
+    trained = pruned = 0.0
+    for stage in recipe:
+        if isinstance(stage, Prune):
+            pruned = trained
+        elif isinstance(stage, Train):
+            span = stage.epochs - stage.start_epoch
+            if isinstance(stage.during, PrunesWithin):
+                pruned = trained + span * stage.during.pruned_after
+            trained += span
+    return math.floor(pruned) + 1
 
 
 def share_epochs(epochs: int, parts: int) -> list[int]:

@@ -38,6 +38,10 @@ class Gradual:
     share: float = 0.75
     updates: int = 50
 
+    @property
+    def pruned_after(self) -> float:
+        return self.share
+
     def attach(self, trial: "TrialState", steps: int) -> "Companion":
         """Return what prunes during a stage of `steps` optimizer steps."""
         from trainables.pruning import GradualPruning  # torch stays out of the values that recipes are made of

@@ -23,6 +23,9 @@ EPOCHS = 6
 RESIDUAL = ("layer_only",)
 """Paradigms that need residual blocks; all others are run on the smallest network."""
 
+STILL_MOVING = ("set", "rigl", "edge_popup", "dst", "complexity_aware", "unit_only", "layer_only")
+"""Paradigms whose masks or gates move up to the end, or nearly."""
+
 every_paradigm = pytest.mark.parametrize("name", paradigms.names())
 
 
@@ -90,6 +93,19 @@ def test_a_trial_reports_every_epoch_and_measures_the_final_network(name: str, c
     assert last["macs_effective"] <= last["macs_physical"] <= last["macs_dense"]
     assert last["params_effective"] <= last["params_physical"] <= last["params_dense"]
     assert all(not report.metrics for report in context.reports[:-1])
+
+
+@every_paradigm
+def test_who_is_judged_has_come_to_the_size_it_says(name: str, tmp_path: Path) -> None:
+    context = MemoryContext(tmp_path / "trial")
+    run_trial(digits(name), context)
+    judged_from = paradigms.find(name)().judged_from(EPOCHS)
+    judged = [report for report in context.reports if report.fidelity >= judged_from]
+    final = context.reports[-1].metrics["macs"]
+    if name in STILL_MOVING:
+        assert judged
+    else:
+        assert [report.macs_projected for report in judged] == pytest.approx([final] * len(judged))
 
 
 @every_paradigm

@@ -122,7 +122,8 @@ def test_trials_of_fewer_epochs_teach_neither_the_sampler_nor_the_rungs(tmp_path
         extension.extend(longer, open_ledger.folder, open_ledger.records())
         rungs = Rungs(longer, open_ledger.records())
         hopeless = {"epoch": 2, "fidelity": 0.25, "accuracy": 0.0, "macs_projected": 1e9}
-        assert rungs.verdict(99, "magnitude", hopeless) is None
+        newcomer = TrialRecord(study="small", trial=99, paradigm="random", state=State.RUNNING, seed=0)
+        assert rungs.verdict(newcomer, hopeless) is None
 
 
 def test_an_interrupted_trial_begins_anew_with_the_new_epochs(tmp_path: Path) -> None:

@@ -89,6 +89,31 @@ def test_objectives_that_show_only_at_the_end_give_no_hope() -> None:
     assert not hope.is_left(report(0.9))
 
 
+def test_once_there_is_hope_to_tell_only_the_very_best_go_on_without_any(tmp_path: Path) -> None:
+    spec = study(rungs=[2], objectives={"accuracy": "maximize"}, trials=12, reduction=2)
+    with ledger_of(spec, tmp_path) as driver:
+        sweep = Sweep(driver, Silence())
+
+        def goes_on(accuracy: float) -> bool:
+            """Run a trial with such an accuracy at its rung; say whether it comes to its end, having gained 0.05."""
+            trial = sweep.next()
+            assert trial is not None
+            sweep.begin(trial.number)
+            for at in range(1, 5):
+                metrics = {"accuracy": accuracy + 0.05, "macs": 1.0} if at == 4 else {}
+                seen = epoch(sweep, trial, at, accuracy=accuracy, metrics=metrics)
+                sweep.report(trial.number, seen)
+                if not sweep.judge(trial.number, seen):
+                    break
+            sweep.end(trial.number)
+            return sweep.ledger.record(trial.number).state is State.COMPLETE
+
+        assert [goes_on(one) for one in (0.5, 0.6, 0.4, 0.7, 0.3, 0.8)] == [True, True, False, True, False, True]
+        assert not goes_on(0.65)  # among the best half, and will not come to 0.85
+        assert goes_on(0.85)
+        assert goes_on(0.82)  # will not come to 0.9, but is among the best quarter
+
+
 def test_a_resumed_sweep_judges_as_the_one_before(tmp_path: Path) -> None:
     spec = study(rungs=[2], objectives={"accuracy": "maximize"}, trials=9, reduction=4)
     ends = [(0.6, 0.9), (0.7, 0.9), (0.85, 0.8), (0.9, 0.8)]
@@ -102,11 +127,11 @@ def test_a_resumed_sweep_judges_as_the_one_before(tmp_path: Path) -> None:
                 metrics = {"accuracy": end, "macs": 1.0} if at == 4 else {}
                 seen = epoch(sweep, trial, at, accuracy=shown, metrics=metrics)
                 sweep.report(trial.number, seen)
-                assert sweep.judge(trial.number, "magnitude", seen)
+                assert sweep.judge(trial.number, seen)
             sweep.end(trial.number)
         late = [sweep.next() for _ in range(2)]
         resumed = Sweep(driver, Silence())
         for one, accuracy, goes_on in zip(late, (0.75, 0.6), (True, False), strict=True):
             assert one is not None
             seen = epoch(sweep, one, 2, accuracy=accuracy)
-            assert [each.judge(one.number, "magnitude", seen) for each in (sweep, resumed)] == [goes_on] * 2
+            assert [each.judge(one.number, seen) for each in (sweep, resumed)] == [goes_on] * 2

@@ -15,6 +15,7 @@ from orchestrator import ledger, study, tables
 from orchestrator.cluster import ray_session
 from orchestrator.failures import Breakdown, Failure
 from orchestrator.front import TOLD, pareto_front
+from orchestrator.hope import Hope
 from orchestrator.ledger import Ledger
 from orchestrator.plan import Pace, Place, Span, make_plan
 from orchestrator.progress import progress
@@ -57,7 +58,7 @@ class Trials:
         foreseen = {"accuracy": result["accuracy"], "macs_projected": result.get("macs", 1.0)}
         metrics = {"accuracy": result["accuracy"], "macs": result.get("macs", 1.0)} if last else {}
         report = small.epoch(sweep, trial, at + 1, **foreseen, metrics=metrics)
-        goes_on = sweep.judge(number, trial.configuration.paradigm, report)
+        goes_on = sweep.judge(number, report)
         sweep.report(number, report)
         if saving:
             checkpoint = sweep.ledger.folder.trials / f"{number:05d}" / f"{at + 1}"
@@ -316,7 +317,10 @@ def start_as_the_rule_says(trials: Trials) -> bool:
     """Start a trial, if there is one, and see that it was its turn."""
     driver, records = trials.sweep.ledger, trials.sweep.ledger.records()
     paused = {one.trial: int(one.curve[-1]["epoch"]) for one in records if one.state is State.PAUSED}
-    best = Rungs(driver.spec, records).next_best(paused)
+    rungs = Rungs(driver.spec, records)
+    if Hope(driver.spec, records).is_informed:
+        rungs.be_strict()
+    best = rungs.next_best(paused)
     trial = trials.start()
     if trial is None:
         assert best is None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -73,15 +74,28 @@ def test_without_rungs_every_trial_takes_all_its_epochs() -> None:
     assert plan.device_hours is plan.wall_hours is None
 
 
-def test_at_its_strongest_each_rung_lets_one_in_reduction_go_on() -> None:
-    plan = make_plan(small.study(trials=9, epochs=9, rungs=[1, 3], reduction=3), [], None, HERE)
-    assert plan.epochs.low == pytest.approx(9 * (1 + 2 / 3 + 6 / 9))
+def test_at_its_strongest_each_rung_lets_one_in_reduction_squared_go_on() -> None:
+    spec = small.study(trials=9, epochs=9, rungs=[1, 3], reduction=3, paradigms={"random": {}})
+    plan = make_plan(spec, [], None, HERE)
+    assert plan.epochs.low == pytest.approx(9 * (1 + 2 / 9 + 6 / 81))
 
 
 def test_a_paradigm_is_not_counted_as_stopped_before_it_is_judged() -> None:
     tickets = {"lottery_ticket": {"rounds": 1}}
     plan = make_plan(small.study(trials=4, epochs=8, rungs=[2, 4], paradigms=tickets), [], None, HERE)
     assert plan.epochs.low == 4 * 8
+
+
+def test_a_plan_names_those_whom_no_rung_can_stop() -> None:
+    magnitude = {**small.FIXED, "finetune": {"low": 0.2, "high": 0.6}}
+    several = {"random": {}, "lottery_ticket": {"rounds": 1}, "magnitude": magnitude}
+    stopping = make_plan(small.study(trials=4, epochs=10, rungs=[2, 6], paradigms=several), [], None, HERE).stopping
+    assert "100% of lottery_ticket" in stopping
+    late = re.search(r"(\d+)% of magnitude", stopping)
+    assert late is not None
+    assert 30 < int(late[1]) < 80  # pruned after epoch 4 to 8
+    assert "of random" not in stopping
+    assert "not judged" not in make_plan(small.study(rungs=[2]), [], None, HERE).stopping
 
 
 def test_what_was_stopped_so_far_is_what_is_expected_of_the_rest() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.front import non_dominated_ranks
 from orchestrator.records import State, TrialRecord
 from orchestrator.rungs import Rungs, best_first
-from tests.orchestrator.small import study
+from tests.orchestrator.small import FIXED, study
 
 losses = st.integers(1, 3).flatmap(
     lambda objectives: st.lists(
@@ -30,8 +30,12 @@ def report(epoch: int, accuracy: float, macs: float = 1.0, fidelity: float = 0.5
     }
 
 
-def record(trial: int, *curve: Mapping[str, Any]) -> TrialRecord:
-    return TrialRecord(study="small", trial=trial, paradigm="magnitude", state=State.RUNNING, seed=0, curve=curve)
+def record(
+    trial: int, *curve: Mapping[str, Any], paradigm: str = "magnitude", params: Mapping[str, Any] = FIXED
+) -> TrialRecord:
+    return TrialRecord(
+        study="small", trial=trial, paradigm=paradigm, state=State.RUNNING, seed=0, params=params, curve=curve
+    )
 
 
 @given(losses)
@@ -71,7 +75,7 @@ def test_who_is_bound_to_miss_a_constraint_comes_after_all_others(
 def test_a_network_that_will_be_too_large_is_stopped_however_accurate_it_is() -> None:
     rungs = Rungs(study(rungs=[2], constraints={"macs": "<= 50", "accuracy": ">= 0.99"}))
     verdicts = [
-        rungs.verdict(trial, "magnitude", report(2, accuracy, macs))
+        rungs.verdict(record(trial), report(2, accuracy, macs))
         for trial, (accuracy, macs) in enumerate([(0.9, 80), (0.5, 40), (0.6, 45), (0.99, 60)])
     ]
     assert [verdict is None for verdict in verdicts] == [True, True, True, False]
@@ -79,7 +83,7 @@ def test_a_network_that_will_be_too_large_is_stopped_however_accurate_it_is() ->
 
 def test_where_all_are_too_large_those_that_miss_by_less_go_on() -> None:
     rungs = Rungs(study(rungs=[2], constraints={"macs": "<= 10"}))
-    verdicts = [rungs.verdict(trial, "magnitude", report(2, 0.9, macs)) for trial, macs in enumerate([80, 40, 60])]
+    verdicts = [rungs.verdict(record(trial), report(2, 0.9, macs)) for trial, macs in enumerate([80, 40, 60])]
     assert [verdict is None for verdict in verdicts] == [True, True, False]
 
 
@@ -90,7 +94,7 @@ def test_within_a_rank_the_kept_are_spread() -> None:
 
 def test_the_better_half_goes_on() -> None:
     rungs = Rungs(study(rungs=[2], objectives={"accuracy": "maximize"}))
-    verdicts = [rungs.verdict(trial, "magnitude", report(2, a)) for trial, a in enumerate([0.5, 0.4, 0.6, 0.55, 0.3])]
+    verdicts = [rungs.verdict(record(trial), report(2, a)) for trial, a in enumerate([0.5, 0.4, 0.6, 0.55, 0.3])]
     assert [verdict is None for verdict in verdicts] == [True, False, True, True, False]
     assert verdicts[1] == "not among the best 1 of 2 at epoch 2"
 
@@ -98,24 +102,25 @@ def test_the_better_half_goes_on() -> None:
 def test_a_small_network_is_worth_as_much_as_an_accurate_one() -> None:
     rungs = Rungs(study(rungs=[2], reduction=2))
     for trial, (accuracy, macs) in enumerate([(0.9, 100), (0.8, 90), (0.7, 80), (0.1, 1)]):
-        verdict = rungs.verdict(trial, "magnitude", report(2, accuracy, macs))
+        verdict = rungs.verdict(record(trial), report(2, accuracy, macs))
     assert verdict is None
 
 
 @pytest.mark.parametrize(
-    ("paradigm", "seen"),
+    ("trial", "seen"),
     [
-        ("magnitude", report(1, 0.1)),
-        ("magnitude", report(2, 0.1, fidelity=1.0)),
-        ("magnitude", report(2, float("nan"))),
-        ("lottery_ticket", report(2, 0.1)),
-        ("magnitude", {"failure": "ValueError: unlucky"}),
+        (record(1), report(1, 0.1)),
+        (record(1), report(2, 0.1, fidelity=1.0)),
+        (record(1), report(2, float("nan"))),
+        (record(1, paradigm="lottery_ticket", params={}), report(2, 0.1)),
+        (record(1, params={**FIXED, "finetune": 0.4}), report(2, 0.1)),
+        (record(1), {"failure": "ValueError: unlucky"}),
     ],
 )
-def test_what_cannot_be_compared_is_neither_stopped_nor_recorded(paradigm: str, seen: dict[str, Any]) -> None:
+def test_what_cannot_be_compared_is_neither_stopped_nor_recorded(trial: TrialRecord, seen: dict[str, Any]) -> None:
     rungs = Rungs(study(rungs=[2]), [record(0, report(2, 0.9))])
-    assert rungs.verdict(1, paradigm, seen) is None
-    assert "of 2 " in str(rungs.verdict(2, "magnitude", report(2, 0.5)))
+    assert rungs.verdict(trial, seen) is None
+    assert "of 2 " in str(rungs.verdict(record(2), report(2, 0.5)))
 
 
 def test_rungs_are_rebuilt_from_the_ledger() -> None:
@@ -123,19 +128,17 @@ def test_rungs_are_rebuilt_from_the_ledger() -> None:
     spec = study(rungs=[2], reduction=4)
     lived, rebuilt = Rungs(spec), Rungs(spec, [record(trial, one) for trial, one in enumerate(seen)])
     for trial, one in enumerate(seen):
-        lived.verdict(trial, "magnitude", one)
+        lived.verdict(record(trial), one)
     for accuracy in (0.75, 0.85):
-        assert rebuilt.verdict(9, "magnitude", report(2, accuracy)) == lived.verdict(
-            9, "magnitude", report(2, accuracy)
-        )
+        assert rebuilt.verdict(record(9), report(2, accuracy)) == lived.verdict(record(9), report(2, accuracy))
 
 
 def test_a_trial_that_arrives_twice_counts_once() -> None:
     rungs = Rungs(study(rungs=[2]), [record(0, report(2, 0.9))])
-    assert "of 2 " in str(rungs.verdict(1, "magnitude", report(2, 0.5)))
-    assert "of 2 " in str(rungs.verdict(1, "magnitude", report(2, 0.5)))
+    assert "of 2 " in str(rungs.verdict(record(1), report(2, 0.5)))
+    assert "of 2 " in str(rungs.verdict(record(1), report(2, 0.5)))
 
 
 def test_objectives_that_show_only_at_the_end_stop_nobody() -> None:
     rungs = Rungs(study(rungs=[2], objectives={"latency": "minimize"}), [record(0, report(2, 0.9))])
-    assert rungs.verdict(1, "magnitude", report(2, 0.1)) is None
+    assert rungs.verdict(record(1), report(2, 0.1)) is None

@@ -163,8 +163,42 @@ def test_a_trial_is_in_the_journal_whole_or_not_at_all(tmp_path: Path, lines: in
 
 def test_who_chose_a_trial_is_recorded_and_outlives_the_driver(tmp_path: Path) -> None:
     records = searched(tmp_path, sampler="auto", paradigms={"dense": {}, "magnitude": {}}, trials=3)
-    assert [record.sampler for record in records] == ["fixed", "tpe", "tpe"]
+    assert [record.sampler for record in records] == ["fixed", "sobol", "sobol"]
     assert ledger.read(Store(tmp_path).study("small")) == records
+
+
+@pytest.mark.parametrize("sampler", ["auto", "nsga2", "gp"])
+def test_the_first_trials_are_spread_and_go_on_where_they_stopped(tmp_path: Path, sampler: str) -> None:
+    spec = study(sampler=sampler, trials=12, paradigms={"magnitude": {**FIXED, "schedule": ["one_shot", "gradual"]}})
+    with ledger_of(spec, tmp_path) as driver:
+        sweep = Sweep(driver, Silence())
+        for _ in range(3):
+            trial = sweep.next()
+            assert trial is not None
+            run_to_end(sweep, trial)
+    with ledger_of(spec, tmp_path) as again:
+        records = run_all(Sweep(again, Silence()))
+    assert [record.sampler == "sobol" for record in records] == [True] * 10 + [False] * 2
+    distribution = Configurations(spec).distributions["magnitude.sparsity"]
+    assert isinstance(distribution, FloatDistribution)
+    extent = distribution.high - distribution.low
+    shares = [(float(record.params["sparsity"]) - distribution.low) / extent for record in records[:8]]
+    assert {int(8 * share) for share in shares} == set(range(8))
+    assert {record.params["schedule"] for record in records[:4]} == {"one_shot", "gradual"}
+
+
+def test_of_the_first_those_that_cannot_be_carried_out_are_left_out(tmp_path: Path) -> None:
+    tight = {"greg": {"pruning": {"low": 0.1, "high": 0.7}, "finetune": {"low": 0.1, "high": 0.7}}}
+    records = searched(tmp_path, sampler="auto", paradigms=tight, epochs=8, trials=12)
+    assert [record.state for record in records] == [State.COMPLETE] * 12
+    assert 0 < [record.sampler for record in records].count("sobol") < 10
+
+
+@pytest.mark.parametrize("changes", [{"sampler": "random"}, {"sampler": "tpe", "paradigms": SEVERAL, "epochs": 5}])
+def test_random_search_is_random_and_several_paradigms_are_not_filled_at_once(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    assert "sobol" not in {record.sampler for record in searched(tmp_path, **changes)}
 
 
 def test_a_study_that_has_begun_to_breed_goes_on_breeding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ class GatedParadigm(Paradigm):
 
     gates_units: ClassVar[bool] = True
     gates_branches: ClassVar[bool] = True
-    judged_from: ClassVar = 0.25  # before, the price rises, and the network is nearly dense
 
     nu: float = hyper(
         0.3,
@@ -66,6 +65,10 @@ class GatedParadigm(Paradigm):
         if self.restart and window < epochs:
             return Train(window, during=self.gating(window)), Train(epochs - window, lr_scale=self.restart)
         return (Train(epochs, during=self.gating(window)),)
+
+    def judged_from(self, epochs: int) -> float:  # noqa: ARG002 - a share
+        """Return 0.25: before, the price rises, and the network is nearly dense."""
+        return 0.25
 
     def gating(self, epochs: int) -> Gating:
         """Return the gates of a training in which they are gone after so many epochs."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from trainables.errors import InvalidValue, nearest
-from trainables.recipe import Recipe
+from trainables.recipe import Recipe, first_pruned_epoch, training_epochs
 from trainables.spec import Value
 
 
@@ -51,13 +51,11 @@ class Paradigm(ABC):
     """A frozen value whose fields are hyper-parameters; illegal values are refused when it is made.
 
     `axes` places the method in the field's coordinates (when, criterion, granularity, scope, schedule, weights
-    afterwards); `source` cites the paper. `judged_from` is the fidelity from which on its accuracy may be compared
-    with that of other trials.
+    afterwards); `source` cites the paper.
     """
 
     axes: ClassVar[Mapping[str, str]]
     source: ClassVar[str]
-    judged_from: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         for name, domain in self.hyperparameters().items():
@@ -84,3 +82,11 @@ class Paradigm(ABC):
     @abstractmethod
     def recipe(self, epochs: int) -> Recipe:
         """Divide a budget of `epochs` into stages; raises InfeasibleTrial when it cannot be divided."""
+
+    def judged_from(self, epochs: int) -> float:
+        """Return the fidelity from which on the accuracy may be compared with that of other trials of `epochs`.
+
+        Before its final pruning a network's accuracy is that of a larger one than what it is to become.
+        """
+        recipe = self.recipe(epochs)
+        return first_pruned_epoch(recipe) / training_epochs(recipe)

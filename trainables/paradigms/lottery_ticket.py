@@ -44,7 +44,6 @@ class LotteryTicket(Paradigm):
         "Frankle & Carbin 2019, arXiv 1803.03635; rewinding: Frankle et al. 2020, arXiv 1912.05671; learning-rate "
         "rewinding: Renda et al. 2020, arXiv 2003.02389; signs: Zhou et al. 2019, arXiv 1905.01067"
     )
-    judged_from: ClassVar = 1.0
 
     sparsity: float = hyper(0.8, "share of the prunable weights that is pruned at the end", low=0.0, high=0.999)
     rounds: int = hyper(3, "train-prune-rewind rounds before the final training", low=1, high=30)
@@ -68,6 +67,10 @@ class LotteryTicket(Paradigm):
         for level, (density, share) in enumerate(zip(densities, shares[1:], strict=True), start=1):
             stages += self._round(density, share, last=level == self.rounds)
         return stages
+
+    def judged_from(self, epochs: int) -> float:  # noqa: ARG002 - a share
+        """Return 1: each round begins from early weights again, and only the last one's end shows the ticket."""
+        return 1.0
 
     def _round(self, density: float, epochs: int, *, last: bool) -> Recipe:
         sanity = self.sanity if last or self.sanity == "invert" else "none"
