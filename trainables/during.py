@@ -76,9 +76,8 @@ class GrowPenalty:
     pick_ceiling: float = 0.1
     settle: float = 0.1
 
-    @property
-    def pruned_after(self) -> float:
-        return 1.0
+    def pruned_after(self, epochs: float) -> float:
+        return epochs
 
     def attach(self, trial: "TrialState", steps: int) -> "Companion":
         """Return what penalises during a stage of `steps` optimizer steps."""

@@ -53,6 +53,9 @@ class Gating:
     settle: float = 4.0
     round_to: int = 1
 
+    def pruned_after(self, epochs: float) -> float:
+        return min(self.epochs, epochs)
+
     def attach(self, trial: "TrialState", steps: int) -> "Companion":
         """Return what gates the trial's network in a stage of `steps` optimizer steps."""
         from trainables.gated_training import GatedTraining  # torch stays out of the values that recipes are made of

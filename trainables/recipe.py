@@ -26,10 +26,11 @@ class During(Protocol):
 
 @runtime_checkable
 class PrunesWithin(Protocol):
-    """What brings the network to its final density inside a training stage, after a share of it."""
+    """What brings the network to its final density inside a training stage."""
 
-    @property
-    def pruned_after(self) -> float: ...
+    def pruned_after(self, epochs: float) -> float:
+        """Return after how many of the stage's epochs that is so."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def first_pruned_epoch(recipe: Recipe) -> int:
         elif isinstance(stage, Train):
             span = stage.epochs - stage.start_epoch
             if isinstance(stage.during, PrunesWithin):
-                pruned = trained + span * stage.during.pruned_after
+                pruned = trained + stage.during.pruned_after(span)
             trained += span
     return math.floor(pruned) + 1
 

@@ -38,9 +38,8 @@ class Gradual:
     share: float = 0.75
     updates: int = 50
 
-    @property
-    def pruned_after(self) -> float:
-        return self.share
+    def pruned_after(self, epochs: float) -> float:
+        return self.share * epochs
 
     def attach(self, trial: "TrialState", steps: int) -> "Companion":
         """Return what prunes during a stage of `steps` optimizer steps."""

@@ -3,6 +3,7 @@
 import pytest
 
 from trainables.during import GrowPenalty
+from trainables.gating import Gating
 from trainables.recipe import Prune, Recipe, Rewind, Train, first_pruned_epoch
 from trainables.schedules import Gradual
 
@@ -20,6 +21,8 @@ HALF = Prune(0.5)
         ((Train(2), Train(4, during=Gradual(HALF, share=0.5))), 5),
         ((Train(2), Train(4, during=Gradual(HALF, share=0.4))), 4),
         ((Train(2), Train(2, during=GrowPenalty(HALF)), Train(2)), 5),
+        ((Train(6, during=Gating(epochs=2)),), 3),
+        ((Train(2, during=Gating(epochs=2)), Train(4)), 3),
         ((Train(6), HALF), 7),
     ],
 )

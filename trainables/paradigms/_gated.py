@@ -66,10 +66,6 @@ class GatedParadigm(Paradigm):
             return Train(window, during=self.gating(window)), Train(epochs - window, lr_scale=self.restart)
         return (Train(epochs, during=self.gating(window)),)
 
-    def judged_from(self, epochs: int) -> float:  # noqa: ARG002 - a share
-        """Return 0.25: before, the price rises, and the network is nearly dense."""
-        return 0.25
-
     def gating(self, epochs: int) -> Gating:
         """Return the gates of a training in which they are gone after so many epochs."""
         own = self.hyperparameters()
