@@ -218,10 +218,18 @@ CIFAR10: Final = Recorded(
     },
 )
 RECORDED: Final = {"digits": DIGITS, "cifar10": CIFAR10}
+SPARSE: Final = Recorded(
+    CIFAR10.path,
+    paradigms={name: {} for name in ("snip", "grasp", "synflow", "random", "set", "rigl", "edge_popup")},
+    training=CIFAR10.training,
+)
+"""Those of `CIFAR10` that are sparse from the first step, and so are judged from the first epoch on."""
+
 PROBLEMS: Final[Mapping[str, Problem]] = {
     "convex": Analytic(convex, 3 + 2 / 3 + 0.4),
     "concave": Analytic(concave, 3 + 1 / 3 + 0.4),
     **RECORDED,
+    "sparse": SPARSE,
 }
 
 

@@ -83,7 +83,9 @@ class NodeLost(RuntimeError):
     """Ray's processes on this machine have died. Without this, Ray Tune would wait for them for ever."""
 
     def __init__(self, log: Path) -> None:
-        super().__init__(f"Ray has died on this machine, and again before any trial had reported; {log} may say why")
+        super().__init__(
+            f"Ray has died on this machine before any trial had reported, again and again; {log} may say why"
+        )
 
 
 def is_alive() -> bool:

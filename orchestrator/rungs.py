@@ -18,7 +18,7 @@ import numpy.typing as npt
 from optuna.study._multi_objective import _fast_non_domination_rank  # quick in thousands of trials
 
 from orchestrator.front import Points, farthest_first, in_ranges
-from orchestrator.records import TrialRecord
+from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Constraint, StudySpec
 from trainables import paradigms
 
@@ -42,10 +42,13 @@ class Rungs:
         """By epoch and trial: by how much constraints are missed, then the losses."""
         self._best: dict[int, list[int]] = {}
         """By epoch, the trials that may go on, best first, as far as that is known since the last arrival."""
+        self._gone: dict[int, set[int]] = {epoch: set() for epoch in self._reached}
+        """By epoch, the trials that went on from there."""
         self._strict = False
         for record in records:
             for report in record.curve if record.share == 1 else ():  # else the schedule was another one
-                self._record(record, report)
+                if self._record(record, report) and not _ended_at(record, report["epoch"]):
+                    self.note_gone(record.trial, int(report["epoch"]))
 
     def be_strict(self) -> None:
         """From now on let only the best 1/reduction^2 go on."""
@@ -58,7 +61,14 @@ class Rungs:
 
         Reports of a trial that is not judged at this fidelity, and values that are not finite, do not count.
         """
-        return self.standing(record.trial, report["epoch"]) if self._record(record, report) else None
+        if not self._record(record, report):
+            return None
+        return None if self._owes(record.trial, report["epoch"]) else self.standing(record.trial, report["epoch"])
+
+    def note_gone(self, trial: int, epoch: int) -> None:
+        """Note that a trial goes on from a rung, if it was judged there."""
+        if trial in self._reached.get(epoch, ()):
+            self._gone[epoch].add(trial)
 
     def standing(self, trial: int, epoch: int) -> str | None:
         """Return why a trial that has reached an epoch may not go on now, or None if it may."""
@@ -80,13 +90,31 @@ class Rungs:
                 return first
         return None
 
+    def _owes(self, trial: int, epoch: int) -> bool:
+        """Say whether a trial goes on because too few did, though it is not among the best by the order in its rank.
+
+        Each is compared with those that came before it. Once a sampler draws the like of what is known, its trials find
+        their place among the best taken by twins that were stopped when they came: one of a thousand went on.
+        """
+        reached = self._reached[epoch]
+        share = self._share(epoch)
+        if len(self._gone[epoch] - {trial}) >= share:
+            return False
+        trials = sorted(reached)
+        rows = np.array([reached[one] for one in trials])
+        ranks = _fast_non_domination_rank(rows[:, 1:], penalty=rows[:, 0])
+        return bool((ranks < ranks[trials.index(trial)]).sum() < share)
+
+    def _share(self, epoch: int) -> int:
+        """Return how many of those that reached a rung may go on."""
+        return max(1, len(self._reached[epoch]) // self._reduction ** (2 if self._strict else 1))
+
     def _best_at(self, epoch: int) -> list[int]:
         if epoch not in self._best:
             reached = self._reached[epoch]
             trials = sorted(reached)  # so that what is rebuilt decides as what was there
             rows = np.array([reached[trial] for trial in trials])
-            kept = max(1, len(reached) // self._reduction ** (2 if self._strict else 1))
-            self._best[epoch] = [trials[place] for place in best_first(rows[:, 1:], rows[:, 0], kept)]
+            self._best[epoch] = [trials[place] for place in best_first(rows[:, 1:], rows[:, 0], self._share(epoch))]
         return self._best[epoch]
 
     def _record(self, record: TrialRecord, report: Mapping[str, Any]) -> bool:
@@ -107,6 +135,10 @@ class Rungs:
         """Return by how much a trial misses a bound, as a share of it; 0 where it holds."""
         violation = bound.violation(report[KNOWN_EARLY[bound.metric]])
         return max(0.0, violation) / (abs(bound.bound) or 1.0)
+
+
+def _ended_at(record: TrialRecord, epoch: float | str) -> bool:
+    return record.state in (State.PRUNED, State.PAUSED) and record.curve[-1]["epoch"] == epoch
 
 
 def best_first(losses: Points, missed: npt.ArrayLike | None = None, count: int | None = None) -> list[int]:

@@ -145,12 +145,14 @@ def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, addr
 def _run_trials(sweep: Sweep, store: Store, address: str | None, run: str) -> bool:
     """Run the trials that are left, if any; return whether somebody interrupted it.
 
-    Should Ray die, it is started again as long as trials make progress. Raises NodeLost when they make none, and
-    InvalidValue if the data are no longer where they were: every trial would fail on them.
+    Should Ray die, it is started again. Raises NodeLost when it has died more often in a row than a trial would be
+    retried and no trial had reported, and InvalidValue if the data are no longer where they were: every trial would
+    fail on them.
     """
     if sweep.is_over:
         return False
     data.check(sweep.ledger.spec.data)
+    vain = 0
     try:
         while True:
             reports = sweep.reports
@@ -160,7 +162,8 @@ def _run_trials(sweep: Sweep, store: Store, address: str | None, run: str) -> bo
 
                     return run_trials(sweep, store.data, run)
             except NodeLost:
-                if sweep.reports == reports:
+                vain = vain + 1 if sweep.reports == reports else 0
+                if vain > sweep.ledger.spec.failures.retries:
                     raise
                 logger.warning("Ray has died on this machine; it is started again")
                 sweep.lose_all()

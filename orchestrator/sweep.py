@@ -128,9 +128,13 @@ class Sweep:
 
     def judge(self, number: int, report: Mapping[str, Any]) -> bool:
         """Say whether a trial goes on after a report; stop it if it is not among the best and has no hope left."""
+        if report.get("epoch") not in self.ledger.spec.fidelity.rungs:
+            return True
         reason = self._rungs.verdict(self.ledger.record(number), report)
         goes_on = reason is None or self._hope.is_left(report)
-        if reason is not None and not goes_on:
+        if goes_on:
+            self._rungs.note_gone(number, int(report["epoch"]))
+        elif reason is not None:
             self.stop(number, reason)
         return goes_on
 

@@ -3,7 +3,9 @@
 import os
 import random
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.faults import run_study
 
@@ -13,4 +15,23 @@ def test_a_study_survives_the_death_of_workers_and_of_ray_itself() -> None:
     with tempfile.TemporaryDirectory(prefix="f-", dir="/tmp", ignore_cleanup_errors=True) as root:  # for Ray's sockets
         findings = run_study(Path(root), ["worker", "raylet", "worker"], chance)
     assert findings.kills["raylet"] == 1
+    assert +findings.violations == {}
+
+
+class AtOnce(random.Random):
+    """Chooses the first moment there is."""
+
+    def sample(self, population: Sequence[Any], k: int, **_: Any) -> list[Any]:
+        return list(population[:k])
+
+    def uniform(self, a: float, b: float) -> float:  # noqa: ARG002 - the least
+        return a
+
+
+def test_ray_may_die_before_any_trial_has_reported() -> None:
+    with tempfile.TemporaryDirectory(prefix="f-", dir="/tmp", ignore_cleanup_errors=True) as root:
+        findings = run_study(Path(root), ["raylet"], AtOnce())
+        said = (Path(root) / "studies" / "faults" / "driver.log").read_text()
+    assert findings.kills["raylet"] == 1
+    assert "Ray has died on this machine; it is started again" in said
     assert +findings.violations == {}

@@ -1,6 +1,7 @@
 """Successive halving: at each rung the best of those that got there go on, and what is stopped never looks whole."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,20 @@ def test_rungs_are_rebuilt_from_the_ledger() -> None:
         lived.verdict(record(trial), one)
     for accuracy in (0.75, 0.85):
         assert rebuilt.verdict(record(9), report(2, accuracy)) == lived.verdict(record(9), report(2, accuracy))
+
+
+def test_a_share_of_the_trials_goes_on_even_if_all_are_alike() -> None:
+    spec, told = study(rungs=[2], reduction=3), list[TrialRecord]()
+    rungs = Rungs(spec)
+    for trial in range(30):
+        rebuilt = Rungs(spec, told)
+        verdicts = [each.verdict(record(trial), report(2, 0.5)) for each in (rungs, rebuilt)]
+        assert verdicts[0] == verdicts[1]
+        if verdicts[0] is None:
+            rungs.note_gone(trial, 2)
+        state = State.COMPLETE if verdicts[0] is None else State.PRUNED
+        told.append(replace(record(trial, report(2, 0.5)), state=state))
+    assert [one.state for one in told].count(State.COMPLETE) == 10
 
 
 def test_a_trial_that_arrives_twice_counts_once() -> None:
