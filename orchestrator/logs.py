@@ -1,11 +1,13 @@
 """Where libraries write what they have to say while a study runs."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from orchestrator.disk import is_full
 from orchestrator.remote import StoreLost
 from orchestrator.store import StudyFolder
 
@@ -29,7 +31,7 @@ def logging_study(folder: StudyFolder) -> Iterator[None]:
 def logging_into(path: Path, *names: str) -> Iterator[None]:
     """Send what these loggers and all below them have to say into a file, not to the terminal, while the block runs."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = logging.FileHandler(path, encoding="utf-8", delay=True)
+    file = _LogFile(path, encoding="utf-8", delay=True)
     file.setFormatter(logging.Formatter(FORMAT))
     tops, below = [logging.getLogger(name) for name in names], _below(names)
     before = [(logger, logger.handlers[:], logger.propagate) for logger in tops + below]
@@ -43,6 +45,22 @@ def logging_into(path: Path, *names: str) -> Iterator[None]:
         for logger, handlers, propagate in before:
             logger.handlers, logger.propagate = handlers, propagate
         file.close()
+
+
+class _LogFile(logging.FileHandler):
+    """A log that falls silent on a full disk: what writes a study there ends it with words of its own."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if error is None or not is_full(error):
+            super().handleError(record)
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError as error:
+            if not is_full(error):
+                raise
 
 
 def _below(names: tuple[str, ...]) -> list[logging.Logger]:
