@@ -32,10 +32,19 @@ def falling(spec: TrialSpec, context: WorkerContext) -> None:
     sparsity = float(spec.hyperparameters.get("sparsity", 0.5))  # n:m has none
     for epoch in range(1, EPOCHS + 1):
         accuracy, macs = accuracy_after(epoch, sparsity), 1 - sparsity
-        foretold = {"loss": 1.0, "accuracy": accuracy, "macs_projected": macs, "params_projected": macs}
-        rest = {"stage": "train", "train_loss": 1.0, "learning_rate": 0.1, "seconds": 0.0}
-        metrics = {"accuracy": accuracy, "macs": macs} if epoch == EPOCHS else {}
-        report = Report(epoch=epoch, fidelity=epoch / EPOCHS, metrics=metrics, **foretold, **rest)  # type: ignore[arg-type]  # floats by name
+        report = Report(
+            epoch=epoch,
+            fidelity=epoch / EPOCHS,
+            stage="train",
+            accuracy=accuracy,
+            loss=1.0,
+            train_loss=1.0,
+            learning_rate=0.1,
+            seconds=0.0,
+            macs_projected=macs,
+            params_projected=macs,
+            metrics={"accuracy": accuracy, "macs": macs} if epoch == EPOCHS else {},
+        )
         context.report(report, lambda _: None)
 
 

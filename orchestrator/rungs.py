@@ -63,7 +63,8 @@ class Rungs:
         """
         if not self._record(record, report):
             return None
-        return None if self._owes(record.trial, report["epoch"]) else self.standing(record.trial, report["epoch"])
+        reason = self.standing(record.trial, report["epoch"])
+        return None if reason is None or self._owes(record.trial, report["epoch"]) else reason
 
     def note_gone(self, trial: int, epoch: int) -> None:
         """Note that a trial goes on from a rung, if it was judged there."""

@@ -24,8 +24,8 @@ class AtOnce(random.Random):
     def sample(self, population: Sequence[Any], k: int, **_: Any) -> list[Any]:
         return list(population[:k])
 
-    def uniform(self, a: float, b: float) -> float:  # noqa: ARG002 - the least
-        return a
+    def uniform(self, a: float, b: float) -> float:
+        return min(a, b)
 
 
 def test_ray_may_die_before_any_trial_has_reported() -> None:

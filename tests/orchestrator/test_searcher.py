@@ -22,7 +22,7 @@ from orchestrator.policy import Policy
 from orchestrator.proposals import Proposer
 from orchestrator.records import State, TrialRecord
 from orchestrator.searcher import LedgerSearcher
-from orchestrator.spec import Resources
+from orchestrator.spec import Resources, StudySpec
 from orchestrator.store import Store
 from orchestrator.study import launch
 from orchestrator.sweep import Sweep
@@ -38,6 +38,16 @@ SAMPLERS = ("auto", "tpe", "nsga2", "gp", "random")
 def searched(folder: Path, **changes: object) -> list[TrialRecord]:
     with ledger_of(study(**changes), folder) as ledger:
         return run_all(Sweep(ledger, Silence()))
+
+
+def begin(spec: StudySpec, folder: Path, trials: int) -> None:
+    """Run the first trials of a study, and close its ledger."""
+    with ledger_of(spec, folder) as ledger:
+        sweep = Sweep(ledger, Silence())
+        for _ in range(trials):
+            trial = sweep.next()
+            assert trial is not None
+            run_to_end(sweep, trial)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -170,12 +180,7 @@ def test_who_chose_a_trial_is_recorded_and_outlives_the_driver(tmp_path: Path) -
 @pytest.mark.parametrize("sampler", ["auto", "nsga2", "gp"])
 def test_the_first_trials_are_spread_and_go_on_where_they_stopped(tmp_path: Path, sampler: str) -> None:
     spec = study(sampler=sampler, trials=12, paradigms={"magnitude": {**FIXED, "schedule": ["one_shot", "gradual"]}})
-    with ledger_of(spec, tmp_path) as driver:
-        sweep = Sweep(driver, Silence())
-        for _ in range(3):
-            trial = sweep.next()
-            assert trial is not None
-            run_to_end(sweep, trial)
+    begin(spec, tmp_path, 3)
     with ledger_of(spec, tmp_path) as again:
         records = run_all(Sweep(again, Silence()))
     assert [record.sampler == "sobol" for record in records] == [True] * 10 + [False] * 2
@@ -205,12 +210,7 @@ def test_a_study_that_has_begun_to_breed_goes_on_breeding(tmp_path: Path, monkey
     monkeypatch.setattr(policy, "LONG", 4)
     monkeypatch.setattr(proposals, "GENERATIONS_LAST", 3)
     spec = study(sampler="auto", trials=14, paradigms=SEVERAL, epochs=5, constraints={"accuracy": ">= 0.5"})
-    with ledger_of(spec, tmp_path) as driver:
-        sweep = Sweep(driver, Silence())
-        for _ in range(6):
-            trial = sweep.next()
-            assert trial is not None
-            run_to_end(sweep, trial)
+    begin(spec, tmp_path, 6)
     monkeypatch.setattr(policy, "LONG", 1000)
     with ledger_of(spec, tmp_path) as again:
         samplers = [record.sampler for record in run_all(Sweep(again, Silence()))]
