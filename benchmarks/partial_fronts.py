@@ -29,7 +29,7 @@ def accuracy_after(epoch: int, sparsity: float) -> float:
 
 def falling(spec: TrialSpec, context: WorkerContext) -> None:
     """Report epochs of falling accuracy."""
-    sparsity = float(spec.hyperparameters.get("sparsity", 0.5))  # n:m has none
+    sparsity = float(spec.hyperparameters["sparsity"])
     for epoch in range(1, EPOCHS + 1):
         accuracy, macs = accuracy_after(epoch, sparsity), 1 - sparsity
         report = Report(
@@ -57,7 +57,7 @@ def espalier(trials: int, folder: Path) -> list[float]:
 
     spec = StudySpec.model_validate_json(
         f"""{{"name": "partial", "data": {{"name": "digits"}}, "model": {{"name": "mlp"}},
-        "paradigms": {{"magnitude": {{"sparsity": {{"low": 0.1, "high": 0.9}}}}}},
+        "paradigms": {{"random": {{"scope": "layer", "sparsity": {{"low": 0.1, "high": 0.9}}}}}},
         "objectives": {{"accuracy": "maximize", "macs": "minimize"}},
         "search": {{"sampler": "tpe", "trials": {trials}}},
         "fidelity": {{"epochs": {EPOCHS}, "rungs": [1, 2], "reduction": 2}}}}"""
