@@ -93,7 +93,7 @@ class Espalier:
 
     def __call__(self, problem: Problem, epochs: int, seed: int) -> Ended:
         spec = study(
-            problem.paradigms,
+            problem,
             seed=seed,
             search={"sampler": self.sampler, "trials": epochs},
             fidelity={"epochs": EPOCHS, "rungs": list(self.rungs), "reduction": 3, "hopeless": self.hopeless},
@@ -151,7 +151,7 @@ class Optuna:
 
     def __call__(self, problem: Problem, epochs: int, seed: int) -> Ended:
         tuner = optuna.create_study(directions=["minimize"] * 2, sampler=self.sampler(seed))
-        configurations = Configurations(study(problem.paradigms), joint=self.joint)
+        configurations = Configurations(study(problem), joint=self.joint)
         ended: Ended = []
         running: list[tuple[optuna.Trial, Drawn, int]] = []
         for spent in range(epochs):
@@ -197,7 +197,7 @@ def syne_tune(problem: Problem, epochs: int, seed: int) -> Ended:
     from syne_tune.optimizer.schedulers.multiobjective.moasha import MOASHA
 
     np.random.seed(seed)  # it samples from the global state
-    configurations = Configurations(study(problem.paradigms), joint=True)
+    configurations = Configurations(study(problem), joint=True)
     space = {name: _domain(found) for name, found in configurations.distributions.items()}
     metrics = ["loss", "macs_projected"]
     scheduler = MOASHA(space, metrics, time_attr="epoch", max_t=EPOCHS, reduction_factor=3, random_seed=seed)

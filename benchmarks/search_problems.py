@@ -21,7 +21,9 @@ from orchestrator.configurations import Configurations
 from orchestrator.filling import at_random
 from orchestrator.front import hypervolume, non_dominated_ranks
 from orchestrator.spec import StudySpec
+from orchestrator.trainings import PREFIX
 from trainables.context import Report, SaveCheckpoint
+from trainables.errors import TrainingDiverged
 from trainables.spec import Value
 
 EPOCHS: Final = 27
@@ -33,6 +35,10 @@ Coordinates = Sequence[float]
 Params = Mapping[str, Value]
 Paradigms = Mapping[str, Mapping[str, Value]]
 """What a study file says of its paradigms."""
+Ranges = Mapping[str, Mapping[str, float | bool]]
+"""What a study file says under `search.training`."""
+Curve = Sequence[Losses]
+"""A trial's size and error after each epoch."""
 
 
 class Problem(Protocol):
@@ -45,6 +51,9 @@ class Problem(Protocol):
     def paradigms(self) -> Paradigms: ...
 
     @property
+    def tuned(self) -> Ranges: ...
+
+    @property
     def reference(self) -> Losses: ...
 
     @property
@@ -55,14 +64,15 @@ class Problem(Protocol):
         ...
 
 
-def study(paradigms: Paradigms, **more: object) -> StudySpec:
+def study(problem: Problem, search: Mapping[str, object] | None = None, **more: object) -> StudySpec:
     """Return a study of such trials; `more` are further keys of its file."""
     plain = {
         "name": "search",
         "data": {"name": "digits"},
         "model": {"name": "digits_cnn"},
         "objectives": {"loss": "minimize", "macs": "minimize"},
-        "paradigms": paradigms,
+        "paradigms": problem.paradigms,
+        "search": {"training": problem.tuned, **(search or {})},
         "fidelity": {"epochs": EPOCHS},
         **more,
     }
@@ -80,6 +90,7 @@ class Analytic:
     ideal: float
     reference: Losses = (1.1, 4.0)
     paradigms: Paradigms = field(default_factory=lambda: {"rigl": {"scope": "erk"}})
+    tuned: Ranges = field(default_factory=dict)
 
     def after(self, paradigm: str, params: Params, epoch: int) -> Losses:
         x = [_scaled(found, params[name]) for name, found in self._searched[paradigm].items()]
@@ -91,7 +102,7 @@ class Analytic:
 
     @cached_property
     def _searched(self) -> dict[str, dict[str, BaseDistribution]]:
-        return searched(Configurations(study(self.paradigms)))
+        return searched(Configurations(study(self)))
 
 
 def convex(x: Coordinates) -> Losses:
@@ -119,6 +130,7 @@ class Recorded:
     path: Path
     paradigms: Paradigms
     training: Mapping[str, object]
+    tuned: Ranges = field(default_factory=dict)
 
     def after(self, paradigm: str, params: Params, epoch: int) -> Losses:
         places, curves = self._table[paradigm]
@@ -142,7 +154,7 @@ class Recorded:
 
     @cached_property
     def _searched(self) -> dict[str, dict[str, BaseDistribution]]:
-        return searched(Configurations(study(self.paradigms)))
+        return searched(Configurations(study(self)))
 
     @cached_property
     def _table(self) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
@@ -158,13 +170,16 @@ class Recorded:
 
 
 def searched(configurations: Configurations) -> dict[str, dict[str, BaseDistribution]]:
-    """Return what is searched of each paradigm, by name, with its distribution."""
-    found: dict[str, dict[str, BaseDistribution]] = {paradigm: {} for paradigm in configurations.searched}
-    for name, distribution in configurations.distributions.items():
-        paradigm, dot, own = name.partition(".")
-        if dot and not distribution.single():
-            found[paradigm][own] = distribution
-    return found
+    """Return what is searched of each paradigm, by the names of a trial's hyper-parameters, with its distribution."""
+    several = {name: found for name, found in configurations.distributions.items() if not found.single()}
+    return {
+        paradigm: {
+            name.removeprefix(f"{paradigm}."): found
+            for name, found in several.items()
+            if name.startswith((f"{paradigm}.", PREFIX))
+        }
+        for paradigm in configurations.searched
+    }
 
 
 def _place(found: Mapping[str, BaseDistribution], params: Params) -> list[float]:
@@ -217,7 +232,17 @@ CIFAR10: Final = Recorded(
         "training": {"lr": 0.05},
     },
 )
-RECORDED: Final = {"digits": DIGITS, "cifar10": CIFAR10}
+RIGL: Final = Recorded(
+    DATA / "rigl_trials.json.gz",
+    paradigms={"rigl": {"scope": "erk", "fraction": 0.3, "updates": 100, "end": 0.75}},
+    training={"data": {"name": "digits", "validation": 0.3}, "model": {"name": "mlp"}},
+    tuned={
+        "lr": {"low": 0.001, "high": 1.0, "log": True},
+        "weight_decay": {"low": 1e-5, "high": 1e-2, "log": True},
+        "batch_size": {"low": 16, "high": 256, "log": True},
+    },
+)
+RECORDED: Final = {"digits": DIGITS, "cifar10": CIFAR10, "rigl": RIGL}
 SPARSE: Final = Recorded(
     CIFAR10.path,
     paradigms={name: {} for name in ("snip", "grasp", "synflow", "random", "set", "rigl", "edge_popup")},
@@ -234,36 +259,48 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
 
 
 def record(problem: Recorded, trials: int, path: Path, processes: int) -> None:
-    """Train random configurations, as many of each paradigm, and write down their curves."""
+    """Train random configurations, as many of each paradigm, and write down their curves.
+
+    What diverges is wrong about everything from then on.
+    """
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         each = math.ceil(trials / len(problem.paradigms))
-        spec = study(problem.paradigms, **problem.training)
+        spec = study(problem, **problem.training)
         drawn = [(paradigm, params) for paradigm in problem.paradigms for params in at_random(spec, paradigm, each)]
-        rows: Iterator[dict[str, object]] = pool.map(_trained, repeat(problem), *zip(*drawn, strict=True))
+        curves: Iterator[Curve] = pool.map(_trained, repeat(problem), *zip(*drawn, strict=True))
         table = []
-        for number, row in enumerate(rows, start=1):
-            table.append(row)
-            print(f"{number} of {len(drawn)} trials", end="\r", flush=True)
+        for (paradigm, params), curve in zip(drawn, curves, strict=True):
+            table.append({"paradigm": paradigm, "params": dict(params), "curve": curve})
+            print(f"{len(table)} of {len(drawn)} trials", end="\r", flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     with gzip.open(path, "wt", encoding="utf-8") as file:
         json.dump(table, file)
     print(f"{path}: {path.stat().st_size} bytes")
 
 
-def _trained(problem: Recorded, paradigm: str, params: Params) -> dict[str, object]:
+def _trained(problem: Recorded, paradigm: str, params: Params) -> Curve:
     """Train one configuration; return its curve of sizes and errors."""
     import torch
 
+    from trainables import data, models
+    from trainables.complexity import measure
     from trainables.trial import run_trial
 
     torch.set_num_threads(1)
-    watched = Watched()
-    run_trial(study(problem.paradigms, **problem.training).trial(paradigm, params, 0), watched)
-    final = watched.reports[-1].metrics
-    seen = [(one.macs_projected, 1 - one.accuracy) for one in watched.reports[: EPOCHS - 1]]
-    seen.append((final["macs"], 1 - final["accuracy"]))
-    curve = [(round(macs / final["macs_dense"], 4), round(error, 4)) for macs, error in seen]
-    return {"paradigm": paradigm, "params": dict(params), "curve": curve}
+    spec, watched = study(problem, **problem.training).trial(paradigm, params, 0), Watched()
+    dataset = data.load(spec.data)
+    network = models.build(spec.model.name, classes=dataset.classes, input_shape=dataset.input_shape)
+    dense = measure(network, dataset.input_shape).macs
+    try:
+        run_trial(spec, watched)
+    except TrainingDiverged:
+        seen = [(one.macs_projected, 1 - one.accuracy) for one in watched.reports]
+        seen += [(seen[-1][0] if seen else dense, 1.0)] * (EPOCHS - len(seen))
+    else:
+        final = watched.reports[-1].metrics
+        seen = [(one.macs_projected, 1 - one.accuracy) for one in watched.reports[: EPOCHS - 1]]
+        seen.append((final["macs"], 1 - final["accuracy"]))
+    return [(round(macs / dense, 4), round(error, 4)) for macs, error in seen]
 
 
 class Watched:

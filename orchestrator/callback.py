@@ -57,6 +57,7 @@ class Recorder(Callback):  # type: ignore[misc]
         self._minutes = sweep.ledger.spec.failures.timeout_minutes
         self._watchdog = Watchdog(self._minutes and self._minutes * 60)
         self._checked = time.monotonic()
+        self._started: set[str] = set()
         self._closed: set[str] = set()
         self._next_look = math.inf
 
@@ -79,6 +80,7 @@ class Recorder(Callback):  # type: ignore[misc]
 
     def on_trial_start(self, *, trial: Trial, **_: Any) -> None:
         self._watchdog.hear(trial.trial_id)
+        self._started.add(trial.trial_id)
         self._happened.append(partial(self._sweep.begin, _number(trial), trial.config["workers"]))
         if math.isinf(self._next_look):
             self._next_look = time.monotonic() + SECONDS_BETWEEN_CHECKS  # Ray needs a moment to count what is in use
@@ -100,9 +102,10 @@ class Recorder(Callback):  # type: ignore[misc]
                 self._happened.append(partial(self._sweep.save, _number(trial), path))
 
     def on_trial_complete(self, *, trial: Trial, **_: Any) -> None:
+        come_back = self._sweep.end if trial.trial_id in self._started else self._sweep.take_back
         self._close(trial)
         self._failures.pop(trial.trial_id, None)
-        self._happened.append(partial(self._sweep.end, _number(trial)))
+        self._happened.append(partial(come_back, _number(trial)))
 
     def on_trial_error(self, *, trial: Trial, **_: Any) -> None:
         self._close(trial)
@@ -161,6 +164,7 @@ class Recorder(Callback):  # type: ignore[misc]
 
     def _close(self, trial: Trial) -> None:
         self._closed.add(trial.trial_id)
+        self._started.discard(trial.trial_id)
         self._watchdog.forget(trial.trial_id)
 
     def _end_silent_ones(self, trials: list[Trial]) -> None:

@@ -80,9 +80,13 @@ class Capacity:
             return 0
         taken = sum(self._taken.values())
         found = share_out(self._now() - taken, waiting, self._resources)
-        if found > self._resources.workers.min:  # a node may just have gone, and the trial would wait for it for ever
+        if found > self._resources.workers.min:  # a node may just have gone
             found = share_out(self._count_now() - taken, waiting, self._resources)
         return max(found, self._resources.workers.min) if may_grow(self._resources) else found
+
+    def may_hold(self, workers: int) -> bool:
+        """Say whether so many workers, more than the least, have room on the nodes that there are, taken or not."""
+        return workers <= max(self._now(), self._resources.workers.min)
 
     def give(self, trial: int, workers: int) -> None:
         """Note how many workers a live trial has."""

@@ -2,7 +2,8 @@
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import Annotated, Any, Final
 
@@ -60,8 +61,31 @@ Choice = Annotated[
 def check_choices(name: str, chosen: Mapping[str, Choice]) -> Iterator[InvalidValue]:
     """Yield what the paradigm of that name refuses, keyed by hyper-parameter."""
     paradigm = paradigms.find(name)
+    known = paradigm.hyperparameters()
     for key, choice in chosen.items():
-        yield from _check_choice(paradigm, key, choice)
+        named = known[key] if key in known and known[key].choices is not None else None
+        words = f"is no range of numbers; {named.allowed()}, or a list of these" if named is not None else None
+        yield from check_choice(key, choice, partial(_accept, paradigm, key), words)
+
+
+def check_choice(
+    key: str, choice: Choice, accept: Callable[[Value], object], no_range: str | None
+) -> Iterator[InvalidValue]:
+    """Yield what is refused of a choice, under its key.
+
+    `accept` raises InvalidValue for a value that is not allowed; `no_range` says why there can be no range, if so.
+    """
+    if no_range is not None and isinstance(choice, Range):
+        yield InvalidValue(key, _shown(choice), no_range)
+        return
+    if choice == []:
+        yield InvalidValue(key, choice, "needs at least one choice")
+    for place, value in _named(choice):
+        yield from _refusal(key, place, value, accept)
+    if isinstance(choice, Range):
+        yield from _check_range(key, choice)
+    elif isinstance(choice, list) and len({(type(value), value) for value in choice}) < len(choice):
+        yield InvalidValue(key, choice, "names a choice twice")
 
 
 def cannot_fit(name: str, chosen: Mapping[str, Choice], epochs: int) -> str | None:
@@ -80,21 +104,6 @@ def cannot_fit(name: str, chosen: Mapping[str, Choice], epochs: int) -> str | No
     return _why_infeasible(paradigm, corners, epochs)
 
 
-def _check_choice(paradigm: type[Paradigm], key: str, choice: Choice) -> Iterator[InvalidValue]:
-    domain = paradigm.hyperparameters().get(key)
-    if domain is not None and domain.choices is not None and isinstance(choice, Range):
-        yield InvalidValue(key, _shown(choice), f"is no range of numbers; {domain.allowed()}, or a list of these")
-        return
-    if choice == []:
-        yield InvalidValue(key, choice, "needs at least one choice")
-    for place, value in _named(choice):
-        yield from _refusal(paradigm, key, place, value)
-    if isinstance(choice, Range):
-        yield from _check_range(key, choice)
-    elif isinstance(choice, list) and len({(type(value), value) for value in choice}) < len(choice):
-        yield InvalidValue(key, choice, "names a choice twice")
-
-
 def _named(choice: Choice) -> list[tuple[str, Value]]:
     """Return the values that a choice names, each with its place inside it."""
     if isinstance(choice, Range):
@@ -104,9 +113,13 @@ def _named(choice: Choice) -> list[tuple[str, Value]]:
     return [("", choice)]
 
 
-def _refusal(paradigm: type[Paradigm], key: str, place: str, value: Value) -> Iterator[InvalidValue]:
+def _accept(paradigm: type[Paradigm], key: str, value: Value) -> None:
+    paradigm.create({key: value})
+
+
+def _refusal(key: str, place: str, value: Value, accept: Callable[[Value], object]) -> Iterator[InvalidValue]:
     try:
-        paradigm.create({key: value})
+        accept(value)
     except InvalidValue as refused:
         yield InvalidValue(key if "unknown key" in refused.allowed else key + place, value, refused.allowed)
 

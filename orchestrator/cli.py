@@ -41,6 +41,7 @@ from orchestrator.trial_files import trial_files
 from trainables import paradigms as installed
 from trainables.errors import InvalidValue, nearest
 from trainables.paradigms.base import Paradigm
+from trainables.spec import Value
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -301,10 +302,14 @@ def paradigms(as_json: AsJson = False) -> None:
 def _require_comparable(front: Sequence[TrialRecord], setup: str) -> None:
     """End with status 1, and say what is unequal, unless the trials share a comparison setup."""
     for quantity, values in unequal(front, setup).items():
-        groups = (f"{value:.4g} (trials {', '.join(map(str, trials))})" for value, trials in values.items())
+        groups = (f"{_exactly(value)} (trials {', '.join(map(str, trials))})" for value, trials in values.items())
         typer.echo(f"espalier: not comparable in {setup}: {quantity} is {'; '.join(groups)}", err=True)
     if unequal(front, setup):
         raise typer.Exit(1)
+
+
+def _exactly(value: Value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _console() -> Console:

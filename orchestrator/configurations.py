@@ -1,4 +1,5 @@
-"""The configurations of a study: its paradigms' search spaces, narrowed as the study says, as one tree to draw from."""
+"""The configurations of a study, as one tree to draw from: its paradigms' search spaces, narrowed as it says, and what
+it searches of their training."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -8,6 +9,7 @@ from typing import Any, Final
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 import search_spaces
+from orchestrator import trainings
 from orchestrator.choices import Choice, Range
 from orchestrator.spec import StudySpec
 from search_spaces.space import Dimension, Space
@@ -16,7 +18,8 @@ from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.spec import Value
 
 PARADIGM: Final = "paradigm"
-"""The name under which the sampler chooses the paradigm; hyper-parameters are named ``<paradigm>.<name>``."""
+"""The name under which the sampler chooses the paradigm; hyper-parameters are named ``<paradigm>.<name>``, and those of
+training, which are all paradigms', ``training.<name>``."""
 
 Named = Mapping[str, Value]
 Suggest = Callable[[str, BaseDistribution], Value]
@@ -59,18 +62,18 @@ class Configurations:
     @cached_property
     def searched(self) -> tuple[str, ...]:
         """The paradigms that have something to search."""
-        return tuple(name for name in self.spec.paradigms if self._spaces[name])
+        return tuple(name for name in self.spec.paradigms if self._spaces[name] or self._training)
 
     @cached_property
     def settled(self) -> tuple[str, ...]:
         """The paradigms whose every hyper-parameter is fixed: there is one configuration of each."""
-        return tuple(name for name in self.spec.paradigms if not self._spaces[name])
+        return tuple(name for name in self.spec.paradigms if name not in self.searched)
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
         """Everything that is drawn, by name."""
         drawn = {f"{p}.{name}": d.distribution for p in self.searched for name, d in self._spaces[p].items()}
-        return {PARADIGM: CategoricalDistribution(self.searched), **drawn} if self.searched else {}
+        return {PARADIGM: CategoricalDistribution(self.searched), **drawn, **self._training} if self.searched else {}
 
     @cached_property
     def are_numeric(self) -> bool:
@@ -89,28 +92,33 @@ class Configurations:
             if dimension.applies(chosen):
                 key = f"{paradigm}.{name}"
                 drawn[key] = chosen[name] = suggest(key, dimension.distribution)
-        return drawn
+        return drawn | {name: suggest(name, distribution) for name, distribution in self._training.items()}
 
     def params(self, drawn: Named) -> dict[str, Value]:
-        """Return the hyper-parameters that a draw gives its paradigm."""
+        """Return the hyper-parameters that a draw gives a trial: its paradigm's, and those of its training."""
         paradigm = str(drawn[PARADIGM])
         chosen = self.fixed(paradigm)
         for name, dimension in self._spaces[paradigm].items():
             if dimension.applies(chosen):
                 chosen[name] = drawn[f"{paradigm}.{name}"]
-        return chosen
+        return chosen | {name: drawn[name] for name in self._training}
 
     def drawn_as(self, paradigm: str, params: Named) -> dict[str, Value]:
         """Return the draw that gives a trial these hyper-parameters, as far as they are searched and inside the ranges.
 
         A paradigm that is not searched here speaks for all that are: what they search under a name that it knows too
-        is taken to be the same thing, for hyper-parameters have the field's names in all paradigms.
+        is taken to be the same thing, for hyper-parameters have the field's names in all paradigms. What they do not
+        say of training was as the study itself says.
         """
+        trained = trainings.as_said(self.spec.training, self.spec.search.training) | dict(params)
         known = {
             f"{one}.{name}": params[name]
             for one in ([paradigm] if paradigm in self.searched else self.searched)
             for name, dimension in self._spaces[one].items()
             if name in params and _holds(dimension.distribution, params[name])
+        }
+        known |= {
+            name: trained[name] for name, distribution in self._training.items() if _holds(distribution, trained[name])
         }
         return {PARADIGM: paradigm, **known} if paradigm in self.searched else known
 
@@ -118,9 +126,8 @@ class Configurations:
         """Say whether the study as it is might try these hyper-parameters."""
         if paradigm not in self.spec.paradigms:
             return False
-        inside = (
-            {name.partition(".")[2] for name in self.drawn_as(paradigm, params)} if self._spaces[paradigm] else set()
-        )
+        drawn = self.drawn_as(paradigm, params) if paradigm in self.searched else {}
+        inside = {name.removeprefix(f"{paradigm}.") for name in drawn}
         fixed = self._fixed[paradigm]
         return all(name in inside or (name in fixed and fixed[name] == value) for name, value in params.items())
 
@@ -131,7 +138,7 @@ class Configurations:
     def refusal(self, paradigm: str, params: Named) -> str | None:
         """Return why the paradigm cannot carry out these hyper-parameters in the study's budget, or None if it can."""
         try:
-            paradigms.find(paradigm).create(params).recipe(self.spec.fidelity.epochs)
+            paradigms.find(paradigm).create(trainings.of_paradigm(params)).recipe(self.spec.fidelity.epochs)
         except (InvalidValue, InfeasibleTrial) as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 - a third party's code: what it raises is told, and ends no study
@@ -145,6 +152,13 @@ class Configurations:
     @cached_property
     def _spaces(self) -> dict[str, Space]:
         return {name: _narrowed_space(name, choices) for name, choices in self.spec.paradigms.items()}
+
+    @cached_property
+    def _training(self) -> dict[str, BaseDistribution]:
+        return {
+            f"{trainings.PREFIX}{name}": _distribution(choice, whole=trainings.is_whole(name))
+            for name, choice in self.spec.search.training.items()
+        }
 
 
 def _holds(distribution: BaseDistribution, value: Value) -> bool:
@@ -173,12 +187,18 @@ def _narrowed(paradigm: str, name: str, own: Dimension | None, choice: Any) -> D
     if own is not None and choice is None:
         return own
     when = own.when if own is not None else {}
+    log = own is not None and bool(getattr(own.distribution, "log", False))
+    return Dimension(_distribution(choice, whole=_is_whole(paradigm, name), log=log), when)
+
+
+def _distribution(choice: Any, *, whole: bool, log: bool = False) -> BaseDistribution:
+    """Return what a list or a range is drawn from; `log` has a range be logarithmic if it can be, unless it says so."""
     if isinstance(choice, list):
-        return Dimension(CategoricalDistribution(choice), when)
-    log = choice.log or (choice.low > 0 and getattr(own and own.distribution, "log", False))
-    if _is_whole(paradigm, name):
-        return Dimension(IntDistribution(int(choice.low), int(choice.high), log=log), when)
-    return Dimension(FloatDistribution(choice.low, choice.high, log=log), when)
+        return CategoricalDistribution(choice)
+    log = choice.log or (choice.low > 0 and log)
+    if whole:
+        return IntDistribution(int(choice.low), int(choice.high), log=log)
+    return FloatDistribution(choice.low, choice.high, log=log)
 
 
 def _is_whole(paradigm: str, name: str) -> bool:

@@ -26,17 +26,17 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
     `run` names the function that runs a trial, `cache` is where trials of one machine share their data.
     """
     spec, folder = sweep.ledger.spec, sweep.ledger.folder
-    recorder = Recorder(sweep)
+    recorder, capacity = Recorder(sweep), Capacity(spec.resources)
     tuner = tune.Tuner(
         tune.with_resources(worker.train, _placement),
         tune_config=tune.TuneConfig(
             search_alg=LedgerSearcher(
                 sweep,
-                Capacity(spec.resources),
+                capacity,
                 partial(_configuration, sweep, cache, run),
                 lambda: recorder.interrupted,
             ),
-            scheduler=ParetoHalving(sweep),
+            scheduler=ParetoHalving(sweep, capacity),
             num_samples=-1,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: Path(trial.config["folder"]).name,

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from orchestrator.records import TrialRecord
+from orchestrator.trainings import PREFIX
 from trainables.errors import InvalidValue, nearest
+from trainables.spec import Value
 
 SETUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -23,7 +25,9 @@ SETUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """What must be equal, by setup: S1 data and network (one study has one of each), S2 the base network too, S3.1
 finetuning epochs too, S3.2 their learning rates too, S4.1 pruning epochs too; SX-A all epochs together, SX-B all
-training MACs together."""
+training MACs together. What a study searches of its training must be equal wherever the base network must."""
+
+UNSAID = "as the study says"
 
 TOLERANCE = 0.01
 """Relative difference up to which epochs, rates and costs count as equal."""
@@ -42,23 +46,32 @@ def satisfied_setups(records: Iterable[TrialRecord]) -> list[str]:
     return [setup for setup in SETUPS if not unequal(pruned, setup)]
 
 
-def unequal(records: Iterable[TrialRecord], setup: str) -> dict[str, dict[float, list[int]]]:
+def unequal(records: Iterable[TrialRecord], setup: str) -> dict[str, dict[Value, list[int]]]:
     """Return what the setup wants equal and is not: for each such quantity, the trial numbers by its value.
 
     The dense baseline is not pruned and is left out; so are records without measurements.
     """
     compared = [record for record in records if record.metrics and record.paradigm != "dense"]
-    groups = {quantity: _by_value(compared, quantity) for quantity in SETUPS[setup]}
+    groups = {
+        quantity: _groups((record.metrics.get(quantity, 0.0), record.trial) for record in compared)
+        for quantity in SETUPS[setup]
+    }
+    if "pretrain_epochs" in SETUPS[setup]:
+        names = dict.fromkeys(name for record in compared for name in record.params if name.startswith(PREFIX))
+        groups |= {name: _groups((r.params.get(name, UNSAID), r.trial) for r in compared) for name in names}
     return {quantity: values for quantity, values in groups.items() if len(values) > 1}
 
 
-def _by_value(records: Iterable[TrialRecord], quantity: str) -> dict[float, list[int]]:
-    """Group trial numbers by their value of a quantity; values closer than the tolerance are one."""
-    exact: dict[float, list[int]] = defaultdict(list)
-    for record in records:
-        exact[record.metrics.get(quantity, 0.0)].append(record.trial)
-    groups: dict[float, list[int]] = defaultdict(list)
-    for value, trials in sorted(exact.items()):
-        same = next((known for known in groups if abs(value - known) <= TOLERANCE * max(known, value, 1e-12)), value)
-        groups[same] += trials
+def _groups(values: Iterable[tuple[Value, int]]) -> dict[Value, list[int]]:
+    """Group trial numbers by their values; numbers closer than the tolerance are one."""
+    groups: dict[Value, list[int]] = defaultdict(list)
+    for value, trial in sorted(values, key=lambda pair: (isinstance(pair[0], str), pair[0])):
+        same = next((known for known in groups if _are_close(known, value)), value)
+        groups[same].append(trial)
     return dict(groups)
+
+
+def _are_close(one: Value, other: Value) -> bool:
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    return abs(one - other) <= TOLERANCE * max(one, other, 1e-12)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from orchestrator import trainings
 from orchestrator.budget import SECONDS_PER_HOUR, Spending
 from orchestrator.capacity import Node, may_grow, nodes, require_room
 from orchestrator.cluster import named, ray_session
@@ -284,7 +285,8 @@ def _length(spec: StudySpec, judged: Mapping[str, Counter[float]], going_on: Sha
 def _judged_from(spec: StudySpec, paradigm: str) -> Counter[float]:
     """Return from which fidelity on how many of a paradigm's configurations are judged."""
     drawn = at_random(spec, paradigm, CONFIGURATIONS)
-    return Counter(paradigms.find(paradigm).create(params).judged_from(spec.fidelity.epochs) for params in drawn)
+    chosen = map(paradigms.find(paradigm).create, map(trainings.of_paradigm, drawn))
+    return Counter(one.judged_from(spec.fidelity.epochs) for one in chosen)
 
 
 def _judged_length(spec: StudySpec, judged_from: float, going_on: Share) -> float:

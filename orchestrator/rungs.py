@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from optuna.study._multi_objective import _fast_non_domination_rank  # quick in thousands of trials
 
+from orchestrator import trainings
 from orchestrator.front import Points, farthest_first, in_ranges
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Constraint, StudySpec
@@ -121,7 +122,8 @@ class Rungs:
     def _record(self, record: TrialRecord, report: Mapping[str, Any]) -> bool:
         if report.get("epoch") not in self._reached or report["fidelity"] >= 1:
             return False
-        if report["fidelity"] < paradigms.find(record.paradigm).create(record.params).judged_from(self._epochs):
+        paradigm = paradigms.find(record.paradigm).create(trainings.of_paradigm(record.params))
+        if report["fidelity"] < paradigm.judged_from(self._epochs):
             return False
         losses = [sign * report[name] for name, sign in self._signs.items()]
         missed = sum(self._missed(bound, report) for bound in self._bounds)

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from orchestrator import trainings
 from orchestrator.choices import Choice as Choice
 from orchestrator.choices import Range as Range
 from orchestrator.choices import Strict, cannot_fit, check_choices
@@ -81,12 +82,14 @@ class Search(Strict):
     `auto` is TPE; NSGA-II once TPE is too slow for the trials or the study is long; a Gaussian process where trials are
     expensive and numbers are searched, while they are few (`orchestrator.policy`).
     The whole trials of the studies in `warm_start`, which are of the same store and have the same objectives, teach the
-    sampler; they are no trials of this study.
+    sampler; they are no trials of this study. `training` holds what is searched of how trials train, whatever their
+    paradigm; what it names stands in place of what the study's own `training` says.
     """
 
     sampler: Literal["auto", "tpe", "nsga2", "gp", "random"] = "auto"
     trials: Annotated[int, Field(ge=1)] = 24
     warm_start: list[str] = Field(default=[])
+    training: dict[str, Choice] = Field(default={})
 
     @field_validator("warm_start")
     @classmethod
@@ -94,6 +97,12 @@ class Search(Strict):
         for name in names:
             _at("", check_study_name, name)
         return names
+
+    @field_validator("training")
+    @classmethod
+    def _can_be_searched(cls, searched: dict[str, Choice]) -> dict[str, Choice]:
+        _refuse(trainings.check(searched))
+        return searched
 
 
 class Fidelity(Strict):
@@ -267,8 +276,8 @@ class StudySpec(Strict):
             data=self.data,
             model=self.model,
             paradigm=paradigm,
-            hyperparameters=dict(params),
-            training=self.training,
+            hyperparameters=trainings.of_paradigm(params),
+            training=replace(self.training, **trainings.of_training(params)),
             epochs=self.fidelity.epochs,
             seed=seed,
             objectives=tuple(dict.fromkeys([*self.objectives, *self.constraints])),
@@ -447,5 +456,6 @@ def _known_keys(parents: Sequence[str]) -> list[str]:
     """Return the keys that are known in the mapping at a path of a study file."""
     if not parents:
         return list(StudySpec.model_fields)
-    section: Any = Range if parents[0] == "paradigms" else StudySpec.model_fields[parents[0]].annotation
+    in_choice = parents[0] == "paradigms" or parents[:2] == ["search", "training"]
+    section: Any = Range if in_choice else StudySpec.model_fields[parents[0]].annotation
     return [one.name for one in fields(section)] if is_dataclass(section) else list(section.model_fields)

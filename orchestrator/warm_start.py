@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 
-from orchestrator import ledger
+from orchestrator import ledger, trainings
 from orchestrator.front import Objectives
 from orchestrator.records import State
 from orchestrator.spec import StudySpec
@@ -39,9 +40,12 @@ def lessons(spec: StudySpec, folder: StudyFolder) -> Iterator[Lesson]:
         earlier = folder.beside(name)
         if not earlier.spec.exists():
             logger.warning("%s: study %s is gone; the sampler goes on without it", KEY, name)
+            continue
+        trained = trainings.as_said(StudySpec.stored(earlier.spec).training, spec.search.training)
         for record in ledger.read(earlier):
             measured = record.metrics.keys() >= {*spec.objectives, *spec.constraints}
-            taught = lesson(spec, record) if record.state is State.COMPLETE and measured else None
+            known = replace(record, params=trained | dict(record.params))
+            taught = lesson(spec, known) if record.state is State.COMPLETE and measured else None
             if taught is not None:
                 yield taught
 

@@ -115,6 +115,22 @@ def test_a_member_is_not_tried_twice_and_not_outside_the_edited_ranges(tmp_path:
     assert [one.trial for one in left] == [one.trial for one in inside[1:]]
 
 
+def test_a_study_comes_to_search_its_training_and_tries_its_front_again_as_it_was_trained(tmp_path: Path) -> None:
+    spec = begun(tmp_path, trials=6)
+    members = pareto_front(read(tmp_path), spec.objectives)
+    tuned = {"lr": {"low": 0.01, "high": 1.0, "log": True}}
+    longer = small.study(trials=20, epochs=8, sampler="tpe", search={"training": tuned})
+    after = extended(tmp_path, longer)
+    again, new = after[6 : 6 + len(members)], after[6 + len(members) :]
+    assert [record.params for record in again] == [record.params for record in members]
+    assert {longer.trial(one.paradigm, one.params, one.seed).training.lr for one in again} == {longer.training.lr}
+    assert len({record.params["training.lr"] for record in new}) == len(new) > 5
+
+    wider = {"lr": {"low": 0.001, "high": 2.0, "log": True}, "nesterov": [True, False]}
+    widest = small.study(trials=22, epochs=8, sampler="tpe", search={"training": wider})
+    assert {"training.lr", "training.nesterov"} <= extended(tmp_path, widest)[-1].params.keys()
+
+
 def test_trials_of_fewer_epochs_teach_neither_the_sampler_nor_the_rungs(tmp_path: Path) -> None:
     begun(tmp_path, trials=5, epochs=4, rungs=[2])
     longer = small.study(trials=12, epochs=8, rungs=[2])

@@ -1,10 +1,12 @@
 """Which comparisons are fair, from what trials say they spent."""
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.fairness import SETUPS, check_setup, satisfied_setups, unequal
+from orchestrator.fairness import SETUPS, UNSAID, check_setup, satisfied_setups, unequal
 from orchestrator.records import State, TrialRecord
 from trainables.effort import effort
 from trainables.errors import InvalidValue
@@ -12,6 +14,7 @@ from trainables.paradigms.dense import Dense
 from trainables.paradigms.lottery_ticket import LotteryTicket
 from trainables.paradigms.magnitude import Magnitude
 from trainables.paradigms.snip import Snip
+from trainables.spec import Value
 
 EQUAL = {
     "pretrain_epochs": 6.0,
@@ -23,9 +26,18 @@ EQUAL = {
 }
 
 
-def record(trial: int, paradigm: str = "magnitude", **changes: float) -> TrialRecord:
-    metrics = {**EQUAL, **changes}
-    return TrialRecord(study="s", trial=trial, paradigm=paradigm, state=State.COMPLETE, seed=0, metrics=metrics)
+def record(
+    trial: int, paradigm: str = "magnitude", params: Mapping[str, Value] | None = None, **changes: float
+) -> TrialRecord:
+    return TrialRecord(
+        study="s",
+        trial=trial,
+        paradigm=paradigm,
+        state=State.COMPLETE,
+        seed=0,
+        params=params or {},
+        metrics={**EQUAL, **changes},
+    )
 
 
 def test_trials_that_spent_alike_satisfy_every_setup() -> None:
@@ -42,6 +54,20 @@ def test_a_difference_breaks_exactly_the_setups_that_want_it_equal(quantity: str
 def test_what_is_unequal_is_named_with_its_trials() -> None:
     records = [record(0), record(1, finetune_epochs=2.0), record(2)]
     assert unequal(records, "S3.1") == {"finetune_epochs": {2.0: [1], 4.0: [0, 2]}}
+
+
+def test_where_the_base_network_must_be_equal_so_must_what_is_searched_of_training() -> None:
+    records = [
+        record(0, params={"sparsity": 0.5, "training.lr": 0.1, "training.optimizer": "sgd"}),
+        record(1, params={"sparsity": 0.9, "training.lr": 0.3, "training.optimizer": "adamw"}),
+        record(2, params={"sparsity": 0.7}),
+    ]
+    assert unequal(records, "S2") == {
+        "training.lr": {0.1: [0], 0.3: [1], UNSAID: [2]},
+        "training.optimizer": {"adamw": [1], UNSAID: [2], "sgd": [0]},
+    }
+    assert satisfied_setups(records) == ["S1", "SX-A", "SX-B"]
+    assert satisfied_setups([records[0], record(3, params=records[0].params)]) == list(SETUPS)
 
 
 def test_the_dense_baseline_is_not_compared_by_its_pruning() -> None:

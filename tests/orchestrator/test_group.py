@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray.cluster_utils import Cluster
 
-from orchestrator.capacity import Capacity, share_out
+from orchestrator.capacity import Capacity, Node, nodes, share_out
 from orchestrator.cluster import ray_session
 from orchestrator.records import State, TrialRecord
 from orchestrator.spec import Resources, StudySpec
@@ -112,6 +113,24 @@ def test_trials_get_more_processes_where_there_are_fewer_trials_than_places(tmp_
     assert len({process for _, _, process, _ in notes(tmp_path)}) == 3
 
 
+@pytest.mark.usefixtures("cluster")
+def test_a_trial_for_which_a_node_has_gone_gets_as_many_processes_as_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node dies in the moment before Ray takes notice of it, in which Ray still counts it."""
+    gone, counted = {"CPU": 2.0}, [0]
+
+    def count() -> list[Node]:
+        counted[0] += 1
+        return [*nodes(), *([gone] if counted[0] <= 2 else [])]
+
+    monkeypatch.setattr("orchestrator.execution.Capacity", partial(Capacity, count=count))
+    spec = study(trials=1, epochs=2, resources={"cpus": 1, "workers": {"min": 1, "max": 3}})
+    (record,) = swept(spec, tmp_path, "noting", Silence())
+    assert (record.state, record.attempts) == (State.COMPLETE, 1)
+    assert len({process for _, _, process, _ in notes(tmp_path)}) == 2
+
+
 def test_a_process_of_a_group_that_raises_ends_the_trial_with_its_own_words(tmp_path: Path, cluster: Cluster) -> None:
     del cluster
     spec = study(trials=2, epochs=3, resources={"cpus": 1, "workers": 2})
@@ -142,17 +161,27 @@ def test_workers_are_shared_out_within_the_bounds_and_never_more_than_are_free(
 
 
 def test_nodes_that_come_and_go_are_noticed() -> None:
-    nodes, now = [{"CPU": 2.0}], [0.0]
-    capacity = Capacity(Resources(cpus=1), count=lambda: nodes, clock=lambda: now[0])
+    there, now = [{"CPU": 2.0}], [0.0]
+    capacity = Capacity(Resources(cpus=1), count=lambda: there, clock=lambda: now[0])
     capacity.give(0, 1)
     capacity.give(1, 1)
     assert capacity.take({0, 1}, 5) == 0
-    nodes.append({"CPU": 1.0})
+    there.append({"CPU": 1.0})
     now[0] += 60
     assert capacity.take({0, 1}, 5) == 1
-    nodes[:] = []
+    there[:] = []
     now[0] += 60
     assert capacity.take(set(), 5) == 0
+
+
+def test_a_trial_waits_only_for_more_workers_than_the_least_while_there_are_nodes_for_them() -> None:
+    there, now = [{"CPU": 2.0}, {"CPU": 2.0}], [0.0]
+    resources = Resources.model_validate({"workers": {"min": 2, "max": 4}})
+    capacity = Capacity(resources, count=lambda: there, clock=lambda: now[0])
+    assert capacity.may_hold(4)
+    there[:] = [{"CPU": 1.0}]
+    now[0] += 60
+    assert [capacity.may_hold(workers) for workers in (2, 3, 4)] == [True, False, False]
 
 
 def test_where_the_cluster_grows_by_itself_trials_wait_for_nodes(monkeypatch: pytest.MonkeyPatch) -> None:

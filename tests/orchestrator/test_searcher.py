@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import RandomSampler
 from ray.tune.search import Searcher
 
-from orchestrator import ledger, policy, proposals
+from orchestrator import ledger, policy, proposals, warm_start
 from orchestrator.budget import Spending
 from orchestrator.capacity import Capacity
 from orchestrator.configurations import Configurations
@@ -153,6 +153,55 @@ def test_a_condition_holds_for_fixed_and_for_drawn_values() -> None:
     everything = joint.draw(first)
     assert everything.keys() == joint.distributions.keys()
     assert {"rounds", "stream"}.isdisjoint(joint.params(everything))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_what_is_searched_of_training_is_searched_whatever_the_paradigm(tmp_path: Path, sampler: str) -> None:
+    training = {
+        "lr": {"low": 0.01, "high": 1.0, "log": True},
+        "batch_size": {"low": 16, "high": 64},
+        "nesterov": [True, False],
+    }
+    spec = study(
+        sampler=sampler,
+        paradigms=SEVERAL,
+        trials=14,
+        epochs=5,
+        training={"lr": 7.0, "momentum": 0.5},
+        search={"training": training},
+    )
+    with ledger_of(spec, tmp_path) as ledger_:
+        records = run_all(Sweep(ledger_, Silence()))
+    assert [record.state for record in records] == [State.COMPLETE] * 14
+    assert {record.paradigm for record in records} == SEVERAL.keys()
+    for record in records:
+        trial = spec.trial(record.paradigm, record.params, record.seed)
+        trained = trial.training
+        assert (trained.momentum, trained.lr) == (0.5, record.params["training.lr"])
+        assert 0.01 <= trained.lr <= 1
+        assert trained.batch_size in range(16, 65)
+        assert type(trained.nesterov) is bool
+        paradigms.find(record.paradigm).create(trial.hyperparameters).recipe(5)
+    assert len({record.params["training.lr"] for record in records}) > 3
+    assert all(Configurations(spec).contains(record.paradigm, record.params) for record in records)
+
+
+def test_a_study_that_trains_in_one_way_teaches_another_that_searches_it(tmp_path: Path) -> None:
+    searched(tmp_path, name="earlier", trials=2, training={"lr": 0.3, "batch_size": 32})
+    store = Store(tmp_path)
+    store.study("earlier").spec.write_text(
+        study(name="earlier", trials=2, training={"lr": 0.3, "batch_size": 32}).as_yaml()
+    )
+    tuned = {"lr": {"low": 0.1, "high": 1.0}, "batch_size": [64, 128]}
+    spec = study(search={"warm_start": ["earlier"], "training": tuned})
+    for lesson in warm_start.lessons(spec, store.study("small")):
+        drawn = Configurations(spec).drawn_as(lesson.paradigm, lesson.params)
+        assert drawn == {
+            "paradigm": "magnitude",
+            "magnitude.sparsity": lesson.params["sparsity"],
+            "training.lr": 0.3,
+        }
+    assert len(list(warm_start.lessons(spec, store.study("small")))) == 2
 
 
 @pytest.mark.parametrize("lines", [1, 2, 3])

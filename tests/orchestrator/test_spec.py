@@ -24,7 +24,10 @@ PLAIN: Mapping[str, Any] = {
     "data": {"name": "digits"},
     "model": {"name": "digits_cnn"},
     "paradigms": {"dense": None, "magnitude": {"sparsity": {"low": 0.2, "high": 0.9}}},
-    "search": {"trials": 4},
+    "search": {
+        "trials": 4,
+        "training": {"lr": {"low": 0.01, "high": 1.0, "log": True}, "batch_size": {"low": 16, "high": 256}},
+    },
     "fidelity": {"epochs": 10, "rungs": [3]},
 }
 
@@ -64,7 +67,9 @@ def test_a_file_gives_the_object_that_python_builds(tmp_path: Path) -> None:
         data=DataSpec(name="digits"),
         model=ModelSpec(name="digits_cnn"),
         paradigms={"dense": {}, "magnitude": {"sparsity": Range(low=0.2, high=0.9)}},
-        search=Search(trials=4),
+        search=Search(
+            trials=4, training={"lr": Range(low=0.01, high=1.0, log=True), "batch_size": Range(low=16, high=256)}
+        ),
         fidelity=Fidelity(epochs=10, rungs=[3]),
     )
     assert load(tmp_path, {}) == built
@@ -76,6 +81,9 @@ def test_a_file_gives_the_object_that_python_builds(tmp_path: Path) -> None:
     lr=st.floats(1e-9, 10),
     milestones=st.lists(st.floats(0.01, 0.99), unique=True).map(sorted),
     sparsity=st.one_of(st.floats(0, 0.999), st.lists(st.floats(0, 0.999), min_size=1, unique=True)),
+    decays=st.one_of(
+        st.lists(st.floats(0, 1), min_size=1, unique=True), st.floats(0, 1).map(lambda low: Range(low=low, high=2))
+    ),
     bound=st.floats(allow_nan=False, allow_infinity=False),
 )
 def test_what_is_written_is_read_again(
@@ -84,6 +92,7 @@ def test_what_is_written_is_read_again(
     lr: float,
     milestones: list[float],
     sparsity: Choice,
+    decays: Choice,
     bound: float,
 ) -> None:
     spec = StudySpec(
@@ -93,7 +102,7 @@ def test_what_is_written_is_read_again(
         training=TrainingSpec(lr=lr, milestones=tuple(milestones)),
         constraints={"loss": f"<= {bound}"},
         paradigms={"dense": {}, "magnitude": {"sparsity": sparsity, "stream": True}},
-        search=Search(trials=trials),
+        search=Search(trials=trials, training={"weight_decay": decays}),
         fidelity=Fidelity(epochs=10),
     )
     assert load_text(tmp_path_factory.getbasetemp(), spec.as_yaml()) == spec
@@ -145,6 +154,17 @@ def test_what_is_written_is_read_again(
         ("paradigms.magnitude.sparsity.high", 1.5, "[0.0, 0.999]"),
         ("paradigms.magnitude.sparsity.low", -0.1, "[0.0, 0.999]"),
         ("search.sampler", "tpee", "did you mean 'tpe'?"),
+        ("search.training.lrr", [0.1], "did you mean 'lr'?"),
+        ("search.training.milestones", [0.1, 0.2], "unknown key"),
+        ("search.training.lr", 0.1, "one value for all trials is training.lr"),
+        ("search.training.lr", [], "at least one choice"),
+        ("search.training.lr", [0.1, 0.1], "twice"),
+        ("search.training.lr.low", 0.0, "greater than 0"),
+        ("search.training.lr.high", "1", "must be a finite number"),
+        ("search.training.lr.lo", 0.1, "did you mean 'low'?"),
+        ("search.training.batch_size.low", 16.5, "whole number"),
+        ("search.training.optimizer", {"low": 1, "high": 2}, "no range of numbers"),
+        ("search.training.nesterov", {"low": 1, "high": 2}, "no range of numbers"),
         ("search.trials", 0, "at least 1"),
         ("search.trials", 1, "at least 2: each paradigm"),
         ("fidelity.epochs", 0, "at least 1"),
