@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
-from itertools import product, repeat
+from itertools import count, product, repeat, takewhile
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, Protocol
@@ -46,7 +46,6 @@ from rich.table import Table
 
 from benchmarks.search_problems import (
     DATA,
-    EPOCHS,
     PROBLEMS,
     RECORDED,
     Losses,
@@ -62,7 +61,7 @@ from orchestrator.store import Store
 from orchestrator.sweep import Assignment, Sweep
 from trainables.spec import Value
 
-RUNGS: Final = [1, 3, 9]
+REDUCTION: Final = 3
 WORKERS: Final = 4
 SYNE_TUNE: Final = "syne tune mo-asha"
 EPOCH_SECONDS: Final = 3600.0
@@ -88,7 +87,7 @@ class Espalier:
     """The house's own search."""
 
     sampler: str
-    rungs: Sequence[int] = tuple(RUNGS)
+    stops: bool = True
     hopeless: str = "stop"
 
     def __call__(self, problem: Problem, epochs: int, seed: int) -> Ended:
@@ -96,7 +95,12 @@ class Espalier:
             problem,
             seed=seed,
             search={"sampler": self.sampler, "trials": epochs},
-            fidelity={"epochs": EPOCHS, "rungs": list(self.rungs), "reduction": 3, "hopeless": self.hopeless},
+            fidelity={
+                "epochs": problem.epochs,
+                "rungs": rungs(problem.epochs) if self.stops else [],
+                "reduction": REDUCTION,
+                "hopeless": self.hopeless,
+            },
         )
         folder = tempfile.TemporaryDirectory(prefix="search-")
         with folder as path, Ledger(Store(Path(path)).study("search"), spec) as ledger:
@@ -117,19 +121,24 @@ class Espalier:
             trial, epoch = running.pop(0)
             epoch += 1
             losses = problem.after(trial.configuration.paradigm, trial.configuration.params, epoch)
-            report = _report(losses, epoch)
+            report = _report(losses, epoch, problem.epochs)
             sweep.report(trial.number, report)
             goes_on = sweep.judge(trial.number, report)
             if not goes_on and self.hopeless == "pause":
                 sweep.save(trial.number, _checkpoint(sweep, trial.number, epoch))
                 reached[trial.number] = epoch
-            if not goes_on or epoch == EPOCHS:
+            if not goes_on or epoch == problem.epochs:
                 sweep.end(trial.number)
             else:
                 running.append((trial, epoch))
-            if epoch == EPOCHS:
+            if epoch == problem.epochs:
                 ended.append((spent + 1, losses))
         return ended
+
+
+def rungs(epochs: int) -> list[int]:
+    """Return at which epochs trials are stopped."""
+    return list(takewhile(lambda rung: rung < epochs, (REDUCTION**power for power in count())))
 
 
 def _checkpoint(sweep: Sweep, trial: int, epoch: int) -> Path:
@@ -163,8 +172,8 @@ class Optuna:
                 else:
                     tuner.tell(trial, state=optuna.trial.TrialState.FAIL)
             trial, drawn, epoch = running.pop(0)
-            if epoch + 1 == EPOCHS:
-                losses = problem.after(*drawn, EPOCHS)
+            if epoch + 1 == problem.epochs:
+                losses = problem.after(*drawn, problem.epochs)
                 tuner.tell(trial, losses)
                 ended.append((spent + 1, losses))
             else:
@@ -200,7 +209,8 @@ def syne_tune(problem: Problem, epochs: int, seed: int) -> Ended:
     configurations = Configurations(study(problem), joint=True)
     space = {name: _domain(found) for name, found in configurations.distributions.items()}
     metrics = ["loss", "macs_projected"]
-    scheduler = MOASHA(space, metrics, time_attr="epoch", max_t=EPOCHS, reduction_factor=3, random_seed=seed)
+    halving = {"max_t": problem.epochs, "reduction_factor": REDUCTION}
+    scheduler = MOASHA(space, metrics, time_attr="epoch", random_seed=seed, **halving)
     ended: Ended = []
     running: list[tuple[Trial, Drawn, int]] = []
     for spent in range(epochs):
@@ -213,8 +223,8 @@ def syne_tune(problem: Problem, epochs: int, seed: int) -> Ended:
         trial, drawn, epoch = running.pop(0)
         epoch += 1
         losses = problem.after(*drawn, epoch)
-        verdict = scheduler.on_trial_result(trial, _report(losses, epoch))
-        if epoch == EPOCHS:
+        verdict = scheduler.on_trial_result(trial, _report(losses, epoch, problem.epochs))
+        if epoch == problem.epochs:
             ended.append((spent + 1, losses))
         elif verdict == "CONTINUE":
             running.append((trial, drawn, epoch))
@@ -252,7 +262,7 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
     "espalier": Espalier("auto"),
     "espalier, tpe, pausing": Espalier("tpe", hopeless="pause"),
     "espalier, tpe": Espalier("tpe"),
-    "espalier, tpe, no rungs": Espalier("tpe", rungs=()),
+    "espalier, tpe, no rungs": Espalier("tpe", stops=False),
     "random": Optuna(lambda seed: RandomSampler(seed=seed)),
     "optuna tpe": Optuna(lambda seed: TPESampler(seed=seed)),
     "optuna nsga2": Optuna(lambda seed: NSGAIISampler(population_size=20, seed=seed), joint=True),
@@ -261,12 +271,12 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
 WITHOUT_RUNGS: Final = ("random", "optuna tpe", "optuna nsga2")
 
 
-def _report(losses: Losses, epoch: int) -> dict[str, object]:
+def _report(losses: Losses, epoch: int, epochs: int) -> dict[str, object]:
     size, loss = losses
-    whole = {"loss": loss, "macs": size} if epoch == EPOCHS else {}
+    whole = {"loss": loss, "macs": size} if epoch == epochs else {}
     return {
         "epoch": epoch,
-        "fidelity": epoch / EPOCHS,
+        "fidelity": epoch / epochs,
         "stage": "train",
         "accuracy": 0.0,
         "loss": loss,
@@ -371,7 +381,7 @@ def main() -> None:
         print("Syne Tune does not take part: it is not installed (pip install syne-tune)")
         names.remove(SYNE_TUNE)
     runs = [
-        Run(problem, name, options.trials * EPOCHS, seed)
+        Run(problem, name, options.trials * PROBLEMS[problem].epochs, seed)
         for name, problem, seed in product(names, options.problems, range(options.first, options.first + options.seeds))
     ]
     with tempfile.TemporaryDirectory(prefix="search-") as folder:

@@ -26,7 +26,6 @@ from trainables.context import Report, SaveCheckpoint
 from trainables.errors import TrainingDiverged
 from trainables.spec import Value
 
-EPOCHS: Final = 27
 DATA: Final = Path(__file__).parent / "data"
 
 Losses = tuple[float, float]
@@ -42,7 +41,7 @@ Curve = Sequence[Losses]
 
 
 class Problem(Protocol):
-    """Trials of 27 epochs, each of a paradigm with hyper-parameters from its search space.
+    """Trials of so many epochs, each of a paradigm with hyper-parameters from its search space.
 
     `ideal` is the hypervolume of the best front there is against `reference`.
     """
@@ -52,6 +51,9 @@ class Problem(Protocol):
 
     @property
     def tuned(self) -> Ranges: ...
+
+    @property
+    def epochs(self) -> int: ...
 
     @property
     def reference(self) -> Losses: ...
@@ -73,7 +75,7 @@ def study(problem: Problem, search: Mapping[str, object] | None = None, **more: 
         "objectives": {"loss": "minimize", "macs": "minimize"},
         "paradigms": problem.paradigms,
         "search": {"training": problem.tuned, **(search or {})},
-        "fidelity": {"epochs": EPOCHS},
+        "fidelity": {"epochs": problem.epochs},
         **more,
     }
     return StudySpec.model_validate_json(json.dumps(plain))
@@ -91,14 +93,15 @@ class Analytic:
     reference: Losses = (1.1, 4.0)
     paradigms: Paradigms = field(default_factory=lambda: {"rigl": {"scope": "erk"}})
     tuned: Ranges = field(default_factory=dict)
+    epochs: int = 27
 
     def after(self, paradigm: str, params: Params, epoch: int) -> Losses:
         x = [_scaled(found, params[name]) for name, found in self._searched[paradigm].items()]
         digest = hashlib.sha256(repr((tuple(x), epoch)).encode()).digest()
         speed = 0.5 + hashlib.sha256(repr(tuple(x)).encode()).digest()[0] / 255
-        noise = 0.5 * (digest[0] / 255 - 0.5) * (1 - epoch / EPOCHS)
+        noise = 0.5 * (digest[0] / 255 - 0.5) * (1 - epoch / self.epochs)
         size, error = self.function(x)
-        return size, error + 3 * (epoch**-speed - EPOCHS**-speed) + noise
+        return size, error + 3 * (epoch**-speed - self.epochs**-speed) + noise
 
     @cached_property
     def _searched(self) -> dict[str, dict[str, BaseDistribution]]:
@@ -131,6 +134,7 @@ class Recorded:
     paradigms: Paradigms
     training: Mapping[str, object]
     tuned: Ranges = field(default_factory=dict)
+    epochs: int = 27
 
     def after(self, paradigm: str, params: Params, epoch: int) -> Losses:
         places, curves = self._table[paradigm]
@@ -241,6 +245,7 @@ RIGL: Final = Recorded(
         "weight_decay": {"low": 1e-5, "high": 1e-2, "log": True},
         "batch_size": {"low": 16, "high": 256, "log": True},
     },
+    epochs=81,
 )
 RECORDED: Final = {"digits": DIGITS, "cifar10": CIFAR10, "rigl": RIGL}
 SPARSE: Final = Recorded(
@@ -295,10 +300,10 @@ def _trained(problem: Recorded, paradigm: str, params: Params) -> Curve:
         run_trial(spec, watched)
     except TrainingDiverged:
         seen = [(one.macs_projected, 1 - one.accuracy) for one in watched.reports]
-        seen += [(seen[-1][0] if seen else dense, 1.0)] * (EPOCHS - len(seen))
+        seen += [(seen[-1][0] if seen else dense, 1.0)] * (problem.epochs - len(seen))
     else:
         final = watched.reports[-1].metrics
-        seen = [(one.macs_projected, 1 - one.accuracy) for one in watched.reports[: EPOCHS - 1]]
+        seen = [(one.macs_projected, 1 - one.accuracy) for one in watched.reports[: problem.epochs - 1]]
         seen.append((final["macs"], 1 - final["accuracy"]))
     return [(round(macs / dense, 4), round(error, 4)) for macs, error in seen]
 

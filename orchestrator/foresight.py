@@ -16,10 +16,16 @@ LUCKY: Final = 0.25
 """The share of the whole trials that have gained more than a lucky one."""
 
 
+FROM_ONE: Final = {"accuracy"}
+"""The metrics that approach one."""
+
+
 class Foresight:
     """Foresees what a trial comes to from what it was at a rung, and what trials that went on have gained from there.
 
-    To a sampler that is told nothing but that they were stopped, most trials of a study with rungs are alike.
+    To a sampler that is told nothing but that they were stopped, most trials of a study with rungs are alike. Gains are
+    shares: errors and losses fall towards zero, and a network that is wrong about half of the images has more to gain
+    than one that is wrong about a tenth.
     """
 
     def __init__(self, spec: StudySpec) -> None:
@@ -28,8 +34,10 @@ class Foresight:
         self._rungs = spec.fidelity.rungs
         rising = {name for name, direction in spec.objectives.items() if direction == "maximize"}
         rising |= {bound.metric for bound in spec.bounds if bound.comparison.startswith(">")} - spec.objectives.keys()
-        self._lucky = {name: 1 - LUCKY if name in rising else LUCKY for name in self._fields}
-        self._gains: dict[tuple[int, str], list[float]] = defaultdict(list)
+        grows = {name: (name in rising) != (name in FROM_ONE) for name in self._fields}
+        self._lucky = {name: 1 - LUCKY if grows[name] else LUCKY for name in self._fields}
+        self._shares: dict[tuple[int, str], list[float]] = defaultdict(list)
+        """By rung and metric, which share of what was left then is left at the end of each whole trial."""
 
     @property
     def sees_all(self) -> bool:
@@ -43,21 +51,29 @@ class Foresight:
         for point in record.curve:
             if point["epoch"] in self._rungs:
                 for name, shown in self._fields.items():
-                    self._gains[int(point["epoch"]), name].append(record.metrics[name] - float(point[shown]))
+                    before = _left(name, float(point[shown]))
+                    if before > 0:
+                        self._shares[int(point["epoch"]), name].append(_left(name, record.metrics[name]) / before)
 
     def metrics(self, record: TrialRecord) -> dict[str, float] | None:
         """Return what a trial is expected to come to; None where that does not show before the end."""
-        return self._foreseen(record.curve[-1], lambda _, gains: statistics.median(gains)) if record.curve else None
+        return self._foreseen(record.curve[-1], lambda _, shares: statistics.median(shares)) if record.curve else None
 
     def with_luck(self, report: Mapping[str, Any]) -> dict[str, float] | None:
         """Return what a trial comes to, by each metric, if it gains what one in four does better than from its rung."""
-        return self._foreseen(report, lambda name, gains: float(np.quantile(gains, self._lucky[name])))
+        return self._foreseen(report, lambda name, shares: float(np.quantile(shares, self._lucky[name])))
 
     def _foreseen(
-        self, point: Mapping[str, Any], gain: Callable[[str, Sequence[float]], float]
+        self, point: Mapping[str, Any], share: Callable[[str, Sequence[float]], float]
     ) -> dict[str, float] | None:
+        known = {name: self._shares.get((int(point["epoch"]), name), [1.0]) for name in self._fields}
         foreseen = {
-            name: float(point[shown]) + gain(name, self._gains.get((int(point["epoch"]), name), [0.0]))
+            name: _left(name, _left(name, float(point[shown])) * share(name, known[name]))
             for name, shown in self._fields.items()
         }
         return foreseen if foreseen and all(map(math.isfinite, foreseen.values())) else None
+
+
+def _left(name: str, value: float) -> float:
+    """Return how far a metric is from zero, or from one if that is its best; twice, and it is what it was."""
+    return 1 - value if name in FROM_ONE else value

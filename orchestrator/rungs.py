@@ -1,7 +1,8 @@
 """Which unfinished trials deserve to go on: successive halving for several objectives, asynchronously.
 
 At a rung a trial goes on if it is among the best 1/reduction of the trials that got there so far (ASHA: Li et al. 2020,
-arXiv 1810.05934); one that is not may become so later, for each arrival changes what is among the best. Once whole
+arXiv 1810.05934); one that is not may become so later, for each arrival changes what is among the best. Of
+fewer than `reduction` all go on: the best 1/reduction of them is not one whole trial. Once whole
 trials tell who else has hope (`hope.py`), only the best 1/reduction^2 go on in any case. Best is by
 non-dominated rank, and within a rank by an epsilon-net, so that what goes on is spread over the front (Schmucker et al.
 2021, arXiv 2106.12639). Trials that are bound to miss a constraint come after all others, those that miss it by less
@@ -62,7 +63,7 @@ class Rungs:
 
         Reports of a trial that is not judged at this fidelity, and values that are not finite, do not count.
         """
-        if not self._record(record, report):
+        if not self._record(record, report) or len(self._reached[report["epoch"]]) < self._reduction:
             return None
         reason = self.standing(record.trial, report["epoch"])
         return None if reason is None or self._owes(record.trial, report["epoch"]) else reason

@@ -1,5 +1,6 @@
 """What samplers learn of trials that were stopped early: what they would have come to, which nobody else sees."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,25 @@ def test_a_stopped_trial_is_expected_to_gain_what_the_median_of_the_others_gaine
     for end in (0.6, 0.7, 0.9):
         foresight.learn(record(State.COMPLETE, 0.1, 0.5, end=end))
     foreseen = foresight.metrics(record(State.PRUNED, 0.1, 0.4))
-    assert foreseen == pytest.approx({"accuracy": 0.6, "macs": 5.0})
+    assert foreseen == pytest.approx({"accuracy": 1 - 0.6 * (0.3 / 0.5), "macs": 5.0})
+
+
+def test_who_has_less_to_gain_is_expected_to_gain_less() -> None:
+    foresight = Foresight(study(rungs=[1], objectives={"loss": "minimize", "accuracy": "maximize"}))
+    for trial, (shown, end) in enumerate([(0.8, 0.4), (0.4, 0.2), (0.2, 0.1)]):
+        curve = ({"epoch": 1, "accuracy": 1 - shown, "loss": shown},)
+        known = record(State.COMPLETE, end=1 - end)
+        foresight.learn(replace(known, trial=trial, curve=curve, metrics={"accuracy": 1 - end, "loss": end}))
+    seen = {"epoch": 1, "accuracy": 0.9, "loss": 0.1}
+    assert foresight.with_luck(seen) == pytest.approx({"accuracy": 0.95, "loss": 0.05})
+
+
+def test_what_is_right_about_all_images_stays_so_and_teaches_nothing() -> None:
+    foresight = Foresight(study(rungs=[1]))
+    foresight.learn(record(State.COMPLETE, 1.0, end=0.9))
+    assert foresight.metrics(record(State.PRUNED, 0.5)) == {"accuracy": 0.5, "macs": 5.0}
+    foresight.learn(record(State.COMPLETE, 0.5, end=0.75))
+    assert foresight.metrics(record(State.PRUNED, 1.0)) == {"accuracy": 1.0, "macs": 5.0}
 
 
 def test_without_others_it_is_taken_as_it_was() -> None:
