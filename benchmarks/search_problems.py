@@ -245,7 +245,6 @@ RIGL: Final = Recorded(
         "weight_decay": {"low": 1e-5, "high": 1e-2, "log": True},
         "batch_size": {"low": 16, "high": 256, "log": True},
     },
-    epochs=81,
 )
 RECORDED: Final = {"digits": DIGITS, "cifar10": CIFAR10, "rigl": RIGL}
 SPARSE: Final = Recorded(
