@@ -6,9 +6,9 @@
 Two analytic problems stand for trials of 27 epochs: `convex` is ZDT1 and `concave` ZDT2 (Zitzler, Deb & Thiele 2000,
 https://doi.org/10.1162/106365600568202) in four dimensions. The first loss is a network's size, which it foretells; the
 second is its error, which falls by a power law to its end, at a speed of its own and with noise, so that early
-ranks mislead. Two tables hold trials that were really trained (`record` trained them): what is proposed has the curve
+ranks mislead. Three tables hold trials that were really trained (`record` trained them): what is proposed has the curve
 of the nearest of them. `cifar10` are eleven paradigms with all that they search, `sparse` those of them that are sparse
-from the start, `digits` is complexity-aware training.
+from the start, `digits` is complexity-aware training, `rigl` is RigL with what it is trained by.
 All have four workers, whose trials run side by side, and the epochs of `--trials` whole trials.
 
 `espalier` is the house's own proposer and rungs (1, 3, 9; a third goes on), without Ray; it chooses the sampler as for
