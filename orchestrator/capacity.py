@@ -85,8 +85,8 @@ class Capacity:
         return max(found, self._resources.workers.min) if may_grow(self._resources) else found
 
     def may_hold(self, workers: int) -> bool:
-        """Say whether so many workers, more than the least, have room on the nodes that there are, taken or not."""
-        return workers <= max(self._now(), self._resources.workers.min)
+        """Say whether so many workers, if they are more than the least, have room on the nodes, taken or not."""
+        return workers <= self._resources.workers.min or workers <= self._now()
 
     def give(self, trial: int, workers: int) -> None:
         """Note how many workers a live trial has."""
