@@ -35,7 +35,7 @@ class DynamicSparseTraining(Paradigm):
     def recipe(self, epochs: int) -> Recipe:
         return (Train(epochs, during=LearnThresholds(self.alpha)),)
 
-    def judged_from(self, epochs: int) -> float:  # noqa: ARG002 - the same share of any budget
+    def judged_from(self, epochs: int) -> float:  # noqa: ARG002 - Paradigm's signature; this share is of any budget
         """Return 0.5: before, thresholds have hardly moved and the network is nearly dense."""
         return 0.5
 

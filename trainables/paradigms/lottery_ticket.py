@@ -68,7 +68,7 @@ class LotteryTicket(Paradigm):
             stages += self._round(density, share, last=level == self.rounds)
         return stages
 
-    def judged_from(self, epochs: int) -> float:  # noqa: ARG002 - the same share of any budget
+    def judged_from(self, epochs: int) -> float:  # noqa: ARG002 - Paradigm's signature; this share is of any budget
         """Return 1: each round begins from early weights again, and only the last one's end shows the ticket."""
         return 1.0
 
