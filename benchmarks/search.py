@@ -12,8 +12,8 @@ from the start, `digits` is complexity-aware training, `rigl` is RigL with what 
 All have four workers, whose trials run side by side, and the epochs of `--trials` whole trials.
 
 `espalier` is the house's own proposer and rungs (1, 3, 9; a third goes on), without Ray; it chooses the sampler as for
-trials that take hours. `tpe` has TPE throughout, as where trials take seconds; `pausing` has those that are held back
-go on later; `no rungs` shows what stopping early is worth. The others train every trial to its end: random search,
+trials that take hours. `tpe` has TPE throughout, as where trials take seconds; `stopping` has those that are held back
+never go on; `no rungs` shows what stopping early is worth. The others train every trial to its end: random search,
 Optuna's TPE and NSGA-II. Syne Tune's MO-ASHA, with the same rungs, takes part where it is installed.
 
 Hypervolume is that of whole trials, as a share of the best front's, mean over the seeds. The last columns say after how
@@ -88,7 +88,7 @@ class Espalier:
 
     sampler: str
     stops: bool = True
-    hopeless: str = "stop"
+    hopeless: str = "pause"
 
     def __call__(self, problem: Problem, epochs: int, seed: int) -> Ended:
         spec = study(
@@ -260,8 +260,8 @@ class Nobody:
 
 CONTENDERS: Final[Mapping[str, Contender]] = {
     "espalier": Espalier("auto"),
-    "espalier, tpe, pausing": Espalier("tpe", hopeless="pause"),
     "espalier, tpe": Espalier("tpe"),
+    "espalier, tpe, stopping": Espalier("tpe", hopeless="stop"),
     "espalier, tpe, no rungs": Espalier("tpe", stops=False),
     "random": Optuna(lambda seed: RandomSampler(seed=seed)),
     "optuna tpe": Optuna(lambda seed: TPESampler(seed=seed)),

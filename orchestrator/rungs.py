@@ -1,9 +1,10 @@
 """Which unfinished trials deserve to go on: successive halving for several objectives, asynchronously.
 
 At a rung a trial goes on if it is among the best 1/reduction of the trials that got there so far (ASHA: Li et al. 2020,
-arXiv 1810.05934); one that is not may become so later, for each arrival changes what is among the best. Of
-fewer than `reduction` all go on: the best 1/reduction of them is not one whole trial. Once whole
-trials tell who else has hope (`hope.py`), only the best 1/reduction^2 go on in any case. Best is by
+arXiv 1810.05934); one that is not may become so later, for each arrival changes what is among the best. The best
+1/reduction of fewer than `reduction` is not one whole trial: where trials pause, none of them goes on yet, unless no
+others come; where they are stopped for good, all do. Once whole trials tell who else has hope (`hope.py`),
+only the best 1/reduction^2 go on in any case. Best is by
 non-dominated rank, and within a rank by an epsilon-net, so that what goes on is spread over the front (Schmucker et al.
 2021, arXiv 2106.12639). Trials that are bound to miss a constraint come after all others, those that miss it by less
 first (Deb et al. 2002, https://doi.org/10.1109/4235.996017, section VI).
@@ -47,6 +48,9 @@ class Rungs:
         self._gone: dict[int, set[int]] = {epoch: set() for epoch in self._reached}
         """By epoch, the trials that went on from there."""
         self._strict = False
+        self._stops_for_good = spec.fidelity.hopeless == "stop"
+        self._waits = not self._stops_for_good
+        """Whether the first at a rung wait for others to be compared with."""
         for record in records:
             for report in record.curve if record.share == 1 else ():  # else the schedule was another one
                 if self._record(record, report) and not _ended_at(record, report["epoch"]):
@@ -58,12 +62,20 @@ class Rungs:
             self._strict = True
             self._best.clear()
 
+    def expect_no_more(self) -> None:
+        """From now on let the best go on however few there are: no new trial is going to come."""
+        if self._waits:
+            self._waits = False
+            self._best.clear()
+
     def verdict(self, record: TrialRecord, report: Mapping[str, Any]) -> str | None:
         """Record a report if it is at a rung; return why its trial shall stop, or None if it goes on.
 
         Reports of a trial that is not judged at this fidelity, and values that are not finite, do not count.
         """
-        if not self._record(record, report) or len(self._reached[report["epoch"]]) < self._reduction:
+        if not self._record(record, report):
+            return None
+        if self._stops_for_good and self._are_few(report["epoch"]):
             return None
         reason = self.standing(record.trial, report["epoch"])
         return None if reason is None or self._owes(record.trial, report["epoch"]) else reason
@@ -78,7 +90,11 @@ class Rungs:
         if trial not in self._reached.get(epoch, ()):
             return None
         best, reached = self._best_at(epoch), len(self._reached[epoch])
-        return None if trial in best else f"not among the best {len(best)} of {reached} at epoch {epoch}"
+        if trial in best:
+            return None
+        if not best:
+            return f"one of only {reached} at epoch {epoch}, where the best of {self._reduction} goes on"
+        return f"not among the best {len(best)} of {reached} at epoch {epoch}"
 
     def next_best(self, paused: Mapping[int, int]) -> int | None:
         """Return which of the trials that pause, each at an epoch, goes on first, or None if none may now.
@@ -92,6 +108,19 @@ class Rungs:
             if first is not None:
                 return first
         return None
+
+    def least_promising(self, paused: Mapping[int, int]) -> int | None:
+        """Return which of the trials that pause, each at an epoch, is the last to go on; None if all may now.
+
+        The less far a trial has come, the later.
+        """
+        behind = {trial: epoch for trial, epoch in paused.items() if self.standing(trial, epoch) is not None}
+        if not behind:
+            return None
+        rung = min(behind.values())
+        there = sorted(trial for trial, epoch in behind.items() if epoch == rung)
+        rows = np.array([self._reached[rung][trial] for trial in there])
+        return there[best_first(rows[:, 1:], rows[:, 0])[-1]]
 
     def _owes(self, trial: int, epoch: int) -> bool:
         """Say whether a trial goes on because too few did, though it is not among the best by the order in its rank.
@@ -110,7 +139,12 @@ class Rungs:
 
     def _share(self, epoch: int) -> int:
         """Return how many of those that reached a rung may go on."""
+        if self._waits and self._are_few(epoch):
+            return 0
         return max(1, len(self._reached[epoch]) // self._reduction ** (2 if self._strict else 1))
+
+    def _are_few(self, epoch: int) -> bool:
+        return len(self._reached[epoch]) < self._reduction
 
     def _best_at(self, epoch: int) -> list[int]:
         if epoch not in self._best:

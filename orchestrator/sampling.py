@@ -1,11 +1,13 @@
 """Optuna's samplers, made to draw whole configurations that the paradigm can carry out."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
@@ -17,6 +19,10 @@ SamplerName = Literal["tpe", "nsga2", "gp", "random"]
 MODELLED_JOINTLY: Final = ("nsga2", "gp")
 """The samplers that can use only hyper-parameters which every trial has."""
 
+FEW: Final = 50
+"""Up to how many known trials TPE models all hyper-parameters of a paradigm jointly, and then each by itself.
+
+Of few it learns more from how they belong together; of many it would draw the like of the best alone, and get stuck."""
 OWN_DRAWS: Final = 8
 UNIFORM_DRAWS: Final = 100
 """How often an infeasible draw is repeated, by the sampler and then uniformly, before the trial is told as failed."""
@@ -35,8 +41,7 @@ class FeasibleDraws:
         """Return a configuration for a trial of a study, by the sampler's names; `given` is kept as it is."""
         self._own.before_trial(study, trial)
         for _ in range(OWN_DRAWS):
-            joint = self._configurations.joint
-            modelled = self._own.sample_relative(study, trial, self._several) if joint else {}
+            modelled = self._modelled(study, trial)
             drawn = self._draw(self._own, study, trial, {**modelled, **given})
             if self._is_feasible(drawn):
                 return drawn
@@ -49,6 +54,14 @@ class FeasibleDraws:
     def fill(self, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value]) -> dict[str, Value]:
         """Return a configuration with what is not `given` drawn uniformly, feasible or not."""
         return self._draw(self._uniform, study, trial, given)
+
+    def _modelled(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
+        """Return what the sampler draws jointly, by a model of all that is known."""
+        if self._configurations.joint:
+            return self._own.sample_relative(study, trial, self._several)
+        if trial.number >= FEW:
+            return {}
+        return self._own.sample_relative(study, trial, self._own.infer_relative_search_space(study, trial))
 
     def _draw(
         self, sampler: BaseSampler, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value]
@@ -75,7 +88,9 @@ def draws_for(name: SamplerName, configurations: Configurations, asked: int, pop
 def _sampler(name: SamplerName, seed: int, population: int) -> BaseSampler:
     match name:
         case "tpe":
-            return TPESampler(seed=seed)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)  # of `group`
+                return TPESampler(seed=seed, multivariate=True, group=True)  # each paradigm has a space of its own
         case "nsga2":
             return NSGAIISampler(population_size=population, seed=seed)
         case "gp":

@@ -106,18 +106,18 @@ class Search(Strict):
 
 
 class Fidelity(Strict):
-    """The training budget of a trial, and the epochs (rungs) at which hopeless trials are stopped.
+    """The training budget of a trial, and the epochs (rungs) at which hopeless trials are held back.
 
     The best 1/reduction of the trials that have come to a rung go on, and those that, going by what whole trials have
     gained from there, may still reach the front (`orchestrator.hope`).
-    With `hopeless: pause` they are paused instead: they leave their device, keep their checkpoints, and go on, before
-    any new trial begins, once they are among the best 1/reduction of the trials that have come to their rung.
+    The others pause: they leave their device, keep their checkpoints, and go on, before any new trial begins, once they
+    are among the best of the trials that have come to their rung. With `hopeless: stop` they are stopped for good.
     """
 
     epochs: Annotated[int, Field(ge=1)]
     rungs: list[int] = Field(default=[])
     reduction: Annotated[int, Field(ge=2)] = 3
-    hopeless: Literal["stop", "pause"] = "stop"
+    hopeless: Literal["pause", "stop"] = "pause"
 
     @model_validator(mode="after")
     def _rungs_rise_inside_the_budget(self) -> Self:

@@ -25,6 +25,11 @@ logger = logging.getLogger(__name__)
 CHECKPOINTS_KEPT: Final = 2
 """How many checkpoints of a trial that runs are kept: the one before is needed if the newest is damaged."""
 
+PAUSING: Final = 20
+"""How many trials pause at the most, or as many as run if those are more: each keeps its checkpoints on disk.
+
+Of many, those behind the first few are never among the best again (`benchmarks/search.py` finds no more with 40)."""
+
 SHORTEST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
 """Seconds before a trial whose process was lost is started again; doubled each time that it got no further."""
@@ -157,12 +162,8 @@ class Sweep:
 
     def settle(self) -> None:
         """Tell the trials that still pause as stopped early: the study is over, and none of them goes on."""
-        spent = self._meter.exhausted
-        for number, epoch in list(self._paused.items()):
-            reason = self._rungs.standing(number, epoch) or f"paused at epoch {epoch} when {spent} was spent"
-            del self._paused[number]
-            self.ledger.prune(number, reason)
-            self._close(number)
+        for number in list(self._paused):
+            self._give_up(number)
 
     def fail(self, number: int, breakdown: Breakdown) -> None:
         """Tell a trial that broke down, or take it back for another attempt if that may mend it."""
@@ -245,10 +246,26 @@ class Sweep:
         self.live.discard(number)
         self._meter.release(number)
         self._show(number)
+        while len(self._paused) > max(PAUSING, len(self.live)):
+            last = self._rungs.least_promising(self._paused)
+            if last is None:
+                break
+            self._give_up(last)
+
+    def _give_up(self, number: int) -> None:
+        """Tell a trial that pauses as stopped early."""
+        epoch, spent = self._paused.pop(number), self._meter.exhausted
+        reason = self._rungs.standing(number, epoch) or f"paused at epoch {epoch} when {spent} was spent"
+        self.ledger.prune(number, reason)
+        self._close(number)
 
     def _goes_on(self) -> int | None:
         """Return which trial that pauses goes on next; a spent budget begins none of them again."""
-        return self._rungs.next_best(self._paused) if self._paused and self._meter.exhausted is None else None
+        if not self._paused or self._meter.exhausted is not None:
+            return None
+        if not self._may_ask():
+            self._rungs.expect_no_more()
+        return self._rungs.next_best(self._paused)
 
     def _paused_trial(self) -> Assignment | None:
         number = self._goes_on()

@@ -23,7 +23,7 @@ from orchestrator.records import State, TrialRecord
 from orchestrator.rungs import Rungs
 from orchestrator.spec import StudySpec
 from orchestrator.store import Store
-from orchestrator.sweep import Assignment, Sweep
+from orchestrator.sweep import PAUSING, Assignment, Sweep
 from tests.orchestrator import small
 from tests.orchestrator.small import Silence, ledger_of
 
@@ -74,6 +74,13 @@ class Trials:
         while number in self.running:
             self.step(number)
 
+    def run_until(self, asked: int) -> None:
+        """Run trials, one after the other, until so many have begun."""
+        while self.sweep.ledger.asked < asked:
+            trial = self.start()
+            assert trial is not None
+            self.run(trial.number)
+
     def run_all(self) -> list[TrialRecord]:
         """Run what is left, one trial after the other."""
         while (trial := self.start()) is not None:
@@ -97,17 +104,47 @@ def test_a_paused_trial_goes_on_before_any_new_one_once_it_is_among_the_best(tmp
         while (trial := trials.start()) is not None:
             order.append(trial.number)
             trials.run(trial.number)
-        assert order == [0, 1, 2, 3, 1, 4, 5, 2]
+        assert order == [0, 1, 0, 2, 3, 1, 4, 5, 2]
         assert states(driver.records()) == [State.COMPLETE] * 3 + [State.PAUSED] * 3
         trials.sweep.settle()
         records = driver.records()
     assert states(records) == [State.COMPLETE] * 3 + [State.PRUNED] * 3
     assert [record.attempts for record in records] == [1] * 6
-    assert [record.pauses for record in records] == [0, 1, 1, 1, 1, 1]
+    assert [record.pauses for record in records] == [1] * 6
     assert [[point["epoch"] for point in record.curve] for record in records] == [[1, 2, 3, 4]] * 3 + [[1, 2]] * 3
     assert [(record.fidelity, record.reason) for record in records[3:]] == [
         (0.5, "not among the best 3 of 6 at epoch 2")
     ] * 3
+
+
+def test_the_first_at_a_rung_wait_until_there_are_enough_to_compare(tmp_path: Path) -> None:
+    with ledger_of(pausing(trials=9, rungs=[2, 3], reduction=3), tmp_path) as driver:
+        trials = Trials(Sweep(driver, Silence()), accuracies(0.1, 0.2, 0.6, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3))
+        trials.run_until(4)
+        records = driver.records()
+        assert [len(record.curve) for record in records] == [2, 2, 3, 2]
+        assert records[0].reason == "one of only 1 at epoch 2, where the best of 3 goes on"
+
+
+def test_the_best_goes_on_however_few_there_are_once_no_others_come(tmp_path: Path) -> None:
+    with ledger_of(pausing(trials=2, rungs=[2, 3], reduction=3), tmp_path) as driver:
+        records = Trials(Sweep(driver, Silence()), accuracies(0.5, 0.6)).run_all()
+    assert states(records) == [State.PRUNED, State.COMPLETE]
+
+
+def test_no_more_trials_pause_than_there_is_room_for(tmp_path: Path) -> None:
+    count = PAUSING + 6
+    results = accuracies(0.9, *(0.8 - place / 100 for place in range(count - 1)))
+    with ledger_of(pausing(trials=2 * count, reduction=count), tmp_path) as driver:
+        trials = Trials(Sweep(driver, Silence()), results)
+        trials.run_until(count)
+        records = driver.records()
+        assert states(records) == [State.PAUSED] * PAUSING + [State.PRUNED] * 6
+        kept = {one.trial for one in records if any(folder.is_dir() for folder in driver.checkpoints(one.trial))}
+        assert kept == set(range(PAUSING))
+        trial = trials.start()
+        assert trial is not None
+        assert trial.number == 0
 
 
 def test_a_paused_trial_keeps_its_checkpoints_and_a_told_one_does_not(tmp_path: Path) -> None:
@@ -162,7 +199,7 @@ def test_a_resumed_study_knows_who_pauses(tmp_path: Path) -> None:
             resumed.run(trial.number)
         resumed.sweep.settle()
         records = again.records()
-    assert handed_out == [(3, None), (1, "2"), (4, None), (5, None), (2, "2")]
+    assert handed_out == [(0, "2"), (3, None), (1, "2"), (4, None), (5, None), (2, "2")]
     assert states(records) == [State.COMPLETE] * 3 + [State.PRUNED] * 3
     assert [record.attempts for record in records] == [1] * 6
 
@@ -171,9 +208,7 @@ def test_a_driver_that_dies_as_a_trial_goes_on_has_it_go_on_all_the_same(tmp_pat
     spec, results = pausing(trials=4), accuracies(0.6, 0.5, 0.4, 0.3)
     with ledger_of(spec, tmp_path) as driver:
         trials = Trials(Sweep(driver, Silence()), results)
-        for number in range(4):
-            trials.start()
-            trials.run(number)
+        trials.run_until(4)
         trial = trials.sweep.next()
         assert trial is not None
         assert trial.number == 1
@@ -185,9 +220,7 @@ def test_a_driver_that_dies_as_a_trial_goes_on_has_it_go_on_all_the_same(tmp_pat
 def test_a_continuation_that_loses_its_process_counts_that_loss_and_no_other(tmp_path: Path) -> None:
     with ledger_of(pausing(trials=4), tmp_path) as driver:
         trials = Trials(Sweep(driver, Silence(), clock=lambda: next(hours)), accuracies(0.6, 0.5, 0.4, 0.3))
-        for number in range(4):
-            trials.start()
-            trials.run(number)
+        trials.run_until(4)
         trials.start()
         trials.sweep.fail(1, LOST)
         records = trials.run_all()
@@ -201,9 +234,7 @@ def test_when_a_budget_is_spent_no_paused_trial_goes_on(tmp_path: Path) -> None:
     now = [0.0]
     with ledger_of(pausing(trials=9, hours=1), tmp_path) as driver:
         trials = Trials(Sweep(driver, Silence(), clock=lambda: now[0]), accuracies(0.6, 0.5, 0.4, 0.3))
-        for number in range(4):
-            trials.start()
-            trials.run(number)
+        trials.run_until(4)
         now[0] = 3601.0
         assert trials.start() is None
         assert trials.sweep.is_over
@@ -251,7 +282,7 @@ def test_the_sampler_learns_of_a_pause_and_then_of_the_end(tmp_path: Path) -> No
         while (trial := trials.start()) is not None:
             seen.append([(one.number, one.state.name) for one in view._study.trials])
             trials.run(trial.number)
-    assert (1, "COMPLETE") in seen[2]  # foreseen when it paused
+    assert (1, "COMPLETE") in seen[3]  # foreseen when it paused
     assert [one.values for one in view._study.trials][1] == [0.5]
 
 
@@ -260,9 +291,7 @@ def test_whoever_looks_at_a_running_study_sees_who_pauses(tmp_path: Path) -> Non
     with ledger_of(spec, tmp_path) as driver:
         driver.folder.spec.write_text(spec.as_yaml(), encoding="utf-8")
         trials = Trials(Sweep(driver, Silence()), accuracies(0.6, 0.5, 0.4, 0.3))
-        for number in range(3):
-            trials.start()
-            trials.run(number)
+        trials.run_until(3)
     found = progress(driver.folder)
     assert (found.summary.paused, found.summary.running, found.summary.told) == (2, 0, 1)
     assert found.paused == {2: (1, 2)}
@@ -320,6 +349,8 @@ def start_as_the_rule_says(trials: Trials) -> bool:
     rungs = Rungs(driver.spec, records)
     if Hope(driver.spec, records).is_informed:
         rungs.be_strict()
+    if driver.asked == driver.spec.search.trials:
+        rungs.expect_no_more()
     best = rungs.next_best(paused)
     trial = trials.start()
     if trial is None:

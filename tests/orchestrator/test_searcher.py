@@ -1,10 +1,12 @@
 """What is tried: every paradigm once, nothing that cannot be carried out, nothing twice, and on where it stopped."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import RandomSampler
 from ray.tune.search import Searcher
 
-from orchestrator import ledger, policy, proposals, warm_start
+from orchestrator import ledger, policy, proposals, sampling, warm_start
 from orchestrator.budget import Spending
 from orchestrator.capacity import Capacity
 from orchestrator.configurations import Configurations
@@ -26,6 +28,7 @@ from orchestrator.spec import Resources, StudySpec
 from orchestrator.store import Store
 from orchestrator.study import launch
 from orchestrator.sweep import Sweep
+from orchestrator.view import Lesson, View
 from tests.orchestrator.small import FIXED, Silence, ledger_of, run_all, run_to_end, study
 from trainables import paradigms
 from trainables.errors import InvalidValue
@@ -361,6 +364,22 @@ def test_what_lies_outside_a_narrower_range_is_left_out() -> None:
         "paradigm": "magnitude",
         "magnitude.sparsity": 0.6,
     }
+
+
+@pytest.mark.parametrize("known", [sampling.FEW - 10, sampling.FEW])
+def test_of_few_trials_tpe_learns_how_hyper_parameters_belong_together(known: int) -> None:
+    rates = {"lr": {"low": 0.01, "high": 1.0}, "momentum": {"low": 0.0, "high": 0.99}}
+    spec = study(paradigms={"dense": {}}, objectives={"loss": "minimize"}, search={"training": rates})
+
+    def apart(drawn: Mapping[str, Any]) -> float:
+        return abs(drawn["training.lr"] - drawn["training.momentum"])
+
+    view, dice = View(spec, "tpe", asked=0, population=20), np.random.default_rng(0)
+    for lr, momentum in dice.random((known, 2)):
+        params = {"training.lr": 0.01 + 0.99 * lr, "training.momentum": 0.99 * momentum}
+        view.take_up(Lesson("dense", params, State.COMPLETE, [apart(params)]))
+    found = mean(apart(view.draw({})[1]) for _ in range(10))
+    assert (found < 0.15) == (known < sampling.FEW)
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
