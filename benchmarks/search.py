@@ -16,9 +16,10 @@ trials that take hours. `tpe` has TPE throughout, as where trials take seconds; 
 never go on; `no rungs` shows what stopping early is worth. The others train every trial to its end: random search,
 Optuna's TPE and NSGA-II. Syne Tune's MO-ASHA, with the same rungs, takes part where it is installed.
 
-Hypervolume is that of whole trials, as a share of the best front's, mean over the seeds. The last columns say after how
+Hypervolume is that of whole trials, as a share of the best front's, mean over the seeds. The next columns say after how
 many epochs a contender has what the best of those without early stopping has at one of the moments, and how many times
-as many epochs that one needs, both by their means.
+as many epochs that one needs, both by their means. The last say how many trials were whole, and how many results they
+had: in a table, proposals next to each other have the same recorded trial.
 """
 
 import argparse
@@ -299,6 +300,15 @@ def over_epochs(problem: Problem, ended: Ended, epochs: int) -> Volumes:
 
 
 @dataclass(frozen=True)
+class Found:
+    """What came of a run: its hypervolumes, how many trials were whole, and how many results they had."""
+
+    volumes: Volumes
+    whole: int
+    distinct: int
+
+
+@dataclass(frozen=True)
 class Run:
     """One contender on one problem, from one seed."""
 
@@ -307,8 +317,8 @@ class Run:
     epochs: int
     seed: int
 
-    def volumes(self, kept: Path) -> Volumes:
-        """Return the hypervolume after each epoch; what came of the run is kept in a folder, or taken from there."""
+    def found(self, kept: Path) -> Found:
+        """Return what came of the run; its trials' ends are kept in a folder, or taken from there."""
         problem, file = (
             PROBLEMS[self.problem],
             kept / f"{self.problem}, {self.contender}, {self.epochs}, {self.seed}.json",
@@ -319,33 +329,42 @@ class Run:
             beside = file.with_suffix(".part")
             beside.write_text(json.dumps(ended))
             beside.replace(file)
-        return over_epochs(problem, json.loads(file.read_text()), self.epochs)
+        ends: Ended = json.loads(file.read_text())
+        return Found(
+            volumes=over_epochs(problem, ends, self.epochs),
+            whole=len(ends),
+            distinct=len({tuple(losses) for _, losses in ends}),
+        )
 
 
 def compare(runs: Sequence[Run], kept: Path, processes: int) -> None:
     """Let the contenders search the problems, and print what they found."""
     kept.mkdir(parents=True, exist_ok=True)
-    volumes: dict[str, dict[str, list[Volumes]]] = defaultdict(lambda: defaultdict(list))
+    by_problem: dict[str, dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for run, found in zip(runs, pool.map(Run.volumes, runs, repeat(kept)), strict=True):
-            volumes[run.problem][run.contender].append(found)
-    for title, by_contender in volumes.items():
-        Console(width=150).print(table(title, {name: np.array(found) for name, found in by_contender.items()}))
+        for run, found in zip(runs, pool.map(Run.found, runs, repeat(kept)), strict=True):
+            by_problem[run.problem][run.contender].append(found)
+    for title, by_contender in by_problem.items():
+        Console(width=170).print(table(title, by_contender))
 
 
-def table(title: str, volumes: Mapping[str, Volumes]) -> Table:
-    """Return what the contenders found; `volumes` have the shape (seeds, epochs + 1)."""
+def table(title: str, found: Mapping[str, Sequence[Found]]) -> Table:
+    """Return what the contenders found, each from several seeds."""
+    volumes = {name: np.array([one.volumes for one in runs]) for name, runs in found.items()}
     seeds, epochs = next(iter(volumes.values())).shape[0], next(iter(volumes.values())).shape[1] - 1
     moments = [round(moment * epochs) for moment in MOMENTS]
-    means = {name: found.mean(0) for name, found in volumes.items()}
+    means = {name: volume.mean(0) for name, volume in volumes.items()}
     best = np.max([means[name] for name in WITHOUT_RUNGS if name in means] or [np.ones(epochs + 1)], 0)
     goals = [best[at] for at in moments[1:]]
     drawn = Table(title=f"{title}: hypervolume after so many epochs, mean of {seeds} seeds (standard deviation)")
-    for column in ("", *map(str, moments), *(f"to {goal:.3f}" for goal in goals)):
+    for column in ("", *map(str, moments), *(f"to {goal:.3f}" for goal in goals), "whole", "distinct"):
         drawn.add_column(column, justify="right" if column else "left")
-    for name, found in volumes.items():
-        figures = (f"{means[name][at]:.3f} ({found[:, at].std():.3f})" for at in moments)
-        drawn.add_row(name, *figures, *(_sooner(goal, means[name], best) for goal in goals))
+    for name, volume in volumes.items():
+        figures = (f"{means[name][at]:.3f} ({volume[:, at].std():.3f})" for at in moments)
+        whole, distinct = np.mean([(one.whole, one.distinct) for one in found[name]], axis=0)
+        drawn.add_row(
+            name, *figures, *(_sooner(goal, means[name], best) for goal in goals), f"{whole:.0f}", f"{distinct:.0f}"
+        )
     return drawn
 
 
