@@ -2,11 +2,11 @@
 
 At a rung a trial goes on if it is among the best 1/reduction of the trials that got there so far (ASHA: Li et al. 2020,
 arXiv 1810.05934); one that is not may become so later, for each arrival changes what is among the best. The best
-1/reduction of fewer than `reduction` is not one whole trial: where trials pause, none of them goes on yet, unless no
-others come; where they are stopped for good, all do. Once whole trials tell who else has hope (`hope.py`),
-only the best 1/reduction^2 go on in any case. Best is by
-non-dominated rank, and within a rank by an epsilon-net, so that what goes on is spread over the front (Schmucker et al.
-2021, arXiv 2106.12639). Trials that are bound to miss a constraint come after all others, those that miss it by less
+1/reduction of fewer than `reduction` is not one whole trial: where trials pause, none of them goes on before there are
+more; all do where no more come, or where trials are stopped for good. Once whole trials tell who else has hope
+(`hope.py`), only the best 1/reduction^2 go on in any case. Best is by non-dominated rank, and within a rank by an
+epsilon-net, so that what goes on is spread over the front (Schmucker et al. 2021, arXiv 2106.12639). Trials that are
+bound to miss a constraint come after all others, those that miss it by less
 first (Deb et al. 2002, https://doi.org/10.1109/4235.996017, section VI).
 """
 
@@ -48,8 +48,7 @@ class Rungs:
         self._gone: dict[int, set[int]] = {epoch: set() for epoch in self._reached}
         """By epoch, the trials that went on from there."""
         self._strict = False
-        self._stops_for_good = spec.fidelity.hopeless == "stop"
-        self._waits = not self._stops_for_good
+        self._waits = spec.fidelity.hopeless == "pause"
         """Whether the first at a rung wait for others to be compared with."""
         for record in records:
             for report in record.curve if record.share == 1 else ():  # else the schedule was another one
@@ -63,7 +62,7 @@ class Rungs:
             self._best.clear()
 
     def expect_no_more(self) -> None:
-        """From now on let the best go on however few there are: no new trial is going to come."""
+        """From now on let all go on where they are few: no new trial is going to come."""
         if self._waits:
             self._waits = False
             self._best.clear()
@@ -74,8 +73,6 @@ class Rungs:
         Reports of a trial that is not judged at this fidelity, and values that are not finite, do not count.
         """
         if not self._record(record, report):
-            return None
-        if self._stops_for_good and self._are_few(report["epoch"]):
             return None
         reason = self.standing(record.trial, report["epoch"])
         return None if reason is None or self._owes(record.trial, report["epoch"]) else reason
@@ -139,12 +136,10 @@ class Rungs:
 
     def _share(self, epoch: int) -> int:
         """Return how many of those that reached a rung may go on."""
-        if self._waits and self._are_few(epoch):
-            return 0
-        return max(1, len(self._reached[epoch]) // self._reduction ** (2 if self._strict else 1))
-
-    def _are_few(self, epoch: int) -> bool:
-        return len(self._reached[epoch]) < self._reduction
+        reached = len(self._reached[epoch])
+        if reached < self._reduction:
+            return 0 if self._waits else reached
+        return max(1, reached // self._reduction ** (2 if self._strict else 1))
 
     def _best_at(self, epoch: int) -> list[int]:
         if epoch not in self._best:

@@ -126,10 +126,11 @@ def test_the_first_at_a_rung_wait_until_there_are_enough_to_compare(tmp_path: Pa
         assert records[0].reason == "one of only 1 at epoch 2, where the best of 3 goes on"
 
 
-def test_the_best_goes_on_however_few_there_are_once_no_others_come(tmp_path: Path) -> None:
-    with ledger_of(pausing(trials=2, rungs=[2, 3], reduction=3), tmp_path) as driver:
-        records = Trials(Sweep(driver, Silence()), accuracies(0.5, 0.6)).run_all()
-    assert states(records) == [State.PRUNED, State.COMPLETE]
+def test_the_few_at_a_rung_go_on_once_no_others_come(tmp_path: Path) -> None:
+    with ledger_of(pausing(trials=6, rungs=[2, 3], reduction=3), tmp_path) as driver:
+        results = accuracies(0.5, 0.6, 0.1, 0.2, 0.3, 0.4)
+        records = Trials(Sweep(driver, Silence()), results).run_all()
+    assert states(records) == [State.COMPLETE] * 2 + [State.PRUNED] * 4
 
 
 def test_no_more_trials_pause_than_there_is_room_for(tmp_path: Path) -> None:
