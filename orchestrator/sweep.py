@@ -28,7 +28,7 @@ CHECKPOINTS_KEPT: Final = 2
 PAUSING: Final = 20
 """How many trials pause at the most, or as many as run if those are more: each keeps its checkpoints on disk.
 
-Of many, those behind the first few are never among the best again (`benchmarks/search.py` finds no more with 40)."""
+Those behind the first few hardly ever come to be among the best again."""
 
 SHORTEST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
