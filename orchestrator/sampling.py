@@ -19,8 +19,8 @@ SamplerName = Literal["tpe", "nsga2", "gp", "random"]
 MODELLED_JOINTLY: Final = ("nsga2", "gp")
 """The samplers that can use only hyper-parameters which every trial has."""
 
-FEW: Final = 50
-"""Up to how many known trials TPE models all hyper-parameters of a paradigm jointly, and then each by itself.
+JOINT_UP_TO: Final = 50
+"""The known trials up to which TPE models all hyper-parameters of a paradigm jointly, and then each by itself.
 
 Of few it learns more from how they belong together; of many it would draw the like of the best alone, and get stuck."""
 OWN_DRAWS: Final = 8
@@ -59,7 +59,7 @@ class FeasibleDraws:
         """Return what the sampler draws jointly, by a model of all that is known."""
         if self._configurations.joint:
             return self._own.sample_relative(study, trial, self._several)
-        if trial.number >= FEW:
+        if trial.number >= JOINT_UP_TO:
             return {}
         return self._own.sample_relative(study, trial, self._own.infer_relative_search_space(study, trial))
 

@@ -366,7 +366,7 @@ def test_what_lies_outside_a_narrower_range_is_left_out() -> None:
     }
 
 
-@pytest.mark.parametrize("known", [sampling.FEW - 10, sampling.FEW])
+@pytest.mark.parametrize("known", [sampling.JOINT_UP_TO - 10, sampling.JOINT_UP_TO])
 def test_of_few_trials_tpe_learns_how_hyper_parameters_belong_together(known: int) -> None:
     rates = {"lr": {"low": 0.01, "high": 1.0}, "momentum": {"low": 0.0, "high": 0.99}}
     spec = study(paradigms={"dense": {}}, objectives={"loss": "minimize"}, search={"training": rates})
@@ -379,7 +379,7 @@ def test_of_few_trials_tpe_learns_how_hyper_parameters_belong_together(known: in
         params = {"training.lr": 0.01 + 0.99 * lr, "training.momentum": 0.99 * momentum}
         view.take_up(Lesson("dense", params, State.COMPLETE, [apart(params)]))
     found = mean(apart(view.draw({})[1]) for _ in range(10))
-    assert (found < 0.15) == (known < sampling.FEW)
+    assert (found < 0.15) == (known < sampling.JOINT_UP_TO)
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
