@@ -1,9 +1,8 @@
 """What trials that have not come to their end may come to: guesses, which are told to nobody and stand nowhere."""
 
 import math
-import statistics
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -38,6 +37,10 @@ class Foresight:
         self._lucky = {name: 1 - LUCKY if grows[name] else LUCKY for name in self._fields}
         self._shares: dict[tuple[int, str], list[float]] = defaultdict(list)
         """By rung and metric, which share of what was left then is left at the end of each whole trial."""
+        self._quantiles: dict[tuple[int, str, float], float] = {}
+        """Those of the shares that were asked for since the last whole trial."""
+        self.whole = 0
+        """From how many whole trials it has learnt."""
 
     @property
     def sees_all(self) -> bool:
@@ -48,6 +51,8 @@ class Foresight:
         """Note what a COMPLETE trial has gained since each rung; another one teaches nothing."""
         if record.state is not State.COMPLETE or record.share < 1:
             return
+        self.whole += 1
+        self._quantiles.clear()
         for point in record.curve:
             if point["epoch"] in self._rungs:
                 for name, shown in self._fields.items():
@@ -57,21 +62,27 @@ class Foresight:
 
     def metrics(self, record: TrialRecord) -> dict[str, float] | None:
         """Return what a trial is expected to come to; None where that does not show before the end."""
-        return self._foreseen(record.curve[-1], lambda _, shares: statistics.median(shares)) if record.curve else None
+        return self._foreseen(record.curve[-1], dict.fromkeys(self._fields, 0.5)) if record.curve else None
 
     def with_luck(self, report: Mapping[str, Any]) -> dict[str, float] | None:
         """Return what a trial comes to, by each metric, if it gains what one in four does better than from its rung."""
-        return self._foreseen(report, lambda name, shares: float(np.quantile(shares, self._lucky[name])))
+        return self._foreseen(report, self._lucky)
 
-    def _foreseen(
-        self, point: Mapping[str, Any], share: Callable[[str, Sequence[float]], float]
-    ) -> dict[str, float] | None:
-        known = {name: self._shares.get((int(point["epoch"]), name), [1.0]) for name in self._fields}
+    def _foreseen(self, point: Mapping[str, Any], quantiles: Mapping[str, float]) -> dict[str, float] | None:
+        epoch = int(point["epoch"])
         foreseen = {
-            name: _left(name, _left(name, float(point[shown])) * share(name, known[name]))
+            name: _left(name, _left(name, float(point[shown])) * self._share(epoch, name, quantiles[name]))
             for name, shown in self._fields.items()
         }
         return foreseen if foreseen and all(map(math.isfinite, foreseen.values())) else None
+
+    def _share(self, epoch: int, name: str, quantile: float) -> float:
+        """Return which share of what was left at a rung such a share of the whole trials fell below."""
+        asked = epoch, name, quantile
+        if asked not in self._quantiles:
+            shares = self._shares.get((epoch, name), [1.0])
+            self._quantiles[asked] = float(np.quantile(shares, quantile))
+        return self._quantiles[asked]
 
 
 def _left(name: str, value: float) -> float:

@@ -28,7 +28,6 @@ class Hope:
         self._foresight = Foresight(spec)
         self._front = losses([], spec.objectives)
         """What the whole trials have that none of them dominates, each point once."""
-        self._whole = 0
         self.learn(*records)
 
     def learn(self, *records: TrialRecord) -> None:
@@ -38,14 +37,13 @@ class Hope:
         told = [record for record in records if record.state is State.COMPLETE and record.share == 1]
         for record in told:
             self._foresight.learn(record)
-        self._whole += len(told)
         competing = [record for record in told if is_whole(record, self._spec.objectives)]
         self._front = non_dominated(np.vstack([self._front, losses(competing, self._spec.objectives)]))
 
     @property
     def is_informed(self) -> bool:
         """Whether there are enough whole trials to tell what a trial may gain, and a front for it to reach."""
-        return self._whole >= ENOUGH and bool(len(self._front)) and self._foresight.sees_all
+        return self._foresight.whole >= ENOUGH and bool(len(self._front)) and self._foresight.sees_all
 
     def is_left(self, report: Mapping[str, Any]) -> bool:
         """Say whether a trial at a rung may reach the front, as far as enough whole trials tell."""

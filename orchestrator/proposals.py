@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Final
 
 from orchestrator import filling, warm_start
 from orchestrator.configurations import PARADIGM, Configuration, Configurations, Draft, Named
@@ -21,6 +22,9 @@ from trainables.spec import Value
 
 FIXED, AGAIN = "fixed", "again"
 """What stands in the sampler's place where nothing was to be chosen, or where a trial is repeated for more epochs."""
+
+WISER: Final = 1.25
+"""How many times as many whole trials have the ends of stopped ones guessed again: seldom enough for thousands."""
 
 
 class Proposer:
@@ -52,8 +56,10 @@ class Proposer:
         ]
         self._running: dict[int, int] = {}
         """The trials of which the view does not know yet what came of them, and its key for each."""
-        self._paused: dict[int, int] = {}
-        """The trials that pause, and the view's key for each."""
+        self._stopped: dict[int, int] = {}
+        """The trials that were stopped or pause, of whose end the view knows a guess, and its key for each."""
+        self._guessed_from = 0
+        """From how many whole trials the ends of stopped ones were guessed."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
         self._earlier = list(warm_start.lessons(ledger.spec, ledger.folder))
         self._prepared: Future[Draw] | None = None
@@ -77,8 +83,8 @@ class Proposer:
 
     def went_on(self, number: int) -> None:
         """Have the view learn once more, in the end, what came of a trial that had paused."""
-        if number in self._paused:
-            self._running[number] = self._paused.pop(number)
+        if number in self._stopped:
+            self._running[number] = self._stopped.pop(number)
 
     def _next(self) -> tuple[int | None, Draft]:
         if self._again:
@@ -141,9 +147,9 @@ class Proposer:
         if key is not None:
             self._running[number] = key
 
-    def _note_paused(self, record: TrialRecord, key: int | None) -> None:
-        if record.state is State.PAUSED and key is not None:
-            self._paused[record.trial] = key
+    def _note_stopped(self, record: TrialRecord, key: int | None) -> None:
+        if record.state in (State.PRUNED, State.PAUSED) and key is not None:
+            self._stopped[record.trial] = key
 
     def _make_ready(self) -> None:
         """Tell the view what has come of its trials, and have the right one."""
@@ -155,11 +161,22 @@ class Proposer:
                 self._foresight.learn(record)
                 self._view.tell(key, lesson(self._ledger.spec, record, self._foresight))
                 del self._running[number]
-                self._note_paused(record, key)
+                self._note_stopped(record, key)
+        self._guess_again()
         name = self._sampler()
         if name != self._view.name or (name == BREEDS and self._view.drawn >= GENERATIONS_LAST):
             self._prepared = None
             self._view = self._new_view()
+
+    def _guess_again(self) -> None:
+        """Tell the view anew what stopped trials are expected to come to, once clearly more trials are whole.
+
+        What was guessed before there was any whole trial is what a trial was when it stopped.
+        """
+        if self._foresight.whole > WISER * self._guessed_from:
+            self._guessed_from = self._foresight.whole
+            for number, key in self._stopped.items():
+                self._view.tell(key, lesson(self._ledger.spec, self._ledger.record(number), self._foresight))
 
     def _sampler(self) -> SamplerName:
         return self._policy.sampler(self._ledger.asked - len(self._running))
@@ -169,10 +186,11 @@ class Proposer:
         name, population = self._sampler(), self._policy.population(len(self._running))
         view = View(self._ledger.spec, name, asked=asked, population=population)
         self._running.clear()
-        self._paused.clear()
+        self._stopped.clear()
         self._foresight = Foresight(self._ledger.spec)
         for record in records:
             self._foresight.learn(record)
+        self._guessed_from = self._foresight.whole
         for taught in self._earlier if name != BREEDS or asked < GENERATIONS_LAST else ():
             view.take_up(taught)
         for record in self._with_offspring(records, population) if name == BREEDS else records:
@@ -180,7 +198,7 @@ class Proposer:
             key = view.take_up(known) if known is not None else None
             if record.state is State.RUNNING:
                 self._note(record.trial, key)
-            self._note_paused(record, key)
+            self._note_stopped(record, key)
         return view
 
     def _with_offspring(self, records: list[TrialRecord], population: int) -> list[TrialRecord]:

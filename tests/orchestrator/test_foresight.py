@@ -11,7 +11,7 @@ from orchestrator.foresight import Foresight
 from orchestrator.records import State, TrialRecord
 from orchestrator.sweep import Sweep
 from orchestrator.view import lesson
-from tests.orchestrator.small import Silence, epoch, ledger_of, study
+from tests.orchestrator.small import Silence, epoch, ledger_of, run_to_end, study
 
 accuracies = st.floats(0, 1)
 
@@ -100,3 +100,32 @@ def test_what_is_foreseen_stays_out_of_the_ledger(tmp_path: Path) -> None:
         assert sweep._proposer._view._study.trials[0].values is not None
         assert (driver.record(0).state, driver.record(0).metrics) == (State.PRUNED, {})
         assert driver.study.best_trials == []
+
+
+def test_the_sampler_learns_anew_of_stopped_trials_once_more_are_whole(tmp_path: Path) -> None:
+    with ledger_of(study(rungs=[2], sampler="tpe", trials=20), tmp_path) as driver:
+        sweep = Sweep(driver, Silence())
+        stopped = sweep.next()
+        assert stopped is not None
+        sweep.begin(stopped.number)
+        for number in (1, 2):
+            sweep.report(stopped.number, epoch(sweep, stopped, number))
+        sweep.stop(stopped.number, "hopeless")
+        sweep.end(stopped.number)
+        guesses = []
+        for _ in range(4):
+            trial = sweep.next()
+            assert trial is not None
+            guesses.append(_known(sweep)[stopped.number])
+            resumed = _known(Sweep(driver, Silence()))[stopped.number]
+            assert guesses[-1] == resumed
+            run_to_end(sweep, trial)
+        assert guesses[0] == [
+            driver.record(stopped.number).curve[-1][shown] for shown in ("accuracy", "macs_projected")
+        ]
+        assert guesses[0] != guesses[-1]
+
+
+def _known(sweep: Sweep) -> list[list[float]]:
+    """Return what the sampler takes each trial to have come to."""
+    return [list(trial.values or ()) for trial in sweep._proposer._view._study.trials]
