@@ -147,7 +147,8 @@ def _report(trial: TrialState, recipe: Recipe, result: EpochResult, usage: Usage
 
 
 def _fidelity(trial: TrialState, recipe: Recipe) -> float:
-    share = trial.position.trained / training_epochs(recipe)
+    whole, later = training_epochs(recipe), training_epochs(recipe[trial.position.stage + 1 :])
+    share = min(trial.position.trained, whole - later) / whole  # parts of epochs are whole steps, which may be more
     return 1.0 if share > 1 - 1e-9 else share  # sums of fractional epochs round
 
 

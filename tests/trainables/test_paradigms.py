@@ -1,5 +1,6 @@
 """The methods themselves: what they prune, keep, rewind and remove."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -153,3 +154,13 @@ def test_tickets_are_rewound_once_a_round() -> None:
     recipe = LotteryTicket(rounds=3, rewind_epoch=0.5).recipe(8)
     assert [type(stage) for stage in recipe] == [Train, *[Prune, Rewind, Train] * 3]
     assert [stage.start_epoch for stage in recipe if isinstance(stage, Train)] == [0, 0.5, 0.5, 0.5]
+
+
+def test_every_epoch_is_reported_where_a_part_of_one_is_rounded_to_steps(context: MemoryContext) -> None:
+    chosen = {"sparsity": 0.3, "rounds": 3, "weights": "rewind_lr", "rewind_epoch": 0.68}
+    training = TrainingSpec(batch_size=100)  # two steps an epoch
+    run_trial(replace(SPEC, training=training, paradigm="lottery_ticket", hyperparameters=chosen), context)
+    assert [report.epoch for report in context.reports] == [1, 2, 3, 4]
+    fidelities = [report.fidelity for report in context.reports]
+    assert all(before < after for before, after in pairwise(fidelities))
+    assert fidelities[-1] == 1
