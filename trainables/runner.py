@@ -147,9 +147,11 @@ def _report(trial: TrialState, recipe: Recipe, result: EpochResult, usage: Usage
 
 
 def _fidelity(trial: TrialState, recipe: Recipe) -> float:
-    whole, later = training_epochs(recipe), training_epochs(recipe[trial.position.stage + 1 :])
-    share = min(trial.position.trained, whole - later) / whole  # parts of epochs are whole steps, which may be more
-    return 1.0 if share > 1 - 1e-9 else share  # sums of fractional epochs round
+    stage, position = recipe[trial.position.stage], trial.position
+    assert isinstance(stage, Train)
+    left = stage.epochs - position.epoch + training_epochs(recipe[position.stage + 1 :])
+    whole = training_epochs(recipe)
+    return min(position.trained, whole - left) / whole if left else 1.0  # parts of epochs are rounded to steps
 
 
 def evaluate_on(trial: TrialState, split: str) -> Evaluation:

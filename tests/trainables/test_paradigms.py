@@ -156,9 +156,12 @@ def test_tickets_are_rewound_once_a_round() -> None:
     assert [stage.start_epoch for stage in recipe if isinstance(stage, Train)] == [0, 0.5, 0.5, 0.5]
 
 
-def test_every_epoch_is_reported_where_a_part_of_one_is_rounded_to_steps(context: MemoryContext) -> None:
+@pytest.mark.parametrize("batch_size", [100, 64], ids=["up", "down"])
+def test_every_epoch_is_reported_once_where_a_part_of_one_is_rounded_to_steps(
+    batch_size: int, context: MemoryContext
+) -> None:
     chosen = {"sparsity": 0.3, "rounds": 3, "weights": "rewind_lr", "rewind_epoch": 0.68}
-    training = TrainingSpec(batch_size=100)  # two steps an epoch
+    training = TrainingSpec(batch_size=batch_size)
     run_trial(replace(SPEC, training=training, paradigm="lottery_ticket", hyperparameters=chosen), context)
     assert [report.epoch for report in context.reports] == [1, 2, 3, 4]
     fidelities = [report.fidelity for report in context.reports]
