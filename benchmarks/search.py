@@ -395,8 +395,11 @@ def _between(name: str, volumes: Mapping[str, Volumes]) -> str:
 
 
 def _ratio(goal: float, mean: Volumes, best: Volumes) -> float:
-    """Return how many times as many epochs the best needs to come to a goal; 0 where the other never comes to it."""
-    return float(np.argmax(best >= goal) / np.argmax(mean >= goal)) if mean[-1] >= goal else 0.0
+    """Return how many times as many epochs the best needs to come to a goal; 0 where there is none to come to.
+
+    That is where the other never comes to it, or where the best has found nothing yet.
+    """
+    return float(np.argmax(best >= goal) / np.argmax(mean >= goal)) if mean[-1] >= goal > 0 else 0.0
 
 
 def main() -> None:

@@ -201,10 +201,8 @@ class Ledger:
             self.fail(number, Breakdown(Failure.ERROR, missing))
             return
         metrics = reports[-1]["metrics"]
-        if self.spec.constraints:
-            trial = optuna.Trial(self.study, self._ids[number])
-            for metric, violation in violations(self.spec, metrics).items():
-                trial.set_constraint(metric, violation)
+        for key, violation in as_attributes(violations(self.spec, metrics)).items():
+            self.storage.set_trial_system_attr(self._ids[number], key, violation)
         values = [metrics[objective] for objective in self.spec.objectives]
         self._tell(number, TrialState.COMPLETE, values)
 
@@ -411,6 +409,15 @@ def _missing(reports: list[dict[str, Any]], metrics: Iterable[str]) -> str | Non
 def violations(spec: StudySpec, metrics: Mapping[str, float]) -> dict[str, float]:
     """Return by how much a study's constraints are missed, in Optuna's sense; raises KeyError for a missing metric."""
     return {bound.metric: _violation(bound, metrics[bound.metric]) for bound in spec.bounds}
+
+
+def as_attributes(violations: Mapping[str, float]) -> dict[str, Any]:
+    """Return violations as Optuna keeps them among a trial's attributes.
+
+    `Trial.set_constraint` ignores what is set later, and warns: of a trial whose driver was killed as it was told, or
+    of which more is known by now.
+    """
+    return optuna.trial.create_trial(state=TrialState.RUNNING, constraints=dict(violations)).system_attrs
 
 
 def _violation(bound: Constraint, value: float) -> float:

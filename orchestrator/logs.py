@@ -2,24 +2,30 @@
 
 import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from orchestrator.disk import is_full
 from orchestrator.remote import StoreLost
 from orchestrator.store import StudyFolder
 
 FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+WARNINGS: Final = "py.warnings"
+"""The logger to which the standard library sends warnings, where it is told to."""
 
 
 @contextmanager
 def logging_study(folder: StudyFolder) -> Iterator[None]:
-    """Send what Optuna and the orchestrator have to say into the study's log while the block runs, and keep that."""
+    """Send what Optuna and the orchestrator have to say into the study's log while the block runs, and keep that.
+
+    So it does with all that is warned of.
+    """
     folder.pull_longer(folder.log)
     try:
-        with logging_into(folder.log, "optuna", "orchestrator"):
+        with logging_into(folder.log, "optuna", "orchestrator", WARNINGS), _warnings_logged():
             yield
     finally:
         if folder.log.exists():
@@ -45,6 +51,32 @@ def logging_into(path: Path, *names: str) -> Iterator[None]:
         for logger, handlers, propagate in before:
             logger.handlers, logger.propagate = handlers, propagate
         file.close()
+
+
+@contextmanager
+def _warnings_logged() -> Iterator[None]:
+    """Log what is warned of, instead of writing it into the middle of what the terminal shows."""
+    before = warnings.showwarning
+
+    def log(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if file is not None:  # somebody wants it there
+            before(message, category, filename, lineno, file, line)
+            return
+        said = warnings.formatwarning(message, category, filename, lineno, line)
+        logging.getLogger(WARNINGS).warning("%s", said.rstrip())
+
+    warnings.showwarning = log
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 class _LogFile(logging.FileHandler):

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from orchestrator.configurations import Configurations, Named
 from orchestrator.foresight import Foresight
-from orchestrator.ledger import violations
+from orchestrator.ledger import as_attributes, violations
 from orchestrator.records import State, TrialRecord
 from orchestrator.sampling import MODELLED_JOINTLY, SamplerName, draws_for
 from orchestrator.spec import StudySpec
@@ -113,10 +113,8 @@ class View:
         if lesson is None:
             self._storage.set_trial_state_values(key, TrialState.FAIL)
             return
-        trial = optuna.Trial(self._study, key) if lesson.violations else None
-        for metric, violation in lesson.violations.items():
-            if trial is not None:
-                trial.set_constraint(metric, violation)
+        for name, violation in as_attributes(lesson.violations).items():
+            self._storage.set_trial_system_attr(key, name, violation)
         self._storage.set_trial_state_values(key, TrialState[lesson.state.value], lesson.values)
 
     def distributions(self, drawn: Mapping[str, Value]) -> dict[str, BaseDistribution]:

@@ -102,8 +102,12 @@ def test_what_is_foreseen_stays_out_of_the_ledger(tmp_path: Path) -> None:
         assert driver.study.best_trials == []
 
 
-def test_the_sampler_learns_anew_of_stopped_trials_once_more_are_whole(tmp_path: Path) -> None:
-    with ledger_of(study(rungs=[2], sampler="tpe", trials=20), tmp_path) as driver:
+@pytest.mark.parametrize("constraints", [{}, {"accuracy": ">= 0.95"}], ids=["no constraint", "a constraint"])
+def test_the_sampler_learns_anew_of_stopped_trials_once_more_are_whole(
+    tmp_path: Path, constraints: dict[str, str]
+) -> None:
+    spec = study(rungs=[2], sampler="tpe", trials=20, constraints=constraints)
+    with ledger_of(spec, tmp_path) as driver:
         sweep = Sweep(driver, Silence())
         stopped = sweep.next()
         assert stopped is not None
@@ -120,12 +124,12 @@ def test_the_sampler_learns_anew_of_stopped_trials_once_more_are_whole(tmp_path:
             resumed = _known(Sweep(driver, Silence()))[stopped.number]
             assert guesses[-1] == resumed
             run_to_end(sweep, trial)
-        assert guesses[0] == [
-            driver.record(stopped.number).curve[-1][shown] for shown in ("accuracy", "macs_projected")
-        ]
-        assert guesses[0] != guesses[-1]
+        seen = {shown: driver.record(stopped.number).curve[-1][shown] for shown in ("accuracy", "macs_projected")}
+        missed = {name: pytest.approx(0.95 - seen[name]) for name in constraints}
+        assert guesses[0] == ([seen["accuracy"], seen["macs_projected"]], missed)
+        assert all(first != last for first, last in zip(guesses[0], guesses[-1], strict=True) if first)
 
 
-def _known(sweep: Sweep) -> list[list[float]]:
-    """Return what the sampler takes each trial to have come to."""
-    return [list(trial.values or ()) for trial in sweep._proposer._view._study.trials]
+def _known(sweep: Sweep) -> list[tuple[list[float], dict[str, float]]]:
+    """Return what the sampler takes each trial to have come to, and by how much it takes it to miss constraints."""
+    return [(list(trial.values or ()), trial.constraints) for trial in sweep._proposer._view._study.trials]

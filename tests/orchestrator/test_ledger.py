@@ -179,6 +179,18 @@ def test_a_bound_decides_what_is_feasible_to_the_last_digit(tmp_path: Path, cons
     assert (record.state, record.feasible) == (State.COMPLETE, feasible)
 
 
+def test_what_a_killed_driver_noted_of_a_constraint_gives_way_to_what_came_after(tmp_path: Path) -> None:
+    with ledger_of(study(constraints={"accuracy": ">= 0.5"}, trials=1), tmp_path) as driver:
+        sweep = Sweep(driver, Silence())
+        trial = sweep.next()
+        assert trial is not None
+        optuna.Trial(driver.study, driver._ids[trial.number]).set_constraint("accuracy", 0.4)
+        record = run_to_end(sweep, trial)
+        (told,) = driver.study.trials
+    assert record.feasible
+    assert told.constraints == {"accuracy": pytest.approx(0.5 - record.metrics["accuracy"])}
+
+
 def test_reports_of_a_lost_attempt_do_not_outlive_what_came_after(tmp_path: Path) -> None:
     with ledger_of(study(), tmp_path) as driver:
         sweep = Sweep(driver, Silence())
