@@ -28,19 +28,20 @@ import torch
 from torch import nn
 
 from trainables import data
-from trainables.companion import Companion
-from trainables.complexity import measure
 from trainables.context import Report, SaveCheckpoint
 from trainables.data.batches import Batches
 from trainables.data.dataset import Dataset, Split
-from trainables.gating import Gating
-from trainables.recipe import Recipe, Train
-from trainables.removal import plan_removal, remove
+from trainables.gates.structures import find_structures
+from trainables.methods.attach import attach
+from trainables.recipes.gating import Gating
+from trainables.recipes.recipe import Recipe, Train
 from trainables.runner import evaluate_on, run_recipe
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
-from trainables.state import TrialState
-from trainables.structures import find_structures
-from trainables.training import optimizer_for, train_epoch
+from trainables.state import LiveTrial
+from trainables.structure.complexity import measure
+from trainables.structure.removal import plan_removal, remove
+from trainables.training.companion import Companion
+from trainables.training.training import optimizer_for, train_epoch
 
 MOST_OVERHEAD = 1.15
 MOST_AT_HALF = 0.75
@@ -86,7 +87,7 @@ def knob_row(name: str, seed: int, epochs: int) -> Row:
         epochs=epochs,
         seed=seed,
     )
-    trial = TrialState(spec, data.load(spec.data), Silent())
+    trial = LiveTrial(spec, data.load(spec.data), Silent())
     dense = trial.cost()
     gating = Gating(epochs=round(WINDOW / EPOCHS * epochs), every=2, **{"alpha": 1.0, **settings})
     run_recipe((Train(epochs, during=gating),), trial)
@@ -180,7 +181,7 @@ def random_images(count: int, shape: tuple[int, int, int]) -> Split:
     return Split(images, torch.randint(0, 10, (count,), generator=generator))
 
 
-def random_trial(name: str, shape: tuple[int, int, int], batch: int, precision: str) -> TrialState:
+def random_trial(name: str, shape: tuple[int, int, int], batch: int, precision: str) -> LiveTrial:
     split = random_images(STEPS[name] * batch, shape)
     mean, std = (0.5,) * shape[0], (0.25,) * shape[0]
     found = Dataset("cifar10", 10, split, split, split, mean, std, "random")
@@ -188,7 +189,7 @@ def random_trial(name: str, shape: tuple[int, int, int], batch: int, precision: 
     spec = TrialSpec(
         data=DataSpec(name="digits"), model=ModelSpec(name=name), training=training, paradigm="dense", epochs=1
     )
-    return TrialState(spec, found, Silent())
+    return LiveTrial(spec, found, Silent())
 
 
 STEPS = {"resnet20": 4, "digits_cnn": 64}
@@ -201,7 +202,7 @@ HALVES: Mapping[str, Mapping[str, tuple[float, ...]]] = {
 """Ways to about half of the MACs: the share of its units that each gated layer keeps; 0: its block goes."""
 
 
-def halved(trial: TrialState, shares: tuple[float, ...]) -> nn.Module:
+def halved(trial: LiveTrial, shares: tuple[float, ...]) -> nn.Module:
     """Return a copy whose gated layers keep these shares of their units."""
     model = copy.deepcopy(trial.model)
     found = find_structures(model, trial.groups)
@@ -238,7 +239,7 @@ def step_ratios(
         gated = random_trial(name, shape, batch, precision)
         gated.optimizer = optimizer_for(gated.model, TrainingSpec())
         gating = Gating(epochs=10_000, warmup=0.0, **knob)  # probabilities move, too slowly for anything to go
-        companion = gating.attach(gated, 10_000 * len(gated.batches()))
+        companion = attach(gating, gated, 10_000 * len(gated.batches()))
         steppers[label] = Stepper(gated.model, gated.batches(), companion, dtype)
     dense = trial.cost().macs
     for label, shares in HALVES[name].items():
@@ -261,7 +262,7 @@ class Clock(Silent):
         self.macs: list[int] = []
         self._before = time.process_time()
 
-    def train(self, recipe: Recipe, trial: TrialState) -> None:
+    def train(self, recipe: Recipe, trial: LiveTrial) -> None:
         self._trial = trial
         self._before = time.process_time()
         run_recipe(recipe, trial)
@@ -312,7 +313,7 @@ def clocked(name: str, precision: str, options: argparse.Namespace, gating: Gati
     )
     clock = Clock()
     stage = Train(whole.epochs, during=gating) if gating else Train(whole.epochs)
-    clock.train((stage,), TrialState(spec, data.load(spec.data), clock))
+    clock.train((stage,), LiveTrial(spec, data.load(spec.data), clock))
     return clock
 
 

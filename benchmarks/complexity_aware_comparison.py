@@ -31,16 +31,17 @@ from torch import nn
 from torch.nn import functional as F
 
 from trainables import data
-from trainables.channels import ChannelGroup
-from trainables.companion import Companion, Companions
-from trainables.complexity import measure
 from trainables.context import Report, SaveCheckpoint
-from trainables.gating import Gating
-from trainables.recipe import During, Recipe, Train
-from trainables.removal import Plan, plan_removal, remove
+from trainables.methods.attach import attach
+from trainables.recipes.gating import Gating
+from trainables.recipes.recipe import During, Recipe, Train
 from trainables.runner import evaluate_on, run_recipe
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
-from trainables.state import TrialState
+from trainables.state import LiveTrial
+from trainables.structure.channels import ChannelGroup
+from trainables.structure.complexity import measure
+from trainables.structure.removal import RemovalPlan, plan_removal, remove
+from trainables.training.companion import Companion, Companions
 
 MODEL = "resnet20"
 BUDGETS = (0.5, 0.35)
@@ -93,7 +94,7 @@ class Quiet:
 _dataset = cache(data.load)
 
 
-def new_trial(options: argparse.Namespace, seed: int) -> TrialState:
+def new_trial(options: argparse.Namespace, seed: int) -> LiveTrial:
     spec = TrialSpec(
         data=DataSpec(name="cifar10", root=options.root, subset=options.images, image_size=options.size),
         model=ModelSpec(name=MODEL),
@@ -102,7 +103,7 @@ def new_trial(options: argparse.Namespace, seed: int) -> TrialState:
         epochs=options.epochs,
         seed=seed,
     )
-    return TrialState(spec, _dataset(spec.data), Quiet())
+    return LiveTrial(spec, _dataset(spec.data), Quiet())
 
 
 def draw_afresh(model: nn.Module) -> None:
@@ -116,12 +117,12 @@ def first_channels(groups: tuple[ChannelGroup, ...], sizes: Mapping[str, int]) -
     return {group.name: torch.arange(group.size) < sizes[group.name] for group in groups if group.name in sizes}
 
 
-def narrow(trial: TrialState, factor: float) -> Plan:
+def narrow(trial: LiveTrial, factor: float) -> RemovalPlan:
     sizes = {group.name: max(1, round(factor * group.size)) for group in trial.groups}
     return plan_removal(trial.groups, first_channels(trial.groups, sizes))
 
 
-def weakest_filters(trial: TrialState, density: float) -> Plan:
+def weakest_filters(trial: LiveTrial, density: float) -> RemovalPlan:
     filters = {
         name: module.weight.detach().abs().sum((1, 2, 3))
         for name, module in trial.model.named_modules()
@@ -134,7 +135,7 @@ def weakest_filters(trial: TrialState, density: float) -> Plan:
     return plan_removal(trial.groups, keep)
 
 
-def to_budget(trial: TrialState, plan: Callable[[float], Plan], budget: float) -> Plan:
+def to_budget(trial: LiveTrial, plan: Callable[[float], RemovalPlan], budget: float) -> RemovalPlan:
     """Return the plan whose remaining MACs are nearest the budget, over a hundred densities."""
     dense = trial.cost().macs
     densities = [step / 100 for step in range(int(100 * budget), int(100 * math.sqrt(budget)) + 8)]
@@ -154,12 +155,12 @@ class L1AtHalfTime:
 
     budget: float
 
-    def attach(self, trial: TrialState, steps: int) -> Companion:
+    def attach(self, trial: LiveTrial, steps: int) -> Companion:
         return _L1AtHalfTime(self.budget, trial, steps // len(trial.batches()) // 2)
 
 
 class _L1AtHalfTime(Companion):
-    def __init__(self, budget: float, trial: TrialState, epochs: int) -> None:
+    def __init__(self, budget: float, trial: LiveTrial, epochs: int) -> None:
         self._budget, self._trial, self._left = budget, trial, epochs
 
     def after_epoch(self) -> None:
@@ -177,8 +178,8 @@ class Distilled:
     during: During
     weight: float
 
-    def attach(self, trial: TrialState, steps: int) -> Companion:
-        return Companions(self.during.attach(trial, steps), _Teacher(trial, self.weight))
+    def attach(self, trial: LiveTrial, steps: int) -> Companion:
+        return Companions(attach(self.during, trial, steps), _Teacher(trial, self.weight))
 
 
 class _Teacher(Companion):
@@ -186,7 +187,7 @@ class _Teacher(Companion):
 
     DECAY = 0.98
 
-    def __init__(self, trial: TrialState, weight: float) -> None:
+    def __init__(self, trial: LiveTrial, weight: float) -> None:
         self._trial, self._weight = trial, weight
         self._sizes: list[torch.Size] = []
         self._heard = False
@@ -219,12 +220,12 @@ class _Teacher(Companion):
                 mean.lerp_(now, 1 - self.DECAY)
 
 
-def architecture(trial: TrialState) -> Row:
+def architecture(trial: LiveTrial) -> Row:
     """Describe what is left: the size of every group, the blocks that are gone."""
     return {"sizes": {group.name: group.size for group in trial.groups}, "dropped": list(trial.dropped)}
 
 
-def shrink(trial: TrialState, plan: Plan, dropped: tuple[str, ...] = ()) -> None:
+def shrink(trial: LiveTrial, plan: RemovalPlan, dropped: tuple[str, ...] = ()) -> None:
     """Give the trial a smaller network with weights of its own."""
     remove(trial.model, replace(plan, dropped_blocks=dropped))
     draw_afresh(trial.model)
@@ -232,7 +233,7 @@ def shrink(trial: TrialState, plan: Plan, dropped: tuple[str, ...] = ()) -> None
     trial.replace_model(trial.model)
 
 
-def prepare(trial: TrialState, method: str, budget: float, rows: list[Row], options: argparse.Namespace) -> Recipe:
+def prepare(trial: LiveTrial, method: str, budget: float, rows: list[Row], options: argparse.Namespace) -> Recipe:
     """Return the recipe of a method; the trial's network is changed first where the method trains another one."""
     epochs = options.epochs
     if method == "uniform":

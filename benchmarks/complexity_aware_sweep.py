@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.choices import Range
-from orchestrator.front import hypervolume, pareto_front
-from orchestrator.records import TrialRecord
-from orchestrator.spec import StudySpec
-from orchestrator.store import Store
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.results.front import hypervolume, pareto_front
+from orchestrator.spec.choices import Range
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.store import Store
 from orchestrator.study import launch
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec
 

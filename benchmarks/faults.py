@@ -23,11 +23,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator import ledger
-from orchestrator.front import TOLD, pareto_front
-from orchestrator.records import State, TrialRecord
-from orchestrator.spec import StudySpec
-from orchestrator.store import Store, StudyFolder
+from orchestrator.ledger import ledger
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.results.front import TOLD, pareto_front
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.store import Store, StudyFolder
 
 TRIALS = 24
 KILLS_PER_STUDY = 5

@@ -23,9 +23,10 @@ from pathlib import Path
 
 import torch
 
-from orchestrator import mps
-from orchestrator.failures import breakdown
-from orchestrator.worker import WorkerContext, run_in_torch
+from orchestrator.execution import mps
+from orchestrator.execution.trial_context import WorkerContext
+from orchestrator.execution.worker import run_in_torch
+from orchestrator.ledger.failures import breakdown
 from trainables.context import Report, SaveCheckpoint, Usage
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 

@@ -20,15 +20,16 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from orchestrator import stamp, study
-from orchestrator.ledger import Ledger
-from orchestrator.observer import Observers
-from orchestrator.publishing import publisher
-from orchestrator.records import State, TrialRecord
-from orchestrator.spec import StudySpec
-from orchestrator.store import Store
-from orchestrator.sweep import Assignment, Sweep
-from orchestrator.worker import WorkerContext
+from orchestrator import study
+from orchestrator.execution.trial_context import WorkerContext
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store import stamp
+from orchestrator.store.store import Store
+from orchestrator.sweep.observer import Observers
+from orchestrator.sweep.sweep import Assignment, Sweep
+from orchestrator.tracking.publishing import publisher
 from trainables.context import Report
 from trainables.spec import TrialSpec
 

@@ -25,8 +25,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.records import State, TrialRecord
-from orchestrator.worker import WorkerContext
+from orchestrator.execution.trial_context import WorkerContext
+from orchestrator.ledger.records import State, TrialRecord
 from trainables.context import Report
 from trainables.spec import TrialSpec
 
@@ -68,9 +68,9 @@ def do_nothing(spec: TrialSpec, context: WorkerContext) -> None:
 def espalier(trials: int, folder: Path) -> Seconds:
     """Run a study to its end."""
     from orchestrator import study
-    from orchestrator.cluster import ray_session
-    from orchestrator.spec import StudySpec
-    from orchestrator.store import Store
+    from orchestrator.execution.cluster import ray_session
+    from orchestrator.spec.study_spec import StudySpec
+    from orchestrator.store.store import Store
 
     spec = StudySpec.model_validate_json(
         f"""{{"name": "nothing", "data": {{"name": "digits"}}, "model": {{"name": "mlp"}},
@@ -78,7 +78,7 @@ def espalier(trials: int, folder: Path) -> Seconds:
         "fidelity": {{"epochs": 10}}}}"""
     )
     with ray_session(folder / "ray.log"):
-        import orchestrator.execution  # noqa: F401 - imports Ray Tune, as the others have done before they begin
+        import orchestrator.execution.tune_run  # noqa: F401 - imports Ray Tune, as the others have done before they begin
 
         watch, begun = Stopwatch(), time.time()
         outcome = study.launch(spec, Store(folder), observer=watch, run="orchestration:do_nothing")

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from orchestrator.worker import WorkerContext
+from orchestrator.execution.trial_context import WorkerContext
 from trainables.context import Report
 from trainables.spec import TrialSpec
 
@@ -51,9 +51,9 @@ def falling(spec: TrialSpec, context: WorkerContext) -> None:
 def espalier(trials: int, folder: Path) -> list[float]:
     """Return the fidelities of the points on the front."""
     from orchestrator import study
-    from orchestrator.front import pareto_front
-    from orchestrator.spec import StudySpec
-    from orchestrator.store import Store
+    from orchestrator.results.front import pareto_front
+    from orchestrator.spec.study_spec import StudySpec
+    from orchestrator.store.store import Store
 
     spec = StudySpec.model_validate_json(
         f"""{{"name": "partial", "data": {{"name": "digits"}}, "model": {{"name": "mlp"}},

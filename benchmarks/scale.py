@@ -28,10 +28,10 @@ from pathlib import Path
 from many_trials import Clock, report
 
 from orchestrator import study
-from orchestrator.records import State, TrialRecord
-from orchestrator.spec import StudySpec
-from orchestrator.store import Store
-from orchestrator.worker import WorkerContext
+from orchestrator.execution.trial_context import WorkerContext
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.store import Store
 from trainables.spec import TrialSpec
 
 PLACES = 2

@@ -56,11 +56,11 @@ from benchmarks.search_problems import (
     record,
     study,
 )
-from orchestrator.configurations import PARADIGM, Configurations
-from orchestrator.front import hypervolume
-from orchestrator.ledger import Ledger
-from orchestrator.store import Store
-from orchestrator.sweep import Assignment, Sweep
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.results.front import hypervolume
+from orchestrator.search.configurations import PARADIGM, Configurations
+from orchestrator.store.store import Store
+from orchestrator.sweep.sweep import Assignment, Sweep
 from trainables.spec import Value
 
 REDUCTION: Final = 3

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from orchestrator.configurations import Configurations
-from orchestrator.filling import at_random
-from orchestrator.front import hypervolume, non_dominated_ranks
-from orchestrator.spec import StudySpec
-from orchestrator.trainings import PREFIX
+from orchestrator.results.front import hypervolume, non_dominated_ranks
+from orchestrator.search.configurations import Configurations
+from orchestrator.search.initial_design import at_random
+from orchestrator.spec.searched_training import PREFIX
+from orchestrator.spec.study_spec import StudySpec
 from trainables.context import Report, SaveCheckpoint
 from trainables.errors import TrainingDiverged
 from trainables.spec import Value
@@ -287,7 +287,7 @@ def _trained(problem: Recorded, paradigm: str, params: Params) -> Curve:
     import torch
 
     from trainables import data, models
-    from trainables.complexity import measure
+    from trainables.structure.complexity import measure
     from trainables.trial import run_trial
 
     torch.set_num_threads(1)

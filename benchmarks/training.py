@@ -25,11 +25,11 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from trainables import data, models
-from trainables.companion import Companion
 from trainables.data.batches import Batches, augmentation_for
 from trainables.data.dataset import Split
 from trainables.spec import DataSpec, TrainingSpec
-from trainables.training import optimizer_for, precision_for, train_epoch
+from trainables.training.companion import Companion
+from trainables.training.training import optimizer_for, precision_for, train_epoch
 from trainables.vision import torchvision
 
 REQUIRED = 1.8

@@ -14,30 +14,33 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator import comparison_tables, ledger, stamp, study, tables
-from orchestrator.attempts import Attempt, attempts
-from orchestrator.cluster import NodeLost
-from orchestrator.compare import Entry
-from orchestrator.compare import compare as compare_studies
-from orchestrator.disk import DiskFull
-from orchestrator.display import shown
-from orchestrator.fairness import SETUPS, check_setup, unequal
-from orchestrator.front import pareto_front
-from orchestrator.history import Change, read_history
-from orchestrator.journals import LedgerLost, StudyBusy
-from orchestrator.observer import Outcome
-from orchestrator.problems import StudyError
-from orchestrator.progress import progress
-from orchestrator.publishing import tracking_uri
-from orchestrator.records import TrialRecord
-from orchestrator.remote import StoreLost
-from orchestrator.spec import StudySpec
-from orchestrator.store import Store, StudyFolder
-from orchestrator.summary import summarize
-from orchestrator.syncing import rebuild
-from orchestrator.tracking import ENVIRONMENT
-from orchestrator.tracking_url import STORE
-from orchestrator.trial_files import trial_files
+from orchestrator import study
+from orchestrator.execution.cluster import NodeLost
+from orchestrator.ledger import ledger
+from orchestrator.ledger.journal import LedgerLost, StudyBusy
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.results.compare import Entry
+from orchestrator.results.compare import compare as compare_studies
+from orchestrator.results.fairness import SETUPS, check_setup, unequal
+from orchestrator.results.front import pareto_front
+from orchestrator.results.progress import progress
+from orchestrator.results.summary import summarize
+from orchestrator.spec.history import Change, read_history
+from orchestrator.spec.spec_errors import StudyError
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.spec.tracking_url import STORE
+from orchestrator.store import stamp
+from orchestrator.store.attempts import Attempt, attempts
+from orchestrator.store.disk import DiskFull
+from orchestrator.store.remote import StoreLost
+from orchestrator.store.store import Store, StudyFolder
+from orchestrator.store.trial_files import trial_files
+from orchestrator.sweep.observer import Outcome
+from orchestrator.terminal import comparison_tables, tables
+from orchestrator.terminal.live import shown
+from orchestrator.tracking.publishing import tracking_uri
+from orchestrator.tracking.syncing import rebuild
+from orchestrator.tracking.tracker import ENVIRONMENT
 from trainables import paradigms as installed
 from trainables.errors import InvalidValue, nearest
 from trainables.paradigms.base import Paradigm
@@ -118,14 +121,14 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Say what a study will take before anything starts; ends with status 1 if no trial can be placed."""
-    from orchestrator import planning
+    from orchestrator.plan import plan_text
 
     spec, place = StudySpec.load(file), _store(store)
-    found = planning.plan(spec, place.study(spec.name), probe=probe, address=address)
+    found = plan_text.plan(spec, place.study(spec.name), probe=probe, address=address)
     if as_json:
         _print_json(dataclasses.asdict(found))
     else:
-        _console().print(planning.lines(found))
+        _console().print(plan_text.lines(found))
     if found.left and not found.place.slots:
         raise typer.Exit(1)
 
@@ -352,7 +355,7 @@ def _entry(folder: StudyFolder) -> Entry:
 
 
 def _write_report(folder: StudyFolder, spec: StudySpec, records: Sequence[TrialRecord], path: Path) -> None:
-    from orchestrator.report import write_report  # plotly, which no other command needs
+    from orchestrator.report.report import write_report  # plotly, which no other command needs
 
     extended = {f"extended {one.time}": [str(change) for change in one.changes] for one in read_history(folder.spec)}
     write_report(spec, records, path, stamp={**stamp.read(folder.stamp), **extended})

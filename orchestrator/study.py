@@ -5,29 +5,31 @@ import shlex
 from itertools import chain
 from typing import Final
 
-from orchestrator import cluster, extension, stamp, store_check, warm_start
-from orchestrator.cluster import NodeLost, ray_session
-from orchestrator.disk import DiskFull, is_full
-from orchestrator.extension import Said
-from orchestrator.history import write_study
-from orchestrator.ledger import Ledger
-from orchestrator.logs import logging_study
-from orchestrator.observer import Observer as Observer
-from orchestrator.observer import Observers
-from orchestrator.observer import Outcome as Outcome
-from orchestrator.publishing import publisher
-from orchestrator.records import State
-from orchestrator.remote import StoreLost
-from orchestrator.spec import StudySpec
-from orchestrator.store import Store, StudyFolder
-from orchestrator.sweep import CHECKPOINTS_KEPT, Sweep
-from orchestrator.trial_files import trial_files
+from orchestrator.execution import cluster
+from orchestrator.execution.cluster import NodeLost, ray_session
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.records import State
+from orchestrator.search import extension, warm_start
+from orchestrator.search.extension import Said
+from orchestrator.spec.history import write_study
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store import stamp, store_check
+from orchestrator.store.disk import DiskFull, is_full
+from orchestrator.store.logs import logging_study
+from orchestrator.store.remote import StoreLost
+from orchestrator.store.store import Store, StudyFolder
+from orchestrator.store.trial_files import trial_files
+from orchestrator.sweep.observer import Observer as Observer
+from orchestrator.sweep.observer import Observers
+from orchestrator.sweep.observer import Outcome as Outcome
+from orchestrator.sweep.sweep import CHECKPOINTS_KEPT, Sweep
+from orchestrator.tracking.publishing import publisher
 from trainables import data
 from trainables.errors import InvalidValue, nearest
 
 logger = logging.getLogger(__name__)
 
-TRIAL: Final = "orchestrator.worker:run_in_torch"
+TRIAL: Final = "orchestrator.execution.worker:run_in_torch"
 """The function that runs a trial inside a worker, as ``module:function``."""
 
 
@@ -158,7 +160,7 @@ def _run_trials(sweep: Sweep, store: Store, address: str | None, run: str) -> bo
             reports = sweep.reports
             try:
                 with ray_session(sweep.ledger.folder.log, address):
-                    from orchestrator.execution import run_trials  # imports Ray
+                    from orchestrator.execution.tune_run import run_trials  # imports Ray
 
                     return run_trials(sweep, store.data, run)
             except NodeLost:

@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, settings
 
 from trainables.context import Report, SaveCheckpoint
 
+pytest_plugins = ["tests.fixtures"]
+
 settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no clock")  # how long an example takes says nothing on a machine that is shared
 

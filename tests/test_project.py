@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from orchestrator import cli
-from orchestrator.spec import StudySpec
+from orchestrator.spec.study_spec import StudySpec
 
 ROOT = Path(__file__).parent.parent
 

@@ -7,16 +7,17 @@ from typing import Any
 
 import torch
 
-from trainables import pruning
-from trainables.companion import Companion, Companions
-from trainables.complexity import Complexity, effective
 from trainables.context import Report, Usage
 from trainables.errors import RemovalMismatch, TrainingDiverged
-from trainables.masks import prunable_weights
-from trainables.recipe import Prune, Recipe, Reinitialize, Remove, Rewind, Train, training_epochs
-from trainables.removal import TOLERANCE, disagreement, remove
-from trainables.state import TrialState
-from trainables.training import (
+from trainables.masking.masks import prunable_weights
+from trainables.methods import pruning
+from trainables.methods.attach import attach
+from trainables.recipes.recipe import Prune, Recipe, Reinitialize, Remove, Rewind, Train, training_epochs
+from trainables.state import LiveTrial
+from trainables.structure.complexity import Complexity, effective
+from trainables.structure.removal import TOLERANCE, disagreement, remove
+from trainables.training.companion import Companion, Companions
+from trainables.training.training import (
     EpochResult,
     Evaluation,
     evaluate,
@@ -25,13 +26,13 @@ from trainables.training import (
     precision_for,
     train_epoch,
 )
-from trainables.usage import gauge
+from trainables.training.usage import gauge
 
 FRESH_SEED = 1_000_003
 """Added to a trial's seed where weights are drawn anew, so that they are not the first ones again."""
 
 
-def run_recipe(recipe: Recipe, trial: TrialState) -> Report | None:
+def run_recipe(recipe: Recipe, trial: LiveTrial) -> Report | None:
     """Carry out the stages that `trial` has not finished, publishing each epoch's report but the last.
 
     The last epoch's report is returned, because it shall carry what is measured on the final network; None if the
@@ -62,7 +63,7 @@ def _may_rewind(coming: Recipe) -> bool:
     return any(not isinstance(stage, Train | Prune | Reinitialize | Remove) for stage in coming)
 
 
-def projected(recipe: Recipe, trial: TrialState) -> Complexity:
+def projected(recipe: Recipe, trial: LiveTrial) -> Complexity:
     """Return what the network would cost at the end of the recipe, were the pruning still to come done now.
 
     A companion that knows better (gates do) is asked first.
@@ -86,7 +87,7 @@ def _final_pruning(stage: object) -> Prune | None:
     return stage if isinstance(stage, Prune) else None
 
 
-def _train(stage: Train, trial: TrialState, recipe: Recipe) -> Report | None:
+def _train(stage: Train, trial: LiveTrial, recipe: Recipe) -> Report | None:
     spec, device = trial.spec.training, trial.context.device
     batches = trial.batches()
     steps = len(batches)
@@ -126,7 +127,7 @@ def _train(stage: Train, trial: TrialState, recipe: Recipe) -> Report | None:
     return report
 
 
-def _report(trial: TrialState, recipe: Recipe, result: EpochResult, usage: Usage, learning_rate: float) -> Report:
+def _report(trial: LiveTrial, recipe: Recipe, result: EpochResult, usage: Usage, learning_rate: float) -> Report:
     if not math.isfinite(result.loss):
         raise TrainingDiverged(f"the training loss is {result.loss} in epoch {trial.position.reports}")
     measured = evaluate_on(trial, "validation")
@@ -146,7 +147,7 @@ def _report(trial: TrialState, recipe: Recipe, result: EpochResult, usage: Usage
     )
 
 
-def _fidelity(trial: TrialState, recipe: Recipe) -> float:
+def _fidelity(trial: LiveTrial, recipe: Recipe) -> float:
     stage, position = recipe[trial.position.stage], trial.position
     assert isinstance(stage, Train)
     left = stage.epochs - position.epoch + training_epochs(recipe[position.stage + 1 :])
@@ -154,16 +155,16 @@ def _fidelity(trial: TrialState, recipe: Recipe) -> float:
     return min(position.trained, whole - left) / whole if left else 1.0  # parts of epochs are rounded to steps
 
 
-def evaluate_on(trial: TrialState, split: str) -> Evaluation:
+def evaluate_on(trial: LiveTrial, split: str) -> Evaluation:
     """Evaluate the trial's network on the split ``"train"``, ``"validation"`` or ``"test"`` in float32."""
     data = trial.dataset
     images = getattr(data, split)
     return evaluate(trial.model, images, data.mean, data.std, channels_last=trial.spec.training.channels_last)
 
 
-def _companion(stage: Train, trial: TrialState, begin: int, steps: int) -> Companion:
+def _companion(stage: Train, trial: LiveTrial, begin: int, steps: int) -> Companion:
     """Return all that acts inside the stage, which starts at step `begin` of a schedule with `steps` per epoch."""
-    companions = [] if stage.during is None else [stage.during.attach(trial, stage.epochs * steps - begin)]
+    companions = [] if stage.during is None else [attach(stage.during, trial, stage.epochs * steps - begin)]
     if stage.snapshot_epoch is not None:
         companions.append(_SnapshotAt(trial, round(stage.snapshot_epoch * steps) - begin))
     return Companions(*companions)
@@ -172,7 +173,7 @@ def _companion(stage: Train, trial: TrialState, begin: int, steps: int) -> Compa
 class _SnapshotAt(Companion):
     """Keeps a copy of the network as it is after `step` steps of the stage (0: before the first)."""
 
-    def __init__(self, trial: TrialState, step: int) -> None:
+    def __init__(self, trial: LiveTrial, step: int) -> None:
         self._trial, self._left = trial, step
         if step == 0 and trial.interrupted is None:
             trial.take_snapshot()
@@ -189,7 +190,7 @@ class _SnapshotAt(Companion):
         self._left = state["left"]
 
 
-def _rewind(trial: TrialState) -> None:
+def _rewind(trial: LiveTrial) -> None:
     if trial.snapshot is None:
         raise AssertionError("a recipe rewinds to a snapshot that no stage before has taken")
     trial.model.load_state_dict(trial.snapshot)
@@ -197,7 +198,7 @@ def _rewind(trial: TrialState) -> None:
 
 
 @torch.no_grad()
-def _reinitialize(trial: TrialState, stage: Reinitialize) -> None:
+def _reinitialize(trial: LiveTrial, stage: Reinitialize) -> None:
     signs = {name: weight.sign() for name, weight in prunable_weights(trial.model).items()}
     with torch.random.fork_rng():
         torch.manual_seed(trial.spec.seed + FRESH_SEED)
@@ -208,7 +209,7 @@ def _reinitialize(trial: TrialState, stage: Reinitialize) -> None:
     trial.remask()
 
 
-def _remove(trial: TrialState) -> None:
+def _remove(trial: LiveTrial) -> None:
     smaller = copy.deepcopy(trial.model)
     remove(smaller, trial.plan)
     probe = torch.Generator().manual_seed(trial.spec.seed)

@@ -12,17 +12,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from trainables import models
-from trainables.blocks import residual_blocks
-from trainables.channels import ChannelGroup, find_groups
-from trainables.companion import Companion
-from trainables.complexity import Complexity, effective
 from trainables.context import Context
 from trainables.data.batches import Batches, augmentation_for
 from trainables.data.dataset import Dataset
-from trainables.masks import Masks
-from trainables.removal import Plan, mask, rebuild
-from trainables.sparse_state import pack, pack_mask, pack_optimizer, unpack, unpack_mask, unpack_optimizer
+from trainables.masking.masks import Masks
+from trainables.masking.sparse_state import pack, pack_mask, pack_optimizer, unpack, unpack_mask, unpack_optimizer
 from trainables.spec import TrialSpec
+from trainables.structure.blocks import residual_blocks
+from trainables.structure.channels import ChannelGroup, find_groups
+from trainables.structure.complexity import Complexity, effective
+from trainables.structure.removal import RemovalPlan, mask, rebuild
+from trainables.training.companion import Companion
 
 CHECKPOINT = "trial.pt"
 
@@ -45,7 +45,7 @@ class Position:
         self.trained, self.macs = self.trained + share, self.macs + share * macs
 
 
-class TrialState:
+class LiveTrial:
     """Everything that changes while a recipe runs, and that a checkpoint must hold.
 
     `masks` are all that hold on the network: those of single weights together with those of the filters that `plan`
@@ -60,7 +60,7 @@ class TrialState:
         self.model = self.place(self.build())
         self.masks = Masks(self.model)
         self.weight_masks: dict[str, Tensor] = {}
-        self.plan = Plan()
+        self.plan = RemovalPlan()
         self.dropped: tuple[str, ...] = ()
         self.snapshot: dict[str, Tensor] | None = None
         self.generator = torch.Generator().manual_seed(spec.seed)
@@ -114,7 +114,7 @@ class TrialState:
         self.weight_masks = dict(masks)
         self.remask()
 
-    def mask_plan(self, plan: Plan) -> None:
+    def mask_plan(self, plan: RemovalPlan) -> None:
         """Mask the filters of `plan`, which will be removed later; single masked weights stay so."""
         self.plan = plan
         self.remask()
@@ -131,7 +131,7 @@ class TrialState:
     def replace_model(self, model: nn.Module) -> None:
         """Go on with a network of another shape; single weights that were masked and are still there stay masked."""
         self.dropped += self.plan.dropped_blocks
-        self.model, self.plan = self.place(model), Plan()
+        self.model, self.plan = self.place(model), RemovalPlan()
         weights = dict(model.named_parameters())
         self.weight_masks = {name: (weights[name] != 0).float() for name in self.weight_masks if name in weights}
         self.masks = Masks(model, self.weight_masks)
@@ -175,7 +175,7 @@ class TrialState:
         rebuild(self.model, unpack(state["model"]), self.dropped)
         self.model = self.place(self.model)
         self.masks = Masks(self.model)
-        self.plan = Plan.from_json(state["plan"])
+        self.plan = RemovalPlan.from_json(state["plan"])
         self.mask_weights({name: unpack_mask(own).float() for name, own in state["masks"].items()})
         self.snapshot = state["snapshot"]
         self.position = Position(**state["position"])

@@ -1,14 +1,14 @@
 """One trial, from its spec to the measured final network."""
 
 from trainables import data, paradigms, parallel
-from trainables.collapse import connectivity, warn_of_collapse
-from trainables.complexity import latency, measure
 from trainables.context import Context, Report
-from trainables.effort import effort
-from trainables.recipe import Recipe
+from trainables.masking.collapse import connectivity, warn_of_collapse
+from trainables.recipes.effort import effort
+from trainables.recipes.recipe import Recipe
 from trainables.runner import evaluate_on, run_recipe
 from trainables.spec import TrialSpec
-from trainables.state import TrialState
+from trainables.state import LiveTrial
+from trainables.structure.complexity import latency, measure
 
 
 def run_trial(spec: TrialSpec, context: Context) -> None:
@@ -21,7 +21,7 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
     """
     recipe = paradigms.find(spec.paradigm).create(spec.hyperparameters).recipe(spec.epochs)
     dataset = data.load(spec.data, context.cache).to(context.device)
-    trial = TrialState(spec, dataset, context)
+    trial = LiveTrial(spec, dataset, context)
     checkpoint = context.restore()
     if checkpoint is not None:
         trial.restore(checkpoint)
@@ -30,7 +30,7 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
     context.report(final_report(last, recipe, trial), trial.save)
 
 
-def final_report(last: Report | None, recipe: Recipe, trial: TrialState) -> Report:
+def final_report(last: Report | None, recipe: Recipe, trial: LiveTrial) -> Report:
     """Return the trial's last report: that of the last epoch with everything measured on the final network."""
     metrics = measure_final(trial)
     return Report(
@@ -49,7 +49,7 @@ def final_report(last: Report | None, recipe: Recipe, trial: TrialState) -> Repo
     )
 
 
-def measure_final(trial: TrialState) -> dict[str, float]:
+def measure_final(trial: LiveTrial) -> dict[str, float]:
     """Measure the final network.
 
     `accuracy` and `loss` are of the validation split, on which selection rests; those of the test split are named

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from trainables.allocation import SCOPES, keep_best
 from trainables.errors import InvalidValue
+from trainables.masking.allocation import SCOPES, keep_best
 
 every_scope = pytest.mark.parametrize("scope", SCOPES)
 scopes_blind_to_depth = pytest.mark.parametrize("scope", sorted(set(SCOPES) - {"smart_ratio"}))

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from tests.trainables.tiny_networks import ARCHITECTURES, flatten, network, scoring
-from trainables import criteria
-from trainables.criteria import CRITERIA, RETURNING
 from trainables.errors import InvalidValue
-from trainables.granularity import sum_pieces
-from trainables.masks import prunable_weights
+from trainables.masking import criteria
+from trainables.masking.criteria import CRITERIA, RETURNING
+from trainables.masking.granularity import sum_pieces
+from trainables.masking.masks import prunable_weights
 
 every_criterion = pytest.mark.parametrize("name", CRITERIA)
 every_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)

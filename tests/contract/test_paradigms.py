@@ -13,8 +13,8 @@ import search_spaces
 from tests.conftest import Interrupted, MemoryContext
 from trainables import paradigms
 from trainables.errors import InfeasibleTrial, InvalidValue
-from trainables.recipe import training_epochs
-from trainables.sparse_state import unpack
+from trainables.masking.sparse_state import unpack
+from trainables.recipes.recipe import training_epochs
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.state import CHECKPOINT
 from trainables.trial import run_trial

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from orchestrator import stamp
-from orchestrator.failures import Breakdown, Failure
-from orchestrator.spec import StudySpec
-from orchestrator.store import Store
-from orchestrator.sweep import Sweep
+from orchestrator.ledger.failures import Breakdown, Failure
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store import stamp
+from orchestrator.store.store import Store
+from orchestrator.sweep.sweep import Sweep
 from tests.orchestrator import small
 
 Answer = tuple[int, str, str]

@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from orchestrator.failures import Failure
-from orchestrator.records import EPOCH_FIELDS, State, TrialRecord
+from orchestrator.ledger.failures import Failure
+from orchestrator.ledger.records import EPOCH_FIELDS, State, TrialRecord
 from trainables.spec import Value
 
 LETTERS = "aZ0_. \"\\'<&/\n\0é漢🌱"

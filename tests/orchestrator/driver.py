@@ -8,9 +8,9 @@ Prints a line when the study starts, one for each change of a trial's state, and
 import sys
 
 from orchestrator import study
-from orchestrator.records import TrialRecord
-from orchestrator.spec import StudySpec
-from orchestrator.store import Store, StudyFolder
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.store import Store, StudyFolder
 
 
 class Lines:

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from orchestrator.failures import Failure
-from orchestrator.front import Objectives
-from orchestrator.records import State, TrialRecord
+from orchestrator.ledger.failures import Failure
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.results.front import Objectives
 from trainables.spec import Value
 
 OBJECTIVES: Objectives = {"accuracy": "maximize", "macs": "minimize"}

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import ray
 
-from orchestrator.remote import StoreLost
-from orchestrator.worker import WorkerContext
+from orchestrator.execution.trial_context import WorkerContext
+from orchestrator.store.remote import StoreLost
 from trainables.context import Report, Usage
 from trainables.spec import TrialSpec
 

@@ -6,13 +6,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from orchestrator import worker
-from orchestrator.history import write_study
-from orchestrator.ledger import Ledger
-from orchestrator.records import TrialRecord
-from orchestrator.spec import StudySpec
-from orchestrator.store import Store
-from orchestrator.sweep import Assignment, Sweep
+from orchestrator.execution import worker
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.spec.history import write_study
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.store import Store
+from orchestrator.sweep.sweep import Assignment, Sweep
 from tests.orchestrator import runs
 from trainables import paradigms
 from trainables.context import Report

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.front import pareto_front
-from orchestrator.records import read_table
-from orchestrator.store import Store
+from orchestrator.ledger.records import read_table
+from orchestrator.results.front import pareto_front
+from orchestrator.store.store import Store
 from tests.orchestrator import small
 from tests.orchestrator.commands import Espalier, a_study, espalier_in
 

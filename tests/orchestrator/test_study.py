@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from pyarrow import parquet
 
-from orchestrator import ledger, stamp, study
-from orchestrator.journal import is_driven
-from orchestrator.records import State, TrialRecord
-from orchestrator.spec import StudySpec
-from orchestrator.store import Store
+from orchestrator import study
+from orchestrator.ledger import ledger
+from orchestrator.ledger.journal_file import is_driven
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store import stamp
+from orchestrator.store.store import Store
 from tests.orchestrator import small
 from trainables.errors import InvalidValue
 

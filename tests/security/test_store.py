@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from orchestrator import stamp, study
-from orchestrator.checkpoints import is_whole, seal, tidy
-from orchestrator.failures import Breakdown, Failure
-from orchestrator.ledger import Ledger
-from orchestrator.problems import StudyError
-from orchestrator.spec import StudySpec
-from orchestrator.store import Store
-from orchestrator.sweep import Sweep
+from orchestrator import study
+from orchestrator.ledger.failures import Breakdown, Failure
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.spec.spec_errors import StudyError
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store import stamp
+from orchestrator.store.checkpoints import is_intact, seal, tidy
+from orchestrator.store.store import Store
+from orchestrator.sweep.sweep import Sweep
 from tests.conftest import Interrupted, MemoryContext
 from tests.orchestrator import small
 from trainables import models
@@ -78,7 +79,7 @@ def test_a_checkpoint_that_would_run_something_is_refused(context: MemoryContext
     trace = tmp_path / "trace"
     torch.save(wrap(Malice(trace)), checkpoint / CHECKPOINT)
     seal(checkpoint)
-    assert is_whole(checkpoint)
+    assert is_intact(checkpoint)
     resumed = MemoryContext(tmp_path / "again", resume_from=checkpoint)
     with pytest.raises(pickle.UnpicklingError):
         run_trial(TRIAL, resumed)

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from tests.trainables.networks import SHAPES, build
-from trainables.channels import ChannelGroup, find_groups
-from trainables.removal import plan_removal, remove
-from trainables.rounding import Kept, Rounding
-from trainables.structures import Structures, find_structures
+from trainables.gates.rounding import Kept, Rounding
+from trainables.gates.structures import Structures, find_structures
+from trainables.structure.channels import ChannelGroup, find_groups
+from trainables.structure.removal import plan_removal, remove
 
 GATED = (
     "mlp",

@@ -11,15 +11,16 @@ from torch.nn import functional as F
 
 from tests.conftest import MemoryContext
 from trainables import data
-from trainables.companion import Companion
-from trainables.masks import prunable_weights
-from trainables.recipe import During
+from trainables.masking.masks import prunable_weights
+from trainables.methods.attach import attach
+from trainables.recipes.recipe import During
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
-from trainables.state import TrialState
-from trainables.training import optimizer_for
+from trainables.state import LiveTrial
+from trainables.training.companion import Companion
+from trainables.training.training import optimizer_for
 
 
-def a_trial(folder: Path, model: str = "digits_cnn", *, subset: int = 120, **training: Any) -> TrialState:
+def a_trial(folder: Path, model: str = "digits_cnn", *, subset: int = 120, **training: Any) -> LiveTrial:
     """Make a fresh trial whose epochs have three steps unless `subset`, or the batch size, is another."""
     spec = TrialSpec(
         data=DataSpec(name="digits", subset=subset),
@@ -28,7 +29,7 @@ def a_trial(folder: Path, model: str = "digits_cnn", *, subset: int = 120, **tra
         paradigm="dense",
         epochs=4,
     )
-    return TrialState(spec, data.load(spec.data), MemoryContext(folder))
+    return LiveTrial(spec, data.load(spec.data), MemoryContext(folder))
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,15 @@ class Watched:
     """Something that acts inside training, and a look at the trial before, and after, it acts on each step."""
 
     during: During
-    after: Callable[[TrialState], None] = lambda _: None
-    before: Callable[[TrialState], None] = lambda _: None
+    after: Callable[[LiveTrial], None] = lambda _: None
+    before: Callable[[LiveTrial], None] = lambda _: None
 
-    def attach(self, trial: TrialState, steps: int) -> Companion:
-        return _Watcher(self, self.during.attach(trial, steps), trial)
+    def attach(self, trial: LiveTrial, steps: int) -> Companion:
+        return _Watcher(self, attach(self.during, trial, steps), trial)
 
 
 class _Watcher(Companion):
-    def __init__(self, watched: Watched, inner: Companion, trial: TrialState) -> None:
+    def __init__(self, watched: Watched, inner: Companion, trial: LiveTrial) -> None:
         self._watched, self._inner, self._trial = watched, inner, trial
 
     def penalty(self) -> Tensor | None:
@@ -62,14 +63,14 @@ class _Watcher(Companion):
         self._inner.finish()
 
 
-def backward_once(trial: TrialState, during: During) -> tuple[Companion, tuple[Tensor, Tensor]]:
+def backward_once(trial: LiveTrial, during: During) -> tuple[Companion, tuple[Tensor, Tensor]]:
     """Attach `during`, run one batch forward and backward in training mode, let it act on the gradients.
 
     All in double precision. Returns the companion and the batch; the network has not been stepped.
     """
     trial.model.double()
     trial.optimizer = optimizer_for(trial.model, trial.spec.training)
-    companion = during.attach(trial, 10)
+    companion = attach(during, trial, 10)
     images, labels = next(iter(trial.batches()))
     images = images.double()
     trial.model.train()
@@ -86,17 +87,17 @@ def loss_with(model: nn.Module, weights: Mapping[str, Tensor], batch: tuple[Tens
     return F.cross_entropy(functional_call(model, dict(weights), (images,)), labels)
 
 
-def alive(trial: TrialState) -> dict[str, int]:
+def alive(trial: LiveTrial) -> dict[str, int]:
     """Count the weights of each layer that are not zero."""
     return {name: int(weight.count_nonzero()) for name, weight in prunable_weights(trial.model).items()}
 
 
-def masks_of(trial: TrialState) -> dict[str, Tensor]:
+def masks_of(trial: LiveTrial) -> dict[str, Tensor]:
     """Copy the masks of single weights, as bools."""
     return {name: mask.bool().clone() for name, mask in trial.weight_masks.items()}
 
 
-def momentum_of(trial: TrialState, weight: nn.Parameter) -> Tensor:
+def momentum_of(trial: LiveTrial, weight: nn.Parameter) -> Tensor:
     """Return what SGD remembers of a weight."""
     assert trial.optimizer is not None
     buffer: Tensor = trial.optimizer.state[weight]["momentum_buffer"]
@@ -108,6 +109,6 @@ def copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
-def total(trial: TrialState) -> int:
+def total(trial: LiveTrial) -> int:
     """Count the prunable weights."""
     return sum(weight.numel() for weight in prunable_weights(trial.model).values())

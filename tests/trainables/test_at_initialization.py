@@ -9,17 +9,17 @@ from torch import Tensor
 from tests.trainables.stages import a_trial
 from trainables import paradigms
 from trainables.errors import InfeasibleTrial
-from trainables.masks import prunable_weights
+from trainables.masking.masks import prunable_weights
 from trainables.paradigms.lottery_ticket import LotteryTicket
 from trainables.paradigms.magnitude import Magnitude
-from trainables.recipe import Prune, Reinitialize, Remove, Rewind, Train, training_epochs
+from trainables.recipes.recipe import Prune, Reinitialize, Remove, Rewind, Train, training_epochs
 from trainables.runner import run_recipe
-from trainables.state import TrialState
+from trainables.state import LiveTrial
 
 AT_INITIALISATION = ("snip", "grasp", "synflow", "force", "random")
 
 
-def values(trial: TrialState) -> dict[str, Tensor]:
+def values(trial: LiveTrial) -> dict[str, Tensor]:
     return {name: weight.detach().clone() for name, weight in prunable_weights(trial.model).items()}
 
 

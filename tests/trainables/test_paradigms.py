@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from tests.conftest import MemoryContext
 from trainables import data
-from trainables.masks import prunable_weights
+from trainables.masking.masks import prunable_weights
+from trainables.masking.sparse_state import unpack
 from trainables.paradigms.lottery_ticket import LotteryTicket
 from trainables.paradigms.magnitude import Magnitude
-from trainables.recipe import Prune, Reinitialize, Remove, Rewind, Train
+from trainables.recipes.recipe import Prune, Reinitialize, Remove, Rewind, Train
+from trainables.recipes.schedules import cubic_density, geometric_densities
 from trainables.runner import run_recipe
-from trainables.schedules import cubic_density, geometric_densities
-from trainables.sparse_state import unpack
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
-from trainables.state import CHECKPOINT, TrialState
+from trainables.state import CHECKPOINT, LiveTrial
 from trainables.trial import run_trial
 
 SPEC = TrialSpec(
@@ -33,16 +33,16 @@ SPEC = TrialSpec(
 
 
 @pytest.fixture
-def trial(context: MemoryContext) -> TrialState:
-    return TrialState(SPEC, data.load(SPEC.data), context)
+def trial(context: MemoryContext) -> LiveTrial:
+    return LiveTrial(SPEC, data.load(SPEC.data), context)
 
 
-def density(trial: TrialState) -> float:
+def density(trial: LiveTrial) -> float:
     weights = prunable_weights(trial.model).values()
     return sum(int(w.count_nonzero()) for w in weights) / sum(w.numel() for w in weights)
 
 
-def copy_weights(trial: TrialState) -> dict[str, torch.Tensor]:
+def copy_weights(trial: LiveTrial) -> dict[str, torch.Tensor]:
     return {name: weight.detach().clone() for name, weight in prunable_weights(trial.model).items()}
 
 
@@ -64,14 +64,14 @@ def test_the_cubic_schedule_falls_from_dense_to_the_final_density(final: float, 
 
 @pytest.mark.parametrize("scope", ["global", "layer"])
 @pytest.mark.parametrize("kept", [0.5, 0.1, 0.02])
-def test_weight_pruning_is_exact_at_every_scope(trial: TrialState, scope: Any, kept: float) -> None:
+def test_weight_pruning_is_exact_at_every_scope(trial: LiveTrial, scope: Any, kept: float) -> None:
     run_recipe((Prune(kept, scope=scope),), trial)
     sizes = [weight.numel() for weight in prunable_weights(trial.model).values()]
     wanted = round(kept * sum(sizes)) if scope == "global" else sum(max(1, round(kept * size)) for size in sizes)
     assert sum(int(w.count_nonzero()) for w in prunable_weights(trial.model).values()) == wanted
 
 
-def test_the_smallest_weights_of_the_network_go(trial: TrialState) -> None:
+def test_the_smallest_weights_of_the_network_go(trial: LiveTrial) -> None:
     before = copy_weights(trial)
     run_recipe((Prune(0.3),), trial)
     alive = torch.cat([before[name][mask.bool()].abs() for name, mask in trial.masks.items().items()])
@@ -79,30 +79,30 @@ def test_the_smallest_weights_of_the_network_go(trial: TrialState) -> None:
     assert alive.min() >= dead.max()
 
 
-def test_pruned_weights_stay_zero_through_momentum_and_weight_decay(trial: TrialState) -> None:
+def test_pruned_weights_stay_zero_through_momentum_and_weight_decay(trial: LiveTrial) -> None:
     run_recipe((Train(1), Prune(0.2), Train(2)), trial)
     for name, mask in trial.masks.items().items():
         assert not prunable_weights(trial.model)[name][~mask.bool()].any()
     assert density(trial) == pytest.approx(0.2, abs=1e-3)
 
 
-def test_the_alive_weights_of_a_ticket_are_bit_equal_to_initialisation(trial: TrialState) -> None:
+def test_the_alive_weights_of_a_ticket_are_bit_equal_to_initialisation(trial: LiveTrial) -> None:
     initial = copy_weights(trial)
     run_recipe((Train(2, snapshot_epoch=0), Prune(0.4), Rewind()), trial)
     for name, weight in prunable_weights(trial.model).items():
         assert torch.equal(weight, initial[name] * trial.masks.items()[name])
 
 
-def test_rewinding_returns_to_the_network_of_that_iteration(trial: TrialState, tmp_path: Path) -> None:
+def test_rewinding_returns_to_the_network_of_that_iteration(trial: LiveTrial, tmp_path: Path) -> None:
     whole_epochs = MemoryContext(tmp_path / "epochs")
-    other = TrialState(SPEC, trial.dataset, whole_epochs)
+    other = LiveTrial(SPEC, trial.dataset, whole_epochs)
     run_recipe((Train(2),), other)
     after_one = unpack(torch.load(whole_epochs.checkpoints[0] / CHECKPOINT, weights_only=True)["model"])
     run_recipe((Train(2, snapshot_epoch=1.0), Rewind()), trial)
     assert all(torch.equal(value, after_one[name]) for name, value in trial.model.state_dict().items())
 
 
-def test_a_fraction_of_an_epoch_is_a_count_of_iterations(trial: TrialState) -> None:
+def test_a_fraction_of_an_epoch_is_a_count_of_iterations(trial: LiveTrial) -> None:
     steps = -(-len(trial.dataset.train.images) // SPEC.training.batch_size)
     run_recipe((Train(1, snapshot_epoch=1 / steps), Rewind()), trial)
     counts = [int(value) for name, value in trial.model.state_dict().items() if name.endswith("num_batches_tracked")]
@@ -110,7 +110,7 @@ def test_a_fraction_of_an_epoch_is_a_count_of_iterations(trial: TrialState) -> N
     assert set(counts) == {1}
 
 
-def test_reinitialising_keeps_the_mask_and_draws_other_weights(trial: TrialState) -> None:
+def test_reinitialising_keeps_the_mask_and_draws_other_weights(trial: LiveTrial) -> None:
     initial = copy_weights(trial)
     run_recipe((Prune(0.5), Reinitialize()), trial)
     assert density(trial) == pytest.approx(0.5, abs=1e-3)
@@ -120,7 +120,7 @@ def test_reinitialising_keeps_the_mask_and_draws_other_weights(trial: TrialState
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_filters_are_removed_physically_without_changing_what_is_computed(trial: TrialState, stream: bool) -> None:
+def test_filters_are_removed_physically_without_changing_what_is_computed(trial: LiveTrial, stream: bool) -> None:
     run_recipe((Train(1), Prune(0.5, granularity="filter", stream=stream), Remove()), trial)
     assert trial.measured["removal_disagreement"] < 1e-4
     assert not trial.masks.items()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tests.conftest import Interrupted, MemoryContext
 from tests.trainables.group import computing_in, run_together
 from trainables import data, parallel
-from trainables.sparse_state import unpack
+from trainables.masking.sparse_state import unpack
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.state import CHECKPOINT
 from trainables.trial import run_trial

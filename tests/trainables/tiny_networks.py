@@ -8,8 +8,8 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from trainables import models
-from trainables.criteria import Batch, Scoring
-from trainables.masks import prunable_weights
+from trainables.masking.criteria import Batch, Scoring
+from trainables.masking.masks import prunable_weights
 
 SHAPE = (1, 8, 8)
 CLASSES = 10

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipe import Prune, Recipe, Reinitialize, Remove, Train
+from trainables.recipes.recipe import Prune, Recipe, Reinitialize, Remove, Train
 
 
 def sanity_switch() -> Any:

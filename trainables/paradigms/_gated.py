@@ -3,9 +3,9 @@
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
-from trainables.gating import Gating
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipe import Recipe, Train
+from trainables.recipes.gating import Gating
+from trainables.recipes.recipe import Recipe, Train
 
 ROUND_TO = "every gated layer keeps a multiple of this many units (or all): 8 or 16 where speed counts"
 

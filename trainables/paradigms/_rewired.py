@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trainables.during import Rewire
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipe import Prune, Recipe, Train
+from trainables.recipes.in_training import Rewire
+from trainables.recipes.recipe import Prune, Recipe, Train
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from trainables.errors import InvalidValue, nearest
-from trainables.recipe import Recipe, first_pruned_epoch, training_epochs
+from trainables.recipes.recipe import Recipe, first_pruned_epoch, training_epochs
 from trainables.spec import Value
 
 

@@ -8,9 +8,9 @@ there are shortcuts. Short trainings and small networks gain little.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trainables.gating import BRANCH_ESTIMATORS, UNIT_ESTIMATORS
 from trainables.paradigms._gated import ROUND_TO, GatedParadigm
 from trainables.paradigms.base import hyper
+from trainables.recipes.gating import BRANCH_ESTIMATORS, UNIT_ESTIMATORS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from trainables.paradigms.base import Paradigm
-from trainables.recipe import Recipe, Train
+from trainables.recipes.recipe import Recipe, Train
 
 
 @dataclass(frozen=True, kw_only=True)

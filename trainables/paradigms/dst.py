@@ -7,9 +7,9 @@ a front. Pick something else to hit a given sparsity: it steers towards none.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trainables.during import LearnThresholds
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipe import Recipe, Train
+from trainables.recipes.in_training import LearnThresholds
+from trainables.recipes.recipe import Recipe, Train
 
 
 @dataclass(frozen=True, kw_only=True)

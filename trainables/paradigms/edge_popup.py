@@ -7,9 +7,9 @@ layer have one size, so that a seed and a bit each describe them. Expect to lose
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trainables.during import Select
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipe import Recipe, Train
+from trainables.recipes.in_training import Select
+from trainables.recipes.recipe import Recipe, Train
 
 
 @dataclass(frozen=True, kw_only=True)

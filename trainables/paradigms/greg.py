@@ -7,10 +7,10 @@ pruning phase: at high sparsity, and for filters. GReg-2 also lets curvature hav
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trainables.during import GrowPenalty
 from trainables.errors import InfeasibleTrial
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipe import Prune, Recipe, Remove, Train
+from trainables.recipes.in_training import GrowPenalty
+from trainables.recipes.recipe import Prune, Recipe, Remove, Train
 
 PICK = 0.25
 """The share of the pruning phase in which GReg-2 penalises all weights alike, before it chooses."""

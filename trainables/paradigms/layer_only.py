@@ -7,9 +7,9 @@ its time. It needs residual blocks.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trainables.gating import BRANCH_ESTIMATORS
 from trainables.paradigms._gated import GatedParadigm
 from trainables.paradigms.base import hyper
+from trainables.recipes.gating import BRANCH_ESTIMATORS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from typing import ClassVar
 from trainables.errors import InfeasibleTrial
 from trainables.paradigms._at_initialization import sanity_switch, scores_under
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipe import Prune, Recipe, Reinitialize, Rewind, Train, share_epochs
-from trainables.schedules import geometric_densities
+from trainables.recipes.recipe import Prune, Recipe, Reinitialize, Rewind, Train, share_epochs
+from trainables.recipes.schedules import geometric_densities
 
 _AFTERWARDS: dict[str, Recipe] = {
     "rewind": (Rewind(),),

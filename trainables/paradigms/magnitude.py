@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from trainables.errors import InfeasibleTrial
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipe import During, Prune, Recipe, Remove, Train, share_epochs
-from trainables.schedules import Gradual, geometric_densities
+from trainables.recipes.recipe import During, Prune, Recipe, Remove, Train, share_epochs
+from trainables.recipes.schedules import Gradual, geometric_densities
 
 N_OF_M = {"2:4": 0.5, "1:4": 0.25}
 """The densities that patterns of N of M fix."""

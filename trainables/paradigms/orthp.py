@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 from trainables.errors import InfeasibleTrial
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipe import Prune, Recipe, Remove, Train
+from trainables.recipes.recipe import Prune, Recipe, Remove, Train
 
 if TYPE_CHECKING:
-    from trainables.state import TrialState
+    from trainables.state import LiveTrial
 
 
 @dataclass(frozen=True)
 class Orthogonalize:
     """Make the weights of each convolution and linear layer orthogonal; masks go on holding."""
 
-    def run(self, trial: "TrialState") -> None:
-        from trainables.isometry import orthogonalize
+    def run(self, trial: "LiveTrial") -> None:
+        from trainables.methods.isometry import orthogonalize
 
         orthogonalize(trial.model)
         trial.masks.apply()
@@ -32,8 +32,8 @@ class ProbeIsometry:
 
     key: str
 
-    def run(self, trial: "TrialState") -> None:
-        from trainables.isometry import probe
+    def run(self, trial: "LiveTrial") -> None:
+        from trainables.methods.isometry import probe
 
         probe(trial, self.key)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipe import Prune, Recipe, Train
+from trainables.recipes.recipe import Prune, Recipe, Train
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from trainables.paradigms._at_initialization import PrunedAtInitialization
 from trainables.paradigms.base import hyper
-from trainables.recipe import Prune
+from trainables.recipes.recipe import Prune
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ and drop layers too.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trainables.gating import UNIT_ESTIMATORS
 from trainables.paradigms._gated import ROUND_TO, GatedParadigm
 from trainables.paradigms.base import hyper
+from trainables.recipes.gating import UNIT_ESTIMATORS
 
 
 @dataclass(frozen=True, kw_only=True)

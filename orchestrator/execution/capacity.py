@@ -1,0 +1,103 @@
+"""How many workers a cluster holds, and how many of them the next trial gets. Nodes may come and go meanwhile."""
+
+import os
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
+
+from orchestrator.spec.study_spec import Resources
+from trainables.errors import InvalidValue
+
+SECONDS_BETWEEN_COUNTS: Final = 2.0
+"""How old a count of the cluster's nodes may be."""
+
+ADDRESS: Final = "RAY_ADDRESS"
+
+NodeCapacity = Mapping[str, float]
+"""What a node has, by Ray's names: ``CPU``, ``GPU``."""
+
+
+def workers_of(node: NodeCapacity, resources: Resources) -> int:
+    """Return how many workers a node holds."""
+    asked = {"CPU": resources.cpus, "GPU": resources.gpus}
+    return min(int(node.get(kind, 0) / share + 1e-9) for kind, share in asked.items() if share)
+
+
+def nodes() -> list[NodeCapacity]:
+    """Return what the nodes of the connected cluster have that are alive."""
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def share_out(free: int, waiting: int, resources: Resources) -> int:
+    """Return how many of the `free` workers the next of `waiting` trials gets; 0 if it has to wait.
+
+    Workers train more trials in an hour apart than together, so that a trial gets more than the least only where there
+    are fewer trials than workers.
+    """
+    if free < resources.workers.min:
+        return 0
+    return min(resources.workers.max, max(resources.workers.min, free // max(1, waiting)))
+
+
+def may_grow(resources: Resources) -> bool:
+    """Say whether trials may wait for nodes that are not there: on a cluster, where `parallel` says how many shall."""
+    return resources.parallel is not None and ADDRESS in os.environ
+
+
+def require_room(found: Sequence[NodeCapacity], resources: Resources) -> int:
+    """Return how many workers the nodes hold; raises InvalidValue if they are too few for a trial."""
+    room = sum(workers_of(node, resources) for node in found)
+    if room < resources.workers.min and not may_grow(resources):
+        there = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in found)
+        one = f"{resources.cpus:g} CPUs and {resources.gpus:g} GPUs"
+        asked = one if resources.workers.min == 1 else f"{resources.workers.min} workers of {one}"
+        hint = "; set resources.parallel if the cluster starts other nodes by itself" if ADDRESS in os.environ else ""
+        raise InvalidValue("resources", asked, f"must fit, each worker on one node; there are {there}{hint}")
+    return room
+
+
+class Capacity:
+    """Shares out the workers of the connected cluster, as many as there are from time to time."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        *,
+        count: Callable[[], Sequence[NodeCapacity]] = nodes,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Count the nodes for the first time; raises InvalidValue if they do not hold a trial."""
+        self._resources, self._count, self._clock = resources, count, clock
+        self._room, self._counted = require_room(count(), resources), clock()
+        self._taken: dict[int, int] = {}
+
+    def take(self, live: Collection[int], waiting: int) -> int:
+        """Return how many workers the next of `waiting` trials gets beside those that are `live`, or 0 for none yet."""
+        self._taken = {trial: workers for trial, workers in self._taken.items() if trial in live}
+        if self._resources.parallel is not None and len(live) >= self._resources.parallel:
+            return 0
+        taken = sum(self._taken.values())
+        found = share_out(self._now() - taken, waiting, self._resources)
+        if found > self._resources.workers.min:  # a node may just have gone
+            found = share_out(self._count_now() - taken, waiting, self._resources)
+        return max(found, self._resources.workers.min) if may_grow(self._resources) else found
+
+    def may_hold(self, workers: int) -> bool:
+        """Say whether so many workers, if they are more than the least, have room on the nodes, taken or not."""
+        return workers <= self._resources.workers.min or workers <= self._now()
+
+    def give(self, trial: int, workers: int) -> None:
+        """Note how many workers a live trial has."""
+        self._taken[trial] = workers
+
+    def _now(self) -> int:
+        if self._clock() - self._counted >= SECONDS_BETWEEN_COUNTS:
+            self._count_now()
+        return self._room
+
+    def _count_now(self) -> int:
+        self._room = sum(workers_of(node, self._resources) for node in self._count())
+        self._counted = self._clock()
+        return self._room

@@ -1,0 +1,107 @@
+"""A connection to a Ray cluster that others have started, or in words why there is none."""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from orchestrator.execution.software import check_nodes
+from trainables.errors import InvalidValue
+
+CLUSTER_PATIENCE: Final = 10
+"""Seconds for each step towards a cluster. Ray by itself waits for minutes, and may end this process then."""
+
+_TOKEN: Final = (
+    "wants a token, and {}: put the one of the cluster (`ray get-auth-token` on its head prints it) into "
+    "~/.ray/auth_token here, or name its file in RAY_AUTH_TOKEN_PATH"
+)
+
+
+@contextmanager
+def connected(address: str, environment: Mapping[str, str]) -> Iterator[None]:
+    """Connect this process to the cluster at `address`, and give its workers these variables.
+
+    Raises InvalidValue if the cluster does not answer (at the latest after twice `CLUSTER_PATIENCE`), wants another
+    token, does not count this machine among its nodes, or has a node that runs other software than this process.
+    """
+    import ray
+
+    place = _find(address)
+    _require_member(address, place)
+    try:
+        ray.init(place, log_to_driver=False, runtime_env={"env_vars": dict(environment)})
+    except (ConnectionError, RuntimeError) as error:
+        raise InvalidValue("address", address, f"cannot be used: {_in_one_line(error)}") from error
+    try:
+        check_nodes(address)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _find(address: str) -> str:
+    """Return the host and port of a cluster where somebody listens."""
+    from ray._private import services
+
+    if "://" in address:
+        allowed = "must be HOST:PORT or auto, on a node of the cluster; from elsewhere, `ray job submit` does that"
+        raise InvalidValue("address", address, allowed)
+    try:
+        place = services.canonicalize_bootstrap_address(address)
+        host, port = services.extract_ip_port(place)
+    except ConnectionError:
+        allowed = "finds no cluster on this machine: start one by `ray start --head`, or name one by HOST:PORT"
+        raise InvalidValue("address", address, allowed) from None
+    except ValueError as error:
+        raise InvalidValue("address", address, f"must be HOST:PORT or auto ({error})") from None
+    try:
+        socket.create_connection((host, port), timeout=CLUSTER_PATIENCE).close()
+    except OSError as error:
+        allowed = (
+            f"does not answer ({error}; at most {CLUSTER_PATIENCE} s were given): does its head run, at this port?"
+        )
+        raise InvalidValue("address", address, allowed) from None
+    return str(place)
+
+
+def _require_member(address: str, place: str) -> None:
+    """Raise InvalidValue if a cluster does not let this process in, or this machine is none of its nodes."""
+    from ray._private import services
+    from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+    from ray.exceptions import AuthenticationError, RpcError
+
+    def ask() -> Mapping[Any, Any]:
+        found: Mapping[Any, Any] = services.GcsClient(address=place).get_all_node_info(timeout=CLUSTER_PATIENCE)
+        return found
+
+    try:
+        try:
+            nodes = ask()
+        except AuthenticationError:
+            # Only now: of a cluster without a token, workers would not answer who speaks to them with one
+            if not maybe_enable_token_auth_if_token_available(warn_if_disabled=False):
+                raise
+            nodes = ask()
+    except AuthenticationError:
+        raise InvalidValue("address", address, _TOKEN.format(_about_the_token())) from None
+    except RpcError as error:
+        raise InvalidValue(
+            "address", address, f"is no head of a Ray cluster, or an ill one ({_in_one_line(error)})"
+        ) from error
+    if not services.find_node_ids() & {node.hex() for node in nodes}:
+        allowed = (
+            "is a cluster of which this machine is no node: join it by `ray start --address`, or use one of its nodes"
+        )
+        raise InvalidValue("address", address, allowed)
+
+
+def _about_the_token() -> str:
+    mode = os.environ.get("RAY_AUTH_MODE")
+    if mode is None:
+        return "there is none here"
+    return "refuses the one that is here" if mode == "token" else f"RAY_AUTH_MODE is {mode} here"
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(": ")

@@ -1,0 +1,159 @@
+"""NVIDIA's Multi-Process Service on the nodes of a cluster: trials that share a GPU compute on it at the same time.
+
+Its control daemon lies in a folder of our own on each node. Studies that share a node share it, and the last one ends
+it; one that a killed driver left behind is taken up by the next study. A service that somebody else runs on a node is
+used as it is. A node that joins later has none, and its trials take turns on the GPU.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TextIO
+
+from orchestrator.execution.cluster import NodeLost
+from orchestrator.spec.study_spec import Resources
+from trainables.errors import InvalidValue
+
+BINARY: Final = "nvidia-cuda-mps-control"
+PIPES: Final = "CUDA_MPS_PIPE_DIRECTORY"
+LOGS: Final = "CUDA_MPS_LOG_DIRECTORY"
+
+SECONDS_TO_START: Final = 30
+SECONDS_TO_END: Final = 10
+"""How long the last trials may take to leave."""
+
+_ABSENT: Final = (
+    f"has no {BINARY}; it comes with NVIDIA's driver (Ubuntu: nvidia-compute-utils, Debian: nvidia-cuda-mps)"
+)
+
+
+@contextmanager
+def running(resources: Resources) -> Iterator[None]:
+    """Have the service run on every node with GPUs while the block runs, if `resources` ask for it.
+
+    Raises InvalidValue, naming the nodes, where it cannot.
+    """
+    if not resources.mps:
+        yield
+        return
+    import ray
+
+    keepers = {node["NodeManagerAddress"]: _keeper_on(node["NodeID"]) for node in ray.nodes() if _has_gpus(node)}
+    try:
+        said = dict(zip(keepers, ray.get([keeper.start.remote() for keeper in keepers.values()]), strict=True))
+        refused = [f"{address} {why}" for address, why in said.items() if why is not None]
+        if refused:
+            raise InvalidValue("resources.mps", True, f"needs the service on every node: {'; '.join(refused)}")
+        yield
+    except NodeLost:
+        keepers.clear()  # and so is whoever could end it
+        raise
+    finally:
+        ended = [keeper.end.remote() for keeper in keepers.values()]
+        if ended:
+            ray.wait(ended, num_returns=len(ended), timeout=2 * SECONDS_TO_END)  # a node that is gone does not answer
+
+
+def connect() -> None:
+    """Have this process compute through the service of its node; call it before CUDA is used."""
+    if (own := _folder() / "pipe").is_dir():
+        os.environ[PIPES] = str(own)
+
+
+class Keeper:
+    """Keeps the service alive on one node."""
+
+    def __init__(self) -> None:
+        self._folder = _folder()
+        self._users: TextIO | None = None
+
+    def start(self) -> str | None:
+        """Start the service if none runs; return what stands in the way, or None."""
+        if shutil.which(BINARY) is None:
+            return _ABSENT
+        if _answers(_environment({})):
+            return None
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        if self._folder.is_symlink() or self._folder.stat().st_uid != os.getuid():
+            return f"has a folder {self._folder} of somebody else; set TMPDIR to another one"
+        self._users = (self._folder / "users.lock").open("a")
+        fcntl.flock(self._users, fcntl.LOCK_SH)  # waits for a study that is just ending the service
+        with (self._folder / "starting.lock").open("a") as starting:
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            refusal = None if _answers(self._own) else self._launch()
+        if refusal is not None:
+            self._users.close()
+            self._users = None
+        return refusal
+
+    def end(self) -> None:
+        """Give the service up; end it if it is ours and nobody else uses it."""
+        if self._users is None:
+            return
+        with self._users as users:
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            _command(self._own, f"quit -t {SECONDS_TO_END}")
+            shutil.rmtree(self._folder / "pipe", ignore_errors=True)
+
+    @property
+    def _own(self) -> dict[str, str]:
+        return _environment({PIPES: str(self._folder / "pipe"), LOGS: str(self._folder / "log")})
+
+    def _launch(self) -> str | None:
+        for name in ("pipe", "log"):
+            (self._folder / name).mkdir(exist_ok=True)
+        said = self._folder / "start.txt"
+        with said.open("w") as output:  # no pipe: the daemon would hold it open
+            status = subprocess.run(
+                [BINARY, "-d"],
+                env=self._own,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=SECONDS_TO_START,
+                check=False,
+            ).returncode
+        if status == 0:
+            return None
+        shutil.rmtree(self._folder / "pipe")
+        return f"cannot start {BINARY} (status {status}): {said.read_text(errors='replace').strip()}"
+
+
+def _keeper_on(node: str) -> "ray.actor.ActorHandle":  # type: ignore[name-defined]  # noqa: F821
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    there = NodeAffinitySchedulingStrategy(node, soft=False)
+    return ray.remote(Keeper).options(num_cpus=0, scheduling_strategy=there).remote()
+
+
+def _has_gpus(node: Mapping[str, object]) -> bool:
+    resources = node["Resources"]
+    return bool(node["Alive"]) and isinstance(resources, Mapping) and resources.get("GPU", 0) > 0
+
+
+def _folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"espalier-mps-{os.getuid()}"
+
+
+def _environment(own: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a daemon that sees all GPUs of its node: Ray hides them from whom it gave none."""
+    return {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"} | dict(own)
+
+
+def _answers(environment: Mapping[str, str]) -> bool:
+    return _command(environment, "get_server_list") == 0
+
+
+def _command(environment: Mapping[str, str], line: str) -> int:
+    """Return the exit status of a command to the daemon: 0 if there is one."""
+    said = f"{line}\n".encode()
+    return subprocess.run([BINARY], input=said, env=environment, capture_output=True, check=False).returncode

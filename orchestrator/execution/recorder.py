@@ -1,0 +1,226 @@
+"""What Ray Tune tells of its trials, written down in the ledger; and the signals that end a run."""
+
+import errno
+import math
+import shutil
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import ray
+from ray import cloudpickle
+from ray.exceptions import RayActorError
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
+
+from orchestrator.execution import cluster_state
+from orchestrator.execution.cluster import NodeLost, is_alive
+from orchestrator.execution.trial_context import CHECKPOINT, DISK_FULL, FAILURE, STORE_LOST
+from orchestrator.execution.watchdog import Watchdog
+from orchestrator.ledger.failures import Breakdown, Failure
+from orchestrator.ledger.records import EPOCH_FIELDS
+from orchestrator.store.attempts import OBITUARY
+from orchestrator.store.remote import StoreLost, patiently
+from orchestrator.sweep.sweep import SECONDS_BETWEEN_NOTES, Sweep
+
+_LOW_ON_MEMORY: Final = "low on memory"
+"""What Ray's memory monitor says when it has killed a process."""
+
+SECONDS_BETWEEN_CHECKS: Final = 2.0
+"""How often it is looked at whether Ray still lives."""
+
+_FIELDS: Final = (*EPOCH_FIELDS, "metrics")
+
+
+class Recorder(Callback):  # type: ignore[misc]
+    """Writes down what happens to trials.
+
+    Ray Tune swallows exceptions in several of these methods, and would run a finished trial again. So they only note
+    what happened, and the end of the step, where nothing is swallowed, writes it down.
+    """
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.interrupted = False
+        """Whether a signal has asked for the end."""
+        self.error: Exception | None = None
+        """What has ended the run, of which Ray Tune passes on the text only."""
+        self._sweep = sweep
+        self._happened: deque[Callable[[], None]] = deque()
+        self._failures: dict[str, Breakdown] = {}
+        self._minutes = sweep.ledger.spec.failures.timeout_minutes
+        self._watchdog = Watchdog(self._minutes and self._minutes * 60)
+        self._checked = time.monotonic()
+        self._started: set[str] = set()
+        self._closed: set[str] = set()
+        self._next_look = math.inf
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, ("recorder",)  # Ray Tune pickles its callbacks into a file that nobody reads
+
+    def setup(self, **_: Any) -> None:
+        """Have SIGTERM end the run as Ctrl-C does, and take notice of both: Ray Tune returns as if all were done."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        end_run = signal.getsignal(signal.SIGUSR1)  # Ray Tune has just put it there
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            self.interrupted = True
+            if callable(end_run):
+                end_run(number, frame)
+
+        signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGTERM, interrupt)
+
+    def on_trial_start(self, *, trial: Trial, **_: Any) -> None:
+        self._watchdog.hear(trial.trial_id)
+        self._started.add(trial.trial_id)
+        self._happened.append(partial(self._sweep.begin, _number(trial), trial.config["workers"]))
+        if math.isinf(self._next_look):
+            self._next_look = time.monotonic() + SECONDS_BETWEEN_CHECKS  # Ray needs a moment to count what is in use
+
+    def on_trial_result(self, *, trial: Trial, result: dict[str, Any], **_: Any) -> None:
+        self._watchdog.hear(trial.trial_id)
+        if DISK_FULL in result:
+            self._happened.append(partial(self._stop_for_lack_of_room, result[DISK_FULL]))
+        elif STORE_LOST in result:
+            self._happened.append(partial(self._stop_for_lack_of_store, result[STORE_LOST]))
+        elif FAILURE in result:
+            kind, text = result[FAILURE]
+            self._failures[trial.trial_id] = Breakdown(Failure(kind), text)
+        else:
+            report = {name: result[name] for name in _FIELDS if name in result}
+            self._happened.append(partial(self._sweep.report, _number(trial), report))
+            if CHECKPOINT in result:
+                path = Path(trial.config["folder"]) / result[CHECKPOINT]
+                self._happened.append(partial(self._sweep.save, _number(trial), path))
+
+    def on_trial_complete(self, *, trial: Trial, **_: Any) -> None:
+        come_back = self._sweep.end if trial.trial_id in self._started else self._sweep.take_back
+        self._close(trial)
+        self._failures.pop(trial.trial_id, None)
+        self._happened.append(partial(come_back, _number(trial)))
+
+    def on_trial_error(self, *, trial: Trial, **_: Any) -> None:
+        self._close(trial)
+        breakdown = self._failures.pop(trial.trial_id, None)
+        if breakdown is None:
+            breakdown = _what_ray_says(trial)
+            self._happened.append(partial(self._keep_error_text, trial))
+        self._happened.append(partial(self._sweep.fail, _number(trial), breakdown))
+
+    def on_step_end(self, *, trials: list[Trial], **_: Any) -> None:
+        try:
+            while self._happened:
+                self._happened.popleft()()
+            self._take_back_lost(trials)
+            self._end_silent_ones(trials)
+            self._sweep.note_time()
+            self._check_node()
+            self._look_at_cluster(trials)
+        except Exception as error:
+            self.error = error
+            raise
+
+    def _check_node(self) -> None:
+        if time.monotonic() - self._checked < SECONDS_BETWEEN_CHECKS:
+            return
+        self._checked = time.monotonic()
+        if not is_alive():
+            raise NodeLost(self._sweep.ledger.folder.log)
+
+    def _keep_error_text(self, trial: Trial) -> None:
+        """Put what Ray says of a failure beside the trial's files now: Ray Tune does when all is over, if ever."""
+        if trial.error_file is not None:
+            kept = Path(trial.config["folder"]) / OBITUARY
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(trial.error_file, kept)
+            patiently(partial(self._sweep.ledger.folder.push, kept))
+
+    def _look_at_cluster(self, trials: list[Trial]) -> None:
+        """Note how the cluster is, and where trials run, for those who look at the study without Ray."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + SECONDS_BETWEEN_NOTES
+        ledger = self._sweep.ledger
+        ledger.note_cluster(cluster_state.look())
+        actors = {_number(one): one.temporary_state.ray_actor for one in trials if one.temporary_state.ray_actor}
+        for number, address in cluster_state.addresses(actors).items():
+            ledger.place(number, address)
+
+    def _stop_for_lack_of_room(self, said: str) -> None:
+        """End the run: what one trial cannot write, no trial could. All that run stay unfinished."""
+        raise OSError(errno.ENOSPC, said)
+
+    def _stop_for_lack_of_store(self, said: str) -> None:
+        """End the run likewise."""
+        raise StoreLost(said)
+
+    def _close(self, trial: Trial) -> None:
+        self._closed.add(trial.trial_id)
+        self._started.discard(trial.trial_id)
+        self._watchdog.forget(trial.trial_id)
+
+    def _end_silent_ones(self, trials: list[Trial]) -> None:
+        """Kill the processes of trials that report nothing. Ray Tune will say that it has lost them."""
+        for overdue in self._watchdog.overdue():
+            self._watchdog.forget(overdue)
+            self._failures[overdue] = Breakdown(Failure.TIMEOUT, f"no report for {self._minutes:g} minutes")
+            trial = next(trial for trial in trials if trial.trial_id == overdue)
+            ray.kill(trial.temporary_state.ray_actor)
+
+    def _take_back_lost(self, trials: list[Trial]) -> None:
+        """Hand out again what Ray Tune dropped without a word: it does when an actor is not free for its next trial.
+
+        Not a step may pass: with nothing else to run, Ray Tune waits ten minutes inside the next one for a new trial.
+        """
+        for trial in trials:
+            if trial.is_finished() and trial.trial_id not in self._closed:
+                self._closed.add(trial.trial_id)
+                self._sweep.take_back(_number(trial))
+
+
+class NoProgress(TrialProgressCallback):  # type: ignore[misc]  # Ray has no types
+    """Stands in for what Ray Tune adds by itself: that words each result, prints none, and keeps every trial."""
+
+    def on_trial_result(self, **_: Any) -> None:
+        pass
+
+    def on_trial_complete(self, **_: Any) -> None:
+        pass
+
+    def on_trial_error(self, **_: Any) -> None:
+        pass
+
+
+def _number(trial: Trial) -> int:
+    number: int = trial.config["number"]
+    return number
+
+
+def _what_ray_says(trial: Trial) -> Breakdown:
+    """Return what Ray says of a trial that said nothing itself; `Trial.get_error` does not know it yet."""
+    lines = _last_error(trial)
+    text = lines[0] if lines else "no error text"
+    if any(_LOW_ON_MEMORY in line for line in lines):
+        return Breakdown(Failure.OUT_OF_MEMORY, text)
+    if trial.pickled_error_file is None:  # an error of Ray Tune itself
+        return Breakdown(Failure.ERROR, text)
+    error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())  # this very process has written it
+    if not isinstance(error, RayActorError):
+        return Breakdown(Failure.ERROR, text)
+    return Breakdown(Failure.PREEMPTED if error.preempted else Failure.LOST, text)
+
+
+def _last_error(trial: Trial) -> list[str]:
+    """Return the lines that Ray says of a trial's last failure."""
+    if trial.error_file is None:
+        return []
+    *_, last = Path(trial.error_file).read_text(encoding="utf-8").split("Failure # ")
+    return [line.strip() for line in last.splitlines()[1:] if line.strip()]

@@ -1,0 +1,112 @@
+"""Ray Tune as one trial meets it: what the trial reports and restores, and how its failures are told."""
+
+import pkgutil
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, Final, Self
+
+from ray import tune
+
+from orchestrator.execution import mps
+from orchestrator.execution.trial_log import shorten
+from orchestrator.ledger.failures import GroupBroken, breakdown
+from orchestrator.ledger.records import EPOCH_FIELDS, USAGE_FIELDS
+from orchestrator.store.attempts import TRIAL_LOG
+from orchestrator.store.disk import is_full
+from orchestrator.store.remote import Remote, StoreLost
+from orchestrator.store.trial_files import TrialFiles, files_at
+from trainables.context import Report, SaveCheckpoint
+from trainables.spec import TrialSpec
+
+FAILURE: Final = "failure"
+"""The key under which a trial reports, as a pair of kind and text, the exception that is about to end it."""
+
+
+DISK_FULL: Final = "disk full"
+"""The key under which a trial reports that it cannot be written any more."""
+
+
+STORE_LOST: Final = "store lost"
+"""The key under which a trial reports that its store is away."""
+
+
+CHECKPOINT: Final = "kept"
+"""The key under which a trial reports the name of the checkpoint that it has kept with an epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerContext:
+    """Ray Tune as a trial sees it.
+
+    `folder` is where the trial's files lie among those of its study, `resume_from` the checkpoint that the ledger knows
+    of, `cpus` how many processors the trial may keep busy, `gpus` how many GPUs are its own, or which share of one.
+    """
+
+    files: TrialFiles
+    folder: Path
+    resume_from: Path | None
+    device: str
+    cache: Path | None
+    cpus: float
+    gpus: float = 0
+    numbers: Iterator[int] = field(default_factory=count)
+    """Of the checkpoints of this attempt."""
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Self:
+        """Return the context of a process that runs the trial which `config` describes."""
+        folder = Path(config["folder"])
+        return cls(
+            files=files_at(folder.parent, Remote(config["remote"]) if config["remote"] else None),
+            folder=folder,
+            resume_from=Path(config["resume_from"]) if config["resume_from"] else None,
+            device=config["device"],
+            cache=Path(config["cache"]),
+            cpus=config["cpus"],
+            gpus=config["gpus"],
+        )
+
+    def report(self, report: Report, save: SaveCheckpoint) -> None:
+        """Publish an epoch, with a checkpoint if `save` writes anything, which is kept before anybody hears of it."""
+        name = f"checkpoint_{next(self.numbers):06d}"
+        kept = self.files.keep(self.folder / name, save)
+        shorten(self.folder / TRIAL_LOG)
+        tune.report({**plain(report), **({CHECKPOINT: name} if kept else {})})
+
+    def restore(self) -> Path | None:
+        """Return a folder with the checkpoint to go on from, which lasts as long as this context."""
+        return self.files.fetch(self.resume_from) if self.resume_from is not None else None
+
+
+RunTrial = Callable[[TrialSpec, WorkerContext], None]
+
+
+def tell(error: Exception) -> None:
+    """Report what is about to end the trial: that it failed, or that no trial can be written any more, and where."""
+    origin = error.origin if isinstance(error, GroupBroken) else error
+    if is_full(origin):
+        tune.report({DISK_FULL: f"on {socket.gethostname()}: {type(origin).__name__}: {origin}"})
+    elif isinstance(origin, StoreLost):
+        tune.report({STORE_LOST: str(origin)})
+    else:
+        broken = breakdown(error)
+        tune.report({FAILURE: (broken.failure.value, broken.text)})
+
+
+def run(config: Mapping[str, Any], context: WorkerContext) -> None:
+    """Run a trial in this process, by the function that `config` names."""
+    if config["mps"]:
+        mps.connect()
+    run_trial: RunTrial = pkgutil.resolve_name(config["run"])
+    run_trial(TrialSpec.from_dict(config["trial"]), context)
+
+
+def plain(report: Report) -> dict[str, Any]:
+    """Return a report as text and Python floats, which is all that the ledger can keep, without what is not known."""
+    kinds: Mapping[str, Any] = EPOCH_FIELDS
+    figures = {name: getattr(report.usage if name in USAGE_FIELDS else report, name, None) for name in kinds}
+    epoch = {name: kinds[name](value) for name, value in figures.items() if value is not None}
+    return {**epoch, "metrics": {str(name): float(value) for name, value in report.metrics.items()}}

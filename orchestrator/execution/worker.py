@@ -1,0 +1,45 @@
+"""The functions that Ray Tune calls in a worker process to run one trial."""
+
+import math
+import random
+from typing import Any
+
+from orchestrator.execution.trial_context import WorkerContext, run, tell
+from orchestrator.execution.trial_log import heard_in
+from orchestrator.store.attempts import TRIAL_LOG
+from trainables.spec import TrialSpec
+
+
+def train(config: dict[str, Any]) -> None:
+    """Run one trial. Ray Tune calls this in a worker process, which earlier trials may have used."""
+    context = WorkerContext.of(config)
+    try:
+        with context.files.texts_of(context.folder), heard_in(context.folder / TRIAL_LOG):
+            if config["workers"] > 1:
+                from orchestrator.execution.group import lead  # imports torch
+
+                lead(config)
+            else:
+                run(config, context)
+    except Exception as error:
+        tell(error)
+        raise  # so that Ray ends this process, which a CUDA error poisons and whose memory the next trial wants
+
+
+def run_in_torch(spec: TrialSpec, context: WorkerContext) -> None:
+    """Run a trial with as many threads as it has processors, from random states that owe nothing to earlier trials."""
+    import numpy as np
+    import torch
+
+    from trainables.trial import run_trial
+
+    torch.set_num_threads(max(1, math.floor(context.cpus)))
+    if 0 < context.gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(context.gpus)  # else the first to ask for memory takes all of it
+    random.seed(spec.seed)
+    np.random.seed(spec.seed)
+    try:
+        run_trial(spec, context)
+    finally:
+        if context.device == "cuda":
+            torch.cuda.empty_cache()

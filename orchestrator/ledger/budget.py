@@ -1,0 +1,90 @@
+"""What a study may spend, and what it has spent: counted while a driver runs, over all its resumes."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.spec.study_spec import Budget, Resources
+
+SECONDS_PER_HOUR = 3600
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What a study has spent: `seconds` for which drivers ran, `device_seconds` for which trials held devices, `money`.
+
+    Devices are GPUs, or CPUs where trials have no GPU. All attempts count, those that were lost or failed too.
+    """
+
+    seconds: float = 0.0
+    device_seconds: float = 0.0
+    money: float = 0.0
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A trial's hold on the resources of its workers since a moment of the clock."""
+
+    since: float
+    workers: int
+
+    def until(self, now: float) -> float:
+        """Return the worker-seconds up to a moment."""
+        return (now - self.since) * self.workers
+
+
+class Meter:
+    """Counts on from what earlier drivers have spent; the time between drivers is not counted."""
+
+    def __init__(
+        self,
+        budget: Budget,
+        resources: Resources,
+        before: Spending,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._budget, self._resources, self._clock = budget, resources, clock
+        self._before, self._begun = before, clock()
+        self._ended = 0.0
+        self._since: dict[int, Hold] = {}
+
+    def occupy(self, trial: int, workers: int = 1) -> None:
+        """Note that a trial holds the resources of so many workers from now on."""
+        self.release(trial)
+        self._since[trial] = Hold(self._clock(), workers)
+
+    def release(self, trial: int) -> None:
+        """Note that a trial gives its resources back; nothing happens if it has none."""
+        held = self._since.pop(trial, None)
+        self._ended += held.until(self._clock()) if held is not None else 0.0
+
+    def holds(self, trial: int) -> bool:
+        """Whether a trial holds its resources now."""
+        return trial in self._since
+
+    @property
+    def spent(self) -> Spending:
+        """What has been spent so far, by trials that still run too."""
+        now, resources = self._clock(), self._resources
+        occupied = self._ended + sum(held.until(now) for held in self._since.values())
+        return Spending(
+            seconds=self._before.seconds + now - self._begun,
+            device_seconds=self._before.device_seconds + occupied * (resources.gpus or resources.cpus),
+            money=self._before.money + occupied * (resources.price_per_hour or 0.0) / SECONDS_PER_HOUR,
+        )
+
+    @property
+    def exhausted(self) -> str | None:
+        """Which of the budgets is spent, if one is: then no new trial may be begun."""
+        spent, budget = self.spent, self._budget
+        hours, device_hours = spent.seconds / SECONDS_PER_HOUR, spent.device_seconds / SECONDS_PER_HOUR
+        accounts = (
+            ("hours", hours, budget.hours),
+            ("device_hours", device_hours, budget.device_hours),
+            ("money", spent.money, budget.money),
+        )
+        named = (
+            f"budget.{key} = {allowed:g}" for key, used, allowed in accounts if allowed is not None and used >= allowed
+        )
+        return next(named, None)

@@ -1,0 +1,47 @@
+"""The cluster that a study runs on, as the ledger keeps it and as others read it without Ray."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node that is alive, and all that it has."""
+
+    address: str
+    cpus: float
+    gpus: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterState:
+    """The nodes that are alive, how many are gone, and how much of what there is is held by anybody's work."""
+
+    nodes: tuple[Node, ...]
+    gone: int
+    cpus_in_use: float
+    gpus_in_use: float
+
+    @property
+    def cpus(self) -> float:
+        return sum(node.cpus for node in self.nodes)
+
+    @property
+    def gpus(self) -> float:
+        return sum(node.gpus for node in self.nodes)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "ClusterState":
+        """Return the state of which `asdict` gave this."""
+        return cls(**{**plain, "nodes": tuple(Node(**node) for node in plain["nodes"])})
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A cluster as it has been since `since`, and the address of the node on which each unfinished trial ran last."""
+
+    state: ClusterState
+    since: datetime
+    places: Mapping[int, str]

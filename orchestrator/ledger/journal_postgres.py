@@ -1,0 +1,336 @@
+"""The journal in a table of a PostgreSQL server: written by the session that holds the study's advisory lock.
+
+The server gives the lock back when that session ends, and a session ends when its driver dies. Every line is committed
+when it is appended, so that it outlives the driver at once; a commit that waits for the server's disk follows where the
+ledger asks for it: when a trial is told, or has a new checkpoint. Lines that the disk may not have yet are kept in the
+driver's memory as well, so that a server that crashes under a living driver gets them again.
+
+A pooler between driver and server must pool sessions, not transactions or statements: those share sessions.
+"""
+
+import hashlib
+import logging
+import os
+import shlex
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import psycopg
+from optuna.storages import JournalStorage
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from orchestrator.ledger.journal import Holder, Journal, LedgerLost, OwnLines, Snapshot, StudyBusy, busy
+from orchestrator.store.store import StudyFolder
+from trainables.errors import InvalidValue
+
+logger = logging.getLogger(__name__)
+
+SERVER_PATIENCE: Final = 300.0
+"""Seconds for which a server that went away is tried again, enough for a restart or a standby that takes over."""
+
+PAUSE: Final = 1.0
+"""Seconds between two such attempts."""
+
+_TABLES: Final = """
+SELECT pg_advisory_xact_lock(6293401187552817);  -- two drivers may both find that there are no tables
+CREATE TABLE IF NOT EXISTS espalier_journal (
+    study text NOT NULL, number bigint NOT NULL, line text NOT NULL, PRIMARY KEY (study, number)
+);
+CREATE TABLE IF NOT EXISTS espalier_driver (
+    study text PRIMARY KEY, pid bigint NOT NULL, host text NOT NULL,
+    since timestamptz NOT NULL, beat timestamptz NOT NULL
+);
+"""
+"""Lines are text, not jsonb: JSON as Optuna writes it has NaN, and a line is compared with what was sent."""
+
+_NOTICE_SOON: Final = """
+SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3
+"""
+"""A machine that vanishes says no goodbye: after half a minute the server ends its session, and the lock is free."""
+
+_DEFAULTS: Final = {
+    "connect_timeout": "10",
+    "application_name": "espalier",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
+
+_APPEND: Final = """
+INSERT INTO espalier_journal
+SELECT %s, %s + place - 1, line
+FROM unnest(%s::text[]) WITH ORDINALITY AS appended (line, place), set_config('synchronous_commit', 'off', true)
+"""
+"""Its commit does not wait for the disk, whatever the server's setting; those of all other statements follow that."""
+
+_HOLD: Final = """
+INSERT INTO espalier_driver VALUES (%s, %s, %s, %s, now()) ON CONFLICT (study) DO UPDATE
+SET pid = EXCLUDED.pid, host = EXCLUDED.host, since = EXCLUDED.since, beat = EXCLUDED.beat
+"""
+
+_BEAT: Final = "UPDATE espalier_driver SET beat = now() WHERE study = %s"
+"""Its commit puts on disk what was committed before it, too."""
+
+_IS_LOCKED: Final = """
+SELECT EXISTS (
+    SELECT FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND (classid::bigint << 32) | objid::bigint = %s
+)
+"""
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class PostgresJournalLocation:
+    """A journal on the server that `url` names, under the name of the study whose folder is given."""
+
+    url: str
+    folder: StudyFolder
+
+    @property
+    def study(self) -> str:
+        """The name of the study."""
+        return self.folder.path.name
+
+    def drive(self) -> "PostgresDrive":
+        """Take the right to drive the study; raises StudyBusy, naming its holder, if another process has it.
+
+        Raises InvalidValue if the server cannot be used.
+        """
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        with _explained(self.url):
+            return PostgresDrive(self)
+
+    def is_driven(self) -> bool:
+        """Say whether a driver runs the study; raises InvalidValue if the server cannot be used."""
+        with _explained(self.url), _connect(self.url) as connection:
+            return bool(_value(connection, _IS_LOCKED, [_key(self.study)]))
+
+    def holder(self) -> Holder | None:
+        """Return who drives the study, or drove it last; raises InvalidValue if the server cannot be used."""
+        with _explained(self.url), _connect(self.url) as connection:
+            return _read_holder(connection, self.study)
+
+    def read(self) -> JournalStorage | None:
+        """Open the journal as it is now; None where there is none. Raises InvalidValue if the server cannot be used."""
+        with _explained(self.url), _connect(self.url) as connection:
+            lines = _read_lines(connection, self.study) if _has_tables(connection) else []
+        return JournalStorage(Snapshot(lines)) if lines else None
+
+
+class PostgresDrive(OwnLines):
+    """The right to drive a study, and its lines: a session that holds the advisory lock, and does all the writing.
+
+    Should the session be lost, another one takes the lock, looks which lines are there, and appends those that are
+    missing. If another driver was faster, StudyBusy is raised, and LedgerLost if the server stays away; both again
+    for all that is written later, because what comes after a lost line would tell another story.
+    """
+
+    def __init__(self, place: PostgresJournalLocation) -> None:
+        """Take the lock; raises StudyBusy, naming its holder, if another process has it, and psycopg's errors."""
+        super().__init__()
+        self._place = place
+        self._since = datetime.now(UTC)
+        self._safe = 0
+        """How many lines the server has on its disk."""
+        self._unsure: list[str] = []
+        """The lines that follow them, which a crash of the server may take."""
+        self._trouble: StudyBusy | LedgerLost | None = None
+        self._connection = self._begin()
+
+    def journal(self) -> Journal:
+        """Open the journal for writing; raises InvalidValue if the server cannot be used."""
+        with _explained(self._place.url):
+            return Journal(self)
+
+    def beat(self) -> None:
+        """Show that the holder lives."""
+        self._carry_out(self._beat)
+        self._safe += len(self._unsure)
+        self._unsure.clear()
+
+    def release(self) -> None:
+        """Give the right back; a second time does nothing."""
+        with suppress(psycopg.Error):  # a session that is lost has lost its lock
+            self._connection.execute("SELECT pg_advisory_unlock_all()")  # it is free when this returns
+        self._connection.close()
+
+    def stored(self) -> list[str]:
+        """Return all lines; taking the lock has put them on disk."""
+        lines = _read_lines(self._connection, self._place.study)
+        self._safe = len(lines)
+        return lines
+
+    def write(self, lines: list[str]) -> None:
+        """Append lines; raises StudyBusy or LedgerLost if that is no longer possible."""
+        begin = self._safe + len(self._unsure)
+        self._unsure += lines
+        self._carry_out(lambda connection: self._append(connection, begin, lines))
+
+    def flush(self) -> None:
+        """Wait until everything written is on the server's disk, as far as its `synchronous_commit` promises that."""
+        if self._unsure:
+            self.beat()
+
+    def flush_soon(self) -> None:
+        """Do the same: a commit on the server takes about as long as a thread here would need to be woken."""
+        self.flush()
+
+    def close(self) -> None:
+        """Wait until everything written is on the server's disk; a second time does nothing."""
+        if self._trouble is None:
+            self.flush()
+
+    def _carry_out(self, work: Callable[[Connection], object]) -> None:
+        """Do work on the server. Where the session is lost, all that `work` could be is made good by the next one."""
+        if self._trouble is not None:
+            raise self._trouble
+        try:
+            work(self._connection)
+        except psycopg.Error as lost:
+            try:
+                self._recover(lost)
+            except BaseException as trouble:  # a Ctrl-C, too: nobody waits any longer
+                self._trouble = trouble if isinstance(trouble, StudyBusy | LedgerLost) else self._lost(_said(lost))
+                raise
+        except BaseException:  # somebody's Ctrl-C: whether it was done is unknown, so that the next one has to look
+            self._connection.close()
+            raise
+
+    def _recover(self, lost: psycopg.Error) -> None:
+        logger.warning("the ledger's server is away, and tried again for %g s: %s", SERVER_PATIENCE, _said(lost))
+        until = time.monotonic() + SERVER_PATIENCE
+        while True:
+            self._connection.close()
+            try:
+                self._connection = self._begin()
+                self._catch_up()
+            except psycopg.Error as trouble:
+                if time.monotonic() >= until:
+                    raise self._lost(_said(trouble)) from trouble
+                time.sleep(PAUSE)
+            else:
+                logger.warning("the ledger's server is back; it has all lines")
+                return
+
+    def _begin(self) -> Connection:
+        """Return a new session that holds the lock."""
+        connection = _connect(self._place.url)
+        try:
+            connection.execute(_NOTICE_SOON)
+            if not _has_tables(connection):
+                connection.execute(_TABLES)
+            self._take(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _take(self, connection: Connection) -> None:
+        """Take the lock; tried for a moment, because a server needs one to notice that a driver was killed."""
+        own, study = (os.getpid(), socket.gethostname(), self._since), self._place.study
+        for patience in (0.1, 0.2, 0.4, None):
+            if _value(connection, "SELECT pg_try_advisory_lock(%s)", [_key(study)]):
+                connection.execute(_HOLD, [study, *own])
+                return
+            if patience is not None:
+                time.sleep(patience)
+        holder = _read_holder(connection, study)
+        if holder is not None and (holder.pid, holder.host, holder.since) == own:
+            raise psycopg.OperationalError("the server has not noticed yet that the session before is gone")
+        raise busy(study, str(holder or "another process"))
+
+    def _catch_up(self) -> None:
+        """Bring the server to where it was, and further: the outcome of what the lost session did last is unknown."""
+        there = _read_lines(self._connection, self._place.study, self._safe)
+        before = _value(
+            self._connection,
+            "SELECT count(*) FROM espalier_journal WHERE study = %s AND number < %s",
+            [self._place.study, self._safe],
+        )
+        if before < self._safe:
+            raise self._lost(f"of {self._safe} lines that it had confirmed it has {before}")
+        if there != self._unsure[: len(there)]:
+            study = self._place.study
+            raise StudyBusy(f"another process has driven study {study!r} while its ledger's server was out of reach")
+        self._append(self._connection, self._safe + len(there), self._unsure[len(there) :])
+        self._beat(self._connection)
+        self._safe += len(self._unsure)
+        self._unsure.clear()
+
+    def _append(self, connection: Connection, begin: int, lines: list[str]) -> None:
+        connection.execute(_APPEND, [self._place.study, begin, lines])
+
+    def _beat(self, connection: Connection) -> None:
+        connection.execute(_BEAT, [self._place.study])
+
+    def _lost(self, said: str) -> LedgerLost:
+        place = self._place
+        command = shlex.join(["espalier", "resume", place.study, "--store", place.folder.store])
+        return LedgerLost(
+            f"study {place.study!r} has stopped, because its ledger at {place.url} cannot be written. "
+            f"What was told is kept; when the server is back, go on by `{command}` ({said})"
+        )
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    """Raise what a server refuses as InvalidValue, with what to do."""
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as refused:
+        allowed = f"that user may not keep a ledger there: {_said(refused)}; have the tables espalier_journal and "
+        grant = "espalier_driver made by somebody who may, or GRANT CREATE ON SCHEMA public to the user"
+        raise InvalidValue("ledger", url, allowed + grant) from None
+    except psycopg.Error as trouble:
+        check = "check host, port, user and database; a password is taken from PGPASSWORD or ~/.pgpass"
+        raise InvalidValue("ledger", url, f"cannot be used: {_said(trouble)} ({check})") from None
+
+
+def _connect(url: str) -> Connection:
+    return psycopg.connect(make_conninfo("", **{**_DEFAULTS, **conninfo_to_dict(url)}), autocommit=True)
+
+
+def _has_tables(connection: Connection) -> bool:
+    tables = "SELECT to_regclass('espalier_journal') IS NOT NULL AND to_regclass('espalier_driver') IS NOT NULL"
+    return bool(_value(connection, tables))
+
+
+def _read_lines(connection: Connection, study: str, begin: int = 0) -> list[str]:
+    lines = "SELECT line FROM espalier_journal WHERE study = %s AND number >= %s ORDER BY number"
+    return [line for (line,) in connection.execute(lines, [study, begin])]
+
+
+def _read_holder(connection: Connection, study: str) -> Holder | None:
+    if not _has_tables(connection):
+        return None
+    rows = connection.execute("SELECT pid, host, since, beat FROM espalier_driver WHERE study = %s", [study])
+    return next((Holder(pid, host, _utc(since), _utc(beat)) for pid, host, since, beat in rows), None)
+
+
+def _value(connection: Connection, query: Any, parameters: Any = None) -> Any:
+    row = connection.execute(query, parameters).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def _key(study: str) -> int:
+    """Return the study's advisory lock, of 63 bits: such locks have numbers, not names."""
+    return int.from_bytes(hashlib.sha256(f"espalier:{study}".encode()).digest()[:8]) >> 1
+
+
+def _utc(time: datetime) -> datetime:
+    return time.astimezone(UTC)
+
+
+def _said(trouble: psycopg.Error) -> str:
+    """Return a message in one line."""
+    return " ".join(str(trouble).split())

@@ -1,0 +1,430 @@
+"""The ledger: the study's durable memory. What was asked, what came back, and where an interrupted trial goes on."""
+
+import math
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from orchestrator.ledger.budget import Spending
+from orchestrator.ledger.cluster import ClusterState, Noted
+from orchestrator.ledger.failures import Breakdown, Failure
+from orchestrator.ledger.journal_location import journal_location_of
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.ledger.trial import Configuration, Draft
+from orchestrator.spec.history import first_epochs
+from orchestrator.spec.study_spec import Constraint, StudySpec
+from orchestrator.store.store import StudyFolder
+from trainables.errors import InvalidValue
+
+_CONFIGURATION: Final = "configuration"
+_SAMPLER: Final = "sampler"
+_BUDGET: Final = "budget"
+"""The epochs that a trial is given, and after which attempt: reports of earlier attempts were for fewer epochs."""
+_SPENDING: Final = "spending"
+_CLUSTER: Final = "cluster"
+_NODE: Final = "node"
+_REPORT: Final = "report:"
+_PAUSED: Final = "paused"
+"""How often a trial was paused, and why and since when it pauses now: one value, so that no kill comes in between."""
+_BESIDE_THE_CURVE: Final = ("metrics", "attempt", "elapsed")
+"""What the ledger keeps of a report that is no point of a curve; it adds the attempt and the seconds until then."""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A trial that was asked and not told."""
+
+    number: int
+    configuration: Configuration
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a ledger holds: all trials, by number; what was spent and how the cluster was, up to a few seconds ago."""
+
+    records: list[TrialRecord]
+    spent: Spending
+    cluster: Noted | None
+
+
+def read(folder: StudyFolder) -> list[TrialRecord]:
+    """Return all trials of a study, by number, whether it is running, dead or finished. Changes nothing."""
+    return read_all(folder).records
+
+
+def read_all(folder: StudyFolder) -> Contents:
+    """Return all that the ledger of a study holds, whether it is running, dead or finished. Changes nothing."""
+    journal = journal_location_of(folder).read()
+    studies = journal.get_all_studies() if journal is not None else []
+    if journal is None or not studies:
+        return Contents([], Spending(), None)
+    name, found = studies[0].study_name, journal.get_all_trials(studies[0]._study_id, deepcopy=False)
+    attributes = studies[0].user_attrs
+    return Contents(_records(folder, name, found), _spending(attributes), _noted(attributes, found))
+
+
+def _records(folder: StudyFolder, name: str, found: Iterable[FrozenTrial]) -> list[TrialRecord]:
+    if not folder.spec.exists():
+        return [_record(name, trial) for trial in found]
+    spec = StudySpec.stored(folder.spec)
+    first = first_epochs(folder.spec, spec.fidelity.epochs)
+    return [_in_study(spec, first, _record(name, trial), trial) for trial in found]
+
+
+class Ledger:
+    """The driver's handle on a study's memory. Only one is open at a time; what it has written outlives it."""
+
+    def __init__(self, folder: StudyFolder, spec: StudySpec) -> None:
+        """Open the ledger of a study, or begin it; raises StudyBusy while another process drives the study.
+
+        It lies where the study was launched, whatever `spec` may say by now.
+        """
+        self.folder, self.spec = folder, spec
+        self._drive = journal_location_of(folder, spec.ledger).drive()
+        self.storage = self._drive.journal()
+        if not self.storage.get_all_studies():
+            directions = [optuna.study.StudyDirection[d.upper()] for d in spec.objectives.values()]
+            self.storage.create_new_study(directions, spec.name)
+        self.study = optuna.load_study(
+            study_name=spec.name, storage=self.storage, sampler=optuna.samplers.RandomSampler()
+        )
+        self._ids = {trial.number: trial._trial_id for trial in self._trials()}
+        self._told: dict[int, TrialRecord] = {}
+        self._first_epochs = first_epochs(folder.spec, spec.fidelity.epochs)
+        self._spent = _spending(self.storage.get_study_user_attrs(self.study._study_id))
+        self._cluster: ClusterState | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def beat(self) -> None:
+        """Show that the driver lives."""
+        self._drive.beat()
+
+    def close(self) -> None:
+        """Give up the right to drive the study."""
+        try:
+            self.storage.close()
+        finally:
+            self._drive.release()
+
+    def records(self) -> list[TrialRecord]:
+        """Return all trials, by number."""
+        return [self._told.get(trial.number) or self._as_record(trial) for trial in self._trials()]
+
+    def record(self, number: int) -> TrialRecord:
+        """Return one trial."""
+        return self._told.get(number) or self._as_record(self._trial(number))
+
+    def unfinished(self) -> list[Unfinished]:
+        """Return the trials that were asked and not told, by number, without those that pause."""
+        asked = (trial for trial in self._trials() if trial.state is TrialState.RUNNING and not _pause(trial))
+        return [Unfinished(trial.number, _configuration(trial)) for trial in asked]
+
+    def begin_anew(self) -> None:
+        """Have interrupted trials that were given fewer epochs start from the beginning, with the present ones.
+
+        Those that paused were not among the best, and are told as stopped early.
+        """
+        for trial in self._trials():
+            if trial.state.is_finished() or self._as_record(trial).share == 1:
+                continue
+            self.keep_checkpoints(trial.number, [])
+            if pause := _pause(trial):
+                self.prune(trial.number, pause.reason)
+            else:
+                self._set(trial.number, _BUDGET, self._budget(trial.user_attrs.get("attempts", 0)))
+
+    @property
+    def asked(self) -> int:
+        """How many trials were asked so far."""
+        return len(self._ids)
+
+    def ask(self, draft: Draft) -> int:
+        """Begin a trial, in one line: it is there with all that it tries, or not at all. Return its number."""
+        template = optuna.trial.create_trial(
+            state=TrialState.RUNNING,
+            params=dict(draft.drawn),
+            distributions=dict(draft.distributions),
+            user_attrs={_CONFIGURATION: asdict(draft.configuration), _SAMPLER: draft.sampler, _BUDGET: self._budget(0)},
+        )
+        number = len(self._ids)
+        self._ids[number] = self.storage.create_new_trial(self.study._study_id, template)
+        return number
+
+    def begin(self, number: int) -> None:
+        """Count an attempt at a trial."""
+        self._set(number, "attempts", self._trial(number).user_attrs.get("attempts", 0) + 1)
+
+    def report(self, number: int, report: Mapping[str, Any]) -> None:
+        """Write down one epoch: the fields of a `trainables.context.Report`, the metrics among them."""
+        trial = self._trial(number)
+        stamps = {"attempt": trial.user_attrs.get("attempts", 1), "elapsed": _elapsed(trial) + report["seconds"]}
+        self._set(number, f"{_REPORT}{report['epoch']}", {**report, **stamps})
+
+    def keep_checkpoints(self, number: int, paths: Sequence[Path]) -> None:
+        """Write down where a trial's checkpoints lie, the newest first; those of before may be deleted afterwards."""
+        within = [path.relative_to(self.folder.path).as_posix() for path in paths]
+        self._set(number, "checkpoints", within)
+        self.storage.flush()
+
+    def checkpoints(self, number: int) -> list[Path]:
+        """Return where a trial's checkpoints lie, the newest first, whether or not they are still there and whole.
+
+        Raises InvalidValue if one would lie anywhere but in a trial's folder: what is returned here is deleted one day.
+        """
+        written = self._trial(number).user_attrs
+        early = [written["checkpoint"]["path"]] if "checkpoint" in written else []
+        return [self.folder.path / _checked(within) for within in written.get("checkpoints", early)]
+
+    def count_damaged(self, number: int, damaged: int) -> None:
+        """Count checkpoints of a trial that cannot be gone on from."""
+        before = self._trial(number).user_attrs.get("damaged_checkpoints", 0)
+        self._set(number, "damaged_checkpoints", before + damaged)
+
+    def conclude(self, number: int) -> None:
+        """Tell a trial that came to its end: COMPLETE if nothing is missing, else FAIL with what is."""
+        reports = _reports(self._trial(number))
+        missing = _missing(reports, [*self.spec.objectives, *self.spec.constraints])
+        if missing is not None:
+            self.fail(number, Breakdown(Failure.ERROR, missing))
+            return
+        metrics = reports[-1]["metrics"]
+        for key, violation in as_attributes(violations(self.spec, metrics)).items():
+            self.storage.set_trial_system_attr(self._ids[number], key, violation)
+        values = [metrics[objective] for objective in self.spec.objectives]
+        self._tell(number, TrialState.COMPLETE, values)
+
+    def prune(self, number: int, reason: str) -> None:
+        """Tell a trial that was stopped early."""
+        self._end(number, TrialState.PRUNED, reason)
+
+    def pause(self, number: int, reason: str) -> None:
+        """Have a trial wait, neither running nor told, until it goes on or is told."""
+        times, since = _pauses(self._trial(number)) + 1, datetime.now(UTC).isoformat()
+        self._set(number, _PAUSED, {"times": times, "now": {"reason": reason, "since": since}})
+        self.storage.flush_soon()
+
+    def go_on(self, number: int) -> None:
+        """End a trial's pause; what begins next is no new attempt."""
+        self._set(number, _PAUSED, {"times": _pauses(self._trial(number)), "now": None})
+
+    def fail(self, number: int, breakdown: Breakdown) -> None:
+        """Tell a trial that has no result."""
+        self._set(number, "failure", breakdown.failure.value)
+        self._end(number, TrialState.FAIL, breakdown.reason)
+
+    def lose(self, number: int) -> None:
+        """Count an attempt at a trial that lost its process or node or was preempted."""
+        self._set(number, "attempts_lost", self._trial(number).user_attrs.get("attempts_lost", 0) + 1)
+
+    @property
+    def spent(self) -> Spending:
+        """What the study has spent; downtime is not counted."""
+        return self._spent
+
+    @spent.setter
+    def spent(self, spent: Spending) -> None:
+        self._spent = spent
+        self.storage.set_study_user_attr(self.study._study_id, _SPENDING, asdict(spent))
+
+    def note_cluster(self, state: ClusterState) -> None:
+        """Write down how the cluster is, if it is not as it was."""
+        if state != self._cluster:
+            self._cluster, since = state, datetime.now(UTC).isoformat(timespec="seconds")
+            noted = {"since": since, "state": asdict(state)}
+            self.storage.set_study_user_attr(self.study._study_id, _CLUSTER, noted)
+
+    def place(self, number: int, address: str) -> None:
+        """Write down on which node a trial runs, if that is news."""
+        if self._trial(number).user_attrs.get(_NODE) != address:
+            self._set(number, _NODE, address)
+
+    def _end(self, number: int, state: TrialState, reason: str) -> None:
+        self._set(number, "reason", reason)  # before the state, so that a told trial has its reason
+        self._tell(number, state)
+
+    def _tell(self, number: int, state: TrialState, values: list[float] | None = None) -> None:
+        self.storage.set_trial_state_values(self._ids[number], state, values)
+        self.storage.flush_soon()
+
+    def _set(self, number: int, key: str, value: object) -> None:
+        self.storage.set_trial_user_attr(self._ids[number], key, value)
+
+    def _as_record(self, trial: FrozenTrial) -> TrialRecord:
+        record = _in_study(self.spec, self._first_epochs, _record(self.spec.name, trial), trial)
+        if trial.state.is_finished():
+            self._told[trial.number] = record  # it will not change again
+        return record
+
+    def _budget(self, attempts: int) -> dict[str, int]:
+        return {"epochs": self.spec.fidelity.epochs, "after": attempts}
+
+    def _trial(self, number: int) -> FrozenTrial:
+        return self.storage.get_trial(self._ids[number])
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self.storage.get_all_trials(self.study._study_id, deepcopy=False)
+
+
+def _record(study: str, trial: FrozenTrial) -> TrialRecord:
+    attributes, configuration, reports = trial.user_attrs, _configuration(trial), _reports(trial)
+    pause, pauses = _pause(trial), _pauses(trial)
+    attempts = attributes.get("attempts", 0) - pauses + bool(pause)  # going on after a pause is no new attempt
+    state = State.PAUSED if pause and not trial.state.is_finished() else State(trial.state.name)
+    failure = Failure(attributes.get("failure", Failure.ERROR)) if state is State.FAIL else None
+    return TrialRecord(
+        study=study,
+        trial=trial.number,
+        paradigm=configuration.paradigm,
+        state=state,
+        seed=configuration.seed,
+        params=configuration.params,
+        sampler=attributes.get(_SAMPLER),
+        reason=_reason(trial, state),
+        failure=failure,
+        fidelity=reports[-1]["fidelity"] if reports else 0.0,
+        metrics=reports[-1]["metrics"] if state is State.COMPLETE else {},
+        curve=tuple({key: one[key] for key in one if key not in _BESIDE_THE_CURVE} for one in reports),
+        feasible=all(violation <= 0 for violation in trial.constraints.values()),
+        attempts=attempts,
+        attempts_failed=int(attempts > 0 and failure is not None and not failure.may_be_mended),
+        attempts_lost=attributes.get("attempts_lost", 0),
+        pauses=pauses,
+        damaged_checkpoints=attributes.get("damaged_checkpoints", 0),
+        seconds=_elapsed(trial),
+        started=_utc(trial.datetime_start),
+        finished=pause.since if pause else _utc(trial.datetime_complete),
+    )
+
+
+def _in_study(spec: StudySpec, first: int, record: TrialRecord, trial: FrozenTrial) -> TrialRecord:
+    """Return a trial as the study is now, which may have been extended since: its epochs, and its constraints' bounds.
+
+    `first` are the epochs that the study began with.
+    """
+    share = trial.user_attrs.get(_BUDGET, {"epochs": first})["epochs"] / spec.fidelity.epochs
+    missed = violations(spec, record.metrics).values() if record.state is State.COMPLETE else ()
+    feasible = all(violation <= 0 for violation in missed)
+    if share == 1 and feasible == record.feasible:
+        return record
+    return replace(record, share=share, fidelity=share * record.fidelity, feasible=feasible)
+
+
+def _checked(within: str) -> str:
+    """Return where a checkpoint lies in its study's folder, if that is where checkpoints lie."""
+    if not re.fullmatch(r"trials(/[A-Za-z0-9_-]+){2}", within):
+        raise InvalidValue(
+            "ledger", within, "is no checkpoint of this study: somebody else has written into its ledger"
+        )
+    return within
+
+
+def _spending(attributes: Mapping[str, Any]) -> Spending:
+    return Spending(**attributes.get(_SPENDING, {"seconds": attributes.get("spent", 0.0)}))
+
+
+def _noted(attributes: Mapping[str, Any], trials: Iterable[FrozenTrial]) -> Noted | None:
+    if _CLUSTER not in attributes:
+        return None
+    noted = attributes[_CLUSTER]
+    unfinished = (trial for trial in trials if not trial.state.is_finished() and _NODE in trial.user_attrs)
+    places = {trial.number: trial.user_attrs[_NODE] for trial in unfinished}
+    return Noted(ClusterState.from_dict(noted["state"]), datetime.fromisoformat(noted["since"]), places)
+
+
+def _configuration(trial: FrozenTrial) -> Configuration:
+    return Configuration(**trial.user_attrs[_CONFIGURATION])
+
+
+@dataclass(frozen=True)
+class _Pause:
+    reason: str
+    since: datetime
+
+
+def _pause(trial: FrozenTrial) -> _Pause | None:
+    """Return the pause in which a trial is, or in which it was told; None if it went on, or never paused."""
+    now = trial.user_attrs.get(_PAUSED, {"now": None})["now"]
+    return _Pause(now["reason"], datetime.fromisoformat(now["since"])) if now else None
+
+
+def _reason(trial: FrozenTrial, state: State) -> str | None:
+    pause = _pause(trial)
+    if pause is not None and state is State.PAUSED:
+        return pause.reason
+    told: str | None = trial.user_attrs.get("reason") if state in (State.PRUNED, State.FAIL) else None
+    return told and "".join(sign if sign.isprintable() else "?" for sign in told)  # it reaches terminals
+
+
+def _pauses(trial: FrozenTrial) -> int:
+    times: int = trial.user_attrs.get(_PAUSED, {"times": 0})["times"]
+    return times
+
+
+def _all_reports(trial: FrozenTrial) -> list[dict[str, Any]]:
+    return [value for key, value in trial.user_attrs.items() if key.startswith(_REPORT)]
+
+
+def _reports(trial: FrozenTrial) -> list[dict[str, Any]]:
+    """Return the reports by epoch, without later ones of an attempt that was lost and has been caught up since."""
+    after = trial.user_attrs.get(_BUDGET, {}).get("after", 0)
+    reports = sorted(
+        (one for one in _all_reports(trial) if one["attempt"] > after or not after),
+        key=lambda one: (one["attempt"], one["epoch"]),
+    )
+    return sorted((one for one in reports if one["epoch"] <= reports[-1]["epoch"]), key=lambda one: one["epoch"])
+
+
+def _elapsed(trial: FrozenTrial) -> float:
+    return max((one["elapsed"] for one in _all_reports(trial)), default=0.0)
+
+
+def _missing(reports: list[dict[str, Any]], metrics: Iterable[str]) -> str | None:
+    """Return what a trial lacks that would be COMPLETE, or None."""
+    if not reports:
+        return "ended without a report"
+    if reports[-1]["fidelity"] < 1:
+        return f"ended at fidelity {reports[-1]['fidelity']:.2f}"
+    for metric in metrics:
+        value = reports[-1]["metrics"].get(metric)
+        if value is None:
+            return f"metric {metric!r} missing"
+        if not math.isfinite(value):
+            return f"{metric} is {value}"
+    return None
+
+
+def violations(spec: StudySpec, metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return by how much a study's constraints are missed, in Optuna's sense; raises KeyError for a missing metric."""
+    return {bound.metric: _violation(bound, metrics[bound.metric]) for bound in spec.bounds}
+
+
+def as_attributes(violations: Mapping[str, float]) -> dict[str, Any]:
+    """Return violations as Optuna keeps them among a trial's attributes.
+
+    `Trial.set_constraint` ignores what is set later, and warns: of a trial whose driver was killed as it was told, or
+    of which more is known by now.
+    """
+    return optuna.trial.create_trial(state=TrialState.RUNNING, constraints=dict(violations)).system_attrs
+
+
+def _violation(bound: Constraint, value: float) -> float:
+    """Return by how much a bound is missed, in Optuna's sense: 0 or less if and only if it holds."""
+    missed = bound.violation(value)
+    return min(missed, 0.0) if bound.holds(value) else max(missed, sys.float_info.min)
+
+
+def _utc(local: datetime | None) -> datetime | None:
+    return local.astimezone(UTC) if local is not None else None

@@ -1,0 +1,174 @@
+"""One record per trial: everything that is known of it, as a value, and as a row of the Parquet table."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.ledger.failures import Failure
+from trainables.context import Report, Usage
+from trainables.errors import InvalidValue
+from trainables.spec import Value
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class State(StrEnum):
+    """Where a trial stands. Only COMPLETE trials hold full fidelity and all objectives, finite.
+
+    A PAUSED trial waits at a rung: it goes on if it comes to be among the best there, and is PRUNED in the end if not.
+    """
+
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """All that the ledger knows of a trial.
+
+    `params` are the paradigm's hyper-parameters as chosen, without prefix, by `sampler` (None in studies that did not
+    keep it). `metrics` are those of the final network
+    (empty unless COMPLETE). `curve` holds one mapping per reported epoch, by the fields of `trainables.context.Report`.
+    `fidelity` is the share of the budget spent; `seconds` the training time over all attempts, downtime not counted.
+    `share` is below 1 if the study's epochs were raised after the trial was asked: the share of them that it was given.
+    `feasible` says whether a COMPLETE trial satisfies the study's constraints. `failure` is what kind of failure a FAIL
+    trial met, `reason` says it in words. Of the `attempts`, `attempts_failed` broke by the trial's own doing, and
+    `attempts_lost` lost their process or node or were preempted; one that ended with its driver counts in neither.
+    To go on after one of the `pauses` is no new attempt.
+    `damaged_checkpoints` could not be gone on from, so that epochs since the one before had to be repeated.
+    """
+
+    study: str
+    trial: int
+    paradigm: str
+    state: State
+    seed: int
+    params: Mapping[str, Value] = field(default_factory=dict)
+    sampler: str | None = None
+    reason: str | None = None
+    failure: Failure | None = None
+    fidelity: float = 0.0
+    share: float = 1.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curve: tuple[Mapping[str, float | str], ...] = ()
+    feasible: bool = True
+    attempts: int = 1
+    attempts_failed: int = 0
+    attempts_lost: int = 0
+    pauses: int = 0
+    damaged_checkpoints: int = 0
+    seconds: float = 0.0
+    started: datetime | None = None
+    finished: datetime | None = None
+
+
+USAGE_FIELDS = tuple(f.name for f in fields(Usage))
+"""What a curve holds of the use of the machine, where that was measured."""
+
+EPOCH_FIELDS = {
+    **{f.name: f.type for f in fields(Report) if f.name not in ("usage", "metrics")},
+    **dict.fromkeys(USAGE_FIELDS, float),
+}
+"""What a curve holds per epoch, with its type: the fields of a report, without the metrics of the final network."""
+
+
+def schema() -> "pa.Schema":
+    """Return the columns of the table, each documented in its field's metadata under ``doc``.
+
+    The plain columns are stable. `params` maps names to JSON, for hyper-parameters differ in kind between paradigms
+    (DuckDB: ``params['sparsity']::DOUBLE``); `metrics` maps names to doubles (``metrics['accuracy']``); `curve` is a
+    list of one struct per epoch (``unnest(curve)``).
+    """
+    import pyarrow as pa  # half of what a command that reads no table takes
+
+    utc, plain = pa.timestamp("us", tz="UTC"), {int: pa.int64(), float: pa.float64(), str: pa.string()}
+    epoch = pa.struct([(name, plain[kind]) for name, kind in EPOCH_FIELDS.items()])  # type: ignore[index]
+    columns = [
+        ("study", pa.string(), False, "name of the study"),
+        ("trial", pa.int64(), False, "number of the trial in the study, from 0"),
+        ("paradigm", pa.string(), False, "name of the paradigm"),
+        ("state", pa.string(), False, "RUNNING, PAUSED, COMPLETE, PRUNED (stopped early) or FAIL"),
+        ("reason", pa.string(), True, "why a trial pauses, was stopped or failed"),
+        ("failure", pa.string(), True, f"the kind of failure of a FAIL trial: {', '.join(Failure)}"),
+        ("feasible", pa.bool_(), False, "whether a COMPLETE trial satisfies the study's constraints"),
+        ("fidelity", pa.float64(), False, "share of the training budget that was spent, in [0, 1]"),
+        ("share", pa.float64(), False, "share of the study's epochs that the trial was given; below 1 if raised since"),
+        ("seed", pa.int64(), False, "seed of weights, batches and augmentation"),
+        ("attempts", pa.int64(), False, "how often the trial was started; going on after a pause does not count"),
+        ("attempts_failed", pa.int64(), False, "attempts that broke by the trial's own doing"),
+        ("attempts_lost", pa.int64(), False, "attempts whose process or node was lost or preempted"),
+        ("pauses", pa.int64(), False, "how often the trial was paused at a rung"),
+        ("damaged_checkpoints", pa.int64(), False, "checkpoints that could not be gone on from"),
+        ("seconds", pa.float64(), False, "training time over all attempts"),
+        ("started", utc, True, "begin of the first attempt"),
+        ("finished", utc, True, "end of the last attempt"),
+        ("params", pa.map_(pa.string(), pa.string()), False, "hyper-parameters as JSON, by name"),
+        ("sampler", pa.string(), True, "which sampler chose the hyper-parameters; else fixed, or again"),
+        ("metrics", pa.map_(pa.string(), pa.float64()), False, "measurements of the final network; only if COMPLETE"),
+        (
+            "curve",
+            pa.list_(epoch),
+            False,
+            "one report per epoch; accuracy and loss on the validation split; bytes of memory",
+        ),
+    ]
+    return pa.schema([pa.field(name, kind, null, {"doc": doc}) for name, kind, null, doc in columns])
+
+
+def as_row(record: TrialRecord) -> dict[str, Any]:
+    """Return the record as the plain values of a row; times become UTC, and one without a zone is taken as local.
+
+    Raises InvalidValue for an epoch with a field that no report has.
+    """
+    row = {f.name: getattr(record, f.name) for f in fields(record)}
+    times = {name: row[name] and row[name].astimezone(UTC) for name in ("started", "finished")}
+    params = {name: json.dumps(value) for name, value in record.params.items()}
+    nested = {"params": params, "metrics": dict(record.metrics), "curve": [_checked(epoch) for epoch in record.curve]}
+    failure = record.failure and record.failure.value
+    return {**row, **times, **nested, "state": record.state.value, "failure": failure}
+
+
+def write_table(records: Iterable[TrialRecord], path: Path) -> None:
+    """Write the records, by trial number, to a Parquet file; a reader finds the old file or the new one, whole."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows = [as_row(record) for record in sorted(records, key=lambda record: (record.study, record.trial))]
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        parquet.write_table(pa.Table.from_pylist(rows, schema=schema()), unfinished)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read_table(path: Path) -> list[TrialRecord]:
+    """Return the records that `write_table` wrote; equal ones, but for times without a zone."""
+    from pyarrow import parquet
+
+    return [_from_row(row) for row in parquet.read_table(path, partitioning=None).to_pylist(maps_as_pydicts="strict")]
+
+
+def _from_row(row: dict[str, Any]) -> TrialRecord:
+    params = {name: json.loads(value) for name, value in row["params"].items()}
+    curve = tuple({name: value for name, value in epoch.items() if value is not None} for epoch in row["curve"])
+    failure = Failure(row["failure"]) if row.get("failure") else None
+    parsed = {"state": State(row["state"]), "failure": failure, "params": params, "curve": curve}
+    return TrialRecord(**{**row, **parsed})
+
+
+def _checked(epoch: Mapping[str, float | str]) -> dict[str, float | str]:
+    for name, value in epoch.items():
+        if name not in EPOCH_FIELDS:
+            raise InvalidValue(f"curve.{name}", value, f"an epoch holds {', '.join(EPOCH_FIELDS)}")
+    return dict(epoch)

@@ -1,0 +1,98 @@
+"""How long a study's dense network takes for an epoch: a few steps of it, here and now. Imports torch."""
+
+import math
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from orchestrator.spec.study_spec import StudySpec
+from trainables import data
+from trainables.context import Report, SaveCheckpoint
+from trainables.data.dataset import Split
+from trainables.runner import evaluate_on
+from trainables.state import LiveTrial
+from trainables.training.companion import Companion
+from trainables.training.training import optimizer_for, precision_for, train_epoch
+
+LONG_ENOUGH: Final = 1.0
+"""Seconds of training from which on a measurement counts; shorter ones are repeated with twice the steps."""
+
+IMAGES: Final = 1000
+"""How many images are evaluated at most."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was measured: `steps` of training and `images` evaluated; in seconds, an epoch and a final evaluation.
+
+    An epoch ends with an evaluation on the validation split, a trial with one on validation and test.
+    """
+
+    epoch: float
+    last: float
+    steps: int
+    images: int
+    device: str
+
+
+def measure(spec: StudySpec) -> Probe:
+    """Train and evaluate the dense network for seconds; raises InvalidValue if the data cannot be read."""
+    torch.set_num_threads(max(1, math.floor(spec.resources.cpus)))
+    here = _Here("cuda" if spec.resources.gpus > 0 else "cpu")
+    dataset = data.load(replace(spec.data, download=False)).to(here.device)
+    whole = LiveTrial(spec.trial("dense", {}, spec.seed), dataset, here)
+    step, steps = _step(whole)
+    few = replace(dataset, validation=_few(dataset.validation))
+    seconds = _evaluation(LiveTrial(whole.spec, few, here))
+    image = seconds / len(few.validation)
+    epoch = step * len(whole.batches()) + image * len(dataset.validation)
+    last = image * (len(dataset.validation) + len(dataset.test))
+    return Probe(epoch, last, steps, len(few.validation), here.device)
+
+
+@dataclass(frozen=True)
+class _Here:
+    """A context for a trial that neither reports nor saves."""
+
+    device: str
+    cache: Path | None = None
+
+    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - a context's
+        raise AssertionError("a probe reports nothing")
+
+    def restore(self) -> Path | None:
+        return None
+
+
+def _step(trial: LiveTrial) -> tuple[float, int]:
+    """Return the seconds of a training step, and over how many steps they were measured."""
+    spec, batches = trial.spec.training, trial.batches()
+    optimizer, steps, count = optimizer_for(trial.model, spec), len(batches), 1
+    while True:
+        seconds = train_epoch(
+            trial.model,
+            batches,
+            optimizer,
+            lambda _: spec.lr * 1e-3,  # nothing shall diverge: that would be another speed
+            label_smoothing=spec.label_smoothing,
+            precision=precision_for(spec, trial.context.device),
+            companion=Companion(),
+            skip=steps - count,
+        ).seconds
+        if seconds >= LONG_ENOUGH or count == steps:
+            return seconds / count, count
+        count = min(steps, 2 * count)
+
+
+def _evaluation(trial: LiveTrial) -> float:
+    evaluate_on(trial, "validation")
+    begin = time.perf_counter()
+    evaluate_on(trial, "validation")
+    return time.perf_counter() - begin
+
+
+def _few(split: Split) -> Split:
+    return Split(split.images[:IMAGES], split.labels[:IMAGES])

@@ -1,0 +1,143 @@
+"""The Pareto front among all trials."""
+
+import html
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.report.figures.style import GREY, INK, blank, describe, spans_decades
+from orchestrator.results.front import Objectives, is_eligible, pareto_front
+from orchestrator.results.palette import colors
+
+Position = tuple[float, float]
+Placing = Callable[[TrialRecord], Position | None]
+
+UNPRUNED, PARTIAL, REFUSED = "star", "x-thin-open", "diamond-open"
+
+
+def front_figure(records: Sequence[TrialRecord], objectives: Objectives, x: str) -> go.Figure:
+    """Draw the first objective against the metric `x`: all trials by paradigm, and the front.
+
+    Dotted lines mark the dense network. A partial trial stands, hollow, where its last epoch left it, at the cost
+    projected for the end of its recipe.
+    """
+    y = next(iter(objectives))
+    whole = [record for record in records if is_eligible(record, objectives)]
+    front = pareto_front(whole, objectives)
+    figure = blank(x, y)
+    _draw_front(figure, front, objectives, x, y)
+    for paradigm, color in colors(record.paradigm for record in records).items():
+        _draw_trials(figure, [r for r in records if r.paradigm == paradigm], objectives, x, y, color)
+    _explain_symbols(figure, records)
+    _draw_dense_network(figure, whole, objectives, x, y)
+    _offer_closer_look(figure, front, y)
+    if spans_decades([record.metrics[x] for record in whole if x in record.metrics]):
+        figure.update_xaxes(type="log", dtick="D2")
+    return figure
+
+
+def is_unpruned(record: TrialRecord) -> bool:
+    """Say whether a trial ended with the dense network."""
+    dense = record.metrics.get("params_dense")
+    return dense is not None and record.metrics.get("params_effective") == dense
+
+
+def _draw_front(figure: go.Figure, front: Sequence[TrialRecord], objectives: Objectives, x: str, y: str) -> None:
+    """Ring the members; with two objectives, draw the border of what they dominate as well."""
+    places = sorted(place for record in front if (place := _measured(x, y)(record)))
+    figure.add_scatter(
+        x=[place[0] for place in places],
+        y=[place[1] for place in places],
+        name="front",
+        mode="lines+markers" if set(objectives) == {x, y} else "markers",
+        line={"color": INK, "width": 1.5, "shape": "hv" if objectives.get(x) == "minimize" else "vh"},
+        marker={"symbol": "circle-open", "size": 16, "color": INK},
+        hoverinfo="skip",
+    )
+
+
+def _draw_trials(
+    figure: go.Figure, own: Sequence[TrialRecord], objectives: Objectives, x: str, y: str, color: str
+) -> None:
+    """Draw the trials of one paradigm: filled what may be on the front, hollow what may not."""
+    group = {"legendgroup": own[0].paradigm, "name": html.escape(own[0].paradigm)}
+    whole = [record for record in own if is_eligible(record, objectives)]
+    shapes = {
+        "symbol": [UNPRUNED if is_unpruned(record) else "circle" for record in whole],
+        "size": [15 if is_unpruned(record) else 9 for record in whole],
+    }
+    _draw_points(figure, whole, _measured(x, y), marker={"color": color, **shapes}, **group)
+    hollow: list[tuple[list[TrialRecord], Placing, str]] = [
+        ([r for r in own if r.state is State.COMPLETE and not r.feasible], _measured(x, y), REFUSED),
+        ([r for r in own if r.state is State.PRUNED], _projected(x, y), PARTIAL),
+    ]
+    for records, placing, symbol in hollow:
+        marker = {"color": color, "size": 8, "symbol": symbol, "line": {"width": 1.5, "color": color}}
+        _draw_points(figure, records, placing, marker=marker, opacity=0.6, showlegend=False, **group)
+
+
+def _draw_points(figure: go.Figure, records: Sequence[TrialRecord], placing: Placing, **style: Any) -> None:
+    placed = [(record, place) for record in records if (place := placing(record))]
+    figure.add_scatter(
+        x=[place[0] for _, place in placed],
+        y=[place[1] for _, place in placed],
+        text=[describe(record) for record, _ in placed],
+        hovertemplate="%{text}<extra></extra>",
+        mode="markers",
+        **style,
+    )
+
+
+def _explain_symbols(figure: go.Figure, records: Sequence[TrialRecord]) -> None:
+    meanings = {
+        "nothing pruned": (UNPRUNED, any(map(is_unpruned, records))),
+        "stopped early: its last epoch": (PARTIAL, any(r.state is State.PRUNED for r in records)),
+        "against a constraint": (REFUSED, any(r.state is State.COMPLETE and not r.feasible for r in records)),
+    }
+    for meaning, (symbol, occurs) in meanings.items():
+        if occurs:
+            marker = {"color": GREY, "symbol": symbol, "size": 9, "line": {"width": 1.5, "color": GREY}}
+            figure.add_scatter(x=[None], y=[None], mode="markers", name=meaning, marker=marker)
+
+
+def _draw_dense_network(
+    figure: go.Figure, whole: Sequence[TrialRecord], objectives: Objectives, x: str, y: str
+) -> None:
+    dotted = {"line": {"color": GREY, "dash": "dot", "width": 1}, "annotation_font_color": GREY}
+    cost = max((record.metrics.get(f"{x}_dense", math.nan) for record in whole), default=math.nan)
+    if math.isfinite(cost):
+        figure.add_vline(cost, **dotted, annotation_text="dense network", annotation_position="bottom left")
+    reached = [record.metrics[y] for record in whole if is_unpruned(record)]
+    if reached:
+        best = max(reached) if objectives[y] == "maximize" else min(reached)
+        figure.add_hline(best, **dotted, annotation_text="best without pruning", annotation_position="bottom left")
+
+
+def _offer_closer_look(figure: go.Figure, front: Sequence[TrialRecord], y: str) -> None:
+    """Begin with a vertical range in which the front fills the larger part, and offer that of all trials."""
+    if len(front) < 2:
+        return
+    low, high = min(record.metrics[y] for record in front), max(record.metrics[y] for record in front)
+    margin = (high - low) or abs(high) or 1.0
+    close = [low - 0.4 * margin, high + 0.15 * margin]
+    choices = {"around the front": {"yaxis.range": close}, "all trials": {"yaxis.autorange": True}}
+    buttons = [{"label": label, "method": "relayout", "args": [change]} for label, change in choices.items()]
+    place = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "direction": "right"}
+    figure.update_layout(updatemenus=[{"type": "buttons", "buttons": buttons, "pad": {"r": 0, "t": 0}, **place}])
+    figure.update_layout(margin={"t": 50})
+    figure.update_yaxes(range=close)
+
+
+def _measured(x: str, y: str) -> Placing:
+    return lambda record: (record.metrics[x], record.metrics[y]) if {x, y} <= record.metrics.keys() else None
+
+
+def _projected(x: str, y: str) -> Placing:
+    def place(record: TrialRecord) -> Position | None:
+        last, cost = record.curve[-1] if record.curve else {}, f"{x}_projected"
+        return (float(last[cost]), float(last[y])) if {cost, y} <= last.keys() else None
+
+    return place

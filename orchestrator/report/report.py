@@ -1,0 +1,145 @@
+"""A study's report: one HTML page that needs no network."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import plotly.graph_objects as go
+import plotly.io
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from orchestrator.ledger.records import USAGE_FIELDS, State, TrialRecord
+from orchestrator.report.figures import curves_figure, front_figure, hyperparameter_figure, hypervolume_figure
+from orchestrator.report.figures.style import plain
+from orchestrator.results import quantities
+from orchestrator.results.front import is_eligible, pareto_front
+from orchestrator.results.machine_use import machine_use
+from orchestrator.results.palette import colors
+from orchestrator.results.shares_of_front import holdings
+from orchestrator.results.summary import Summary, summarize
+from orchestrator.spec.study_spec import StudySpec
+
+COSTS: Final = ("macs", "params")
+"""Metrics that every front table shows, with their share of the dense network's."""
+COUNTED: Final = {
+    "complete": "complete",
+    "pruned": "stopped early",
+    "failed": "failed",
+    "running": "running",
+    "paused": "paused",
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as HTML, and what it shows."""
+
+    caption: str
+    html: Markup
+
+
+def write_report(spec: StudySpec, records: Sequence[TrialRecord], path: Path, *, stamp: Mapping[str, Any]) -> None:
+    """Write the page; a reader finds the old one or the new one, whole. The same records give the same page."""
+    page = render(spec, sorted(records, key=lambda record: record.trial), stamp)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(page, encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, Any]) -> str:
+    """Return the page. Whatever comes from a study is escaped, by the template or by the figures."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(show=quantities.show, named=quantities.name, plain=plain, span=quantities.duration)
+    template = environment.from_string(files("orchestrator.report").joinpath("report.html").read_text(encoding="utf-8"))
+    summary = summarize(spec, records)
+    return template.render(
+        spec=spec,
+        summary=summary,
+        states=_states(summary),
+        elapsed=_elapsed(records),
+        front=pareto_front(records, spec.objectives),
+        columns=_columns(spec, records),
+        costs=COSTS,
+        tint=colors(record.paradigm for record in records),
+        fronts=list(_fronts(spec, records)),
+        holdings=holdings(records, spec.objectives),
+        growth=_draw("growth", hypervolume_figure(records, spec.objectives), "Hypervolume over trials"),
+        learning=list(_learning(spec, records)),
+        hyperparameters=list(_hyperparameters(spec, records)),
+        records=records,
+        use={record.trial: machine_use(record) for record in records},
+        used=[name for name in USAGE_FIELDS if any(name in epoch for record in records for epoch in record.curve)],
+        failed=[record for record in records if record.state is State.FAIL],
+        stamp=dict(_flat(stamp)),
+        plotly=Markup(get_plotlyjs()),
+    )
+
+
+def _states(summary: Summary) -> list[tuple[str, int]]:
+    return [(words, getattr(summary, name)) for name, words in COUNTED.items() if getattr(summary, name)]
+
+
+def _elapsed(records: Sequence[TrialRecord]) -> float | None:
+    """Return the seconds between the first start and the last end, downtime included."""
+    starts = [record.started.timestamp() for record in records if record.started]
+    ends = [record.finished.timestamp() for record in records if record.finished]
+    return max(ends) - min(starts) if starts and ends else None
+
+
+def _columns(spec: StudySpec, records: Sequence[TrialRecord]) -> list[str]:
+    """Return the metrics of the front table: validation beside test, costs, other objectives."""
+    metrics = dict.fromkeys(["accuracy", "test_accuracy", *COSTS, *spec.objectives])
+    return [metric for metric in metrics if any(metric in record.metrics for record in records)]
+
+
+def _fronts(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[Drawing]:
+    y, *others = spec.objectives
+    for x in others or ["macs"]:
+        caption = f"{quantities.name(y)} against {quantities.name(x)}"
+        yield _draw(f"front-{x}", front_figure(records, spec.objectives, x), caption)
+
+
+def _learning(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[Drawing]:
+    for metric in ("accuracy", "loss"):
+        yield _draw(f"curves-{metric}", curves_figure(records, spec.objectives, metric), quantities.name(metric))
+
+
+def _hyperparameters(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[Drawing]:
+    """Draw each paradigm that has hyper-parameters and at least two trials to compare."""
+    for number, paradigm in enumerate(colors(record.paradigm for record in records)):
+        own = [r for r in records if r.paradigm == paradigm and r.params and is_eligible(r, spec.objectives)]
+        if len(own) > 1:
+            figure = hyperparameter_figure(own, spec.objectives)
+            yield Drawing(f"{paradigm}: {len(own)} whole trials", _html(f"hyperparameters-{number}", figure))
+
+
+def _draw(identity: str, figure: go.Figure, caption: str) -> Drawing:
+    return Drawing(caption[:1].upper() + caption[1:], _html(identity, figure))
+
+
+def _html(identity: str, figure: go.Figure) -> Markup:
+    markup = plotly.io.to_html(
+        figure,
+        include_plotlyjs=False,
+        full_html=False,
+        div_id=identity,
+        config={"displaylogo": False, "responsive": True},
+    )
+    return Markup(markup)
+
+
+def _flat(plain: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the entries of nested mappings by dotted names."""
+    for key, value in plain.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", " ".join(map(str, value)) if isinstance(value, list) else str(value)

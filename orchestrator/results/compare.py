@@ -1,0 +1,161 @@
+"""Two or more studies of one store beside each other: what differs, what each has found, which one is better where.
+
+Studies that differ in nothing but their seed are one group, which stands for what such a study finds at all: half of
+its members do at least as well as its median attainment surface.
+"""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.results.attainment import Lead, attainment_surface, coverage, leads
+from orchestrator.results.front import Box, Objectives, Points, box, hypervolume_share, losses, pareto_front
+from orchestrator.spec.spec_diff import settings
+from orchestrator.spec.study_spec import StudySpec
+from trainables.errors import InvalidValue
+
+GROUND: Final = ("data", "model", "training", "fidelity.epochs", "constraints")
+"""What studies must have in common for their fronts to compare what they search, and not what they train."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A study to be compared. `data_hash` identifies its data as they were when it was launched."""
+
+    spec: StudySpec
+    records: Sequence[TrialRecord]
+    data_hash: str
+
+    @cached_property
+    def front(self) -> list[TrialRecord]:
+        return pareto_front(self.records, self.spec.objectives)
+
+
+@dataclass(frozen=True)
+class Group:
+    """One study, or several that differ in nothing but their seed.
+
+    `hypervolumes` are shares of the comparison's box, one per study.
+    """
+
+    entries: tuple[Entry, ...]
+    objectives: Objectives
+    hypervolumes: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        return " + ".join(entry.spec.name for entry in self.entries)
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.hypervolumes)
+
+    @property
+    def deviation(self) -> float:
+        """The sample's standard deviation of the hypervolume; NaN for a single study."""
+        return statistics.stdev(self.hypervolumes) if len(self.hypervolumes) > 1 else math.nan
+
+    @cached_property
+    def fronts(self) -> list[Points]:
+        return [losses(entry.front, self.objectives) for entry in self.entries]
+
+    @cached_property
+    def surfaces(self) -> dict[str, Points]:
+        """What one study, half of them, and all of them attain."""
+        runs = {"best": 1, "median": math.ceil(len(self.fronts) / 2), "worst": len(self.fronts)}
+        return {name: attainment_surface(self.fronts, number) for name, number in runs.items()}
+
+    def along_two(self) -> Points:
+        """Return the median surface in the first two objectives alone."""
+        return attainment_surface([front[:, :2] for front in self.fronts], math.ceil(len(self.fronts) / 2))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Groups in the order in which their first study was named; hypervolumes are shares of `within`."""
+
+    entries: tuple[Entry, ...]
+    groups: tuple[Group, ...]
+    within: Box
+
+    @property
+    def objectives(self) -> Objectives:
+        return self.entries[0].spec.objectives
+
+    @cached_property
+    def differences(self) -> dict[str, dict[str, Any]]:
+        """What differs between the studies, by dotted key and study, but for name and seed."""
+        flat = {entry.spec.name: _settings(entry) for entry in self.entries}
+        keys = dict.fromkeys(key for said in flat.values() for key in said)
+        values = {key: {name: said.get(key) for name, said in flat.items()} for key in keys}
+        return {key: value for key, value in values.items() if len(set(map(_text, value.values()))) > 1}
+
+    @property
+    def grounds(self) -> dict[str, dict[str, Any]]:
+        """Those of the differences for which the fronts are not comparable."""
+        return {key: value for key, value in self.differences.items() if _is_within(key, (*GROUND, "data_hash"))}
+
+    def coverage(self, one: Group, other: Group) -> float:
+        """Return the share of one group's median surface that the other one's attains."""
+        return coverage(one.surfaces["median"], other.surfaces["median"])
+
+    def leads(self) -> list[Lead]:
+        """Return which groups are best in the first objective, along the second; none if there is no second."""
+        if len(self.objectives) < 2 or not any(entry.front for entry in self.entries):
+            return []
+        return leads({group.name: group.along_two() for group in self.groups})
+
+    def beaten_by(self, entry: Entry, record: TrialRecord) -> list[str]:
+        """Return the other studies that have a better trial than this one in all objectives, or as good and cheaper."""
+        point = losses([record], self.objectives)[0]
+        others = ((one.spec.name, losses(one.front, self.objectives)) for one in self.entries if one is not entry)
+        return [name for name, front in others if ((front <= point).all(axis=1) & (front < point).any(axis=1)).any()]
+
+
+def compare(entries: Sequence[Entry]) -> Comparison:
+    """Compare studies; raises InvalidValue unless there are two or more, with the same objectives."""
+    names = [entry.spec.name for entry in entries]
+    if len(set(names)) < max(2, len(names)):
+        raise InvalidValue("NAME", " ".join(names), "must name two or more studies, each once")
+    objectives = entries[0].spec.objectives
+    for entry in entries[1:]:
+        if entry.spec.objectives != objectives:
+            wanted, found = (_text(dict(one)) for one in (objectives, entry.spec.objectives))
+            allowed = (
+                f"must seek what {names[0]} seeks, {wanted}; it seeks {found}, and their fronts have no common scale"
+            )
+            raise InvalidValue("NAME", entry.spec.name, allowed)
+    within = box([record for entry in entries for record in entry.records], objectives)
+    groups = (_group(members, objectives, within) for members in _alike(entries))
+    return Comparison(tuple(entries), tuple(groups), within)
+
+
+def _alike(entries: Iterable[Entry]) -> list[list[Entry]]:
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(_text(_settings(entry)), []).append(entry)
+    return list(groups.values())
+
+
+def _group(entries: Sequence[Entry], objectives: Objectives, within: Box) -> Group:
+    volumes = (hypervolume_share(losses(entry.front, objectives), objectives, within) for entry in entries)
+    return Group(tuple(entries), objectives, tuple(volumes))
+
+
+def _settings(entry: Entry) -> dict[str, Any]:
+    """Return all in which two studies may differ, by dotted key."""
+    said = {key: value for key, value in settings(entry.spec).items() if key not in ("name", "seed")}
+    return said | {"data_hash": entry.data_hash}
+
+
+def _is_within(key: str, sections: Iterable[str]) -> bool:
+    return any(key == section or key.startswith(f"{section}.") for section in sections)
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True)

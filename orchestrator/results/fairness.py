@@ -1,0 +1,77 @@
+"""Which comparison between trials is fair: what they share of training, by the setups of arXiv 2301.05219, table 2.
+
+Pruning ratios differ along a front by its nature; everything else that is not the method should not.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.spec.searched_training import PREFIX
+from trainables.errors import InvalidValue, nearest
+from trainables.spec import Value
+
+SETUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "S1": (),
+        "S2": ("pretrain_epochs",),
+        "S3.1": ("pretrain_epochs", "finetune_epochs"),
+        "S3.2": ("pretrain_epochs", "finetune_epochs", "finetune_lr"),
+        "S4.1": ("pretrain_epochs", "finetune_epochs", "finetune_lr", "pruning_epochs"),
+        "SX-A": ("total_epochs",),
+        "SX-B": ("train_cost",),
+    }
+)
+"""What must be equal, by setup: S1 data and network (one study has one of each), S2 the base network too, S3.1
+finetuning epochs too, S3.2 their learning rates too, S4.1 pruning epochs too; SX-A all epochs together, SX-B all
+training MACs together. What a study searches of its training must be equal wherever the base network must."""
+
+UNSAID = "as the study says"
+
+TOLERANCE = 0.01
+"""Relative difference up to which epochs, rates and costs count as equal."""
+
+
+def check_setup(name: str) -> str:
+    """Return `name` if it is a setup; raises InvalidValue otherwise."""
+    if name not in SETUPS:
+        raise InvalidValue("--setup", name, f"must be one of {', '.join(SETUPS)}{nearest(name, SETUPS)}")
+    return name
+
+
+def satisfied_setups(records: Iterable[TrialRecord]) -> list[str]:
+    """Return the setups that all pruned trials among the records satisfy together."""
+    pruned = list(records)
+    return [setup for setup in SETUPS if not unequal(pruned, setup)]
+
+
+def unequal(records: Iterable[TrialRecord], setup: str) -> dict[str, dict[Value, list[int]]]:
+    """Return what the setup wants equal and is not: for each such quantity, the trial numbers by its value.
+
+    The dense baseline is not pruned and is left out; so are records without measurements.
+    """
+    compared = [record for record in records if record.metrics and record.paradigm != "dense"]
+    groups = {
+        quantity: _groups((record.metrics.get(quantity, 0.0), record.trial) for record in compared)
+        for quantity in SETUPS[setup]
+    }
+    if "pretrain_epochs" in SETUPS[setup]:
+        names = dict.fromkeys(name for record in compared for name in record.params if name.startswith(PREFIX))
+        groups |= {name: _groups((r.params.get(name, UNSAID), r.trial) for r in compared) for name in names}
+    return {quantity: values for quantity, values in groups.items() if len(values) > 1}
+
+
+def _groups(values: Iterable[tuple[Value, int]]) -> dict[Value, list[int]]:
+    """Group trial numbers by their values; numbers closer than the tolerance are one."""
+    groups: dict[Value, list[int]] = defaultdict(list)
+    for value, trial in sorted(values, key=lambda pair: (isinstance(pair[0], str), pair[0])):
+        same = next((known for known in groups if _are_close(known, value)), value)
+        groups[same].append(trial)
+    return dict(groups)
+
+
+def _are_close(one: Value, other: Value) -> bool:
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    return abs(one - other) <= TOLERANCE * max(one, other, 1e-12)

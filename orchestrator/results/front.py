@@ -1,0 +1,207 @@
+"""The Pareto front: dominance, ranks and hypervolume of finished trials.
+
+Points are losses: every objective is minimised, one that a study maximises is negated.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from orchestrator.ledger.records import State, TrialRecord
+
+if TYPE_CHECKING:
+    from orchestrator.spec.study_spec import Direction
+
+Objectives = Mapping[str, "Direction"]
+Points = npt.NDArray[np.float64]
+Box = Mapping[str, tuple[float, float]]
+"""The reference and the ideal of each objective, in its own units."""
+
+TOLD = (State.COMPLETE, State.PRUNED, State.FAIL)
+"""The states of a trial that will not change again."""
+
+
+def pareto_front(records: Iterable[TrialRecord], objectives: Objectives) -> list[TrialRecord]:
+    """Return the non-dominated trials, best first by the first objective.
+
+    Only trials that are eligible compete (see `is_eligible`). Trials with equal values do not dominate each other: all
+    of them are on the front, the lower trial number first.
+    """
+    whole = [record for record in records if is_eligible(record, objectives)]
+    points = losses(whole, objectives)
+    front = np.flatnonzero(~_dominated(points))
+    ordered = sorted((*points[place], whole[place].trial, place) for place in front)
+    return [whole[place] for *_, place in ordered]
+
+
+def spread(front: Sequence[TrialRecord], objectives: Objectives, count: int) -> list[TrialRecord]:
+    """Return the front, or if it is longer than `count`, so many of its members as are spread most evenly over it."""
+    if len(front) <= count:
+        return list(front)
+    kept = islice(farthest_first(in_ranges(losses(front, objectives))), count)
+    return [front[place] for place in sorted(kept)]
+
+
+def is_eligible(record: TrialRecord, objectives: Iterable[str]) -> bool:
+    """Say whether a trial may be on a front: COMPLETE, feasible, at full fidelity, all objectives there and finite."""
+    at_the_end = record.state is State.COMPLETE and math.isclose(record.fidelity, 1.0)
+    return at_the_end and record.feasible and all(math.isfinite(record.metrics.get(o, math.nan)) for o in objectives)
+
+
+def losses(records: Sequence[TrialRecord], objectives: Objectives) -> Points:
+    """Return the records' objectives as losses, shape (records, objectives); raises KeyError where one is missing."""
+    rows = [[sign(direction) * record.metrics[name] for name, direction in objectives.items()] for record in records]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(objectives))
+
+
+def non_dominated(points: Points) -> Points:
+    """Return the points that no other dominates, each once, in lexicographic order; shape (points, objectives)."""
+    distinct = np.unique(points, axis=0)
+    return distinct[~_dominated(distinct)]
+
+
+def is_dominated(point: npt.ArrayLike, others: Points) -> bool:
+    """Say whether any of `others`, losses of shape (points, objectives), dominates a point."""
+    at = np.asarray(point, dtype=np.float64)
+    return bool(((others <= at).all(axis=1) & (others < at).any(axis=1)).any())
+
+
+def in_ranges(points: Points) -> Points:
+    """Return points of shape (points, objectives) in units of each objective's range."""
+    extent = np.ptp(points, axis=0)
+    return points / np.where(extent > 0, extent, 1.0)
+
+
+def farthest_first(points: Points) -> Iterator[int]:
+    """Give the places of points, shape (points, objectives), in the order of an epsilon-net.
+
+    First the best by the first objective, then always the one farthest from all before it (Schmucker et al. 2021,
+    arXiv 2106.12639). O(points) time for each.
+    """
+    left = np.full(len(points), np.inf)
+    place = int(np.argmin(points[:, 0]))
+    for _ in points:
+        yield place
+        left = np.minimum(left, np.linalg.norm(points - points[place], axis=1))
+        left[place] = -np.inf
+        place = int(np.argmax(left))
+
+
+def non_dominated_ranks(points: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return the rank of each point, shape (points,): 0 for the front, 1 for the front of the rest, and so on.
+
+    `points` are losses, shape (points, objectives); equal points have equal ranks. O(n^2) time and memory
+    (fast non-dominated sort: Deb et al. 2002, https://doi.org/10.1109/4235.996017, section III A).
+    Raises ValueError for NaN, which has no rank.
+    """
+    values = np.asarray(points, dtype=np.float64)
+    if np.isnan(values).any():
+        raise ValueError("a point with NaN has no rank")
+    dominates = np.array([_dominates(point, values) for point in values]).reshape(len(values), len(values))
+    waiting, dominators = np.ones(len(values), dtype=bool), dominates.sum(axis=0)
+    ranks, rank = np.zeros(len(values), dtype=np.int64), 0
+    while waiting.any():
+        layer = waiting & (dominators == 0)
+        ranks[layer] = rank
+        waiting &= ~layer
+        dominators -= dominates[layer].sum(axis=0)
+        rank += 1
+    return ranks
+
+
+def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
+    """Return the volume that losses of shape (points, objectives) dominate up to the reference, exactly.
+
+    A point counts only as far as it is better than the reference. Exponential in the number of objectives beyond three
+    (WFG: While, Bradstreet & Barone 2012, https://doi.org/10.1109/TEVC.2010.2077298).
+    """
+    from optuna._hypervolume import compute_hypervolume  # a quarter of a second that dominance alone need not wait for
+
+    corner = np.asarray(reference, dtype=np.float64)
+    values = np.asarray(points, dtype=np.float64).reshape(-1, len(corner))
+    return float(compute_hypervolume(np.minimum(values, corner), corner))
+
+
+def reference_point(records: Iterable[TrialRecord], objectives: Objectives) -> dict[str, float]:
+    """Return, per objective, the value from which on a trial adds to the hypervolume."""
+    return {name: worst for name, (worst, _) in box(records, objectives).items()}
+
+
+def box(records: Iterable[TrialRecord], objectives: Objectives) -> Box:
+    """Return the box in which hypervolumes are measured, from the reference to the ideal.
+
+    Reference, if maximised: 0 (or the lowest value, if below). If minimised: the dense network's value where trials
+    report it (`macs_dense` for `macs`), so that it is the same from the first trial to the last; elsewhere the worst
+    value of a whole trial, which later trials may move. Ideal: the best conceivable value, which is 1 for what is
+    maximised (or the highest value, if above) and 0 for what is minimised.
+    """
+    whole = [record for record in records if is_eligible(record, objectives)]
+    return {name: _range(name, direction, whole) for name, direction in objectives.items()}
+
+
+def hypervolume_share(points: Points, objectives: Objectives, within: Box) -> float:
+    """Return the share, in [0, 1], of a box that losses of shape (points, objectives) dominate."""
+    worst, ideal, extent = _sides(objectives, within)
+    return hypervolume((points - ideal) / extent, (worst - ideal) / extent)
+
+
+def hypervolume_over_trials(records: Iterable[TrialRecord], objectives: Objectives) -> list[float]:
+    """Return the hypervolume after each told trial, in the order of `in_order_told`; it never falls.
+
+    It is the share, in [0, 1], of the `box` of all records.
+    """
+    told = in_order_told(records)
+    within = box(told, objectives)
+    front, volume, volumes = np.empty((0, len(objectives))), 0.0, []
+    for record in told:
+        point = losses([record], objectives) if is_eligible(record, objectives) else None
+        if point is not None and not (front <= point).all(axis=1).any():
+            front = np.vstack([front[~_dominates(point, front)], point])
+            volume = max(volume, hypervolume_share(front, objectives, within))
+        volumes.append(volume)
+    return volumes
+
+
+def in_order_told(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Return the told trials in the order in which they finished."""
+    told = (record for record in records if record.state in TOLD)
+    return sorted(told, key=lambda r: (r.finished.timestamp() if r.finished else math.inf, r.trial))
+
+
+def sign(direction: "Direction") -> int:
+    """Return what makes a value of an objective a loss, and back: -1 if it is maximised, else 1."""
+    return -1 if direction == "maximize" else 1
+
+
+def _dominates(point: Points, others: Points) -> npt.NDArray[np.bool_]:
+    return np.logical_and((point <= others).all(axis=1), (point < others).any(axis=1))
+
+
+def _dominated(points: Points) -> npt.NDArray[np.bool_]:
+    """Say of each point whether another one dominates it. In lexicographic order no point dominates an earlier one."""
+    distinct, places = np.unique(points, axis=0, return_inverse=True)
+    dominated, front, size = np.zeros(len(distinct), dtype=bool), np.empty_like(distinct), 0
+    for place, point in enumerate(distinct):
+        dominated[place] = (front[:size] <= point).all(axis=1).any()
+        if not dominated[place]:
+            front[size], size = point, size + 1
+    return dominated[places.reshape(-1)]
+
+
+def _sides(objectives: Objectives, within: Box) -> tuple[Points, Points, Points]:
+    """Return a box's reference and ideal as losses, and the length of its sides, 1 where there is none."""
+    ends = np.array([within[name] for name in objectives]) * [[sign(direction)] for direction in objectives.values()]
+    worst, ideal = ends[:, 0], ends[:, 1]
+    return worst, ideal, np.where(worst > ideal, worst - ideal, 1.0)
+
+
+def _range(name: str, direction: "Direction", whole: list[TrialRecord]) -> tuple[float, float]:
+    values = [record.metrics[name] for record in whole]
+    if direction == "maximize":
+        return min([0.0, *values]), max([1.0, *values])
+    dense = [record.metrics.get(f"{name}_dense", math.nan) for record in whole]
+    return max([d for d in dense if math.isfinite(d)] or values, default=0.0), min([0.0, *values])

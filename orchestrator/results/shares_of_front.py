@@ -1,0 +1,37 @@
+"""Which paradigm holds which part of a study's front."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.results import quantities
+from orchestrator.results.front import Objectives, is_eligible, pareto_front
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A paradigm's members of the front, best first, and how many `whole` trials of it competed for a place there."""
+
+    paradigm: str
+    members: tuple[TrialRecord, ...]
+    whole: int
+
+    def extent(self, metric: str) -> str:
+        """Return from where to where the members lie in a metric, in human units; a dash where none has it."""
+        values = [record.metrics[metric] for record in self.members if metric in record.metrics]
+        ends = dict.fromkeys(quantities.show(metric, end) for end in (min(values), max(values))) if values else ("-",)
+        return " to ".join(ends)
+
+
+def holdings(records: Iterable[TrialRecord], objectives: Objectives) -> list[Holding]:
+    """Return what each paradigm holds, in the order of the front; those that hold nothing come last, by name."""
+    known = sorted(records, key=lambda record: (record.paradigm, record.trial))
+    front = pareto_front(known, objectives)
+    whole = Counter(record.paradigm for record in known if is_eligible(record, objectives))
+    names = dict.fromkeys(record.paradigm for record in (*front, *known))
+    return [Holding(name, _of(name, front), whole[name]) for name in names]
+
+
+def _of(paradigm: str, front: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
+    return tuple(record for record in front if record.paradigm == paradigm)

@@ -1,0 +1,75 @@
+"""A study in a few figures: how far it is, and the best of what it has found."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.results.front import TOLD, hypervolume_over_trials, is_eligible, losses, pareto_front
+from orchestrator.spec.study_spec import StudySpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Counts of trials by state, and what the whole trials have reached.
+
+    `trials` is the number that the study file asks for, `asked` how many have been drawn so far. `best` holds the best
+    value of each objective among the trials that may be on the front, `hypervolume` the share in [0, 1] of the box
+    between reference and ideal that they dominate. `outgrown` trials were told before the study's epochs were raised.
+    """
+
+    study: str
+    trials: int
+    asked: int
+    running: int
+    paused: int
+    complete: int
+    pruned: int
+    failed: int
+    infeasible: int
+    outgrown: int
+    on_front: int
+    hypervolume: float
+    best: dict[str, float]
+    seconds: float
+
+    @property
+    def told(self) -> int:
+        """How many trials have come to their end, one way or another."""
+        return self.complete + self.pruned + self.failed
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether every trial that was asked for has come to its end."""
+        return self.told >= self.trials
+
+
+def summarize(spec: StudySpec, records: Sequence[TrialRecord]) -> Summary:
+    """Return the summary of a study's records."""
+    states = Counter(record.state for record in records)
+    volumes = hypervolume_over_trials(records, spec.objectives)
+    return Summary(
+        study=spec.name,
+        trials=spec.search.trials,
+        asked=len(records),
+        running=states[State.RUNNING],
+        paused=states[State.PAUSED],
+        complete=states[State.COMPLETE],
+        pruned=states[State.PRUNED],
+        failed=states[State.FAIL],
+        infeasible=sum(record.state is State.COMPLETE and not record.feasible for record in records),
+        outgrown=sum(record.state in TOLD and record.share < 1 for record in records),
+        on_front=len(pareto_front(records, spec.objectives)),
+        hypervolume=volumes[-1] if volumes else 0.0,
+        best=best(spec, records),
+        seconds=sum(record.seconds for record in records),
+    )
+
+
+def best(spec: StudySpec, records: Sequence[TrialRecord]) -> dict[str, float]:
+    """Return the best value of each objective among the trials that may be on the front."""
+    whole = [record for record in records if is_eligible(record, spec.objectives)]
+    if not whole:
+        return {}
+    rows = losses(whole, spec.objectives).argmin(axis=0)
+    return {name: whole[row].metrics[name] for name, row in zip(spec.objectives, rows, strict=True)}

@@ -1,0 +1,183 @@
+"""The configurations of a study, as one tree to draw from: its paradigms' search spaces, narrowed as it says, and what
+it searches of their training."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Final
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+import search_spaces
+from orchestrator.ledger.trial import Named
+from orchestrator.spec import searched_training
+from orchestrator.spec.choices import Choice, Range
+from orchestrator.spec.study_spec import StudySpec
+from search_spaces.space import Dimension, Space
+from trainables import paradigms
+from trainables.errors import InfeasibleTrial, InvalidValue
+from trainables.spec import Value
+
+PARADIGM: Final = "paradigm"
+"""The name under which the sampler chooses the paradigm; hyper-parameters are named ``<paradigm>.<name>``, and those of
+training, which are all paradigms', ``training.<name>``."""
+
+Suggest = Callable[[str, BaseDistribution], Value]
+"""Returns a value for a name from its distribution."""
+
+
+@dataclass(frozen=True)
+class Configurations:
+    """All configurations that a study may try.
+
+    `joint` says that a draw holds a value for every hyper-parameter of every paradigm, used or not: samplers that
+    model all of them together need that. Otherwise a draw holds what its paradigm and its conditions call for.
+    """
+
+    spec: StudySpec
+    joint: bool = False
+
+    @cached_property
+    def searched(self) -> tuple[str, ...]:
+        """The paradigms that have something to search."""
+        return tuple(name for name in self.spec.paradigms if self._spaces[name] or self._training)
+
+    @cached_property
+    def settled(self) -> tuple[str, ...]:
+        """The paradigms whose every hyper-parameter is fixed: there is one configuration of each."""
+        return tuple(name for name in self.spec.paradigms if name not in self.searched)
+
+    @cached_property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Everything that is drawn, by name."""
+        drawn = {f"{p}.{name}": d.distribution for p in self.searched for name, d in self._spaces[p].items()}
+        return {PARADIGM: CategoricalDistribution(self.searched), **drawn, **self._training} if self.searched else {}
+
+    @cached_property
+    def are_numeric(self) -> bool:
+        """Whether one paradigm is searched, and all that is searched of it are numbers."""
+        several = (found for found in self.distributions.values() if not found.single())
+        return len(self.searched) == 1 and not any(isinstance(found, CategoricalDistribution) for found in several)
+
+    def draw(self, suggest: Suggest) -> dict[str, Value]:
+        """Return one draw; `suggest` is called for each value in turn."""
+        if self.joint:
+            return {name: suggest(name, distribution) for name, distribution in self.distributions.items()}
+        paradigm = str(suggest(PARADIGM, self.distributions[PARADIGM]))
+        drawn: dict[str, Value] = {PARADIGM: paradigm}
+        chosen = dict(self._fixed[paradigm])
+        for name, dimension in self._spaces[paradigm].items():
+            if dimension.applies(chosen):
+                key = f"{paradigm}.{name}"
+                drawn[key] = chosen[name] = suggest(key, dimension.distribution)
+        return drawn | {name: suggest(name, distribution) for name, distribution in self._training.items()}
+
+    def params(self, drawn: Named) -> dict[str, Value]:
+        """Return the hyper-parameters that a draw gives a trial: its paradigm's, and those of its training."""
+        paradigm = str(drawn[PARADIGM])
+        chosen = self.fixed(paradigm)
+        for name, dimension in self._spaces[paradigm].items():
+            if dimension.applies(chosen):
+                chosen[name] = drawn[f"{paradigm}.{name}"]
+        return chosen | {name: drawn[name] for name in self._training}
+
+    def drawn_as(self, paradigm: str, params: Named) -> dict[str, Value]:
+        """Return the draw that gives a trial these hyper-parameters, as far as they are searched and inside the ranges.
+
+        A paradigm that is not searched here speaks for all that are: what they search under a name that it knows too
+        is taken to be the same thing, for hyper-parameters have the field's names in all paradigms. What they do not
+        say of training was as the study itself says.
+        """
+        trained = searched_training.as_said(self.spec.training, self.spec.search.training) | dict(params)
+        known = {
+            f"{one}.{name}": params[name]
+            for one in ([paradigm] if paradigm in self.searched else self.searched)
+            for name, dimension in self._spaces[one].items()
+            if name in params and _holds(dimension.distribution, params[name])
+        }
+        known |= {
+            name: trained[name] for name, distribution in self._training.items() if _holds(distribution, trained[name])
+        }
+        return {PARADIGM: paradigm, **known} if paradigm in self.searched else known
+
+    def contains(self, paradigm: str, params: Named) -> bool:
+        """Say whether the study as it is might try these hyper-parameters."""
+        if paradigm not in self.spec.paradigms:
+            return False
+        drawn = self.drawn_as(paradigm, params) if paradigm in self.searched else {}
+        inside = {name.removeprefix(f"{paradigm}.") for name in drawn}
+        fixed = self._fixed[paradigm]
+        return all(name in inside or (name in fixed and fixed[name] == value) for name, value in params.items())
+
+    def fixed(self, paradigm: str) -> dict[str, Value]:
+        """Return the hyper-parameters that the study itself fixes."""
+        return dict(self._fixed[paradigm])
+
+    def refusal(self, paradigm: str, params: Named) -> str | None:
+        """Return why the paradigm cannot carry out these hyper-parameters in the study's budget, or None if it can."""
+        try:
+            paradigms.find(paradigm).create(searched_training.of_paradigm(params)).recipe(self.spec.fidelity.epochs)
+        except (InvalidValue, InfeasibleTrial) as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - a third party's code: what it raises is told, and ends no study
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    @cached_property
+    def _fixed(self) -> dict[str, dict[str, Value]]:
+        return {name: _fixed_values(choices) for name, choices in self.spec.paradigms.items()}
+
+    @cached_property
+    def _spaces(self) -> dict[str, Space]:
+        return {name: _narrowed_space(name, choices) for name, choices in self.spec.paradigms.items()}
+
+    @cached_property
+    def _training(self) -> dict[str, BaseDistribution]:
+        return {
+            f"{searched_training.PREFIX}{name}": _distribution(choice, whole=searched_training.is_integer(name))
+            for name, choice in self.spec.search.training.items()
+        }
+
+
+def _holds(distribution: BaseDistribution, value: Value) -> bool:
+    """Say whether a value might have been drawn from a distribution."""
+    if isinstance(distribution, CategoricalDistribution):
+        return any(value == choice and type(value) is type(choice) for choice in distribution.choices)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    low, high = vars(distribution)["low"], vars(distribution)["high"]
+    return bool(low <= value <= high) and (isinstance(value, int) or isinstance(distribution, FloatDistribution))
+
+
+def _fixed_values(choices: Mapping[str, Choice]) -> dict[str, Value]:
+    single = {name: choice[0] for name, choice in choices.items() if isinstance(choice, list) and len(choice) == 1}
+    return single | {name: choice for name, choice in choices.items() if not isinstance(choice, list | Range)}
+
+
+def _narrowed_space(paradigm: str, choices: Mapping[str, Choice]) -> Space:
+    own, fixed = search_spaces.find(paradigm), _fixed_values(choices)
+    names = [name for name in dict.fromkeys([*own, *choices]) if name not in fixed]
+    return Space({name: _narrowed(paradigm, name, own.get(name), choices.get(name)) for name in names})
+
+
+def _narrowed(paradigm: str, name: str, own: Dimension | None, choice: Any) -> Dimension:
+    """Return a dimension as the study narrows it. A range is logarithmic if the study or the space says so."""
+    if own is not None and choice is None:
+        return own
+    when = own.when if own is not None else {}
+    log = own is not None and bool(getattr(own.distribution, "log", False))
+    return Dimension(_distribution(choice, whole=_is_integer(paradigm, name), log=log), when)
+
+
+def _distribution(choice: Any, *, whole: bool, log: bool = False) -> BaseDistribution:
+    """Return what a list or a range is drawn from; `log` has a range be logarithmic if it can be, unless it says so."""
+    if isinstance(choice, list):
+        return CategoricalDistribution(choice)
+    log = choice.log or (choice.low > 0 and log)
+    if whole:
+        return IntDistribution(int(choice.low), int(choice.high), log=log)
+    return FloatDistribution(choice.low, choice.high, log=log)
+
+
+def _is_integer(paradigm: str, name: str) -> bool:
+    return type(next(f.default for f in fields(paradigms.find(paradigm)) if f.name == name)) is int

@@ -1,0 +1,111 @@
+"""Which edits of a study file a running study can take up, and what they mean for what it has found."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.results.front import pareto_front
+from orchestrator.search.configurations import Configurations
+from orchestrator.spec.history import Change, Extension, read_history, write_study
+from orchestrator.spec.spec_diff import settings
+from orchestrator.spec.spec_errors import Problem, StudyError
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.store import StudyFolder
+
+FIXED: Final = {
+    "name": "a study keeps its name",
+    "seed": "trials that ran had seeds from it",
+    "data": "trials that ran saw other images",
+    "model": "trials that ran trained another network",
+    "training": "trials that ran were trained in another way",
+    "objectives": "trials that ran were chosen by others",
+    "constraints": "trials that ran did not measure the same metrics",
+}
+"""The sections that cannot change, each with the reason; of constraints only the bounds can."""
+
+INSTEAD: Final = "launch it as a study of another name; search.warm_start there lets it learn from this one"
+
+Said = Callable[[Sequence[Change]], object]
+"""Is told what has changed, once it is written and before the study runs."""
+
+
+def changes(before: StudySpec, after: StudySpec) -> list[Change]:
+    """Return what differs, by dotted key."""
+    old, new = settings(before), settings(after)
+    keys = dict.fromkeys([*old, *new])
+    return [Change(key, old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)]
+
+
+def extend(spec: StudySpec, folder: StudyFolder, records: Sequence[TrialRecord]) -> list[Change]:
+    """Make an edited study file the study's own, with what it changes added to its history; return the changes.
+
+    `records` are those of a ledger that was opened with the edited spec. The file is written in one piece: whoever dies
+    before leaves the old study, whoever dies afterwards the new one. Raises StudyError with every change that cannot be
+    made.
+    """
+    before = StudySpec.stored(folder.spec)
+    found = changes(before, spec)
+    problems = [problem for change in found if (problem := _problem(change, before)) is not None]
+    if spec.ledger != before.ledger:
+        said = f"cannot change from {before.ledger!r}, where the trials are remembered; leave it as it is there"
+        moved = f"if that database itself has moved, say so in {folder.shown(folder.spec)}"
+        problems.append(Problem("ledger", f"{said} ({moved}), or {INSTEAD}", spec.ledger))
+    problems = problems or _too_few_trials(spec, records)
+    if problems:
+        raise StudyError(problems)
+    if spec != before:  # be it only in where its data are, which is no change
+        now = [Extension(datetime.now(UTC).isoformat(timespec="seconds"), tuple(found))] if found else []
+        write_study(folder.spec, spec, [*read_history(folder.spec), *now])
+        folder.push(folder.spec)
+    return found
+
+
+def to_try_again(spec: StudySpec, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return the members of the front before the epochs were raised, best first, that the study has yet to try anew.
+
+    Those that the study as it is now would not draw are left out.
+    """
+    outgrown = [record for record in records if record.share < 1 and record.state is State.COMPLETE]
+    largest = max((record.share for record in outgrown), default=0.0)
+    before = [replace(record, fidelity=1.0) for record in outgrown if record.share == largest]
+    tried = [_identity(record) for record in records if record.share == 1]
+    allowed = Configurations(spec)
+    return [
+        record
+        for record in pareto_front(before, spec.objectives)
+        if _identity(record) not in tried and allowed.contains(record.paradigm, record.params)
+    ]
+
+
+def _identity(record: TrialRecord) -> tuple[object, ...]:
+    return record.paradigm, dict(record.params), record.seed
+
+
+def _problem(change: Change, before: StudySpec) -> Problem | None:
+    """Return why a change cannot be made, or None if it can."""
+    section = change.key.split(".")[0]
+    only_bound = section == "constraints" and change.before is not None and change.after is not None
+    if section in FIXED and not only_bound:
+        said = "nothing" if change.before is None else repr(change.before)
+        return Problem(change.key, f"cannot change from {said}: {FIXED[section]}; {INSTEAD}", change.after)
+    if change.key == "fidelity.epochs" and change.after < before.fidelity.epochs:
+        why = f"cannot fall below {change.before}: trials that ran were trained for longer than new ones would be"
+        return Problem(change.key, f"{why}; {INSTEAD}", change.after)
+    return None
+
+
+def _too_few_trials(after: StudySpec, records: Sequence[TrialRecord]) -> list[Problem]:
+    """Return a problem if the total does not leave room for the trials that there are and those that must follow."""
+    again, reasons = to_try_again(after, records), [f"{len(records)} trials were asked already"]
+    here = [record for record in records if record.share == 1 or record.state is State.RUNNING]
+    untried = [name for name in after.paradigms if name not in {record.paradigm for record in (*again, *here)}]
+    if again:
+        reasons.append(f"{len(again)} members of the front are tried again for {after.fidelity.epochs} epochs")
+    if untried:
+        reasons.append(f"each paradigm is tried ({', '.join(untried)})")
+    least = len(records) + len(again) + len(untried)
+    if after.search.trials >= least:
+        return []
+    return [Problem("search.trials", f"must be at least {least}: {', '.join(reasons)}", after.search.trials)]

@@ -1,0 +1,90 @@
+"""What trials that have not come to their end may come to: guesses, which are told to nobody and stand nowhere."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.search.rungs import FORETOLD
+from orchestrator.spec.study_spec import StudySpec
+
+LUCKY: Final = 0.25
+"""The share of the whole trials that have gained more than a lucky one."""
+
+
+FROM_ONE: Final = {"accuracy"}
+"""The metrics that approach one."""
+
+
+class Foresight:
+    """Foresees what a trial comes to from what it was at a rung, and what trials that went on have gained from there.
+
+    To a sampler that is told nothing but that they were stopped, most trials of a study with rungs are alike. Gains are
+    shares: errors and losses fall towards zero, and a network that is wrong about half of the images has more to gain
+    than one that is wrong about a tenth.
+    """
+
+    def __init__(self, spec: StudySpec) -> None:
+        named = {*spec.objectives, *spec.constraints}
+        self._fields = {name: FORETOLD[name] for name in named} if named <= FORETOLD.keys() else {}
+        self._rungs = spec.fidelity.rungs
+        rising = {name for name, direction in spec.objectives.items() if direction == "maximize"}
+        rising |= {bound.metric for bound in spec.bounds if bound.comparison.startswith(">")} - spec.objectives.keys()
+        grows = {name: (name in rising) != (name in FROM_ONE) for name in self._fields}
+        self._lucky = {name: 1 - LUCKY if grows[name] else LUCKY for name in self._fields}
+        self._shares: dict[tuple[int, str], list[float]] = defaultdict(list)
+        """By rung and metric, which share of what was left then is left at the end of each whole trial."""
+        self._quantiles: dict[tuple[int, str, float], float] = {}
+        """Those of the shares that were asked for since the last whole trial."""
+        self.whole = 0
+        """From how many whole trials it has learnt."""
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether all objectives and constraints show before the end."""
+        return bool(self._fields)
+
+    def learn(self, record: TrialRecord) -> None:
+        """Note what a COMPLETE trial has gained since each rung; another one teaches nothing."""
+        if record.state is not State.COMPLETE or record.share < 1:
+            return
+        self.whole += 1
+        self._quantiles.clear()
+        for point in record.curve:
+            if point["epoch"] in self._rungs:
+                for name, shown in self._fields.items():
+                    before = _left(name, float(point[shown]))
+                    if before > 0:
+                        self._shares[int(point["epoch"]), name].append(_left(name, record.metrics[name]) / before)
+
+    def metrics(self, record: TrialRecord) -> dict[str, float] | None:
+        """Return what a trial is expected to come to; None where that does not show before the end."""
+        return self._foreseen(record.curve[-1], dict.fromkeys(self._fields, 0.5)) if record.curve else None
+
+    def with_luck(self, report: Mapping[str, Any]) -> dict[str, float] | None:
+        """Return what a trial comes to, by each metric, if it gains what one in four does better than from its rung."""
+        return self._foreseen(report, self._lucky)
+
+    def _foreseen(self, point: Mapping[str, Any], quantiles: Mapping[str, float]) -> dict[str, float] | None:
+        epoch = int(point["epoch"])
+        foreseen = {
+            name: _left(name, _left(name, float(point[shown])) * self._share(epoch, name, quantiles[name]))
+            for name, shown in self._fields.items()
+        }
+        return foreseen if foreseen and all(map(math.isfinite, foreseen.values())) else None
+
+    def _share(self, epoch: int, name: str, quantile: float) -> float:
+        """Return which share of what was left at a rung such a share of the whole trials fell below."""
+        asked = epoch, name, quantile
+        if asked not in self._quantiles:
+            shares = self._shares.get((epoch, name), [1.0])
+            self._quantiles[asked] = float(np.quantile(shares, quantile))
+        return self._quantiles[asked]
+
+
+def _left(name: str, value: float) -> float:
+    """Return how far a metric is from zero, or from one if that is its best; twice, and it is what it was."""
+    return 1 - value if name in FROM_ONE else value

@@ -1,0 +1,218 @@
+"""What to try next: every paradigm once, then whatever the sampler draws."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Final
+
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.ledger.trial import Configuration, Draft, Named
+from orchestrator.results.front import pareto_front, spread
+from orchestrator.search import initial_design, warm_start
+from orchestrator.search.configurations import PARADIGM, Configurations
+from orchestrator.search.extension import to_try_again
+from orchestrator.search.foresight import Foresight
+from orchestrator.search.initial_design import FIRST, SOBOL
+from orchestrator.search.sampler_policy import BREEDS, GENERATIONS_LAST, Policy
+from orchestrator.search.sampler_view import Draw, Lesson, View, lesson
+from orchestrator.search.samplers import SamplerName
+from trainables.spec import Value
+
+FIXED, AGAIN = "fixed", "again"
+"""What stands in the sampler's place where nothing was to be chosen, or where a trial is repeated for more epochs."""
+
+WISER: Final = 1.25
+"""How many times as many whole trials have the ends of stopped ones guessed again: seldom enough for thousands."""
+
+
+class Proposer:
+    """Decides what is tried and writes it into the ledger.
+
+    A paradigm with nothing to search is tried once; if the study has no other, again with the next seed. The same
+    goes for a configuration that was drawn before: it becomes a replicate instead of the same work again.
+
+    Where drawing is slow, one suggestion is drawn ahead, in a thread, while trials run. Nobody but the sampler's view
+    knows of it until it is handed out.
+    """
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take up what the ledger knows; `clock` tells, in seconds, when trials are handed out."""
+        self._ledger = ledger
+        self._clock = clock
+        self._configurations = Configurations(ledger.spec)
+        records = ledger.records()
+        self._policy = Policy(
+            ledger.spec, {record.sampler for record in records}, numeric=self._configurations.are_numeric
+        )
+        self._tried = Counter(_key(record.paradigm, record.params) for record in records)
+        known = {record.paradigm for record in records if record.share == 1}
+        self._again = to_try_again(ledger.spec, records)
+        self._untried = [
+            paradigm
+            for paradigm in ledger.spec.paradigms
+            if paradigm not in known | {record.paradigm for record in self._again}
+        ]
+        self._running: dict[int, int] = {}
+        """The trials of which the view does not know yet what came of them, and its key for each."""
+        self._stopped: dict[int, int] = {}
+        """The trials that were stopped or pause, of whose end the view knows a guess, and its key for each."""
+        self._guessed_from = 0
+        """From how many whole trials the ends of stopped ones were guessed."""
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
+        self._earlier = list(warm_start.lessons(ledger.spec, ledger.folder))
+        self._prepared: Future[Draw] | None = None
+        self._view = self._new_view()
+        self._first = iter(initial_design.spread(ledger.spec) if self._begins_spread() else ())
+
+    def propose(self) -> tuple[int, Configuration]:
+        """Begin the next trial; return its number and what it tries."""
+        self._make_ready()
+        key, draft = self._next()
+        number = self._ledger.ask(draft)
+        self._note(number, key)
+        self._policy.pace.handed_out(self._clock())
+        if self._prepared is None and self._policy.prepares and not self._untried:
+            self._prepared = self._thread.submit(self._draw, {})
+        return number, draft.configuration
+
+    def refusal(self, configuration: Configuration) -> str | None:
+        """Return why a configuration cannot be carried out, or None if it can."""
+        return self._configurations.refusal(configuration.paradigm, configuration.params)
+
+    def went_on(self, number: int) -> None:
+        """Have the view learn once more, in the end, what came of a trial that had paused."""
+        if number in self._stopped:
+            self._running[number] = self._stopped.pop(number)
+
+    def _next(self) -> tuple[int | None, Draft]:
+        if self._again:
+            return self._repeated(self._again.pop(0))
+        settled = self._configurations.settled
+        if not self._configurations.searched:
+            return None, self._fixed(settled[self._ledger.asked % len(settled)])
+        paradigm = self._untried.pop(0) if self._untried else None
+        if paradigm in settled:
+            return None, self._fixed(paradigm)
+        first = next(filter(self._is_new, self._first), None)
+        if first is not None:
+            return self._chosen(self._seeded(*first), SOBOL)
+        return self._drawn({} if paradigm is None else {PARADIGM: paradigm})
+
+    def _begins_spread(self) -> bool:
+        """Whether the first configurations are spread: if nothing is known yet, and one paradigm is searched.
+
+        The space of several, of which each trial uses a part, is not filled by points that are spread over all of it.
+        """
+        knows = self._earlier or self._ledger.asked >= FIRST
+        return len(self._configurations.searched) == 1 and self._ledger.spec.search.sampler != "random" and not knows
+
+    def _is_new(self, chosen: tuple[str, Named]) -> bool:
+        """Say whether a configuration can be carried out and was not tried."""
+        return _key(*chosen) not in self._tried and self._configurations.refusal(*chosen) is None
+
+    def _repeated(self, record: TrialRecord) -> tuple[int | None, Draft]:
+        """Try a trial again as it was, for the study's present epochs."""
+        return self._chosen(Configuration(record.paradigm, record.params, record.seed), AGAIN)
+
+    def _chosen(self, chosen: Configuration, by: str) -> tuple[int | None, Draft]:
+        """Try what the sampler did not draw; it learns from it as from its own."""
+        drawn = self._view.configurations.drawn_as(chosen.paradigm, chosen.params)
+        key = self._view.take_up(Lesson(chosen.paradigm, chosen.params, State.RUNNING))
+        return key, Draft(chosen, by, drawn, self._view.distributions(drawn))
+
+    def _fixed(self, paradigm: str) -> Draft:
+        return Draft(self._seeded(paradigm, self._configurations.fixed(paradigm)), FIXED, {}, {})
+
+    def _drawn(self, given: dict[str, Value]) -> tuple[int, Draft]:
+        prepared, self._prepared = (None, self._prepared) if given else (self._prepared, None)
+        key, drawn = prepared.result() if prepared is not None else self._draw(given)
+        configuration = self._seeded(str(drawn[PARADIGM]), self._view.configurations.params(drawn))
+        return key, Draft(configuration, self._view.name, drawn, self._view.distributions(drawn))
+
+    def _draw(self, given: dict[str, Value]) -> Draw:
+        begun = time.perf_counter()
+        try:
+            return self._view.draw(given)
+        finally:
+            self._policy.pace.drew(time.perf_counter() - begun)
+
+    def _seeded(self, paradigm: str, params: Named) -> Configuration:
+        key = _key(paradigm, params)
+        self._tried[key] += 1
+        return Configuration(paradigm, params, self._ledger.spec.seed + self._tried[key] - 1)
+
+    def _note(self, number: int, key: int | None) -> None:
+        if key is not None:
+            self._running[number] = key
+
+    def _note_stopped(self, record: TrialRecord, key: int | None) -> None:
+        if record.state in (State.PRUNED, State.PAUSED) and key is not None:
+            self._stopped[record.trial] = key
+
+    def _make_ready(self) -> None:
+        """Tell the view what has come of its trials, and have the right one."""
+        if self._prepared is not None:
+            wait([self._prepared])  # the thread has the view to itself while it draws
+        for number, key in list(self._running.items()):
+            record = self._ledger.record(number)
+            if record.state is not State.RUNNING:
+                self._foresight.learn(record)
+                self._view.tell(key, lesson(self._ledger.spec, record, self._foresight))
+                del self._running[number]
+                self._note_stopped(record, key)
+        self._guess_again()
+        name = self._sampler()
+        if name != self._view.name or (name == BREEDS and self._view.drawn >= GENERATIONS_LAST):
+            self._prepared = None
+            self._view = self._new_view()
+
+    def _guess_again(self) -> None:
+        """Tell the view anew what stopped trials are expected to come to, once clearly more trials are whole.
+
+        What was guessed before there was any whole trial is what a trial was when it stopped.
+        """
+        if self._foresight.whole > WISER * self._guessed_from:
+            self._guessed_from = self._foresight.whole
+            for number, key in self._stopped.items():
+                self._view.tell(key, lesson(self._ledger.spec, self._ledger.record(number), self._foresight))
+
+    def _sampler(self) -> SamplerName:
+        return self._policy.sampler(self._ledger.asked - len(self._running))
+
+    def _new_view(self) -> View:
+        asked, records = self._ledger.asked, self._ledger.records()
+        name, population = self._sampler(), self._policy.population(len(self._running))
+        view = View(self._ledger.spec, name, asked=asked, population=population)
+        self._running.clear()
+        self._stopped.clear()
+        self._foresight = Foresight(self._ledger.spec)
+        for record in records:
+            self._foresight.learn(record)
+        self._guessed_from = self._foresight.whole
+        for taught in self._earlier if name != BREEDS or asked < GENERATIONS_LAST else ():
+            view.take_up(taught)
+        for record in self._with_offspring(records, population) if name == BREEDS else records:
+            known = lesson(self._ledger.spec, record, self._foresight)
+            key = view.take_up(known) if known is not None else None
+            if record.state is State.RUNNING:
+                self._note(record.trial, key)
+            self._note_stopped(record, key)
+        return view
+
+    def _with_offspring(self, records: list[TrialRecord], population: int) -> list[TrialRecord]:
+        """Return the trials that running ones may descend from, or that are running.
+
+        No more of the front than make a generation, for the sampler would pick no more; where many trials are equal,
+        most of a study is on the front.
+        """
+        objectives, newest = self._ledger.spec.objectives, len(records) - GENERATIONS_LAST
+        parents = spread(pareto_front(records, objectives), objectives, population)
+        front = {record.trial for record in parents}
+        return [one for one in records if one.trial >= newest or one.trial in front or one.state is State.RUNNING]
+
+
+def _key(paradigm: str, params: object) -> str:
+    return json.dumps([paradigm, params], sort_keys=True)

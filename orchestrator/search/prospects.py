@@ -1,0 +1,57 @@
+"""Whether a trial that is not among the best at its rung may reach the front all the same.
+
+How much a rung foretells differs from study to study: networks that are hardly pruned yet look alike, and validation is
+noisy. The whole trials show it by how much they have gained since. Once there are some, a rung stops nobody who, with
+some luck, would not be dominated by what there is already, and of the others all but the very best.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.results.front import is_dominated, is_eligible, losses, non_dominated, sign
+from orchestrator.search.foresight import Foresight
+from orchestrator.spec.study_spec import StudySpec
+
+ENOUGH: Final = 4
+"""The whole trials without which nothing is known of what trials gain."""
+
+
+class Prospects:
+    """What the whole trials of a study let those at its rungs hope for."""
+
+    def __init__(self, spec: StudySpec, records: Iterable[TrialRecord] = ()) -> None:
+        """Take up what `records` teach."""
+        self._spec = spec
+        self._foresight = Foresight(spec)
+        self._front = losses([], spec.objectives)
+        """What the whole trials have that none of them dominates, each point once."""
+        self.learn(*records)
+
+    def learn(self, *records: TrialRecord) -> None:
+        """Take up trials; those that are not whole teach nothing, and none does in a study without rungs."""
+        if not self._spec.fidelity.rungs:
+            return
+        told = [record for record in records if record.state is State.COMPLETE and record.share == 1]
+        for record in told:
+            self._foresight.learn(record)
+        competing = [record for record in told if is_eligible(record, self._spec.objectives)]
+        self._front = non_dominated(np.vstack([self._front, losses(competing, self._spec.objectives)]))
+
+    @property
+    def is_informed(self) -> bool:
+        """Whether there are enough whole trials to tell what a trial may gain, and a front for it to reach."""
+        return self._foresight.whole >= ENOUGH and bool(len(self._front)) and self._foresight.sees_all
+
+    def may_reach_front(self, report: Mapping[str, Any]) -> bool:
+        """Say whether a trial at a rung may reach the front, as far as enough whole trials tell."""
+        if not self.is_informed:
+            return False
+        reached = self._foresight.with_luck(report)
+        if reached is None or not all(bound.holds(reached[bound.metric]) for bound in self._spec.bounds):
+            return False
+        objectives = self._spec.objectives
+        point = [sign(direction) * reached[name] for name, direction in objectives.items()]
+        return not is_dominated(point, self._front)

@@ -1,0 +1,188 @@
+"""Which unfinished trials deserve to go on: successive halving for several objectives, asynchronously.
+
+At a rung a trial goes on if it is among the best 1/reduction of the trials that got there so far (ASHA: Li et al. 2020,
+arXiv 1810.05934); one that is not may become so later, for each arrival changes what is among the best. The best
+1/reduction of fewer than `reduction` is not one whole trial: where trials pause, none of them goes on before there are
+more; all do where no more come, or where trials are stopped for good. Once whole trials tell who else has hope
+(`prospects.py`), only the best 1/reduction^2 go on in any case. Best is by non-dominated rank, and within a rank by an
+epsilon-net, so that what goes on is spread over the front (Schmucker et al. 2021, arXiv 2106.12639). Trials that are
+bound to miss a constraint come after all others, those that miss it by less
+first (Deb et al. 2002, https://doi.org/10.1109/4235.996017, section VI).
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from optuna.study._multi_objective import _fast_non_domination_rank  # quick in thousands of trials
+
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.results.front import Points, farthest_first, in_ranges
+from orchestrator.spec import searched_training
+from orchestrator.spec.study_spec import Constraint, StudySpec
+from trainables import paradigms
+
+FORETOLD: Final = {"accuracy": "accuracy", "loss": "loss", "macs": "macs_projected", "params": "params_projected"}
+"""The objectives that can be judged before the end, and the field of a report that foretells each."""
+
+KNOWN_EARLY: Final = {"macs": "macs_projected", "params": "params_projected"}
+"""The constraints of which it can be foretold whether they hold at the end; accuracy still rises."""
+
+
+class Rungs:
+    """The results of all trials at each rung, and the verdict on those that arrive there."""
+
+    def __init__(self, spec: StudySpec, records: Iterable[TrialRecord] = ()) -> None:
+        """Take up the results of earlier runs from `records`."""
+        self._epochs, self._reduction = spec.fidelity.epochs, spec.fidelity.reduction
+        judged = {FORETOLD[name]: direction for name, direction in spec.objectives.items() if name in FORETOLD}
+        self._signs = {name: -1 if direction == "maximize" else 1 for name, direction in judged.items()}
+        self._bounds = [bound for bound in spec.bounds if bound.metric in KNOWN_EARLY]
+        self._reached: dict[int, dict[int, tuple[float, ...]]] = {epoch: {} for epoch in spec.fidelity.rungs if judged}
+        """By epoch and trial: by how much constraints are missed, then the losses."""
+        self._best: dict[int, list[int]] = {}
+        """By epoch, the trials that may go on, best first, as far as that is known since the last arrival."""
+        self._gone: dict[int, set[int]] = {epoch: set() for epoch in self._reached}
+        """By epoch, the trials that went on from there."""
+        self._strict = False
+        self._waits = spec.fidelity.hopeless == "pause"
+        """Whether the first at a rung wait for others to be compared with."""
+        for record in records:
+            for report in record.curve if record.share == 1 else ():  # else the schedule was another one
+                if self._record(record, report) and not _ended_at(record, report["epoch"]):
+                    self.note_gone(record.trial, int(report["epoch"]))
+
+    def be_strict(self) -> None:
+        """From now on let only the best 1/reduction^2 go on."""
+        if not self._strict:
+            self._strict = True
+            self._best.clear()
+
+    def expect_no_more(self) -> None:
+        """From now on let all go on where they are few: no new trial is going to come."""
+        if self._waits:
+            self._waits = False
+            self._best.clear()
+
+    def verdict(self, record: TrialRecord, report: Mapping[str, Any]) -> str | None:
+        """Record a report if it is at a rung; return why its trial shall stop, or None if it goes on.
+
+        Reports of a trial that is not judged at this fidelity, and values that are not finite, do not count.
+        """
+        if not self._record(record, report):
+            return None
+        reason = self.standing(record.trial, report["epoch"])
+        return None if reason is None or self._owes(record.trial, report["epoch"]) else reason
+
+    def note_gone(self, trial: int, epoch: int) -> None:
+        """Note that a trial goes on from a rung, if it was judged there."""
+        if trial in self._reached.get(epoch, ()):
+            self._gone[epoch].add(trial)
+
+    def standing(self, trial: int, epoch: int) -> str | None:
+        """Return why a trial that has reached an epoch may not go on now, or None if it may."""
+        if trial not in self._reached.get(epoch, ()):
+            return None
+        best, reached = self._best_at(epoch), len(self._reached[epoch])
+        if trial in best:
+            return None
+        if not best:
+            return f"one of only {reached} at epoch {epoch}, where the best of {self._reduction} goes on"
+        return f"not among the best {len(best)} of {reached} at epoch {epoch}"
+
+    def next_best(self, paused: Mapping[int, int]) -> int | None:
+        """Return which of the trials that pause, each at an epoch, goes on first, or None if none may now.
+
+        The farther a trial has come, the sooner; those whose rung is no more are kept from nothing.
+        """
+        for epoch in sorted(set(paused.values()), reverse=True):
+            there = {trial for trial, reached in paused.items() if reached == epoch}
+            free = there - self._reached.get(epoch, {}).keys()
+            first = min(free) if free else next((trial for trial in self._best_at(epoch) if trial in there), None)
+            if first is not None:
+                return first
+        return None
+
+    def least_promising(self, paused: Mapping[int, int]) -> int | None:
+        """Return which of the trials that pause, each at an epoch, is the last to go on; None if all may now.
+
+        The less far a trial has come, the later.
+        """
+        behind = {trial: epoch for trial, epoch in paused.items() if self.standing(trial, epoch) is not None}
+        if not behind:
+            return None
+        rung = min(behind.values())
+        there = sorted(trial for trial, epoch in behind.items() if epoch == rung)
+        rows = np.array([self._reached[rung][trial] for trial in there])
+        return there[best_first(rows[:, 1:], rows[:, 0])[-1]]
+
+    def _owes(self, trial: int, epoch: int) -> bool:
+        """Say whether a trial goes on because too few did, though it is not among the best by the order in its rank.
+
+        Each is compared with those that came before it. Once a sampler draws the like of what is known, its trials find
+        their place among the best taken by twins that were stopped when they came: one of a thousand went on.
+        """
+        reached = self._reached[epoch]
+        share = self._share(epoch)
+        if len(self._gone[epoch] - {trial}) >= share:
+            return False
+        trials = sorted(reached)
+        rows = np.array([reached[one] for one in trials])
+        ranks = _fast_non_domination_rank(rows[:, 1:], penalty=rows[:, 0])
+        return bool((ranks < ranks[trials.index(trial)]).sum() < share)
+
+    def _share(self, epoch: int) -> int:
+        """Return how many of those that reached a rung may go on."""
+        reached = len(self._reached[epoch])
+        if reached < self._reduction:
+            return 0 if self._waits else reached
+        return max(1, reached // self._reduction ** (2 if self._strict else 1))
+
+    def _best_at(self, epoch: int) -> list[int]:
+        if epoch not in self._best:
+            reached = self._reached[epoch]
+            trials = sorted(reached)  # so that what is rebuilt decides as what was there
+            rows = np.array([reached[trial] for trial in trials])
+            self._best[epoch] = [trials[place] for place in best_first(rows[:, 1:], rows[:, 0], self._share(epoch))]
+        return self._best[epoch]
+
+    def _record(self, record: TrialRecord, report: Mapping[str, Any]) -> bool:
+        if report.get("epoch") not in self._reached or report["fidelity"] >= 1:
+            return False
+        paradigm = paradigms.find(record.paradigm).create(searched_training.of_paradigm(record.params))
+        if report["fidelity"] < paradigm.judged_from(self._epochs):
+            return False
+        losses = [sign * report[name] for name, sign in self._signs.items()]
+        missed = sum(self._missed(bound, report) for bound in self._bounds)
+        if not all(map(math.isfinite, [missed, *losses])):
+            return False
+        self._reached[report["epoch"]][record.trial] = (missed, *losses)
+        self._best.pop(report["epoch"], None)
+        return True
+
+    @staticmethod
+    def _missed(bound: Constraint, report: Mapping[str, Any]) -> float:
+        """Return by how much a trial misses a bound, as a share of it; 0 where it holds."""
+        violation = bound.violation(report[KNOWN_EARLY[bound.metric]])
+        return max(0.0, violation) / (abs(bound.bound) or 1.0)
+
+
+def _ended_at(record: TrialRecord, epoch: float | str) -> bool:
+    return record.state in (State.PRUNED, State.PAUSED) and record.curve[-1]["epoch"] == epoch
+
+
+def best_first(losses: Points, missed: npt.ArrayLike | None = None, count: int | None = None) -> list[int]:
+    """Return the order of losses of shape (trials, objectives) from best to worst, or its first `count`.
+
+    Those that miss no constraint come first, in the order of their non-dominated ranks; within a rank, first the best
+    by the first objective, then always the one farthest from all before it, distances being measured in units of each
+    objective's range. The others follow by how much they miss, shape (trials,).
+    """
+    penalty = np.zeros(len(losses)) if missed is None else np.asarray(missed, dtype=np.float64)
+    ranks, scaled = _fast_non_domination_rank(losses, penalty=penalty), in_ranges(losses)
+    layers = (np.flatnonzero(ranks == rank) for rank in range(ranks.max() + 1))
+    order = (int(members[place]) for members in layers for place in farthest_first(scaled[members]))
+    return list(islice(order, count))

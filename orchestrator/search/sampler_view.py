@@ -1,0 +1,123 @@
+"""A study as its sampler sees it: in memory, made from the ledger, with what earlier studies have to teach."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import NSGAIISampler
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
+
+from orchestrator.ledger.ledger import as_attributes, violations
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.ledger.trial import Named
+from orchestrator.search.configurations import Configurations
+from orchestrator.search.foresight import Foresight
+from orchestrator.search.samplers import MODELLED_JOINTLY, SamplerName, draws_for
+from orchestrator.spec.study_spec import StudySpec
+from trainables.spec import Value
+
+_GENERATION: Final = NSGAIISampler._get_generation_key()  # there is no other way to give it parents
+
+
+Draw = tuple[int, dict[str, Value]]
+"""The key of a trial in its view, and what was drawn for it, by the sampler's names."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a sampler learns from a trial: what was tried, and what came of it.
+
+    `values` are those of the study's objectives, in its order, of a COMPLETE trial, or those that one which was stopped
+    is expected to have come to; `violations` say by how much constraints are missed, in Optuna's sense.
+    """
+
+    paradigm: str
+    params: Named
+    state: State
+    values: Sequence[float] | None = None
+    violations: Mapping[str, float] = field(default_factory=dict)
+
+
+def lesson(spec: StudySpec, record: TrialRecord, foresight: Foresight | None = None) -> Lesson | None:
+    """Return what a study's sampler learns from a trial; None where there is nothing to learn.
+
+    With `foresight`, trials that were stopped or paused teach what they are expected to have come to.
+    Raises KeyError where a COMPLETE trial, one of another study, has not measured what this study asks for.
+    """
+    if record.share < 1:
+        return None  # what fewer epochs gave says little of what these will, and would look worse than it is
+    if record.state is State.COMPLETE:
+        return _measured(spec, record, record.metrics)
+    if record.state in (State.PRUNED, State.PAUSED):
+        foreseen = foresight.metrics(record) if foresight is not None else None
+        return _measured(spec, record, foreseen) if foreseen else Lesson(record.paradigm, record.params, State.PRUNED)
+    return Lesson(record.paradigm, record.params, record.state) if record.state is State.RUNNING else None
+
+
+def _measured(spec: StudySpec, record: TrialRecord, metrics: Mapping[str, float]) -> Lesson:
+    values = [metrics[objective] for objective in spec.objectives]
+    return Lesson(record.paradigm, record.params, State.COMPLETE, values, violations(spec, metrics))
+
+
+class View:
+    """What one sampler knows of a study, and what it draws next.
+
+    Trials that it takes up, rather than draws, are the first generation to a sampler that breeds: they are parents.
+    """
+
+    def __init__(self, spec: StudySpec, name: SamplerName, *, asked: int, population: int) -> None:
+        self.name = name
+        self.drawn = 0
+        self.configurations = Configurations(spec, joint=name in MODELLED_JOINTLY)
+        self._draws = draws_for(name, self.configurations, asked, population)
+        self._storage = InMemoryStorage()
+        directions = [optuna.study.StudyDirection[direction.upper()] for direction in spec.objectives.values()]
+        self._id = self._storage.create_new_study(directions, spec.name)
+        self._study = optuna.Study(spec.name, self._storage)
+
+    def draw(self, given: Mapping[str, Value]) -> Draw:
+        """Draw a configuration, of which some may be given."""
+        self._study._thread_local.cached_all_trials = None  # as `Study.ask` does
+        self.drawn += 1
+        key = self._storage.create_new_trial(self._id)
+        drawn = self._draws.draw(self._study, self._storage.get_trial(key), given)
+        for name, distribution in self.distributions(drawn).items():
+            self._storage.set_trial_param(key, name, distribution.to_internal_repr(drawn[name]), distribution)
+        return key, drawn
+
+    def take_up(self, lesson: Lesson) -> int | None:
+        """Learn from a trial that was not drawn here; return its key, or None where it teaches nothing."""
+        drawn = self.configurations.drawn_as(lesson.paradigm, lesson.params)
+        if not drawn:
+            return None
+        if self.configurations.joint:
+            drawn = self._draws.fill(self._study, optuna.trial.create_trial(state=TrialState.RUNNING), drawn)
+        template = optuna.trial.create_trial(
+            state=TrialState[lesson.state.value],
+            values=lesson.values,
+            params=drawn,
+            distributions=self.distributions(drawn),
+            system_attrs={_GENERATION: 0},
+            constraints=dict(lesson.violations),
+        )
+        return self._storage.create_new_trial(self._id, template)
+
+    def tell(self, key: int, lesson: Lesson | None) -> None:
+        """Learn what came of a trial; what is learnt later of the same trial, which had paused, counts instead."""
+        known = self._storage.get_trial(key)
+        if known.state.is_finished():
+            known.state = TrialState.RUNNING
+            self._storage._set_trial(key, known)  # Optuna has no way back; this study is nobody's but ours
+        if lesson is None:
+            self._storage.set_trial_state_values(key, TrialState.FAIL)
+            return
+        for name, violation in as_attributes(lesson.violations).items():
+            self._storage.set_trial_system_attr(key, name, violation)
+        self._storage.set_trial_state_values(key, TrialState[lesson.state.value], lesson.values)
+
+    def distributions(self, drawn: Mapping[str, Value]) -> dict[str, BaseDistribution]:
+        """Return from which distribution each value of a draw comes."""
+        return {name: self.configurations.distributions[name] for name in drawn}

@@ -1,0 +1,99 @@
+"""Optuna's samplers, made to draw whole configurations that the paradigm can carry out."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial
+
+from orchestrator.search.configurations import PARADIGM, Configurations
+from trainables.spec import Value
+
+SamplerName = Literal["tpe", "nsga2", "gp", "random"]
+
+MODELLED_JOINTLY: Final = ("nsga2", "gp")
+"""The samplers that can use only hyper-parameters which every trial has."""
+
+JOINT_UP_TO: Final = 50
+"""The known trials up to which TPE models all hyper-parameters of a paradigm jointly, and then each by itself.
+
+Of few it learns more from how they belong together; of many it would draw the like of the best alone, and get stuck."""
+OWN_DRAWS: Final = 8
+UNIFORM_DRAWS: Final = 100
+"""How often an infeasible draw is repeated, by the sampler and then uniformly, before the trial is told as failed."""
+
+
+class FeasibleDraws:
+    """Draws whole configurations from a sampler, again while the paradigm refuses what is drawn."""
+
+    def __init__(self, own: BaseSampler, configurations: Configurations, seed: int) -> None:
+        self._own, self._uniform = own, RandomSampler(seed=seed)
+        self._configurations = configurations
+        distributions = configurations.distributions
+        self._several = {name: found for name, found in distributions.items() if not found.single()}
+
+    def draw(self, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value]) -> dict[str, Value]:
+        """Return a configuration for a trial of a study, by the sampler's names; `given` is kept as it is."""
+        self._own.before_trial(study, trial)
+        for _ in range(OWN_DRAWS):
+            modelled = self._modelled(study, trial)
+            drawn = self._draw(self._own, study, trial, {**modelled, **given})
+            if self._is_feasible(drawn):
+                return drawn
+        for _ in range(UNIFORM_DRAWS):
+            drawn = self._draw(self._uniform, study, trial, given)
+            if self._is_feasible(drawn):
+                break
+        return drawn
+
+    def fill(self, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value]) -> dict[str, Value]:
+        """Return a configuration with what is not `given` drawn uniformly, feasible or not."""
+        return self._draw(self._uniform, study, trial, given)
+
+    def _modelled(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
+        """Return what the sampler draws jointly, by a model of all that is known."""
+        if self._configurations.joint:
+            return self._own.sample_relative(study, trial, self._several)
+        if trial.number >= JOINT_UP_TO:
+            return {}
+        return self._own.sample_relative(study, trial, self._own.infer_relative_search_space(study, trial))
+
+    def _draw(
+        self, sampler: BaseSampler, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value]
+    ) -> dict[str, Value]:
+        def value(name: str, distribution: BaseDistribution) -> Any:
+            return given[name] if name in given else sampler.sample_independent(study, trial, name, distribution)
+
+        return self._configurations.draw(value)
+
+    def _is_feasible(self, drawn: Mapping[str, Value]) -> bool:
+        return self._configurations.refusal(str(drawn[PARADIGM]), self._configurations.params(drawn)) is None
+
+
+def draws_for(name: SamplerName, configurations: Configurations, asked: int, population: int) -> FeasibleDraws:
+    """Return what a sampler draws; after `asked` trials it does not repeat what it drew before.
+
+    `population` is how many trials make a generation, for the sampler that has any.
+    """
+    words = np.random.SeedSequence([configurations.spec.seed, asked]).generate_state(2)
+    seed, uniform = (int(word) for word in words)
+    return FeasibleDraws(_sampler(name, seed, population), configurations, uniform)
+
+
+def _sampler(name: SamplerName, seed: int, population: int) -> BaseSampler:
+    match name:
+        case "tpe":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)  # of `group`
+                return TPESampler(seed=seed, multivariate=True, group=True)  # each paradigm has a space of its own
+        case "nsga2":
+            return NSGAIISampler(population_size=population, seed=seed)
+        case "gp":
+            return GPSampler(seed=seed, warn_independent_sampling=False)
+        case "random":
+            return RandomSampler(seed=seed)

@@ -1,0 +1,55 @@
+"""What earlier studies of the same store have to teach a study's sampler."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+
+from orchestrator.ledger import ledger
+from orchestrator.ledger.records import State
+from orchestrator.results.front import Objectives
+from orchestrator.search.sampler_view import Lesson, lesson
+from orchestrator.spec import searched_training
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.store import Store, StudyFolder
+from trainables.errors import InvalidValue, nearest
+
+logger = logging.getLogger(__name__)
+
+KEY = "search.warm_start"
+
+
+def check(spec: StudySpec, store: Store) -> None:
+    """Raise InvalidValue for an earlier study that is not there, or that has other objectives."""
+    known = [name for name in store.names() if name != spec.name]
+    for name in spec.search.warm_start:
+        if name not in known:
+            there_are = f"there are {', '.join(known)}" if known else "there are none"
+            allowed = f"no earlier study of this name in {store.place}; {there_are}{nearest(name, known)}"
+            raise InvalidValue(KEY, name, allowed)
+        objectives = StudySpec.stored(store.study(name).spec).objectives
+        if objectives != spec.objectives:
+            own, other = _in_words(spec.objectives), _in_words(objectives)
+            raise InvalidValue(KEY, name, f"has other objectives ({other}) than this study ({own}): leave it out")
+
+
+def lessons(spec: StudySpec, folder: StudyFolder) -> Iterator[Lesson]:
+    """Give what the whole trials of the earlier studies teach, in the order in which the study names them.
+
+    `folder` is the study's own; the others lie beside it. One that has gone since the launch teaches nothing.
+    """
+    for name in spec.search.warm_start:
+        earlier = folder.beside(name)
+        if not earlier.spec.exists():
+            logger.warning("%s: study %s is gone; the sampler goes on without it", KEY, name)
+            continue
+        trained = searched_training.as_said(StudySpec.stored(earlier.spec).training, spec.search.training)
+        for record in ledger.read(earlier):
+            measured = record.metrics.keys() >= {*spec.objectives, *spec.constraints}
+            known = replace(record, params=trained | dict(record.params))
+            taught = lesson(spec, known) if record.state is State.COMPLETE and measured else None
+            if taught is not None:
+                yield taught
+
+
+def _in_words(objectives: Objectives) -> str:
+    return ", ".join(f"{direction} {name}" for name, direction in objectives.items())

@@ -1,0 +1,19 @@
+"""A study file as a list of settings, to tell two of them apart."""
+
+from typing import Any, Final
+
+from orchestrator.spec.study_spec import StudySpec
+
+WHEREABOUTS: Final = ("data.root", "data.download", "ledger", "tracking")
+"""Settings that say where things are, and change nothing of what a study does."""
+
+
+def settings(spec: StudySpec) -> dict[str, Any]:
+    """Return all that a study says but whereabouts, by dotted key; a paradigm with its choices is one value."""
+    plain = spec.model_dump(mode="json")
+    flat = {
+        key if below is None else f"{key}.{below}": value
+        for key, section in plain.items()
+        for below, value in (section.items() if isinstance(section, dict) else [(None, section)])
+    }
+    return {key: value for key, value in flat.items() if key not in WHEREABOUTS}

@@ -1,0 +1,461 @@
+"""StudySpec: what a user writes, in YAML or in Python, and what is refused before anything starts."""
+
+import copy
+import json
+import operator
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+import yaml
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from orchestrator.spec import searched_training
+from orchestrator.spec.choices import Choice as Choice
+from orchestrator.spec.choices import Range as Range
+from orchestrator.spec.choices import Strict, cannot_fit, check_choices
+from orchestrator.spec.ledger_url import FILE, check_ledger
+from orchestrator.spec.names import check_study_name
+from orchestrator.spec.spec_errors import Problem, Refusals, StudyError, translate, unknown_key
+from orchestrator.spec.study_file import read_mapping
+from orchestrator.spec.tracking_url import STORE, check_tracking
+from trainables import data, models, paradigms
+from trainables.errors import InvalidValue, check_name
+from trainables.spec import METRICS, DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
+
+Direction = Literal["maximize", "minimize"]
+
+_COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+
+_STORED: Final = "stored"
+
+HISTORY: Final = "history"
+"""The key under which a stored study says how it was extended; it is no setting, and a copy may bring it along."""
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A bound on a metric that a trial must satisfy to be on the front."""
+
+    metric: str
+    comparison: str
+    bound: float
+
+    @classmethod
+    def parse(cls, metric: str, text: str) -> "Constraint":
+        """Read a comparison such as ``">= 0.8"``; raises InvalidValue, keyed by the metric."""
+        found = re.fullmatch(r"\s*(>=|<=|>|<)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*", text)
+        try:
+            return cls(metric, found[1], float(found[2])) if found else cls(metric, "", float(""))
+        except ValueError:
+            raise InvalidValue(metric, text, 'must be a comparison with a number, such as ">= 0.8"') from None
+
+    def holds(self, value: float) -> bool:
+        """Say whether `value` satisfies the constraint; NaN never does."""
+        return _COMPARISONS[self.comparison](value, self.bound)
+
+    def violation(self, value: float) -> float:
+        """Return by how much `value` misses the bound; 0 or less where the constraint is met, but for equality."""
+        return self.bound - value if self.comparison.startswith(">") else value - self.bound
+
+
+class Search(Strict):
+    """How configurations are chosen, and how many.
+
+    `auto` is TPE; NSGA-II once TPE is too slow for the trials or the study is long; a Gaussian process where trials are
+    expensive and numbers are searched, while they are few (`orchestrator.policy`).
+    The whole trials of the studies in `warm_start`, which are of the same store and have the same objectives, teach the
+    sampler; they are no trials of this study. `training` holds what is searched of how trials train, whatever their
+    paradigm; what it names stands in place of what the study's own `training` says.
+    """
+
+    sampler: Literal["auto", "tpe", "nsga2", "gp", "random"] = "auto"
+    trials: Annotated[int, Field(ge=1)] = 24
+    warm_start: list[str] = Field(default=[])
+    training: dict[str, Choice] = Field(default={})
+
+    @field_validator("warm_start")
+    @classmethod
+    def _are_safe_paths(cls, names: list[str]) -> list[str]:
+        for name in names:
+            _at("", check_study_name, name)
+        return names
+
+    @field_validator("training")
+    @classmethod
+    def _can_be_searched(cls, searched: dict[str, Choice]) -> dict[str, Choice]:
+        _refuse(searched_training.check(searched))
+        return searched
+
+
+class Fidelity(Strict):
+    """The training budget of a trial, and the epochs (rungs) at which hopeless trials are held back.
+
+    The best 1/reduction of the trials that have come to a rung go on, and those that, going by what whole trials have
+    gained from there, may still reach the front (`orchestrator.hope`).
+    The others pause: they leave their device, keep their checkpoints, and go on, before any new trial begins, once they
+    are among the best of the trials that have come to their rung. With `hopeless: stop` they are stopped for good.
+    """
+
+    epochs: Annotated[int, Field(ge=1)]
+    rungs: list[int] = Field(default=[])
+    reduction: Annotated[int, Field(ge=2)] = 3
+    hopeless: Literal["pause", "stop"] = "pause"
+
+    @model_validator(mode="after")
+    def _rungs_rise_inside_the_budget(self) -> Self:
+        if self.rungs != sorted(set(self.rungs)) or not all(0 < rung < self.epochs for rung in self.rungs):
+            raise InvalidValue("rungs", self.rungs, f"must be rising epochs between 1 and {self.epochs - 1}")
+        return self
+
+
+class Budget(Strict):
+    """What may be spent before no new trial is begun; those that run come to their end. None is no limit.
+
+    `hours` are those for which the study runs, `device_hours` the sum over all attempts of the time that trials hold
+    their devices times how many: GPU-hours where trials have a GPU, else CPU-hours. `money` is in the currency of
+    `resources.price_per_hour`.
+    """
+
+    hours: Annotated[float, Field(gt=0)] | None = None
+    device_hours: Annotated[float, Field(gt=0)] | None = None
+    money: Annotated[float, Field(gt=0)] | None = None
+
+
+class Elastic(Strict):
+    """How many workers a trial may have: as many as there is room for when it starts, within these bounds."""
+
+    min: Annotated[int, Field(ge=1)] = 1
+    max: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min > self.max:
+            raise InvalidValue("max", self.max, f"must be at least min, {self.min}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _shortest(self, plain: SerializerFunctionWrapHandler) -> Any:
+        return self.min if self.min == self.max else plain(self)
+
+
+class Resources(Strict):
+    """What one worker of a trial occupies, and what that costs for an hour.
+
+    A trial runs in one process (worker), or in several that train one network together, each with its rows of every
+    batch: how many there are changes neither the batches nor the learning rate. `parallel` is how many trials run, or
+    wait for nodes that the cluster has yet to start, at once; without it, as many as there is room for.
+
+    Of a share of a GPU, such as `gpus: 0.25`, a process gets that share of the memory. With `mps` the processes that
+    share a GPU compute on it at the same time, by NVIDIA's Multi-Process Service, which is started where none runs.
+    """
+
+    cpus: Annotated[float, Field(gt=0)] = 1
+    gpus: Annotated[float, Field(ge=0)] = 0
+    price_per_hour: Annotated[float, Field(gt=0)] | None = None
+    workers: Elastic = Elastic()
+    parallel: Annotated[int, Field(ge=1)] | None = None
+    mps: bool = False
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _as_bounds(cls, value: object) -> object:
+        if not isinstance(value, int) or isinstance(value, bool):
+            return value
+        if value < 1:
+            raise InvalidValue("", value, "must be at least 1")
+        return {"min": value, "max": value}
+
+    @model_validator(mode="after")
+    def _gpus_are_whole_or_a_share_of_one(self) -> Self:
+        if self.gpus > 1 and not self.gpus.is_integer():
+            raise InvalidValue("gpus", self.gpus, "must be a whole number, or a share of one GPU below 1")
+        if self.mps and not 0 < self.gpus < 1:
+            raise InvalidValue(
+                "mps", self.mps, f"is for trials that share a GPU: needs gpus between 0 and 1, not {self.gpus:g}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_gpu_each(self) -> Self:
+        if self.workers.max > 1 and self.gpus > 1:
+            raise InvalidValue(
+                "gpus", self.gpus, "must be at most 1 where a trial has several workers: each has its own"
+            )
+        return self
+
+
+class Failures(Strict):
+    """What a trial is forgiven.
+
+    A trial whose process or node was lost or preempted is started again from its last checkpoint, up to `retries` times
+    without getting any further; what it raised itself, it would raise again. One that reports no epoch for
+    `timeout_minutes` is ended. There is no such limit by default: how long an epoch takes, only the user knows, and a
+    slow trial that is ended for nothing is work lost.
+    """
+
+    retries: Annotated[int, Field(ge=0)] = 3
+    timeout_minutes: Annotated[float, Field(gt=0)] | None = None
+
+
+class StudySpec(Strict):
+    """One sweep. Making one checks all that can be known before it starts; raises StudyError.
+
+    `ledger` says where it is remembered: `file`, the journal in its folder, or ``postgresql://USER@HOST:PORT/DATABASE``,
+    a table there. Such a URL holds no password: PGPASSWORD, ~/.pgpass or PGSERVICE do.
+    `tracking` says where its MLflow pages lie: in the `store`, or on the MLflow server at ``http://HOST:PORT``, which
+    takes who asks from MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN.
+    """
+
+    name: str
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    data: DataSpec
+    model: ModelSpec
+    training: TrainingSpec = TrainingSpec()
+    objectives: dict[str, Direction] = Field(default={"accuracy": "maximize", "macs": "minimize"})
+    constraints: dict[str, str] = Field(default={})
+    paradigms: dict[str, dict[str, Choice]]
+    search: Search = Search()
+    fidelity: Fidelity
+    budget: Budget = Budget()
+    resources: Resources = Resources()
+    failures: Failures = Failures()
+    ledger: str = FILE
+    tracking: str = STORE
+
+    @classmethod
+    def load(cls, path: Path | str) -> "StudySpec":
+        """Read a study file; raises StudyError with all that is wrong in it.
+
+        A relative `data.root` is meant from the current folder.
+        """
+        path = Path(path)
+        plain = _without(read_mapping(path), [HISTORY])
+        problems = _all_problems(plain)
+        if problems:
+            raise StudyError(problems, path)
+        return cls.model_validate_json(json.dumps(plain))
+
+    @classmethod
+    def stored(cls, path: Path) -> "StudySpec":
+        """Read a study that was checked when it was launched.
+
+        Whether its data and its paradigms are still there is not looked at: its results can be shown without them.
+        """
+        return cls.model_validate_json(json.dumps(_without(read_mapping(path), [HISTORY])), context=_STORED)
+
+    def as_yaml(self) -> str:
+        """Return the study as the text of a file whose `load` gives an equal one."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    @property
+    def bounds(self) -> tuple[Constraint, ...]:
+        """The constraints, parsed."""
+        return tuple(Constraint.parse(metric, text) for metric, text in self.constraints.items())
+
+    def trial(self, paradigm: str, params: Mapping[str, Value], seed: int) -> TrialSpec:
+        """Return the complete configuration of one trial of this study."""
+        return TrialSpec(
+            data=self.data,
+            model=self.model,
+            paradigm=paradigm,
+            hyperparameters=searched_training.of_paradigm(params),
+            training=replace(self.training, **searched_training.of_training(params)),
+            epochs=self.fidelity.epochs,
+            seed=seed,
+            objectives=tuple(dict.fromkeys([*self.objectives, *self.constraints])),
+        )
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_safe_path(cls, name: str) -> str:
+        return _at("", check_study_name, name)
+
+    @field_validator("ledger")
+    @classmethod
+    def _holds_no_password(cls, ledger: str) -> str:
+        return check_ledger(ledger)
+
+    @field_validator("tracking")
+    @classmethod
+    def _names_a_server(cls, tracking: str) -> str:
+        return check_tracking(tracking)
+
+    @field_validator("data")
+    @classmethod
+    def _is_a_known_dataset(cls, spec: DataSpec, info: ValidationInfo) -> DataSpec:
+        if info.context == _STORED:
+            return spec
+        check_name("name", spec.name, data.names())
+        absolute = replace(spec, root=spec.root and os.path.abspath(os.path.expanduser(spec.root)))
+        data.check(absolute)
+        return absolute
+
+    @field_validator("model")
+    @classmethod
+    def _is_a_known_model(cls, spec: ModelSpec, info: ValidationInfo) -> ModelSpec:
+        if info.context != _STORED:
+            _at("name", models.check, spec.name)
+        return spec
+
+    @field_validator("training", mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and isinstance(given.get("milestones"), list):
+            return {**given, "milestones": tuple(given["milestones"])}
+        return given
+
+    @field_validator("objectives", "constraints", mode="before")
+    @classmethod
+    def _name_known_metrics(cls, given: Any) -> Any:
+        if isinstance(given, Mapping):
+            _refuse(_unknown_keys(given, METRICS))
+        return given
+
+    @field_validator("objectives", "paradigms")
+    @classmethod
+    def _name_something(cls, named: dict[str, Any]) -> dict[str, Any]:
+        if not named:
+            raise InvalidValue("", named, "needs at least one entry")
+        return named
+
+    @field_validator("constraints")
+    @classmethod
+    def _are_comparisons(cls, constraints: dict[str, str]) -> dict[str, str]:
+        _refuse(one for pair in constraints.items() for one in _refused(Constraint.parse, *pair))
+        return constraints
+
+    @field_validator("paradigms", mode="before")
+    @classmethod
+    def _name_known_paradigms(cls, given: Any, info: ValidationInfo) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        if info.context != _STORED:
+            _refuse(_unknown_keys(given, paradigms.names()))
+        return {name: {} if chosen is None else chosen for name, chosen in given.items()}
+
+    @field_validator("paradigms")
+    @classmethod
+    def _are_accepted(cls, named: dict[str, dict[str, Choice]], info: ValidationInfo) -> dict[str, dict[str, Choice]]:
+        if info.context == _STORED:
+            return named
+        _refuse(
+            InvalidValue(f"{name}.{one.key}", one.value, one.allowed)
+            for name, chosen in named.items()
+            for one in check_choices(name, chosen)
+        )
+        return named
+
+    @model_validator(mode="after")
+    def _can_be_carried_out(self, info: ValidationInfo) -> Self:
+        if info.context == _STORED:
+            return self
+        trials, epochs = self.search.trials, self.fidelity.epochs
+        refused = []
+        if trials < len(self.paradigms):
+            allowed = f"must be at least {len(self.paradigms)}: each paradigm is tried"
+            refused.append(InvalidValue("search.trials", trials, allowed))
+        if self.budget.money is not None and self.resources.price_per_hour is None:
+            allowed = "needs resources.price_per_hour, what one worker's resources cost for an hour"
+            refused.append(InvalidValue("budget.money", self.budget.money, allowed))
+        reasons = [
+            f"{name}: {why}" for name, chosen in self.paradigms.items() if (why := cannot_fit(name, chosen, epochs))
+        ]
+        if reasons:
+            refused.append(InvalidValue("fidelity.epochs", epochs, f"is too short for {'; for '.join(reasons)}"))
+        _refuse(refused)
+        return self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain_in_own_words(cls, given: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return check(given)
+        except ValidationError as error:
+            raise StudyError(translate(error, _known_keys)) from None
+
+
+def _at(key: str, check: Callable[[str], object], value: str) -> str:
+    """Return `value` if `check` lets it pass; a refusal is raised under `key`."""
+    try:
+        check(value)
+    except InvalidValue as refused:
+        raise InvalidValue(key, refused.value, refused.allowed) from None
+    return value
+
+
+def _refused(check: Callable[..., object], *arguments: object) -> Iterator[InvalidValue]:
+    try:
+        check(*arguments)
+    except InvalidValue as refused:
+        yield refused
+
+
+def _unknown_keys(given: Mapping[str, object], known: Sequence[str]) -> list[InvalidValue]:
+    return [InvalidValue(name, given[name], unknown_key(name, known)) for name in given if name not in known]
+
+
+def _refuse(refused: Iterable[InvalidValue]) -> None:
+    found = tuple(refused)
+    if found:
+        raise Refusals(found)
+
+
+def _all_problems(plain: Mapping[str, Any]) -> list[Problem]:
+    """Return the problems of all layers: what is refused is taken out, and what is left is looked at again."""
+    found: dict[str, Problem] = {}
+    while news := [one for one in _problems(plain) if not any(_within(known, one.key) for known in found)]:
+        found |= {one.key: one for one in news}
+        plain = _without(plain, [one.key for one in news])
+    order = {name: place for place, name in enumerate(StudySpec.model_fields)}
+    return sorted(found.values(), key=lambda one: order.get(re.split(r"[.\[]", one.key)[0], len(order)))
+
+
+def _problems(plain: Mapping[str, Any]) -> Sequence[Problem]:
+    try:
+        StudySpec.model_validate_json(json.dumps(plain))
+    except StudyError as error:
+        return error.problems
+    return ()
+
+
+def _within(key: str, ancestor: str) -> bool:
+    return key == ancestor or key.startswith((f"{ancestor}.", f"{ancestor}["))
+
+
+def _without(plain: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    left = copy.deepcopy(dict(plain))
+    for key in keys:
+        *parents, last = re.sub(r"\[.*", "", key).split(".")
+        place: Any = left
+        for parent in parents:
+            place = place.get(parent) if isinstance(place, dict) else None
+        if isinstance(place, dict):
+            place.pop(last, None)
+    return left
+
+
+def _known_keys(parents: Sequence[str]) -> list[str]:
+    """Return the keys that are known in the mapping at a path of a study file."""
+    if not parents:
+        return list(StudySpec.model_fields)
+    in_choice = parents[0] == "paradigms" or parents[:2] == ["search", "training"]
+    section: Any = Range if in_choice else StudySpec.model_fields[parents[0]].annotation
+    return [one.name for one in fields(section)] if is_dataclass(section) else list(section.model_fields)

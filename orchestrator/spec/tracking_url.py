@@ -1,0 +1,25 @@
+"""How a study file says where its MLflow pages lie: in the store, or on an MLflow server."""
+
+from typing import Final
+
+from orchestrator.spec.urls import masked, split
+from trainables.errors import InvalidValue
+
+STORE: Final = "store"
+
+_HOW: Final = (
+    "must not hold a user or a password, which would be stored with the study for all to read: "
+    "put them into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or a token into MLFLOW_TRACKING_TOKEN"
+)
+
+
+def check_tracking(value: str) -> str:
+    """Return `value` if MLflow pages can lie there; raises InvalidValue, in which no password is shown."""
+    if value == STORE:
+        return value
+    parts = split(value)
+    if masked(value) != value or "@" in parts.netloc:
+        raise InvalidValue("", f"{parts.scheme}://***", _HOW)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise InvalidValue("", value, f"must be {STORE}, or the URL of an MLflow server, http://HOST:PORT")
+    return value

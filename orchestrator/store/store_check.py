@@ -1,0 +1,41 @@
+"""Whether a study can be run in a store: found out before its first trial, not by it."""
+
+import tempfile
+from pathlib import Path
+
+from orchestrator.spec.ledger_url import FILE
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.spec.tracking_url import STORE
+from orchestrator.store.disk import is_full
+from orchestrator.store.store import Store
+from orchestrator.store.store_url import KEY
+from trainables.errors import InvalidValue
+
+
+def check(spec: StudySpec, store: Store) -> None:
+    """Raise InvalidValue if a store cannot be written, or cannot hold what the study would put there.
+
+    An object storage has neither files that grow nor locks, which a ledger and MLflow's database need.
+    """
+    if store.remote is None:
+        _check_folder(store.root)
+        return
+    if spec.ledger == FILE:
+        allowed = f"cannot lie in {store.place}; write `ledger: postgresql://USER@HOST:PORT/DATABASE` in the study file"
+        raise InvalidValue("ledger", spec.ledger, allowed)
+    if spec.tracking == STORE:
+        server = "`tracking: http://HOST:PORT`, the address of an MLflow server,"
+        allowed = f"cannot lie in {store.place}; write {server} in the study file"
+        raise InvalidValue("tracking", spec.tracking, allowed)
+    store.remote.check()
+
+
+def _check_folder(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as trouble:
+        if not is_full(trouble):  # of which the study itself has more to say
+            allowed = f"cannot be written: {trouble.strerror}; name a folder in which you may write"
+            raise InvalidValue(KEY, str(root), allowed) from None

@@ -1,0 +1,14 @@
+"""A sweep in progress, without Ray: hands out trials, writes down what becomes of them, tells observers."""
+
+from typing import TYPE_CHECKING
+
+from trainables.faces import lazily
+
+if TYPE_CHECKING:
+    from orchestrator.sweep.observer import Observer as Observer
+    from orchestrator.sweep.observer import Outcome as Outcome
+
+__getattr__ = lazily(
+    __name__,
+    observer="Observer Outcome",
+)

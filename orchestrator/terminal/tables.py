@@ -1,0 +1,261 @@
+"""Tables for the terminal: the front of a study, its state, the paradigms."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.ledger.cluster import Noted
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.results import quantities
+from orchestrator.results.fairness import SETUPS, satisfied_setups, unequal
+from orchestrator.results.front import pareto_front, spread
+from orchestrator.results.progress import FailedAlike, Progress, UnderWay, failed_alike
+from orchestrator.results.shares_of_front import Holding, holdings
+from orchestrator.results.summary import Summary
+from orchestrator.spec.study_spec import Range, StudySpec
+from orchestrator.store.attempts import Attempt
+from trainables.paradigms.base import Paradigm
+from trainables.spec import Value
+
+ALWAYS = ("accuracy", "test_accuracy", "macs", "params")
+"""Metrics that a front shows whether or not the study seeks them."""
+MOST_ROWS = 200
+"""The members that a table of a front shows: where trials are equal, a front can hold most of a long study."""
+
+
+def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableType:
+    """Return the front, best first by the study's first objective, which paradigm holds which part of it, and the
+    setups in which it is a fair comparison.
+    """
+    front = pareto_front(records, spec.objectives)
+    if not front:
+        return Text("No trial is on the front yet.", style="yellow")
+    metrics = dict.fromkeys([*ALWAYS[:2], *spec.objectives, *ALWAYS[2:]])
+    shown = [metric for metric in metrics if any(metric in record.metrics for record in front)]
+    complete = sum(record.state is State.COMPLETE for record in records)
+    table = titled(f"Pareto front of {spec.name}: {len(front)} of {complete} complete trials")
+    table.add_column("trial", justify="right")
+    table.add_column("paradigm", style="cyan", no_wrap=True)
+    table.add_column("seed", justify="right")
+    for metric in shown:
+        table.add_column(quantities.name(metric), justify="right", max_width=16)
+    table.add_column("hyper-parameters", overflow="fold")
+    for record in spread(front, spec.objectives, MOST_ROWS):
+        figures = (measured(metric, record.metrics) for metric in shown)
+        about = (str(record.trial), record.paradigm, str(record.seed))
+        table.add_row(*about, *figures, Text(configuration(spec, record), style="dim"))
+    held = holdings(records, spec.objectives)
+    parts: list[RenderableType] = [holdings_table(held, shown)] if len(held) > 1 else []
+    if len(front) > MOST_ROWS:
+        parts.insert(0, Text(f"{MOST_ROWS} of {len(front)} members, spread over the front; --json gives all of them"))
+    return Group(table, *parts, Text(comparability(front), style="dim"))
+
+
+def holdings_table(held: Sequence[Holding], metrics: Sequence[str]) -> Table:
+    """Return how many members of the front each paradigm has, and from where to where they lie in each metric."""
+    table = titled("Which paradigm holds which part of the front")
+    table.add_column("paradigm", style="cyan", no_wrap=True)
+    table.add_column("members", justify="right")
+    table.add_column("of whole trials", justify="right")
+    for metric in metrics:
+        table.add_column(quantities.name(metric), justify="right")
+    for one in held:
+        extents = (one.extent(metric) for metric in metrics)
+        table.add_row(one.paradigm, str(len(one.members)), str(one.whole), *extents)
+    return table
+
+
+def comparability(front: Sequence[TrialRecord]) -> str:
+    """Return in which setups of arXiv 2301.05219 the trials may be compared, and what else differs."""
+    satisfied = satisfied_setups(front)
+    broken = (setup for setup in SETUPS if setup not in satisfied)
+    differing = dict.fromkeys(quantity for setup in broken for quantity in unequal(front, setup))
+    named = ", ".join(quantity.replace("_", " ") for quantity in differing)
+    return f"comparable in {', '.join(satisfied)}" + (f"; they differ in {named}" if named else "")
+
+
+def measured(metric: str, metrics: Mapping[str, float]) -> str:
+    """Return a metric in human units, with its share of the dense network's where that is known."""
+    value, dense = metrics.get(metric), metrics.get(f"{metric}_dense")
+    share = f" ({value / dense:.1%})" if value is not None and dense else ""
+    return quantities.show(metric, value) + share
+
+
+def configuration(spec: StudySpec, record: TrialRecord) -> str:
+    """Return the hyper-parameters that were searched, in short; those that the study fixes are the same everywhere."""
+    chosen = spec.paradigms.get(record.paradigm, {})
+    searched = {name: value for name, value in record.params.items() if isinstance(chosen.get(name, []), list | Range)}
+    return " ".join(f"{name}={_setting(value)}" for name, value in searched.items())
+
+
+def _setting(value: Value) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value).lower()
+
+
+def progress_lines(found: Progress, *, resume: str, logs: str) -> RenderableType:
+    """Return where a study stands now.
+
+    `resume` is the command that goes on with it if nobody drives it, `logs` the one that takes a trial's number.
+    """
+    parts = [_heading(found.summary, found.driven, resume), *_lines_of_driver(found), *_results(found.summary)]
+    parts += [_line_of_cluster(found.cluster)] if found.cluster and found.driven else []
+    parts += [_line_of(trial, found) for trial in found.under_way]
+    parts += [Text(f"paused: {_numbered(trials)} at epoch {epoch}") for epoch, trials in found.paused.items()]
+    if found.rate is not None:
+        left = f", about {quantities.duration(found.seconds_left)} left" if found.seconds_left else ""
+        rate = f"{found.rate:,.0f}" if found.rate >= 100 else f"{found.rate:.2g}"
+        parts.append(Text(f"rate: {rate} trials an hour{left}"))
+    parts += [_spent(found), *(Text(f"extended {extension}", style="dim") for extension in found.history)]
+    return Group(*parts, *failures(found.failures, logs))
+
+
+def _lines_of_driver(found: Progress) -> list[Text]:
+    driver = found.driver
+    if driver is None:
+        return []
+    who, since = f"process {driver.pid} on {driver.host}", f"since {_moment(driver.since)}"
+    words = f"driven by {who} {since}" if found.driven else f"was driven by {who}"
+    return [Text(f"{words}; last sign of life {_moment(driver.last_sign)}", style="dim")]
+
+
+def _line_of(trial: UnderWay, found: Progress) -> Text:
+    state = "running" if found.driven else "interrupted"
+    reached = f", {quantities.name('accuracy')} {quantities.show('accuracy', trial.accuracy)}" if trial.epoch else ""
+    words = f"{state}: trial {trial.trial} {trial.paradigm}, epoch {trial.epoch} of {trial.epochs}{reached}"
+    return Text(", ".join([words, *_use_of_machine(trial, "GPU" if found.spec.resources.gpus else "CPU")]))
+
+
+def _use_of_machine(trial: UnderWay, device: str) -> list[str]:
+    """Return what is known of how a trial uses the machine."""
+    figures = {
+        "images_per_second": "{} images/s",
+        "peak_memory": "peak memory {}",
+        "device_use": f"{device} {{}} in use",
+    }
+    known = {name: getattr(trial, name) for name in figures if getattr(trial, name) is not None}
+    words = [figures[name].format(quantities.show(name, value)) for name, value in known.items()]
+    return [*words, f"on {trial.node}"] if trial.node else words
+
+
+def _line_of_cluster(noted: Noted) -> Text:
+    state, nodes = noted.state, len(noted.state.nodes)
+    used = [f"{state.cpus_in_use:g} of {state.cpus:g} CPUs"]
+    used += [f"{state.gpus_in_use:g} of {state.gpus:g} GPUs"] if state.gpus else []
+    gone = f", {state.gone} gone" if state.gone else ""
+    words = f"cluster: {nodes} node{'s' if nodes != 1 else ''} alive{gone}, {' and '.join(used)} in use"
+    return Text(f"{words}; so since {_moment(noted.since)}")
+
+
+def _spent(found: Progress) -> Text:
+    """Return what was spent, each with what is allowed of it."""
+    spent, budget, device = found.spent, found.spec.budget, "GPU" if found.spec.resources.gpus else "CPU"
+    parts = [_account(quantities.duration(spent.seconds) + " of running", budget.hours, "h")]
+    parts.append(_account(f"{spent.device_seconds / 3600:.3g} {device}-hours", budget.device_hours, f"{device}-hours"))
+    if found.spec.resources.price_per_hour is not None:
+        parts.append(_account(f"{spent.money:.2f} of money", budget.money, ""))
+    return Text(f"spent: {', '.join(parts)}", style="dim")
+
+
+def _account(used: str, allowed: float | None, unit: str) -> str:
+    return used if allowed is None else f"{used} (allowed: {allowed:g} {unit}".rstrip() + ")"
+
+
+def _moment(time: datetime) -> str:
+    ago = max(0.0, (datetime.now(UTC) - time).total_seconds())
+    return f"{time.astimezone():%Y-%m-%d %H:%M:%S} ({quantities.duration(ago)} ago)"
+
+
+def status_lines(summary: Summary, records: Iterable[TrialRecord], *, resume: str, logs: str) -> RenderableType:
+    """Return how a study ended.
+
+    `resume` is the command that goes on with it if that was before its end, `logs` the one that takes a trial's number.
+    """
+    return Group(
+        _heading(summary, False, resume),
+        *_results(summary),
+        Text(f"training time over all trials: {quantities.duration(summary.seconds)}", style="dim"),
+        *failures(failed_alike(records), logs),
+    )
+
+
+def trial_lines(spec: StudySpec, record: TrialRecord, attempts_heard: int) -> RenderableType:
+    """Return what became of a trial, and of how many attempts at it there are words."""
+    kind = f" ({record.failure})" if record.failure else ""
+    begun = f"{record.attempts} attempt{'s' if record.attempts != 1 else ''}"
+    state = Text.assemble((f"trial {record.trial} of {record.study}", "bold"), f": {record.state}{kind}")
+    state.append(f" at {record.fidelity:.0%} of its budget, {begun}")
+    chosen = Text(f"{record.paradigm} {configuration(spec, record)}".rstrip(), style="dim")
+    why = [Text(record.reason, style="red" if record.state is State.FAIL else "")] if record.reason else []
+    quiet = [] if attempts_heard else [Text("It has printed and logged nothing.", style="dim")]
+    return Group(state, chosen, *why, *quiet)
+
+
+def attempt_heading(attempt: Attempt) -> str:
+    """Return where the words of an attempt lie, and from when the last ones are."""
+    return f"--- {attempt.folder}, last word {_moment(attempt.last_word)}"
+
+
+def _results(summary: Summary) -> list[Text]:
+    lines = [Text(counts(summary))]
+    if summary.best:
+        lines.append(Text(f"best: {achievements(summary)}"))
+        lines.append(Text(f"front: {summary.on_front} trials, hypervolume {summary.hypervolume:.3f}"))
+    return lines
+
+
+def failures(found: Sequence[FailedAlike], logs: str) -> list[Text]:
+    """Return why trials failed, a line per reason, and the command that says more."""
+    lines = [Text(f"failed: {_numbered(one.trials)}: {one.reason}", style="red") for one in found]
+    return [*lines, Text(f"what a trial said: {logs} {found[0].trials[0]}", style="dim")] if found else []
+
+
+def _numbered(trials: Sequence[int]) -> str:
+    numbers = ", ".join(map(str, trials))
+    return f"trial {numbers}" if len(trials) == 1 else f"{len(trials)} trials ({numbers})"
+
+
+def counts(summary: Summary) -> str:
+    """Return how many trials there are in which state."""
+    named = {
+        "complete": summary.complete,
+        "stopped early": summary.pruned,
+        "failed": summary.failed,
+        "running": summary.running,
+        "paused": summary.paused,
+        "against a constraint": summary.infeasible,
+        "from before the epochs were raised": summary.outgrown,
+    }
+    parts = ", ".join(f"{number} {name}" for name, number in named.items() if number)
+    return f"{summary.told} of {summary.trials} trials done" + (f": {parts}" if parts else "")
+
+
+def achievements(summary: Summary) -> str:
+    """Return the best value of each objective."""
+    return ", ".join(f"{quantities.name(name)} {quantities.show(name, value)}" for name, value in summary.best.items())
+
+
+def _heading(summary: Summary, driven: bool, resume: str) -> Text:
+    state, style = ("running", "blue") if driven else ("done", "green") if summary.is_over else ("unfinished", "yellow")
+    hint = f"; to go on: {resume}" if state == "unfinished" else ""
+    return Text.assemble((summary.study, "bold"), ": ", (state, style), hint)
+
+
+def paradigm_table(found: Mapping[str, type[Paradigm]]) -> Table:
+    """Return the installed paradigms with their hyper-parameters."""
+    table = titled("Paradigms")
+    table.add_column("paradigm", style="cyan", no_wrap=True)
+    table.add_column("when")
+    table.add_column("hyper-parameters")
+    table.add_column("source", style="dim")
+    for name, paradigm in found.items():
+        table.add_row(name, paradigm.axes.get("when", ""), ", ".join(paradigm.hyperparameters()), paradigm.source)
+    return table
+
+
+def titled(title: str) -> Table:
+    """Return an empty table in this house's style."""
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, row_styles=("",))

@@ -1,0 +1,1 @@
+"""MLflow and the Parquet table follow the ledger. Nothing here is public."""

@@ -1,0 +1,98 @@
+"""The front as MLflow shows it on a study's parent run: a table, a picture, a few words."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.results import quantities
+from orchestrator.results.front import hypervolume_over_trials, is_eligible
+from orchestrator.results.palette import colors
+from orchestrator.tracking.saved_views import address
+from orchestrator.tracking.tracker import TrackedStudy
+
+BESIDE: Final = ("accuracy", "test_accuracy", "macs", "params", "macs_physical", "params_physical", "sparsity")
+"""Metrics that the table shows after the objectives, where trials have them."""
+LONGEST_NOTE: Final = 15
+
+
+def table(study: TrackedStudy, front: Sequence[TrialRecord]) -> str:
+    """Return the front as the JSON that MLflow shows as a table."""
+    metrics = list(dict.fromkeys([*study.objectives, *BESIDE]))
+    shown = [name for name in metrics if any(name in record.metrics for record in front)]
+    columns = ["trial", "paradigm", *shown, "seed", "params"]
+    rows = [
+        [r.trial, r.paradigm, *(r.metrics.get(name) for name in shown), r.seed, json.dumps(dict(r.params))]
+        for r in front
+    ]
+    return json.dumps({"columns": columns, "data": rows})
+
+
+def note(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[TrialRecord], experiment: str) -> str:
+    """Return the description of the study, in Markdown."""
+    volumes = hypervolume_over_trials(records, study.objectives)
+    aims = ", ".join(f"{direction} {quantities.name(name)}" for name, direction in study.objectives.items())
+    lines = [
+        f"**{_counts(records)}** · {aims} · [table of all trials]({address(experiment, 'trials')})",
+        "",
+        f"[Front]({address(experiment, 'front')}): {len(front)} trials, hypervolume {(volumes or [0.0])[-1]:.3f}; "
+        "its members are the runs with `tags.on_front = 'true'`, picture and table are artifacts of the parent run. "
+        "Validation selects; test figures are only shown.",
+        "",
+        *_markdown_table(study, front[:LONGEST_NOTE]),
+    ]
+    more = len(front) - LONGEST_NOTE
+    return "\n".join([*lines, *([f"\n… and {more} more"] if more > 0 else [])])
+
+
+def picture(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[TrialRecord]) -> Figure:
+    """Draw the first objective against each of the others: all whole trials by paradigm, the front as a line."""
+    first, *others = study.objectives
+    figure = Figure(figsize=(7.0 * max(1, len(others)), 5.0), dpi=120, layout="constrained")
+    whole = [record for record in records if is_eligible(record, study.objectives)]
+    for axes, other in zip(figure.subplots(1, max(1, len(others)), squeeze=False)[0], others or [first], strict=True):
+        _plot(axes, other, first, study, whole, front)
+    figure.suptitle(f"{study.name}: {len(front)} of {len(whole)} whole trials on the front")
+    return figure
+
+
+def _plot(
+    axes: Axes, x: str, y: str, study: TrackedStudy, whole: Sequence[TrialRecord], front: Sequence[TrialRecord]
+) -> None:
+    for paradigm, color in colors(record.paradigm for record in whole).items():
+        own = [record.metrics for record in whole if record.paradigm == paradigm]
+        axes.scatter([m[x] for m in own], [m[y] for m in own], s=28, alpha=0.75, color=color, label=paradigm)
+    line = sorted((record.metrics[x], record.metrics[y]) for record in front)
+    xs, ys = [x for x, _ in line], [y for _, y in line]
+    axes.scatter(xs, ys, s=70, facecolors="none", edgecolors="black", linewidths=0.8, label="front")
+    if len(study.objectives) == 2:
+        axes.step(xs, ys, where="post" if study.objectives[x] == "minimize" else "pre", color="black", linewidth=0.8)
+    for axis, metric in ((axes.xaxis, x), (axes.yaxis, y)):
+        axis.set_major_formatter(FuncFormatter(partial(_tick, metric)))
+        axis.set_label_text(quantities.name(metric))
+    axes.legend()
+    axes.grid(alpha=0.3)
+
+
+def _tick(metric: str, value: float, _position: int) -> str:
+    return quantities.show(metric, value)
+
+
+def _counts(records: Sequence[TrialRecord]) -> str:
+    words = {State.COMPLETE: "complete", State.PRUNED: "stopped early", State.FAIL: "failed"}
+    states = Counter(record.state for record in records)
+    counted = ", ".join(f"{states[state]} {word}" for state, word in words.items() if states[state])
+    return f"{len(records)} trials" + (f": {counted}" if counted else "")
+
+
+def _markdown_table(study: TrackedStudy, front: Sequence[TrialRecord]) -> list[str]:
+    metrics = list(dict.fromkeys([*study.objectives, "test_accuracy"]))
+    head = ["trial", "paradigm", *map(quantities.name, metrics)]
+    rows = [[str(r.trial), r.paradigm, *(quantities.show(m, r.metrics.get(m)) for m in metrics)] for r in front]
+    return [f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows]]

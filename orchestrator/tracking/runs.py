@@ -1,0 +1,255 @@
+"""What a study looks like in MLflow: an experiment of its name, a parent run, one child run per told trial.
+
+Children carry hyper-parameters as params, the measurements of the final network as metrics under their plain names
+(`accuracy`, `macs`), and each epoch's validation figures as `curve/accuracy` and so on: a trial that was stopped early
+has curves, but no `accuracy` to be sorted by. What an epoch took of the machine is `system/peak_memory` and so on,
+which MLflow shows apart.
+"""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import zip_longest
+from typing import Final
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run
+
+from orchestrator.ledger.records import USAGE_FIELDS, State, TrialRecord, as_row
+from orchestrator.results.front import hypervolume_over_trials, in_order_told, pareto_front
+from orchestrator.tracking.front_page import note, picture, table
+from orchestrator.tracking.saved_views import views
+from orchestrator.tracking.tracker import RunStatus, TrackedStudy
+
+STATUS: Final = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILED"}
+ENDED: Final = frozenset(STATUS.values())
+MEASURED: Final = ("accuracy", "loss", "train_loss", "learning_rate", "macs_projected", "params_projected")
+CURVES: Final = {name: f"curve/{name}" for name in MEASURED} | {name: f"system/{name}" for name in USAGE_FIELDS}
+"""What of an epoch is shown, by its name in the record."""
+METRICS_PER_BATCH, PARAMS_PER_BATCH = 900, 100
+"""MLflow takes 1,000 items at a time, 100 of them params."""
+LONGEST_TAG: Final = 2000
+
+
+@dataclass(frozen=True)
+class Child:
+    """A trial's run as it stands in MLflow. `digest` says which record it was written from."""
+
+    run_id: str
+    digest: str
+    ended: bool = False
+    on_front: bool = False
+
+
+class StudyRuns:
+    """The runs of one study. Every method may be repeated: what is there already stays as it is."""
+
+    def __init__(self, study: TrackedStudy) -> None:
+        """Find the study's experiment and runs by name and tags, or begin them."""
+        self._study = study
+        self._client = MlflowClient(study.uri)
+        self._experiment = self._find_experiment()
+        self._children: dict[int, Child] = {}
+        self._volumes_logged = 0
+        self._parent = self._find_runs() or self._create_parent()
+        self._client.update_run(self._parent, status="RUNNING")
+
+    def tell(self, record: TrialRecord) -> None:
+        """Write a told trial's run, or complete one that was cut short; replace one written from another record."""
+        child, digest = self._children.get(record.trial), _digest(record)
+        if child and child.digest != digest:
+            self._delete(record.trial)
+        child = self._children.get(record.trial) or self._create_child(record, digest)
+        if child.ended:
+            return
+        self._log(child.run_id, _metrics(record), _params(record))
+        self._client.set_terminated(child.run_id, STATUS[record.state], _milliseconds(record.finished))
+        self._children[record.trial] = replace(child, ended=True)
+
+    def keep_only(self, trials: Iterable[int]) -> None:
+        """Delete the runs of all other trials."""
+        for trial in sorted(self._children.keys() - set(trials)):
+            self._delete(trial)
+
+    def show_front(self, records: Iterable[TrialRecord]) -> None:
+        """Tag the front's members and no other run; put figures, table, picture and a description on the parent."""
+        everything = list(records)
+        front = pareto_front(everything, self._study.objectives)
+        self._tag_members({record.trial for record in front})
+        rising, counts = _study_metrics(self._study, everything, front)
+        self._log(self._parent, rising[self._volumes_logged :] + counts, [])
+        self._volumes_logged = len(rising)
+        self._client.log_text(self._parent, table(self._study, front), "front.json")
+        self._client.log_figure(self._parent, picture(self._study, everything, front), "front.png")
+        shown_as_table = json.dumps([{"path": "front.json", "type": "table"}])
+        self._client.set_tag(self._parent, "mlflow.loggedArtifacts", shown_as_table)
+        words = note(self._study, everything, front, self._experiment)
+        self._client.set_tag(self._parent, "mlflow.note.content", words)
+        self._client.set_experiment_tag(self._experiment, "mlflow.note.content", words)
+
+    def end(self, outcome: RunStatus) -> None:
+        """End the parent run."""
+        self._client.set_terminated(self._parent, outcome)
+
+    def _find_experiment(self) -> str:
+        found = self._client.get_experiment_by_name(self._study.name)
+        if found is None:
+            return self._create_experiment()
+        if found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def _create_experiment(self) -> str:
+        local = not self._study.uri.startswith(("http:", "https:", "databricks"))  # a server has a place of its own
+        place = (self._study.artifacts / self._study.name).as_uri() if local else None
+        metric, direction = next(iter(self._study.objectives.items()))
+        tags = {
+            "mlflow.experimentKind": "custom_model_development",
+            "mlflow.experiment.primaryMetric.name": metric,
+            "mlflow.experiment.primaryMetric.greaterIsBetter": str(direction == "maximize"),
+            **views(self._study.objectives),
+        }
+        return str(self._client.create_experiment(self._study.name, artifact_location=place, tags=tags))
+
+    def _find_runs(self) -> str | None:
+        """Take up the children that are there, one per trial, and return the parent's id."""
+        parent = None
+        for run in self._search():
+            if run.data.tags.get("level") == "study":
+                parent = parent or run.info.run_id
+            elif run.data.tags.get("level") == "trial":
+                self._take_up(run)
+        return parent
+
+    def _search(self) -> Iterator[Run]:
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self._experiment], order_by=["attributes.start_time", "attributes.run_id"], page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _take_up(self, run: Run) -> None:
+        tags, trial = run.data.tags, int(run.data.tags["trial"])
+        if trial in self._children:
+            self._client.delete_run(run.info.run_id)
+        else:
+            ended, on_front = run.info.status in ENDED, tags.get("on_front") == "true"
+            self._children[trial] = Child(run.info.run_id, tags.get("digest", ""), ended, on_front)
+
+    def _create_parent(self) -> str:
+        tags = {**_common_tags(self._study), "level": "study"}
+        return str(self._client.create_run(self._experiment, run_name=self._study.name, tags=tags).info.run_id)
+
+    def _create_child(self, record: TrialRecord, digest: str) -> Child:
+        run = self._client.create_run(
+            self._experiment,
+            start_time=_milliseconds(record.started),
+            run_name=f"{record.trial:04d} {record.paradigm}",
+            tags={
+                **_common_tags(self._study),
+                **_tags(record),
+                "digest": digest,
+                "level": "trial",
+                "mlflow.parentRunId": self._parent,
+            },
+        )
+        self._children[record.trial] = Child(run.info.run_id, digest)
+        return self._children[record.trial]
+
+    def _log(self, run: str, metrics: list[Metric], params: list[Param]) -> None:
+        for some_metrics, some_params in _batches(metrics, params):
+            self._client.log_batch(run, metrics=some_metrics, params=some_params)
+
+    def _delete(self, trial: int) -> None:
+        self._client.delete_run(self._children[trial].run_id)
+        del self._children[trial]
+
+    def _tag_members(self, members: set[int]) -> None:
+        for trial, child in self._children.items():
+            if trial in members and not child.on_front:
+                self._client.set_tag(child.run_id, "on_front", "true")
+            elif trial not in members and child.on_front:
+                self._client.delete_tag(child.run_id, "on_front")
+            self._children[trial] = replace(child, on_front=trial in members)
+
+
+def _digest(record: TrialRecord) -> str:
+    content = json.dumps(as_row(record), sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _common_tags(study: TrackedStudy) -> dict[str, str]:
+    commit = {"mlflow.source.git.commit": study.tags["git_commit"]} if "git_commit" in study.tags else {}
+    source = {"mlflow.source.name": "espalier", "mlflow.source.type": "LOCAL", **commit}
+    return {**source, **{key: _shorten(value) for key, value in study.tags.items()}, "study": study.name}
+
+
+def _tags(record: TrialRecord) -> dict[str, str]:
+    tags = {
+        "trial": str(record.trial),
+        "paradigm": record.paradigm,
+        **({"sampler": record.sampler} if record.sampler else {}),
+        "state": record.state.value,
+        "seed": str(record.seed),
+        "fidelity": f"{record.fidelity:.4g}",
+        "feasible": str(record.feasible).lower(),
+    }
+    if record.failure is not None:
+        tags["failure"] = record.failure.value
+    why = _shorten(record.reason or "")
+    return {**tags, "reason": why, "mlflow.note.content": f"{record.state.value}: {why}"} if why else tags
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= LONGEST_TAG else f"{text[: LONGEST_TAG - 1]}…"
+
+
+def _params(record: TrialRecord) -> list[Param]:
+    return [Param(_key(name), str(value)) for name, value in record.params.items()]
+
+
+def _metrics(record: TrialRecord) -> list[Metric]:
+    at = _milliseconds(record.finished) or 0  # of the record, for MLflow drops a repeated metric only if all is equal
+    final = [Metric(_key(name), value, at, 0) for name, value in record.metrics.items()]  # step 0 is drawn as a bar
+    curves = [
+        Metric(key, float(epoch[name]), at, int(epoch["epoch"]))
+        for epoch in record.curve
+        for name, key in CURVES.items()
+        if name in epoch
+    ]
+    return final + curves
+
+
+def _study_metrics(
+    study: TrackedStudy, records: list[TrialRecord], front: list[TrialRecord]
+) -> tuple[list[Metric], list[Metric]]:
+    """Return the hypervolume after each told trial, and how many trials there are of which kind."""
+    told = in_order_told(records)
+    volumes = hypervolume_over_trials(told, study.objectives)
+    times = [_milliseconds(record.finished) or 0 for record in told]
+    rising = [Metric("hypervolume", v, t, n) for n, (v, t) in enumerate(zip(volumes, times, strict=True), start=1)]
+    counts = Counter(f"trials_{record.state.value.lower()}" for record in told) | Counter(front_members=len(front))
+    return rising, [Metric(name, float(count), max(times, default=0), 0) for name, count in counts.items()]
+
+
+def _batches(metrics: list[Metric], params: list[Param]) -> Iterator[tuple[list[Metric], list[Param]]]:
+    many = [metrics[i : i + METRICS_PER_BATCH] for i in range(0, len(metrics), METRICS_PER_BATCH)]
+    few = [params[i : i + PARAMS_PER_BATCH] for i in range(0, len(params), PARAMS_PER_BATCH)]
+    yield from zip_longest(many, few, fillvalue=[])
+
+
+def _key(name: str) -> str:
+    """Return the name with what MLflow does not take in a key replaced."""
+    return re.sub(r"[^\w./ :-]", "_", name)[:250]
+
+
+def _milliseconds(time: datetime | None) -> int | None:
+    return None if time is None else int(time.timestamp() * 1000)

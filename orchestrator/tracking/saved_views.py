@@ -1,0 +1,51 @@
+"""Views of a study's runs that MLflow's pages offer under an address of their own, with the columns that matter.
+
+MLflow keeps a shared view as an experiment's tag; its content is the state of the page (3.17), of which only what
+differs from run to run is said here. Where a page does not know it, it says so and shows its own default.
+"""
+
+import json
+from typing import Any, Final
+
+from orchestrator.results.front import Objectives
+
+SHOWN_TAGS: Final = ("on_front", "paradigm", "state", "reason")
+
+
+def views(objectives: Objectives) -> dict[str, str]:
+    """Return the experiment's tags that hold the views ``trials`` and ``front``."""
+    found = {"trials": _view(objectives, "tags.level = 'trial'"), "front": _view(objectives, "tags.on_front = 'true'")}
+    return {f"mlflow.sharedViewState.{name}": json.dumps(view) for name, view in found.items()}
+
+
+def address(experiment: str, view: str) -> str:
+    """Return where a view is found on an MLflow server: the part of the URL after the host."""
+    return f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={view}"
+
+
+def _view(objectives: Objectives, runs: str) -> dict[str, Any]:
+    first, direction = next(iter(objectives.items()))
+    metrics = dict.fromkeys([*objectives, "test_accuracy", "macs", "params"])
+    columns = [f"metrics.`{metric}`" for metric in metrics] + [f"tags.`{tag}`" for tag in SHOWN_TAGS]
+    return {
+        "searchFilter": runs,
+        "orderByKey": f"metrics.`{first}`",
+        "orderByAsc": direction == "minimize",
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "modelVersionFilter": "All Runs",
+        "datasetsFilter": [],
+        "selectedColumns": ["attributes.`Created`", *columns],
+        "columnOrder": [],
+        "columnWidths": {},
+        "runsExpanded": {},
+        "runsPinned": [],
+        "runsHidden": [],
+        "runsVisibilityMap": {},
+        "runsHiddenMode": "SHOW_ALL",
+        "viewMaximized": False,
+        "runListHidden": False,
+        "groupBy": None,
+        "groupsExpanded": {},
+        "autoRefreshEnabled": True,
+    }

@@ -1,0 +1,215 @@
+import json
+import math
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from orchestrator.ledger.records import USAGE_FIELDS, State, TrialRecord
+from orchestrator.report.figures import curves_figure, front_figure, hyperparameter_figure, hypervolume_figure
+from orchestrator.report.report import render, write_report
+from orchestrator.results.front import Objectives, pareto_front
+from orchestrator.spec.study_spec import StudySpec
+from tests.orchestrator.drawn import studies
+from tests.orchestrator.example import OBJECTIVES, told_trial, told_trials
+
+STAMP = {"git_commit": "c0ffee", "versions": {"torch": "2.13.0"}, "command": ["espalier", "launch"]}
+EVIL = "</script><script>alert('x')</script><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def spec() -> StudySpec:
+    return study_spec()
+
+
+def study_spec(**changes: Any) -> StudySpec:
+    plain = {
+        "name": "example",
+        "data": {"name": "digits"},
+        "model": {"name": "digits_cnn"},
+        "paradigms": {"dense": {}, "magnitude": {}, "lottery_ticket": {}},
+        "search": {"trials": 12},
+        "fidelity": {"epochs": 4},
+    }
+    return StudySpec.model_validate_json(json.dumps({**plain, **changes}))
+
+
+class Page(HTMLParser):
+    """The elements and the text of a page, scripts apart."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._in_script = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.text += " "
+        self._in_script = tag in ("script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_script &= tag not in ("script", "style")
+        self.text += " "
+
+    def handle_data(self, data: str) -> None:
+        self.text += "" if self._in_script else data
+
+    def count(self, tag: str) -> int:
+        return sum(found == tag for found, _ in self.tags)
+
+
+def test_the_page_says_what_a_stranger_asks(spec: StudySpec, tmp_path: Path) -> None:
+    write_report(spec, told_trials(12), tmp_path / "report.html", stamp=STAMP)
+    text = " ".join(Page((tmp_path / "report.html").read_text()).text.split())
+    for phrase in (
+        "digits_cnn on digits",
+        "12 of 12 trials done",
+        "9 complete, 2 stopped early, 1 failed",
+        "validation accuracy selects",
+        "test accuracy shown only",
+        "one training with one seed, not a mean",
+        "accuracy is NaN",
+        "c0ffee",
+        "2.13.0",
+    ):
+        assert phrase in text
+
+
+def test_the_page_loads_nothing_from_elsewhere(spec: StudySpec) -> None:
+    page = Page(render(spec, told_trials(12), STAMP))
+    assert not [value for _, attrs in page.tags for key, value in attrs.items() if key in ("src", "href")]
+    policy = next(attrs["content"] for tag, attrs in page.tags if tag == "meta" and "http-equiv" in attrs)
+    assert policy is not None
+    assert "default-src 'none'" in policy
+    assert "connect-src" not in policy
+    assert not re.search(r"https?:", policy)
+
+
+def test_the_page_says_what_trials_took_of_the_machine_where_that_is_known(spec: StudySpec) -> None:
+    measured = told_trial(1)
+    shown = Page(render(spec, [measured], STAMP)).text.split()
+    assert "2.50 k 432 MB 93 %" in " ".join(shown)
+    old = replace(measured, curve=tuple({k: v for k, v in e.items() if k not in USAGE_FIELDS} for e in measured.curve))
+    assert "images/s" not in Page(render(spec, [old], STAMP)).text
+    both = " ".join(Page(render(spec, [measured, replace(old, trial=2)], STAMP)).text.split())
+    assert "2.50 k 432 MB 93 %" in both
+    assert "- - -" in both
+
+
+def test_the_same_records_give_the_same_page_in_any_order(spec: StudySpec, tmp_path: Path) -> None:
+    pages = []
+    for records in (told_trials(12), told_trials(12)[::-1]):
+        write_report(spec, records, tmp_path / "report.html", stamp=STAMP)
+        pages.append((tmp_path / "report.html").read_text())
+    assert pages[0] == pages[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_the_front_table_has_one_row_per_member_best_first(spec: StudySpec) -> None:
+    records = told_trials(12)
+    text = Page(render(spec, records, STAMP)).text
+    table = text[text.index("shown only") : text.index("Hypervolume")]
+    front = pareto_front(records, OBJECTIVES)
+    rows = re.findall(r"^\s*(\d+)\s+(?:dense|magnitude|lottery_ticket)", table, re.MULTILINE)
+    assert rows == [str(record.trial) for record in front]
+
+
+def test_nothing_that_a_study_says_becomes_markup(spec: StudySpec) -> None:
+    innocent = [told_trial(number) for number in range(8)]
+    hostile = [
+        replace(
+            record,
+            paradigm=record.paradigm + EVIL,
+            reason=record.reason and record.reason + EVIL,
+            params={name + EVIL: EVIL if isinstance(value, str) else value for name, value in record.params.items()},
+        )
+        for record in innocent
+    ]
+    page, attacked = Page(render(spec, innocent, STAMP)), Page(render(spec, hostile, {**STAMP, EVIL: EVIL}))
+    for tag in ("script", "img"):
+        assert attacked.count(tag) == page.count(tag)
+    assert not [attrs for _, attrs in attacked.tags if "onerror" in attrs]
+    assert EVIL in attacked.text
+
+
+def test_what_is_under_the_pointer_is_escaped() -> None:
+    record = replace(told_trial(1), paradigm=EVIL, params={EVIL: EVIL})
+    for figure in (
+        front_figure([record], OBJECTIVES, "macs"),
+        hypervolume_figure([told_trial(0), record], OBJECTIVES),
+        curves_figure([record], OBJECTIVES, "accuracy"),
+    ):
+        shown = [str(text) for trace in figure.data for text in (*(trace.text or ()), trace.name) if text]
+        assert not any("<img" in text or "<script" in text for text in shown)
+        assert any("&lt;img" in text for text in shown)
+
+
+def test_partial_and_infeasible_trials_look_different_and_stay_off_the_line() -> None:
+    stopped, refused = told_trial(4), replace(told_trial(5), feasible=False)
+    figure = front_figure([told_trial(0), told_trial(1), stopped, refused], OBJECTIVES, "macs")
+    line = next(trace for trace in figure.data if trace.name == "front")
+    assert sorted(line.x) == sorted(r.metrics["macs"] for r in (told_trial(0), told_trial(1)))
+    symbols = {text.split("<br>")[0]: trace.marker.symbol for trace in figure.data if trace.text for text in trace.text}
+    assert symbols["<b>trial 4 · lottery_ticket</b>"] == "x-thin-open"
+    assert symbols["<b>trial 5 · magnitude</b>"] == "diamond-open"
+
+
+def test_a_partial_trial_stands_at_its_last_epoch_and_its_projected_cost() -> None:
+    figure = front_figure([told_trial(4)], OBJECTIVES, "macs")
+    (trace,) = [trace for trace in figure.data if trace.text]
+    last = told_trial(4).curve[-1]
+    assert (trace.x, trace.y) == ((last["macs_projected"],), (last["accuracy"],))
+
+
+def test_an_unpruned_trial_is_marked_as_such() -> None:
+    figure = front_figure([told_trial(0), told_trial(1)], OBJECTIVES, "macs")
+    stars = [trace for trace in figure.data if trace.text and "star" in trace.marker.symbol]
+    assert ["trial 0" in text for trace in stars for text in trace.text] == [True]
+
+
+def test_the_hypervolume_line_has_a_point_where_a_trial_raised_it() -> None:
+    line, points = hypervolume_figure(told_trials(8), OBJECTIVES).data
+    assert len(line.x) == 8
+    assert list(points.y) == sorted(set(points.y))
+    assert set(points.y) == set(line.y) - {0.0}
+
+
+def test_a_hyper_parameter_that_does_not_apply_stands_apart() -> None:
+    with_rate, without = told_trial(1), told_trial(3)
+    records = [
+        replace(with_rate, params={"rate": 1e-3, "rounds": 2, "scope": "global"}),
+        replace(with_rate, params={"rate": 1.0, "rounds": 5, "scope": "layer"}),
+        replace(without, params={"scope": "layer"}),
+    ]
+    rate, rounds, scope, *_ = hyperparameter_figure(records, OBJECTIVES).data[0].dimensions
+    assert dict(zip(rate.tickvals, rate.ticktext, strict=True))[rate["values"][2]] == "none"
+    assert rate["values"][:2] == pytest.approx((-3.0, 0.0))
+    assert [rounds.ticktext[place] for place in rounds["values"]] == ["2", "5", "none"]
+    assert [scope.ticktext[place] for place in scope["values"]] == ["global", "layer", "layer"]
+
+
+@pytest.mark.parametrize("objectives", [{"accuracy": "maximize"}, {**OBJECTIVES, "params": "minimize"}])
+def test_any_number_of_objectives_makes_a_page(objectives: Objectives) -> None:
+    page = Page(render(study_spec(objectives=objectives), told_trials(12), STAMP))
+    for cost in [name for name in objectives if name != "accuracy"] or ["macs"]:
+        assert any(attrs.get("id") == f"front-{cost}" for _, attrs in page.tags)
+
+
+@given(studies())
+@settings(max_examples=15)
+def test_trials_in_any_state_make_a_page(records: list[TrialRecord]) -> None:
+    spec = study_spec()
+    page = Page(render(spec, records, {}))
+    assert len(pareto_front(records, spec.objectives)) or "No trial is on the front" in page.text
+
+
+def test_a_study_without_any_finished_trial_makes_a_page(spec: StudySpec) -> None:
+    running = TrialRecord(study="example", trial=0, paradigm="dense", state=State.RUNNING, seed=0)
+    for records in ([], [running], [replace(told_trial(0), metrics={"accuracy": math.nan}, state=State.FAIL)]):
+        assert "No trial is on the front" in Page(render(spec, records, STAMP)).text

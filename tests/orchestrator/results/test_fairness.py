@@ -1,0 +1,94 @@
+"""Which comparisons are fair, from what trials say they spent."""
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.results.fairness import SETUPS, UNSAID, check_setup, satisfied_setups, unequal
+from trainables.errors import InvalidValue
+from trainables.paradigms.dense import Dense
+from trainables.paradigms.lottery_ticket import LotteryTicket
+from trainables.paradigms.magnitude import Magnitude
+from trainables.paradigms.snip import Snip
+from trainables.recipes.effort import effort
+from trainables.spec import Value
+
+EQUAL = {
+    "pretrain_epochs": 6.0,
+    "finetune_epochs": 4.0,
+    "finetune_lr": 0.1,
+    "pruning_epochs": 0.0,
+    "total_epochs": 10.0,
+    "train_cost": 0.7,
+}
+
+
+def record(
+    trial: int, paradigm: str = "magnitude", params: Mapping[str, Value] | None = None, **changes: float
+) -> TrialRecord:
+    return TrialRecord(
+        study="s",
+        trial=trial,
+        paradigm=paradigm,
+        state=State.COMPLETE,
+        seed=0,
+        params=params or {},
+        metrics={**EQUAL, **changes},
+    )
+
+
+def test_trials_that_spent_alike_satisfy_every_setup() -> None:
+    assert satisfied_setups([record(0), record(1), record(2)]) == list(SETUPS)
+
+
+@given(st.sampled_from(sorted(EQUAL)), st.floats(1.1, 5))
+def test_a_difference_breaks_exactly_the_setups_that_want_it_equal(quantity: str, factor: float) -> None:
+    other = record(1, **{quantity: (EQUAL[quantity] or 1) * factor})
+    broken = {setup for setup, wanted in SETUPS.items() if quantity in wanted}
+    assert set(SETUPS) - set(satisfied_setups([record(0), other])) == broken
+
+
+def test_what_is_unequal_is_named_with_its_trials() -> None:
+    records = [record(0), record(1, finetune_epochs=2.0), record(2)]
+    assert unequal(records, "S3.1") == {"finetune_epochs": {2.0: [1], 4.0: [0, 2]}}
+
+
+def test_where_the_base_network_must_be_equal_so_must_what_is_searched_of_training() -> None:
+    records = [
+        record(0, params={"sparsity": 0.5, "training.lr": 0.1, "training.optimizer": "sgd"}),
+        record(1, params={"sparsity": 0.9, "training.lr": 0.3, "training.optimizer": "adamw"}),
+        record(2, params={"sparsity": 0.7}),
+    ]
+    assert unequal(records, "S2") == {
+        "training.lr": {0.1: [0], 0.3: [1], UNSAID: [2]},
+        "training.optimizer": {"adamw": [1], UNSAID: [2], "sgd": [0]},
+    }
+    assert satisfied_setups(records) == ["S1", "SX-A", "SX-B"]
+    assert satisfied_setups([records[0], record(3, params=records[0].params)]) == list(SETUPS)
+
+
+def test_the_dense_baseline_is_not_compared_by_its_pruning() -> None:
+    assert satisfied_setups([record(0), record(1, "dense", finetune_epochs=0.0, pretrain_epochs=10.0)]) == list(SETUPS)
+
+
+def test_an_unknown_setup_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InvalidValue, match=r"did you mean 'S3.1'"):
+        check_setup("S31")
+
+
+def test_recipes_say_what_they_spend_on_what() -> None:
+    assert effort(Magnitude(finetune=0.4).recipe(10)).as_metrics() == {
+        "pretrain_epochs": 6,
+        "pruning_epochs": 0,
+        "finetune_epochs": 4,
+        "finetune_lr": 0.1,
+    }
+    gradual = effort(Magnitude(finetune=0.4, schedule="gradual").recipe(10))
+    assert (gradual.pretrain_epochs, gradual.pruning_epochs, gradual.finetune_epochs) == (6, 4, 0)
+    assert effort(Snip().recipe(10)).finetune_epochs == 10
+    assert effort(Dense().recipe(10)).pretrain_epochs == 10
+    ticket = effort(LotteryTicket(rounds=3).recipe(8))
+    assert (ticket.pretrain_epochs, ticket.pruning_epochs, ticket.finetune_epochs) == (2, 4, 2)

@@ -1,0 +1,62 @@
+"""How stores and MLflow servers are named, and that no secret is in such a name or in what is said of it."""
+
+import pytest
+
+from orchestrator.spec.spec_errors import StudyError
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.spec.tracking_url import check_tracking
+from orchestrator.store.store import Store
+from orchestrator.store.store_url import check_store_url
+from tests.orchestrator import small
+from trainables.errors import InvalidValue
+
+SECRETS = ["hush", "hu/sh", "hu@sh", "hu:sh", "hu?sh", "hu#sh"]
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://shelf", "s3://shelf/a/b", "s3://shelf/a?region=eu-west-1&scheme=http", "gs://anonymous@shelf/a"]
+)
+def test_a_bucket_is_a_store(url: str) -> None:
+    assert check_store_url(url) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("ftp://shelf/a", "must be a folder, or a URL as s3://BUCKET/PREFIX"),
+        ("s3:///a", "must name a bucket"),
+        ("s3://shelf/a#b", "must name a bucket"),
+        ("s3://shelf/a//b", "must name a bucket"),
+        ("s3://shelf/../other", "must name a bucket"),
+        ("s3://[shelf", "must be a folder, or a URL"),
+        ("s3://shelf/a?endpoint=here", "'endpoint' is nothing that it can say; after '\\?' may stand region"),
+    ],
+)
+def test_what_is_no_bucket_is_refused_with_what_it_could_be(url: str, said: str) -> None:
+    with pytest.raises(InvalidValue, match=said):
+        Store.at(url)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize(
+    "url", ["s3://key:{}@shelf/a", "gs://key:{}@shelf", "s3a://key:{}@shelf", "s3://shelf?secret_key={}"]
+)
+def test_a_store_with_a_secret_is_refused_and_the_secret_not_repeated(url: str, secret: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        Store.at(url.format(secret))
+    assert secret not in str(refused.value)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_an_mlflow_server_with_a_password_is_refused_and_the_password_not_repeated(secret: str) -> None:
+    with pytest.raises(StudyError, match="tracking") as refused:
+        small.study(tracking=f"http://me:{secret}@127.0.0.1:5000")
+    assert secret not in str(refused.value)
+
+
+@pytest.mark.parametrize("wrong", ["sqlite:///mlflow.db", "databricks", "http://", "http://host?a=b", "127.0.0.1:5000"])
+def test_mlflow_pages_lie_in_the_store_or_on_a_server(wrong: str) -> None:
+    with pytest.raises(InvalidValue, match="must be store, or the URL of an MLflow server"):
+        check_tracking(wrong)
+    assert [check_tracking(right) for right in ("store", "https://mlflow.example.org/base")]
+    assert StudySpec.model_validate_json(small.study().model_dump_json()).tracking == "store"

@@ -1,0 +1,160 @@
+"""What a terminal, or a log file, shows of a running study."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.results.summary import summarize
+from orchestrator.spec.study_spec import Fidelity, Search, StudySpec
+from orchestrator.store.store import Store
+from orchestrator.sweep.observer import Outcome
+from orchestrator.terminal import tables
+from orchestrator.terminal.live import Lines, LiveTable, shown
+from trainables.spec import DataSpec, ModelSpec
+
+SPEC = StudySpec(
+    name="small",
+    data=DataSpec(name="digits"),
+    model=ModelSpec(name="mlp"),
+    paradigms={"dense": {}, "magnitude": {"granularity": ["weight", "filter"], "scope": "global"}},
+    search=Search(trials=4),
+    fidelity=Fidelity(epochs=10),
+)
+
+
+def trial(number: int, state: State, *, metrics: Mapping[str, float] | None = None, minutes: float = 1) -> TrialRecord:
+    return TrialRecord(
+        study="small",
+        trial=number,
+        paradigm="magnitude",
+        state=state,
+        seed=0,
+        params={"granularity": "filter", "sparsity": 0.81234, "stream": True, "scope": "global"},
+        fidelity=1.0 if state is State.COMPLETE else 0.4,
+        reason="ValueError: [red] no" if state is State.FAIL else None,
+        metrics=metrics or {},
+        curve=({"epoch": 4, "accuracy": 0.765, "macs_projected": 12_300.0},),
+        finished=None if state is State.RUNNING else datetime.now(UTC) + timedelta(minutes=minutes),
+    )
+
+
+def complete(number: int, accuracy: float, macs: float, *, minutes: float = 1) -> TrialRecord:
+    metrics = {"accuracy": accuracy, "macs": macs, "macs_dense": 1000.0}
+    return trial(number, State.COMPLETE, metrics=metrics, minutes=minutes)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+def text_of(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.fixture
+def file() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+@pytest.fixture
+def terminal() -> Console:
+    return Console(file=io.StringIO(), width=200, height=50, force_terminal=True, color_system=None)
+
+
+def test_a_file_gets_one_line_per_trial_that_ends(file: Console, store: Store) -> None:
+    lines = Lines(file)
+    lines.started(SPEC, store.study("small"), 4)
+    for record in (
+        trial(0, State.RUNNING),
+        complete(0, 0.9, 500.0),
+        complete(0, 0.9, 500.0),
+        trial(1, State.PRUNED),
+        trial(2, State.FAIL),
+        replace(complete(3, 0.8, 100.0), feasible=False),
+    ):
+        lines.updated(record)
+    _, first, second, third, fourth = text_of(file).splitlines()
+    assert first.startswith(
+        "[1/4] trial 0 magnitude granularity=filter sparsity=0.812 stream=true: validation accuracy 90.00 %"
+    )
+    assert second.endswith("stopped early at 40% of its budget")
+    assert third.endswith("failed: ValueError: [red] no")
+    assert fourth.startswith("[4/4]")
+    assert fourth.endswith("against a constraint")
+
+
+def test_what_was_known_before_a_resume_is_counted_and_not_told_again(file: Console, store: Store) -> None:
+    lines = Lines(file)
+    lines.started(SPEC, store.study("small"), 4)
+    lines.updated(complete(0, 0.9, 500.0, minutes=-60))
+    lines.updated(complete(1, 0.8, 400.0))
+    assert [line[:5] for line in text_of(file).splitlines()[1:]] == ["[2/4]"]
+
+
+def test_a_terminal_shows_the_running_trials_and_the_best_so_far(terminal: Console, store: Store) -> None:
+    live = LiveTable(terminal)
+    live.started(SPEC, store.study("small"), 4)
+    for record in (complete(0, 0.9, 500.0), complete(1, 0.8, 100.0), trial(2, State.RUNNING)):
+        live.updated(record)
+    live.refresh()
+    live.finished(Outcome(store.study("small"), ()))
+    text = text_of(terminal)
+    assert "2 of 4 trials done: 2 complete, 1 running" in text
+    assert "validation accuracy 90.00 %, effective MACs 100" in text
+    assert "2 on the front" in text
+    assert "left" in text
+    row = next(line for line in text.splitlines() if line.lstrip().startswith("2 "))
+    assert row.split()[:8] == ["2", "magnitude", "40%", "4", "76.50", "%", "12.3", "k"]
+
+
+def test_the_live_table_gives_the_terminal_back_when_the_run_breaks(terminal: Console, store: Store) -> None:
+    def break_down() -> None:
+        with shown(terminal) as observer:
+            assert observer is not None
+            observer.started(SPEC, store.study("small"), 4)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        break_down()
+    assert text_of(terminal).count("\x1b[?25h") == 1
+
+
+def test_the_output_decides_what_is_shown(terminal: Console, file: Console) -> None:
+    with shown(terminal) as live, shown(file) as lines, shown(terminal, quiet=True) as nothing:
+        assert isinstance(live, LiveTable)
+        assert isinstance(lines, Lines)
+        assert nothing is None
+
+
+def test_a_summary_counts_every_trial_once() -> None:
+    records = [
+        complete(0, 0.9, 500.0),
+        replace(complete(1, 0.99, 50.0), feasible=False),
+        trial(2, State.PRUNED),
+        trial(3, State.FAIL),
+        trial(4, State.RUNNING),
+    ]
+    summary = summarize(SPEC, records)
+    assert (summary.asked, summary.running) == (5, 1)
+    assert (summary.complete, summary.pruned, summary.failed, summary.infeasible) == (2, 1, 1, 1)
+    assert summary.told + summary.running == len(records)
+    assert (summary.on_front, summary.best) == (1, {"accuracy": 0.9, "macs": 500.0})
+    assert 0 < summary.hypervolume < 1
+
+
+def test_a_front_too_long_to_be_read_is_shown_by_members_spread_over_it(file: Console) -> None:
+    ties = [complete(number, 0.9, 500.0) for number in range(tables.MOST_ROWS)]
+    others = [complete(number, 0.9 - number / 10_000, 500.0 - number) for number in range(1000, 1100)]
+    file.print(tables.front_table(SPEC, [*ties, *others]))
+    shown_trials = [int(line.split()[0]) for line in text_of(file).splitlines() if line[:7].strip().isdigit()]
+    assert len(shown_trials) == tables.MOST_ROWS
+    assert set(range(1000, 1100)) < set(shown_trials)
+    assert f"{tables.MOST_ROWS} of {tables.MOST_ROWS + 100} members" in text_of(file)

@@ -1,0 +1,245 @@
+"""Studies in an object storage: which files lie where, what counts as whole, what is refused before the first trial."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator import study
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.records import State
+from orchestrator.spec.history import write_study
+from orchestrator.store import remote, stamp, store_check
+from orchestrator.store.checkpoints import SEAL
+from orchestrator.store.remote import Remote, StoreLost
+from orchestrator.store.store import Store, StudyFolder
+from orchestrator.store.trial_files import LocalFiles, TrialFiles, files_at, trial_files
+from orchestrator.sweep.sweep import Sweep
+from tests.orchestrator import object_store as storage
+from tests.orchestrator import small
+from tests.orchestrator.commands import Espalier
+from tests.orchestrator.object_store import SECRET, ObjectStore
+from trainables.errors import InvalidValue
+
+MLFLOW = "http://127.0.0.1:1"
+
+
+@pytest.fixture(params=["disk", "objects"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> StudyFolder:
+    """A study's folder on a disk, and one in an object storage."""
+    place = str(tmp_path) if request.param == "disk" else f"s3://{request.getfixturevalue('bucket')}/shelf"
+    folder = Store.at(place).study("small")
+    folder.trials.mkdir(parents=True)
+    return folder
+
+
+def save(folder: Path) -> None:
+    (folder / "trial.pt").write_text("weights")
+    (folder / "extra").mkdir()
+    (folder / "extra" / "optimizer.pt").write_text("momenta")
+
+
+def kept(files: TrialFiles, *checkpoints: Path) -> None:
+    for checkpoint in checkpoints:
+        assert files.keep(checkpoint, save)
+
+
+def there(folder: StudyFolder) -> list[str]:
+    """Return the files below a study's trials."""
+    if folder.remote is not None:
+        names = folder.remote.below("trials").names(deep=True)
+        return sorted(name for name in names if "." in name)
+    return sorted(path.relative_to(folder.trials).as_posix() for path in folder.trials.rglob("*") if path.is_file())
+
+
+FILES = ["extra/optimizer.pt", SEAL, "trial.pt"]
+
+
+def test_a_checkpoint_is_kept_sealed_and_comes_back_as_it_was(folder: StudyFolder) -> None:
+    files, checkpoint = trial_files(folder), folder.trials / "00000-x" / "checkpoint_000000"
+    kept(files, checkpoint)
+    assert there(folder) == [f"00000-x/checkpoint_000000/{name}" for name in FILES]
+    assert files.is_intact(checkpoint)
+    copy = files.fetch(checkpoint)
+    assert sorted(path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file()) == FILES
+    assert (copy / "extra" / "optimizer.pt").read_text() == "momenta"
+    assert not files.keep(checkpoint.with_name("checkpoint_000001"), lambda _: None)
+    assert not files.is_intact(checkpoint.with_name("checkpoint_000001"))
+    del files
+    assert copy.exists() == (folder.remote is None)  # what was fetched goes with who has fetched it
+
+
+def test_what_is_not_kept_goes_but_for_the_texts_of_errors(folder: StudyFolder) -> None:
+    files = trial_files(folder)
+    first, second, pruned, failed = (
+        folder.trials / name / "checkpoint_000000" for name in ("00000-x", "00000-y", "00001-x", "00002-x")
+    )
+    newer = first.with_name("checkpoint_000001")
+    kept(files, first, newer, second, pruned, failed)
+    text = failed.with_name("error.txt")
+    text.parent.mkdir(exist_ok=True)
+    text.write_text("ValueError")
+    folder.push(text)
+    files.tidy({newer})
+    assert there(folder) == [*(f"00000-x/checkpoint_000001/{name}" for name in FILES), "00002-x/error.txt"]
+    assert files.is_intact(newer)
+
+
+def test_a_cluster_whose_machines_do_not_see_the_folder_is_told_so(tmp_path: Path) -> None:
+    away = tmp_path / "studies" / "small" / "trials"
+    with pytest.raises(StoreLost, match="a cluster needs a store that all its machines see"):
+        LocalFiles(away).keep(away / "00000-x" / "checkpoint_000000", save)
+
+
+Damage = Callable[[ObjectStore, str], None]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda objects, place: objects.write(f"{place}/trial.pt", b"weighty"),
+        lambda objects, place: objects.delete(f"{place}/trial.pt"),
+        lambda objects, place: objects.delete(f"{place}/{SEAL}"),
+        lambda objects, place: [objects.delete(f"{place}/{name}") for name in FILES],
+    ],
+)
+def test_a_trial_goes_on_from_the_checkpoint_before_a_damaged_one(
+    objects: ObjectStore, bucket: str, damage: Damage, tmp_path: Path
+) -> None:
+    folder = Store.at(f"s3://{bucket}/shelf").study("small")
+    with Ledger(folder, small.study(trials=1)) as driver:
+        sweep = Sweep(driver, small.Silence())
+        trial = sweep.next()
+        assert trial is not None
+        sweep.begin(0)
+        checkpoints = [folder.trials / "00000-x" / f"checkpoint_{number:06d}" for number in range(3)]
+        for number, checkpoint in enumerate(checkpoints, start=1):
+            kept(trial_files(folder), checkpoint)
+            sweep.report(0, small.epoch(sweep, trial, number))
+            sweep.save(0, checkpoint)
+    damage(objects, f"{bucket}/shelf/studies/small/trials/00000-x/checkpoint_000002")
+    with Ledger(folder, small.study(trials=1)) as again:
+        resumed = Sweep(again, small.Silence()).next()
+        assert resumed is not None
+        assert resumed.checkpoint == checkpoints[1]
+        assert again.record(0).damaged_checkpoints == 1
+        assert again.record(0).state is State.RUNNING
+    assert not list((tmp_path / "cache").rglob("trial.pt"))
+
+
+def test_another_machine_sees_the_study_as_it_is_now(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = f"s3://{bucket}"
+    here = Store.at(place).study("small")
+    here.path.mkdir(parents=True)
+    stamp.write(here.stamp, {"data_hash": "0"})
+    write_study(here.spec, small.study())
+    here.push(here.stamp)
+    here.push(here.spec)
+    monkeypatch.setenv("ESPALIER_CACHE", str(tmp_path / "elsewhere"))
+    there = Store.at(place)
+    assert there.names() == ["small"]
+    assert there.study("small").spec.read_text() == here.spec.read_text()
+    assert there.study("small").path != here.path
+    write_study(here.spec, small.study(trials=9))
+    here.push(here.spec)
+    assert "trials: 9" in there.study("small").spec.read_text()
+    assert there.study("other").beside("small").spec.exists()
+    assert here.remote is not None
+    here.remote.delete_soon("").result()
+    assert not there.study("small").spec.exists()
+    assert there.names() == []
+
+
+def test_a_log_that_only_this_machine_has_stays_and_a_longer_one_comes(bucket: str) -> None:
+    folder = Store.at(f"s3://{bucket}").study("small")
+    folder.path.mkdir(parents=True)
+    folder.log.write_text("one\n")
+    folder.pull_longer(folder.log)
+    assert folder.log.read_text() == "one\n"
+    folder.push(folder.log)
+    folder.log.write_text("one\ntwo\n")
+    folder.pull_longer(folder.log)
+    assert folder.log.read_text() == "one\ntwo\n"
+    folder.push(folder.log)
+    folder.log.unlink()
+    folder.pull_longer(folder.log)
+    assert folder.log.read_text() == "one\ntwo\n"
+
+
+def test_a_storage_that_comes_back_in_time_was_never_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "PAUSE", 0.0)
+    left = ["away", "away"]
+
+    def work() -> str:
+        if left:
+            raise StoreLost(left.pop())
+        return "done"
+
+    assert remote.patiently(work) == "done"
+    monkeypatch.setattr(remote, "STORE_PATIENCE", 0.0)
+    left.append("away for good")
+    with pytest.raises(StoreLost, match="for good"):
+        remote.patiently(work)
+
+
+def test_a_checkpoint_that_cannot_be_kept_is_no_fault_of_its_trial(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "STORE_PATIENCE", 0.0)
+    away = Remote(f"s3://{bucket}/trials?endpoint_override=127.0.0.1:1&scheme=http&region=us-east-1")
+    with pytest.raises(StoreLost, match="NETWORK_CONNECTION"):
+        files_at(tmp_path, away).keep(tmp_path / "00000-x" / "checkpoint_000000", save)
+    assert list(tmp_path.rglob("trial.pt")) == []
+
+
+def test_workers_learn_the_endpoint_but_no_secret(objects: ObjectStore, bucket: str) -> None:
+    told = Remote(f"s3://{bucket}/a").explicit.url
+    assert objects.endpoint.removeprefix("http://").replace(":", "%3A") in told
+    assert "region=us-east-1" in told
+    assert SECRET not in told
+    assert Remote(told).explicit.url == told
+    assert Remote("gs://shelf").explicit.url == "gs://shelf"
+
+
+def test_a_ledger_or_mlflow_database_in_a_file_is_refused_in_an_object_storage(
+    espalier: Espalier, bucket: str, tmp_path: Path
+) -> None:
+    place = f"s3://{bucket}/shelf"
+    for keys, said in (
+        ({}, "ledger = 'file': cannot lie in"),
+        ({"ledger": "postgresql://me@127.0.0.1:1/x"}, "tracking = 'store': cannot lie in"),
+    ):
+        (tmp_path / "study.yaml").write_text(small.study(**keys).as_yaml())
+        status, _, err = espalier("launch", "study.yaml", "--store", place)
+        assert (status, said in err, "in the study file" in err) == (2, True, True)
+    assert Store.at(place).names() == []
+
+
+def test_a_bucket_that_is_not_there_is_refused(espalier: Espalier, bucket: str, tmp_path: Path) -> None:
+    spec = small.study(ledger="postgresql://me@127.0.0.1:1/x", tracking=MLFLOW)
+    (tmp_path / "study.yaml").write_text(spec.as_yaml())
+    status, _, err = espalier("launch", "study.yaml", "--store", f"s3://no-{bucket}/shelf")
+    assert (status, f"--store = 's3://no-{bucket}/shelf'" in err, "NO_SUCH_BUCKET" in err) == (2, True, True)
+    assert "check the bucket, AWS_REGION, AWS_ENDPOINT_URL and the credentials" in err
+    status, _, err = espalier("status", "small", "--store", f"s3://{bucket}")
+    assert (status, f"is no study in s3://{bucket}: there is none" in err) == (2, True)
+    status, _, err = espalier("ui", "--store", f"s3://{bucket}")
+    assert (status, "the server that `tracking` names" in err) == (2, True)
+
+
+def test_credentials_that_do_not_suffice_are_refused_and_not_repeated(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with storage.running(INITIAL_NO_AUTH_ACTION_COUNT="0") as strict:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", strict.endpoint)
+        with pytest.raises(InvalidValue, match="AWS_SECRET_ACCESS_KEY") as refused:
+            store_check.check(small.study(ledger="postgresql:///x", tracking=MLFLOW), Store.at(f"s3://{bucket}"))
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize("place", ["/proc/espalier", "/dev/null/espalier"])
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(place: str) -> None:
+    with pytest.raises(InvalidValue, match=f"--store = '{place}': cannot be written: .*; name a folder"):
+        study.launch(small.study(), Store.at(place))

@@ -1,0 +1,104 @@
+import copy
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.trainables.gated_networks import GATED, SHAPE, corner, dense, removed, structures
+from tests.trainables.networks import build
+from trainables.gates.gates import Gates, draw
+from trainables.structure.removal import disagreement
+
+
+@pytest.mark.parametrize("name", GATED)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_gated_network_computes_what_the_removed_one_does(name: str, seed: int) -> None:
+    kept = corner(name, seed)
+    gated = copy.deepcopy(dense(name))
+    Gates(gated, structures(name)).round(kept)
+    generator = torch.Generator().manual_seed(0)
+    assert disagreement(gated, removed(name, kept), SHAPE[name], generator=generator) < 1e-5
+    generator = torch.Generator().manual_seed(0)
+    assert disagreement(gated, dense(name), SHAPE[name], generator=generator) > 1e-3, "the gates do nothing"
+
+
+def images(name: str, count: int = 3) -> torch.Tensor:
+    return torch.randn(count, *SHAPE[name], generator=torch.Generator().manual_seed(1))
+
+
+def test_open_gates_change_no_bit_and_removed_ones_leave_no_trace() -> None:
+    gated = copy.deepcopy(dense("resnet20"))
+    before = gated(images("resnet20"))
+    gates = Gates(gated, structures("resnet20"))
+    assert torch.equal(gated(images("resnet20")), before)
+    gates.round(corner("resnet20", 1))
+    assert not torch.equal(gated(images("resnet20")), before)
+    gates.remove()
+    assert torch.equal(gated(images("resnet20")), before)
+
+
+def test_sampled_gates_hold_in_training_only() -> None:
+    gated = copy.deepcopy(dense("resnet20"))
+    found = structures("resnet20")
+    before = gated(images("resnet20"))
+    gates = Gates(gated, found)
+    gates.hold(torch.zeros(3, found.units + len(found.branches)))
+    assert torch.equal(gated(images("resnet20")), before)
+    zeros = [parameter for name, parameter in gated.named_parameters() if name.startswith("layer2")]
+    gated.train()
+    gated(images("resnet20")).sum().backward()
+    assert all(parameter.grad is None or not parameter.grad.any() for parameter in zeros)
+
+
+@pytest.mark.parametrize("name", ["lenet", "digits_cnn", "resnet20"])
+def test_every_image_has_gates_of_its_own(name: str) -> None:
+    model = build(name).eval()
+    found = structures(name)
+    gates = Gates(model, found)
+    inputs = images(name, 2)
+    masks = torch.stack([torch.cat(corner(name, seed)).float() for seed in (1, 2)])
+    for module in model.modules():
+        module.training = not isinstance(module, torch.nn.BatchNorm2d)
+    gates.hold(masks)
+    together = model(inputs)
+    for index in range(2):
+        gates.hold(masks[index : index + 1])
+        assert torch.allclose(model(inputs[index : index + 1]), together[index : index + 1], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mlp", "lenet", "digits_cnn", "resnet20"])
+def test_the_slope_in_a_gate_is_that_of_the_loss(name: str) -> None:
+    model = build(name).double().eval()
+    gates = Gates(model, structures(name))
+    for module in model.modules():
+        module.training = not isinstance(module, torch.nn.BatchNorm2d)
+    inputs = images(name).double()
+    masks = torch.full((1, structures(name).units + len(structures(name).branches)), 0.7, dtype=torch.float64)
+    masks.requires_grad_()
+    gates.hold(masks)
+    model(inputs).square().mean().backward()
+    assert masks.grad is not None
+    for index in (0, masks.shape[1] // 2, masks.shape[1] - 1):
+        values = []
+        for step in (1e-6, -1e-6):
+            moved = masks.detach().clone()
+            moved[0, index] += step
+            gates.hold(moved)
+            values.append(float(model(inputs).square().mean().detach()))
+        assert float(masks.grad[0, index]) == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-4, abs=1e-7)
+
+
+def test_masks_take_the_type_of_what_they_scale() -> None:
+    model = build("digits_cnn").to(torch.bfloat16)
+    gates = Gates(model, structures("digits_cnn"))
+    gates.hold(torch.ones(3, structures("digits_cnn").units))
+    assert model.train()(images("digits_cnn").to(torch.bfloat16)).dtype == torch.bfloat16
+
+
+@given(st.floats(0.01, 0.99), st.floats(0.05, 1), st.booleans())
+def test_drawn_gates_have_the_stated_expectation(theta: float, share: float, rounded: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    masks = draw(torch.tensor([theta]), torch.tensor([rounded]), 20_000, share, generator)
+    assert set(masks.unique().tolist()) <= {0.0, 1.0}
+    assert float(masks.mean()) == pytest.approx(share * theta + (1 - share) * rounded, abs=0.015)

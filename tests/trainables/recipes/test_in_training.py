@@ -1,0 +1,52 @@
+"""What acts inside training goes on after an interruption as if there had been none, at other than default settings."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.conftest import Interrupted, MemoryContext
+from trainables.masking.sparse_state import unpack
+from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
+from trainables.state import CHECKPOINT
+from trainables.trial import run_trial
+
+EPOCHS = 6
+CASES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+    ("rigl", {"updates": 7, "scope": "layer"}, {"optimizer": "adamw", "lr": 0.01}),
+    ("edge_popup", {"scope": "global"}, {"optimizer": "adamw", "lr": 0.01}),
+    ("dst", {"alpha": 0.02}, {"optimizer": "adamw", "lr": 0.01}),
+    ("greg", {"variant": "greg_2", "pruning": 0.5, "finetune": 0.2, "granularity": "filter"}, {}),
+    ("greg", {"pruning": 0.5, "finetune": 0.2, "scope": "layer"}, {"optimizer": "adamw", "lr": 0.01}),
+)
+
+
+@pytest.mark.parametrize(("paradigm", "values", "training"), CASES)
+def test_an_interrupted_trial_ends_in_the_same_network(
+    paradigm: str, values: dict[str, Any], training: dict[str, Any], tmp_path: Path
+) -> None:
+    spec = TrialSpec(
+        data=DataSpec(name="digits", subset=120),
+        model=ModelSpec(name="digits_cnn"),
+        training=TrainingSpec(batch_size=40, **training),
+        paradigm=paradigm,
+        hyperparameters=values,
+        epochs=EPOCHS,
+    )
+    whole = MemoryContext(tmp_path / "whole")
+    run_trial(spec, whole)
+    expected = whole.checkpoints[-1]
+    for stop_after in range(1, EPOCHS):
+        first = MemoryContext(tmp_path / f"first{stop_after}", stop_after=stop_after)
+        with pytest.raises(Interrupted):
+            run_trial(spec, first)
+        second = MemoryContext(tmp_path / f"second{stop_after}", resume_from=first.checkpoints[-1])
+        run_trial(spec, second)
+        resumed, known = _network(second.checkpoints[-1]), _network(expected)
+        assert all(torch.equal(known[name], value) for name, value in resumed.items())
+        assert second.reports[-1].metrics == whole.reports[-1].metrics
+
+
+def _network(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return unpack(torch.load(checkpoint / CHECKPOINT, weights_only=True)["model"])

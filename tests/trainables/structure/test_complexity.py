@@ -1,0 +1,173 @@
+import copy
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.trainables.networks import SHAPES, build
+from trainables import models
+from trainables.structure.complexity import effective, latency, measure
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "shape", "params", "macs"),
+    [
+        ("resnet20", 10, (3, 32, 32), 0.270e6, 40.6e6),
+        ("resnet56", 10, (3, 32, 32), 0.853e6, 125.5e6),
+        ("torchvision/resnet50", 1000, (3, 224, 224), 25.56e6, 4.089e9),
+    ],
+)
+def test_known_networks_have_their_known_size(name, classes, shape, params, macs) -> None:
+    measured = measure(models.build(name, classes=classes, input_shape=shape), shape)
+    assert measured.params == pytest.approx(params, rel=1.5e-3)
+    assert measured.macs == pytest.approx(macs, rel=1.5e-3)
+    assert measured.bytes == 4 * measured.params
+
+
+def macs_by_hand(model: nn.Module, shape: tuple[int, int, int]) -> dict[str, int]:
+    """Count weights times positions at which each convolution and linear layer uses them."""
+    found = {}
+    hooks = [
+        module.register_forward_hook(
+            lambda m, _, out, name=name: found.update({name: m.weight.numel() * out[0].numel() // out.shape[1]})
+        )
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    ]
+    model.eval()(torch.zeros(1, *shape))
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+@pytest.mark.parametrize("name", ["lenet", "digits_cnn", "resnet20", "mobilenet_v2", "torchvision/mobilenet_v3_small"])
+def test_macs_of_each_layer_are_its_weights_times_their_positions(name) -> None:
+    model = build(name)
+    layers = measure(model, SHAPES[name]).layers
+    assert {layer: cost.macs for layer, cost in layers.items() if cost.macs} == macs_by_hand(model, SHAPES[name])
+
+
+@pytest.mark.parametrize("name", ["digits_cnn", "resnet20", "torchvision/resnet18"])
+def test_parameters_of_the_layers_are_all_parameters_of_the_network(name) -> None:
+    model = build(name)
+    measured = measure(model, SHAPES[name])
+    assert measured.params == sum(p.numel() for p in model.parameters())
+    assert all(
+        cost.params == sum(p.numel() for p in model.get_submodule(layer).parameters(recurse=False))
+        for layer, cost in measured.layers.items()
+    )
+
+
+class Attention(nn.Module):
+    """Reads an image as a sequence of its rows."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.TransformerEncoderLayer(width, 2, 2 * width, batch_first=True)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers[0](x[:, 0]).mean(1)
+
+
+def test_attention_counts_its_projections_and_both_its_products() -> None:
+    tokens, width = 6, 8
+    measured = measure(Attention(width), (1, tokens, width))
+    projections, products = 4 * tokens * width**2, 2 * tokens**2 * width
+    assert measured.layers["layers.0.self_attn"].macs == projections + products
+    assert measured.macs == projections + products + 2 * tokens * width * 2 * width
+
+
+@pytest.fixture
+def busy() -> nn.Module:
+    """A network in the middle of training: mixed modes, gradients, a frozen layer."""
+    model = build("digits_cnn")
+    model(torch.randn(4, 1, 8, 8)).sum().backward()
+    model.get_submodule("bn2").eval()
+    model.get_submodule("conv1").requires_grad_(False)
+    return model
+
+
+def everything(model: nn.Module) -> Iterator[object]:
+    yield from (module.training for module in model.modules())
+    yield from (tensor.clone() for tensor in model.state_dict().values())
+    yield from (p.requires_grad for p in model.parameters())
+    yield from (None if p.grad is None else p.grad.clone() for p in model.parameters())
+    yield torch.get_rng_state()
+
+
+def assert_same(before: list[object], after: list[object]) -> None:
+    for old, new in zip(before, after, strict=True):
+        assert torch.equal(old, new) if isinstance(old, Tensor) and isinstance(new, Tensor) else old == new
+
+
+def test_counting_and_timing_leave_the_network_as_it_was(busy) -> None:
+    before = list(everything(busy))
+    measure(busy, (1, 8, 8))
+    latency(busy, (1, 8, 8), warmup=1, runs=2)
+    assert_same(before, list(everything(busy)))
+
+
+def test_a_network_that_cannot_run_keeps_its_modes(busy) -> None:
+    before = list(everything(busy))
+    with pytest.raises(RuntimeError):
+        measure(busy, (3, 8, 8))
+    assert_same(before, list(everything(busy)))
+
+
+def test_counting_runs_in_the_networks_own_type() -> None:
+    model = build("digits_cnn")
+    single = measure(model, (1, 8, 8))
+    half = measure(model.to(torch.bfloat16), (1, 8, 8))
+    assert (half.macs, half.params, half.bytes) == (single.macs, single.params, single.bytes // 2)
+
+
+def random_masks(model: nn.Module, density: float) -> dict[str, Tensor]:
+    return {name: (torch.rand_like(p) < density).float() for name, p in model.named_parameters() if p.dim() > 1}
+
+
+def test_without_masks_the_effective_cost_is_the_dense_one() -> None:
+    model = build("resnet20")
+    whole = {name: torch.ones_like(p) for name, p in model.named_parameters()}
+    dense = measure(model, SHAPES["resnet20"])
+    assert effective(model, SHAPES["resnet20"], {}) == dense == effective(model, SHAPES["resnet20"], whole)
+
+
+@pytest.mark.parametrize("name", ["lenet", "resnet20", "mobilenet_v2"])
+def test_each_weight_that_is_left_costs_a_mac_per_position(name) -> None:
+    model = build(name)
+    masks = random_masks(model, 0.3)
+    positions = {
+        layer: macs // model.get_submodule(layer).weight.numel()
+        for layer, macs in macs_by_hand(model, SHAPES[name]).items()
+    }
+    found = effective(model, SHAPES[name], masks)
+    assert found.macs == sum(int(masks[f"{layer}.weight"].sum()) * times for layer, times in positions.items())
+    pruned = sum(int((mask == 0).sum()) for mask in masks.values())
+    assert found.params == sum(p.numel() for p in model.parameters()) - pruned
+    assert found.bytes == 4 * found.params
+
+
+def test_weights_beyond_the_precision_of_float32_are_counted_exactly() -> None:
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(4096, 4097, bias=False))
+    mask = torch.ones(4097, 4096)
+    mask[0, 0] = 0
+    assert effective(wide, (1, 64, 64), {"1.weight": mask}).params == 4096 * 4097 - 1
+
+
+def test_masks_of_no_parameter_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"conv9\.weight"):
+        effective(build("digits_cnn"), (1, 8, 8), {"conv9.weight": torch.ones(1)})
+
+
+def test_latency_times_a_copy_in_evaluation_mode_on_whole_batches() -> None:
+    seen = []
+    model = build("digits_cnn").train()
+    model.register_forward_hook(lambda m, x, _: seen.append((m is model, m.training, len(x[0]))))
+    assert latency(model, (1, 8, 8), batch=3, warmup=2, runs=5) > 0
+    assert seen == [(False, False, 3)] * 7
+
+
+def test_a_copied_network_costs_the_same() -> None:
+    model = build("resnet20")
+    assert measure(copy.deepcopy(model), SHAPES["resnet20"]) == measure(model, SHAPES["resnet20"])

@@ -1,0 +1,128 @@
+"""What a network of random structure costs on average: exact, differentiable, with prices in closed form."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from trainables.gates.structures import Structures
+from trainables.structure.channels import is_dense_layer
+from trainables.structure.complexity import Complexity, LayerCost, Shape, measure
+
+NO_BRANCH = -1
+BYTES = 4
+"""Of a float32 parameter."""
+
+
+@dataclass(frozen=True, eq=False)
+class ExpectedComplexity:
+    """The expected cost of a network whose units and residual branches are independent 0/1 variables.
+
+    A parameter tensor with `n_in` input and `n_out` output channels alive, on branch b, costs
+    ``theta_b * unit_cost * n_in * n_out`` (arXiv 2411.09127 states the principle; the form is derived here). The
+    numbers alive are sums of the units' probabilities, so the expectation of the cost is the cost of the
+    expectations. One row per parameter tensor: `macs`, `params` [R] per pair of channels, `inputs`, `outputs`
+    [R, G + 1] that pick the channels of both sides from the alive numbers of the G groups, and 1; `branch` [R] is an
+    index, -1 for what lies on none; `group` [U] is the group of each unit. All float64 on the CPU.
+    """
+
+    modules: tuple[str, ...]
+    macs: Tensor
+    params: Tensor
+    inputs: Tensor
+    outputs: Tensor
+    branch: Tensor
+    group: Tensor
+    branches: int
+    groups: int
+
+    @classmethod
+    def of(cls, model: nn.Module, input_shape: Shape, structures: Structures) -> "ExpectedComplexity":
+        """Read the rows off a network as it is now, with all its units and branches alive."""
+        rows = list(_rows(model, input_shape, structures))
+        sizes = torch.tensor([group.size for group in structures.groups], dtype=torch.long)
+        return cls(
+            modules=tuple(row.module for row in rows),
+            macs=torch.tensor([row.macs for row in rows], dtype=torch.float64),
+            params=torch.tensor([row.params for row in rows], dtype=torch.float64),
+            inputs=torch.stack([row.inputs for row in rows]),
+            outputs=torch.stack([row.outputs for row in rows]),
+            branch=torch.tensor([row.branch for row in rows]),
+            group=torch.repeat_interleave(torch.arange(len(sizes)), sizes),
+            branches=len(structures.branches),
+            groups=len(structures.groups),
+        )
+
+    def alive(self, units: Tensor) -> Tensor:
+        """Return the expected number of units of each group, with 1 appended: [G + 1]."""
+        count = torch.zeros(self.groups, dtype=torch.float64).index_add(0, self.group, units)
+        return torch.cat([count, torch.ones(1, dtype=torch.float64)])
+
+    def on_branches(self, branches: Tensor) -> Tensor:
+        """Return each row's probability of being there at all: [R]."""
+        return torch.cat([branches, torch.ones(1, dtype=torch.float64)])[self.branch]
+
+    def channels(self, units: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the expected numbers of input and output channels of each row: [R] each."""
+        alive = self.alive(units)
+        return self.inputs @ alive, self.outputs @ alive
+
+    def __call__(self, units: Tensor, branches: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the expected MACs and parameters, scalars, for probabilities [U] and [B]."""
+        inputs, outputs = self.channels(units)
+        pairs = inputs * outputs * self.on_branches(branches)
+        return self.macs @ pairs, self.params @ pairs
+
+    def at(self, units: Tensor, branches: Tensor) -> Complexity:
+        """Return the complexity of the corner where exactly these units and branches are kept."""
+        inputs, outputs = self.channels(units.double())
+        pairs = inputs * outputs * self.on_branches(branches.double())
+        layers: dict[str, LayerCost] = {}
+        costs = zip(self.modules, (self.macs * pairs).tolist(), (self.params * pairs).tolist(), strict=True)
+        for module, macs, params in costs:
+            own = layers.get(module, LayerCost(0, 0))
+            layers[module] = LayerCost(own.macs + round(macs), own.params + round(params))
+        return Complexity(layers, bytes=BYTES * sum(layer.params for layer in layers.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """The cost of one parameter tensor, per pair of channels."""
+
+    module: str
+    macs: float
+    params: float
+    inputs: Tensor
+    outputs: Tensor
+    branch: int
+
+
+def _rows(model: nn.Module, input_shape: Shape, structures: Structures) -> Iterator[_Row]:
+    """Yield a row for every parameter tensor of the network."""
+    measured = measure(model, input_shape).layers
+    branch = {name: index for index, branch in enumerate(structures.branches) for name in branch.modules}
+    writes = {name: index for index, group in enumerate(structures.groups) for name in group.writers}
+    reads = {reader.module: index for index, group in enumerate(structures.groups) for reader in group.readers}
+    for name, module in model.named_modules():
+        for key, parameter in module.named_parameters(recurse=False):
+            is_weight = key == "weight" and name in measured
+            read = reads.get(name) if is_weight and is_dense_layer(module) else None
+            written = writes.get(name)
+            pairs = math.prod(structures.groups[group].size for group in (read, written) if group is not None)
+            yield _Row(
+                module=name,
+                macs=measured[name].macs / pairs if is_weight else 0.0,
+                params=parameter.numel() / pairs,
+                inputs=_side(read, len(structures.groups)),
+                outputs=_side(written, len(structures.groups)),
+                branch=branch.get(name, NO_BRANCH),
+            )
+
+
+def _side(group: int | None, groups: int) -> Tensor:
+    """Return what picks the channels of `group`, or 1, from the numbers alive: [G + 1]."""
+    side = torch.zeros(groups + 1, dtype=torch.float64)
+    side[groups if group is None else group] = 1.0
+    return side

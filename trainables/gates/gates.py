@@ -1,0 +1,87 @@
+"""0/1 gates on a network's units and residual branches, laid on from outside by hooks."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainables.gates.rounding import Kept
+from trainables.gates.structures import Reader, Structures
+
+
+class Gates:
+    """Multiplies units where they are read, and residual branches where they end, by 0/1 masks.
+
+    In evaluation, and in training unless other masks are given by `hold`, the masks are those set by `round`: the
+    network is deterministic. Masks that are all one cost nothing. The model itself is never edited; `remove` takes
+    the hooks off.
+    """
+
+    def __init__(self, model: nn.Module, structures: Structures) -> None:
+        self._structures = structures
+        self._device = next(model.parameters()).device
+        self._sizes = [*(group.size for group in structures.groups), *[1] * len(structures.branches)]
+        self._rounded: list[Tensor | None] = [None] * len(self._sizes)
+        self._held: list[Tensor] | None = None
+        self._hooks = [
+            model.get_submodule(reader.module).register_forward_pre_hook(self._unit_hook(index, reader))
+            for index, group in enumerate(structures.groups)
+            for reader in group.readers
+        ]
+        self._hooks += [
+            model.get_submodule(branch.last).register_forward_hook(self._branch_hook(len(structures.groups) + index))
+            for index, branch in enumerate(structures.branches)
+        ]
+
+    def round(self, kept: Kept) -> None:
+        """Let exactly these units and branches be on, in evaluation and in steps without other masks."""
+        parts = torch.split(torch.cat(kept)[None], self._sizes, dim=1)
+        self._rounded = [None if bool(part.all()) else part.to(self._device, torch.float32) for part in parts]
+
+    def hold(self, masks: Tensor | None) -> None:
+        """Let 0/1 masks [B or 1, U + branches] hold in training from now on; None ends it."""
+        self._held = None if masks is None else list(torch.split(masks, self._sizes, dim=1))
+
+    def remove(self) -> None:
+        """Take the gates off the network."""
+        for hook in self._hooks:
+            hook.remove()
+
+    def _mask(self, index: int, *, training: bool) -> Tensor | None:
+        return self._held[index] if training and self._held is not None else self._rounded[index]
+
+    def _unit_hook(self, index: int, reader: Reader) -> Callable[[nn.Module, Any], Tensor | None]:
+        whole = reader.roots == tuple(range(self._sizes[index]))
+        roots = None if whole else torch.tensor(reader.roots, device=self._device)
+
+        def gate(module: nn.Module, inputs: tuple[Tensor]) -> Tensor | None:
+            mask = self._mask(index, training=module.training)
+            if mask is None:
+                return None
+            return _scale(inputs[0], mask if roots is None else mask.index_select(1, roots))
+
+        return gate
+
+    def _branch_hook(self, index: int) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
+        def gate(module: nn.Module, _: Any, output: Tensor) -> Tensor | None:
+            mask = self._mask(index, training=module.training)
+            return None if mask is None else _scale(output, mask)
+
+        return gate
+
+
+def _scale(x: Tensor, mask: Tensor) -> Tensor:
+    """Multiply x [B, C, ...] by a mask [B or 1, C or 1] in the type of x, lest autocast widens what follows."""
+    return x * mask.to(x.dtype).reshape(*mask.shape, *[1] * (x.ndim - 2))
+
+
+def draw(theta: Tensor, rounded: Tensor, rows: int, share: float, generator: torch.Generator) -> Tensor:
+    """Draw 0/1 masks [rows, n] for probabilities `theta` [n].
+
+    An entry is Bernoulli(theta) with probability `share`, else as the boolean `rounded` [n] says. With a share below 1
+    the expectation is taken under share * theta + (1 - share) * rounded: less noise, at the price that the objective
+    holds approximately.
+    """
+    chance = torch.rand(rows, len(theta), generator=generator)
+    return torch.where(chance < share, chance < share * theta.float(), rounded).float()

@@ -1,0 +1,111 @@
+"""From probabilities to a network: which units and residual branches stay."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainables.gates.structures import Structures, UnitGroup
+
+Kept = tuple[Tensor, Tensor]
+"""Boolean masks of the units [U] and of the branches [B]."""
+
+TOLERANCE = 0.02
+"""The relative difference from a budget that is near enough."""
+
+TRIED = 40
+"""How many units near the threshold are tried, for some that come nearer the budget."""
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """Chooses networks that can be: layers of `multiple` units, twice, three times as many, or all that there are.
+
+    A number that is no multiple is rounded up by the next best units.
+    """
+
+    structures: Structures
+    multiple: int = 1
+
+    def consistent(self, units: Tensor, kept: Kept) -> Kept:
+        """Return `kept` as a network can have it; `units` [U] ranks the units.
+
+        A branch of which a layer has no unit goes, and units go with their branch; a layer of a plain network keeps
+        its best unit.
+        """
+        keep_units, keep_branches = kept[0].clone(), kept[1].clone()
+        for group, part in self._places():
+            if not keep_units[part].any():
+                if group.branch < 0 or not len(keep_branches):
+                    keep_units[part.start + int(units[part].argmax())] = True
+                else:
+                    keep_branches[group.branch] = False
+        for group, part in self._places():
+            if group.branch >= 0 and len(keep_branches):
+                keep_units[part] &= keep_branches[group.branch]
+            if self.multiple > 1:
+                keep_units[part] = self._rounded_up(units[part], keep_units[part])
+        return keep_units, keep_branches
+
+    def at_half(self, units: Tensor, branches: Tensor) -> Kept:
+        """Keep what has a probability above 1/2."""
+        return self.consistent(units, (units > 0.5, branches > 0.5))
+
+    def to_budget(self, units: Tensor, branches: Tensor, cost: Callable[[Kept], float], budget: float) -> Kept:
+        """Keep the best units, or the best branches where no units are gated, so that the cost comes nearest `budget`.
+
+        `units` [U] and `branches` [B] rank them. Branches ranked above 1/2 stay, unless no choice of units comes within
+        2 % of the budget: then as many more of the best stay, or of the worst go, as it takes.
+        """
+        wanted = int((branches > 0.5).sum())
+        tried: list[Kept] = []
+        for count in sorted(range(len(branches) + 1), key=lambda count: (abs(count - wanted), -count)):
+            chosen = _top(branches, count)
+            if self.structures.groups:
+                tried.append(self._best_units(units, chosen, cost, budget))
+            else:
+                tried.append((units > 0.5, chosen))
+            if abs(cost(tried[-1]) - budget) <= TOLERANCE * budget:
+                return tried[-1]
+        return _nearest(tried, cost, budget)
+
+    def _places(self) -> list[tuple[UnitGroup, slice]]:
+        return list(zip(self.structures.groups, self.structures.slices(), strict=True))
+
+    def _rounded_up(self, units: Tensor, kept: Tensor) -> Tensor:
+        missing = -int(kept.sum()) % self.multiple
+        rank = units.masked_fill(kept, -torch.inf)
+        return kept | (_top(rank, min(missing, int((~kept).sum()))))
+
+    def _best_units(self, units: Tensor, branches: Tensor, cost: Callable[[Kept], float], budget: float) -> Kept:
+        """Keep the best units that the budget buys; near the threshold, those that bring the cost nearest to it."""
+
+        def network(chosen: Tensor) -> Kept:
+            return self.consistent(units, (chosen, branches))
+
+        low, high = 0, len(units)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if cost(network(_top(units, middle))) <= budget else (low, middle)
+        order = units.argsort(descending=True, stable=True)
+        filled, trimmed = _top(units, low), _top(units, high)
+        for index in order[low : low + TRIED].tolist():
+            filled[index] = True
+            filled[index] = cost(network(filled)) <= budget
+        for index in order[max(0, high - TRIED) : high].flip(0).tolist():
+            trimmed[index] = False
+            trimmed[index] = cost(network(trimmed)) < budget
+        choices = (filled, trimmed, _top(units, low), _top(units, high))
+        return _nearest(map(network, choices), cost, budget)
+
+
+def _nearest(choices: Iterable[Kept], cost: Callable[[Kept], float], budget: float) -> Kept:
+    return min(choices, key=lambda kept: abs(cost(kept) - budget))
+
+
+def _top(ranks: Tensor, count: int) -> Tensor:
+    """Mark the `count` best of `ranks`; of equals the first."""
+    chosen = torch.zeros(len(ranks), dtype=torch.bool)
+    chosen[ranks.argsort(descending=True, stable=True)[:count]] = True
+    return chosen

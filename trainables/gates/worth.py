@@ -1,0 +1,157 @@
+"""The worth of units and branches, measured in the training steps themselves."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from trainables import parallel
+from trainables.gates.estimator import Differences, Slopes
+from trainables.gates.gates import Gates, draw
+from trainables.gates.rounding import Kept
+from trainables.training.training import logits_of, precision_for, widened
+
+if TYPE_CHECKING:
+    from trainables.recipes.gating import Gating
+    from trainables.state import LiveTrial
+
+MEASURED_DECAY = 0.9
+"""Of the running means of a branch's measured differences, which are few."""
+
+
+@dataclass
+class _Switched:
+    """A batch that was run with the branch `index` switched; `on` says whether it is on in the step itself.
+
+    `loss` is the sum over this process's rows.
+    """
+
+    index: int
+    on: bool
+    loss: Tensor
+    labels: Tensor
+    logits: list[Tensor] = field(default_factory=list)
+
+
+class Worth:
+    """Samples the gates of a step, and reads from its backward pass what each structure is worth.
+
+    Units are sampled, and branches unless they are measured. A branch is measured by running the step's batch once
+    more with it switched: both arms see the same images, the same other gates and the statistics of the batch.
+    """
+
+    def __init__(self, gating: "Gating", sizes: tuple[int, int], generator: torch.Generator) -> None:
+        self._gating, self._generator, self._count = gating, generator, sizes[0]
+        self._measures = gating.branches and gating.branch_estimator == "two_point"
+        of_branches = gating.unit_estimator if self._measures else gating.branch_estimator
+        self._units = Slopes(sizes[0], decay=gating.decay, estimator=gating.unit_estimator)
+        self._branches = Slopes(sizes[1], decay=gating.decay, estimator=of_branches)
+        self._differences = Differences(sizes[1], decay=MEASURED_DECAY)
+        self._masks: Tensor | None = None
+        self._images = 0
+        self._switched: _Switched | None = None
+
+    def sample(
+        self,
+        trial: "LiveTrial",
+        gates: Gates,
+        theta: tuple[Tensor, Tensor],
+        rounded: Kept,
+        inputs: Tensor,
+        labels: Tensor,
+    ) -> None:
+        """Hold sampled gates for the coming step on images `inputs` [B, C, H, W] with `labels` [B].
+
+        Each of several processes draws gates for the whole batch, and holds those of its own images.
+        """
+        self._images = int(parallel.total(torch.tensor(len(inputs), device=inputs.device)))
+        rows = 1 if self._gating.shared else self._images
+        masks = draw(torch.cat(theta), torch.cat(rounded), rows, self._gating.sampling, self._generator)
+        masks = masks if self._gating.shared else masks[parallel.rows(rows)]
+        if self._measures or not self._gating.branches:
+            masks[:, self._count :] = rounded[1].float()
+        masks = masks.to(inputs.device)
+        if self._measures and len(rounded[1]):
+            self._switch(trial, gates, masks, rounded[1], inputs, labels)
+        self._masks = masks.requires_grad_()
+        gates.hold(self._masks)
+
+    def _switch(
+        self, trial: "LiveTrial", gates: Gates, masks: Tensor, branches: Tensor, inputs: Tensor, labels: Tensor
+    ) -> None:
+        """Run the batch with one random branch switched, and listen to what the step itself makes of it."""
+        index = int(torch.randint(len(branches), (1,), generator=self._generator))
+        other = masks.clone()
+        other[:, self._count + index] = 1 - other[:, self._count + index]
+        gates.hold(other)
+        precision = precision_for(trial.spec.training, inputs.device)
+        with torch.no_grad(), _unmoved(trial.model):
+            loss = F.cross_entropy(logits_of(trial.model, inputs, precision), labels, reduction="sum")
+        switched = _Switched(index, bool(branches[index]), loss, labels)
+
+        def listen(_: nn.Module, __: Any, logits: Tensor) -> None:
+            switched.logits.append(logits.detach())
+            handle.remove()
+
+        handle = trial.model.register_forward_hook(listen)
+        self._switched = switched
+
+    def observe(self, gates: Gates) -> bool:
+        """Learn from the step just taken and let go of the gates; return whether it was sampled."""
+        if self._masks is None:
+            return False
+        gates.hold(None)
+        masks, slopes = self._masks.detach(), self._masks.grad
+        if slopes is None:
+            raise AssertionError("a sampled gate is in every network's graph")
+        # the loss is a mean over the whole batch, times the processes that share it; a shared mask already sums over it
+        own = slopes * (1 if self._gating.shared else self._images) / parallel.size()
+        weight = 1 / parallel.size() if self._gating.shared else 1.0
+        self._units.update(masks[:, : self._count], own[:, : self._count], weight)
+        self._branches.update(masks[:, self._count :], own[:, self._count :], weight)
+        if self._switched is not None:
+            self._compare(self._switched)
+        self._masks = self._switched = None
+        return True
+
+    def _compare(self, switched: _Switched) -> None:
+        loss = F.cross_entropy(widened(switched.logits[0]), switched.labels, reduction="sum")
+        difference = float(parallel.total(loss - switched.loss)) / self._images
+        self._differences.update(switched.index, difference if switched.on else -difference)
+
+    def difference(self) -> tuple[Tensor, Tensor]:
+        """Return the loss with each unit [U] and branch [B] minus that without, in nats: negative if useful."""
+        branches = self._differences if self._measures else self._branches
+        return self._units.difference(), branches.difference()
+
+    def keep(self, kept: Kept) -> None:
+        """Forget what is not kept."""
+        self._count = int(kept[0].sum())
+        self._units.keep(kept[0])
+        self._branches.keep(kept[1])
+        self._differences.keep(kept[1])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, f"_{name}").state_dict() for name in ("units", "branches", "differences")}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for name in ("units", "branches", "differences"):
+            getattr(self, f"_{name}").load_state_dict(state[name])
+
+
+@contextmanager
+def _unmoved(model: nn.Module) -> Iterator[None]:
+    """Let batch norm use the statistics of its batch without taking them into the running ones."""
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True

@@ -1,0 +1,1 @@
+"""Masks on weights: criteria that score, allocations that rank, granularities that group."""

@@ -1,0 +1,1 @@
+"""What carries pruning out: at once, along a schedule, by rewiring, scores, thresholds, penalties."""

@@ -1,0 +1,44 @@
+"""Which companion carries out what a recipe says of the inside of a training stage."""
+
+from trainables.errors import InvalidValue
+from trainables.gates.gated_training import GatedTraining
+from trainables.methods.dynamic import Rewiring
+from trainables.methods.gradual import GradualPruning
+from trainables.methods.penalties import GrowingPenalty
+from trainables.methods.selection import Selection
+from trainables.methods.thresholds import Thresholds
+from trainables.recipes.gating import Gating
+from trainables.recipes.in_training import GrowPenalty, LearnThresholds, Rewire, Select
+from trainables.recipes.recipe import Attaches, During
+from trainables.recipes.schedules import Gradual
+from trainables.state import LiveTrial
+from trainables.training.companion import Companion
+
+
+def attach(during: During, trial: LiveTrial, steps: int) -> Companion:
+    """Return what carries out `during` in a stage of `steps` optimizer steps.
+
+    A value with a method `attach` is asked for its own companion. Raises InvalidValue for a value that nothing here
+    knows.
+    """
+    match during:
+        case Attaches():
+            return _own(during, trial, steps)
+        case Gradual():
+            return GradualPruning(during, trial, steps)
+        case Rewire():
+            return Rewiring(during, trial, steps)
+        case Select():
+            return Selection(during, trial)
+        case LearnThresholds():
+            return Thresholds(during, trial)
+        case GrowPenalty():
+            return GrowingPenalty(during, trial, steps)
+        case Gating():
+            return GatedTraining(during, trial, steps)
+    raise InvalidValue("during", during, "has no companion here; give it a method `attach(trial, steps)`")
+
+
+def _own(during: Attaches, trial: LiveTrial, steps: int) -> Companion:
+    companion: Companion = during.attach(trial, steps)
+    return companion

@@ -1,0 +1,54 @@
+"""How gates are trained: a plain value that a recipe holds. `gated_training.py` carries it out."""
+
+from dataclasses import dataclass
+
+from trainables.recipes.recipe import InTraining
+
+UNIT_ESTIMATORS = ("trapezoid", "taylor")
+BRANCH_ESTIMATORS = ("two_point", "trapezoid", "taylor")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gating(InTraining):
+    """Gates on a network's units and residual branches, which are gone after the first `epochs` epochs of a stage.
+
+    What it costs: `nu`, `beta` and `alpha` are those of `objective.Balance`; a `target_macs` above 0 is the share of
+    the network's MACs that shall be left, and takes the place of nu. `units` and `branches` say what is gated.
+
+    How worth is estimated: in every step of `every` the gates are sampled, for each example apart unless `shared`; an
+    entry is drawn from its probability with probability `sampling`, else it is the rounded one. `unit_estimator` is one
+    of UNIT_ESTIMATORS, `branch_estimator` of BRANCH_ESTIMATORS; `decay` is that of the running means.
+
+    How probabilities move: they begin at `initial`, stay there for the share `warmup` of the epochs, then move between
+    `lowest` and `highest`; what is useless goes all the way in the share `travel` of the remaining steps. The price
+    rises linearly to nu over the share `ramp` of them; with a budget it follows the MACs, planned to fall linearly.
+    From half of them on, `settle`, in prices of the structure, presses each probability to its nearer end.
+
+    What stays: every gated layer keeps a multiple of `round_to` units, the best ones, or all that it has. Kernels of
+    matrix units and of vector instructions are fast at multiples of 8 or 16.
+    """
+
+    epochs: int
+    nu: float = 0.3
+    beta: float = 0.5
+    alpha: float = 1.0
+    target_macs: float = 0.0
+    units: bool = True
+    branches: bool = True
+    every: int = 4
+    sampling: float = 0.15
+    shared: bool = False
+    unit_estimator: str = "trapezoid"
+    branch_estimator: str = "two_point"
+    decay: float = 0.99
+    initial: float = 0.98
+    lowest: float = 0.01
+    highest: float = 0.995
+    warmup: float = 0.1
+    travel: float = 0.2
+    ramp: float = 0.5
+    settle: float = 4.0
+    round_to: int = 1
+
+    def pruned_after(self, epochs: float) -> float:
+        return min(self.epochs, epochs)

@@ -1,0 +1,57 @@
+"""What learns or moves masks inside a training stage, as plain values for recipes; importing them costs no torch."""
+
+from dataclasses import dataclass
+
+from trainables.recipes.recipe import InTraining, Prune
+
+
+@dataclass(frozen=True)
+class Rewire(InTraining):
+    """Move the masks that the network has when the stage begins, with as many weights per layer as they leave.
+
+    Over the first `share` of the stage, in `updates` equally spaced steps, a share of each layer's weights is dropped
+    and as many are grown: the share falls from `fraction` to 0 along a cosine. `growth` is ``"random"`` (SET) or
+    ``"gradient"`` (RigL).
+    """
+
+    growth: str
+    fraction: float = 0.3
+    updates: int = 100
+    share: float = 0.75
+
+
+@dataclass(frozen=True)
+class Select(InTraining):
+    """Choose `density` of the frozen weights by scores that are learned in their stead (edge-popup).
+
+    `density` counts against the unpruned network; `scope` is a name of `allocation.py`.
+    """
+
+    density: float
+    scope: str = "layer"
+
+
+@dataclass(frozen=True)
+class LearnThresholds(InTraining):
+    """Learn one threshold per neuron, below which its weights are masked; `alpha` is the pressure to raise them."""
+
+    alpha: float
+
+
+@dataclass(frozen=True)
+class GrowPenalty(InTraining):
+    """Drive to zero what `final` would prune by magnitude, by an L2 penalty that grows; prune it at the stage's end.
+
+    In the first `pick` of the stage (a share; 0 in GReg-1) the penalty grows on all prunable weights, to
+    `pick_ceiling`, and only then is chosen what shall go. From there the penalty on the chosen grows linearly to
+    `ceiling`, where it stays for the last `settle` of the stage.
+    """
+
+    final: Prune
+    ceiling: float = 1.0
+    pick: float = 0.0
+    pick_ceiling: float = 0.1
+    settle: float = 0.1
+
+    def pruned_after(self, epochs: float) -> float:
+        return epochs

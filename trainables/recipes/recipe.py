@@ -1,0 +1,142 @@
+"""Recipes: the stages into which a paradigm divides a trial. Plain values; `runner.py` carries them out."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from trainables.errors import InfeasibleTrial
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """A stage that carries itself out, on a `trainables.state.LiveTrial`.
+
+    Third-party paradigms bring their own; the built-in stages are values that `runner.py` carries out.
+    """
+
+    def run(self, trial: Any) -> None: ...
+
+
+class InTraining:
+    """A description of what acts inside the training loop (gradual pruning, gates, dynamic masks).
+
+    It is a value only: `methods/attach.py` says which companion carries it out.
+    """
+
+
+@runtime_checkable
+class Attaches(Protocol):
+    """A description that brings its own companion, as those of third-party paradigms do.
+
+    `attach` takes a `trainables.state.LiveTrial` and the stage's number of optimizer steps, and returns a
+    `trainables.training.companion.Companion`.
+    """
+
+    def attach(self, trial: Any, steps: int) -> Any: ...
+
+
+During = InTraining | Attaches
+
+
+@runtime_checkable
+class PrunesWithin(Protocol):
+    """What brings the network to its final density inside a training stage."""
+
+    def pruned_after(self, epochs: float) -> float:
+        """Return after how many of the stage's epochs that is so."""
+        ...
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train along a learning-rate schedule of `epochs`, from `start_epoch` (fractions allowed) to its end.
+
+    `lr_scale` multiplies the schedule. `snapshot_epoch` (fractions allowed) keeps a copy of the weights at that
+    point, for a later `Rewind`. `during` acts inside the loop.
+    """
+
+    epochs: int
+    start_epoch: float = 0.0
+    lr_scale: float = 1.0
+    snapshot_epoch: float | None = None
+    during: During | None = None
+
+
+@dataclass(frozen=True)
+class Prune:
+    """Mask all but `density` of the prunable pieces, counted against the unpruned network.
+
+    `criterion`, `granularity` and `scope` are names of `criteria.py`, `granularity.py` and `allocation.py`. With
+    several `rounds` the density falls geometrically and pieces are scored anew in each, without training between.
+    `batches` training batches are looked at by criteria that need data. `stream` lets filters of residual streams
+    go as well; `spare` keeps the best piece of every layer in rankings across layers. `sanity` is a switch of
+    `sanity.py`.
+    """
+
+    density: float
+    criterion: str = "magnitude"
+    granularity: str = "weight"
+    scope: str = "global"
+    stream: bool = False
+    rounds: int = 1
+    batches: int = 1
+    spare: bool = False
+    sanity: str = "none"
+
+
+@dataclass(frozen=True)
+class Rewind:
+    """Give the surviving weights, and all else, the values of the snapshot taken in training."""
+
+
+@dataclass(frozen=True)
+class Reinitialize:
+    """Draw fresh initial weights from the trial's seed and keep the masks.
+
+    With `keep_signs` the prunable weights keep the signs that they have; with `constant` all of a layer take the
+    size of its initial standard deviation (Zhou et al. 2019, arXiv 1905.01067, section 3).
+    """
+
+    keep_signs: bool = False
+    constant: bool = False
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Delete masked filters physically and check that the smaller network computes what the masked one did."""
+
+
+Recipe = tuple[Train | Prune | Rewind | Reinitialize | Remove | Stage, ...]
+
+
+def training_epochs(recipe: Recipe) -> float:
+    """Return the epochs that all `Train` stages of the recipe spend together."""
+    return sum(stage.epochs - stage.start_epoch for stage in recipe if isinstance(stage, Train))
+
+
+def first_pruned_epoch(recipe: Recipe) -> int:
+    """Return the first epoch, counted from 1, at whose end the network has its final density and was trained with it.
+
+    1 where it is pruned before training or moves its masks in training; beyond the last if it is pruned at the end.
+    """
+    trained = pruned = 0.0
+    for stage in recipe:
+        if isinstance(stage, Prune):
+            pruned = trained
+        elif isinstance(stage, Train):
+            span = stage.epochs - stage.start_epoch
+            if isinstance(stage.during, PrunesWithin):
+                pruned = trained + stage.during.pruned_after(span)
+            trained += span
+    return math.floor(pruned) + 1
+
+
+def share_epochs(epochs: int, parts: int) -> list[int]:
+    """Split a budget into `parts` nearly equal shares of at least one epoch; earlier shares get what is left over.
+
+    Raises InfeasibleTrial when there are fewer epochs than parts.
+    """
+    if epochs < parts:
+        raise InfeasibleTrial(f"{parts} rounds of training need at least {parts} epochs; the budget is {epochs}")
+    short, extra = divmod(epochs, parts)
+    return [short + (part < extra) for part in range(parts)]

@@ -1,0 +1,1 @@
+"""The structure of a network: channels that go together, blocks, removal, what it costs."""

@@ -1,0 +1,279 @@
+"""Physical removal: a plan names the channels and residual blocks that shall go; it masks a network, or shrinks it.
+
+Both give the same function: a filter goes together with its bias, its norm and the slices of all weights that read it.
+"""
+
+import copy
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Optimizer
+
+from trainables.models.shortcut import Shortcut
+from trainables.structure.blocks import branch_parameters, drop_blocks
+from trainables.structure.channels import CONVOLUTIONS, ChannelGroup, is_depthwise
+
+TOLERANCE = 1e-4
+"""The largest relative difference of logits between a masked network and the one with its filters removed."""
+
+Channels = Mapping[str, tuple[int, ...]]
+Cut = Mapping[int, tuple[int, ...]]
+"""The indices that a tensor loses, by dimension."""
+
+_PER_OUTPUT = ("weight", "bias", "running_mean", "running_var")
+
+
+@dataclass(frozen=True)
+class RemovalPlan:
+    """What shall go, by module name, in the coordinates of the network that the plan was made for.
+
+    `outputs` and `inputs` hold the indices of the channels that a module loses on that side; a norm and a depthwise
+    convolution, which map each channel to itself, lose outputs only. An empty plan is false.
+    """
+
+    outputs: Channels = field(default_factory=dict)
+    inputs: Channels = field(default_factory=dict)
+    dropped_blocks: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.outputs or self.inputs or self.dropped_blocks)
+
+    def masks(self, model: nn.Module) -> dict[str, Tensor]:
+        """Return 0/1 masks, in the parameters' type, by the names of the parameters that lose entries."""
+        parameters = dict(model.named_parameters())
+        masks = {}
+        for name, cut in _cuts(model, self).items():
+            if name in parameters:
+                masks[name] = mask = torch.ones_like(parameters[name])
+                for dim, removed in cut.items():
+                    mask.index_fill_(dim, _index(removed, mask), 0)
+        dropped = branch_parameters(model, self.dropped_blocks)
+        return masks | {name: torch.zeros_like(parameters[name]) for name in dropped}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan as dictionaries, lists, strings and integers."""
+        return {
+            "outputs": {module: list(channels) for module, channels in self.outputs.items()},
+            "inputs": {module: list(channels) for module, channels in self.inputs.items()},
+            "dropped_blocks": list(self.dropped_blocks),
+        }
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "RemovalPlan":
+        """Return the plan of which `as_json` made `plain`."""
+        return cls(
+            {module: tuple(channels) for module, channels in plain["outputs"].items()},
+            {module: tuple(channels) for module, channels in plain["inputs"].items()},
+            tuple(plain["dropped_blocks"]),
+        )
+
+
+def plan_removal(
+    groups: Collection[ChannelGroup], keep: Mapping[str, Tensor], dropped_blocks: Collection[str] = ()
+) -> RemovalPlan:
+    """RemovalPlan the removal of all channels that are False in `keep`, a vector per group, by the group's name.
+
+    Groups that `keep` leaves out stay whole. Raises ValueError for an unknown group, a vector of the wrong length,
+    and one that keeps nothing.
+    """
+    if unknown := keep.keys() - {group.name for group in groups}:
+        raise ValueError(f"no group of channels is called {', '.join(sorted(unknown))}")
+    cut: dict[str, dict[str, set[int]]] = {"outputs": {}, "inputs": {}}
+    for group in groups:
+        removed = _removed(group, keep[group.name]) if group.name in keep else set()
+        for member in group.members if removed else ():
+            channels = (c for c, root in zip(member.channels, member.roots, strict=True) if root in removed)
+            cut[member.side].setdefault(member.module, set()).update(channels)
+    outputs, inputs = ({module: tuple(sorted(c)) for module, c in side.items() if c} for side in cut.values())
+    return RemovalPlan(outputs, inputs, tuple(dropped_blocks))
+
+
+def _removed(group: ChannelGroup, keep: Tensor) -> set[int]:
+    if keep.shape != (group.size,) or not keep.any():
+        kept = f"{int(keep.sum())} of {tuple(keep.shape)}"
+        raise ValueError(f"{group.name}: at least one of its {group.size} channels must stay, and {kept} do")
+    return set((~keep.bool()).nonzero().flatten().tolist())
+
+
+@torch.no_grad()
+def mask(model: nn.Module, plan: RemovalPlan) -> dict[str, Tensor]:
+    """Make zero, in place, what `plan` removes, and return the masks by parameter name.
+
+    From then on the network computes what `remove` will leave, as long as the masks hold. Loading a state of before
+    undoes it in the shortcuts too, which no mask covers: call it again then.
+    """
+    masks = plan.masks(model)
+    parameters = dict(model.named_parameters())
+    for name, own in masks.items():
+        parameters[name].masked_fill_(own == 0, 0)
+    for shortcut, outputs, inputs in _shortcuts(model, plan):
+        shortcut.silence(outputs, inputs)
+    return masks
+
+
+@torch.no_grad()
+def remove(model: nn.Module, plan: RemovalPlan, optimizer: Optimizer | None = None) -> None:
+    """Delete, in place, what `plan` names; the state of `optimizer` follows its parameters.
+
+    Parameters become new objects: whatever else refers to them (masks, averages, a DDP wrapper) has to be made anew.
+    """
+    replaced: dict[Tensor, tuple[Tensor, Cut]] = {}
+    for name, cut in _cuts(model, plan).items():
+        old = _tensor(model, name)
+        new = _assign(model, name, _take(old, cut))
+        new.grad = None if old.grad is None else _take(old.grad, cut)
+        replaced[old] = new, cut
+    for shortcut, outputs, inputs in _shortcuts(model, plan):
+        shortcut.shrink(outputs, inputs)
+    _refit(model)
+    drop_blocks(model, plan.dropped_blocks)
+    if optimizer is not None:
+        _rebind(optimizer, replaced, set(model.parameters()))
+
+
+def rebuild(model: nn.Module, state_dict: Mapping[str, Tensor], dropped_blocks: Collection[str] = ()) -> None:
+    """Give the dense `model`, in place, the shapes and values of `state_dict`, which `remove` may have shrunk.
+
+    `dropped_blocks` are those of the removal. Raises ValueError, and leaves the values alone, unless the names are
+    the network's own and every tensor has the rank and at most the size of the dense one.
+    """
+    drop_blocks(model, dropped_blocks)
+    dense = model.state_dict()
+    if different := dense.keys() ^ state_dict.keys():
+        examples = ", ".join(sorted(different)[:5])
+        raise ValueError(f"not a state of this {type(model).__name__}: only one of them has {examples}")
+    for name, tensor in dense.items():
+        _require_within(name, state_dict[name].shape, tensor.shape)
+    for name, tensor in dense.items():
+        if state_dict[name].shape != tensor.shape:
+            _assign(model, name, tensor.new_empty(state_dict[name].shape))
+    _refit(model)
+    model.load_state_dict(state_dict)
+
+
+def disagreement(
+    masked: nn.Module,
+    removed: nn.Module,
+    input_shape: tuple[int, int, int],
+    *,
+    generator: torch.Generator,
+    batch: int = 8,
+) -> float:
+    """Return the largest difference of the two networks' logits, relative to the image's largest logit, or to 1.
+
+    Compares in evaluation mode and float32, without TF32, on normal images from `generator` (a CPU one); infinite
+    when a logit is not a number. Neither network is touched.
+    """
+    images = torch.randn(batch, *input_shape, generator=generator, dtype=torch.float32)
+    expected, actual = (_logits(network, images) for network in (masked, removed))
+    scale = expected.abs().amax(1, keepdim=True).clamp_min(1)
+    worst = ((expected - actual).abs() / scale).max()
+    return float(worst.nan_to_num(torch.inf))
+
+
+@torch.no_grad()
+def _logits(model: nn.Module, images: Tensor) -> Tensor:
+    device = next(model.parameters()).device
+    network = copy.deepcopy(model).float().eval()
+    with torch.autocast(device.type, enabled=False), _without_tf32():
+        logits: Tensor = network(images.to(device))
+    return logits.double()
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _require_within(name: str, shape: torch.Size, dense: torch.Size) -> None:
+    if len(shape) != len(dense) or not all(1 <= size <= most for size, most in zip(shape, dense, strict=True)):
+        raise ValueError(f"{name} has shape {tuple(shape)}, which no removal makes of {tuple(dense)}")
+
+
+def _cuts(model: nn.Module, plan: RemovalPlan) -> Mapping[str, Cut]:
+    """Return what every tensor loses, by its name in the state dictionary."""
+    cuts: dict[str, dict[int, tuple[int, ...]]] = {}
+    for side, dim in ((plan.outputs, 0), (plan.inputs, 1)):
+        for name, removed in side.items():
+            module = model.get_submodule(name)
+            for tensor in _PER_OUTPUT if dim == 0 else ("weight",):
+                if isinstance(getattr(module, tensor, None), Tensor):
+                    cuts.setdefault(f"{name}.{tensor}", {})[dim] = removed
+    return cuts
+
+
+def _shortcuts(model: nn.Module, plan: RemovalPlan) -> Iterator[tuple[Shortcut, Tensor, Tensor]]:
+    """Yield every shortcut that the plan changes, with the indices of the output and input channels that it loses."""
+    for name, module in model.named_modules():
+        if isinstance(module, Shortcut) and (name in plan.outputs or name in plan.inputs):
+            outputs, inputs = (_index(side.get(name, ()), module.src) for side in (plan.outputs, plan.inputs))
+            yield module, outputs, inputs
+
+
+def _index(channels: tuple[int, ...], like: Tensor) -> Tensor:
+    return torch.tensor(channels, dtype=torch.long, device=like.device)
+
+
+def _take(tensor: Tensor, cut: Cut) -> Tensor:
+    """Return a copy without the indices in `cut`, in the same memory format."""
+    kept = tensor
+    for dim, removed in cut.items():
+        stays = torch.ones(tensor.shape[dim], dtype=torch.bool, device=tensor.device)
+        stays[_index(removed, tensor)] = False
+        kept = kept.index_select(dim, stays.nonzero().flatten())
+    channels_last = tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    return kept.contiguous(memory_format=torch.channels_last) if channels_last else kept
+
+
+def _tensor(model: nn.Module, name: str) -> Tensor:
+    module, _, tensor = name.rpartition(".")
+    found: Tensor = getattr(model.get_submodule(module), tensor)
+    return found
+
+
+def _assign(model: nn.Module, name: str, new: Tensor) -> Tensor:
+    """Put `new` in the place of a parameter or a buffer, whichever is there; return what is there now."""
+    old = _tensor(model, name)
+    module, _, tensor = name.rpartition(".")
+    placed = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
+    setattr(model.get_submodule(module), tensor, placed)
+    return placed
+
+
+def _refit(model: nn.Module) -> None:
+    """Make the sizes that modules state agree with their tensors."""
+    for module in model.modules():
+        if isinstance(module, CONVOLUTIONS):
+            if is_depthwise(module):
+                module.groups = module.weight.shape[0]
+            module.out_channels, module.in_channels = module.weight.shape[0], module.weight.shape[1] * module.groups
+        elif isinstance(module, nn.Linear):
+            module.out_features, module.in_features = module.weight.shape
+        elif isinstance(module, _BatchNorm):
+            per_channel = module.weight if module.affine else module.running_mean
+            module.num_features = module.num_features if per_channel is None else per_channel.shape[0]
+
+
+def _rebind(optimizer: Optimizer, replaced: Mapping[Tensor, tuple[Tensor, Cut]], alive: Collection[Tensor]) -> None:
+    """Make the optimizer step the parameters that are there now, with the state of those that they replace."""
+    for old, (new, cut) in replaced.items():
+        if old in optimizer.state:
+            state = optimizer.state.pop(old)
+            per_weight = {key: v for key, v in state.items() if isinstance(v, Tensor) and v.shape == old.shape}
+            optimizer.state[new] = state | {key: _take(v, cut) for key, v in per_weight.items()}
+    for group in optimizer.param_groups:
+        current = (replaced[p][0] if p in replaced else p for p in group["params"])
+        group["params"] = [p for p in current if p in alive]
+    for gone in [p for p in optimizer.state if p not in alive]:
+        del optimizer.state[gone]

@@ -1,0 +1,13 @@
+"""The training loop, what acts inside it, what it takes of the machine. Public: `companion.Companion`."""
+
+from typing import TYPE_CHECKING
+
+from trainables.faces import lazily
+
+if TYPE_CHECKING:
+    from trainables.training.companion import Companion as Companion
+
+__getattr__ = lazily(
+    __name__,
+    companion="Companion",
+)

@@ -1,0 +1,88 @@
+"""What acts inside the training loop beside the optimizer: gradual pruning, gates, dynamic masks, penalties."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainables.structure.complexity import Complexity
+
+
+class Companion:
+    """A companion of one training stage; every method does nothing unless a method of pruning needs it.
+
+    The loop calls, per step: `before_forward`, `penalty` (added to the loss), `before_step` (gradients are there),
+    `after_step` (weights have moved and masks hold again); and `after_epoch` after each epoch, before the validation.
+    """
+
+    def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
+        """Act before the network sees a batch: images [B, C, H, W] and labels [B]."""
+
+    def penalty(self) -> Tensor | None:
+        """Return a scalar to add to the loss of this step, or None."""
+        return None
+
+    def before_step(self) -> None:
+        """Act on the gradients before the optimizer uses them."""
+
+    def after_step(self) -> None:
+        """Act on the weights after the optimizer has moved them."""
+
+    def after_epoch(self) -> None:
+        """Act at the end of an epoch; the network may change its shape here."""
+
+    def projected(self) -> Complexity | None:
+        """Return what the network is expected to cost at the end of the stage, or None if the recipe tells."""
+        return None
+
+    def finish(self) -> None:
+        """Act once after the last epoch of the stage."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed stage needs: tensors, numbers, strings, lists and dictionaries of them."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up the state that `state_dict` returned."""
+
+
+class Companions(Companion):
+    """Several companions as one; they act in the order given."""
+
+    def __init__(self, *companions: Companion) -> None:
+        self._all = companions
+
+    def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
+        for companion in self._all:
+            companion.before_forward(inputs, labels)
+
+    def penalty(self) -> Tensor | None:
+        given = [penalty for companion in self._all if (penalty := companion.penalty()) is not None]
+        return torch.stack(given).sum() if given else None
+
+    def before_step(self) -> None:
+        for companion in self._all:
+            companion.before_step()
+
+    def after_step(self) -> None:
+        for companion in self._all:
+            companion.after_step()
+
+    def after_epoch(self) -> None:
+        for companion in self._all:
+            companion.after_epoch()
+
+    def finish(self) -> None:
+        for companion in self._all:
+            companion.finish()
+
+    def projected(self) -> Complexity | None:
+        return next((cost for companion in self._all if (cost := companion.projected()) is not None), None)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {str(index): companion.state_dict() for index, companion in enumerate(self._all)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for index, companion in enumerate(self._all):
+            companion.load_state_dict(state[str(index)])

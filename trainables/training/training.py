@@ -1,0 +1,212 @@
+"""The one training loop: a pure learning-rate schedule, an epoch of training, an evaluation."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import assert_never
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD, AdamW, Optimizer
+
+from trainables import parallel
+from trainables.data.batches import Batches, ordered
+from trainables.data.dataset import Split
+from trainables.spec import TrainingSpec
+from trainables.training.companion import Companion
+
+WARMUP_START = 1 / 25
+"""The share of the peak learning rate at which a warm-up begins, as in torch's OneCycleLR."""
+
+ONE_CYCLE_WARMUP = 0.3
+"""The share of a one-cycle schedule in which the learning rate rises, unless the spec gives a warm-up."""
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What an epoch of training cost: mean loss per image with penalties, images seen, seconds of wall time.
+
+    The loss is NaN or infinite if training has diverged.
+    """
+
+    loss: float
+    images: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a network does on a split: share of images classified rightly, and mean cross-entropy."""
+
+    accuracy: float
+    loss: float
+
+
+def optimizer_for(model: nn.Module, spec: TrainingSpec) -> Optimizer:
+    """Return the optimizer that `spec` names over all parameters of `model`; Nesterov's variant needs momentum."""
+    if spec.optimizer == "adamw":
+        return AdamW(model.parameters(), lr=spec.lr, weight_decay=spec.weight_decay, foreach=True)
+    return SGD(
+        model.parameters(),
+        lr=spec.lr,
+        momentum=spec.momentum,
+        nesterov=spec.nesterov and spec.momentum > 0,
+        weight_decay=spec.weight_decay,
+        foreach=True,
+    )
+
+
+def learning_rate(spec: TrainingSpec, progress: float) -> float:
+    """Return the learning rate at `progress` in [0, 1] of the whole schedule.
+
+    With peak r, progress p, warm-up share w and q = (p - w) / (1 - w):
+
+    - warm-up, p < w: r (1/25 + 24/25 p / w), then
+    - constant: r
+    - cosine: r (1 + cos(pi q)) / 2 (arXiv 1608.03983, eq. 5 without restarts)
+    - step: r gamma^k, k the number of milestones at or before p
+    - one_cycle: r (1 - q), with w = 0.3 where the spec gives none (after arXiv 1708.07120, without its last phase)
+    """
+    warmup = spec.warmup or (ONE_CYCLE_WARMUP if spec.schedule == "one_cycle" else 0.0)
+    if progress < warmup:
+        return spec.lr * (WARMUP_START + (1 - WARMUP_START) * progress / warmup)
+    return spec.lr * _decay(spec, progress, (progress - warmup) / (1 - warmup))
+
+
+def _decay(spec: TrainingSpec, progress: float, since_warmup: float) -> float:
+    match spec.schedule:
+        case "constant":
+            return 1.0
+        case "cosine":
+            return (1 + math.cos(math.pi * since_warmup)) / 2
+        case "step":
+            return spec.gamma ** sum(milestone <= progress for milestone in spec.milestones)
+        case "one_cycle":
+            return 1 - since_warmup
+    assert_never(spec.schedule)
+
+
+def precision_for(spec: TrainingSpec, device: str | torch.device) -> torch.dtype:
+    """Return the type in which networks multiply in training: as `spec` says, or what suits the hardware.
+
+    ``auto`` is bfloat16 where there are instructions that multiply it (CUDA from compute capability 8.0; CPUs with
+    AMX, AVX512-BF16 or Arm's BF16), float32 elsewhere, where bfloat16 is emulated and slower.
+    """
+    native = spec.precision == "bfloat16" or (spec.precision == "auto" and _multiplies_bfloat16(torch.device(device)))
+    return torch.bfloat16 if native else torch.float32
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+
+
+def train_epoch(
+    model: nn.Module,
+    batches: Batches,
+    optimizer: Optimizer,
+    rate: Callable[[int], float],
+    *,
+    label_smoothing: float,
+    precision: torch.dtype,
+    companion: Companion,
+    skip: int = 0,
+) -> EpochResult:
+    """Train `model` for one epoch, from its step number `skip` on; `rate` gives each step's learning rate.
+
+    Steps are numbered within the epoch, from 0. Forward and backward run in `precision`, the loss and the optimizer
+    in float32. Nothing waits for the device before the end of the epoch. Of several processes each runs its own rows of
+    every batch; gradients and the result are those of the whole batches.
+    """
+    model.train()
+    begin = time.perf_counter()
+    losses, images = [], 0
+    with parallel.together(model) as network:
+        for step, (inputs, labels) in enumerate(batches.epoch(skip), start=skip):
+            _set_learning_rate(optimizer, rate(step))
+            optimizer.zero_grad(set_to_none=True)
+            companion.before_forward(inputs, labels)
+            own = batches.images(step) / parallel.size()  # gradients are averaged over processes, not summed
+            loss = _cross_entropy(logits_of(network, inputs, precision), labels, label_smoothing) / own
+            penalty = companion.penalty()
+            if penalty is not None:
+                loss = loss + penalty
+            loss.backward()  # type: ignore[no-untyped-call]
+            companion.before_step()
+            optimizer.step()
+            companion.after_step()
+            losses.append(loss.detach() * own)
+            images += batches.images(step)
+    mean = parallel.total(torch.stack(losses).sum()).item() / images
+    return EpochResult(mean, images, time.perf_counter() - begin)
+
+
+def evaluate(
+    model: nn.Module,
+    split: Split,
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    precision: torch.dtype = torch.float32,
+    channels_last: bool = False,
+    batch_size: int = 500,
+) -> Evaluation:
+    """Evaluate `model` on a split that lies on its device; every module keeps the mode it was in.
+
+    Several processes take turns at the batches, and each gets the whole result.
+    """
+    found = torch.zeros(2, dtype=torch.float64, device=split.images.device)
+    own = ordered(
+        split,
+        mean,
+        std,
+        batch_size=batch_size,
+        channels_last=channels_last,
+        first=parallel.rank(),
+        every=parallel.size(),
+    )
+    with torch.no_grad(), _evaluating(model):
+        for inputs, labels in own:
+            logits = logits_of(model, inputs, precision)
+            right = (logits.argmax(1) == labels).sum()
+            found += torch.stack([right.double(), _cross_entropy(logits, labels).double()])
+    accuracy, loss = (parallel.total(found) / len(split)).tolist()
+    return Evaluation(accuracy=accuracy, loss=loss)
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Return the sum over the batch: its mean has no value for a process without rows."""
+    return F.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="sum")
+
+
+def _set_learning_rate(optimizer: Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def logits_of(model: nn.Module, inputs: Tensor, precision: torch.dtype) -> Tensor:
+    """Return the logits of a network that multiplies in `precision`, in a type in which a loss can be computed."""
+    with torch.autocast(inputs.device.type, dtype=precision, enabled=precision != torch.float32):
+        logits: Tensor = model(inputs)
+    return widened(logits)
+
+
+def widened(values: Tensor) -> Tensor:
+    """Return values of 16 bits in float32, others as they are."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    former = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in former:
+            module.training = training
