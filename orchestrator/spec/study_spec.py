@@ -80,7 +80,7 @@ class Search(Strict):
     """How configurations are chosen, and how many.
 
     `auto` is TPE; NSGA-II once TPE is too slow for the trials or the study is long; a Gaussian process where trials are
-    expensive and numbers are searched, while they are few (`orchestrator.policy`).
+    expensive and numbers are searched, while they are few (`search.sampler_policy`).
     The whole trials of the studies in `warm_start`, which are of the same store and have the same objectives, teach the
     sampler; they are no trials of this study. `training` holds what is searched of how trials train, whatever their
     paradigm; what it names stands in place of what the study's own `training` says.
@@ -109,7 +109,7 @@ class Fidelity(Strict):
     """The training budget of a trial, and the epochs (rungs) at which hopeless trials are held back.
 
     The best 1/reduction of the trials that have come to a rung go on, and those that, going by what whole trials have
-    gained from there, may still reach the front (`orchestrator.hope`).
+    gained from there, may still reach the front (`search.prospects`).
     The others pause: they leave their device, keep their checkpoints, and go on, before any new trial begins, once they
     are among the best of the trials that have come to their rung. With `hopeless: stop` they are stopped for good.
     """

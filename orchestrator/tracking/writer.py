@@ -1,4 +1,4 @@
-"""The process that writes a study to MLflow: ``python -m orchestrator.mlflow_writer FD``.
+"""The process that writes a study to MLflow: ``python -m orchestrator.tracking.writer FD``.
 
 It takes batches from the driver over the inherited file descriptor and answers each. It ends when the driver hangs up
 or dies. A lock beside the artifacts keeps the writers of two drivers of one study apart: the new one waits until the

@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from orchestrator.execution import worker
+from orchestrator.execution import trial_context
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.spec.history import write_study
@@ -82,7 +82,7 @@ def epoch(sweep: Sweep, trial: Assignment, number: int, **changes: Any) -> Mappi
     """Return what a toy trial reports of an epoch, as it reaches the driver."""
     chosen = trial.configuration
     made: Report = runs.report(sweep.ledger.spec.trial(chosen.paradigm, chosen.params, chosen.seed), number)
-    return {**worker.plain(made), **changes}
+    return {**trial_context.plain(made), **changes}
 
 
 def run_to_end(sweep: Sweep, trial: Assignment) -> TrialRecord:

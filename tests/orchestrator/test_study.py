@@ -146,9 +146,9 @@ MISBEHAVING = '''
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from orchestrator.worker import run_in_torch
+from orchestrator.execution.worker import run_in_torch
 from trainables.paradigms.base import Paradigm
-from trainables.recipe import Train
+from trainables.recipes import Train
 
 
 class GivesUp:

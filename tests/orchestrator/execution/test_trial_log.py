@@ -9,7 +9,7 @@ from orchestrator.execution.trial_log import LONGEST, shorten
 SAID = """
 import logging, os, subprocess, sys, warnings
 from pathlib import Path
-from orchestrator.trial_log import heard_in
+from orchestrator.execution.trial_log import heard_in
 
 def trial():
     {}

@@ -201,7 +201,7 @@ def test_a_server_that_was_set_back_is_not_written_to(opened: Ledger, server: Se
 HOLD = """
 import sys, time
 from pathlib import Path
-from orchestrator.places import journal_location_of
+from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.store import StudyFolder
 drive = journal_location_of(StudyFolder(Path(sys.argv[1])), sys.argv[2]).drive()
 print("holds", flush=True)

@@ -219,5 +219,5 @@ def test_the_time_spent_outlives_the_driver(tmp_path: Path, place: str) -> None:
 
 def test_reading_a_ledger_imports_neither_torch_nor_ray() -> None:
     costly = {"torch", "ray", "mlflow", "psycopg"}
-    code = f"import sys, orchestrator.ledger, orchestrator.study; print({costly} & set(sys.modules))"
+    code = f"import sys, orchestrator.ledger.ledger, orchestrator.study; print({costly} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -315,7 +315,7 @@ def test_a_writer_that_is_killed_is_replaced_and_nothing_is_lost_or_doubled(stud
 DRIVER = """
 import sys, time
 from pathlib import Path
-from orchestrator.tracking import Tracker
+from orchestrator.tracking.tracker import Tracker
 from tests.orchestrator.example import OBJECTIVES, told_trials
 
 tracker = Tracker(sys.argv[1], Path(sys.argv[2]), "example", {}, OBJECTIVES)
