@@ -2,19 +2,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test check docs install
+.PHONY: demo test check format docs install
 
-demo: install  ## Run a small study to its Pareto front; an interrupted one goes on, a finished one is shown again.
+demo: install  ## Run a small study to its Pareto front; an interrupted one is resumed, a finished one is shown again.
 	$(BIN)/espalier launch --exist-ok studies/digits.yaml
 
 test: install  ## Run the whole test suite.
 	$(BIN)/python -m pytest
 
-check: install  ## Look at format, lint, types, and the walls between the packages.
+check: install  ## Check format, lint, types, and the layers of the packages.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+format: install  ## Format the code, and mend what lint can mend by itself.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
 docs: install  ## Write the page on paradigms from their code.
 	$(BIN)/python -m orchestrator.handbook > docs/paradigms.md
