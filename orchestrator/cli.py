@@ -6,7 +6,8 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated
@@ -15,9 +16,7 @@ import typer
 from rich.console import Console
 
 from orchestrator import study
-from orchestrator.execution.cluster import NodeLost
 from orchestrator.ledger import ledger
-from orchestrator.ledger.journal import LedgerLost, StudyBusy
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.compare import Entry
 from orchestrator.results.compare import compare as compare_studies
@@ -26,13 +25,10 @@ from orchestrator.results.front import pareto_front
 from orchestrator.results.progress import progress
 from orchestrator.results.summary import summarize
 from orchestrator.spec.history import Change, read_history
-from orchestrator.spec.spec_errors import StudyError
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.tracking_url import STORE
 from orchestrator.store import stamp
 from orchestrator.store.attempts import Attempt, attempts
-from orchestrator.store.disk import DiskFull
-from orchestrator.store.remote import StoreLost
 from orchestrator.store.store import Store, StudyFolder
 from orchestrator.store.trial_files import trial_files
 from orchestrator.sweep.observer import Outcome
@@ -42,7 +38,7 @@ from orchestrator.tracking.publishing import tracking_uri
 from orchestrator.tracking.syncing import rebuild
 from orchestrator.tracking.tracker import ENVIRONMENT
 from trainables import paradigms as installed
-from trainables.errors import InvalidValue, nearest
+from trainables.errors import EspalierError, FileUnusable, InvalidValue, nearest
 from trainables.paradigms.base import Paradigm
 from trainables.spec import Value
 
@@ -55,15 +51,24 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the command line; what a person can mend is told without a traceback, and ends with status 2."""
+    """Run the command line; an error of the tree in `trainables.errors` is printed and gives the exit status."""
     try:
-        app(prog_name="espalier")
-    except (StudyError, InvalidValue, StudyBusy) as error:
+        with _naming_files():
+            app(prog_name="espalier")
+    except EspalierError as error:
         typer.echo(f"espalier: {error}", err=True)
-        sys.exit(2)
-    except (DiskFull, LedgerLost, NodeLost, StoreLost) as error:
-        typer.echo(f"espalier: {error}", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_status)
+
+
+@contextmanager
+def _naming_files() -> Iterator[None]:
+    """Raise FileUnusable for a file that the operating system refuses; an error that names no file is a defect."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        raise FileUnusable(error) from error
 
 
 def _store(value: str) -> Store:

@@ -1,10 +1,61 @@
-"""Errors addressed to the person who wrote the value that caused them."""
+"""Every error that espalier raises, as a tree; those of the sweep are defined beside what raises them.
+
+    EspalierError                      exit status 1
+    ├── RequestRefused                 exit status 2: nothing was started, nothing was written
+    │   ├── InvalidValue               a value that a user wrote, with its key and what is allowed (a ValueError)
+    │   ├── Refusals                   several of them at once (a ValueError)
+    │   ├── StudyError                 a study file, with all that is wrong in it
+    │   └── StudyBusy                  another process drives the study (a RuntimeError)
+    ├── TrialError                     ends one trial, which is marked FAIL; the study continues
+    │   ├── InfeasibleTrial            hyper-parameters that cannot be carried out together (a ValueError)
+    │   ├── TrainingDiverged           the loss is no longer a number (a RuntimeError)
+    │   ├── RemovalMismatch            a network changed when its filters were removed (a RuntimeError)
+    │   ├── GroupBroken                another process of the trial failed (a RuntimeError)
+    │   └── Stopped                    the trial's first process has ended it early
+    ├── StudyStopped                   the study stopped before its end; what was told is kept (a RuntimeError)
+    │   ├── DiskFull                   no space is left
+    │   ├── LedgerLost                 the ledger cannot be written any more
+    │   ├── StoreLost                  the store cannot be read or written any more
+    │   └── NodeLost                   Ray has died on this machine, again and again
+    └── FileUnusable                   a file or folder that cannot be read or written
+
+The command line catches EspalierError alone, prints its text as one sentence and ends with its exit status.
+"""
 
 import difflib
 from collections.abc import Iterable
+from typing import ClassVar
 
 
-class InvalidValue(ValueError):
+class EspalierError(Exception):
+    """The parent of all errors that espalier raises; the text is addressed to a user."""
+
+    exit_status: ClassVar[int] = 1
+    """The status with which the command line ends."""
+
+
+class RequestRefused(EspalierError):
+    """What was asked for cannot be done as it was asked; nothing was started."""
+
+    exit_status = 2
+
+
+class TrialError(EspalierError):
+    """One trial has ended; the study continues."""
+
+
+class StudyStopped(EspalierError, RuntimeError):
+    """A study has stopped before its end. What was told before is kept."""
+
+
+class FileUnusable(EspalierError):
+    """A file or a folder cannot be read or written."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"{error.filename}: {error.strerror}")
+
+
+class InvalidValue(RequestRefused, ValueError):
     """A value that a user wrote and that cannot be used.
 
     `key` is the path of the value from where the message is raised (a caller may prefix it),
@@ -21,7 +72,7 @@ class InvalidValue(ValueError):
         return type(self), (self.key, self.value, self.allowed)
 
 
-class InfeasibleTrial(ValueError):
+class InfeasibleTrial(TrialError, ValueError):
     """Hyper-parameters that are each allowed but cannot be carried out together."""
 
 
@@ -38,9 +89,9 @@ def check_name(key: str, name: str, known: Iterable[str]) -> None:
         raise InvalidValue(key, name, f"must be one of {', '.join(names)}{nearest(name, names)}")
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDiverged(TrialError, RuntimeError):
     """The loss is no longer a number."""
 
 
-class RemovalMismatch(RuntimeError):
+class RemovalMismatch(TrialError, RuntimeError):
     """A network with its filters removed does not compute what the masked one did."""

@@ -15,6 +15,7 @@ from orchestrator.ledger.journal_file import DriverLock, is_driven
 from orchestrator.spec.study_spec import Resources
 from orchestrator.store.checkpoints import discard
 from orchestrator.store.logs import logging_into
+from trainables.errors import StudyStopped
 
 THREAD_TIMEOUT: Final = "30"
 """Seconds for a stopped trial to leave its actor; after that Ray Tune loses the actor's next trial."""
@@ -79,7 +80,7 @@ def check(resources: Resources, address: str | None) -> None:
             require_room(nodes(), resources)
 
 
-class NodeLost(RuntimeError):
+class NodeLost(StudyStopped):
     """Ray's processes on this machine have died. Without this, Ray Tune would wait for them for ever."""
 
     def __init__(self, log: Path) -> None:

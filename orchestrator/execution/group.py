@@ -26,6 +26,7 @@ from torch import distributed as dist
 from orchestrator.execution.trial_context import WorkerContext, run, tell
 from orchestrator.ledger.failures import Breakdown, Failure, GroupBroken, breakdown
 from trainables.context import Report, SaveCheckpoint
+from trainables.errors import TrialError
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
@@ -46,7 +47,7 @@ _followers: dict[str, list[ActorHandle]] = {}
 """The other processes of this one's group, by placement group: they outlive a trial, as this process does."""
 
 
-class Stopped(Exception):
+class Stopped(TrialError):
     """The first process has ended the trial early."""
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from orchestrator.store.disk import chain
-from trainables.errors import InfeasibleTrial
+from trainables.errors import InfeasibleTrial, TrialError
 
 
 class Failure(StrEnum):
@@ -39,8 +39,8 @@ class Breakdown:
         return self.text if self.failure is Failure.ERROR else f"{self.failure}: {self.text}"
 
 
-class GroupBroken(RuntimeError):
-    """A trial cannot go on because of another process of its group, to which `breakdown` happened, by `origin`."""
+class GroupBroken(TrialError, RuntimeError):
+    """A trial cannot continue because of another process of its group, to which `breakdown` happened, by `origin`."""
 
     def __init__(self, broken: Breakdown, origin: BaseException) -> None:
         super().__init__(broken.text)

@@ -11,8 +11,10 @@ from typing import Any, Protocol
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
+from trainables.errors import RequestRefused, StudyStopped
 
-class StudyBusy(RuntimeError):
+
+class StudyBusy(RequestRefused, RuntimeError):
     """Another process drives the study."""
 
 
@@ -21,7 +23,7 @@ def busy(study: str, holder: str) -> StudyBusy:
     return StudyBusy(f"study {study!r} is being run by {holder}; wait for it or stop it, then try again")
 
 
-class LedgerLost(RuntimeError):
+class LedgerLost(StudyStopped):
     """The ledger of a study that runs cannot be written any more. What was told before is kept."""
 
 

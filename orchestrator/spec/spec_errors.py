@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from trainables.errors import InvalidValue, nearest
+from trainables.errors import InvalidValue, RequestRefused, nearest
 
 ABSENT: Final = object()
 """The value of a key that is not there."""
@@ -28,7 +28,7 @@ class Problem:
         return f"{self.key}{shown}: {self.allowed}" if self.key else self.allowed
 
 
-class StudyError(Exception):
+class StudyError(RequestRefused):
     """A study that cannot be run as it is written; `problems` holds all that was found, not only the first."""
 
     def __init__(self, problems: Sequence[Problem], source: Path | None = None) -> None:
@@ -39,7 +39,7 @@ class StudyError(Exception):
         super().__init__("\n".join(lines))
 
 
-class Refusals(ValueError):
+class Refusals(RequestRefused, ValueError):
     """Several refused values, raised at once inside a validator."""
 
     def __init__(self, refused: Iterable[InvalidValue]) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from trainables.errors import StudyStopped
+
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """No space, no quota, a file beyond the limit for one."""
 
@@ -18,7 +20,7 @@ _WORDS: Final = re.compile(
 """What says so in exceptions that arrive as text, and in those of torch.save, which know no error number."""
 
 
-class DiskFull(RuntimeError):
+class DiskFull(StudyStopped):
     """A study cannot go on because something cannot be written. What was told before is kept."""
 
     def __init__(self, study: str, folder: Path, said: str, *, command: str) -> None:

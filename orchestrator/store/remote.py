@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from orchestrator.store.disk import is_full
 from orchestrator.store.store_url import CREDENTIALS, KEY
-from trainables.errors import InvalidValue
+from trainables.errors import InvalidValue, StudyStopped
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ BLOCK: Final = 8 * 2**20
 T = TypeVar("T")
 
 
-class StoreLost(RuntimeError):
+class StoreLost(StudyStopped):
     """A store cannot be read or written any more. What is there stays there."""
 
 
