@@ -1,22 +1,22 @@
 """A folder in an object storage, through pyarrow's file systems, which are imported when they are needed.
 
-An object is there as a whole or not at all. What a storage refuses is raised as StoreLost, at once: whoever can wait
-asks again by `patiently`.
+An object is there as a whole or not at all. What a storage refuses is raised as StoreLost, at once: callers that can
+wait ask again by `patiently`. What the disk of this machine refuses is raised as InvalidValue.
 """
 
 import logging
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import uuid4
 
@@ -37,6 +37,15 @@ AT_ONCE: Final = 8
 
 BLOCK: Final = 8 * 2**20
 """Bytes that are sent at once."""
+
+DRAFTS: Final = ".uploading"
+"""The folder in which an object lies until it is whole."""
+
+LARGEST_MOVE: Final = 5 * 2**30
+"""Bytes that S3 can copy in one request. No file but a checkpoint's is larger, and those have seals."""
+
+CACHE: Final = "ESPALIER_CACHE"
+"""The environment variable that names the folder of mirrors."""
 
 T = TypeVar("T")
 
@@ -76,23 +85,59 @@ class Remote:
         )
 
     def push(self, path: Path, name: str) -> None:
-        """Copy a file there; raises StoreLost."""
+        """Copy a file there, in one piece: whatever interrupts it leaves the object of before.
+
+        Raises StoreLost, and InvalidValue if the file here cannot be read.
+        """
+        if _size_here(path) > LARGEST_MOVE:
+            self.add(path, name)
+            return
         files, place = self._open()
-        with _explained(self.url), path.open("rb") as source, files.open_output_stream(f"{place}/{name}") as there:
-            shutil.copyfileobj(source, there, BLOCK)
+        draft = f"{place}/{DRAFTS}/{uuid4().hex}"
+        try:
+            self.add(path, draft.removeprefix(f"{place}/"))
+            with _explained(self.url):
+                files.move(draft, f"{place}/{name}")
+        except BaseException:
+            with suppress(OSError):
+                files.delete_file(draft)
+            raise
+
+    def add(self, path: Path, name: str) -> None:
+        """Copy a file to a name that nobody reads yet: if interrupted, the object is a part of the file.
+
+        Leaving pyarrow's stream by an exception publishes what was written. Raises StoreLost, and InvalidValue if the
+        file here cannot be read.
+        """
+        files, place = self._open()
+        with _of_this_machine(path):
+            source = path.open("rb")
+        with source, ExitStack() as closing:
+            first = _read_here(source, path)  # before anything is opened there
+            with _explained(self.url):
+                there = files.open_output_stream(f"{place}/{name}")
+            closing.callback(self._close, there)
+            for block in chain([first], iter(partial(_read_here, source, path), b"")):
+                with _explained(self.url):
+                    there.write(block)
 
     def pull(self, name: str, into: Path) -> bool:
-        """Copy a file from there, whole or not at all; say whether there is one. Raises StoreLost."""
+        """Copy a file from there, whole or not at all; return whether there is one.
+
+        Raises StoreLost, and InvalidValue if it cannot be written here.
+        """
         files, place = self._open()
         with _explained(self.url):
             try:
                 source = files.open_input_stream(f"{place}/{name}")
             except FileNotFoundError:
                 return False
+        with source, _of_this_machine(into):
             into.parent.mkdir(parents=True, exist_ok=True)
-            with source, TemporaryDirectory(prefix=f".{into.name}.", dir=into.parent) as draft:
+            with TemporaryDirectory(prefix=f".{into.name}.", dir=into.parent) as draft:
                 with (Path(draft) / into.name).open("wb") as here:
-                    shutil.copyfileobj(source, here, BLOCK)
+                    while block := self._read_there(source):
+                        here.write(block)
                 (Path(draft) / into.name).replace(into)
         return True
 
@@ -103,13 +148,17 @@ class Remote:
             return [found.size for found in files.get_file_info([f"{place}/{name}" for name in names])]
 
     def pull_folder(self, name: str, into: Path) -> None:
-        """Copy all that lies in a folder, which may be nothing, into one that exists; raises StoreLost."""
-        from pyarrow.fs import copy_files
+        """Copy all that lies in a folder, which may be nothing, into one that exists; raises as `pull` does."""
+        from pyarrow.fs import FileSelector, FileType
 
         files, place = self._open()
         with _explained(self.url):
-            if self.names(name):
-                copy_files(f"{place}/{name}", str(into), source_filesystem=files)
+            selector = FileSelector(f"{place}/{name}", recursive=True, allow_not_found=True)
+            within = [
+                one.path.removeprefix(f"{place}/") for one in files.get_file_info(selector) if one.type == FileType.File
+            ]
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pulling") as pulling:
+            list(pulling.map(lambda file: self.pull(file, into / file.removeprefix(f"{name}/")), within))
 
     def names(self, below: str = "", *, deep: bool = False) -> list[str]:
         """Return the files and folders in a folder, or at any depth below it; raises StoreLost."""
@@ -152,6 +201,15 @@ class Remote:
         except ValueError as trouble:
             raise InvalidValue(KEY, self.url, f"cannot be understood: {_said(trouble)}") from None
 
+    def _read_there(self, source: Any) -> bytes:
+        with _explained(self.url):
+            block: bytes = source.read(BLOCK)
+            return block
+
+    def _close(self, there: Any) -> None:
+        with _explained(self.url):
+            there.close()
+
     def _delete(self, folder: str) -> None:
         files, place = self._open()
         with suppress(OSError):
@@ -183,6 +241,29 @@ def _file_system(url: str) -> Any:
 @cache
 def _deleting() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(AT_ONCE, thread_name_prefix="deleting")
+
+
+@contextmanager
+def _of_this_machine(path: Path) -> Iterator[None]:
+    """Raise what the disk here refuses as InvalidValue: it is no fault of the storage. A full one is left to others."""
+    try:
+        yield
+    except OSError as trouble:
+        if is_full(trouble):
+            raise
+        said = f"cannot be used on this machine: {trouble.strerror or trouble}"
+        allowed = f"{said}; {CACHE} names the folder for copies of a bucket's files"
+        raise InvalidValue("file", str(path), allowed) from trouble
+
+
+def _read_here(source: BinaryIO, path: Path) -> bytes:
+    with _of_this_machine(path):
+        return source.read(BLOCK)
+
+
+def _size_here(path: Path) -> int:
+    with _of_this_machine(path):
+        return path.stat().st_size
 
 
 @contextmanager

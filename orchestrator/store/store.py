@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.spec.names import check_study_name
-from orchestrator.store.remote import Remote
+from orchestrator.store.remote import CACHE, Remote
 from orchestrator.store.store_url import check_store_url
 
 
@@ -151,7 +151,7 @@ class Store:
 def cache_folder() -> Path:
     """Return where this machine keeps mirrors: ESPALIER_CACHE, or `espalier` among the user's caches."""
     usual = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "espalier"
-    return Path(os.environ.get("ESPALIER_CACHE") or usual)
+    return Path(os.environ.get(CACHE) or usual)
 
 
 def _current(folder: StudyFolder) -> StudyFolder:

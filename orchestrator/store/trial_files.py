@@ -173,7 +173,7 @@ class RemoteFiles:
     def _push(self, made: Path, name: str) -> None:
         files = sorted(path for path in made.rglob("*") if path.is_file() and path.name != SEAL)
         for path in (*files, made / SEAL):  # last: without it nothing of this counts
-            self._remote.push(path, f"{name}/{path.relative_to(made).as_posix()}")
+            self._remote.add(path, f"{name}/{path.relative_to(made).as_posix()}")
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self._mirror).as_posix()

@@ -1,5 +1,6 @@
 """Studies in an object storage: which files lie where, what counts as whole, what is refused before the first trial."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -243,3 +244,61 @@ def test_credentials_that_do_not_suffice_are_refused_and_not_repeated(
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(place: str) -> None:
     with pytest.raises(InvalidValue, match=f"--store = '{place}': cannot be written: .*; name a folder"):
         study.launch(small.study(), Store.at(place))
+
+
+class _Interrupted(Exception):
+    pass
+
+
+def _interrupt(*_: object) -> None:
+    raise _Interrupted
+
+
+@pytest.mark.parametrize("delay", [0.002, 0.01, 0.05, 0.2])
+def test_an_interrupted_push_leaves_the_object_of_before(
+    objects: ObjectStore, bucket: str, tmp_path: Path, delay: float
+) -> None:
+    table, place = tmp_path / "trials.parquet", Remote(f"s3://{bucket}/studies/small")
+    table.write_bytes(b"old")
+    place.push(table, table.name)
+    table.write_bytes(bytes(48 * 2**20))
+    before = signal.signal(signal.SIGALRM, _interrupt)
+    interrupted = False
+    signal.setitimer(signal.ITIMER_REAL, delay)
+    try:
+        place.push(table, table.name)
+    except _Interrupted:
+        interrupted = True
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    there = objects.read(f"{bucket}/studies/small/{table.name}")
+    assert there == (b"old" if interrupted and there == b"old" else table.read_bytes())
+    place.push(table, table.name)
+    assert objects.read(f"{bucket}/studies/small/{table.name}") == table.read_bytes()
+
+
+UNREADABLE = Path("/proc/self/mem")
+"""Its first page is nobody's: a file that opens, and cannot be read."""
+
+
+@pytest.mark.skipif(not UNREADABLE.exists(), reason="no such file on this system")
+@pytest.mark.parametrize("file", [UNREADABLE, Path("/nowhere/study.yaml")])
+def test_a_file_of_this_machine_that_cannot_be_read_is_not_blamed_on_the_bucket(
+    objects: ObjectStore, bucket: str, file: Path
+) -> None:
+    objects.write(f"{bucket}/small/study.yaml", b"old")
+    with pytest.raises(InvalidValue, match=f"'{file}': cannot be used on this machine"):
+        Remote(f"s3://{bucket}/small").push(file, "study.yaml")
+    assert objects.keys(f"{bucket}/small") == ["study.yaml"]
+    assert objects.read(f"{bucket}/small/study.yaml") == b"old"
+
+
+def test_a_cache_that_cannot_be_made_is_not_blamed_on_the_bucket(
+    espalier: Espalier, objects: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects.write(f"{bucket}/studies/small/study.yaml", small.study().as_yaml().encode())
+    monkeypatch.setenv("ESPALIER_CACHE", "/proc/espalier")
+    status, _, err = espalier("status", "small", "--store", f"s3://{bucket}")
+    assert (status, "cannot be used on this machine" in err, "ESPALIER_CACHE" in err) == (2, True, True)
+    assert "credentials" not in err
