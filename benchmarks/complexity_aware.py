@@ -20,7 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -170,8 +170,15 @@ class Stepper:
     def seconds(self) -> float:
         """Train one epoch and return its CPU seconds."""
         begin = time.process_time()
-        settings = {"label_smoothing": 0.0, "precision": self.precision, "companion": self.companion}
-        train_epoch(self.model, self.batches, self.optimizer, lambda _: 0.01, **settings)
+        train_epoch(
+            self.model,
+            self.batches,
+            self.optimizer,
+            lambda _: 0.01,
+            label_smoothing=0.0,
+            precision=self.precision,
+            companion=self.companion,
+        )
         return time.process_time() - begin
 
 
@@ -235,10 +242,11 @@ def step_ratios(
     trial = random_trial(name, shape, batch, precision)
     dtype = torch.float32 if precision == "float32" else torch.bfloat16
     steppers = {"dense": Stepper(trial.model, trial.batches(), Companion(), dtype)}
-    for label, knob in (("gated, nothing removed", {"nu": 1.0}), ("gated to a budget", {"target_macs": 0.5})):
+    slow = Gating(epochs=10_000, warmup=0.0)  # probabilities move, too slowly for anything to go
+    gatings = {"gated, nothing removed": replace(slow, nu=1.0), "gated to a budget": replace(slow, target_macs=0.5)}
+    for label, gating in gatings.items():
         gated = random_trial(name, shape, batch, precision)
         gated.optimizer = optimizer_for(gated.model, TrainingSpec())
-        gating = Gating(epochs=10_000, warmup=0.0, **knob)  # probabilities move, too slowly for anything to go
         companion = attach(gating, gated, 10_000 * len(gated.batches()))
         steppers[label] = Stepper(gated.model, gated.batches(), companion, dtype)
     dense = trial.cost().macs

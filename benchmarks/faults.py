@@ -209,7 +209,7 @@ def _wrong_runs(store: Store) -> int:
     query = """SELECT tags.value, runs.status FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid
                WHERE tags.key = 'trial' AND runs.lifecycle_stage = 'active'"""
     with closing(sqlite3.connect(store.mlflow_database)) as database:
-        rows = database.execute(query).fetchall()
+        rows: list[tuple[str, str]] = database.execute(query).fetchall()
     runs = Counter(int(trial) for trial, _ in rows)
     return sum(runs[trial] != 1 for trial in range(TRIALS)) + sum(status == "RUNNING" for _, status in rows)
 

@@ -22,11 +22,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from orchestrator.execution import mps
 from orchestrator.execution.trial_context import WorkerContext
 from orchestrator.execution.worker import run_in_torch
 from orchestrator.ledger.failures import breakdown
+from orchestrator.store.trial_files import files_at
 from trainables.context import Report, SaveCheckpoint, Usage
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 
@@ -47,7 +49,8 @@ class Here(WorkerContext):
 def fill_the_share(share: float) -> dict[str, object]:
     """Ask for memory, a piece at a time, until there is no more; return how much there was, and what was said."""
     torch.cuda.set_per_process_memory_fraction(share)
-    total, pieces = torch.cuda.get_device_properties(0).total_memory, []
+    total = torch.cuda.get_device_properties(0).total_memory
+    pieces: list[Tensor] = []
     try:
         while len(pieces) * PIECE <= total:
             pieces.append(torch.empty(PIECE, dtype=torch.uint8, device="cuda"))
@@ -68,7 +71,15 @@ def train(share: float, model: str, epochs: int, *, through_mps: bool) -> list[d
         epochs=epochs,
     )
     with tempfile.TemporaryDirectory() as folder:
-        context = Here(folder=Path(folder), resume_from=None, device="cuda", cache=None, cpus=1, gpus=share)
+        context = Here(
+            files=files_at(Path(folder), None),
+            folder=Path(folder),
+            resume_from=None,
+            device="cuda",
+            cache=None,
+            cpus=1,
+            gpus=share,
+        )
         run_in_torch(spec, context)
     used = [report.usage for report in context.reports if report.usage is not None]
     return [asdict(usage) for usage in used[1:]]

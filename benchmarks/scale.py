@@ -25,7 +25,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from many_trials import Clock, report
+from many_trials import Clock, report  # type: ignore[import-not-found]  # this is run as a script, and lies beside it
 
 from orchestrator import study
 from orchestrator.execution.trial_context import WorkerContext

@@ -200,7 +200,8 @@ def _suggested(trial: optuna.Trial, name: str, found: BaseDistribution) -> Value
         case IntDistribution():
             return trial.suggest_int(name, found.low, found.high, log=found.log)
         case CategoricalDistribution():
-            return trial.suggest_categorical(name, found.choices)
+            chosen: Value = trial.suggest_categorical(name, found.choices)  # type: ignore[assignment]  # never None here
+            return chosen
     raise TypeError(found)
 
 
@@ -373,7 +374,8 @@ def table(title: str, found: Mapping[str, Sequence[Found]]) -> Table:
 def _best(volumes: Mapping[str, Volumes]) -> Volumes:
     """Return the best mean of those without early stopping; all there is where none of them takes part."""
     means = [volumes[name].mean(0) for name in WITHOUT_RUNGS if name in volumes]
-    return np.max(means or [np.ones(next(iter(volumes.values())).shape[1])], 0)
+    best: npt.NDArray[np.float64] = np.max(means or [np.ones(next(iter(volumes.values())).shape[1])], 0)
+    return best
 
 
 def _sooner(goal: float, mean: Volumes, best: Volumes) -> str:

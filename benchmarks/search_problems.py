@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +66,7 @@ class Problem(Protocol):
         ...
 
 
-def study(problem: Problem, search: Mapping[str, object] | None = None, **more: object) -> StudySpec:
+def study(problem: Problem, search: Mapping[str, object] | None = None, **more: Any) -> StudySpec:
     """Return a study of such trials; `more` are further keys of its file."""
     plain = {
         "name": "search",
@@ -132,7 +132,7 @@ class Recorded:
 
     path: Path
     paradigms: Paradigms
-    training: Mapping[str, object]
+    training: Mapping[str, Any]
     tuned: Ranges = field(default_factory=dict)
     epochs: int = 27
 

@@ -149,7 +149,7 @@ def _moments(x: Tensor, axes: list[int], own: int) -> tuple[Tensor, Tensor, Tens
     sent = torch.cat([mean, variance, x.new_tensor([own])])
     received = [torch.empty_like(sent) for _ in range(size())]
     dist.all_gather(received, sent)
-    means, variances, counts = torch.stack(received).split([len(mean), len(mean), 1], 1)  # type: ignore[no-untyped-call]
+    means, variances, counts = torch.stack(received).split([len(mean), len(mean), 1], 1)
     count = counts.sum()
     together = (means * counts).sum(0) / count
     spread = (variances + (means - together).square()) * counts

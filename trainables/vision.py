@@ -30,7 +30,7 @@ def _import_torchvision() -> ModuleType:
 def _import_with_schemas() -> ModuleType:
     """Declare the operators that torchvision registers shapes for; they stay without an implementation."""
     for schema in _SCHEMAS:
-        _library().define(schema)  # type: ignore[no-untyped-call]
+        _library().define(schema)
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         del sys.modules[name]
     return importlib.import_module("torchvision")
@@ -38,7 +38,7 @@ def _import_with_schemas() -> ModuleType:
 
 @cache  # the schemas vanish with the object that defined them
 def _library() -> torch.library.Library:
-    return torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+    return torch.library.Library("torchvision", "FRAGMENT")
 
 
 torchvision = _import_torchvision()

@@ -66,7 +66,7 @@ def test_the_same_seed_gives_the_same_scores(name: str) -> None:
 def test_what_is_masked_is_worth_nothing(name: str) -> None:
     model = network("digits_cnn")
     with torch.no_grad():
-        model.conv2.weight[:, :8] = 0  # type: ignore[union-attr, operator, index]
+        model.conv2.weight[:, :8] = 0  # type: ignore[union-attr, operator]
     assert not criteria.find(name)(scoring(model))["conv2.weight"][:, :8].any()
 
 

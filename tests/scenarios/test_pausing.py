@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator import study
 from orchestrator.execution.cluster import ray_session
 from orchestrator.ledger import ledger
 from orchestrator.ledger.failures import Breakdown, Failure
@@ -20,6 +19,7 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.plan.estimate import EpochPace, Place, Span, make_plan
 from orchestrator.results.front import TOLD, pareto_front
 from orchestrator.results.progress import progress
+from orchestrator.search import extension
 from orchestrator.search.prospects import Prospects
 from orchestrator.search.rungs import Rungs
 from orchestrator.spec.study_spec import StudySpec
@@ -268,7 +268,7 @@ def test_a_trial_that_paused_before_the_epochs_were_raised_is_told(tmp_path: Pat
             trials.run(number)
     longer = pausing(trials=4, epochs=8)
     with ledger_of(longer, tmp_path) as again:
-        study.extension.extend(longer, again.folder, again.records())
+        extension.extend(longer, again.folder, again.records())
     with ledger_of(longer, tmp_path) as again:
         again.begin_anew()
         record = again.record(1)

@@ -68,7 +68,7 @@ def second_attempts(server: Server, database: str) -> dict[int, int]:
     reports = [
         (line["trial_id"], value["epoch"])
         for line in written(server, database)
-        for key, value in (line.get("user_attr") or {}).items()  # type: ignore[attr-defined]
+        for key, value in (line.get("user_attr") or {}).items()
         if key.startswith("report:") and value["attempt"] == 2
     ]
     return {trial: min(epoch for other, epoch in reports if other == trial) for trial, _ in reports}

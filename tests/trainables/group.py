@@ -75,7 +75,7 @@ def _run(
 ) -> None:
     torch.set_num_threads(1)
     torch.set_default_dtype(dtype)
-    store = dist.FileStore(str(folder / "rendezvous"), size)
+    store = dist.FileStore(str(folder / "rendezvous"), size)  # type: ignore[attr-defined]
     dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
     for name, spec in specs.items():
         context = GroupContext(MemoryContext(folder / name, resume.get(name)), silent=rank > 0)

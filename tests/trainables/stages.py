@@ -76,7 +76,7 @@ def backward_once(trial: LiveTrial, during: During) -> tuple[Companion, tuple[Te
     trial.model.train()
     loss = F.cross_entropy(trial.model(images), labels)
     penalty = companion.penalty()
-    (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
+    (loss if penalty is None else loss + penalty).backward()
     companion.before_step()
     return companion, (images, labels)
 

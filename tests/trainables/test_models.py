@@ -22,7 +22,7 @@ def parameters(name: str, classes: int, shape: tuple[int, int, int]) -> int:
     ("name", "shape"),
     [(name, shape) for name in models.names() for shape in SHAPES[name in NOT_FOR_TINY_IMAGES :]],
 )
-def test_every_network_maps_images_to_logits_in_training_and_evaluation(name, shape) -> None:
+def test_every_network_maps_images_to_logits_in_training_and_evaluation(name: str, shape: tuple[int, int, int]) -> None:
     model = models.build(name, classes=7, input_shape=shape)
     images = torch.randn(2, *shape)
     assert model(images).shape == (2, 7)
@@ -30,7 +30,7 @@ def test_every_network_maps_images_to_logits_in_training_and_evaluation(name, sh
 
 
 @pytest.mark.parametrize("name", [*NOT_FOR_TINY_IMAGES, "torchvision/alexnet", "torchvision/vit_b_16"])
-def test_images_that_a_network_cannot_take_are_refused_with_its_name(name) -> None:
+def test_images_that_a_network_cannot_take_are_refused_with_its_name(name: str) -> None:
     with pytest.raises(InvalidValue, match="8") as refused:
         models.build(name, classes=10, input_shape=(1, 8, 8))
     assert (refused.value.key, refused.value.value) == ("name", name)
@@ -50,7 +50,9 @@ def test_images_that_a_network_cannot_take_are_refused_with_its_name(name) -> No
         ("torchvision/resnet18", 1000, (3, 224, 224), 11_689_512),
     ],
 )
-def test_networks_have_their_known_number_of_parameters(name, classes, shape, published) -> None:
+def test_networks_have_their_known_number_of_parameters(
+    name: str, classes: int, shape: tuple[int, int, int], published: float
+) -> None:
     assert parameters(name, classes, shape) == published
 
 
@@ -60,13 +62,13 @@ def test_vgg16_has_thirteen_convolutions_and_one_linear_layer() -> None:
 
 
 @pytest.mark.parametrize(("side", "divisor"), [(32, 8), (64, 8), (96, 32)])
-def test_mobilenet_divides_small_images_by_8_and_large_ones_by_32(side, divisor) -> None:
+def test_mobilenet_divides_small_images_by_8_and_large_ones_by_32(side: int, divisor: int) -> None:
     model = models.build("mobilenet_v2", classes=10, input_shape=(3, side, side))
-    assert model.features(torch.zeros(2, 3, side, side)).shape[-1] == side // divisor
+    assert model.get_submodule("features")(torch.zeros(2, 3, side, side)).shape[-1] == side // divisor
 
 
 @pytest.mark.parametrize(("channels", "name"), [(1, "squeezenet1_1"), (4, "mobilenet_v3_small")])
-def test_torchvision_networks_take_other_than_three_channels(channels, name) -> None:
+def test_torchvision_networks_take_other_than_three_channels(channels: int, name: str) -> None:
     shape = (channels, 32, 32)
     model = models.build(f"torchvision/{name}", classes=5, input_shape=shape).eval()
     assert model(torch.randn(2, *shape)).shape == (2, 5)
@@ -85,13 +87,13 @@ def test_the_same_seed_draws_the_same_weights() -> None:
     ("name", "meant"),
     [("resnet_56", "resnet56"), ("digit_cnn", "digits_cnn"), ("torchvision/resnet51", "torchvision/resnet50")],
 )
-def test_an_unknown_name_is_refused_with_the_nearest_known_one(name, meant) -> None:
+def test_an_unknown_name_is_refused_with_the_nearest_known_one(name: str, meant: str) -> None:
     with pytest.raises(InvalidValue, match=f"did you mean '{meant}'"):
         models.check(name)
 
 
 @pytest.mark.parametrize("name", [*models.names(), "torchvision/densenet121"])
-def test_a_known_name_is_accepted(name) -> None:
+def test_a_known_name_is_accepted(name: str) -> None:
     models.check(name)
 
 
@@ -101,6 +103,6 @@ def test_names_are_known_without_torch() -> None:
 
 
 @pytest.mark.parametrize("side", [7, 8])
-def test_the_shortcut_subsamples_and_pads_with_zeros_on_both_sides(side) -> None:
+def test_the_shortcut_subsamples_and_pads_with_zeros_on_both_sides(side: int) -> None:
     x = torch.randn(2, 16, side, side)
     assert torch.equal(Shortcut(16, 32, 2)(x), F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 8, 8)))

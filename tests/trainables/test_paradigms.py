@@ -19,7 +19,7 @@ from trainables.paradigms.magnitude import Magnitude
 from trainables.recipes.recipe import Prune, Reinitialize, Remove, Rewind, Train
 from trainables.recipes.schedules import cubic_density, geometric_densities
 from trainables.runner import run_recipe
-from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
+from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 from trainables.state import CHECKPOINT, LiveTrial
 from trainables.trial import run_trial
 
@@ -160,7 +160,7 @@ def test_tickets_are_rewound_once_a_round() -> None:
 def test_every_epoch_is_reported_once_where_a_part_of_one_is_rounded_to_steps(
     batch_size: int, context: MemoryContext
 ) -> None:
-    chosen = {"sparsity": 0.3, "rounds": 3, "weights": "rewind_lr", "rewind_epoch": 0.68}
+    chosen: dict[str, Value] = {"sparsity": 0.3, "rounds": 3, "weights": "rewind_lr", "rewind_epoch": 0.68}
     training = TrainingSpec(batch_size=batch_size)
     run_trial(replace(SPEC, training=training, paradigm="lottery_ticket", hyperparameters=chosen), context)
     assert [report.epoch for report in context.reports] == [1, 2, 3, 4]

@@ -136,7 +136,7 @@ def train_epoch(
             penalty = companion.penalty()
             if penalty is not None:
                 loss = loss + penalty
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             companion.before_step()
             optimizer.step()
             companion.after_step()

@@ -373,7 +373,7 @@ def test_of_few_trials_tpe_learns_how_hyper_parameters_belong_together(known: in
     spec = study(paradigms={"dense": {}}, objectives={"loss": "minimize"}, search={"training": rates})
 
     def apart(drawn: Mapping[str, Any]) -> float:
-        return abs(drawn["training.lr"] - drawn["training.momentum"])
+        return float(abs(drawn["training.lr"] - drawn["training.momentum"]))
 
     view, dice = View(spec, "tpe", asked=0, population=20), np.random.default_rng(0)
     for lr, momentum in dice.random((known, 2)):

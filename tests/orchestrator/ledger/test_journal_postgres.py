@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -35,14 +36,14 @@ from trainables.errors import InvalidValue
 STORE = Path("espalier-store")
 
 
-def written(server: Server, database: str) -> list[dict[str, object]]:
+def written(server: Server, database: str) -> list[dict[str, Any]]:
     """Return all lines of the only study of a database; fails if one is missing or there twice."""
     rows = server.do(database, "SELECT number, line FROM espalier_journal ORDER BY number")
     assert [number for number, _ in rows] == list(range(len(rows)))
     return [json.loads(line) for _, line in rows]
 
 
-def twice(lines: list[dict[str, object]]) -> list[object]:
+def twice(lines: list[dict[str, Any]]) -> list[object]:
     """Return what the lines say more than once of what happens once: beginnings, reports, ends."""
     said = Counter(json.dumps({key: one[key] for key in one if not key.startswith("datetime")}) for one in lines)
     return [json.loads(line) for line, times in said.items() if times > 1]
@@ -115,9 +116,9 @@ def test_an_append_that_was_carried_out_and_not_confirmed_is_not_repeated(
     opened: Ledger, server: Server, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drive = opened._drive
-    append = drive._append
+    append = drive._append  # type: ignore[attr-defined]  # that of PostgreSQL
 
-    def lose_the_answer(connection, begin: int, lines: list[str]) -> None:
+    def lose_the_answer(connection: Any, begin: int, lines: list[str]) -> None:
         append(connection, begin, lines)
         monkeypatch.undo()
         server.end_sessions(database)

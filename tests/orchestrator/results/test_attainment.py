@@ -18,7 +18,7 @@ def attains(front: Points, goal: Points) -> bool:
 
 
 def same(one: Points, other: Points) -> bool:
-    return non_dominated(one).tolist() == non_dominated(other).tolist()
+    return bool(non_dominated(one).tolist() == non_dominated(other).tolist())
 
 
 @given(FRONTS)

@@ -1,6 +1,7 @@
 """Which comparisons are fair, from what trials say they spent."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -46,7 +47,8 @@ def test_trials_that_spent_alike_satisfy_every_setup() -> None:
 
 @given(st.sampled_from(sorted(EQUAL)), st.floats(1.1, 5))
 def test_a_difference_breaks_exactly_the_setups_that_want_it_equal(quantity: str, factor: float) -> None:
-    other = record(1, **{quantity: (EQUAL[quantity] or 1) * factor})
+    changed: dict[str, Any] = {quantity: (EQUAL[quantity] or 1) * factor}
+    other = record(1, **changed)
     broken = {setup for setup, wanted in SETUPS.items() if quantity in wanted}
     assert set(SETUPS) - set(satisfied_setups([record(0), other])) == broken
 

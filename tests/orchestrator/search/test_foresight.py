@@ -124,9 +124,12 @@ def test_the_sampler_learns_anew_of_stopped_trials_once_more_are_whole(
             resumed = _known(Sweep(driver, Silence()))[stopped.number]
             assert guesses[-1] == resumed
             run_to_end(sweep, trial)
-        seen = {shown: driver.record(stopped.number).curve[-1][shown] for shown in ("accuracy", "macs_projected")}
+        seen = {
+            shown: float(driver.record(stopped.number).curve[-1][shown]) for shown in ("accuracy", "macs_projected")
+        }
         missed = {name: pytest.approx(0.95 - seen[name]) for name in constraints}
-        assert guesses[0] == ([seen["accuracy"], seen["macs_projected"]], missed)
+        expected: object = ([seen["accuracy"], seen["macs_projected"]], missed)
+        assert guesses[0] == expected
         assert all(first != last for first, last in zip(guesses[0], guesses[-1], strict=True) if first)
 
 

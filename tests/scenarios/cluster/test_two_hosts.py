@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ cli.main()
 """The command line, with trials that train nothing and say where they ran."""
 
 OTHER_SOFTWARE = """
-from orchestrator import software
+from orchestrator.execution import software
 software._release = lambda package: "0.0"
 """
 
@@ -103,7 +104,7 @@ def test_nobody_without_the_token_runs_anything(
     cluster: tuple[Host, Host], tmp_path: Path, stranger: dict[str, str], said: str
 ) -> None:
     head, _ = cluster
-    elsewhere = {"HOME": str(tmp_path / "home"), **stranger}
+    elsewhere: dict[str, Any] = {"HOME": str(tmp_path / "home"), **stranger}
     answer = launch(head, small.study(), tmp_path, "--address", f"{head.address}:{PORT}", **elsewhere)
     assert_refused(answer, tmp_path, f"wants a token, and {said}")
 

@@ -32,6 +32,6 @@ def test_stem_projections_residual_stream_and_classifier_get_no_gate(name: str) 
 def test_every_hidden_layer_of_a_plain_network_is_gated_and_the_classifier_is_not(name: str) -> None:
     layers = [module for module, layer in dense(name).named_modules() if getattr(layer, "weight", None) is not None]
     computing = [
-        module for module in layers if "bn" not in module and dense(name).get_submodule(module).weight.ndim > 1
+        module for module in layers if "bn" not in module and dense(name).get_parameter(f"{module}.weight").ndim > 1
     ]
     assert [group.name for group in structures(name).groups] == computing[:-1]

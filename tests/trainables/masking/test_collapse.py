@@ -14,7 +14,7 @@ from trainables.masking.allocation import keep_best
 from trainables.masking.collapse import Connectivity, connectivity
 from trainables.masking.flow import flow_through
 from trainables.masking.masks import Masks, prunable_weights
-from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
+from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 from trainables.trial import run_trial
 
 SHAPE = (3, 32, 32)
@@ -88,7 +88,7 @@ def test_a_whole_network_has_not_collapsed() -> None:
 
 def test_a_collapsed_trial_is_measured_and_says_why(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     context = MemoryContext(tmp_path)
-    values = {"sparsity": 0.999, "scope": "global", "weights": "rewind_lr", "finetune": 0.5}
+    values: dict[str, Value] = {"sparsity": 0.999, "scope": "global", "weights": "rewind_lr", "finetune": 0.5}
     spec = TrialSpec(
         data=DataSpec(name="digits", subset=100),
         model=ModelSpec(name="digits_cnn"),

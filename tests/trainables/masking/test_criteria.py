@@ -94,7 +94,7 @@ def test_force_scores_masked_weights_by_what_they_were_worth_and_snip_does_not()
     model = network("digits_cnn")
     view = scoring(model)
     with torch.no_grad():
-        model.conv2.weight[:, :8] = 0  # type: ignore[union-attr, operator, index]
+        model.conv2.weight[:, :8] = 0  # type: ignore[union-attr, operator]
     assert criteria.force(view)["conv2.weight"][:, :8].count_nonzero() > 0
     assert criteria.snip(view)["conv2.weight"][:, :8].count_nonzero() == 0
 
@@ -128,7 +128,8 @@ def test_what_grasp_scores_lowest_raises_the_gradient_s_norm_when_it_shrinks() -
 
 def gradient_norm(model: nn.Module, data: list[Batch]) -> Tensor:
     slopes = torch.autograd.grad(loss_of(model, data, temperature=200), list(prunable_weights(model).values()))
-    return torch.cat([slope.flatten() for slope in slopes]).norm()
+    norm: Tensor = torch.cat([slope.flatten() for slope in slopes]).norm()
+    return norm
 
 
 @pytest.mark.parametrize("granularity", PIECES)
@@ -152,7 +153,8 @@ def piece_matrix(weights: dict[str, nn.Parameter], granularity: str) -> Tensor:
         numbers = torch.arange(shape.numel(), dtype=weight.dtype).view(shape)
         owner = spread_pieces(numbers, weight.shape, granularity).flatten()
         blocks.append((owner[:, None] == torch.arange(shape.numel())).to(weight.dtype))
-    return torch.block_diag(*blocks)
+    matrix: Tensor = torch.block_diag(*blocks)
+    return matrix
 
 
 def test_obd_averages_over_samples_and_batches() -> None:
@@ -188,7 +190,7 @@ def without_norm_and_bias(model: nn.Module) -> None:
         if isinstance(module, nn.BatchNorm2d):
             model.set_submodule(name, nn.Identity())
         elif getattr(module, "bias", None) is not None:
-            module.bias.zero_()  # type: ignore[union-attr, operator]
+            module.bias.zero_()
 
 
 def test_synflow_reaches_every_weight_of_networks_with_ceilings_and_running_means() -> None:

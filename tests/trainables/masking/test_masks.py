@@ -1,20 +1,24 @@
 """Masks hold in data-parallel training: two processes, gradients averaged, as one process with both their images."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
-from torch import multiprocessing as mp
+from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD, AdamW, Optimizer
 
 from trainables.masking.masks import Masks, prunable_weights
 
 RANKS, STEPS, BATCH = 2, 5, 8
-OPTIMIZERS = {"sgd": lambda p: SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1), "adamw": lambda p: AdamW(p, lr=0.01)}
+OPTIMIZERS: Mapping[str, Callable[[Iterable[nn.Parameter]], Optimizer]] = {
+    "sgd": partial(SGD, lr=0.1, momentum=0.9, weight_decay=0.1),
+    "adamw": partial(AdamW, lr=0.01),
+}
 
 
 def network(norm: bool) -> nn.Module:
@@ -66,7 +70,7 @@ def test_masks_hold_when_two_processes_train_one_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str, norm: bool
 ) -> None:
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
-    mp.spawn(run_rank, (str(tmp_path), optimizer, norm), nprocs=RANKS)
+    spawn(run_rank, (str(tmp_path), optimizer, norm), nprocs=RANKS)
     (weights, kept), (others, _) = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(RANKS))
     masks = half_masks(network(norm))
     assert all(torch.equal(weights[name], others[name]) for name in weights)

@@ -59,7 +59,7 @@ def test_every_layer_gets_the_gain_of_its_activation(model: str, tmp_path: Path)
 def test_the_probe_agrees_with_the_jacobians_of_single_images(model: str, tmp_path: Path) -> None:
     network = a_trial(tmp_path, model).model.eval()
     images = torch.randn(4, *SHAPE)
-    alone = [jacobian(network, image[None]).reshape(10, -1) for image in images]  # type: ignore[no-untyped-call]
+    alone = [jacobian(network, image[None]).reshape(10, -1) for image in images]
     expected = torch.stack([torch.linalg.svdvals(matrix).mean() for matrix in alone]).mean().item()
     assert mean_jsv(network, images) == pytest.approx(expected, rel=1e-4)
 

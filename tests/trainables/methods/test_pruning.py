@@ -52,7 +52,7 @@ def test_patterns_hold_in_every_group_whatever_the_scope_and_sparsity(
     trial = a_trial(tmp_path)
     prune(trial, Prune(kept / 4, granularity=granularity, scope="erk"))
     for name in ("conv2.weight", "conv3.weight", "fc.weight"):
-        groups = alive(trial)[name].movedim(1, -1).unflatten(-1, (-1, 4))  # type: ignore[no-untyped-call]
+        groups = alive(trial)[name].movedim(1, -1).unflatten(-1, (-1, 4))
         assert (groups.sum(-1) == kept).all()
 
 
@@ -194,7 +194,7 @@ def test_nothing_is_remembered_of_what_a_mask_takes(tmp_path: Path) -> None:
     trial = a_trial(tmp_path)
     trial.optimizer = optimizer_for(trial.model, trial.spec.training)
     images, labels = next(iter(trial.batches()))
-    torch.nn.functional.cross_entropy(trial.model(images), labels).backward()  # type: ignore[no-untyped-call]
+    torch.nn.functional.cross_entropy(trial.model(images), labels).backward()
     trial.optimizer.step()
     prune(trial, Prune(0.3))
     for name, weight in prunable_weights(trial.model).items():

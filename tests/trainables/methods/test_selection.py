@@ -64,7 +64,7 @@ def test_scores_get_the_straight_through_gradient(model: str, tmp_path: Path) ->
     frozen, masks = companion._frozen, trial.weight_masks
     scores = {name: score.detach().clone().requires_grad_() for name, score in companion._scores.items()}
     straight = {n: frozen[n] * (masks[n] + s.abs() - s.abs().detach()) for n, s in scores.items()}
-    loss_with(trial.model, straight, batch).backward()  # type: ignore[no-untyped-call]
+    loss_with(trial.model, straight, batch).backward()
     for name, score in scores.items():
         assert score.grad is not None
         torch.testing.assert_close(companion._scores[name].grad, score.grad)

@@ -78,7 +78,7 @@ def test_gradients_are_those_of_autograd_with_the_estimated_slope(model: str, tm
     }
     assert all(torch.equal(weight, masked[name]) for name, weight in prunable_weights(trial.model).items())
     pressure = torch.cat([torch.exp(-threshold) for threshold in thresholds.values()]).sum()
-    (loss_with(trial.model, masked, batch) + alpha * pressure).backward()  # type: ignore[no-untyped-call]
+    (loss_with(trial.model, masked, batch) + alpha * pressure).backward()
     for name in whole:
         torch.testing.assert_close(companion._whole[name].grad, whole[name].grad)
         torch.testing.assert_close(companion._thresholds[name].grad, thresholds[name].grad)

@@ -22,13 +22,13 @@ from trainables.structure.blocks import branch_parameters, drop_blocks, residual
         ("torchvision/mobilenet_v3_small", 6),
     ],
 )
-def test_residual_blocks_are_found(name, count) -> None:
+def test_residual_blocks_are_found(name: str, count: int) -> None:
     assert len(residual_blocks(build(name))) == count
 
 
 @pytest.mark.parametrize("name", ["resnet20", "mobilenet_v2", "torchvision/resnet18", "torchvision/mobilenet_v3_small"])
 @pytest.mark.parametrize("which", [slice(None, None, 2), slice(1, None, 2), slice(None)])
-def test_dropping_blocks_equals_silencing_their_branches(name, which) -> None:
+def test_dropping_blocks_equals_silencing_their_branches(name: str, which: slice) -> None:
     model = build(name).eval()
     blocks = residual_blocks(model)[which]
     silenced, dropped = copy.deepcopy(model), copy.deepcopy(model)
@@ -73,11 +73,13 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.kind == "normalised first":
             x = x.sigmoid()
+        branch: Tensor = self.conv(x)
         if self.kind == "both sides are branches":
-            return self.conv(x) + self.other(x)
+            other: Tensor = self.other(x)
+            return branch + other
         if self.kind == "scaled shortcut":
-            return self.conv(x) + 2 * x
-        y = self.conv(x) + x
+            return branch + 2 * x
+        y = branch + x
         return y.sigmoid() if self.kind == "sigmoid after" else y
 
 
@@ -91,7 +93,7 @@ class Block(nn.Module):
         ("sigmoid after", ()),
     ],
 )
-def test_a_block_that_does_more_than_add_a_branch_is_no_residual_block(kind, found) -> None:
+def test_a_block_that_does_more_than_add_a_branch_is_no_residual_block(kind: str, found: tuple[str, ...]) -> None:
     assert residual_blocks(nn.Sequential(nn.ReLU(), Block(kind))) == found
 
 

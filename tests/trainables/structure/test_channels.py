@@ -24,13 +24,13 @@ from trainables.structure.channels import ChannelGroup, find_groups
         ("torchvision/mobilenet_v3_small", 23, 4),
     ],
 )
-def test_all_groups_are_found_and_residual_streams_are_told_apart(name, inner, coupled) -> None:
+def test_all_groups_are_found_and_residual_streams_are_told_apart(name: str, inner: int, coupled: int) -> None:
     groups = find_groups(build(name), SHAPES[name])
     assert (sum(not g.coupled for g in groups), sum(g.coupled for g in groups)) == (inner, coupled)
 
 
 @pytest.mark.parametrize("name", ["mlp", "digits_cnn", "resnet20", "mobilenet_v2"])
-def test_every_filter_but_those_of_the_head_is_produced_in_exactly_one_group(name) -> None:
+def test_every_filter_but_those_of_the_head_is_produced_in_exactly_one_group(name: str) -> None:
     model = build(name)
     layers = [
         n for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d) and getattr(m, "groups", 1) == 1
@@ -38,7 +38,7 @@ def test_every_filter_but_those_of_the_head_is_produced_in_exactly_one_group(nam
     groups = find_groups(model, SHAPES[name])
     assert sorted(p for group in groups for p in group.producers) == sorted(layers[:-1])
     assert [group.name for group in groups] == [group.producers[0] for group in groups]
-    assert all(len(model.get_submodule(p).weight) == group.size for group in groups for p in group.producers)
+    assert all(len(model.get_parameter(f"{p}.weight")) == group.size for group in groups for p in group.producers)
 
 
 def test_each_stage_of_a_resnet_has_its_own_stream() -> None:
@@ -70,7 +70,8 @@ class Net(nn.Module):
         self.head = nn.Linear(8, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.second(self.middle(self.first(x))).mean((2, 3)))
+        logits: Tensor = self.head(self.second(self.middle(self.first(x))).mean((2, 3)))
+        return logits
 
 
 class Scale(nn.Module):
@@ -91,7 +92,8 @@ class Padded(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
-        return self.head((self.wide(x) + nn.functional.pad(x, (0, 0, 0, 0, 0, 4))).mean((2, 3)))
+        logits: Tensor = self.head((self.wide(x) + nn.functional.pad(x, (0, 0, 0, 0, 0, 4))).mean((2, 3)))
+        return logits
 
 
 def names(model: nn.Module, shape: Shape = (1, 12, 12)) -> list[str]:
@@ -110,7 +112,7 @@ def names(model: nn.Module, shape: Shape = (1, 12, 12)) -> list[str]:
         (Scale(), ["second"]),
     ],
 )
-def test_channels_whose_removal_would_not_equal_masking_are_left_out(middle, found) -> None:
+def test_channels_whose_removal_would_not_equal_masking_are_left_out(middle: nn.Module, found: list[str]) -> None:
     assert names(Net(middle)) == found
 
 

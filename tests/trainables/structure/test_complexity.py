@@ -18,7 +18,9 @@ from trainables.structure.complexity import effective, latency, measure
         ("torchvision/resnet50", 1000, (3, 224, 224), 25.56e6, 4.089e9),
     ],
 )
-def test_known_networks_have_their_known_size(name, classes, shape, params, macs) -> None:
+def test_known_networks_have_their_known_size(
+    name: str, classes: int, shape: tuple[int, int, int], params: float, macs: float
+) -> None:
     measured = measure(models.build(name, classes=classes, input_shape=shape), shape)
     assert measured.params == pytest.approx(params, rel=1.5e-3)
     assert measured.macs == pytest.approx(macs, rel=1.5e-3)
@@ -42,14 +44,14 @@ def macs_by_hand(model: nn.Module, shape: tuple[int, int, int]) -> dict[str, int
 
 
 @pytest.mark.parametrize("name", ["lenet", "digits_cnn", "resnet20", "mobilenet_v2", "torchvision/mobilenet_v3_small"])
-def test_macs_of_each_layer_are_its_weights_times_their_positions(name) -> None:
+def test_macs_of_each_layer_are_its_weights_times_their_positions(name: str) -> None:
     model = build(name)
     layers = measure(model, SHAPES[name]).layers
     assert {layer: cost.macs for layer, cost in layers.items() if cost.macs} == macs_by_hand(model, SHAPES[name])
 
 
 @pytest.mark.parametrize("name", ["digits_cnn", "resnet20", "torchvision/resnet18"])
-def test_parameters_of_the_layers_are_all_parameters_of_the_network(name) -> None:
+def test_parameters_of_the_layers_are_all_parameters_of_the_network(name: str) -> None:
     model = build(name)
     measured = measure(model, SHAPES[name])
     assert measured.params == sum(p.numel() for p in model.parameters())
@@ -67,7 +69,8 @@ class Attention(nn.Module):
         self.layers = nn.ModuleList([nn.TransformerEncoderLayer(width, 2, 2 * width, batch_first=True)])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers[0](x[:, 0]).mean(1)
+        rows: Tensor = self.layers[0](x[:, 0])
+        return rows.mean(1)
 
 
 def test_attention_counts_its_projections_and_both_its_products() -> None:
@@ -101,14 +104,14 @@ def assert_same(before: list[object], after: list[object]) -> None:
         assert torch.equal(old, new) if isinstance(old, Tensor) and isinstance(new, Tensor) else old == new
 
 
-def test_counting_and_timing_leave_the_network_as_it_was(busy) -> None:
+def test_counting_and_timing_leave_the_network_as_it_was(busy: nn.Module) -> None:
     before = list(everything(busy))
     measure(busy, (1, 8, 8))
     latency(busy, (1, 8, 8), warmup=1, runs=2)
     assert_same(before, list(everything(busy)))
 
 
-def test_a_network_that_cannot_run_keeps_its_modes(busy) -> None:
+def test_a_network_that_cannot_run_keeps_its_modes(busy: nn.Module) -> None:
     before = list(everything(busy))
     with pytest.raises(RuntimeError):
         measure(busy, (3, 8, 8))
@@ -134,11 +137,11 @@ def test_without_masks_the_effective_cost_is_the_dense_one() -> None:
 
 
 @pytest.mark.parametrize("name", ["lenet", "resnet20", "mobilenet_v2"])
-def test_each_weight_that_is_left_costs_a_mac_per_position(name) -> None:
+def test_each_weight_that_is_left_costs_a_mac_per_position(name: str) -> None:
     model = build(name)
     masks = random_masks(model, 0.3)
     positions = {
-        layer: macs // model.get_submodule(layer).weight.numel()
+        layer: macs // model.get_parameter(f"{layer}.weight").numel()
         for layer, macs in macs_by_hand(model, SHAPES[name]).items()
     }
     found = effective(model, SHAPES[name], masks)

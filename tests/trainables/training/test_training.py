@@ -213,7 +213,7 @@ def test_an_epoch_does_what_the_textbook_loop_does(digits: Dataset) -> None:
     for inputs, labels in batches_of(digits):
         optimizer.zero_grad()
         loss = F.cross_entropy(other(inputs), labels, label_smoothing=0.1)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         total += loss.item() * len(labels)
     assert torch.allclose(weights_of(one), weights_of(other), atol=1e-6)
