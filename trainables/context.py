@@ -33,8 +33,9 @@ class Report:
 
     `fidelity` is the share of the training budget spent, in (0, 1]; `accuracy` and `loss` are measured on the
     validation split; `macs_projected` and `params_projected` are what the network will cost at the *end* of the
-    recipe, so that a gradual method is not judged by a network that is not pruned yet. `usage` is what the epoch took
-    of the machine, where that was measured. `metrics` is empty but in the last report, which carries everything
+    recipe, so that a gradual method is not judged by a network that is not pruned yet. `train_loss` and
+    `learning_rate` are None if no epoch was trained, or if it is not known how; `usage` is what the epoch took of the
+    machine, where that was measured. `metrics` is empty but in the last report, which carries everything
     measured on the final network and has fidelity 1.
     """
 
@@ -43,8 +44,8 @@ class Report:
     stage: str
     accuracy: float
     loss: float
-    train_loss: float
-    learning_rate: float
+    train_loss: float | None
+    learning_rate: float | None
     seconds: float
     macs_projected: float
     params_projected: float

@@ -3,16 +3,21 @@
 import copy
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
+from trainables import checkpoint
 from trainables.context import Report, Usage
+from trainables.data.batches import Batches
 from trainables.errors import RemovalMismatch, TrainingDiverged
 from trainables.masking.masks import prunable_weights
 from trainables.methods import pruning
 from trainables.methods.attach import attach
 from trainables.recipes.recipe import Prune, Recipe, Reinitialize, Remove, Rewind, Train, training_epochs
+from trainables.spec import TrainingSpec
 from trainables.state import LiveTrial
 from trainables.structure.complexity import Complexity, effective
 from trainables.structure.removal import TOLERANCE, disagreement, remove
@@ -29,37 +34,35 @@ from trainables.training.training import (
 from trainables.training.usage import gauge
 
 FRESH_SEED = 1_000_003
-"""Added to a trial's seed where weights are drawn anew, so that they are not the first ones again."""
+"""Added to a trial's seed where fresh weights are drawn, so that they are not the first ones again."""
 
 
-def run_recipe(recipe: Recipe, trial: LiveTrial) -> Report | None:
-    """Carry out the stages that `trial` has not finished, publishing each epoch's report but the last.
+def run_recipe(recipe: Recipe, trial: LiveTrial) -> None:
+    """Carry out the stages that `trial` has not finished, publishing each epoch's report except the last.
 
-    The last epoch's report is returned, because it shall carry what is measured on the final network; None if the
-    recipe trains no epoch.
+    The last epoch's report stays with the trial, because it is to carry what is measured on the final network.
     """
-    last = None
     for stage in recipe[trial.position.stage :]:
-        if isinstance(stage, Train):
-            last = _train(stage, trial, recipe)
-        elif isinstance(stage, Prune):
-            pruning.prune(trial, stage)
-        elif isinstance(stage, Rewind):
-            _rewind(trial)
-        elif isinstance(stage, Reinitialize):
-            _reinitialize(trial, stage)
-        elif isinstance(stage, Remove):
-            _remove(trial)
-        else:
-            stage.run(trial)
+        match stage:
+            case Train():
+                _train(stage, trial, recipe)
+            case Prune():
+                pruning.prune(trial, stage)
+            case Rewind():
+                _rewind(trial)
+            case Reinitialize():
+                _reinitialize(trial, stage)
+            case Remove():
+                _remove(trial)
+            case _:
+                stage.run(trial)
         trial.end_stage()
         if not _may_rewind(recipe[trial.position.stage :]):
             trial.snapshot = None
-    return last
 
 
 def _may_rewind(coming: Recipe) -> bool:
-    """Say whether a stage to come may want the snapshot, which is dense and as large as the network."""
+    """Return whether a stage to come may want the snapshot, which is dense and as large as the network."""
     return any(not isinstance(stage, Train | Prune | Reinitialize | Remove) for stage in coming)
 
 
@@ -68,9 +71,9 @@ def projected(recipe: Recipe, trial: LiveTrial) -> Complexity:
 
     A companion that knows better (gates do) is asked first.
     """
-    own = trial.companion.projected()
-    if own is not None:
-        return own
+    foreseen = trial.companion.projected()
+    if foreseen is not None:
+        return foreseen
     masks = dict(trial.masks.items())
     coming = [_final_pruning(stage) for stage in recipe[trial.position.stage :]]
     for stage in coming[::-1]:
@@ -87,44 +90,73 @@ def _final_pruning(stage: object) -> Prune | None:
     return stage if isinstance(stage, Prune) else None
 
 
-def _train(stage: Train, trial: LiveTrial, recipe: Recipe) -> Report | None:
-    spec, device = trial.spec.training, trial.context.device
+@dataclass(frozen=True)
+class _Schedule:
+    """The optimizer steps of a training stage: `steps` per epoch, in all those of its whole learning-rate schedule."""
+
+    stage: Train
+    training: TrainingSpec
+    steps: int
+
+    @property
+    def begin(self) -> int:
+        """The schedule's step at which the stage begins."""
+        return round(self.stage.start_epoch * self.steps)
+
+    @property
+    def length(self) -> int:
+        """How many steps the stage takes."""
+        return self.stage.epochs * self.steps - self.begin
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate at a step of the schedule."""
+        progress = step / (self.stage.epochs * self.steps)
+        return self.stage.lr_scale * learning_rate(self.training, progress)
+
+
+def _train(stage: Train, trial: LiveTrial, recipe: Recipe) -> None:
     batches = trial.batches()
-    steps = len(batches)
-    begin, total = round(stage.start_epoch * steps), stage.epochs * steps
-    trial.optimizer = optimizer_for(trial.model, spec)
+    schedule = _Schedule(stage, trial.spec.training, len(batches))
+    _prepare(trial, schedule)
+    for epoch in range(max(trial.position.epoch, schedule.begin // schedule.steps), stage.epochs):
+        result, usage = _train_epoch(epoch, trial, batches, schedule)
+        trial.companion.after_epoch()
+        first = epoch * schedule.steps
+        share = min(1.0, (first + schedule.steps - schedule.begin) / schedule.steps)
+        trial.position.end_epoch(epoch, share, trial.cost().macs)
+        report = _report(trial, recipe, result, usage, schedule.rate(first + schedule.steps - 1))
+        trial.last_report = report
+        if report.fidelity < 1:
+            trial.context.report(report, partial(checkpoint.save, trial))
+    trial.companion.finish()
+
+
+def _prepare(trial: LiveTrial, schedule: _Schedule) -> None:
+    """Give the trial the stage's optimizer and companion, as they were if the stage was interrupted."""
+    trial.optimizer = optimizer_for(trial.model, trial.spec.training)
     trial.optimizer.register_step_post_hook(lambda *_: trial.masks.apply())
-    trial.companion = _companion(stage, trial, begin, steps)
+    trial.companion = _companion(trial, schedule)
     if trial.interrupted is not None:
         trial.optimizer.load_state_dict(trial.interrupted["optimizer"])
         trial.companion.load_state_dict(trial.interrupted["companion"])
 
-    report = None
-    for epoch in range(max(trial.position.epoch, begin // steps), stage.epochs):
-        first = epoch * steps
 
-        def rate(step: int, first: int = first) -> float:
-            return stage.lr_scale * learning_rate(spec, (first + step) / total)
-
-        with gauge(device) as measured:
-            result = train_epoch(
-                trial.model,
-                batches,
-                trial.optimizer,
-                rate,
-                label_smoothing=spec.label_smoothing,
-                precision=precision_for(spec, device),
-                companion=trial.companion,
-                skip=max(0, begin - first),
-            )
-        trial.companion.after_epoch()
-        trial.position.end_epoch(epoch, min(1.0, (first + steps - begin) / steps), trial.cost().macs)
-        usage = measured.usage(result.images, result.seconds)
-        report = _report(trial, recipe, result, usage, rate(steps - 1))
-        if report.fidelity < 1:
-            trial.context.report(report, trial.save)
-    trial.companion.finish()
-    return report
+def _train_epoch(epoch: int, trial: LiveTrial, batches: Batches, schedule: _Schedule) -> tuple[EpochResult, Usage]:
+    if trial.optimizer is None:
+        raise AssertionError("an epoch is trained outside of a training stage")
+    first, device = epoch * schedule.steps, trial.context.device
+    with gauge(device) as measured:
+        result = train_epoch(
+            trial.model,
+            batches,
+            trial.optimizer,
+            lambda step: schedule.rate(first + step),
+            label_smoothing=schedule.training.label_smoothing,
+            precision=precision_for(schedule.training, device),
+            companion=trial.companion,
+            skip=max(0, schedule.begin - first),
+        )
+    return result, measured.usage(result.images, result.seconds)
 
 
 def _report(trial: LiveTrial, recipe: Recipe, result: EpochResult, usage: Usage, learning_rate: float) -> Report:
@@ -162,11 +194,12 @@ def evaluate_on(trial: LiveTrial, split: str) -> Evaluation:
     return evaluate(trial.model, images, data.mean, data.std, channels_last=trial.spec.training.channels_last)
 
 
-def _companion(stage: Train, trial: LiveTrial, begin: int, steps: int) -> Companion:
-    """Return all that acts inside the stage, which starts at step `begin` of a schedule with `steps` per epoch."""
-    companions = [] if stage.during is None else [attach(stage.during, trial, stage.epochs * steps - begin)]
+def _companion(trial: LiveTrial, schedule: _Schedule) -> Companion:
+    """Return everything that acts inside the stage."""
+    stage = schedule.stage
+    companions = [] if stage.during is None else [attach(stage.during, trial, schedule.length)]
     if stage.snapshot_epoch is not None:
-        companions.append(_SnapshotAt(trial, round(stage.snapshot_epoch * steps) - begin))
+        companions.append(_SnapshotAt(trial, round(stage.snapshot_epoch * schedule.steps) - schedule.begin))
     return Companions(*companions)
 
 

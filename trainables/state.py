@@ -1,10 +1,9 @@
-"""A trial in progress: the network, its masks, where in the recipe it stands; saved and restored whole."""
+"""A trial in progress: the network, its masks, where in the recipe it stands."""
 
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,19 +11,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from trainables import models
-from trainables.context import Context
+from trainables.context import Context, Report
 from trainables.data.batches import Batches, augmentation_for
 from trainables.data.dataset import Dataset
 from trainables.masking.masks import Masks
-from trainables.masking.sparse_state import pack, pack_mask, pack_optimizer, unpack, unpack_mask, unpack_optimizer
 from trainables.spec import TrialSpec
 from trainables.structure.blocks import residual_blocks
 from trainables.structure.channels import ChannelGroup, find_groups
 from trainables.structure.complexity import Complexity, effective
-from trainables.structure.removal import RemovalPlan, mask, rebuild
+from trainables.structure.removal import RemovalPlan, mask
 from trainables.training.companion import Companion
-
-CHECKPOINT = "trial.pt"
 
 
 @dataclass
@@ -46,12 +42,13 @@ class Position:
 
 
 class LiveTrial:
-    """Everything that changes while a recipe runs, and that a checkpoint must hold.
+    """Everything that changes while a recipe runs; `checkpoint.py` saves and restores it.
 
     `masks` are all that hold on the network: those of single weights together with those of the filters that `plan`
     names and that will be removed. `dropped` names the residual blocks that are gone; `snapshot` is the network's
     state at the rewinding point. `optimizer` and `companion` live as long as a training stage; `interrupted` holds
-    their states after a restore. The dense network is built from the seed, so that it need not be stored.
+    their states after a restore. `last_report` is that of the last epoch trained. The dense network is built from the
+    seed, so that it need not be stored.
     """
 
     def __init__(self, spec: TrialSpec, dataset: Dataset, context: Context) -> None:
@@ -69,6 +66,7 @@ class LiveTrial:
         self.companion = Companion()
         self.interrupted: dict[str, Any] | None = None
         self.measured: dict[str, float] = {}
+        self.last_report: Report | None = None
 
     def build(self) -> nn.Module:
         """Build the dense network with weights from torch's current random state."""
@@ -122,14 +120,14 @@ class LiveTrial:
     def remask(self) -> None:
         """Apply the masks again, to a network that was given other weights too."""
         together = dict(mask(self.model, self.plan)) if self.plan else {}
-        for name, own in self.weight_masks.items():
-            together[name] = own * together[name] if name in together else own
+        for name, by_weight in self.weight_masks.items():
+            together[name] = by_weight * together[name] if name in together else by_weight
         self.masks.set(together)
         if self.optimizer is not None:
             self.masks.forget(self.optimizer)
 
     def replace_model(self, model: nn.Module) -> None:
-        """Go on with a network of another shape; single weights that were masked and are still there stay masked."""
+        """Continue with a network of another shape; single weights that were masked and are still there stay masked."""
         self.dropped += self.plan.dropped_blocks
         self.model, self.plan = self.place(model), RemovalPlan()
         weights = dict(model.named_parameters())
@@ -143,46 +141,6 @@ class LiveTrial:
         self.snapshot = copy.deepcopy(self.model.state_dict())
 
     def end_stage(self) -> None:
-        """Stand before the next stage of the recipe, with an optimizer and a companion no longer."""
+        """Move to the next stage of the recipe, without an optimizer and a companion."""
         self.position.stage, self.position.epoch = self.position.stage + 1, 0
         self.optimizer, self.companion, self.interrupted = None, Companion(), None
-
-    def save(self, folder: Path) -> None:
-        """Write a checkpoint that can rebuild a network whose shape has changed, without the zeros of masks."""
-        masks = self.masks.items()
-        in_order = [masks.get(name) for name, _ in self.model.named_parameters()]
-        state = {
-            "position": vars(self.position),
-            "model": pack(self.model.state_dict(), masks),
-            "masks": {name: pack_mask(own) for name, own in self.weight_masks.items()},
-            "plan": self.plan.as_json(),
-            "dropped": list(self.dropped),
-            "snapshot": self.snapshot,
-            "optimizer": pack_optimizer(self.optimizer.state_dict(), in_order) if self.optimizer else None,
-            "companion": self.companion.state_dict(),
-            "generator": self.generator.get_state(),
-            "random": torch.get_rng_state(),
-            "measured": self.measured,
-        }
-        if self.context.device.startswith("cuda"):
-            state["random_cuda"] = torch.cuda.get_rng_state()
-        torch.save(state, folder / CHECKPOINT)
-
-    def restore(self, folder: Path) -> None:
-        """Take up the state that `save` wrote."""
-        state = torch.load(folder / CHECKPOINT, weights_only=True, map_location=self.context.device)
-        self.dropped = tuple(state["dropped"])
-        rebuild(self.model, unpack(state["model"]), self.dropped)
-        self.model = self.place(self.model)
-        self.masks = Masks(self.model)
-        self.plan = RemovalPlan.from_json(state["plan"])
-        self.mask_weights({name: unpack_mask(own).float() for name, own in state["masks"].items()})
-        self.snapshot = state["snapshot"]
-        self.position = Position(**state["position"])
-        self.measured = state["measured"]
-        optimizer = state["optimizer"] and unpack_optimizer(state["optimizer"])
-        self.interrupted = {"optimizer": optimizer, "companion": state["companion"]}
-        self.generator.set_state(state["generator"].cpu())
-        torch.set_rng_state(state["random"].cpu())
-        if "random_cuda" in state:
-            torch.cuda.set_rng_state(state["random_cuda"].cpu())

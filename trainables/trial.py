@@ -1,6 +1,8 @@
 """One trial, from its spec to the measured final network."""
 
-from trainables import data, paradigms, parallel
+from functools import partial
+
+from trainables import checkpoint, data, paradigms, parallel
 from trainables.context import Context, Report
 from trainables.masking.collapse import connectivity, warn_of_collapse
 from trainables.recipes.effort import effort
@@ -22,25 +24,28 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
     recipe = paradigms.find(spec.paradigm).create(spec.hyperparameters).recipe(spec.epochs)
     dataset = data.load(spec.data, context.cache).to(context.device)
     trial = LiveTrial(spec, dataset, context)
-    checkpoint = context.restore()
-    if checkpoint is not None:
-        trial.restore(checkpoint)
-    last = run_recipe(recipe, trial)
+    folder = context.restore()
+    if folder is not None:
+        checkpoint.restore(trial, folder)
+    run_recipe(recipe, trial)
     trial.measured |= effort(recipe).as_metrics()
-    context.report(final_report(last, recipe, trial), trial.save)
+    context.report(final_report(recipe, trial), partial(checkpoint.save, trial))
 
 
-def final_report(last: Report | None, recipe: Recipe, trial: LiveTrial) -> Report:
-    """Return the trial's last report: that of the last epoch with everything measured on the final network."""
-    metrics = measure_final(trial)
+def final_report(recipe: Recipe, trial: LiveTrial) -> Report:
+    """Return the trial's last report: that of the last epoch with everything measured on the final network.
+
+    A trial that had finished its training before it was resumed says again what it said of its last epoch.
+    """
+    metrics, last = measure_final(trial), trial.last_report
     return Report(
         epoch=max(1, trial.position.reports),
         fidelity=1.0,
         stage=last.stage if last else type(recipe[-1]).__name__.lower(),
         accuracy=metrics["accuracy"],
         loss=metrics["loss"],
-        train_loss=last.train_loss if last else metrics["loss"],
-        learning_rate=last.learning_rate if last else 0.0,
+        train_loss=last.train_loss if last else None,
+        learning_rate=last.learning_rate if last else None,
         seconds=last.seconds if last else 0.0,
         macs_projected=metrics["macs"],
         params_projected=metrics["params"],

@@ -75,7 +75,11 @@ USAGE_FIELDS = tuple(f.name for f in fields(Usage))
 """What a curve holds of the use of the machine, where that was measured."""
 
 EPOCH_FIELDS = {
-    **{f.name: f.type for f in fields(Report) if f.name not in ("usage", "metrics")},
+    **{
+        f.name: {"epoch": int, "stage": str}.get(f.name, float)
+        for f in fields(Report)
+        if f.name not in ("usage", "metrics")
+    },
     **dict.fromkeys(USAGE_FIELDS, float),
 }
 """What a curve holds per epoch, with its type: the fields of a report, without the metrics of the final network."""
@@ -91,7 +95,7 @@ def schema() -> "pa.Schema":
     import pyarrow as pa  # half of what a command that reads no table takes
 
     utc, plain = pa.timestamp("us", tz="UTC"), {int: pa.int64(), float: pa.float64(), str: pa.string()}
-    epoch = pa.struct([(name, plain[kind]) for name, kind in EPOCH_FIELDS.items()])  # type: ignore[index]
+    epoch = pa.struct([(name, plain[kind]) for name, kind in EPOCH_FIELDS.items()])
     columns = [
         ("study", pa.string(), False, "name of the study"),
         ("trial", pa.int64(), False, "number of the trial in the study, from 0"),

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from tests.trainables.tiny_networks import ARCHITECTURES, flatten, network, scoring
+from trainables import granularities
 from trainables.errors import InvalidValue
 from trainables.masking import criteria
 from trainables.masking.criteria import CRITERIA, RETURNING
-from trainables.masking.granularity import sum_pieces
 from trainables.masking.masks import prunable_weights
 
 every_criterion = pytest.mark.parametrize("name", CRITERIA)
@@ -32,7 +32,7 @@ def test_every_piece_has_a_finite_score(name: str, architecture: str, granularit
     scores = criteria.find(name)(scoring(model, granularity))
     assert list(scores) == list(prunable_weights(model))
     for key, weight in prunable_weights(model).items():
-        assert scores[key].shape == sum_pieces(weight, granularity).shape
+        assert scores[key].shape == granularities.find(granularity).sum(weight).shape
         assert torch.isfinite(scores[key]).all()
         assert not scores[key].requires_grad
     assert flatten(scores).unique().numel() > 1

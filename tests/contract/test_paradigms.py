@@ -12,11 +12,11 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 import search_spaces
 from tests.conftest import Interrupted, MemoryContext
 from trainables import paradigms
+from trainables.checkpoint import CHECKPOINT
 from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.masking.sparse_state import unpack
 from trainables.recipes.recipe import training_epochs
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
-from trainables.state import CHECKPOINT
 from trainables.trial import run_trial
 
 EPOCHS = 6
@@ -142,3 +142,12 @@ def spent_or_refused(name: str, epochs: int) -> tuple[float, str]:
         return training_epochs(paradigms.find(name)().recipe(epochs)), ""
     except InfeasibleTrial as error:
         return 0, str(error)
+
+
+@every_paradigm
+def test_a_trial_resumed_after_its_training_repeats_its_last_report(name: str, tmp_path: Path) -> None:
+    first = MemoryContext(tmp_path / "first")
+    run_trial(digits(name), first)
+    second = MemoryContext(tmp_path / "second", resume_from=first.checkpoints[-1])
+    run_trial(digits(name), second)
+    assert second.reports == [first.reports[-1]]

@@ -21,9 +21,9 @@ from orchestrator.sweep.sweep import Sweep
 from tests.conftest import Interrupted, MemoryContext
 from tests.orchestrator import small
 from trainables import models
+from trainables.checkpoint import CHECKPOINT
 from trainables.errors import InvalidValue
 from trainables.spec import DataSpec, ModelSpec, TrialSpec
-from trainables.state import CHECKPOINT
 from trainables.trial import run_trial
 
 OUTSIDE = [

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import MemoryContext
 from trainables import data
+from trainables.checkpoint import CHECKPOINT
 from trainables.masking.masks import prunable_weights
 from trainables.masking.sparse_state import unpack
 from trainables.paradigms.lottery_ticket import LotteryTicket
@@ -20,7 +21,7 @@ from trainables.recipes.recipe import Prune, Reinitialize, Remove, Rewind, Train
 from trainables.recipes.schedules import cubic_density, geometric_densities
 from trainables.runner import run_recipe
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
-from trainables.state import CHECKPOINT, LiveTrial
+from trainables.state import LiveTrial
 from trainables.trial import run_trial
 
 SPEC = TrialSpec(

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from tests.conftest import Interrupted, MemoryContext
 from tests.trainables.group import computing_in, run_together
 from trainables import data, parallel
+from trainables.checkpoint import CHECKPOINT
 from trainables.masking.sparse_state import unpack
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
-from trainables.state import CHECKPOINT
 from trainables.trial import run_trial
 
 SUBSET = DataSpec(name="digits", subset=331)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from trainables import models
+from trainables import granularities, models
 from trainables.masking.criteria import Batch, Scoring
 from trainables.masking.masks import prunable_weights
 
@@ -61,7 +61,9 @@ def scoring(model: nn.Module, granularity: str = "weight", data: list[Batch] | N
     """Return what a criterion may look at, for a network of which nothing is masked yet."""
     drawn = batches() if data is None else data
     dense = {name: weight.detach().clone() for name, weight in prunable_weights(model).items()}
-    return Scoring(model, dense, lambda: drawn, SHAPE, granularity, torch.Generator().manual_seed(0))
+    return Scoring(
+        model, dense, lambda: drawn, SHAPE, granularities.find(granularity), torch.Generator().manual_seed(0)
+    )
 
 
 def loss_of(model: nn.Module, data: list[Batch], temperature: float = 1.0) -> Tensor:

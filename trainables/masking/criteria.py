@@ -8,6 +8,7 @@ question of it, so that dL/dc is the sum of g * w over the piece, and d2L/dc2 th
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +16,23 @@ from torch.nn import functional as F
 
 from trainables.errors import check_name
 from trainables.masking.flow import flow_through
-from trainables.masking.granularity import spread_pieces, sum_pieces
 from trainables.masking.masks import prunable_weights
+from trainables.modes import modes_kept
 
 Scores = dict[str, Tensor]
 Batch = tuple[Tensor, Tensor]
+
+
+class Pieces(Protocol):
+    """How weights are cut into pieces; every granularity is one."""
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Sum values of a weight's shape over each piece."""
+        ...
+
+    def spread(self, pieces: Tensor, shape: torch.Size) -> Tensor:
+        """Give every weight of a tensor of `shape` the value of its piece."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,7 @@ class Scoring:
     dense: Mapping[str, Tensor]
     batches: Callable[[], Sequence[Batch]]
     input_shape: tuple[int, int, int]
-    granularity: str
+    granularity: Pieces
     generator: torch.Generator
 
     @property
@@ -43,11 +56,11 @@ class Scoring:
 
     def pieces(self, values: Mapping[str, Tensor]) -> Scores:
         """Sum values of the weights' shapes over the pieces that are scored."""
-        return {name: sum_pieces(value, self.granularity) for name, value in values.items()}
+        return {name: self.granularity.sum(value) for name, value in values.items()}
 
     def spread(self, pieces: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Give every weight the value of its piece."""
-        return {name: spread_pieces(pieces[name], w.shape, self.granularity) for name, w in self.weights.items()}
+        return {name: self.granularity.spread(pieces[name], w.shape) for name, w in self.weights.items()}
 
 
 Criterion = Callable[[Scoring], Scores]
@@ -231,13 +244,11 @@ def _random_signs(like: Tensor, generator: torch.Generator) -> Tensor:
 @contextmanager
 def _undisturbed(model: nn.Module) -> Iterator[None]:
     """Run the network in training mode, as at initialisation, and leave modes and running statistics as they were."""
-    modes = [(module, module.training) for module in model.modules()]
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    model.train()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        for name, buffer in model.named_buffers():
-            buffer.copy_(buffers[name])
+    with modes_kept(model):
+        model.train()
+        try:
+            yield
+        finally:
+            for name, buffer in model.named_buffers():
+                buffer.copy_(buffers[name])

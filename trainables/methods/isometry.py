@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from trainables.data.batches import ordered
 from trainables.masking.masks import prunable_weights
+from trainables.modes import modes_kept
 
 if TYPE_CHECKING:
     from trainables.state import LiveTrial
@@ -25,14 +26,10 @@ def mean_jsv(model: nn.Module, images: Tensor) -> float:
 
     1 is dynamical isometry. In evaluation mode, in which each image's logits are its own; every module keeps its mode.
     """
-    modes = [(module, module.training) for module in model.modules()]
     inputs = images.detach().requires_grad_()
-    try:
+    with modes_kept(model):
         logits = model.eval()(inputs)
         rows = [torch.autograd.grad(column.sum(), inputs, retain_graph=True)[0].flatten(1) for column in logits.T]
-    finally:
-        for module, training in modes:
-            module.training = training
     return float(torch.linalg.svdvals(torch.stack(rows, dim=1)).mean())
 
 

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any
 
+from trainables import granularities
 from trainables.paradigms.base import Paradigm, hyper
 from trainables.recipes.recipe import Prune, Recipe, Reinitialize, Remove, Train
 
@@ -42,7 +43,7 @@ class PrunedAtInitialization(Paradigm):
 
     def recipe(self, epochs: int) -> Recipe:
         fresh = (Reinitialize(),) if self.fresh_weights else ()
-        removal = (Remove(),) if self.granularity == "filter" else ()
+        removal = (Remove(),) if granularities.find(self.granularity).removes else ()
         return (self._placed(self.prune(1 - self.sparsity)), *fresh, *removal, Train(epochs))
 
     def _placed(self, prune: Prune) -> Prune:

@@ -7,6 +7,7 @@ pruning phase: at high sparsity, and for filters. GReg-2 also lets curvature hav
 from dataclasses import dataclass
 from typing import ClassVar
 
+from trainables import granularities
 from trainables.errors import InfeasibleTrial
 from trainables.paradigms.base import Paradigm, hyper
 from trainables.recipes.in_training import GrowPenalty
@@ -60,7 +61,7 @@ class GrowingRegularization(Paradigm):
         final = Prune(1 - self.sparsity, granularity=self.granularity, scope=self.scope, stream=self.stream)
         pick = PICK if self.variant == "greg_2" else 0.0
         penalty = GrowPenalty(final, ceiling=self.ceiling, pick=pick, pick_ceiling=min(self.pick_ceiling, self.ceiling))
-        removal = (Remove(),) if self.granularity == "filter" else ()
+        removal = (Remove(),) if granularities.find(self.granularity).removes else ()
         return (
             Train(epochs - growing - tail),
             Train(growing, lr_scale=self.pruning_lr, during=penalty),

@@ -7,13 +7,11 @@ to beat, and structured granularities (filters, residual blocks) save time on an
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from trainables import granularities
 from trainables.errors import InfeasibleTrial
 from trainables.paradigms.base import Paradigm, hyper
 from trainables.recipes.recipe import During, Prune, Recipe, Remove, Train, share_epochs
 from trainables.recipes.schedules import Gradual, geometric_densities
-
-N_OF_M = {"2:4": 0.5, "1:4": 0.25}
-"""The densities that patterns of N of M fix."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +44,7 @@ class Magnitude(Paradigm):
     granularity: str = hyper(
         "weight",
         "what is pruned as one piece",
-        choices=("weight", "filter", "layer", "block_4", "block_16", *N_OF_M),
+        choices=granularities.names(),
     )
     scope: str = hyper(
         "global", "ranked across the network or within each layer", choices=("global", "layer", "lamp", "erk")
@@ -71,12 +69,12 @@ class Magnitude(Paradigm):
         tail = max(1, round(self.finetune * epochs))
         if tail >= epochs:
             raise InfeasibleTrial(f"finetune = {self.finetune} leaves no epoch of {epochs} for training; at least 2")
-        removal = (Remove(),) if self.granularity in ("filter", "layer") else ()
+        removal = (Remove(),) if granularities.find(self.granularity).removes else ()
         return (Train(epochs - tail), *self._prune_and_finetune(epochs - tail, tail), *removal)
 
     def _prune_and_finetune(self, trained: int, tail: int) -> Recipe:
         final = Prune(
-            N_OF_M.get(self.granularity, 1 - self.sparsity),
+            granularities.find(self.granularity).density(1 - self.sparsity),
             criterion=self.criterion,
             granularity=self.granularity,
             scope=self.scope,

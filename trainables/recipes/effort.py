@@ -3,10 +3,9 @@
 Wang et al. 2023, Why is the State of Neural Network Pruning so Confusing?, arXiv 2301.05219, sections 2 and 5.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from trainables.recipes.recipe import Prune, Recipe, Train
+from trainables.recipes.recipe import Prune, Recipe, Train, training_epochs
 
 
 @dataclass(frozen=True)
@@ -30,20 +29,16 @@ class Effort:
 
 def effort(recipe: Recipe) -> Effort:
     """Return what a recipe spends on which purpose."""
-    pruning = [place for place, stage in enumerate(recipe) if _prunes(stage)]
+    pruning = [index for index, stage in enumerate(recipe) if _prunes(stage)]
     first, last = (pruning[0], pruning[-1]) if pruning else (len(recipe), len(recipe))
-    final = [stage for stage in recipe[last + 1 :] if isinstance(stage, Train)]
+    final = tuple(stage for stage in recipe[last + 1 :] if isinstance(stage, Train))
     return Effort(
-        pretrain_epochs=_epochs(recipe[:first]),
-        pruning_epochs=_epochs(recipe[first : last + 1]),
-        finetune_epochs=_epochs(final),
+        pretrain_epochs=training_epochs(recipe[:first]),
+        pruning_epochs=training_epochs(recipe[first : last + 1]),
+        finetune_epochs=training_epochs(final),
         finetune_lr=max((stage.lr_scale for stage in final), default=0.0),
     )
 
 
 def _prunes(stage: object) -> bool:
     return isinstance(stage, Prune) or (isinstance(stage, Train) and stage.during is not None)
-
-
-def _epochs(stages: Sequence[object]) -> float:
-    return sum(stage.epochs - stage.start_epoch for stage in stages if isinstance(stage, Train))

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from trainables.modes import modes_kept
+
 Shape = tuple[int, int, int]
 
 
@@ -121,8 +123,8 @@ def _macs(model: nn.Module, input_shape: Shape) -> Counter[str]:
     """Return the MACs that each module does itself, by its name."""
     parameter = next(model.parameters())
     image = torch.zeros(1, *input_shape, device=parameter.device, dtype=parameter.dtype)
-    with _evaluating(model), _composite_attention(), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(image)
+    with modes_kept(model), _composite_attention(), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.eval()(image)
     root = type(model).__name__
     flops = {
         f".{name}".removeprefix(f".{root}").lstrip("."): sum(counts.values())
@@ -140,17 +142,6 @@ def _nearest_ancestor(name: str, known: Mapping[str, int]) -> str:
     """Return the module around `name` that was called itself (containers such as ModuleList are not)."""
     parent = _module(name)
     return parent if parent in known else _nearest_ancestor(parent, known)
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 @contextmanager

@@ -2,8 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -15,6 +14,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from trainables import parallel
 from trainables.data.batches import Batches, ordered
 from trainables.data.dataset import Split
+from trainables.modes import modes_kept
 from trainables.spec import TrainingSpec
 from trainables.training.companion import Companion
 
@@ -160,8 +160,8 @@ def evaluate(
 
     Several processes take turns at the batches, and each gets the whole result.
     """
-    found = torch.zeros(2, dtype=torch.float64, device=split.images.device)
-    own = ordered(
+    sums = torch.zeros(2, dtype=torch.float64, device=split.images.device)
+    turns = ordered(
         split,
         mean,
         std,
@@ -170,12 +170,13 @@ def evaluate(
         first=parallel.rank(),
         every=parallel.size(),
     )
-    with torch.no_grad(), _evaluating(model):
-        for inputs, labels in own:
+    with torch.no_grad(), modes_kept(model):
+        model.eval()
+        for inputs, labels in turns:
             logits = logits_of(model, inputs, precision)
             right = (logits.argmax(1) == labels).sum()
-            found += torch.stack([right.double(), _cross_entropy(logits, labels).double()])
-    accuracy, loss = (parallel.total(found) / len(split)).tolist()
+            sums += torch.stack([right.double(), _cross_entropy(logits, labels).double()])
+    accuracy, loss = (parallel.total(sums) / len(split)).tolist()
     return Evaluation(accuracy=accuracy, loss=loss)
 
 
@@ -199,14 +200,3 @@ def logits_of(model: nn.Module, inputs: Tensor, precision: torch.dtype) -> Tenso
 def widened(values: Tensor) -> Tensor:
     """Return values of 16 bits in float32, others as they are."""
     return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    former = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in former:
-            module.training = training

@@ -9,13 +9,14 @@ from torch import nn
 
 from tests.conftest import Interrupted, MemoryContext
 from trainables import data, paradigms
+from trainables.checkpoint import CHECKPOINT
 from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.gates.gated_training import GatedTraining
 from trainables.recipes.gating import Gating
 from trainables.recipes.recipe import Train
 from trainables.runner import run_recipe
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
-from trainables.state import CHECKPOINT, LiveTrial
+from trainables.state import LiveTrial
 from trainables.structure.complexity import measure
 from trainables.trial import run_trial
 

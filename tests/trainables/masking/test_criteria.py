@@ -18,11 +18,10 @@ from tests.trainables.tiny_networks import (
     scoring,
     tiny,
 )
-from trainables import models
+from trainables import granularities, models
 from trainables.masking import criteria
 from trainables.masking.criteria import Batch
 from trainables.masking.flow import flow_through
-from trainables.masking.granularity import spread_pieces, sum_pieces
 from trainables.masking.masks import prunable_weights
 
 PIECES = ("weight", "block_4", "filter", "layer")
@@ -31,16 +30,16 @@ PIECES = ("weight", "block_4", "filter", "layer")
 def slopes(model: nn.Module, granularity: str, data: list[Batch], most: int) -> Iterator[tuple[str, int, float]]:
     """Give dL/dc by central differences, c one variable on a piece, for up to `most` pieces of each layer."""
     for name, weight in prunable_weights(model).items():
-        count = sum_pieces(weight.detach(), granularity).numel()
+        count = granularities.find(granularity).sum(weight.detach()).numel()
         for piece in torch.randperm(count, generator=torch.Generator().manual_seed(0))[:most].tolist():
             yield name, piece, _slope(model, weight, granularity, piece, data)
 
 
 @torch.no_grad()
 def _slope(model: nn.Module, weight: nn.Parameter, granularity: str, piece: int, data: list[Batch]) -> float:
-    shape = sum_pieces(weight, granularity).shape
+    shape = granularities.find(granularity).sum(weight).shape
     chosen = torch.zeros(shape, dtype=weight.dtype).flatten().index_fill(0, torch.tensor(piece), 1).view(shape)
-    move = spread_pieces(chosen, weight.shape, granularity) * weight
+    move = granularities.find(granularity).spread(chosen, weight.shape) * weight
     before, step = weight.clone(), 1e-5
     weight.copy_(before + step * move)
     up = float(loss_of(model, data))
@@ -106,7 +105,7 @@ def test_grasp_agrees_with_the_whole_hessian(granularity: str) -> None:
     weights = prunable_weights(model)
     products = (flatten(weights) * (hessian @ gradient)).split([weight.numel() for weight in weights.values()])
     pieces = [
-        sum_pieces(product.view_as(weight), granularity).flatten()
+        granularities.find(granularity).sum(product.view_as(weight)).flatten()
         for product, weight in zip(products, weights.values(), strict=True)
     ]
     wanted = torch.cat(pieces)
@@ -149,9 +148,9 @@ def piece_matrix(weights: dict[str, nn.Parameter], granularity: str) -> Tensor:
     """Return the 0/1 matrix [weights, pieces] that says which weight belongs to which piece."""
     blocks = []
     for weight in weights.values():
-        shape = sum_pieces(weight.detach(), granularity).shape
+        shape = granularities.find(granularity).sum(weight.detach()).shape
         numbers = torch.arange(shape.numel(), dtype=weight.dtype).view(shape)
-        owner = spread_pieces(numbers, weight.shape, granularity).flatten()
+        owner = granularities.find(granularity).spread(numbers, weight.shape).flatten()
         blocks.append((owner[:, None] == torch.arange(shape.numel())).to(weight.dtype))
     matrix: Tensor = torch.block_diag(*blocks)
     return matrix

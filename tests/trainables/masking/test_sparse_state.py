@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trainables.stages import a_trial
+from trainables import checkpoint
+from trainables.checkpoint import CHECKPOINT
 from trainables.masking.sparse_state import pack, pack_mask, pack_optimizer, unpack, unpack_mask, unpack_optimizer
 from trainables.recipes.recipe import Prune, Remove, Train
 from trainables.runner import run_recipe
-from trainables.state import CHECKPOINT, LiveTrial
+from trainables.state import LiveTrial
 from trainables.training.training import optimizer_for
 
 shapes = st.lists(st.integers(1, 7), min_size=1, max_size=4).map(tuple)
@@ -59,9 +61,9 @@ def trained(folder: Path, *stages: Any, model: str = "resnet20", **training: Any
 )
 def test_a_trial_is_restored_bit_equal(tmp_path: Path, stages: tuple[Any, ...], optimizer: str) -> None:
     trial = trained(tmp_path, *stages, optimizer=optimizer)
-    trial.save(tmp_path)
+    checkpoint.save(trial, tmp_path)
     restored = a_trial(tmp_path, "resnet20", optimizer=optimizer)
-    restored.restore(tmp_path)
+    checkpoint.restore(restored, tmp_path)
     expected, found = trial.model.state_dict(), restored.model.state_dict()
     assert expected.keys() == found.keys()
     assert all(torch.equal(value, found[name]) for name, value in expected.items())
@@ -90,7 +92,7 @@ def test_a_sparse_checkpoint_is_a_fraction_of_the_dense_one(tmp_path: Path) -> N
         folder = tmp_path / str(density)
         folder.mkdir()
         stages = (Prune(density),) if density < 1 else ()
-        trained(folder, *stages).save(folder)
+        checkpoint.save(trained(folder, *stages), folder)
         sizes[density] = (folder / CHECKPOINT).stat().st_size
     assert sizes[0.05] < 0.2 * sizes[1.0]
 

@@ -8,18 +8,17 @@ import torch
 from torch import Tensor
 
 from tests.trainables.stages import a_trial
+from trainables import granularities
 from trainables.errors import InfeasibleTrial, TrainingDiverged
 from trainables.masking import criteria
 from trainables.masking.allocation import SCOPES
 from trainables.masking.criteria import CRITERIA, RETURNING
-from trainables.masking.granularity import sum_pieces
 from trainables.masking.masks import prunable_weights
 from trainables.methods.pruning import masks_under, prune
 from trainables.recipes.recipe import Prune, Remove, Train
 from trainables.recipes.schedules import Gradual
 from trainables.runner import run_recipe
 from trainables.state import LiveTrial
-from trainables.structure.complexity import effective
 from trainables.training.training import optimizer_for
 
 SHAPE = (1, 8, 8)
@@ -39,7 +38,7 @@ def values(trial: LiveTrial) -> dict[str, Tensor]:
 def test_as_many_pieces_stay_as_asked(tmp_path: Path, model: str, granularity: str, scope: str) -> None:
     trial = a_trial(tmp_path, model)
     prune(trial, Prune(0.1, granularity=granularity, scope=scope))
-    pieces = [sum_pieces(mask.float(), granularity) > 0 for mask in alive(trial).values()]
+    pieces = [granularities.find(granularity).sum(mask.float()) > 0 for mask in alive(trial).values()]
     total = sum(piece.numel() for piece in pieces)
     layerwise = sum(max(1, round(0.1 * piece.numel())) for piece in pieces)
     assert sum(int(piece.sum()) for piece in pieces) == (layerwise if scope == "layer" else round(0.1 * total))
@@ -152,17 +151,6 @@ def test_rounds_score_the_network_that_the_rounds_before_left(tmp_path: Path) ->
     prune(often, Prune(0.05, criterion="synflow", rounds=20))
     assert _join(once.weight_masks).sum() == _join(often.weight_masks).sum()
     assert not torch.equal(_join(once.weight_masks), _join(often.weight_masks))
-
-
-@pytest.mark.parametrize("granularity", ["weight", "2:4", "block_4", "filter", "layer"])
-def test_masks_foreseen_cost_what_pruning_will(tmp_path: Path, granularity: str) -> None:
-    trial = a_trial(tmp_path, "resnet20")
-    stage, before = Prune(0.5, granularity=granularity), trial.generator.get_state()
-    foreseen = effective(trial.model, SHAPE, masks_under(trial, stage))
-    assert not trial.masks.items()
-    assert torch.equal(trial.generator.get_state(), before)
-    prune(trial, stage)
-    assert effective(trial.model, SHAPE, trial.masks.items()) == foreseen
 
 
 def test_a_network_without_residual_blocks_says_so(tmp_path: Path) -> None:

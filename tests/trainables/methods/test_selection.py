@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from tests.conftest import MemoryContext
 from tests.trainables.stages import Watched, a_trial, backward_once, loss_with, masks_of
 from tests.trainables.tiny_networks import ARCHITECTURES
+from trainables import checkpoint
+from trainables.checkpoint import CHECKPOINT
 from trainables.masking.masks import prunable_weights
 from trainables.methods.selection import Selection, signed_constants
 from trainables.recipes.in_training import Select
 from trainables.recipes.recipe import Prune, Train
 from trainables.runner import evaluate_on, run_recipe
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
-from trainables.state import CHECKPOINT
 from trainables.trial import run_trial
 
 every_architecture = pytest.mark.parametrize("model", ARCHITECTURES)
@@ -109,7 +110,7 @@ def test_a_checkpoint_holds_an_ordinary_network(context: MemoryContext) -> None:
     saved = torch.load(context.checkpoints[-1] / CHECKPOINT, weights_only=True)["model"]
     trial = a_trial(context.folder)
     assert saved.keys() == trial.model.state_dict().keys()
-    trial.restore(context.checkpoints[-1])
+    checkpoint.restore(trial, context.checkpoints[-1])
     assert evaluate_on(trial, "validation").accuracy == context.reports[-1].accuracy
 
 

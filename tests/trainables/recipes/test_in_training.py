@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tests.conftest import Interrupted, MemoryContext
+from trainables.checkpoint import CHECKPOINT
 from trainables.masking.sparse_state import unpack
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
-from trainables.state import CHECKPOINT
 from trainables.trial import run_trial
 
 EPOCHS = 6
