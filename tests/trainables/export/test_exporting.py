@@ -1,0 +1,118 @@
+"""Exported networks: what a file computes, what it leaves alone, and what cannot be written."""
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from trainables import models
+from trainables.errors import InvalidValue
+from trainables.export import FORMATS, export
+from trainables.export.failure import ExportFailed
+from trainables.masking.masks import Masks, prunable_weights
+from trainables.structure.channels import find_groups
+from trainables.structure.removal import plan_removal, remove
+
+SHAPE = (1, 8, 8)
+
+every_format = pytest.mark.parametrize("name", FORMATS)
+programs = pytest.mark.parametrize("name", ["pt2", "onnx"])
+
+
+def trained() -> nn.Module:
+    """Return a network in training mode whose batch norms have seen images, with filters of an odd number removed."""
+    torch.manual_seed(0)
+    model = models.build("digits_cnn", classes=10, input_shape=SHAPE).train()
+    for _ in range(3):
+        model(torch.rand(8, *SHAPE))
+    groups = find_groups(model, SHAPE)
+    remove(model, plan_removal(groups, {group.name: torch.arange(group.size) % 3 > 0 for group in groups}))
+    return model
+
+
+@every_format
+def test_a_file_computes_what_the_network_does_and_the_network_stays_as_it_is(name: str, tmp_path: Path) -> None:
+    model = trained().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    before = copy.deepcopy(model.state_dict())
+    written = export(model, SHAPE, tmp_path / "network", name)
+    assert written.difference < 1e-5
+    assert written.bytes == written.path.stat().st_size > 0
+    assert model.training
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+@every_format
+def test_masked_weights_stay_zero(name: str, tmp_path: Path) -> None:
+    model = trained().eval()
+    weights = prunable_weights(model)
+    Masks(model, {key: (torch.rand_like(weight) < 0.2).float() for key, weight in weights.items()})
+    assert export(model, SHAPE, tmp_path / "network", name).difference < 1e-5
+
+
+class Noisy(nn.Module):
+    """A network that drops inputs while it trains."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop, self.head = nn.Dropout(0.5), nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.drop(x.flatten(1)))
+        return logits
+
+
+@programs
+def test_what_acts_in_training_only_is_not_in_the_file(name: str, tmp_path: Path) -> None:
+    assert export(Noisy().train(), SHAPE, tmp_path / "network", name).difference < 1e-5
+
+
+class ForBatchesOfTwo(nn.Module):
+    """A network that works on batches of two only."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(2, 64)
+
+
+@programs
+def test_a_network_for_batches_of_one_size_is_refused_and_leaves_no_file(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ExportFailed, match=f"cannot be written as {name}|differs"):
+        export(ForBatchesOfTwo(), SHAPE, tmp_path / "network", name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_format_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match=r"format = 'onyx'.*did you mean 'onnx'"):
+        export(Noisy(), SHAPE, tmp_path / "network", "onyx")
+
+
+WITHOUT = """
+import sys
+for package in ("trainables", "orchestrator", "search_spaces", "espalier"):
+    sys.modules[package] = None  # importing it raises ImportError
+import torch
+images = torch.load(sys.argv[2], weights_only=True)
+"""
+RUN = {
+    "pt2": "logits = torch.export.load(sys.argv[1]).module()(images)",
+    "onnx": """
+import onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1])
+logits = torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+""",
+}
+
+
+@programs
+def test_a_file_runs_where_espalier_cannot_be_imported(name: str, tmp_path: Path) -> None:
+    model, images = trained(), torch.rand(3, *SHAPE)
+    written = export(model, SHAPE, tmp_path / "network", name)
+    torch.save(images, tmp_path / "images.pt")
+    program = f"{WITHOUT}{RUN[name]}\ntorch.save(logits, sys.argv[3])"
+    command = [sys.executable, "-c", program, *map(str, (written.path, tmp_path / "images.pt", tmp_path / "logits.pt"))]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    logits = torch.load(tmp_path / "logits.pt", weights_only=True)
+    assert torch.allclose(logits, model.eval()(images), atol=1e-4)

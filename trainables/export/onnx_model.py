@@ -1,0 +1,46 @@
+"""ONNX, as onnxruntime and most other engines read it."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from trainables.export.exporting import Architecture
+
+SUFFIX = ".onnx"
+INPUT, OUTPUT = "images", "logits"
+
+
+def write(model: nn.Module, example: Tensor, path: Path, architecture: Architecture) -> str:
+    """Write the network for batches of any size; return the version of the operator set that it needs."""
+    import onnx
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of deprecated calls inside torch's exporter
+        torch.onnx.export(
+            model,
+            (example,),
+            path,
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            external_data=False,
+            verbose=False,
+        )
+    written = onnx.load(path)
+    onnx.helper.set_model_props(written, {name: str(value) for name, value in architecture.items()})
+    onnx.checker.check_model(written)
+    onnx.save(written, path)
+    versions = ", ".join(f"{used.domain or 'opset'} {used.version}" for used in written.opset_import)
+    return f"{versions}; input {INPUT!r} (batch, ...), output {OUTPUT!r}"
+
+
+def read(path: Path, model: nn.Module) -> Callable[[Tensor], Tensor]:  # noqa: ARG001 - a graph needs no network
+    """Return what onnxruntime computes on the CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda batch: torch.from_numpy(session.run(None, {INPUT: batch.numpy()})[0])
