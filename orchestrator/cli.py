@@ -6,7 +6,7 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -28,18 +28,19 @@ from orchestrator.spec.history import Change, read_history
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.tracking_url import STORE
 from orchestrator.store import stamp
-from orchestrator.store.attempts import Attempt, attempts
+from orchestrator.store.attempts import attempts
 from orchestrator.store.store import Store, StudyFolder
 from orchestrator.store.trial_files import trial_files
 from orchestrator.sweep.observer import Outcome
 from orchestrator.terminal import comparison_tables, tables
 from orchestrator.terminal.live import shown
+from orchestrator.terminal.objects import log_object, paradigm_object, trial_object
+from orchestrator.terminal.printable import PlainConsole, say
 from orchestrator.tracking.publishing import tracking_uri
 from orchestrator.tracking.syncing import rebuild
 from orchestrator.tracking.tracker import ENVIRONMENT
 from trainables import paradigms as installed
 from trainables.errors import EspalierError, FileUnusable, InvalidValue, nearest
-from trainables.paradigms.base import Paradigm
 from trainables.spec import Value
 
 app = typer.Typer(
@@ -56,7 +57,7 @@ def main() -> None:
         with _naming_files():
             app(prog_name="espalier")
     except EspalierError as error:
-        typer.echo(f"espalier: {error}", err=True)
+        say(f"espalier: {error}", error=True)
         sys.exit(error.exit_status)
 
 
@@ -72,15 +73,40 @@ def _naming_files() -> Iterator[None]:
 
 
 def _store(value: str) -> Store:
+    if not value.strip():
+        raise InvalidValue(
+            "--store", value, "must name a folder, or s3://BUCKET/PREFIX; leave it out for ./espalier-store"
+        )
     store = Store.at(value)
-    if store.remote is None and store.root.exists() and not store.root.is_dir():
-        raise InvalidValue("--store", value, "must be a folder, and this is a file")
+    if store.remote is None:
+        with _refusing("--store", value, "name another folder"):
+            _require_folder(store.root, value)
     return store
+
+
+def _require_folder(root: Path, typed: str) -> None:
+    """Raise InvalidValue, or the system's own error, for a path that cannot be a folder or cannot be looked into."""
+    try:
+        root.stat()
+    except FileNotFoundError:
+        return  # a launch makes it
+    if not root.is_dir():
+        raise InvalidValue("--store", typed, "must be a folder, and this is a file")
+    next(root.iterdir(), None)
+
+
+@contextmanager
+def _refusing(key: str, value: str, advice: str) -> Iterator[None]:
+    """Raise InvalidValue for what the operating system refuses of a path that was typed."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidValue(key, value, f"cannot be used: {error.strerror}; {advice}") from error
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"espalier {installed_version('espalier')}")
+        say(f"espalier {installed_version('espalier')}")
         raise typer.Exit
 
 
@@ -88,7 +114,7 @@ StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The study's name.")]
 StoreFolder = Annotated[
     str,
-    typer.Option("--store", envvar="ESPALIER_STORE", help="Where the studies are: a folder, or s3://BUCKET/PREFIX."),
+    typer.Option("--store", envvar="ESPALIER_STORE", help="Where studies are kept: a folder, or s3://BUCKET/PREFIX."),
 ]
 Address = Annotated[
     str | None,
@@ -96,12 +122,12 @@ Address = Annotated[
         "--address",
         envvar="RAY_ADDRESS",
         metavar="HOST:PORT",
-        help="Run on this Ray cluster, of which this machine is a node (auto: the one it is a node of).",
+        help="Run on this Ray cluster, which this machine must belong to (auto: the one it belongs to).",
         show_default="this machine",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print the result only.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the result.")]
 HERE = "./espalier-store"
 WIDTH_OF_A_FILE = 140
 
@@ -120,21 +146,21 @@ def plan(
     file: StudyFile,
     store: StoreFolder = HERE,
     probe: Annotated[
-        bool, typer.Option("--probe/--no-probe", help="Train for seconds to learn how long it takes.")
+        bool, typer.Option("--probe/--no-probe", help="Train for a few seconds to measure the speed.")
     ] = True,
     address: Address = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a study will take before anything starts; ends with status 1 if no trial can be placed."""
+    """Estimate what a study will take, without starting it; exits with status 1 if no trial can run."""
     from orchestrator.plan import plan_text
 
-    spec, place = StudySpec.load(file), _store(store)
-    found = plan_text.plan(spec, place.study(spec.name), probe=probe, address=address)
+    spec, studies = StudySpec.load(file), _store(store)
+    estimate = plan_text.plan(spec, studies.study(spec.name), probe=probe, address=address)
     if as_json:
-        _print_json(dataclasses.asdict(found))
+        _print_json(dataclasses.asdict(estimate))
     else:
-        _console().print(plan_text.lines(found))
-    if found.left and not found.place.slots:
+        _console().print(plan_text.lines(estimate))
+    if estimate.left and not estimate.place.slots:
         raise typer.Exit(1)
 
 
@@ -142,69 +168,69 @@ def plan(
 def launch(
     file: StudyFile,
     store: StoreFolder = HERE,
-    exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Go on with the same study if it exists.")] = False,
+    exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Resume the study if the same one exists.")] = False,
     address: Address = None,
     quiet: Quiet = False,
 ) -> None:
-    """Run a study to its Pareto front."""
-    spec, place = StudySpec.load(file), _store(store)
+    """Run a new study and show its Pareto front."""
+    spec, studies = StudySpec.load(file), _store(store)
     with shown(_console(), quiet=quiet) as observer:
-        outcome = study.launch(spec, place, observer=observer, exist_ok=exist_ok, address=address)
-    _conclude(outcome, place)
+        outcome = study.launch(spec, studies, observer=observer, exist_ok=exist_ok, address=address)
+    _conclude(outcome, studies)
 
 
 @app.command()
 def status(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> None:
-    """Say how far a study is: who drives it, what runs and what failed, how long it will take, what it has spent."""
-    place = _store(store)
-    found = progress(_study(place, name))
+    """Show how far a study is: what runs, what failed, the time left, and what it has spent."""
+    studies = _store(store)
+    current = progress(_study(studies, name))
     if as_json:
-        _print_json(found.as_object())
+        _print_json(current.as_object())
     else:
-        commands = {verb: _command(place, verb, name) for verb in ("resume", "logs")}
-        _console().print(tables.progress_lines(found, **commands))
+        commands = {verb: _command(studies, verb, name) for verb in ("resume", "logs")}
+        _console().print(tables.progress_lines(current, **commands))
 
 
 @app.command()
 def logs(
     name: Name,
-    trial: Annotated[int, typer.Argument(metavar="TRIAL", help="The trial's number, as status and front show it.")],
+    trial: Annotated[int, typer.Argument(metavar="TRIAL", help="The trial's number, as shown by status and front.")],
     store: StoreFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a trial said: why it ended, tracebacks of its attempts, what it logged and printed."""
+    """Show why a trial ended, with its tracebacks and everything it logged and printed."""
     folder = _study(_store(store), name)
     spec, records = _read(folder)
     record = _trial(records, trial)
     trial_files(folder).fetch_texts(trial)
-    said = attempts(folder.trials, trial)
+    heard = attempts(folder.trials, trial)
     if as_json:
-        _print_json(_as_words(record, said))
+        _print_json(log_object(record, heard))
     else:
-        _console().print(tables.trial_lines(spec, record, len(said)))
-        for one in said:
-            typer.echo(f"\n{tables.attempt_heading(one)}\n{one.log}{one.error}".rstrip("\n"))
+        _console().print(tables.trial_lines(spec, record, len(heard)))
+        for attempt in heard:
+            say(f"\n{tables.attempt_heading(attempt)}\n{attempt.log}{attempt.error}".rstrip("\n"))
 
 
 @app.command()
 def resume(name: Name, store: StoreFolder = HERE, address: Address = None, quiet: Quiet = False) -> None:
-    """Go on with a study that was interrupted."""
-    place = _store(store)
+    """Resume a study that was interrupted."""
+    studies = _store(store)
     with shown(_console(), quiet=quiet) as observer:
-        outcome = study.resume(name, place, observer=observer, address=address)
-    _conclude(outcome, place)
+        outcome = study.resume(name, studies, observer=observer, address=address)
+    _conclude(outcome, studies)
 
 
 @app.command()
 def extend(file: StudyFile, store: StoreFolder = HERE, address: Address = None, quiet: Quiet = False) -> None:
-    """Go on with a study whose file was edited: more trials, epochs, paradigms, other ranges, a larger budget."""
-    spec, place = StudySpec.load(file), _store(store)
-    folder = _study(place, spec.name)
+    """Continue a study with its edited file: more trials, epochs or paradigms, other ranges, a larger budget."""
+    spec, studies = StudySpec.load(file), _store(store)
+    folder = _study(studies, spec.name)
     if file.resolve() == folder.spec.resolve():
-        raise InvalidValue("STUDY.yaml", str(file), "is the store's own file, which says what was; edit a copy of it")
+        raise InvalidValue("STUDY.yaml", str(file), "is the store's own file; edit a copy of it and name that")
     with shown(_console(), quiet=quiet) as observer:
-        outcome = study.extend(spec, place, observer=observer, said=_tell_changes, address=address)
-    _conclude(outcome, place)
+        outcome = study.extend(spec, studies, observer=observer, said=_tell_changes, address=address)
+    _conclude(outcome, studies)
 
 
 @app.command()
@@ -214,7 +240,9 @@ def front(
     as_json: AsJson = False,
     setup: Annotated[
         str | None,
-        typer.Option("--setup", help=f"Refuse a front whose trials do not share this setup: {', '.join(SETUPS)}."),
+        typer.Option(
+            "--setup", help=f"Fail unless the front's trials share this comparison setup: {', '.join(SETUPS)}."
+        ),
     ] = None,
 ) -> None:
     """Show a study's Pareto front."""
@@ -222,24 +250,24 @@ def front(
     if setup is not None:
         _require_comparable(pareto_front(records, spec.objectives), check_setup(setup))
     if as_json:
-        _print_json([_as_object(record, spec.objectives) for record in pareto_front(records, spec.objectives)])
+        _print_json([trial_object(record, spec.objectives) for record in pareto_front(records, spec.objectives)])
     else:
         _console().print(tables.front_table(spec, records))
 
 
 @app.command()
 def compare(
-    names: Annotated[list[str], typer.Argument(metavar="NAME NAME ...", help="Two or more studies of the store.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME NAME ...", help="Two or more studies in the store.")],
     store: StoreFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Show what studies have found beside each other; those that differ in their seed alone count as one."""
-    place = _store(store)
-    found = compare_studies([_entry(_study(place, name)) for name in names])
+    """Compare the results of several studies; studies that differ only in their seed count as one."""
+    studies = _store(store)
+    compared = compare_studies([_entry(_study(studies, name)) for name in names])
     if as_json:
-        _print_json(comparison_tables.as_object(found))
+        _print_json(comparison_tables.as_object(compared))
     else:
-        _console().print(comparison_tables.comparison(found))
+        _console().print(comparison_tables.comparison(compared))
 
 
 @app.command()
@@ -248,30 +276,32 @@ def report(
     store: StoreFolder = HERE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
 ) -> None:
-    """Write a study's report, one HTML page that needs no network, and print where it is."""
+    """Write a study's report, a single HTML page that works offline, and print its path."""
     folder = _study(_store(store), name)
     path = output or folder.report
-    if not path.absolute().parent.is_dir():
-        raise InvalidValue("--output", str(path), "must lie in a folder that exists")
-    _write_report(folder, *_read(folder), path)
-    typer.echo(folder.shown(path) if path == folder.report else path)
+    if output is not None:
+        with _refusing("--output", str(output), "name another file"):
+            _require_file(output)
+    with _refusing("--output", str(path), "name a file that you may write"):
+        _write_report(folder, *_read(folder), path)
+    say(folder.shown(path) if path == folder.report else path)
 
 
 @app.command()
 def sync(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
-    """Write a study's table and its MLflow pages anew, from its ledger alone."""
-    place = _store(store)
-    folder = _study(place, name)
+    """Rebuild a study's table and MLflow runs from its ledger."""
+    studies = _store(store)
+    folder = _study(studies, name)
     with _console().status("reading the ledger") as line:
-        synced = rebuild(name, place, waiting=lambda left: line.update(f"{left} runs are on their way to MLflow"))
+        synced = rebuild(name, studies, waiting=lambda left: line.update(f"{left} runs are on their way to MLflow"))
     if not quiet:
-        typer.echo(f"{'table:':<11}{folder.shown(folder.table)}: {synced.trials} trials")
-        pages = tracking_uri(place, StudySpec.stored(folder.spec))
-        typer.echo(f"{'MLflow:':<11}{pages}: experiment {name}, a run for each of {synced.told} told trials")
+        say(f"{'table:':<11}{folder.shown(folder.table)}: {synced.trials} trials")
+        pages = tracking_uri(studies, StudySpec.stored(folder.spec))
+        say(f"{'MLflow:':<11}{pages}: experiment {name}, a run for each of {synced.told} told trials")
     if synced.unsent:
-        typer.echo(
+        say(
             f"espalier: {synced.unsent} of them have not reached MLflow: {synced.trouble}; {folder.shown(folder.log)}",
-            err=True,
+            error=True,
         )
         raise typer.Exit(1)
 
@@ -281,16 +311,16 @@ def ui(
     store: StoreFolder = HERE,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to listen on.")] = 5000,
 ) -> None:
-    """Serve the store's MLflow pages on this machine until Ctrl-C."""
-    place = _store(store)
-    if place.remote is not None:
+    """Open the store's MLflow dashboard on this machine; stop it with Ctrl-C."""
+    studies = _store(store)
+    if studies.remote is not None:
         allowed = "holds no MLflow pages: those of its studies are on the server that `tracking` names in their files"
-        raise InvalidValue("--store", place.place, allowed)
-    if not place.mlflow_database.exists():
-        raise InvalidValue("--store", str(place.root), "holds no MLflow database; launch a study first")
+        raise InvalidValue("--store", studies.place, allowed)
+    if not studies.mlflow_database.exists():
+        raise InvalidValue("--store", str(studies.root), "holds no MLflow database; launch a study first")
     _require_free(port)
-    typer.echo(f"http://127.0.0.1:{port} shows {place.root}; Ctrl-C ends it")
-    where = ["--backend-store-uri", place.mlflow_uri, "--artifacts-destination", place.artifacts.as_uri()]
+    say(f"http://127.0.0.1:{port} shows {studies.root}; stop it with Ctrl-C")
+    where = ["--backend-store-uri", studies.mlflow_uri, "--artifacts-destination", studies.artifacts.as_uri()]
     listen = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     serve = [sys.executable, "-m", "mlflow", "server", *where, *listen]
     sys.stdout.flush()
@@ -302,7 +332,7 @@ def paradigms(as_json: AsJson = False) -> None:
     """List the installed paradigms and their hyper-parameters."""
     found = {name: installed.find(name) for name in installed.names()}
     if as_json:
-        _print_json([_described(name, paradigm) for name, paradigm in found.items()])
+        _print_json([paradigm_object(name, paradigm) for name, paradigm in found.items()])
     else:
         _console().print(tables.paradigm_table(found))
 
@@ -311,7 +341,7 @@ def _require_comparable(front: Sequence[TrialRecord], setup: str) -> None:
     """End with status 1, and say what is unequal, unless the trials share a comparison setup."""
     for quantity, values in unequal(front, setup).items():
         groups = (f"{_exactly(value)} (trials {', '.join(map(str, trials))})" for value, trials in values.items())
-        typer.echo(f"espalier: not comparable in {setup}: {quantity} is {'; '.join(groups)}", err=True)
+        say(f"espalier: not comparable in {setup}: {quantity} is {'; '.join(groups)}", error=True)
     if unequal(front, setup):
         raise typer.Exit(1)
 
@@ -322,8 +352,8 @@ def _exactly(value: Value) -> str:
 
 def _console() -> Console:
     """Return standard output, wide enough for a table where it is no terminal."""
-    console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, WIDTH_OF_A_FILE))
+    console = PlainConsole()
+    return console if console.is_terminal else PlainConsole(width=max(console.width, WIDTH_OF_A_FILE))
 
 
 def _study(store: Store, name: str) -> StudyFolder:
@@ -350,13 +380,21 @@ def _trial(records: Sequence[TrialRecord], number: int) -> TrialRecord:
 
 def _tell_changes(changes: Sequence[Change]) -> None:
     for change in changes:
-        typer.echo(f"extended: {change}")
+        say(f"extended: {change}")
     if not changes:
-        typer.echo("the file says what the study says already; it goes on")
+        say("the file is the same as the study; resuming it")
 
 
 def _entry(folder: StudyFolder) -> Entry:
     return Entry(*_read(folder), stamp.read(folder.stamp)["data_hash"])
+
+
+def _require_file(path: Path) -> None:
+    """Raise InvalidValue, or the system's own error, for a path at which no file can be written."""
+    if path.is_dir():
+        raise InvalidValue("--output", str(path), "must be a file, and this is a folder")
+    if not path.absolute().parent.is_dir():
+        raise InvalidValue("--output", str(path), "must lie in a folder that exists")
 
 
 def _write_report(folder: StudyFolder, spec: StudySpec, records: Sequence[TrialRecord], path: Path) -> None:
@@ -369,38 +407,7 @@ def _write_report(folder: StudyFolder, spec: StudySpec, records: Sequence[TrialR
 
 
 def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2))
-
-
-def _as_object(record: TrialRecord, objectives: Iterable[str]) -> dict[str, object]:
-    """Return a trial for programs: what identifies it, then its objectives, then all else that was measured."""
-    about = {name: getattr(record, name) for name in ("trial", "paradigm", "state", "fidelity", "seed", "params")}
-    sought = {name: record.metrics[name] for name in objectives}
-    return {**about, **sought, **record.metrics, "seconds": record.seconds}
-
-
-def _as_words(record: TrialRecord, said: Iterable[Attempt]) -> dict[str, object]:
-    """Return what a trial said, for programs."""
-    about = {name: getattr(record, name) for name in ("trial", "paradigm", "state", "reason", "failure", "attempts")}
-    words = [
-        {"folder": str(one.folder), "last_word": one.last_word.isoformat(), "log": one.log, "error": one.error}
-        for one in said
-    ]
-    return {**about, "said": words}
-
-
-def _described(name: str, paradigm: type[Paradigm]) -> dict[str, object]:
-    defaults = {field.name: field.default for field in dataclasses.fields(paradigm)}
-    hyperparameters = {
-        key: {"default": defaults[key], **{k: v for k, v in dataclasses.asdict(domain).items() if v is not None}}
-        for key, domain in paradigm.hyperparameters().items()
-    }
-    return {
-        "name": name,
-        "axes": dict(paradigm.axes),
-        "source": paradigm.source,
-        "hyperparameters": hyperparameters,
-    }
+    say(json.dumps(value, indent=2))
 
 
 def _require_free(port: int) -> None:
@@ -413,7 +420,7 @@ def _require_free(port: int) -> None:
 
 
 def _conclude(outcome: Outcome, store: Store) -> None:
-    """Show what a run came to; ends with status 1 if it is not what was asked for."""
+    """Show the result of a run; exit with status 1 if it was interrupted or trials failed."""
     folder, console = outcome.folder, _console()
     spec = StudySpec.stored(folder.spec)
     summary = summarize(spec, outcome.records)
@@ -421,16 +428,16 @@ def _conclude(outcome: Outcome, store: Store) -> None:
     console.print(tables.front_table(spec, outcome.records))
     commands = {verb: _command(store, verb, spec.name) for verb in ("resume", "logs")}
     console.print(tables.status_lines(summary, outcome.records, **commands))
-    for what, where in (("report", folder.report), ("table", folder.table), ("log", folder.log)):
-        typer.echo(f"{what + ':':<11}{folder.shown(where)}")
-    typer.echo(f"{'dashboard:':<11}{_command(store, 'ui') if spec.tracking == STORE else spec.tracking}")
+    for what, path in (("report", folder.report), ("table", folder.table), ("log", folder.log)):
+        say(f"{what + ':':<11}{folder.shown(path)}")
+    say(f"{'dashboard:':<11}{_command(store, 'ui') if spec.tracking == STORE else spec.tracking}")
     if outcome.spent_budget is not None:
-        typer.echo(f"{outcome.spent_budget} is spent: {summary.trials - summary.asked} trials were left out")
+        say(f"{outcome.spent_budget} is spent: {summary.trials - summary.asked} trials were not started")
     if outcome.interrupted or summary.failed:
         raise typer.Exit(1)
 
 
 def _command(store: Store, *words: str) -> str:
     """Return a command as it is typed from here, with the store where it is not the usual one."""
-    usual = store == _store(os.environ.get("ESPALIER_STORE", HERE))
+    usual = store == Store.at(os.environ.get("ESPALIER_STORE") or HERE)
     return shlex.join(["espalier", *words, *([] if usual else ["--store", store.place])])

@@ -240,7 +240,7 @@ def achievements(summary: Summary) -> str:
 
 def _heading(summary: Summary, driven: bool, resume: str) -> Text:
     state, style = ("running", "blue") if driven else ("done", "green") if summary.is_over else ("unfinished", "yellow")
-    hint = f"; to go on: {resume}" if state == "unfinished" else ""
+    hint = f"; to resume it: {resume}" if state == "unfinished" else ""
     return Text.assemble((summary.study, "bold"), ": ", (state, style), hint)
 
 

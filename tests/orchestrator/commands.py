@@ -18,7 +18,7 @@ Answer = tuple[int, str, str]
 Espalier = Callable[..., Answer]
 
 
-def a_study(store: Path, **changes: Any) -> StudySpec:
+def a_study(store: Path, trial_reason: str = "ValueError: unlucky", **changes: Any) -> StudySpec:
     """Leave a study in the store: six toy trials, of which one failed, one was stopped early and one still runs."""
     spec = small.study(trials=6, seed=3, paradigms={"dense": {}, "magnitude": small.FIXED}, **changes)
     folder = Store(store).study(spec.name)
@@ -28,7 +28,7 @@ def a_study(store: Path, **changes: Any) -> StudySpec:
         sweep = Sweep(ledger, small.Silence())
         for _ in range(3):
             small.run_to_end(sweep, _next(sweep))
-        sweep.fail(_next(sweep).number, Breakdown(Failure.ERROR, "ValueError: unlucky"))
+        sweep.fail(_next(sweep).number, Breakdown(Failure.ERROR, trial_reason))
         stopped = _next(sweep)
         sweep.report(stopped.number, small.epoch(sweep, stopped, 1))
         sweep.stop(stopped.number, "hopeless")

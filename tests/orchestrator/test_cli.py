@@ -37,7 +37,9 @@ def test_status_counts_every_trial(espalier: Espalier, tmp_path: Path) -> None:
     }
     status, out, _ = espalier("status", "small", "--store", "store")
     assert status == 0
-    assert f"small: unfinished; to go on: espalier resume small --store {tmp_path / 'store'}" in out.replace("\n", " ")
+    assert f"small: unfinished; to resume it: espalier resume small --store {tmp_path / 'store'}" in out.replace(
+        "\n", " "
+    )
     assert "ValueError: unlucky" in out
 
 
@@ -124,6 +126,57 @@ def test_a_store_that_is_no_folder_is_refused(espalier: Espalier, tmp_path: Path
     (tmp_path / "file.txt").touch()
     status, _, err = espalier("status", "small", "--store", store)
     assert (status, "must be a folder" in err) == (2, True)
+
+
+@pytest.mark.parametrize("store", ["", "  ", "x" * 5000, "file.txt/below"])
+@pytest.mark.parametrize("command", [["status", "small"], ["front", "small"], ["ui"], ["plan", "study.yaml"]])
+def test_a_store_that_cannot_be_a_folder_is_one_sentence(
+    espalier: Espalier, tmp_path: Path, store: str, command: list[str]
+) -> None:
+    (tmp_path / "file.txt").touch()
+    (tmp_path / "study.yaml").write_text(small.study().as_yaml(), encoding="utf-8")
+    status, out, err = espalier(*command, "--store", store)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("espalier: --store = ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file.txt", "study.yaml"]
+
+
+@pytest.mark.parametrize("file", ["", "folder", "x" * 5000, "file.txt/study.yaml", "/dev/null"])
+@pytest.mark.parametrize("command", ["plan", "launch", "extend"])
+def test_a_study_file_that_cannot_be_read_is_named(espalier: Espalier, tmp_path: Path, file: str, command: str) -> None:
+    (tmp_path / "file.txt").touch()
+    (tmp_path / "folder").mkdir()
+    status, out, err = espalier(command, file)
+    assert (status, out) == (2, "")
+    assert "Traceback" not in err
+    assert "cannot be used" in err
+
+
+@pytest.mark.parametrize("output", ["", "folder", "x" * 5000 + ".html", "file.txt/report.html", "/proc/report.html"])
+def test_a_report_that_cannot_be_written_is_one_sentence(espalier: Espalier, tmp_path: Path, output: str) -> None:
+    a_study(tmp_path / "store")
+    (tmp_path / "file.txt").touch()
+    (tmp_path / "folder").mkdir()
+    status, out, err = espalier("report", "small", "--store", "store", "--output", output)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("espalier: --output = ")
+
+
+def test_control_codes_of_files_never_reach_the_terminal(espalier: Espalier, tmp_path: Path) -> None:
+    a_study(tmp_path / "store", trial_reason="ValueError: \x1b]0;mine\x07 \x9b2J unlucky")
+    attempt = tmp_path / "store/studies/small/trials/00003-1"
+    attempt.mkdir(parents=True)
+    (attempt / "trial.log").write_text("\x1b]0;mine\x07 \x1b[2J said", encoding="utf-8")
+    for command in (["status", "small"], ["front", "small"], ["logs", "small", "3"], ["logs", "small", "3", "--json"]):
+        status, out, err = espalier(*command, "--store", "store")
+        assert status == 0
+        assert not {"\x1b", "\x9b", "\x07"} & set(out + err)
+    assert "said" in espalier("logs", "small", "3", "--store", "store")[1]
+    file = tmp_path / "study.yaml"
+    file.write_text('name: "a\\e[2J"\n"key\\e]0;mine\\a": 1\n', encoding="utf-8")
+    status, _, err = espalier("launch", str(file))
+    assert (status, {"\x1b", "\x07"} & set(err)) == (2, set())
+    assert "\\x1b]0;mine\\x07" in err
 
 
 def test_the_environment_names_the_store(espalier: Espalier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
