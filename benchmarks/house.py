@@ -85,7 +85,8 @@ def _imported(text: str, modules: Mapping[str, str]) -> Iterator[str]:
             yield from (alias.name for alias in node.names if alias.name in modules)
         elif isinstance(node, ast.ImportFrom) and node.module:
             targets = (f"{node.module}.{alias.name}" for alias in node.names)
-            yield from (target if target in modules else node.module for target in targets if node.module in modules)
+            found = (target if target in modules else node.module for target in targets)
+            yield from (name for name in found if name in modules)
 
 
 def rooms(graph: Graph) -> Graph:
