@@ -17,11 +17,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from orchestrator import study
 from orchestrator.execution.trial_context import WorkerContext
+from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.spec.study_spec import StudySpec
@@ -113,7 +113,7 @@ def run_to_end(sweep: Sweep, trial: Assignment) -> None:
     chosen = trial.configuration
     sweep.begin(trial.number)
     made = report(sweep.ledger.spec.trial(chosen.paradigm, chosen.params, chosen.seed))
-    sweep.report(trial.number, asdict(made))
+    sweep.report(trial.number, EpochReport.of(made))
     sweep.end(trial.number)
     sweep.note_time()
 

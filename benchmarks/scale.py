@@ -103,7 +103,7 @@ def in_group(workers: int, model: str) -> dict[str, float]:
     return {
         "first_start": _beyond_epochs(first),
         "next_start": _beyond_epochs(second),
-        "epoch": statistics.median(float(epoch["seconds"]) for one in (first, second) for epoch in one.curve),
+        "epoch": statistics.median(epoch.seconds for one in (first, second) for epoch in one.curve),
     }
 
 
@@ -121,7 +121,7 @@ def _beyond_epochs(record: TrialRecord) -> float:
     """Return the seconds of a trial that were not spent in training steps."""
     assert record.started is not None
     assert record.finished is not None
-    return (record.finished - record.started).total_seconds() - sum(float(one["seconds"]) for one in record.curve)
+    return (record.finished - record.started).total_seconds() - sum(one.seconds for one in record.curve)
 
 
 PARTS: dict[str, Callable[..., dict[str, float]]] = {"nodes": on_nodes, "group": in_group}

@@ -56,6 +56,7 @@ from benchmarks.search_problems import (
     record,
     study,
 )
+from orchestrator.ledger.epoch import Epoch, EpochReport
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.results.front import hypervolume
 from orchestrator.search.configurations import PARADIGM, Configurations
@@ -127,7 +128,7 @@ class Espalier:
             losses = problem.after(trial.configuration.paradigm, trial.configuration.params, epoch)
             report = _report(losses, epoch, problem.epochs)
             sweep.report(trial.number, report)
-            goes_on = sweep.judge(trial.number, report)
+            goes_on = sweep.judge(trial.number, report.epoch)
             if not goes_on and self.hopeless == "pause":
                 sweep.save(trial.number, _checkpoint(sweep, trial.number, epoch))
                 reached[trial.number] = epoch
@@ -276,22 +277,21 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
 WITHOUT_RUNGS: Final = ("random", "optuna tpe", "optuna nsga2")
 
 
-def _report(losses: Losses, epoch: int, epochs: int) -> dict[str, object]:
+def _report(losses: Losses, epoch: int, epochs: int) -> EpochReport:
     size, loss = losses
-    whole = {"loss": loss, "macs": size} if epoch == epochs else {}
-    return {
-        "epoch": epoch,
-        "fidelity": epoch / epochs,
-        "stage": "train",
-        "accuracy": 0.0,
-        "loss": loss,
-        "train_loss": loss,
-        "learning_rate": 0.1,
-        "seconds": 60.0,
-        "macs_projected": size,
-        "params_projected": size,
-        "metrics": whole,
-    }
+    point = Epoch(
+        epoch=epoch,
+        fidelity=epoch / epochs,
+        stage="train",
+        accuracy=0.0,
+        loss=loss,
+        train_loss=loss,
+        learning_rate=0.1,
+        seconds=60.0,
+        macs_projected=size,
+        params_projected=size,
+    )
+    return EpochReport(point, {"loss": loss, "macs": size} if epoch == epochs else {})
 
 
 def over_epochs(problem: Problem, ended: Ended, epochs: int) -> Volumes:

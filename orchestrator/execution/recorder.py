@@ -24,8 +24,8 @@ from orchestrator.execution import cluster_state
 from orchestrator.execution.cluster import NodeLost, is_alive
 from orchestrator.execution.trial_context import CHECKPOINT, DISK_FULL, FAILURE, STORE_LOST
 from orchestrator.execution.watchdog import Watchdog
+from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.failures import Breakdown, Failure
-from orchestrator.ledger.records import EPOCH_FIELDS
 from orchestrator.store.attempts import OBITUARY
 from orchestrator.store.remote import StoreLost, patiently
 from orchestrator.sweep.sweep import SECONDS_BETWEEN_NOTES, Sweep
@@ -35,8 +35,6 @@ _LOW_ON_MEMORY: Final = "low on memory"
 
 SECONDS_BETWEEN_CHECKS: Final = 2.0
 """How often it is looked at whether Ray still lives."""
-
-_FIELDS: Final = (*EPOCH_FIELDS, "metrics")
 
 
 class Recorder(Callback):  # type: ignore[misc]
@@ -95,8 +93,7 @@ class Recorder(Callback):  # type: ignore[misc]
             kind, text = result[FAILURE]
             self._failures[trial.trial_id] = Breakdown(Failure(kind), text)
         else:
-            report = {name: result[name] for name in _FIELDS if name in result}
-            self._happened.append(partial(self._sweep.report, _number(trial), report))
+            self._happened.append(partial(self._sweep.report, _number(trial), EpochReport.from_dict(result)))
             if CHECKPOINT in result:
                 path = Path(trial.config["folder"]) / result[CHECKPOINT]
                 self._happened.append(partial(self._sweep.save, _number(trial), path))

@@ -7,6 +7,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from orchestrator.execution.capacity import Capacity
+from orchestrator.ledger.epoch import Epoch
 from orchestrator.sweep.sweep import Sweep
 
 
@@ -40,7 +41,9 @@ class ParetoHalving(FIFOScheduler):  # type: ignore[misc]
                 _withdraw(controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002
-        goes_on = self._sweep.judge(trial.config["number"], result)
+        if "epoch" not in result:
+            return str(TrialScheduler.CONTINUE)
+        goes_on = self._sweep.judge(trial.config["number"], Epoch.from_dict(result))
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
 

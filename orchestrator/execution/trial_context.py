@@ -12,8 +12,8 @@ from ray import tune
 
 from orchestrator.execution import mps
 from orchestrator.execution.trial_log import shorten
+from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.failures import GroupBroken, breakdown
-from orchestrator.ledger.records import EPOCH_FIELDS, USAGE_FIELDS
 from orchestrator.store.attempts import TRIAL_LOG
 from orchestrator.store.disk import is_full
 from orchestrator.store.remote import Remote, StoreLost
@@ -74,7 +74,7 @@ class WorkerContext:
         name = f"checkpoint_{next(self.numbers):06d}"
         kept = self.files.keep(self.folder / name, save)
         shorten(self.folder / TRIAL_LOG)
-        tune.report({**plain(report), **({CHECKPOINT: name} if kept else {})})
+        tune.report({**EpochReport.of(report).as_dict(), **({CHECKPOINT: name} if kept else {})})
 
     def restore(self) -> Path | None:
         """Return a folder with the checkpoint to go on from, which lasts as long as this context."""
@@ -102,11 +102,3 @@ def run(config: Mapping[str, Any], context: WorkerContext) -> None:
         mps.connect()
     run_trial: RunTrial = pkgutil.resolve_name(config["run"])
     run_trial(TrialSpec.from_dict(config["trial"]), context)
-
-
-def plain(report: Report) -> dict[str, Any]:
-    """Return a report as text and Python floats, which is all that the ledger can keep, without what is not known."""
-    kinds: Mapping[str, Any] = EPOCH_FIELDS
-    figures = {name: getattr(report.usage if name in USAGE_FIELDS else report, name, None) for name in kinds}
-    epoch = {name: kinds[name](value) for name, value in figures.items() if value is not None}
-    return {**epoch, "metrics": {str(name): float(value) for name, value in report.metrics.items()}}

@@ -15,9 +15,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.ledger.budget import Spending
 from orchestrator.ledger.cluster import ClusterState, Noted
+from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.failures import Breakdown, Failure
 from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.ledger.reports import Reports, StampedReport
 from orchestrator.ledger.trial import Configuration, Draft
 from orchestrator.spec.history import first_epochs
 from orchestrator.spec.study_spec import Constraint, StudySpec
@@ -34,8 +36,6 @@ _NODE: Final = "node"
 _REPORT: Final = "report:"
 _PAUSED: Final = "paused"
 """How often a trial was paused, and why and since when it pauses now: one value, so that no kill comes in between."""
-_BESIDE_THE_CURVE: Final = ("metrics", "attempt", "elapsed")
-"""What the ledger keeps of a report that is no point of a curve; it adds the attempt and the seconds until then."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ def read_all(folder: StudyFolder) -> Contents:
 
 def _records(folder: StudyFolder, name: str, found: Iterable[FrozenTrial]) -> list[TrialRecord]:
     if not folder.spec.exists():
-        return [_record(name, trial) for trial in found]
+        return [_record(name, trial, _reports(trial)) for trial in found]
     spec = StudySpec.stored(folder.spec)
     first = first_epochs(folder.spec, spec.fidelity.epochs)
-    return [_in_study(spec, first, _record(name, trial), trial) for trial in found]
+    return [_in_study(spec, first, _record(name, trial, _reports(trial)), trial) for trial in found]
 
 
 class Ledger:
@@ -98,6 +98,8 @@ class Ledger:
         )
         self._ids = {trial.number: trial._trial_id for trial in self._trials()}
         self._told: dict[int, TrialRecord] = {}
+        self._reports: dict[int, Reports] = {}
+        """Of the trials that are not told, as far as they were asked for."""
         self._first_epochs = first_epochs(folder.spec, spec.fidelity.epochs)
         self._spent = _spending(self.storage.get_study_user_attrs(self.study._study_id))
         self._cluster: ClusterState | None = None
@@ -145,6 +147,7 @@ class Ledger:
                 self.prune(trial.number, pause.reason)
             else:
                 self._set(trial.number, _BUDGET, self._budget(trial.user_attrs.get("attempts", 0)))
+                self._reports.pop(trial.number, None)
 
     @property
     def asked(self) -> int:
@@ -167,11 +170,14 @@ class Ledger:
         """Count an attempt at a trial."""
         self._set(number, "attempts", self._trial(number).user_attrs.get("attempts", 0) + 1)
 
-    def report(self, number: int, report: Mapping[str, Any]) -> None:
-        """Write down one epoch: the fields of a `trainables.context.Report`, the metrics among them."""
+    def report(self, number: int, report: EpochReport) -> None:
+        """Write down one epoch."""
         trial = self._trial(number)
-        stamps = {"attempt": trial.user_attrs.get("attempts", 1), "elapsed": _elapsed(trial) + report["seconds"]}
-        self._set(number, f"{_REPORT}{report['epoch']}", {**report, **stamps})
+        reports = self._reports_of(trial)
+        attempt, elapsed = trial.user_attrs.get("attempts", 1), reports.elapsed + report.epoch.seconds
+        stamped = StampedReport(report, attempt, elapsed)
+        self._set(number, f"{_REPORT}{report.epoch.epoch}", stamped.as_dict())
+        reports.add(stamped)
 
     def keep_checkpoints(self, number: int, paths: Sequence[Path]) -> None:
         """Write down where a trial's checkpoints lie, the newest first; those of before may be deleted afterwards."""
@@ -195,12 +201,12 @@ class Ledger:
 
     def conclude(self, number: int) -> None:
         """Tell a trial that came to its end: COMPLETE if nothing is missing, else FAIL with what is."""
-        reports = _reports(self._trial(number))
+        reports = self._reports_of(self._trial(number))
         missing = _missing(reports, [*self.spec.objectives, *self.spec.constraints])
         if missing is not None:
             self.fail(number, Breakdown(Failure.ERROR, missing))
             return
-        metrics = reports[-1]["metrics"]
+        metrics = reports.metrics
         for key, violation in as_attributes(violations(self.spec, metrics)).items():
             self.storage.set_trial_system_attr(self._ids[number], key, violation)
         values = [metrics[objective] for objective in self.spec.objectives]
@@ -263,10 +269,17 @@ class Ledger:
         self.storage.set_trial_user_attr(self._ids[number], key, value)
 
     def _as_record(self, trial: FrozenTrial) -> TrialRecord:
-        record = _in_study(self.spec, self._first_epochs, _record(self.spec.name, trial), trial)
+        record = _record(self.spec.name, trial, self._reports_of(trial))
+        record = _in_study(self.spec, self._first_epochs, record, trial)
         if trial.state.is_finished():
             self._told[trial.number] = record  # it will not change again
+            self._reports.pop(trial.number, None)
         return record
+
+    def _reports_of(self, trial: FrozenTrial) -> Reports:
+        if trial.number not in self._reports:
+            self._reports[trial.number] = _reports(trial)
+        return self._reports[trial.number]
 
     def _budget(self, attempts: int) -> dict[str, int]:
         return {"epochs": self.spec.fidelity.epochs, "after": attempts}
@@ -278,10 +291,10 @@ class Ledger:
         return self.storage.get_all_trials(self.study._study_id, deepcopy=False)
 
 
-def _record(study: str, trial: FrozenTrial) -> TrialRecord:
-    attributes, configuration, reports = trial.user_attrs, _configuration(trial), _reports(trial)
+def _record(study: str, trial: FrozenTrial, reports: Reports) -> TrialRecord:
+    attributes, configuration, last = trial.user_attrs, _configuration(trial), reports.last
     pause, pauses = _pause(trial), _pauses(trial)
-    attempts = attributes.get("attempts", 0) - pauses + bool(pause)  # going on after a pause is no new attempt
+    attempts = attributes.get("attempts", 0) - pauses + bool(pause)  # continuing after a pause is no new attempt
     state = State.PAUSED if pause and not trial.state.is_finished() else State(trial.state.name)
     failure = Failure(attributes.get("failure", Failure.ERROR)) if state is State.FAIL else None
     return TrialRecord(
@@ -294,16 +307,16 @@ def _record(study: str, trial: FrozenTrial) -> TrialRecord:
         sampler=attributes.get(_SAMPLER),
         reason=_reason(trial, state),
         failure=failure,
-        fidelity=reports[-1]["fidelity"] if reports else 0.0,
-        metrics=reports[-1]["metrics"] if state is State.COMPLETE else {},
-        curve=tuple({key: one[key] for key in one if key not in _BESIDE_THE_CURVE} for one in reports),
+        fidelity=last.fidelity if last else 0.0,
+        metrics=reports.metrics if state is State.COMPLETE else {},
+        curve=reports.curve,
         feasible=all(violation <= 0 for violation in trial.constraints.values()),
         attempts=attempts,
         attempts_failed=int(attempts > 0 and failure is not None and not failure.may_be_mended),
         attempts_lost=attributes.get("attempts_lost", 0),
         pauses=pauses,
         damaged_checkpoints=attributes.get("damaged_checkpoints", 0),
-        seconds=_elapsed(trial),
+        seconds=reports.elapsed,
         started=_utc(trial.datetime_start),
         finished=pause.since if pause else _utc(trial.datetime_complete),
     )
@@ -373,32 +386,20 @@ def _pauses(trial: FrozenTrial) -> int:
     return times
 
 
-def _all_reports(trial: FrozenTrial) -> list[dict[str, Any]]:
-    return [value for key, value in trial.user_attrs.items() if key.startswith(_REPORT)]
+def _reports(trial: FrozenTrial) -> Reports:
+    """Return the reports of a trial as they are written."""
+    stored = (StampedReport.from_dict(value) for key, value in trial.user_attrs.items() if key.startswith(_REPORT))
+    return Reports(stored, after=trial.user_attrs.get(_BUDGET, {}).get("after", 0))
 
 
-def _reports(trial: FrozenTrial) -> list[dict[str, Any]]:
-    """Return the reports by epoch, without later ones of an attempt that was lost and has been caught up since."""
-    after = trial.user_attrs.get(_BUDGET, {}).get("after", 0)
-    reports = sorted(
-        (one for one in _all_reports(trial) if one["attempt"] > after or not after),
-        key=lambda one: (one["attempt"], one["epoch"]),
-    )
-    return sorted((one for one in reports if one["epoch"] <= reports[-1]["epoch"]), key=lambda one: one["epoch"])
-
-
-def _elapsed(trial: FrozenTrial) -> float:
-    return max((one["elapsed"] for one in _all_reports(trial)), default=0.0)
-
-
-def _missing(reports: list[dict[str, Any]], metrics: Iterable[str]) -> str | None:
+def _missing(reports: Reports, metrics: Iterable[str]) -> str | None:
     """Return what a trial lacks that would be COMPLETE, or None."""
-    if not reports:
+    if reports.last is None:
         return "ended without a report"
-    if reports[-1]["fidelity"] < 1:
-        return f"ended at fidelity {reports[-1]['fidelity']:.2f}"
+    if reports.last.fidelity < 1:
+        return f"ended at fidelity {reports.last.fidelity:.2f}"
     for metric in metrics:
-        value = reports[-1]["metrics"].get(metric)
+        value = reports.metrics.get(metric)
         if value is None:
             return f"metric {metric!r} missing"
         if not math.isfinite(value):

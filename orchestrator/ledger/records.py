@@ -9,9 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.ledger.epoch import EPOCH_FIELDS, Epoch
 from orchestrator.ledger.failures import Failure
-from trainables.context import Report, Usage
-from trainables.errors import InvalidValue
 from trainables.spec import Value
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 class State(StrEnum):
     """Where a trial stands. Only COMPLETE trials hold full fidelity and all objectives, finite.
 
-    A PAUSED trial waits at a rung: it goes on if it comes to be among the best there, and is PRUNED in the end if not.
+    A PAUSED trial waits at a rung: it continues once it is among the best there; if it never is, it is PRUNED.
     """
 
     RUNNING = "RUNNING"
@@ -36,15 +35,14 @@ class TrialRecord:
     """All that the ledger knows of a trial.
 
     `params` are the paradigm's hyper-parameters as chosen, without prefix, by `sampler` (None in studies that did not
-    keep it). `metrics` are those of the final network
-    (empty unless COMPLETE). `curve` holds one mapping per reported epoch, by the fields of `trainables.context.Report`.
+    keep it). `metrics` are those of the final network (empty unless COMPLETE). `curve` holds the reported epochs.
     `fidelity` is the share of the budget spent; `seconds` the training time over all attempts, downtime not counted.
     `share` is below 1 if the study's epochs were raised after the trial was asked: the share of them that it was given.
     `feasible` says whether a COMPLETE trial satisfies the study's constraints. `failure` is what kind of failure a FAIL
     trial met, `reason` says it in words. Of the `attempts`, `attempts_failed` broke by the trial's own doing, and
     `attempts_lost` lost their process or node or were preempted; one that ended with its driver counts in neither.
-    To go on after one of the `pauses` is no new attempt.
-    `damaged_checkpoints` could not be gone on from, so that epochs since the one before had to be repeated.
+    Continuing after one of the `pauses` is no new attempt.
+    `damaged_checkpoints` were unusable, so that epochs since the checkpoint before had to be repeated.
     """
 
     study: str
@@ -59,7 +57,7 @@ class TrialRecord:
     fidelity: float = 0.0
     share: float = 1.0
     metrics: Mapping[str, float] = field(default_factory=dict)
-    curve: tuple[Mapping[str, float | str], ...] = ()
+    curve: tuple[Epoch, ...] = ()
     feasible: bool = True
     attempts: int = 1
     attempts_failed: int = 0
@@ -69,20 +67,6 @@ class TrialRecord:
     seconds: float = 0.0
     started: datetime | None = None
     finished: datetime | None = None
-
-
-USAGE_FIELDS = tuple(f.name for f in fields(Usage))
-"""What a curve holds of the use of the machine, where that was measured."""
-
-EPOCH_FIELDS = {
-    **{
-        f.name: {"epoch": int, "stage": str}.get(f.name, float)
-        for f in fields(Report)
-        if f.name not in ("usage", "metrics")
-    },
-    **dict.fromkeys(USAGE_FIELDS, float),
-}
-"""What a curve holds per epoch, with its type: the fields of a report, without the metrics of the final network."""
 
 
 def schema() -> "pa.Schema":
@@ -107,11 +91,11 @@ def schema() -> "pa.Schema":
         ("fidelity", pa.float64(), False, "share of the training budget that was spent, in [0, 1]"),
         ("share", pa.float64(), False, "share of the study's epochs that the trial was given; below 1 if raised since"),
         ("seed", pa.int64(), False, "seed of weights, batches and augmentation"),
-        ("attempts", pa.int64(), False, "how often the trial was started; going on after a pause does not count"),
+        ("attempts", pa.int64(), False, "how often the trial was started; continuing after a pause does not count"),
         ("attempts_failed", pa.int64(), False, "attempts that broke by the trial's own doing"),
         ("attempts_lost", pa.int64(), False, "attempts whose process or node was lost or preempted"),
         ("pauses", pa.int64(), False, "how often the trial was paused at a rung"),
-        ("damaged_checkpoints", pa.int64(), False, "checkpoints that could not be gone on from"),
+        ("damaged_checkpoints", pa.int64(), False, "checkpoints that were unusable"),
         ("seconds", pa.float64(), False, "training time over all attempts"),
         ("started", utc, True, "begin of the first attempt"),
         ("finished", utc, True, "end of the last attempt"),
@@ -129,14 +113,11 @@ def schema() -> "pa.Schema":
 
 
 def as_row(record: TrialRecord) -> dict[str, Any]:
-    """Return the record as the plain values of a row; times become UTC, and one without a zone is taken as local.
-
-    Raises InvalidValue for an epoch with a field that no report has.
-    """
+    """Return the record as the plain values of a row; times become UTC, and one without a zone is taken as local."""
     row = {f.name: getattr(record, f.name) for f in fields(record)}
     times = {name: row[name] and row[name].astimezone(UTC) for name in ("started", "finished")}
     params = {name: json.dumps(value) for name, value in record.params.items()}
-    nested = {"params": params, "metrics": dict(record.metrics), "curve": [_checked(epoch) for epoch in record.curve]}
+    nested = {"params": params, "metrics": dict(record.metrics), "curve": [epoch.as_dict() for epoch in record.curve]}
     failure = record.failure and record.failure.value
     return {**row, **times, **nested, "state": record.state.value, "failure": failure}
 
@@ -165,14 +146,7 @@ def read_table(path: Path) -> list[TrialRecord]:
 
 def _from_row(row: dict[str, Any]) -> TrialRecord:
     params = {name: json.loads(value) for name, value in row["params"].items()}
-    curve = tuple({name: value for name, value in epoch.items() if value is not None} for epoch in row["curve"])
+    curve = tuple(Epoch.from_dict(epoch) for epoch in row["curve"])
     failure = Failure(row["failure"]) if row.get("failure") else None
     parsed = {"state": State(row["state"]), "failure": failure, "params": params, "curve": curve}
     return TrialRecord(**{**row, **parsed})
-
-
-def _checked(epoch: Mapping[str, float | str]) -> dict[str, float | str]:
-    for name, value in epoch.items():
-        if name not in EPOCH_FIELDS:
-            raise InvalidValue(f"curve.{name}", value, f"an epoch holds {', '.join(EPOCH_FIELDS)}")
-    return dict(epoch)

@@ -13,7 +13,8 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from orchestrator.ledger.records import USAGE_FIELDS, State, TrialRecord
+from orchestrator.ledger.epoch import USAGE_FIELDS
+from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.report.figures import curves_figure, front_figure, hyperparameter_figure, hypervolume_figure
 from orchestrator.report.figures.style import plain
 from orchestrator.results import quantities
@@ -75,8 +76,8 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
         learning=list(_learning(spec, records)),
         hyperparameters=list(_hyperparameters(spec, records)),
         records=records,
-        use={record.trial: machine_use(record) for record in records},
-        used=[name for name in USAGE_FIELDS if any(name in epoch for record in records for epoch in record.curve)],
+        use=(use := {record.trial: machine_use(record) for record in records}),
+        used=[name for name in USAGE_FIELDS if any(name in taken for taken in use.values())],
         failed=[record for record in records if record.state is State.FAIL],
         stamp=dict(_flat(stamp)),
         plotly=Markup(get_plotlyjs()),

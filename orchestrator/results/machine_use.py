@@ -2,10 +2,13 @@
 
 from statistics import median
 
-from orchestrator.ledger.records import USAGE_FIELDS, TrialRecord
+from orchestrator.ledger.epoch import USAGE_FIELDS
+from orchestrator.ledger.records import TrialRecord
 
 
 def machine_use(record: TrialRecord) -> dict[str, float]:
     """Return the median of an epoch's images per second and device use, and the highest peak of memory, where known."""
-    measured = {name: [float(epoch[name]) for epoch in record.curve if name in epoch] for name in USAGE_FIELDS}
+    measured = {
+        name: [value for epoch in record.curve if (value := epoch.figure(name)) is not None] for name in USAGE_FIELDS
+    }
     return {name: (max if name == "peak_memory" else median)(values) for name, values in measured.items() if values}

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from orchestrator.ledger.budget import SECONDS_PER_HOUR, Spending
 from orchestrator.ledger.cluster import Noted
+from orchestrator.ledger.epoch import USAGE_FIELDS
 from orchestrator.ledger.failures import Failure
 from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.ledger import read_all
-from orchestrator.ledger.records import USAGE_FIELDS, State, TrialRecord
+from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import TOLD
 from orchestrator.results.summary import Summary, summarize
 from orchestrator.spec.history import Extension, read_history
@@ -137,17 +138,17 @@ def _rate(records: Sequence[TrialRecord], since: datetime | None, now: datetime,
 
 
 def _under_way(spec: StudySpec, record: TrialRecord, node: str | None) -> UnderWay:
-    last = record.curve[-1] if record.curve else {}
-    figures = {name: float(last[name]) for name in ("accuracy", *USAGE_FIELDS) if name in last}
-    known = {"accuracy": None, **figures}
-    return UnderWay(record.trial, record.paradigm, int(last.get("epoch", 0)), spec.fidelity.epochs, node=node, **known)
+    last = record.curve[-1] if record.curve else None
+    known = {name: last.figure(name) if last else None for name in ("accuracy", *USAGE_FIELDS)}
+    epoch = last.epoch if last else 0
+    return UnderWay(record.trial, record.paradigm, epoch, spec.fidelity.epochs, node=node, **known)
 
 
 def _paused(records: Iterable[TrialRecord]) -> dict[int, tuple[int, ...]]:
     at: dict[int, list[int]] = {}
     for record in records:
         if record.state is State.PAUSED:
-            at.setdefault(int(record.curve[-1]["epoch"]), []).append(record.trial)
+            at.setdefault(record.curve[-1].epoch, []).append(record.trial)
     return {epoch: tuple(at[epoch]) for epoch in sorted(at)}
 
 

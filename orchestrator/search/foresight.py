@@ -3,10 +3,11 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from orchestrator.ledger.epoch import Epoch
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.search.rungs import FORETOLD
 from orchestrator.spec.study_spec import StudySpec
@@ -54,24 +55,23 @@ class Foresight:
         self.whole += 1
         self._quantiles.clear()
         for point in record.curve:
-            if point["epoch"] in self._rungs:
+            if point.epoch in self._rungs:
                 for name, shown in self._fields.items():
-                    before = _left(name, float(point[shown]))
+                    before = _left(name, getattr(point, shown))
                     if before > 0:
-                        self._shares[int(point["epoch"]), name].append(_left(name, record.metrics[name]) / before)
+                        self._shares[point.epoch, name].append(_left(name, record.metrics[name]) / before)
 
     def metrics(self, record: TrialRecord) -> dict[str, float] | None:
         """Return what a trial is expected to come to; None where that does not show before the end."""
         return self._foreseen(record.curve[-1], dict.fromkeys(self._fields, 0.5)) if record.curve else None
 
-    def with_luck(self, report: Mapping[str, Any]) -> dict[str, float] | None:
+    def with_luck(self, report: Epoch) -> dict[str, float] | None:
         """Return what a trial comes to, by each metric, if it gains what one in four does better than from its rung."""
         return self._foreseen(report, self._lucky)
 
-    def _foreseen(self, point: Mapping[str, Any], quantiles: Mapping[str, float]) -> dict[str, float] | None:
-        epoch = int(point["epoch"])
+    def _foreseen(self, point: Epoch, quantiles: Mapping[str, float]) -> dict[str, float] | None:
         foreseen = {
-            name: _left(name, _left(name, float(point[shown])) * self._share(epoch, name, quantiles[name]))
+            name: _left(name, _left(name, getattr(point, shown)) * self._share(point.epoch, name, quantiles[name]))
             for name, shown in self._fields.items()
         }
         return foreseen if foreseen and all(map(math.isfinite, foreseen.values())) else None

@@ -5,11 +5,12 @@ noisy. The whole trials show it by how much they have gained since. Once there a
 some luck, would not be dominated by what there is already, and of the others all but the very best.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 
+from orchestrator.ledger.epoch import Epoch
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import is_dominated, is_eligible, losses, non_dominated, sign
 from orchestrator.search.foresight import Foresight
@@ -45,7 +46,7 @@ class Prospects:
         """Whether there are enough whole trials to tell what a trial may gain, and a front for it to reach."""
         return self._foresight.whole >= ENOUGH and bool(len(self._front)) and self._foresight.sees_all
 
-    def may_reach_front(self, report: Mapping[str, Any]) -> bool:
+    def may_reach_front(self, report: Epoch) -> bool:
         """Say whether a trial at a rung may reach the front, as far as enough whole trials tell."""
         if not self.is_informed:
             return False

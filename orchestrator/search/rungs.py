@@ -13,12 +13,13 @@ first (Deb et al. 2002, https://doi.org/10.1109/4235.996017, section VI).
 import math
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from optuna.study._multi_objective import _fast_non_domination_rank  # quick in thousands of trials
 
+from orchestrator.ledger.epoch import Epoch
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import Points, farthest_first, in_ranges
 from orchestrator.spec import searched_training
@@ -52,8 +53,8 @@ class Rungs:
         """Whether the first at a rung wait for others to be compared with."""
         for record in records:
             for report in record.curve if record.share == 1 else ():  # else the schedule was another one
-                if self._record(record, report) and not _ended_at(record, report["epoch"]):
-                    self.note_gone(record.trial, int(report["epoch"]))
+                if self._record(record, report) and not _ended_at(record, report.epoch):
+                    self.note_gone(record.trial, report.epoch)
 
     def be_strict(self) -> None:
         """From now on let only the best 1/reduction^2 go on."""
@@ -67,15 +68,15 @@ class Rungs:
             self._waits = False
             self._best.clear()
 
-    def verdict(self, record: TrialRecord, report: Mapping[str, Any]) -> str | None:
+    def verdict(self, record: TrialRecord, report: Epoch) -> str | None:
         """Record a report if it is at a rung; return why its trial shall stop, or None if it goes on.
 
         Reports of a trial that is not judged at this fidelity, and values that are not finite, do not count.
         """
         if not self._record(record, report):
             return None
-        reason = self.standing(record.trial, report["epoch"])
-        return None if reason is None or self._owes(record.trial, report["epoch"]) else reason
+        reason = self.standing(record.trial, report.epoch)
+        return None if reason is None or self._owes(record.trial, report.epoch) else reason
 
     def note_gone(self, trial: int, epoch: int) -> None:
         """Note that a trial goes on from a rung, if it was judged there."""
@@ -149,29 +150,29 @@ class Rungs:
             self._best[epoch] = [trials[place] for place in best_first(rows[:, 1:], rows[:, 0], self._share(epoch))]
         return self._best[epoch]
 
-    def _record(self, record: TrialRecord, report: Mapping[str, Any]) -> bool:
-        if report.get("epoch") not in self._reached or report["fidelity"] >= 1:
+    def _record(self, record: TrialRecord, report: Epoch) -> bool:
+        if report.epoch not in self._reached or report.fidelity >= 1:
             return False
         paradigm = paradigms.find(record.paradigm).create(searched_training.of_paradigm(record.params))
-        if report["fidelity"] < paradigm.judged_from(self._epochs):
+        if report.fidelity < paradigm.judged_from(self._epochs):
             return False
-        losses = [sign * report[name] for name, sign in self._signs.items()]
+        losses = [sign * getattr(report, name) for name, sign in self._signs.items()]
         missed = sum(self._missed(bound, report) for bound in self._bounds)
         if not all(map(math.isfinite, [missed, *losses])):
             return False
-        self._reached[report["epoch"]][record.trial] = (missed, *losses)
-        self._best.pop(report["epoch"], None)
+        self._reached[report.epoch][record.trial] = (missed, *losses)
+        self._best.pop(report.epoch, None)
         return True
 
     @staticmethod
-    def _missed(bound: Constraint, report: Mapping[str, Any]) -> float:
+    def _missed(bound: Constraint, report: Epoch) -> float:
         """Return by how much a trial misses a bound, as a share of it; 0 where it holds."""
-        violation = bound.violation(report[KNOWN_EARLY[bound.metric]])
+        violation = bound.violation(getattr(report, KNOWN_EARLY[bound.metric]))
         return max(0.0, violation) / (abs(bound.bound) or 1.0)
 
 
-def _ended_at(record: TrialRecord, epoch: float | str) -> bool:
-    return record.state in (State.PRUNED, State.PAUSED) and record.curve[-1]["epoch"] == epoch
+def _ended_at(record: TrialRecord, epoch: int) -> bool:
+    return record.state in (State.PRUNED, State.PAUSED) and record.curve[-1].epoch == epoch
 
 
 def best_first(losses: Points, missed: npt.ArrayLike | None = None, count: int | None = None) -> list[int]:

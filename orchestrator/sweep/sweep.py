@@ -3,13 +3,14 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from orchestrator.ledger.budget import Meter
+from orchestrator.ledger.epoch import Epoch, EpochReport
 from orchestrator.ledger.failures import Breakdown, Failure
 from orchestrator.ledger.ledger import Ledger, Unfinished
 from orchestrator.ledger.records import State, TrialRecord
@@ -116,7 +117,7 @@ class Sweep:
         self.ledger.begin(number)
         self._show(number)
 
-    def report(self, number: int, report: Mapping[str, Any]) -> None:
+    def report(self, number: int, report: EpochReport) -> None:
         """Note a trial's epoch."""
         self.reports += 1
         self._unsaved.add(number)
@@ -131,14 +132,14 @@ class Sweep:
         for old in before[CHECKPOINTS_KEPT - 1 :]:
             self._files.discard(old)
 
-    def judge(self, number: int, report: Mapping[str, Any]) -> bool:
+    def judge(self, number: int, epoch: Epoch) -> bool:
         """Say whether a trial goes on after a report; stop it if it is not among the best and has no hope left."""
-        if report.get("epoch") not in self.ledger.spec.fidelity.rungs:
+        if epoch.epoch not in self.ledger.spec.fidelity.rungs:
             return True
-        reason = self._rungs.verdict(self.ledger.record(number), report)
-        goes_on = reason is None or self._prospects.may_reach_front(report)
+        reason = self._rungs.verdict(self.ledger.record(number), epoch)
+        goes_on = reason is None or self._prospects.may_reach_front(epoch)
         if goes_on:
-            self._rungs.note_gone(number, int(report["epoch"]))
+            self._rungs.note_gone(number, epoch.epoch)
         elif reason is not None:
             self.stop(number, reason)
         return goes_on
@@ -312,7 +313,7 @@ class Sweep:
 
 
 def _epoch(record: TrialRecord) -> int:
-    return int(record.curve[-1]["epoch"])
+    return record.curve[-1].epoch
 
 
 def _configuration(record: TrialRecord) -> Configuration:

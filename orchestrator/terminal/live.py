@@ -156,11 +156,11 @@ def running_table(spec: StudySpec, records: Sequence[TrialRecord]) -> Table:
         table.add_column(name, justify="left" if name == "paradigm" else "right", no_wrap=True)
     table.add_column("hyper-parameters", no_wrap=True, overflow="ellipsis", ratio=1)
     for record in records:
-        last = record.curve[-1] if record.curve else {}
+        last = record.curve[-1] if record.curve else None
         news = (
-            str(last.get("epoch", "")),
-            quantities.show("accuracy", _number(last.get("accuracy"))),
-            quantities.show("macs", _number(last.get("macs_projected"))),
+            str(last.epoch) if last else "",
+            quantities.show("accuracy", last.accuracy if last else None),
+            quantities.show("macs", last.macs_projected if last else None),
         )
         chosen = Text(tables.configuration(spec, record), style="dim")
         table.add_row(str(record.trial), record.paradigm, f"{record.fidelity:.0%}", *news, chosen)
@@ -172,10 +172,6 @@ def _reached(summary: Summary) -> str:
         return "no trial has come to its end yet"
     front = f"hypervolume {summary.hypervolume:.3f}, {summary.on_front} on the front"
     return f"best: {tables.achievements(summary)}; {front}"
-
-
-def _number(value: float | str | None) -> float | None:
-    return None if value is None else float(value)
 
 
 def _is_since(record: TrialRecord, begin: datetime) -> bool:

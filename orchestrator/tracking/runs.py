@@ -19,7 +19,8 @@ from typing import Final
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run
 
-from orchestrator.ledger.records import USAGE_FIELDS, State, TrialRecord, as_row
+from orchestrator.ledger.epoch import USAGE_FIELDS
+from orchestrator.ledger.records import State, TrialRecord, as_row
 from orchestrator.results.front import hypervolume_over_trials, in_order_told, pareto_front
 from orchestrator.tracking.front_page import note, picture, table
 from orchestrator.tracking.saved_views import views
@@ -220,10 +221,10 @@ def _metrics(record: TrialRecord) -> list[Metric]:
     at = _milliseconds(record.finished) or 0  # of the record, for MLflow drops a repeated metric only if all is equal
     final = [Metric(_key(name), value, at, 0) for name, value in record.metrics.items()]  # step 0 is drawn as a bar
     curves = [
-        Metric(key, float(epoch[name]), at, int(epoch["epoch"]))
+        Metric(key, value, at, epoch.epoch)
         for epoch in record.curve
         for name, key in CURVES.items()
-        if name in epoch
+        if (value := epoch.figure(name)) is not None
     ]
     return final + curves
 

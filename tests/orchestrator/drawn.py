@@ -2,12 +2,12 @@
 
 import math
 from datetime import UTC, datetime
-from typing import Any
 
 from hypothesis import strategies as st
 
+from orchestrator.ledger.epoch import EPOCH_FIELDS, USAGE_FIELDS, Epoch
 from orchestrator.ledger.failures import Failure
-from orchestrator.ledger.records import EPOCH_FIELDS, State, TrialRecord
+from orchestrator.ledger.records import State, TrialRecord
 from trainables.spec import Value
 
 LETTERS = "aZ0_. \"\\'<&/\n\0é漢🌱"
@@ -18,13 +18,16 @@ ACCURACIES = st.sampled_from([0.0, 0.1, 0.5, 0.7, 0.9, 0.95, 1.0])
 COSTS = st.sampled_from([0.0, 1e3, 2e4, 4e4, 5e5, 1e6])
 TIMES = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
 
+UNKNOWN = (*USAGE_FIELDS, "train_loss", "learning_rate")
+"""What need not be known of an epoch."""
+
 VALUES: st.SearchStrategy[Value] = st.booleans() | st.integers(-(2**40), 2**40) | FINITE | TEXTS
-EPOCHS: st.SearchStrategy[Any] = st.fixed_dictionaries(
-    {},
-    optional={
-        name: st.integers(0, 1000) if kind is int else FINITE if kind is float else TEXTS
-        for name, kind in EPOCH_FIELDS.items()
-    },
+EPOCHS: st.SearchStrategy[Epoch] = st.builds(
+    Epoch,
+    epoch=st.integers(0, 1000),
+    stage=TEXTS,
+    **{name: FINITE for name, kind in EPOCH_FIELDS.items() if kind is float and name not in UNKNOWN},
+    **dict.fromkeys(UNKNOWN, st.none() | FINITE),
 )
 
 

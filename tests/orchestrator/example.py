@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from orchestrator.ledger.epoch import Epoch
 from orchestrator.ledger.failures import Failure
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import Objectives
@@ -56,19 +57,19 @@ def _metrics(sparsity: float) -> dict[str, float]:
     }
 
 
-def _epoch(epoch: int, sparsity: float) -> dict[str, float | str]:
-    return {
-        "epoch": epoch,
-        "fidelity": epoch / EPOCHS,
-        "stage": "train",
-        "accuracy": 0.9 + 0.02 * epoch,
-        "loss": 1 / epoch,
-        "train_loss": 1 / epoch,
-        "learning_rate": 0.1,
-        "seconds": 1.0,
-        "images_per_second": 1000.0 * epoch,
-        "peak_memory": 432e6 + epoch,
-        "device_use": 0.93,
-        "macs_projected": DENSE["macs"] * (1 - sparsity),
-        "params_projected": DENSE["params"] * (1 - sparsity),
-    }
+def _epoch(epoch: int, sparsity: float) -> Epoch:
+    return Epoch(
+        epoch=epoch,
+        fidelity=epoch / EPOCHS,
+        stage="train",
+        accuracy=0.9 + 0.02 * epoch,
+        loss=1 / epoch,
+        train_loss=1 / epoch,
+        learning_rate=0.1,
+        seconds=1.0,
+        images_per_second=1000.0 * epoch,
+        peak_memory=432e6 + epoch,
+        device_use=0.93,
+        macs_projected=DENSE["macs"] * (1 - sparsity),
+        params_projected=DENSE["params"] * (1 - sparsity),
+    )

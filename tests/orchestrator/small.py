@@ -1,12 +1,11 @@
 """Small studies, and what is needed to look at their ledgers without running them."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from orchestrator.execution import trial_context
+from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.spec.history import write_study
@@ -78,11 +77,11 @@ class Silence:
         pass
 
 
-def epoch(sweep: Sweep, trial: Assignment, number: int, **changes: Any) -> Mapping[str, Any]:
+def epoch(sweep: Sweep, trial: Assignment, number: int, **changes: Any) -> EpochReport:
     """Return what a toy trial reports of an epoch, as it reaches the driver."""
     chosen = trial.configuration
     made: Report = runs.report(sweep.ledger.spec.trial(chosen.paradigm, chosen.params, chosen.seed), number)
-    return {**trial_context.plain(made), **changes}
+    return EpochReport.from_dict({**EpochReport.of(made).as_dict(), **changes})
 
 
 def run_to_end(sweep: Sweep, trial: Assignment) -> TrialRecord:

@@ -92,7 +92,7 @@ def test_ctrl_c_ends_a_study_cleanly_and_it_can_be_resumed(tmp_path: Path) -> No
     after = study.resume("small", Store(tmp_path), run=SLOW).records
     assert [record.state for record in after] == [State.COMPLETE] * 4
     assert [after[trial] for trial in told(before)] == [before[trial] for trial in told(before)]
-    assert all([point["epoch"] for point in record.curve] == list(range(1, 11)) for record in after)
+    assert all([point.epoch for point in record.curve] == list(range(1, 11)) for record in after)
 
 
 def test_a_terminated_driver_ends_as_cleanly(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ class Trials:
         foreseen = {"accuracy": result["accuracy"], "macs_projected": result.get("macs", 1.0)}
         metrics = {"accuracy": result["accuracy"], "macs": result.get("macs", 1.0)} if last else {}
         report = small.epoch(sweep, trial, at + 1, **foreseen, metrics=metrics)
-        goes_on = sweep.judge(number, report)
+        goes_on = sweep.judge(number, report.epoch)
         sweep.report(number, report)
         if saving:
             checkpoint = sweep.ledger.folder.trials / f"{number:05d}" / f"{at + 1}"
@@ -113,7 +113,7 @@ def test_a_paused_trial_goes_on_before_any_new_one_once_it_is_among_the_best(tmp
     assert states(records) == [State.COMPLETE] * 3 + [State.PRUNED] * 3
     assert [record.attempts for record in records] == [1] * 6
     assert [record.pauses for record in records] == [1] * 6
-    assert [[point["epoch"] for point in record.curve] for record in records] == [[1, 2, 3, 4]] * 3 + [[1, 2]] * 3
+    assert [[point.epoch for point in record.curve] for record in records] == [[1, 2, 3, 4]] * 3 + [[1, 2]] * 3
     assert [(record.fidelity, record.reason) for record in records[3:]] == [
         (0.5, "not among the best 3 of 6 at epoch 2")
     ] * 3
@@ -339,7 +339,7 @@ def test_no_trial_is_lost_and_none_goes_on_that_is_not_among_the_best(
     assert [record.trial for record in records] == list(range(len(results)))
     for record in records:
         assert record.state in TOLD
-        assert [point["epoch"] for point in record.curve] == list(range(1, len(record.curve) + 1))
+        assert [point.epoch for point in record.curve] == list(range(1, len(record.curve) + 1))
         assert record.fidelity == len(record.curve) / 5
         assert (record.state is State.COMPLETE) == (len(record.curve) == 5)
     assert all(record.fidelity == 1 for record in pareto_front(records, spec.objectives))
@@ -348,7 +348,7 @@ def test_no_trial_is_lost_and_none_goes_on_that_is_not_among_the_best(
 def start_as_the_rule_says(trials: Trials) -> bool:
     """Start a trial, if there is one, and see that it was its turn."""
     driver, records = trials.sweep.ledger, trials.sweep.ledger.records()
-    paused = {one.trial: int(one.curve[-1]["epoch"]) for one in records if one.state is State.PAUSED}
+    paused = {one.trial: one.curve[-1].epoch for one in records if one.state is State.PAUSED}
     rungs = Rungs(driver.spec, records)
     if Prospects(driver.spec, records).is_informed:
         rungs.be_strict()
@@ -388,7 +388,7 @@ def test_in_ray_paused_trials_go_on_from_their_checkpoints(tmp_path: Path) -> No
     continued = [record for record in records if record.state is State.COMPLETE and record.pauses]
     assert continued
     for record in records:
-        assert [point["epoch"] for point in record.curve] == list(range(1, len(record.curve) + 1))
+        assert [point.epoch for point in record.curve] == list(range(1, len(record.curve) + 1))
         assert (record.attempts, record.attempts_lost) == (1, 0)
         assert record.seconds == pytest.approx(0.5 * len(record.curve))
     assert len([1 for folder in driver.folder.trials.glob("*/checkpoint_*")]) == sum(

@@ -107,7 +107,7 @@ def test_a_study_on_servers_alone_survives_its_driver_and_goes_on_from_elsewhere
     assert complete
     assert failed
     assert sorted([*complete, *failed]) == [one.trial for one in records] == list(range(TRIALS))
-    assert all([point["epoch"] for point in one.curve] == list(range(1, len(one.curve) + 1)) for one in records)
+    assert all([point.epoch for point in one.curve] == list(range(1, len(one.curve) + 1)) for one in records)
     assert [records[trial] for trial in told(before)] == [before[trial] for trial in told(before)]
     assert [one.trial for one in records if one.attempts > 2] == []
     went_on = second_attempts(server, database)

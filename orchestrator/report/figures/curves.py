@@ -48,5 +48,5 @@ def _draw(figure: go.Figure, curves: Sequence[Sequence[Point]], **style: Any) ->
 
 
 def _points(record: TrialRecord, metric: str) -> list[Point]:
-    found = [(float(epoch["epoch"]), float(epoch[metric])) for epoch in record.curve if metric in epoch]
-    return [(epoch, value, f"{title(record)}<br>{quantities.show(metric, value)}") for epoch, value in found]
+    figures = [(float(epoch.epoch), value) for epoch in record.curve if (value := epoch.figure(metric)) is not None]
+    return [(epoch, value, f"{title(record)}<br>{quantities.show(metric, value)}") for epoch, value in figures]

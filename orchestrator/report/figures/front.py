@@ -137,7 +137,9 @@ def _measured(x: str, y: str) -> Placing:
 
 def _projected(x: str, y: str) -> Placing:
     def place(record: TrialRecord) -> Position | None:
-        last, cost = record.curve[-1] if record.curve else {}, f"{x}_projected"
-        return (float(last[cost]), float(last[y])) if {cost, y} <= last.keys() else None
+        if not record.curve:
+            return None
+        cost, value = record.curve[-1].figure(f"{x}_projected"), record.curve[-1].figure(y)
+        return (cost, value) if cost is not None and value is not None else None
 
     return place

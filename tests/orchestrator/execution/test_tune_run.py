@@ -115,7 +115,7 @@ def test_whatever_goes_wrong_with_a_trial_is_told_and_the_others_go_on(tmp_path:
 def test_a_lost_worker_is_replaced_and_the_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     (record,) = swept(study(trials=1), tmp_path, "dying_once")
     assert (record.state, record.attempts) == (State.COMPLETE, 2)
-    assert [point["epoch"] for point in record.curve] == [1, 2, 3, 4]
+    assert [point.epoch for point in record.curve] == [1, 2, 3, 4]
     assert (record.seconds, record.attempts_lost, record.attempts_failed) == (2.0, 1, 0)
 
 
@@ -160,9 +160,7 @@ def test_under_early_stopping_and_faults_only_whole_trials_are_on_the_front(tmp_
         assert (member.state, member.fidelity, len(member.curve)) == (State.COMPLETE, 1.0, 4)
         assert all(map(math.isfinite, member.metrics.values()))
     partial = [record for record in records if 0 < record.fidelity < 1]
-    assert any(
-        float(record.curve[-1]["accuracy"]) > max(member.metrics["accuracy"] for member in front) for record in partial
-    )
+    assert any(record.curve[-1].accuracy > max(member.metrics["accuracy"] for member in front) for record in partial)
 
 
 def test_trials_that_ray_tune_loses_behind_a_lingering_one_are_run_again(tmp_path: Path) -> None:
@@ -185,8 +183,8 @@ def test_a_trial_goes_on_from_the_checkpoint_that_the_ledger_knows(tmp_path: Pat
         tidy(ledger.folder.trials, {known})
         assert [path.name for path in known.parent.iterdir()] == [known.name]
     resumed, fresh = swept(study(trials=2), tmp_path, "toy")
-    assert [point["epoch"] for point in resumed.curve] == [4]
-    assert [point["epoch"] for point in fresh.curve] == [1, 2, 3, 4]
+    assert [point.epoch for point in resumed.curve] == [4]
+    assert [point.epoch for point in fresh.curve] == [1, 2, 3, 4]
     assert resumed.state is fresh.state is State.COMPLETE
     assert not known.exists()
     assert checkpoints(tmp_path) == {0: {"4"}, 1: {"4"}}

@@ -84,7 +84,7 @@ def test_a_study_survives_a_crash_of_its_server_and_a_kill_of_its_driver(
     after = study.resume("small", Store(tmp_path), run=SLOW).records
     assert [record.state for record in after] == [State.COMPLETE] * 6
     assert [after[trial] for trial in told(before)] == [before[trial] for trial in told(before)]
-    assert all([point["epoch"] for point in record.curve] == [1, 2, 3, 4, 5] for record in after)
+    assert all([point.epoch for point in record.curve] == [1, 2, 3, 4, 5] for record in after)
     lines = written(server, database)
     assert Counter(line["trial_id"] for line in lines if line["op_code"] == 6) == Counter(range(6))
     assert "the ledger's server is back" in folder.log.read_text()

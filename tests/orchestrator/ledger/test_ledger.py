@@ -31,7 +31,7 @@ def test_a_reader_sees_what_the_driver_wrote(tmp_path: Path, place: str) -> None
     assert [record.state for record in records] == [State.COMPLETE] * 4
     last = records[-1]
     assert last.metrics.keys() == {"accuracy", "macs"}
-    assert [point["epoch"] for point in last.curve] == [1, 2, 3, 4]
+    assert [point.epoch for point in last.curve] == [1, 2, 3, 4]
     assert (last.fidelity, last.attempts, last.seconds) == (1.0, 1, 2.0)
     assert last.started is not None
     assert last.finished is not None
@@ -205,7 +205,7 @@ def test_reports_of_a_lost_attempt_do_not_outlive_what_came_after(tmp_path: Path
         sweep.end(trial.number)
     record = ledger.read(driver.folder)[0]
     assert (record.state, record.fidelity, record.attempts) == (State.PRUNED, 0.5, 2)
-    assert [point["epoch"] for point in record.curve] == [1, 2]
+    assert [point.epoch for point in record.curve] == [1, 2]
     assert record.seconds == 2.0
 
 

@@ -20,6 +20,7 @@ from orchestrator.plan.plan_text import rough
 from orchestrator.spec.study_spec import Resources
 from tests.orchestrator import small
 from tests.orchestrator.commands import Espalier, a_study
+from tests.orchestrator.epochs import an_epoch
 
 PACE = EpochPace(Span(1, 2, 3), 0.0, "made up")
 HERE = Place("this machine", 2)
@@ -38,7 +39,7 @@ def ended(trial: int, state: State, fidelity: float, *, paradigm: str = "dense",
         state=state,
         seed=0,
         fidelity=fidelity,
-        curve=tuple({"epoch": epoch + 1} for epoch in range(round(8 * fidelity))),
+        curve=tuple(an_epoch(epoch + 1) for epoch in range(round(8 * fidelity))),
         started=begin,
         finished=begin + timedelta(seconds=seconds),
     )

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from orchestrator.ledger.records import USAGE_FIELDS, State, TrialRecord
+from orchestrator.ledger.epoch import USAGE_FIELDS
+from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.report.figures import curves_figure, front_figure, hyperparameter_figure, hypervolume_figure
 from orchestrator.report.report import render, write_report
 from orchestrator.results.front import Objectives, pareto_front
@@ -95,7 +96,8 @@ def test_the_page_says_what_trials_took_of_the_machine_where_that_is_known(spec:
     measured = told_trial(1)
     shown = Page(render(spec, [measured], STAMP)).text.split()
     assert "2.50 k 432 MB 93 %" in " ".join(shown)
-    old = replace(measured, curve=tuple({k: v for k, v in e.items() if k not in USAGE_FIELDS} for e in measured.curve))
+    unknown: dict[str, Any] = dict.fromkeys(USAGE_FIELDS)
+    old = replace(measured, curve=tuple(replace(epoch, **unknown) for epoch in measured.curve))
     assert "images/s" not in Page(render(spec, [old], STAMP)).text
     both = " ".join(Page(render(spec, [measured, replace(old, trial=2)], STAMP)).text.split())
     assert "2.50 k 432 MB 93 %" in both
@@ -164,7 +166,7 @@ def test_a_partial_trial_stands_at_its_last_epoch_and_its_projected_cost() -> No
     figure = front_figure([told_trial(4)], OBJECTIVES, "macs")
     (trace,) = [trace for trace in figure.data if trace.text]
     last = told_trial(4).curve[-1]
-    assert (trace.x, trace.y) == ((last["macs_projected"],), (last["accuracy"],))
+    assert (trace.x, trace.y) == ((last.macs_projected,), (last.accuracy,))
 
 
 def test_an_unpruned_trial_is_marked_as_such() -> None:

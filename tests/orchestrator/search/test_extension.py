@@ -26,6 +26,7 @@ from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import Sweep
 from tests.orchestrator import small
 from tests.orchestrator.commands import Espalier, a_study
+from tests.orchestrator.epochs import an_epoch
 from trainables.errors import InvalidValue
 
 TICKETS: Mapping[str, Any] = {"magnitude": small.FIXED, "lottery_ticket": {"rounds": 1}}
@@ -140,7 +141,7 @@ def test_trials_of_fewer_epochs_teach_neither_the_sampler_nor_the_rungs(tmp_path
     with Ledger(Store(tmp_path).study("small"), longer) as open_ledger:
         extension.extend(longer, open_ledger.folder, open_ledger.records())
         rungs = Rungs(longer, open_ledger.records())
-        hopeless = {"epoch": 2, "fidelity": 0.25, "accuracy": 0.0, "macs_projected": 1e9}
+        hopeless = an_epoch(2, fidelity=0.25, accuracy=0.0, macs_projected=1e9)
         newcomer = TrialRecord(study="small", trial=99, paradigm="random", state=State.RUNNING, seed=0)
         assert rungs.verdict(newcomer, hopeless) is None
 
@@ -169,7 +170,7 @@ def test_an_interrupted_trial_begins_anew_with_the_new_epochs(tmp_path: Path) ->
         assert open_ledger.record(2).curve == ()
         record = small.run_to_end(sweep, again)
     assert spec.fidelity.epochs == 4
-    assert [point["epoch"] for point in record.curve] == list(range(1, 9))
+    assert [point.epoch for point in record.curve] == list(range(1, 9))
     assert (record.state, record.fidelity, record.attempts) == (State.COMPLETE, 1.0, 2)
     assert record.seconds == pytest.approx(3 * 0.5 + 8 * 0.5)
 

@@ -11,13 +11,14 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.search.foresight import Foresight
 from orchestrator.search.sampler_view import lesson
 from orchestrator.sweep.sweep import Sweep
+from tests.orchestrator.epochs import an_epoch
 from tests.orchestrator.small import Silence, epoch, ledger_of, run_to_end, study
 
 accuracies = st.floats(0, 1)
 
 
 def record(state: State, *curve: float, macs: float = 5.0, end: float | None = None) -> TrialRecord:
-    points = [{"epoch": at, "accuracy": one, "macs_projected": macs} for at, one in enumerate(curve, start=1)]
+    points = [an_epoch(at, accuracy=one, macs_projected=macs) for at, one in enumerate(curve, start=1)]
     metrics = {"accuracy": end, "macs": macs} if end is not None else {}
     return TrialRecord(
         study="small", trial=0, paradigm="magnitude", state=state, seed=0, curve=tuple(points), metrics=metrics
@@ -35,10 +36,10 @@ def test_a_stopped_trial_is_expected_to_gain_what_the_median_of_the_others_gaine
 def test_who_has_less_to_gain_is_expected_to_gain_less() -> None:
     foresight = Foresight(study(rungs=[1], objectives={"loss": "minimize", "accuracy": "maximize"}))
     for trial, (shown, end) in enumerate([(0.8, 0.4), (0.4, 0.2), (0.2, 0.1)]):
-        curve = ({"epoch": 1, "accuracy": 1 - shown, "loss": shown},)
+        curve = (an_epoch(1, accuracy=1 - shown, loss=shown),)
         known = record(State.COMPLETE, end=1 - end)
         foresight.learn(replace(known, trial=trial, curve=curve, metrics={"accuracy": 1 - end, "loss": end}))
-    seen = {"epoch": 1, "accuracy": 0.9, "loss": 0.1}
+    seen = an_epoch(1, accuracy=0.9, loss=0.1)
     assert foresight.with_luck(seen) == pytest.approx({"accuracy": 0.95, "loss": 0.05})
 
 
@@ -124,11 +125,9 @@ def test_the_sampler_learns_anew_of_stopped_trials_once_more_are_whole(
             resumed = _known(Sweep(driver, Silence()))[stopped.number]
             assert guesses[-1] == resumed
             run_to_end(sweep, trial)
-        seen = {
-            shown: float(driver.record(stopped.number).curve[-1][shown]) for shown in ("accuracy", "macs_projected")
-        }
-        missed = {name: pytest.approx(0.95 - seen[name]) for name in constraints}
-        expected: object = ([seen["accuracy"], seen["macs_projected"]], missed)
+        last = driver.record(stopped.number).curve[-1]
+        missed = {name: pytest.approx(0.95 - last.accuracy) for name in constraints}
+        expected: object = ([last.accuracy, last.macs_projected], missed)
         assert guesses[0] == expected
         assert all(first != last for first, last in zip(guesses[0], guesses[-1], strict=True) if first)
 

@@ -7,17 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.ledger.epoch import Epoch
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.search.prospects import ENOUGH, Prospects
 from orchestrator.sweep.sweep import Sweep
+from tests.orchestrator.epochs import an_epoch
 from tests.orchestrator.small import Silence, epoch, ledger_of, study
 
 accuracies = st.floats(0, 1)
 pairs = st.tuples(accuracies, accuracies)
 
 
-def report(accuracy: float, macs: float = 5.0) -> dict[str, float]:
-    return {"epoch": 2, "fidelity": 0.5, "accuracy": accuracy, "macs_projected": macs, "params_projected": macs}
+def report(accuracy: float, macs: float = 5.0) -> Epoch:
+    return an_epoch(2, accuracy=accuracy, macs_projected=macs, params_projected=macs)
 
 
 def whole(trial: int, shown: float, end: float, macs: float = 5.0, share: float = 1.0) -> TrialRecord:
@@ -103,7 +105,7 @@ def test_once_there_is_hope_to_tell_only_the_very_best_go_on_without_any(tmp_pat
                 metrics = {"accuracy": accuracy + 0.05, "macs": 1.0} if at == 4 else {}
                 seen = epoch(sweep, trial, at, accuracy=accuracy, metrics=metrics)
                 sweep.report(trial.number, seen)
-                if not sweep.judge(trial.number, seen):
+                if not sweep.judge(trial.number, seen.epoch):
                     break
             sweep.end(trial.number)
             return sweep.ledger.record(trial.number).state is State.COMPLETE
@@ -127,11 +129,11 @@ def test_a_resumed_sweep_judges_as_the_one_before(tmp_path: Path) -> None:
                 metrics = {"accuracy": end, "macs": 1.0} if at == 4 else {}
                 seen = epoch(sweep, trial, at, accuracy=shown, metrics=metrics)
                 sweep.report(trial.number, seen)
-                assert sweep.judge(trial.number, seen)
+                assert sweep.judge(trial.number, seen.epoch)
             sweep.end(trial.number)
         late = [sweep.next() for _ in range(2)]
         resumed = Sweep(driver, Silence())
         for one, accuracy, goes_on in zip(late, (0.75, 0.6), (True, False), strict=True):
             assert one is not None
             seen = epoch(sweep, one, 2, accuracy=accuracy)
-            assert [each.judge(one.number, seen) for each in (sweep, resumed)] == [goes_on] * 2
+            assert [each.judge(one.number, seen.epoch) for each in (sweep, resumed)] == [goes_on] * 2

@@ -16,6 +16,7 @@ from orchestrator.store.store import Store
 from orchestrator.sweep.observer import Outcome
 from orchestrator.terminal import tables
 from orchestrator.terminal.live import Lines, LiveTable, shown
+from tests.orchestrator.epochs import an_epoch
 from trainables.spec import DataSpec, ModelSpec
 
 SPEC = StudySpec(
@@ -39,7 +40,7 @@ def trial(number: int, state: State, *, metrics: Mapping[str, float] | None = No
         fidelity=1.0 if state is State.COMPLETE else 0.4,
         reason="ValueError: [red] no" if state is State.FAIL else None,
         metrics=metrics or {},
-        curve=({"epoch": 4, "accuracy": 0.765, "macs_projected": 12_300.0},),
+        curve=(an_epoch(4, accuracy=0.765, macs_projected=12_300.0),),
         finished=None if state is State.RUNNING else datetime.now(UTC) + timedelta(minutes=minutes),
     )
 

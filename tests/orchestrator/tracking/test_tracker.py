@@ -118,8 +118,8 @@ def test_a_child_run_holds_parameters_final_metrics_curves_and_tags(study: Track
     assert run.info.status == "FINISHED"
     assert run.data.params == {name: str(value) for name, value in record.params.items()}
     assert record.metrics.items() <= run.data.metrics.items()
-    assert run.data.metrics["curve/accuracy"] == record.curve[-1]["accuracy"]
-    assert run.data.metrics["system/peak_memory"] == record.curve[-1]["peak_memory"]
+    assert run.data.metrics["curve/accuracy"] == record.curve[-1].accuracy
+    assert run.data.metrics["system/peak_memory"] == record.curve[-1].peak_memory
     expected = {
         "study": "example",
         "trial": "3",
@@ -140,7 +140,7 @@ def test_a_child_run_holds_parameters_final_metrics_curves_and_tags(study: Track
 def test_a_curve_has_one_point_per_epoch(study: TrackedStudy, database: Path) -> None:
     open_runs(study).tell(told_trial(3))
     found = rows(database, "select step, value from metrics where key = 'curve/accuracy'")
-    assert found == [(epoch["epoch"], epoch["accuracy"]) for epoch in told_trial(3).curve]
+    assert found == [(epoch.epoch, epoch.accuracy) for epoch in told_trial(3).curve]
 
 
 def test_states_become_statuses_and_partial_trials_have_no_final_accuracy(study: TrackedStudy) -> None:
@@ -191,7 +191,7 @@ def test_a_run_written_from_another_record_is_replaced(study: TrackedStudy) -> N
 
 
 def test_more_metrics_and_parameters_than_mlflow_takes_at_once_all_arrive(study: TrackedStudy) -> None:
-    epochs = tuple({**told_trial(3).curve[0], "epoch": number} for number in range(1, 401))
+    epochs = tuple(replace(told_trial(3).curve[0], epoch=number) for number in range(1, 401))
     params = {f"p{number}": number for number in range(230)}
     open_runs(study).tell(replace(told_trial(3), curve=epochs, params=params, metrics={"odd(name)": 1.0}))
     (run,) = runs(study)

@@ -79,9 +79,7 @@ def test_a_study_survives_three_kills_of_its_driver(tmp_path: Path, short_folder
     assert [record.trial for record in records] == list(range(TRIALS))
     assert told(records).keys() == set(range(TRIALS))
     assert {trial: told(records)[trial] for trial in before} == before
-    assert all(
-        [point["epoch"] for point in record.curve] == list(range(1, len(record.curve) + 1)) for record in records
-    )
+    assert all([point.epoch for point in record.curve] == list(range(1, len(record.curve) + 1)) for record in records)
     assert list(short_folder.glob("espalier-ray-*")) == []
     assert children(Store(tmp_path)) == Counter(range(TRIALS))
 

@@ -1,0 +1,78 @@
+"""One epoch of a trial as a value: made once, from what the trial reports or from what the ledger keeps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Self
+
+from trainables.context import Report, Usage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Epoch:
+    """A point of a trial's curve: the fields of a `trainables.context.Report`, its `usage` among them, flat.
+
+    None is what is not known: `train_loss` and `learning_rate` where nothing was trained, the use of the machine where
+    it was not measured.
+    """
+
+    epoch: int
+    fidelity: float
+    stage: str
+    accuracy: float
+    loss: float
+    train_loss: float | None = None
+    learning_rate: float | None = None
+    seconds: float
+    macs_projected: float
+    params_projected: float
+    images_per_second: float | None = None
+    peak_memory: float | None = None
+    device_use: float | None = None
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """Return the epoch in a mapping, which may hold other keys; raises TypeError if a field is missing."""
+        return cls(**{name: plain[name] for name in EPOCH_FIELDS if name in plain})
+
+    def as_dict(self) -> dict[str, float | str]:
+        """Return the fields that are known."""
+        return {name: value for name in EPOCH_FIELDS if (value := getattr(self, name)) is not None}
+
+    def figure(self, name: str) -> float | None:
+        """Return a number by the name of its field; None where it is not known, or there is no such field."""
+        return getattr(self, name) if name in _FIGURES else None
+
+
+USAGE_FIELDS: Final = tuple(f.name for f in fields(Usage))
+"""The fields about the use of the machine."""
+
+EPOCH_FIELDS: Final[Mapping[str, type]] = {
+    f.name: {"epoch": int, "stage": str}.get(f.name, float) for f in fields(Epoch)
+}
+"""The fields of an epoch, with their types."""
+
+_FIGURES: Final = frozenset(EPOCH_FIELDS) - {"stage"}
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What a trial reports: an epoch and, of the last one, what was measured on the final network."""
+
+    epoch: Epoch
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, report: Report) -> Self:
+        """Return a trial's report with plain Python numbers, which is all that the ledger can keep."""
+        figures = {name: getattr(report.usage if name in USAGE_FIELDS else report, name, None) for name in EPOCH_FIELDS}
+        known = {name: EPOCH_FIELDS[name](value) for name, value in figures.items() if value is not None}
+        return cls(Epoch(**known), {str(name): float(value) for name, value in report.metrics.items()})
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """Return the report of which `as_dict` gave the keys, among others."""
+        return cls(Epoch.from_dict(plain), plain["metrics"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as one flat mapping, as it travels through Ray and lies in the ledger."""
+        return {**self.epoch.as_dict(), "metrics": dict(self.metrics)}
