@@ -51,7 +51,8 @@ def test_reports_for_fewer_epochs_count_as_time_only() -> None:
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 6)), max_size=5))
 def test_what_was_appended_is_what_is_read_again(attempts: list[tuple[int, int]]) -> None:
     """Each attempt continues from one of the epochs that are there, and reports some more."""
-    appended, stored = Reports(), {}
+    appended = Reports()
+    stored: dict[int, StampedReport] = {}
     for attempt, (start, count) in enumerate(attempts, start=1):
         begin = min(start, appended.last.epoch if appended.last else 0)
         for number in range(begin + 1, begin + count + 1):
