@@ -9,6 +9,9 @@ from trainables.errors import InvalidValue
 Value = bool | int | float | str
 """The type of one hyper-parameter."""
 
+Option = Value | list[Value]
+"""The type of one option of a network."""
+
 Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["cosine", "step", "one_cycle", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -46,9 +49,10 @@ class DataSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """A network by name, built for the dataset's classes and image shape."""
+    """A network by name, built for the dataset's classes and image shape; `options` go to what builds it."""
 
     name: str
+    options: Mapping[str, Option] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,7 +71,8 @@ class LiveTrial:
     def build(self) -> nn.Module:
         """Build the dense network with weights from torch's current random state."""
         shape = self.dataset.input_shape
-        return models.build(self.spec.model.name, classes=self.dataset.classes, input_shape=shape)
+        model = self.spec.model
+        return models.build(model.name, classes=self.dataset.classes, input_shape=shape, options=model.options)
 
     def place(self, model: nn.Module) -> nn.Module:
         """Move a network to the trial's device and memory format."""

@@ -1,15 +1,25 @@
-"""The networks, built by name. Importing this costs no torch; building does."""
+"""The networks: our own, other libraries', and anybody's by reference. Importing this costs no torch.
 
-from collections.abc import Mapping
+A name is one of our own (``resnet20``), a library's (``torchvision/resnet18``, ``timm/resnet26d``), a reference
+(``my_package.nets:build``), or what another package brings under the entry-point group ``espalier.models``.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
 
-from trainables.errors import check_name
+from trainables.errors import InvalidValue, check_name
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from trainables.spec import Option
+
 PREFIX = "torchvision/"
+TIMM = "timm/"
+GROUP = "espalier.models"
 
 _FACTORIES: Mapping[str, tuple[str, Mapping[str, int | str]]] = {
     "mlp": ("mlp", {}),
@@ -22,25 +32,78 @@ _FACTORIES: Mapping[str, tuple[str, Mapping[str, int | str]]] = {
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of our own networks; torchvision's are called ``torchvision/<name>``."""
+    """Return the names of our own networks."""
     return tuple(_FACTORIES)
 
 
 def check(name: str) -> None:
-    """Raise InvalidValue unless `name` is a network's; a ``torchvision/`` name imports torchvision."""
-    if name.startswith(PREFIX):
-        check_name("name", name, import_module("trainables.models.zoo").names())
+    """Raise InvalidValue unless `name` may be a network's.
+
+    A library's name imports that library; a reference is only read, for it runs its author's code: `build` does.
+    """
+    if is_reference(name):
+        from trainables.models.reference import check_form
+
+        check_form(name)
+    elif name.startswith((PREFIX, TIMM)):
+        check_name("name", name, _library(name).names())
     else:
-        check_name("name", name, (*_FACTORIES, PREFIX + "<name>"))
+        _check_own(name)
 
 
-def build(name: str, *, classes: int, input_shape: tuple[int, int, int]) -> "nn.Module":
+def _check_own(name: str) -> None:
+    known = (*_FACTORIES, *entry_points(group=GROUP).names)
+    if name not in known and PREFIX + name in import_module(f"{__name__}.zoo").names():
+        raise InvalidValue("name", name, f"is a network of torchvision; did you mean '{PREFIX}{name}'?")
+    check_name("name", name, (*known, PREFIX + "<name>", TIMM + "<name>", "<package.module>:<function>"))
+
+
+def is_reference(name: str) -> bool:
+    """Return whether a name refers to a function, as ``package.module:function``."""
+    return ":" in name
+
+
+def options_of(name: str) -> tuple[str, ...] | None:
+    """Return the options that one of our own networks takes; None where its author's function decides."""
+    if name not in _FACTORIES:
+        return None
+    module, fixed = _FACTORIES[name]
+    parameters = inspect.signature(import_module(f"{__name__}.{module}").build).parameters
+    return tuple(option for option in parameters if option not in ("classes", "input_shape", *fixed))
+
+
+def build(
+    name: str, *, classes: int, input_shape: tuple[int, int, int], options: Mapping[str, "Option"] | None = None
+) -> "nn.Module":
     """Build the untrained network of that name, its weights drawn from torch's global generator.
 
-    `input_shape` is (channels, height, width); the network maps (N, *input_shape) to logits (N, classes).
-    Raises InvalidValue for an unknown name, and for images that the network cannot take.
+    `input_shape` is (channels, height, width); the network maps (N, *input_shape) to logits (N, classes). `options` go
+    to the function that builds it. Raises InvalidValue for an unknown name or option, for images that the network
+    cannot take, and for a function that cannot be imported or returns something else than such a network.
     """
     check(name)
-    module, options = ("zoo", {"name": name.removeprefix(PREFIX)}) if name.startswith(PREFIX) else _FACTORIES[name]
-    model: nn.Module = import_module(f"{__name__}.{module}").build(classes, input_shape, **options)
+    chosen = dict(options or {})
+    if name in _FACTORIES:
+        return _own(name, classes, input_shape, chosen)
+    if is_reference(name) or not name.startswith((PREFIX, TIMM)):
+        from trainables.models.reference import build_by_reference
+
+        return build_by_reference(name, classes, input_shape, chosen)
+    library: Any = _library(name)
+    model: nn.Module = library.build(classes, input_shape, name.partition("/")[2], **chosen)
     return model
+
+
+def _own(name: str, classes: int, input_shape: tuple[int, int, int], options: Mapping[str, Any]) -> "nn.Module":
+    module, fixed = _FACTORIES[name]
+    allowed = options_of(name) or ()
+    for option, value in options.items():
+        if option not in allowed:
+            takes = f"{name} takes {', '.join(allowed)}" if allowed else f"{name} takes no options"
+            raise InvalidValue(f"options.{option}", value, takes)
+    factory: Callable[..., nn.Module] = import_module(f"{__name__}.{module}").build
+    return factory(classes, input_shape, **fixed, **options)
+
+
+def _library(name: str) -> Any:
+    return import_module(f"{__name__}.{'zoo' if name.startswith(PREFIX) else 'timm_zoo'}")

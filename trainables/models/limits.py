@@ -1,5 +1,7 @@
 """Which images a network can take."""
 
+from collections.abc import Sequence
+
 from trainables.errors import InvalidValue
 
 
@@ -9,3 +11,22 @@ def require_size(name: str, input_shape: tuple[int, int, int], smallest: int) ->
     if min(height, width) < smallest:
         needs = f"needs images of at least {smallest}x{smallest} pixels, and these have {height}x{width}"
         raise InvalidValue("name", name, f"{needs}; digits_cnn, mlp, mobilenet_v2 and the resnets take any size")
+
+
+def check_widths(name: str, widths: Sequence[int], count: int | None = None) -> list[int]:
+    """Return the widths of a network's layers; raises InvalidValue unless they are `count` whole numbers from 1 on."""
+    expected = "a list of" if count is None else f"{count}"
+    if isinstance(widths, str | int | float) or count not in (None, len(widths)) or not all(map(_is_width, widths)):
+        raise InvalidValue("options.widths", widths, f"must be {expected} whole numbers from 1 on, for {name}")
+    return list(widths)
+
+
+def scaled(name: str, width: float, channels: Sequence[int]) -> list[int]:
+    """Return numbers of channels times `width`, at least one each; raises InvalidValue for a width of 0 or less."""
+    if isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width <= 16:
+        raise InvalidValue("options.width", width, f"must be a factor above 0 and at most 16, for {name}")
+    return [max(1, round(width * count)) for count in channels]
+
+
+def _is_width(width: object) -> bool:
+    return isinstance(width, int) and not isinstance(width, bool) and width >= 1

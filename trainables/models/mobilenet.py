@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from trainables.models.limits import scaled
 from trainables.vision import torchvision
 
 BLOCKS = (  # expansion, channels, repeats, stride
@@ -16,18 +17,22 @@ BLOCKS = (  # expansion, channels, repeats, stride
 SMALL = 64
 
 
-def build(classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
-    """Build the network for images of any size.
+def build(classes: int, input_shape: tuple[int, int, int], width: float = 1.0) -> nn.Module:
+    """Build the network, `width` times as wide, for images of any size.
 
     Where a side has at most 64 pixels, the stem and the first strided block work at stride 1, so that the network
     divides a side by 8 instead of 32, as is usual for CIFAR.
     """
-    channels, height, width = input_shape
-    small = min(height, width) <= SMALL
+    channels, *sides = input_shape
+    small = min(sides) <= SMALL
     settings = [list(block) for block in BLOCKS]
     settings[1][3] = 1 if small else 2
-    model: nn.Module = torchvision.models.MobileNetV2(num_classes=classes, inverted_residual_setting=settings)
-    stem = nn.Conv2d(channels, 32, 3, stride=1 if small else 2, padding=1, bias=False)
+    scaled("mobilenet_v2", width, ())  # raises for what is no width; the rounding is torchvision's own
+    model: nn.Module = torchvision.models.MobileNetV2(
+        num_classes=classes, inverted_residual_setting=settings, width_mult=width
+    )
+    outputs = model.get_parameter("features.0.0.weight").shape[0]
+    stem = nn.Conv2d(channels, outputs, 3, stride=1 if small else 2, padding=1, bias=False)
     nn.init.kaiming_normal_(stem.weight, mode="fan_out")
     model.set_submodule("features.0.0", stem)
     return model

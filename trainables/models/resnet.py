@@ -1,8 +1,11 @@
 """Residual networks for small images: He et al. 2015, arXiv 1512.03385, section 4.2."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainables.models.limits import scaled
 from trainables.models.shortcut import Shortcut
 
 WIDTHS = (16, 32, 64)
@@ -28,9 +31,9 @@ class BasicBlock(nn.Module):
 class ResNet(nn.Module):
     """A stem, three stages of `blocks` residual blocks each at strides 1, 2, 2, global pooling and a linear head."""
 
-    def __init__(self, blocks: int, classes: int, channels: int) -> None:
+    def __init__(self, blocks: int, classes: int, channels: int, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
-        stem, middle, last = WIDTHS
+        stem, middle, last = widths
         self.conv1 = nn.Conv2d(channels, stem, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(stem)
         self.layer1 = _stage(blocks, stem, stem, stride=1)
@@ -57,6 +60,7 @@ def _initialize(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight)
 
 
-def build(classes: int, input_shape: tuple[int, int, int], depth: int) -> nn.Module:
-    """Build the network of `depth` = 6 n + 2 layers for images of any size."""
-    return ResNet((depth - 2) // 6, classes, channels=input_shape[0])
+def build(classes: int, input_shape: tuple[int, int, int], depth: int, width: float = 1.0) -> nn.Module:
+    """Build the network of `depth` = 6 n + 2 layers, `width` times as wide, for images of any size."""
+    widths = scaled(f"resnet{depth}", width, WIDTHS)
+    return ResNet((depth - 2) // 6, classes, channels=input_shape[0], widths=widths)

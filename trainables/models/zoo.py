@@ -17,22 +17,22 @@ def names() -> list[str]:
     return [PREFIX + name for name in torchvision.models.list_models(module=torchvision.models)]
 
 
-def build(classes: int, input_shape: tuple[int, int, int], name: str) -> nn.Module:
+def build(classes: int, input_shape: tuple[int, int, int], name: str, **chosen: Any) -> nn.Module:
     """Build the untrained network of that unprefixed name; raises InvalidValue when it cannot take such images."""
     try:
-        model = _construct(name, classes, input_shape)
+        model = _construct(name, classes, input_shape, chosen)
         with torch.no_grad():
             meta_twin(model)(torch.empty(1, *input_shape, device="meta"))
-    except (RuntimeError, ValueError, AssertionError) as error:
+    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
         reason = str(error).partition("\n")[0]
         allowed = f"cannot take images of shape {input_shape} ({reason}); most of torchvision's are made for 3x224x224"
         raise InvalidValue("name", PREFIX + name, allowed) from error
     return model
 
 
-def _construct(name: str, classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
+def _construct(name: str, classes: int, input_shape: tuple[int, int, int], chosen: Mapping[str, Any]) -> nn.Module:
     channels, height, width = input_shape
-    options = _options(name, height, width)
+    options = {**_options(name, height, width), **chosen}
     model: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
     if channels != 3:
         _adapt_stem(model, channels)

@@ -1,0 +1,30 @@
+"""timm's networks, where timm is installed."""
+
+import sys
+
+import pytest
+import torch
+
+from trainables import models
+from trainables.errors import InvalidValue
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("timm/resnet10t", (1, 32, 32)), ("timm/vit_tiny_patch16_224", (3, 32, 32))]
+)
+def test_a_network_takes_images_of_any_size_and_any_number_of_channels(name: str, shape: tuple[int, int, int]) -> None:
+    pytest.importorskip("timm")
+    model = models.build(name, classes=7, input_shape=shape)
+    assert model.eval()(torch.zeros(2, *shape)).shape == (2, 7)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    pytest.importorskip("timm")
+    with pytest.raises(InvalidValue, match="did you mean 'timm/resnet50'"):
+        models.check("timm/resnet_50")
+
+
+def test_where_timm_is_not_installed_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(InvalidValue, match=r"pip install 'espalier\[timm\]'"):
+        models.check("timm/resnet10t")
