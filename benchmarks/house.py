@@ -7,8 +7,9 @@ Prints a column for each commit, and one for the working tree where none is name
 A *room* is what lies directly below a root package: a package or a module. An *arrow* is an import from one room to
 another of the same root, counted once however many names it brings; imports inside functions and those for type
 checkers count too. A *circle* is a set of rooms, or of modules, which import each other. *Upward* is an import against
-the layers in today's pyproject.toml; where a commit has its files elsewhere, git finds where they went. Lines of a
-function are those of its code: no blank lines, no comments, no docstring. Arguments are all but `self` and `cls`.
+the layers in today's pyproject.toml; where a commit has its files elsewhere, git finds where they lie in the last
+commit named. Lines of a function are those of its code: no blank lines, no comments, no docstring. Arguments are all
+but `self` and `cls`.
 """
 
 import ast
@@ -147,11 +148,11 @@ def upward(graph: Graph, where: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(name, other) for name, other, low, high in known if low is not None and high is not None and low < high]
 
 
-def moved(commit: str | None) -> dict[str, str]:
-    """Return the names that the modules of a commit have today, where git finds that they moved."""
+def moved(commit: str | None, latest: str) -> dict[str, str]:
+    """Return the names that the modules of a commit have in the latest one, where git finds that they moved."""
     if commit is None:
         return {}
-    changes = _git("diff", "--name-status", "--find-renames=40%", "-l0", commit, "HEAD").decode().splitlines()
+    changes = _git("diff", "--name-status", "--find-renames=40%", "-l0", commit, latest).decode().splitlines()
     renamed = (line.split("\t") for line in changes if line.startswith("R"))
     return {_dotted(old): _dotted(new) for _, old, new in renamed if old.endswith(".py")}
 
@@ -192,15 +193,15 @@ def sizes(values: Iterable[int]) -> str:
     return f"{middle} / {high} / {ordered[-1]}"
 
 
-def figures(commit: str | None) -> dict[str, str]:
-    """Return all that is printed of one state of the repository."""
+def figures(commit: str | None, latest: str = "HEAD") -> dict[str, str]:
+    """Return all that is printed of one state of the repository; modules are placed as in the `latest` one."""
     code = read(commit)
     packages = {str(Path(path).parent) for path in code.files if Path(path).parts[0] in ROOTS}
     every = {root: imports(code.modules(root)) for root in ROOTS}
     measured = [(lines, arguments(node)) for node, lines in functions(code.product)]
     given = [one for _, some in measured for one in some]
     graphs = {root: rooms(every[root]) for root in ROOTS[:2]}
-    against = [pair for graph in every.values() for pair in upward(graph, moved(commit))]
+    against = [pair for graph in every.values() for pair in upward(graph, moved(commit, latest))]
     return {
         "modules": str(len(code.product)),
         "packages": str(len(packages)),
@@ -220,7 +221,7 @@ def figures(commit: str | None) -> dict[str, str]:
 def main() -> None:
     """Print the table."""
     commits: list[str | None] = [*sys.argv[1:]] or [None]
-    columns = [figures(commit) for commit in commits]
+    columns = [figures(commit, commits[-1] or "HEAD") for commit in commits]
     print("| |", " | ".join(commit or "working tree" for commit in commits), "|")
     print("| --- |", " | ".join("---" for _ in commits), "|")
     for name in columns[0]:

@@ -164,6 +164,15 @@ def test_commands_in_a_page_are_there(page: Path) -> None:
         assert is_module(module), module
 
 
+def test_every_benchmark_has_its_row() -> None:
+    page = read(ROOT / "benchmarks/README.md")
+    for script in sorted((ROOT / "benchmarks").rglob("*.py")):
+        if '__name__ == "__main__"' in read(script):
+            path = script.relative_to(ROOT)
+            module = ".".join(path.with_suffix("").parts)
+            assert f"| `python {path}" in page or f"| `python -m {module}" in page, path
+
+
 def test_the_readme_lists_every_command_once() -> None:
     listed = re.findall(r"^\| `espalier (\w+)", read(README), flags=re.MULTILINE)
     assert sorted(listed) == sorted(commands())
