@@ -9,9 +9,9 @@ from trainables.recipes.recipe import InTraining, Prune
 class Rewire(InTraining):
     """Move the masks that the network has when the stage begins, with as many weights per layer as they leave.
 
-    Over the first `share` of the stage, in `updates` equally spaced steps, a share of each layer's weights is dropped
-    and as many are grown: the share falls from `fraction` to 0 along a cosine. `growth` is ``"random"`` (SET) or
-    ``"gradient"`` (RigL).
+    Inside the first `share` of the stage, in `updates` equally spaced steps, a share of each layer's weights is dropped
+    and as many are grown: the share falls from `fraction` to 0, which it reaches where the last interval ends, along a
+    cosine. If there are fewer steps, the masks move in each. `growth` is ``"random"`` (SET) or ``"gradient"`` (RigL).
     """
 
     growth: str
