@@ -43,7 +43,7 @@ class GrowPenalty(InTraining):
     """Drive to zero what `final` would prune by magnitude, by an L2 penalty that grows; prune it at the stage's end.
 
     In the first `pick` of the stage (a share; 0 in GReg-1) the penalty grows on all prunable weights, to
-    `pick_ceiling`, and only then is chosen what shall go. From there the penalty on the chosen grows linearly to
+    `pick_ceiling`, and only then is it chosen what to prune. From there the penalty on the chosen grows linearly to
     `ceiling`, where it stays for the last `settle` of the stage.
     """
 

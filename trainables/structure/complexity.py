@@ -60,8 +60,8 @@ def effective(model: nn.Module, input_shape: Shape, masks: Mapping[str, Tensor])
     `masks` maps names of parameters to 0/1 tensors of their shapes; parameters without a mask count in full. The MACs
     of a convolution or a matrix product with a parameter, or with a part of one, count for the module that holds the
     parameter, scaled by the density of what is multiplied: exact, since they use every weight equally often. Products
-    of activations with each other, as in attention, count in full, and so do weights of which the network multiplies
-    by a changed copy. Raises ValueError for a mask of no parameter.
+    of activations with each other, as in attention, count in full, and so do weights that the network multiplies
+    by as a changed copy. Raises ValueError for a mask of no parameter.
     """
     parameters = dict(model.named_parameters())
     if unknown := masks.keys() - parameters.keys():

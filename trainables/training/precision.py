@@ -83,7 +83,7 @@ def _gradients(
 
 
 def _leave_in_memory(value: float, parameters: Sequence[Tensor], precision: torch.dtype) -> None:
-    """Fill memory of the size of every gradient and free it, for whoever reads it before writing."""
+    """Fill memory of the size of every gradient and free it, for a kernel that reads it before writing."""
     for dtype in (precision, torch.float32):
         freed = [torch.full_like(parameter, value, dtype=dtype) for parameter in parameters]
         del freed
