@@ -29,7 +29,8 @@ from trainables.data.batches import Batches, augmentation_for
 from trainables.data.dataset import Split
 from trainables.spec import DataSpec, TrainingSpec
 from trainables.training.companion import Companion
-from trainables.training.training import optimizer_for, precision_for, train_epoch
+from trainables.training.precision import precision_for
+from trainables.training.training import optimizer_for, train_epoch
 from trainables.vision import torchvision
 
 REQUIRED = 1.8

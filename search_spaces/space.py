@@ -16,7 +16,7 @@ class Dimension:
     when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
 
     def applies(self, chosen: Mapping[str, Value]) -> bool:
-        """Say whether the dimension is searched, given the values chosen so far."""
+        """Return whether the dimension is searched, given the values chosen so far."""
         return all(chosen.get(name) in values for name, values in self.when.items())
 
 

@@ -32,6 +32,7 @@ def save(trial: LiveTrial, folder: Path) -> None:
         "generator": trial.generator.get_state(),
         "random": torch.get_rng_state(),
         "measured": trial.measured,
+        "precision": str(trial.chosen_precision).removeprefix("torch.") if trial.chosen_precision else None,
         "report": asdict(trial.last_report) if trial.last_report else None,
     }
     if trial.context.device.startswith("cuda"):
@@ -45,7 +46,9 @@ def restore(trial: LiveTrial, folder: Path) -> None:
     _restore_network(trial, state)
     trial.position = Position(**state["position"])
     trial.measured = state["measured"]
-    trial.last_report = _report(state.get("report"))  # checkpoints of earlier versions hold none
+    # Checkpoints of earlier versions hold neither.
+    trial.chosen_precision = getattr(torch, state["precision"]) if state.get("precision") else None
+    trial.last_report = _report(state.get("report"))
     optimizer = state["optimizer"] and unpack_optimizer(state["optimizer"])
     trial.interrupted = {"optimizer": optimizer, "companion": state["companion"]}
     trial.generator.set_state(state["generator"].cpu())

@@ -1,4 +1,4 @@
-"""What a trial may ask of the world around it: to report, to save, to go on from where it was."""
+"""What a trial may ask of the world around it: to report, to save, to resume."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -74,5 +74,5 @@ class Context(Protocol):
         ...
 
     def restore(self) -> Path | None:
-        """Return the folder of the checkpoint to go on from, or None for a fresh start."""
+        """Return the folder of the checkpoint to resume from, or None for a fresh start."""
         ...

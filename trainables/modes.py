@@ -1,9 +1,11 @@
-"""Training and evaluation mode: kept while a network is looked at."""
+"""How a network runs while it is looked at: its modes are kept, its attention is made of plain operations."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 @contextmanager
@@ -15,3 +17,15 @@ def modes_kept(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+@contextmanager
+def composite_attention() -> Iterator[None]:
+    """Run attention without its fused kernels, not all of which can be counted or derived twice."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)

@@ -1,6 +1,6 @@
 """Several processes that train one network together, each with its rows of every batch, all with the same result.
 
-Whether there are several is what `torch.distributed` says: where it is not initialised, this process is the only one.
+`torch.distributed` knows whether there are several: where it is not initialised, this process is the only one.
 All processes build the network from the same seed and draw the same random numbers for whole batches; what they
 compute from their own rows is summed before anything is decided by it, so that masks, gates and removals are alike on
 all, and the same as in one process but for the rounding of sums. Masks of dropout are the exception: each process draws

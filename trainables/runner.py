@@ -28,7 +28,6 @@ from trainables.training.training import (
     evaluate,
     learning_rate,
     optimizer_for,
-    precision_for,
     train_epoch,
 )
 from trainables.training.usage import gauge
@@ -133,6 +132,7 @@ def _train(stage: Train, trial: LiveTrial, recipe: Recipe) -> None:
 
 def _prepare(trial: LiveTrial, schedule: _Schedule) -> None:
     """Give the trial the stage's optimizer and companion, as they were if the stage was interrupted."""
+    _ = trial.precision  # chosen before gates or the like are at the network
     trial.optimizer = optimizer_for(trial.model, trial.spec.training)
     trial.optimizer.register_step_post_hook(lambda *_: trial.masks.apply())
     trial.companion = _companion(trial, schedule)
@@ -144,15 +144,15 @@ def _prepare(trial: LiveTrial, schedule: _Schedule) -> None:
 def _train_epoch(epoch: int, trial: LiveTrial, batches: Batches, schedule: _Schedule) -> tuple[EpochResult, Usage]:
     if trial.optimizer is None:
         raise AssertionError("an epoch is trained outside of a training stage")
-    first, device = epoch * schedule.steps, trial.context.device
-    with gauge(device) as measured:
+    first = epoch * schedule.steps
+    with gauge(trial.context.device) as measured:
         result = train_epoch(
             trial.model,
             batches,
             trial.optimizer,
             lambda step: schedule.rate(first + step),
             label_smoothing=schedule.training.label_smoothing,
-            precision=precision_for(schedule.training, device),
+            precision=trial.precision,
             companion=trial.companion,
             skip=max(0, schedule.begin - first),
         )

@@ -61,7 +61,7 @@ class TrainingSpec:
 
     `lr` is the peak learning rate; `milestones` are the shares of the schedule at which `step` multiplies it by
     `gamma`; `warmup` is the share of the schedule over which it rises linearly. `precision: auto` takes bfloat16
-    where the hardware multiplies it natively, float32 elsewhere.
+    where the hardware multiplies it natively and the network's gradients in it can be trusted, float32 elsewhere.
     """
 
     optimizer: Optimizer = "sgd"

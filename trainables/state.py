@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from trainables import models
+from trainables import models, parallel
 from trainables.context import Context, Report
 from trainables.data.batches import Batches, augmentation_for
 from trainables.data.dataset import Dataset
@@ -21,6 +21,7 @@ from trainables.structure.channels import ChannelGroup, find_groups
 from trainables.structure.complexity import Complexity, effective
 from trainables.structure.removal import RemovalPlan, mask
 from trainables.training.companion import Companion
+from trainables.training.precision import precision_for, trusted_or_float32
 
 
 @dataclass
@@ -65,6 +66,7 @@ class LiveTrial:
         self.optimizer: Optimizer | None = None
         self.companion = Companion()
         self.interrupted: dict[str, Any] | None = None
+        self.chosen_precision: torch.dtype | None = None
         self.measured: dict[str, float] = {}
         self.last_report: Report | None = None
 
@@ -93,6 +95,31 @@ class LiveTrial:
             device=self.context.device,
             generator=self.generator,
         )
+
+    @property
+    def precision(self) -> torch.dtype:
+        """The type in which the network multiplies in training, chosen where it is first asked for."""
+        if self.chosen_precision is None:
+            self.chosen_precision = self._choose_precision()
+        return self.chosen_precision
+
+    def _choose_precision(self) -> torch.dtype:
+        """Choose by the first training batch; of several processes the first decides."""
+        spec, device = self.spec.training, self.context.device
+        precision = precision_for(spec, device)
+        if spec.precision != "auto":
+            return precision
+        if precision != torch.float32:
+            precision = trusted_or_float32(precision, self.model, *self._first_batch(), self.spec.model.name)
+        narrow = torch.tensor(precision != torch.float32, device=device, dtype=torch.uint8)
+        return torch.bfloat16 if parallel.agree({"narrow": narrow})["narrow"] else torch.float32
+
+    def _first_batch(self) -> tuple[Tensor, Tensor]:
+        state = self.generator.get_state()
+        with parallel.alone():
+            images, labels = next(iter(self.batches()))
+        self.generator.set_state(state)
+        return images, labels
 
     @cached_property
     def groups(self) -> tuple[ChannelGroup, ...]:

@@ -27,10 +27,14 @@ def train(config: dict[str, Any]) -> None:
 
 
 def run_in_torch(spec: TrialSpec, context: WorkerContext) -> None:
-    """Run a trial with as many threads as it has processors, from random states that owe nothing to earlier trials."""
+    """Run a trial with as many threads as it has processors, from a process that owes nothing to earlier trials.
+
+    Random states are seeded, and what a plug-in sets for the whole process ends with its trial.
+    """
     import numpy as np
     import torch
 
+    from trainables.process import settings_kept
     from trainables.trial import run_trial
 
     torch.set_num_threads(max(1, math.floor(context.cpus)))
@@ -39,7 +43,8 @@ def run_in_torch(spec: TrialSpec, context: WorkerContext) -> None:
     random.seed(spec.seed)
     np.random.seed(spec.seed)
     try:
-        run_trial(spec, context)
+        with settings_kept():
+            run_trial(spec, context)
     finally:
         if context.device == "cuda":
             torch.cuda.empty_cache()

@@ -15,7 +15,7 @@ from trainables.data.dataset import Split
 from trainables.runner import evaluate_on
 from trainables.state import LiveTrial
 from trainables.training.companion import Companion
-from trainables.training.training import optimizer_for, precision_for, train_epoch
+from trainables.training.training import optimizer_for, train_epoch
 
 LONG_ENOUGH: Final = 1.0
 """Seconds of training from which on a measurement counts; shorter ones are repeated with twice the steps."""
@@ -78,7 +78,7 @@ def _step(trial: LiveTrial) -> tuple[float, int]:
             optimizer,
             lambda _: spec.lr * 1e-3,  # nothing shall diverge: that would be another speed
             label_smoothing=spec.label_smoothing,
-            precision=precision_for(spec, trial.context.device),
+            precision=trial.precision,
             companion=Companion(),
             skip=steps - count,
         ).seconds

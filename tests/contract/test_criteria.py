@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
 
-from tests.trainables.tiny_networks import ARCHITECTURES, flatten, network, scoring
+from tests.trainables.tiny_networks import ARCHITECTURES, CLASSES, flatten, network, scoring
 from trainables import granularities
 from trainables.errors import InvalidValue
 from trainables.masking import criteria
@@ -73,3 +74,23 @@ def test_what_is_masked_is_worth_nothing(name: str) -> None:
 def test_an_unknown_criterion_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(InvalidValue, match="did you mean 'magnitude'"):
         criteria.find("magnitud")
+
+
+@every_criterion
+@pytest.mark.parametrize("granularity", ["weight", "block_4"])
+def test_attention_is_scored_with_its_input_projections(name: str, granularity: str) -> None:
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0, batch_first=True)
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 4, 4), nn.Flatten(2), Transposed(), layer, nn.Flatten(), nn.Linear(32, CLASSES)
+    )
+    scores = criteria.find(name)(scoring(model.double(), granularity))
+    assert "3.self_attn.in_proj_weight" in scores
+    assert all(torch.isfinite(score).all() and score.any() for score in scores.values())
+
+
+class Transposed(nn.Module):
+    """Turns channels by position into a sequence of tokens."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.transpose(1, 2)

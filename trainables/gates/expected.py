@@ -100,13 +100,16 @@ class _Row:
 
 
 def _rows(model: nn.Module, input_shape: Shape, structures: Structures) -> Iterator[_Row]:
-    """Yield a row for every parameter tensor of the network."""
+    """Yield a row for every parameter tensor of the network, and for products of activations with each other."""
     measured = measure(model, input_shape).layers
     branch = {name: index for index, branch in enumerate(structures.branches) for name in branch.modules}
     writes = {name: index for index, group in enumerate(structures.groups) for name in group.writers}
     reads = {reader.module: index for index, group in enumerate(structures.groups) for reader in group.readers}
     for name, module in model.named_modules():
-        for key, parameter in module.named_parameters(recurse=False):
+        own = dict(module.named_parameters(recurse=False))
+        if name in measured and "weight" not in own:
+            yield _fixed_row(name, measured[name].macs, branch.get(name, NO_BRANCH), len(structures.groups))
+        for key, parameter in own.items():
             is_weight = key == "weight" and name in measured
             read = reads.get(name) if is_weight and is_dense_layer(module) else None
             written = writes.get(name)
@@ -119,6 +122,12 @@ def _rows(model: nn.Module, input_shape: Shape, structures: Structures) -> Itera
                 outputs=_side(written, len(structures.groups)),
                 branch=branch.get(name, NO_BRANCH),
             )
+
+
+def _fixed_row(module: str, macs: int, branch: int, groups: int) -> _Row:
+    """Return the row of MACs that no unit changes: those of attention."""
+    whole = _side(None, groups)
+    return _Row(module=module, macs=float(macs), params=0.0, inputs=whole, outputs=whole, branch=branch)
 
 
 def _side(group: int | None, groups: int) -> Tensor:

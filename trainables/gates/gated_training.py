@@ -247,7 +247,7 @@ class GatedTraining(Companion):
             self._gates = None
 
     def projected(self) -> Complexity | None:
-        """Return the cost if every probability goes on as it moves now, to the end of the window."""
+        """Return the cost if every probability keeps moving as it does now until the window ends."""
         if self._gates is None:
             return None
         left = max(0, self._end - max(self._step, self._begin)) / self._gating.every

@@ -31,7 +31,7 @@ class Rounding:
     def consistent(self, units: Tensor, kept: Kept) -> Kept:
         """Return `kept` as a network can have it; `units` [U] ranks the units.
 
-        A branch of which a layer has no unit goes, and units go with their branch; a layer of a plain network keeps
+        A branch goes if one of its layers has no unit, and units go with their branch; a layer of a plain network keeps
         its best unit.
         """
         keep_units, keep_branches = kept[0].clone(), kept[1].clone()

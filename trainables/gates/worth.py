@@ -14,7 +14,7 @@ from trainables import parallel
 from trainables.gates.estimator import Differences, Slopes
 from trainables.gates.gates import Gates, draw
 from trainables.gates.rounding import Kept
-from trainables.training.training import logits_of, precision_for, widened
+from trainables.training.training import logits_of, widened
 
 if TYPE_CHECKING:
     from trainables.recipes.gating import Gating
@@ -89,9 +89,8 @@ class Worth:
         other = masks.clone()
         other[:, self._count + index] = 1 - other[:, self._count + index]
         gates.hold(other)
-        precision = precision_for(trial.spec.training, inputs.device)
         with torch.no_grad(), _unmoved(trial.model):
-            loss = F.cross_entropy(logits_of(trial.model, inputs, precision), labels, reduction="sum")
+            loss = F.cross_entropy(logits_of(trial.model, inputs, trial.precision), labels, reduction="sum")
         switched = _Switched(index, bool(branches[index]), loss, labels)
 
         def listen(_: nn.Module, __: Any, logits: Tensor) -> None:

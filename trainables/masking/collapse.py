@@ -1,4 +1,4 @@
-"""Layer collapse: layers of which nothing is left, and networks whose outputs no longer see their inputs.
+"""Layer collapse: layers with nothing left, and networks whose outputs no longer see their inputs.
 
 A collapsed network is a valid measured point, at chance; the metrics and a warning say why it is there.
 """
@@ -28,11 +28,11 @@ class Connectivity:
         return tuple(name for name, density in self.densities.items() if density == 0)
 
     def warning(self) -> str | None:
-        """Say what has collapsed, or None."""
+        """Return what has collapsed in words, or None."""
         if not (self.dead_layers or self.disconnected):
             return None
         layers = f"no weight is left in {', '.join(self.dead_layers)}" if self.dead_layers else "no path is left"
-        effect = "the outputs no longer depend on the inputs" if self.disconnected else "other paths go on"
+        effect = "the outputs no longer depend on the inputs" if self.disconnected else "other paths still work"
         return f"layer collapse: {layers}; {effect}"
 
     def metrics(self) -> dict[str, float]:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from trainables.errors import check_name
 from trainables.masking.flow import flow_through
 from trainables.masking.masks import prunable_weights
-from trainables.modes import modes_kept
+from trainables.modes import composite_attention, modes_kept
 
 Scores = dict[str, Tensor]
 Batch = tuple[Tensor, Tensor]
@@ -100,7 +100,7 @@ def obd(scoring: Scoring, samples: int = 2) -> Scores:
     """
     batches = scoring.batches()
     share = 0.5 / (samples * len(batches))
-    with _undisturbed(scoring.model):
+    with _undisturbed(scoring.model), composite_attention():
         total = _sum(probe for batch in batches for probe in _probe_curvature(scoring, batch, samples))
     return {name: value * share for name, value in total.items()}
 
@@ -130,7 +130,7 @@ def grasp(scoring: Scoring, temperature: float = 200.0) -> Scores:
     are those of the loss of logits / `temperature`, averaged over batches.
     """
     weights, batches = scoring.weights, scoring.batches()
-    with _undisturbed(scoring.model):
+    with _undisturbed(scoring.model), composite_attention():
         fixed = _gradients(scoring.model, batches, temperature=temperature)
         curved = _sum(_hessian_times(fixed, scoring.model, batch, temperature) for batch in batches)
     scores = scoring.pieces({name: weight.detach() * curved[name] for name, weight in weights.items()})

@@ -6,12 +6,25 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+_PRUNABLE: Mapping[tuple[type[nn.Module], ...], tuple[str, ...]] = {
+    (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d): ("weight",),
+    (nn.MultiheadAttention,): ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"),
+}
+
 
 def prunable_weights(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the weights of all convolutions and linear layers by parameter name, in the network's order."""
-    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    found = ((name, module) for name, module in model.named_modules() if isinstance(module, kinds))
-    named = {f"{name}.weight" if name else "weight": module.weight for name, module in found}
+    """Return the weights of all convolutions and linear layers by parameter name, in the network's order.
+
+    The projections of queries, keys and values of torch's attention are such layers, in one weight [3 E, E] if all
+    three have the same size.
+    """
+    named = {
+        f"{name}.{key}" if name else key: getattr(module, key, None)
+        for name, module in model.named_modules()
+        for kinds, keys in _PRUNABLE.items()
+        if isinstance(module, kinds)
+        for key in keys
+    }
     return {name: weight for name, weight in named.items() if isinstance(weight, nn.Parameter)}
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from trainables.errors import check_name
 from trainables.masking.masks import prunable_weights
+from trainables.recipes.schedules import spread_steps
 from trainables.training.companion import Companion
 
 if TYPE_CHECKING:
@@ -64,14 +65,14 @@ class Rewiring(Companion):
         check_name("growth", rule.growth, GROWTHS)
         self._rule, self._trial = rule, trial
         self._end = round(rule.share * steps)
-        self._every = max(1, self._end // rule.updates)
+        self._updates = spread_steps(rule.updates + 1, self._end) - {self._end}  # at the end nothing is dropped
         self._step = 0
         self._explored = {name: mask.bool() for name, mask in trial.weight_masks.items()}
 
     @torch.no_grad()
     def after_step(self) -> None:
         self._step += 1
-        if self._step % self._every == 0 and self._step < self._end:
+        if self._step in self._updates:
             self._rewire(drop_fraction(self._step / self._end, self._rule.fraction))
 
     def _rewire(self, fraction: float) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trainables.methods.pruning import prune
-from trainables.recipes.schedules import cubic_density
+from trainables.recipes.schedules import cubic_density, spread_steps
 from trainables.training.companion import Companion
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ class GradualPruning(Companion):
     def __init__(self, gradual: "Gradual", trial: "LiveTrial", steps: int) -> None:
         self._gradual, self._trial = gradual, trial
         self._end = max(1, round(gradual.share * steps))
-        self._every = max(1, self._end // gradual.updates)
+        self._updates = spread_steps(gradual.updates, self._end)
         self._step = 0
 
     def after_step(self) -> None:
         self._step += 1
-        if self._step <= self._end and (self._step % self._every == 0 or self._step == self._end):
+        if self._step in self._updates:
             density = cubic_density(self._step / self._end, self._gradual.final.density)
             prune(self._trial, replace(self._gradual.final, density=density))
 

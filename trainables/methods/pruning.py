@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from trainables.granularities.base import Granularity, Scores
     from trainables.state import LiveTrial
 
+BATCH_SEED = 3_000_003
+"""Added, with the round's number, to a trial's seed where the batches of a later round are drawn."""
+
 
 def prune(trial: "LiveTrial", stage: Prune) -> None:
     """Mask the trial's network down to the stage's density.
@@ -31,7 +34,7 @@ def prune(trial: "LiveTrial", stage: Prune) -> None:
     before, granularity = copy.deepcopy(trial.model.state_dict()), granularities.find(stage.granularity)
     for turn, density in enumerate(geometric_densities(stage.density, stage.rounds), start=1):
         switch = stage.sanity if turn == stage.rounds or stage.sanity not in sanity.REVIVING else "none"
-        scores = sanity.find(switch)(_scores(trial, stage, granularity, before), trial.generator)
+        scores = sanity.find(switch)(_scores(trial, stage, granularity, before, turn), trial.generator)
         decided = granularity.decide(trial, replace(stage, density=density), scores)
         if stage.criterion in RETURNING or switch in sanity.REVIVING:
             trial.model.load_state_dict(before)
@@ -54,11 +57,14 @@ def masks_under(trial: "LiveTrial", stage: Prune) -> Mapping[str, Tensor]:
     return decided.masks(trial.model) if isinstance(decided, RemovalPlan) else decided
 
 
-def scoring_for(trial: "LiveTrial", stage: Prune, dense: Mapping[str, Tensor]) -> Scoring:
-    """Return what the stage's criterion may look at."""
+def scoring_for(trial: "LiveTrial", stage: Prune, dense: Mapping[str, Tensor], turn: int = 1) -> Scoring:
+    """Return what the stage's criterion may look at in round number `turn`."""
+    fresh = stage.fresh_batches and turn > 1
 
     def batches() -> list[Batch]:
         state = trial.generator.get_state()
+        if fresh:
+            trial.generator.manual_seed(trial.spec.seed + BATCH_SEED + turn)
         drawn = list(islice(iter(trial.batches()), stage.batches))
         trial.generator.set_state(state)  # criteria that read the data twice must see the same batches
         return drawn
@@ -67,10 +73,12 @@ def scoring_for(trial: "LiveTrial", stage: Prune, dense: Mapping[str, Tensor]) -
     return Scoring(trial.model, dense, batches, shape, granularity, trial.generator)
 
 
-def _scores(trial: "LiveTrial", stage: Prune, granularity: "Granularity", dense: Mapping[str, Tensor]) -> "Scores":
+def _scores(
+    trial: "LiveTrial", stage: Prune, granularity: "Granularity", dense: Mapping[str, Tensor], turn: int = 1
+) -> "Scores":
     """Score what is ranked; -inf if it is gone for good."""
     with parallel.alone():  # all processes look at whole batches: few of them, and any criterion stays as it is
-        pieces = criteria.find(stage.criterion)(scoring_for(trial, stage, dense))
+        pieces = criteria.find(stage.criterion)(scoring_for(trial, stage, dense, turn))
     pieces = parallel.agree(pieces)
     if not all(score.isfinite().all() for score in pieces.values()):
         raise TrainingDiverged(f"the criterion {stage.criterion} gives scores that are not finite")

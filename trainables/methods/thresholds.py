@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trainables.state import LiveTrial
 
 LEAST = 0.01
-"""A layer of which no more than this share is left gets thresholds of zero again, as in the authors' code."""
+"""A layer with at most this share of its weights left gets thresholds of zero again, as in the authors' code."""
 
 
 def long_tailed(x: Tensor) -> Tensor:

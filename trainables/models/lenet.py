@@ -10,7 +10,7 @@ SMALLEST = 16
 
 
 def build(classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
-    """Build the network; raises InvalidValue for images under 16x16, of which nothing reaches the linear layers."""
+    """Build the network; raises InvalidValue for images under 16x16: nothing of them reaches the linear layers."""
     require_size("lenet", input_shape, SMALLEST)
     channels, height, width = input_shape
     return nn.Sequential(

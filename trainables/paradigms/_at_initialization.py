@@ -38,7 +38,7 @@ class PrunedAtInitialization(Paradigm):
 
     @property
     def fresh_weights(self) -> bool:
-        """Whether weights are drawn anew once the mask is chosen."""
+        """Whether fresh weights are drawn once the mask is chosen."""
         return self.sanity == "reinitialize"
 
     def recipe(self, epochs: int) -> Recipe:

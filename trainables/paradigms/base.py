@@ -20,7 +20,7 @@ class HyperParameter:
     choices: tuple[Value, ...] | None = None
 
     def allowed(self) -> str:
-        """Say in words which values are accepted."""
+        """Return in words which values are accepted."""
         if self.choices is not None:
             return "must be one of " + ", ".join(map(str, self.choices))
         return f"must lie in [{self.low}, {self.high}]" if self.high is not None else f"must be at least {self.low}"

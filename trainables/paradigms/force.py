@@ -14,7 +14,10 @@ from trainables.recipes.recipe import Prune
 
 @dataclass(frozen=True, kw_only=True)
 class Force(PrunedAtInitialization):
-    """Prune at initialisation by foresight sensitivity, in rounds of geometrically falling density."""
+    """Prune at initialisation by foresight sensitivity, in rounds of geometrically falling density.
+
+    Each round scores other batches, as in the authors' code; one batch for all rounds makes the mask fit that batch.
+    """
 
     axes: ClassVar = {
         "when": "at initialisation, mask taken from the untrained network",
@@ -29,10 +32,15 @@ class Force(PrunedAtInitialization):
     variant: str = hyper("force", "whether removed weights may return", choices=("force", "iter_snip"))
     rounds: int = hyper(60, "rounds of scoring and pruning", low=1, high=300)
     batches: int = hyper(1, "training batches over which each gradient is averaged", low=1, high=64)
+    fresh_batches: bool = hyper(
+        True, "draw other batches for each round, as the authors do, or score the same in all", choices=(True, False)
+    )
 
     def prune(self, density: float) -> Prune:
         criterion = "force" if self.variant == "force" else "snip"
-        return Prune(density, criterion=criterion, rounds=self.rounds, batches=self.batches)
+        return Prune(
+            density, criterion=criterion, rounds=self.rounds, batches=self.batches, fresh_batches=self.fresh_batches
+        )
 
 
 PARADIGM = Force

@@ -1,7 +1,7 @@
-"""Growing regularisation (GReg): what shall be pruned is led to zero slowly, so that the rest can take over.
+"""Growing regularisation (GReg): what is to be pruned is driven to zero slowly, so that the rest can take over.
 
 Pick it after magnitude pruning, where one-shot removal breaks the network and the budget allows a long, gentle
-pruning phase: at high sparsity, and for filters. GReg-2 also lets curvature have a say in the ranking.
+pruning phase: at high sparsity, and for filters. GReg-2 also ranks by curvature.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class GrowingRegularization(Paradigm):
     GReg-1 chooses what goes at once; GReg-2 first grows the penalty on all weights, under which those of little
     curvature shrink most, and chooses then. The paper adds 1e-4 to the penalty every 10 (CIFAR) or 5 (ImageNet) steps
     up to 1, at a learning rate of 1e-3; here it grows over the share `pruning` of the epochs, along the trial's
-    learning-rate schedule. The metric `penalised_left` says how far it got: near 0 when nothing was lost by pruning.
+    learning-rate schedule. The metric `penalised_left` is near 0 if pruning itself lost nothing.
     """
 
     axes: ClassVar = {

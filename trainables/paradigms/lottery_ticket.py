@@ -28,7 +28,7 @@ class LotteryTicket(Paradigm):
 
     The budget is divided evenly: `rounds` trainings that each end in pruning, and the training of the final ticket.
     After each pruning, `weights` are rewound to `rewind_epoch`; or kept, while the learning rate is rewound; or drawn
-    anew; or given the rewound weights' signs with sizes that are drawn anew, or constant in each layer. `sanity` acts
+    again; or given the rewound weights' signs with sizes that are drawn again, or constant in each layer. `sanity` acts
     on the final ticket (inverted scores: in each round).
     """
 

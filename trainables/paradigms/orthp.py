@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Orthogonalize:
-    """Make the weights of each convolution and linear layer orthogonal; masks go on holding."""
+    """Make the weights of each convolution and linear layer orthogonal; masks keep holding."""
 
     def run(self, trial: "LiveTrial") -> None:
         from trainables.methods.isometry import orthogonalize

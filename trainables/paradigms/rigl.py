@@ -14,8 +14,18 @@ from trainables.paradigms._rewired import RewiredInTraining
 class RigL(RewiredInTraining):
     """Train a sparse network; drop its smallest weights and grow as many of the largest gradient.
 
-    The authors' schedule for CIFAR-10 makes 750 updates. The metric `explored` is the share of weights that were ever
-    alive.
+    The metric `explored` is the share of weights that were ever alive. Beside the authors' code, google-research/rigl:
+
+    - Timing: theirs moves masks every 100 steps from step 0 to 75,000 of 97,656 (CIFAR-10), and such a step leaves the
+      weights where they are. Here `updates` counts the moves, equally spaced strictly inside the share `end`, and each
+      follows an optimizer step, whose gradient it grows by. 750 updates are as many as theirs.
+    - Share: it falls along the paper's cosine; the default of their CIFAR-10 script keeps it constant.
+    - Regrowth: a weight that has just been dropped may be grown again, and then keeps its value and momentum; all
+      others begin at zero with none. Theirs does so too; it also adds a little noise to the ranking, and rounds the
+      number dropped down.
+    - First layer: theirs leaves the first convolution dense on CIFAR-10, and on ImageNet under uniform sparsity. Here
+      scope `layer` masks all layers alike, so that the sparsity asked is that of the whole network; under `erk` small
+      first layers come out dense by themselves.
     """
 
     axes: ClassVar = {

@@ -1,6 +1,6 @@
 """Units alone pruned while the network trains: parsimonious networks.
 
-Pick it where there are no shortcuts, or where every layer shall stay; else complexity-aware training can do as much
+Pick it where there are no shortcuts, or where every layer must stay; elsewhere complexity-aware training can do as much
 and drop layers too.
 """
 

@@ -13,7 +13,7 @@ class Gating(InTraining):
     """Gates on a network's units and residual branches, which are gone after the first `epochs` epochs of a stage.
 
     What it costs: `nu`, `beta` and `alpha` are those of `objective.Balance`; a `target_macs` above 0 is the share of
-    the network's MACs that shall be left, and takes the place of nu. `units` and `branches` say what is gated.
+    the network's MACs to keep, and replaces nu. `units` and `branches` say what is gated.
 
     How worth is estimated: in every step of `every` the gates are sampled, for each example apart unless `shared`; an
     entry is drawn from its probability with probability `sampling`, else it is the rounded one. `unit_estimator` is one

@@ -9,9 +9,9 @@ from trainables.recipes.recipe import InTraining, Prune
 class Rewire(InTraining):
     """Move the masks that the network has when the stage begins, with as many weights per layer as they leave.
 
-    Over the first `share` of the stage, in `updates` equally spaced steps, a share of each layer's weights is dropped
-    and as many are grown: the share falls from `fraction` to 0 along a cosine. `growth` is ``"random"`` (SET) or
-    ``"gradient"`` (RigL).
+    Inside the first `share` of the stage, in `updates` equally spaced steps, a share of each layer's weights is dropped
+    and as many are grown: the share falls from `fraction` to 0, which it reaches where the last interval ends, along a
+    cosine. If there are fewer steps, the masks move in each. `growth` is ``"random"`` (SET) or ``"gradient"`` (RigL).
     """
 
     growth: str
@@ -43,7 +43,7 @@ class GrowPenalty(InTraining):
     """Drive to zero what `final` would prune by magnitude, by an L2 penalty that grows; prune it at the stage's end.
 
     In the first `pick` of the stage (a share; 0 in GReg-1) the penalty grows on all prunable weights, to
-    `pick_ceiling`, and only then is chosen what shall go. From there the penalty on the chosen grows linearly to
+    `pick_ceiling`, and only then is it chosen what to prune. From there the penalty on the chosen grows linearly to
     `ceiling`, where it stays for the last `settle` of the stage.
     """
 

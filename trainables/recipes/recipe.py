@@ -66,11 +66,11 @@ class Train:
 class Prune:
     """Mask all but `density` of the prunable pieces, counted against the unpruned network.
 
-    `criterion`, `granularity` and `scope` are names of `criteria.py`, `granularity.py` and `allocation.py`. With
-    several `rounds` the density falls geometrically and pieces are scored anew in each, without training between.
-    `batches` training batches are looked at by criteria that need data. `stream` lets filters of residual streams
-    go as well; `spare` keeps the best piece of every layer in rankings across layers. `sanity` is a switch of
-    `sanity.py`.
+    `criterion` and `scope` are names of `criteria.py` and `allocation.py`, `granularity` one of `granularities`. With
+    several `rounds` the density falls geometrically and pieces are scored again in each, without training between.
+    `batches` training batches are looked at by criteria that need data: the first ones of training, in every round
+    unless `fresh_batches` draws others for each. `stream` lets filters of residual streams go as well; `spare` keeps
+    the best piece of every layer in rankings across layers. `sanity` is a switch of `sanity.py`.
     """
 
     density: float
@@ -82,6 +82,7 @@ class Prune:
     batches: int = 1
     spare: bool = False
     sanity: str = "none"
+    fresh_batches: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,18 @@ def cubic_density(progress: float, final: float, initial: float = 1.0) -> float:
     return final + (initial - final) * left**3
 
 
+def spread_steps(count: int, steps: int) -> frozenset[int]:
+    """Return `count` equally spaced steps of 1 to `steps`, the last of them `steps`; all, if there are fewer."""
+    updates = min(count, steps)
+    return frozenset((2 * update * steps + updates) // (2 * updates) for update in range(1, updates + 1))
+
+
 @dataclass(frozen=True)
 class Gradual(InTraining):
     """Prune along the cubic schedule inside a training stage.
 
-    The density falls to that of `final` over the first `share` of the stage, in `updates` equally spaced steps.
+    The density falls to that of `final` over the first `share` of the stage, in `updates` equally spaced steps, the
+    last of them at its end; in as many as there are steps if there are fewer.
     """
 
     final: Prune

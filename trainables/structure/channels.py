@@ -178,7 +178,7 @@ def _trace(twin: nn.Module, input_shape: tuple[int, int, int]) -> Any:
     shortcuts = {Shortcut: _ShortcutChannels()}
     try:
         with torch.enable_grad(), warnings.catch_warnings():
-            # It warns when its recursion runs away, and goes on until the memory is full.
+            # It warns when its recursion runs away, and continues until the memory is full.
             warnings.filterwarnings("error", module="torch_pruning")
             return graph.build_dependency(twin, (image,), customized_pruners=shortcuts, verbose=False)
     except Exception as error:

@@ -3,25 +3,24 @@
 import copy
 import statistics
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from trainables.modes import modes_kept
+from trainables.modes import composite_attention, modes_kept
 
 Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class LayerCost:
-    """The cost of one module itself, without its submodules, for one image."""
+    """The cost of one module itself, without its submodules, for one image: products with its own parameters count."""
 
     macs: int
     params: int
@@ -56,26 +55,83 @@ def measure(model: nn.Module, input_shape: Shape) -> Complexity:
 
 
 def effective(model: nn.Module, input_shape: Shape, masks: Mapping[str, Tensor]) -> Complexity:
-    """Count the network as if masked weights cost nothing.
+    """Count the network as if masked weights cost nothing, whichever module multiplies by them.
 
-    `masks` maps names of parameters to 0/1 tensors of their shapes; parameters without a mask count in full. A
-    module's MACs are scaled by the density of its `weight`, which is exact for convolutions and linear layers, since
-    they use every weight equally often; attention counts in full. Raises ValueError for a mask of no parameter.
+    `masks` maps names of parameters to 0/1 tensors of their shapes; parameters without a mask count in full. The MACs
+    of a convolution or a matrix product with a parameter, or with a part of one, count for the module that holds the
+    parameter, scaled by the density of what is multiplied: exact, since they use every weight equally often. Products
+    of activations with each other, as in attention, count in full, and so do weights that the network multiplies
+    by as a changed copy. Raises ValueError for a mask of no parameter.
     """
     parameters = dict(model.named_parameters())
     if unknown := masks.keys() - parameters.keys():
         raise ValueError(f"masks of no parameter of {type(model).__name__}: {', '.join(sorted(unknown))}")
     alive = {name: int(masks[name].count_nonzero()) if name in masks else p.numel() for name, p in parameters.items()}
-    density = {_module(name): Fraction(alive[name], parameters[name].numel()) for name in alive if _is_weight(name)}
-    macs, params = _macs(model, input_shape), Counter[str]()
+    multiplied = _Multiplied(parameters, masks)
+    macs: Counter[str] = _unowned_macs(model, input_shape, multiplied)
+    params = Counter[str]()
     for name, count in alive.items():
         params[_module(name)] += count
+    for module, by_weights in _by_module(multiplied.macs).items():
+        macs[module] += int(by_weights)
     layers = {
-        module: LayerCost(int(macs[module] * density.get(module, 1)), params[module])
+        module: LayerCost(macs[module], params[module])
         for module, _ in model.named_modules()
         if macs[module] or params[module]
     }
     return Complexity(layers, sum(alive[name] * p.element_size() for name, p in parameters.items()))
+
+
+class _Multiplied:
+    """Tells, operation by operation, which parameter is multiplied; `macs` are those with living weights, by its name.
+
+    A parameter is known by its storage, so that transposed, reshaped and partial views of it are found as well.
+    """
+
+    def __init__(self, parameters: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+        self._parameters = parameters
+        self._storages = {name: parameter.untyped_storage() for name, parameter in parameters.items()}
+        self._names = {id(storage): name for name, storage in self._storages.items()}
+        self._masks = {name: _laid_out_as(parameters[name], mask) for name, mask in masks.items()}
+        self.macs: dict[str, Fraction] = defaultdict(Fraction)
+
+    def formulas(self) -> dict[Any, Callable[..., int]]:
+        """Return torch's formulas of flops for operations without a parameter; all others count in `macs`."""
+        return {operation: self._without_parameters(formula) for operation, formula in flop_registry.items()}
+
+    def _without_parameters(self, formula: Callable[..., int]) -> Callable[..., int]:
+        def flops(*operands: Any, **options: Any) -> int:
+            count = formula(*operands, **options)
+            factors = (factor for factor in operands[::-1] if isinstance(factor, Tensor) and factor.dim() > 1)
+            for factor in factors:  # weights come last, biases have one dimension
+                name = self._names.get(id(factor.untyped_storage()))
+                if name is not None:
+                    self.macs[name] += Fraction(count, 2) * self._density(name, factor)
+                    return 0
+            return count
+
+        flops._get_raw = True  # type: ignore[attr-defined] # torch's mark for a formula of tensors instead of shapes
+        return flops
+
+    def _density(self, name: str, factor: Tensor) -> Fraction:
+        if name not in self._masks:
+            return Fraction(1)
+        mask, parameter = self._masks[name], self._parameters[name]
+        if mask.stride() == parameter.stride():
+            offset = factor.storage_offset() - parameter.storage_offset()
+            mask = mask.as_strided(factor.shape, factor.stride(), offset)
+        return Fraction(int(mask.count_nonzero()), mask.numel())
+
+
+def _laid_out_as(parameter: Tensor, mask: Tensor) -> Tensor:
+    return torch.empty_like(parameter, dtype=torch.bool, device=mask.device, requires_grad=False).copy_(mask)
+
+
+def _by_module(macs: Mapping[str, Fraction]) -> dict[str, Fraction]:
+    summed: dict[str, Fraction] = defaultdict(Fraction)
+    for name, count in macs.items():
+        summed[_module(name)] += count
+    return summed
 
 
 def latency(
@@ -115,15 +171,12 @@ def _module(parameter: str) -> str:
     return parameter.rpartition(".")[0]
 
 
-def _is_weight(parameter: str) -> bool:
-    return parameter.rpartition(".")[2] == "weight"
-
-
-def _macs(model: nn.Module, input_shape: Shape) -> Counter[str]:
-    """Return the MACs that each module does itself, by its name."""
+def _unowned_macs(model: nn.Module, input_shape: Shape, multiplied: _Multiplied) -> Counter[str]:
+    """Run the network once; return the MACs without a parameter that each module makes itself, by its name."""
     parameter = next(model.parameters())
     image = torch.zeros(1, *input_shape, device=parameter.device, dtype=parameter.dtype)
-    with modes_kept(model), _composite_attention(), torch.no_grad(), FlopCounterMode(display=False) as counter:
+    counting = FlopCounterMode(display=False, custom_mapping=multiplied.formulas())
+    with modes_kept(model), composite_attention(), torch.no_grad(), counting as counter:
         model.eval()(image)
     root = type(model).__name__
     flops = {
@@ -142,15 +195,3 @@ def _nearest_ancestor(name: str, known: Mapping[str, int]) -> str:
     """Return the module around `name` that was called itself (containers such as ModuleList are not)."""
     parent = _module(name)
     return parent if parent in known else _nearest_ancestor(parent, known)
-
-
-@contextmanager
-def _composite_attention() -> Iterator[None]:
-    """Keep attention from its fused kernels, not all of which the flop counter knows."""
-    enabled = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(enabled)

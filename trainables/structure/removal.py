@@ -1,4 +1,4 @@
-"""Physical removal: a plan names the channels and residual blocks that shall go; it masks a network, or shrinks it.
+"""Physical removal: a plan names the channels and residual blocks to remove; it masks a network, or shrinks it.
 
 Both give the same function: a filter goes together with its bias, its norm and the slices of all weights that read it.
 """
@@ -30,7 +30,7 @@ _PER_OUTPUT = ("weight", "bias", "running_mean", "running_var")
 
 @dataclass(frozen=True)
 class RemovalPlan:
-    """What shall go, by module name, in the coordinates of the network that the plan was made for.
+    """What to remove, by module name, in the coordinates of the network that the plan was made for.
 
     `outputs` and `inputs` hold the indices of the channels that a module loses on that side; a norm and a depthwise
     convolution, which map each channel to itself, lose outputs only. An empty plan is false.
@@ -65,7 +65,7 @@ class RemovalPlan:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "RemovalPlan":
-        """Return the plan of which `as_json` made `plain`."""
+        """Return the plan that `as_json` turned into `plain`."""
         return cls(
             {module: tuple(channels) for module, channels in plain["outputs"].items()},
             {module: tuple(channels) for module, channels in plain["inputs"].items()},
@@ -76,7 +76,7 @@ class RemovalPlan:
 def plan_removal(
     groups: Collection[ChannelGroup], keep: Mapping[str, Tensor], dropped_blocks: Collection[str] = ()
 ) -> RemovalPlan:
-    """RemovalPlan the removal of all channels that are False in `keep`, a vector per group, by the group's name.
+    """Plan the removal of all channels that are False in `keep`, a vector per group, by the group's name.
 
     Groups that `keep` leaves out stay whole. Raises ValueError for an unknown group, a vector of the wrong length,
     and one that keeps nothing.
@@ -120,7 +120,7 @@ def mask(model: nn.Module, plan: RemovalPlan) -> dict[str, Tensor]:
 def remove(model: nn.Module, plan: RemovalPlan, optimizer: Optimizer | None = None) -> None:
     """Delete, in place, what `plan` names; the state of `optimizer` follows its parameters.
 
-    Parameters become new objects: whatever else refers to them (masks, averages, a DDP wrapper) has to be made anew.
+    Parameters become new objects: all that refers to them (masks, averages, a DDP wrapper) must be made again.
     """
     replaced: dict[Tensor, tuple[Tensor, Cut]] = {}
     for name, cut in _cuts(model, plan).items():

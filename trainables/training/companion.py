@@ -44,7 +44,7 @@ class Companion:
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up the state that `state_dict` returned."""
+        """Restore the state that `state_dict` returned."""
 
 
 class Companions(Companion):

@@ -89,23 +89,6 @@ def _decay(spec: TrainingSpec, progress: float, since_warmup: float) -> float:
     assert_never(spec.schedule)
 
 
-def precision_for(spec: TrainingSpec, device: str | torch.device) -> torch.dtype:
-    """Return the type in which networks multiply in training: as `spec` says, or what suits the hardware.
-
-    ``auto`` is bfloat16 where there are instructions that multiply it (CUDA from compute capability 8.0; CPUs with
-    AMX, AVX512-BF16 or Arm's BF16), float32 elsewhere, where bfloat16 is emulated and slower.
-    """
-    native = spec.precision == "bfloat16" or (spec.precision == "auto" and _multiplies_bfloat16(torch.device(device)))
-    return torch.bfloat16 if native else torch.float32
-
-
-def _multiplies_bfloat16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
-    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
-
-
 def train_epoch(
     model: nn.Module,
     batches: Batches,

@@ -13,7 +13,7 @@ import torch
 from trainables.context import Usage
 
 SECONDS_BETWEEN_LOOKS: Final = 0.05
-"""How often it is looked at whether a GPU has work."""
+"""How often the GPU is asked whether it has work."""
 
 _STATUS: Final = Path("/proc/self/status")
 _FORGET: Final = Path("/proc/self/clear_refs")
@@ -103,7 +103,7 @@ class _Processors(Gauge):
 
 
 def _forget_peak() -> bool:
-    """Have the kernel count this process's peak from now on; say whether it does."""
+    """Reset the kernel's count of this process's peak; return whether it can."""
     try:
         _FORGET.write_text(_FORGET_PEAK)
     except OSError:

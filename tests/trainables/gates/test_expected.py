@@ -2,11 +2,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.trainables.gated_networks import GATED, SHAPE, corner, dense, removed, structures
 from trainables.gates.expected import ExpectedComplexity
 from trainables.gates.objective import Balance, Regulariser
+from trainables.gates.structures import Structures
 from trainables.structure.complexity import measure
 
 SMALL = ("mlp", "lenet", "digits_cnn", "resnet20")
@@ -113,3 +114,11 @@ def test_a_price_falls_when_the_neighbours_of_a_unit_disappear() -> None:
     second = structures("vgg16_bn").slices()[1]
     units[second] = 0.5
     assert own.slopes(units, branches)[0][0] < before
+
+
+def test_attention_counts_what_no_unit_changes() -> None:
+    network = nn.Sequential(nn.Flatten(2), nn.TransformerEncoderLayer(8, 2, 16, batch_first=True))
+    costs = ExpectedComplexity.of(network, (6, 2, 4), Structures((), ()))
+    counted = measure(network, (6, 2, 4))
+    nothing = torch.zeros(0, dtype=torch.float64)
+    assert tuple(float(cost) for cost in costs(nothing, nothing)) == (counted.macs, counted.params)

@@ -81,3 +81,10 @@ def test_masks_hold_when_two_processes_train_one_network(
     if not norm:  # batch norm sees each process's own images
         alone, _ = trained(optimizer, norm=False)
         assert all(torch.allclose(weights[name], alone[name], atol=1e-5) for name in weights)
+
+
+@pytest.mark.parametrize("kdim", [4, 6])
+def test_projections_of_attention_are_prunable(kdim: int) -> None:
+    attention = nn.MultiheadAttention(4, 2, kdim=kdim)
+    inputs = ["in_proj_weight"] if kdim == 4 else ["q_proj_weight", "k_proj_weight", "v_proj_weight"]
+    assert list(prunable_weights(attention)) == [*inputs, "out_proj.weight"]

@@ -195,3 +195,19 @@ def test_exploration_can_begin_from_any_mask(tmp_path: Path) -> None:
 def test_an_unknown_growth_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match="random"):
         run_recipe((Train(1, during=Rewire("randon")),), a_trial(tmp_path))
+
+
+@every_growth
+def test_masks_move_as_often_as_asked(growth: str, tmp_path: Path) -> None:
+    trial = a_trial(tmp_path)
+    moved: list[bool] = []
+    seen: list[dict[str, Tensor]] = []
+
+    def look(trial: LiveTrial) -> None:
+        seen.append(masks_of(trial))
+        moved.append(len(seen) > 1 and any((seen[-1][name] != mask).any() for name, mask in seen[-2].items()))
+
+    rewire = Rewire(growth, fraction=0.9, updates=5, share=1.0)
+    run_recipe((Prune(0.2, criterion="random"), Train(3, during=Watched(rewire, after=look))), trial)
+    assert len(moved) == 9
+    assert [step for step, did in enumerate(moved, start=1) if did] == [2, 3, 5, 6, 8]

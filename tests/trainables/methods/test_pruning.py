@@ -14,7 +14,8 @@ from trainables.masking import criteria
 from trainables.masking.allocation import SCOPES
 from trainables.masking.criteria import CRITERIA, RETURNING
 from trainables.masking.masks import prunable_weights
-from trainables.methods.pruning import masks_under, prune
+from trainables.methods.pruning import masks_under, prune, scoring_for
+from trainables.paradigms.force import Force
 from trainables.recipes.recipe import Prune, Remove, Train
 from trainables.recipes.schedules import Gradual
 from trainables.runner import run_recipe
@@ -206,3 +207,29 @@ def test_masks_do_not_depend_on_which_criterion_was_asked_before(tmp_path: Path)
     fresh = a_trial(tmp_path)
     prune(fresh, Prune(0.2, criterion="taylor"))
     assert torch.equal(_join(trial.weight_masks), _join(fresh.weight_masks))
+
+
+def test_each_round_scores_other_batches_if_they_are_to_be_fresh(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path)
+    before = trial.generator.get_state()
+    seen = {}
+    for fresh in (True, False):
+        stage = Prune(0.3, criterion="force", rounds=3, fresh_batches=fresh)
+        for turn in (1, 2, 3):
+            once, again = (scoring_for(trial, stage, {}, turn).batches()[0][0] for _ in range(2))
+            assert torch.equal(once, again)
+            seen[fresh, turn] = once
+    assert torch.equal(seen[True, 1], seen[False, 1])
+    assert torch.equal(seen[False, 1], seen[False, 3])
+    assert not torch.equal(seen[True, 1], seen[True, 2])
+    assert not torch.equal(seen[True, 2], seen[True, 3])
+    assert torch.equal(trial.generator.get_state(), before)
+
+
+def test_force_and_iter_snip_draw_fresh_batches_unless_told_otherwise() -> None:
+    for variant in ("force", "iter_snip"):
+        (prune_stage, *_) = Force(variant=variant).recipe(4)
+        assert isinstance(prune_stage, Prune)
+        assert prune_stage.fresh_batches
+    (prune_stage, *_) = Force(fresh_batches=False).recipe(4)
+    assert prune_stage == Prune(prune_stage.density, criterion="force", rounds=60)  # type: ignore[union-attr]

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from tests.trainables.networks import SHAPES, build
 from trainables import models
+from trainables.masking.masks import prunable_weights
 from trainables.structure.complexity import effective, latency, measure
 
 
@@ -77,7 +78,8 @@ def test_attention_counts_its_projections_and_both_its_products() -> None:
     tokens, width = 6, 8
     measured = measure(Attention(width), (1, tokens, width))
     projections, products = 4 * tokens * width**2, 2 * tokens**2 * width
-    assert measured.layers["layers.0.self_attn"].macs == projections + products
+    assert measured.layers["layers.0.self_attn"].macs == 3 * projections // 4 + products
+    assert measured.layers["layers.0.self_attn.out_proj"].macs == projections // 4
     assert measured.macs == projections + products + 2 * tokens * width * 2 * width
 
 
@@ -174,3 +176,67 @@ def test_latency_times_a_copy_in_evaluation_mode_on_whole_batches() -> None:
 def test_a_copied_network_costs_the_same() -> None:
     model = build("resnet20")
     assert measure(copy.deepcopy(model), SHAPES["resnet20"]) == measure(model, SHAPES["resnet20"])
+
+
+FAMILIES = (
+    *(name for name in SHAPES if not name.startswith(models.PREFIX)),
+    *(
+        f"{models.PREFIX}{name}"
+        for name in (
+            "alexnet",
+            "convnext_tiny",
+            "densenet121",
+            "efficientnet_b0",
+            "googlenet",
+            "inception_v3",
+            "maxvit_t",
+            "mnasnet0_5",
+            "mobilenet_v3_small",
+            "regnet_y_400mf",
+            "resnet18",
+            "shufflenet_v2_x0_5",
+            "squeezenet1_1",
+            "swin_t",
+            "swin_v2_t",
+            "vgg11_bn",
+            "vit_b_32",
+        )
+    ),
+)
+"""A network of every family of the zoo."""
+
+SIZES = {"torchvision/maxvit_t": 224, "torchvision/inception_v3": 75}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_masked_weights_cost_nothing_whichever_module_multiplies_by_them(name: str) -> None:
+    size = SIZES.get(name, 64)
+    shape = SHAPES.get(name, (3, size, size))
+    with torch.device("cpu" if "regnet" in name else "meta"):  # shapes alone are counted, but RegNet computes its own
+        model = models.build(name, classes=10, input_shape=shape)
+    weights = prunable_weights(model)
+    dense = measure(model, shape).macs
+    rest = effective(model, shape, {key: torch.zeros(w.shape) for key, w in weights.items()}).macs
+    tenth = {key: (torch.arange(w.numel()) % 10 == 0).view(w.shape) for key, w in weights.items()}
+    assert effective(model, shape, tenth).macs == pytest.approx(0.1 * (dense - rest) + rest, rel=5e-3)
+    attends = any(kind in name for kind in ("swin", "vit"))
+    assert 0 < rest < 0.1 * dense if attends else rest == 0
+
+
+def test_each_part_of_a_weight_that_is_multiplied_counts_by_its_own_density() -> None:
+    attention = Attention(8)
+    masks = {"layers.0.self_attn.in_proj_weight": torch.ones(24, 8)}
+    masks["layers.0.self_attn.in_proj_weight"][:8] = 0  # no query is left
+    dense, masked = measure(attention, (1, 6, 8)), effective(attention, (1, 6, 8), masks)
+    assert dense.macs - masked.macs == 6 * 8 * 8
+
+    class Half(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(4, 8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.flatten(1) @ self.weight[:2].T
+
+    half = {"weight": torch.cat([torch.ones(2, 8), torch.zeros(2, 8)])}
+    assert effective(Half(), (1, 1, 8), half).macs == measure(Half(), (1, 1, 8)).macs == 16

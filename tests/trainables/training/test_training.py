@@ -20,7 +20,6 @@ from trainables.training.training import (
     evaluate,
     learning_rate,
     optimizer_for,
-    precision_for,
     train_epoch,
 )
 
@@ -145,35 +144,6 @@ def test_optimizers_are_those_of_the_spec() -> None:
 
 def test_without_momentum_there_is_nothing_for_nesterov() -> None:
     assert not optimizer_for(tiny_network(), TrainingSpec(momentum=0.0)).defaults["nesterov"]
-
-
-@pytest.mark.parametrize("name", ["float32", "bfloat16"])
-def test_a_precision_that_is_asked_for_is_taken(name: str) -> None:
-    assert precision_for(TrainingSpec(precision=name), "cpu") == getattr(torch, name)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "expected"),
-    [
-        ({"avx2": True, "avx512_f": True, "amx_bf16": False}, torch.float32),
-        ({"avx512_bf16": True}, torch.bfloat16),
-        ({"amx_bf16": True}, torch.bfloat16),
-        ({"neon": True, "bf16": True}, torch.bfloat16),
-    ],
-)
-def test_auto_takes_bfloat16_where_the_processor_multiplies_it(
-    capabilities: dict[str, bool], expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert precision_for(TrainingSpec(), "cpu") == expected
-
-
-@pytest.mark.parametrize(("capability", "expected"), [((7, 5), torch.float32), ((8, 0), torch.bfloat16)])
-def test_auto_takes_bfloat16_from_ampere_on(
-    capability: tuple[int, int], expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
-    assert precision_for(TrainingSpec(), "cuda") == expected
 
 
 @pytest.mark.parametrize(("name", "lr"), [("sgd", 0.02), ("adamw", 0.01)])
