@@ -10,7 +10,7 @@ from typing import Final, Self
 from orchestrator.execution.capacity import ADDRESS, nodes, require_room
 from orchestrator.execution.connection import CLUSTER_PATIENCE, connected
 from orchestrator.execution.interruption import interruptible
-from orchestrator.execution.local_ray import LocalRay, environment, started
+from orchestrator.execution.local_ray import environment, started, vital_processes_live
 from orchestrator.spec.study_spec import Resources
 from orchestrator.store.logs import logging_into
 from trainables.errors import StudyStopped
@@ -68,7 +68,7 @@ def ray_session(log: Path, address: str | None = None) -> Iterator[None]:
         logging.getLogger(_MISSES_LOGGERS).setLevel(logging.ERROR)
         if not ray.is_initialized():
             stack.enter_context(_naming(cluster))
-            stack.enter_context(_on_this_machine() if cluster is None else connected(cluster, _FOR_WORKERS))
+            stack.enter_context(started() if cluster is None else connected(cluster, _FOR_WORKERS))
         yield
 
 
@@ -117,25 +117,6 @@ class NodeLost(StudyStopped):
         super().__init__(
             f"Ray has died on this machine before any trial had reported, again and again; {log} may say why"
         )
-
-
-_local: LocalRay | None = None
-"""The Ray that this process has started, if it has: there can be only one."""
-
-
-@contextmanager
-def _on_this_machine() -> Iterator[None]:
-    global _local  # noqa: PLW0603
-    try:
-        with started() as _local:
-            yield
-    finally:
-        _local = None
-
-
-def vital_processes_live() -> bool:
-    """Return whether the processes live without which every call to Ray would block; on a cluster, nobody knows."""
-    return _local is None or _local.is_alive()
 
 
 def is_alive() -> bool:

@@ -88,9 +88,7 @@ def _require_member(address: str, place: str) -> None:
     except AuthenticationError:
         raise InvalidValue("address", address, _TOKEN.format(_about_the_token())) from None
     except RpcError as error:
-        raise InvalidValue(
-            "address", address, f"is not a healthy Ray head node ({_in_one_line(error)})"
-        ) from error
+        raise InvalidValue("address", address, f"is not a healthy Ray head node ({_in_one_line(error)})") from error
     if not services.find_node_ids() & {node.hex() for node in nodes}:
         allowed = (
             "is a cluster of which this machine is no node: join it by `ray start --address`, or use one of its nodes"

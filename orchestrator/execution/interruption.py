@@ -4,7 +4,7 @@ import os
 import signal
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
@@ -25,9 +25,9 @@ def interruptible() -> Iterator[None]:
     """
     with handlers_kept():
         if threading.current_thread() is threading.main_thread():
-            handle = _Once()
+            interrupt = _once()
             for number in signals():
-                signal.signal(number, handle)
+                signal.signal(number, interrupt)
         yield
 
 
@@ -64,14 +64,15 @@ def leave_terminal() -> None:
             os.close(nowhere)
 
 
-class _Once:
-    """A handler that interrupts at the first signal only."""
+def _once() -> Callable[[int, FrameType | None], None]:
+    """Return a handler that interrupts at the first signal only."""
+    came = False
 
-    def __init__(self) -> None:
-        self._came = False
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
+    def interrupt(_: int, __: FrameType | None) -> None:
+        nonlocal came
         leave_terminal()
-        if not self._came:
-            self._came = True
+        if not came:
+            came = True
             raise KeyboardInterrupt
+
+    return interrupt

@@ -65,16 +65,28 @@ class LocalRay:
         return process
 
 
+_current: LocalRay | None = None
+"""The Ray that this process has started, if it has: there can be only one."""
+
+
+def vital_processes_live() -> bool:
+    """Return whether the processes live without which every call to Ray blocks; of others' Ray, suppose it."""
+    return _current is None or _current.is_alive()
+
+
 @contextmanager
-def started() -> Iterator[LocalRay]:
+def started() -> Iterator[None]:
     """Start Ray, and end it with the block. Raises InvalidValue for folders it cannot use, or RayNotStarted."""
     import ray
 
+    global _current
     with _folder_for_ray() as folder, _token_in(folder.parent):
         try:
-            yield _start(folder)
+            _current = _start(folder)
+            yield
         finally:
             ray.shutdown()
+            _current = None
 
 
 def _start(folder: Path) -> LocalRay:

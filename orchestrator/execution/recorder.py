@@ -21,8 +21,9 @@ from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from orchestrator.execution import cluster_state
-from orchestrator.execution.cluster import NodeLost, is_alive, vital_processes_live
+from orchestrator.execution.cluster import NodeLost, is_alive
 from orchestrator.execution.interruption import leave_terminal, signals
+from orchestrator.execution.local_ray import vital_processes_live
 from orchestrator.execution.trial_context import CHECKPOINT, DISK_FULL, FAILURE, STORE_LOST
 from orchestrator.execution.watchdog import Watchdog
 from orchestrator.ledger.epoch import EpochReport

@@ -12,8 +12,9 @@ from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 
 from orchestrator.execution import mps, worker
 from orchestrator.execution.capacity import Capacity
-from orchestrator.execution.cluster import NodeLost, vital_processes_live
+from orchestrator.execution.cluster import NodeLost
 from orchestrator.execution.interruption import handlers_kept, ignore_the_rest
+from orchestrator.execution.local_ray import vital_processes_live
 from orchestrator.execution.recorder import NoProgress, Recorder
 from orchestrator.execution.scheduler import ParetoHalving
 from orchestrator.execution.searcher import LedgerSearcher
