@@ -60,8 +60,9 @@ def launch(
         else:
             _require_one_place(spec, folder)
             warm_start.check(spec, store)
-            made = stamp.stamp(data.load(spec.data, store.data).hash)
+            data.check(spec.data)
             session.open_with_room(spec.resources)
+            made = stamp.stamp(data.load(spec.data, store.data).hash)
         with logging_study(folder), Ledger(folder, spec) as ledger:
             if made is not None:
                 _require_new(ledger)
