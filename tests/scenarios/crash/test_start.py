@@ -27,7 +27,7 @@ def test_a_study_whose_driver_died_before_the_first_trial_is_launched_as_if_it_w
     with small.launched(small.study(trials=1), tmp_path) as begun:
         stamp.write(begun.folder.stamp, stamp.stamp("0" * 64))
         begun.folder.trials.mkdir()
-    other = small.study(trials=2, objectives={"accuracy": "maximize", "macs": "minimize", "parameters": "minimize"})
+    other = small.study(trials=2, objectives={"macs": "minimize", "accuracy": "maximize"})
     study.launch(other, store, run=TOY)
     folder = store.study("small")
     assert [record.state for record in ledger.read(folder)] == [State.COMPLETE] * 2
