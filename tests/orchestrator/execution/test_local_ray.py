@@ -22,7 +22,7 @@ def test_ray_starts_without_a_home_in_a_long_folder_that_holds_a_dangling_link_a
     with started():
         import ray
 
-        assert ray.get(ray.remote(os.getpid).remote()) != os.getpid()
+        assert ray.get(ray.remote(lambda: os.getpid()).remote()) != os.getpid()
         assert vital_processes_live()
         assert list(folder.glob("espalier-ray-*/ray/session_*"))
         processes = psutil.Process().children(recursive=True)
