@@ -1,4 +1,4 @@
-"""What a study loses when things die under it: kill -9 of the driver, a worker, Ray's raylet, at random moments.
+"""What a study loses when things die under it: kill -9 of the driver, a worker, Ray's raylet or control store.
 
     python benchmarks/faults.py [--rounds 50] [--seed 0]
 
@@ -43,7 +43,7 @@ ESPALIER = (sys.executable, "-c", "from orchestrator.cli import main; main()")
 PATIENCE = 300.0
 """Seconds after which a study that makes no progress counts as hanging."""
 
-VICTIMS = ("driver", "worker", "raylet")
+VICTIMS = ("driver", "worker", "raylet", "control store")
 VIOLATIONS = (
     "told trials lost",
     "trials told twice",
@@ -125,16 +125,22 @@ def _wait_until_told(folder: StudyFolder, number: int, driver: subprocess.Popen[
 
 def _kill(victim: str, driver: subprocess.Popen[bytes]) -> bool:
     """Kill one of the study's processes; return whether there was one."""
-    raylets = [pid for pid, command in _children(driver.pid) if "/raylet/raylet" in command]
+    raylets = _running(driver, "/raylet/raylet")
     if victim == "driver":
         pids = [driver.pid]
     elif victim == "raylet":
         pids = raylets
+    elif victim == "control store":
+        pids = _running(driver, "/gcs/gcs_server")
     else:
         pids = [pid for raylet in raylets for pid, command in _children(raylet) if command.startswith("ray::Implicit")]
     if pids:
         os.kill(random.choice(pids), 9)
     return bool(pids)
+
+
+def _running(driver: subprocess.Popen[bytes], program: str) -> list[int]:
+    return [pid for pid, command in _children(driver.pid) if program in command]
 
 
 def _children(parent: int) -> list[tuple[int, str]]:

@@ -3,11 +3,11 @@
 import logging
 import shlex
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from orchestrator.execution import cluster
-from orchestrator.execution.cluster import NodeLost, ray_session
-from orchestrator.ledger.ledger import Ledger
+from orchestrator.execution.cluster import NodeLost, RaySession
+from orchestrator.ledger.ledger import Ledger, read
 from orchestrator.ledger.records import State
 from orchestrator.search import extension, warm_start
 from orchestrator.search.extension import Said
@@ -44,28 +44,36 @@ def launch(
 ) -> Outcome:
     """Run a new study to its end, on the cluster at `address` or that RAY_ADDRESS names, or else on this machine.
 
-    With `exist_ok`, a study of this name and with this very spec is gone on with. Raises InvalidValue for a name
-    that is taken, an earlier study that cannot teach it, data that cannot be read, a store that cannot hold it, or a
-    cluster that cannot be used, and StudyBusy while another process drives the study.
+    A study exists once its first trial was handed out: whatever can be refused is refused before anything is written,
+    and a study whose driver died earlier than that is launched as if it were new. With `exist_ok`, a study of this name
+    and with this very spec is resumed. Raises InvalidValue for a name that is taken, an earlier study that cannot teach
+    it, data that cannot be read, a store or a machine that cannot hold it, or a cluster that cannot be used, StudyBusy
+    while another process drives the study, and RayNotStarted.
     """
-    cluster.check(spec.resources, address)
     store_check.check(spec, store)
     folder = store.study(spec.name)
-    if not folder.spec.exists():
-        warm_start.check(spec, store)
-    with logging_study(folder), Ledger(folder, spec) as ledger:
-        if folder.spec.exists():
+    with RaySession(address) as session:
+        if _exists(folder):
             _require_same(spec, folder, exist_ok)
+            cluster.check(spec.resources, address)
+            made = None
         else:
-            _require_new(ledger)
-            _write_down(spec, store)
-        return _drive(ledger, store, observer, address, run)
+            _require_one_place(spec, folder)
+            warm_start.check(spec, store)
+            data.check(spec.data)
+            session.open_with_room(spec.resources)
+            made = stamp.stamp(data.load(spec.data, store.data).hash)
+        with logging_study(folder), Ledger(folder, spec) as ledger:
+            if made is not None:
+                _require_new(ledger)
+                _write_down(spec, folder, made)
+            return _drive(ledger, store, observer, session, run)
 
 
 def resume(
     name: str, store: Store, *, observer: Observer | None = None, address: str | None = None, run: str = TRIAL
 ) -> Outcome:
-    """Go on with a study: told trials stay, interrupted ones continue from their last checkpoint, the rest is asked.
+    """Resume a study: told trials stay, interrupted ones continue from their last checkpoint, the rest is asked.
 
     Where it ran before does not matter. Raises InvalidValue if there is no such study, or for a cluster that cannot be
     used, and StudyBusy while another process drives it.
@@ -73,8 +81,8 @@ def resume(
     folder = _existing(name, store)
     spec = StudySpec.stored(folder.spec)
     store_check.check(spec, store)
-    with logging_study(folder), Ledger(folder, spec) as ledger:
-        return _drive(ledger, store, observer, address, run)
+    with logging_study(folder), Ledger(folder, spec) as ledger, RaySession(address) as session:
+        return _drive(ledger, store, observer, session, run)
 
 
 def extend(
@@ -95,10 +103,10 @@ def extend(
     folder = _existing(spec.name, store)
     cluster.check(spec.resources, address)
     store_check.check(spec, store)
-    with logging_study(folder), Ledger(folder, spec) as ledger:
+    with logging_study(folder), Ledger(folder, spec) as ledger, RaySession(address) as session:
         warm_start.check(spec, store)
         said(extension.extend(spec, folder, ledger.records()))
-        return _drive(ledger, store, observer, address, run)
+        return _drive(ledger, store, observer, session, run)
 
 
 def _existing(name: str, store: Store) -> StudyFolder:
@@ -110,12 +118,12 @@ def _existing(name: str, store: Store) -> StudyFolder:
     return folder
 
 
-def _drive(ledger: Ledger, store: Store, observer: Observer | None, address: str | None, run: str) -> Outcome:
+def _drive(ledger: Ledger, store: Store, observer: Observer | None, session: RaySession, run: str) -> Outcome:
     """Run what is left of a study, with everybody watching; clean up; say how it ended."""
     name = ledger.spec.name
     command = shlex.join(["espalier", "resume", name, "--store", store.place])
     try:
-        return _drive_watched(ledger, store, observer, address, run)
+        return _drive_watched(ledger, store, observer, session, run)
     except StoreLost as lost:
         kept = f"What was told is kept; when the store can be used again, go on by `{command}`"
         raise StoreLost(f"study {name!r} has stopped, because {lost}. {kept}") from lost
@@ -125,7 +133,7 @@ def _drive(ledger: Ledger, store: Store, observer: Observer | None, address: str
         raise DiskFull(name, store.root, str(error), command=command) from error
 
 
-def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, address: str | None, run: str) -> Outcome:
+def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, session: RaySession, run: str) -> Outcome:
     spec, folder = ledger.spec, ledger.folder
     ledger.begin_anew()
     with publisher(store, spec, stamp.read(folder.stamp), ledger.records()) as published:
@@ -135,7 +143,7 @@ def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, addr
             watching.updated(record)
         _tidy(ledger)
         sweep = Sweep(ledger, watching)
-        interrupted = _run_trials(sweep, store, address, run)
+        interrupted = _run_trials(sweep, store, session, run)
         if not interrupted:
             sweep.settle()
         _tidy(ledger)
@@ -144,7 +152,7 @@ def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, addr
         return outcome
 
 
-def _run_trials(sweep: Sweep, store: Store, address: str | None, run: str) -> bool:
+def _run_trials(sweep: Sweep, store: Store, session: RaySession, run: str) -> bool:
     """Run the trials that are left, if any; return whether somebody interrupted it.
 
     Should Ray die, it is started again. Raises NodeLost when it has died more often in a row than a trial would be
@@ -159,11 +167,12 @@ def _run_trials(sweep: Sweep, store: Store, address: str | None, run: str) -> bo
         while True:
             reports = sweep.reports
             try:
-                with ray_session(sweep.ledger.folder.log, address):
-                    from orchestrator.execution.tune_run import run_trials  # imports Ray
+                session.open(sweep.ledger.folder.log)
+                from orchestrator.execution.tune_run import run_trials  # imports Ray
 
-                    return run_trials(sweep, store.data, run)
+                return run_trials(sweep, store.data, run)
             except NodeLost:
+                session.close()
                 vain = vain + 1 if sweep.reports == reports else 0
                 if vain > sweep.ledger.spec.failures.retries:
                     raise
@@ -172,6 +181,7 @@ def _run_trials(sweep: Sweep, store: Store, address: str | None, run: str) -> bo
     except KeyboardInterrupt:
         return True
     finally:
+        session.close()
         sweep.close()
 
 
@@ -179,6 +189,11 @@ def _tidy(ledger: Ledger) -> None:
     kept = {State.RUNNING: CHECKPOINTS_KEPT, State.PAUSED: CHECKPOINTS_KEPT, State.COMPLETE: 1}
     checkpoints = (ledger.checkpoints(one.trial)[: kept.get(one.state, 0)] for one in ledger.records())
     trial_files(ledger.folder).tidy(set(chain.from_iterable(checkpoints)))
+
+
+def _exists(folder: StudyFolder) -> bool:
+    """Return whether a trial of the study was ever handed out, by its ledger or by what trials have left."""
+    return folder.spec.exists() and (bool(read(folder)) or any(path.is_dir() for path in folder.trials.glob("*")))
 
 
 def _require_same(spec: StudySpec, folder: StudyFolder, exist_ok: bool) -> None:
@@ -192,16 +207,22 @@ def _require_same(spec: StudySpec, folder: StudyFolder, exist_ok: bool) -> None:
 
 
 def _require_new(ledger: Ledger) -> None:
-    """Raise InvalidValue if the ledger remembers trials of a study that this store does not know."""
+    """Raise InvalidValue if the ledger remembers trials of a study that this store does not know, or did not yet."""
     if ledger.asked:
         there = f"is taken: {ledger.asked} trials of such a study are remembered where `ledger` points to"
-        raise InvalidValue("name", ledger.spec.name, f"{there}, and it is not in this store; rename this one")
+        raise InvalidValue("name", ledger.spec.name, f"{there}, and it was not in this store; rename this one")
 
 
-def _write_down(spec: StudySpec, store: Store) -> None:
-    """Write the stamp, then the spec, at once and whole: with it the study exists."""
-    folder = store.study(spec.name)
-    stamp.write(folder.stamp, stamp.stamp(data.load(spec.data, store.data).hash))
+def _require_one_place(spec: StudySpec, folder: StudyFolder) -> None:
+    """Raise InvalidValue if the ledger of a study that never began lies elsewhere than `spec` says."""
+    if folder.spec.exists() and (before := StudySpec.stored(folder.spec).ledger) != spec.ledger:
+        allowed = f"differs from {before!r}, with which this study was launched and never began; rename this one"
+        raise InvalidValue("ledger", spec.ledger, allowed)
+
+
+def _write_down(spec: StudySpec, folder: StudyFolder, made: dict[str, Any]) -> None:
+    """Write the stamp, then the spec, at once and whole. Of a study that never began, both are overwritten."""
+    stamp.write(folder.stamp, made)
     folder.push(folder.stamp)
     write_study(folder.spec, spec)
     folder.push(folder.spec)

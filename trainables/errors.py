@@ -17,6 +17,7 @@
     │   ├── LedgerLost                 the ledger cannot be written any more
     │   ├── StoreLost                  the store cannot be read or written any more
     │   └── NodeLost                   Ray has died on this machine, again and again
+    ├── RayNotStarted                  Ray cannot be started on this machine
     └── FileUnusable                   a file or folder that cannot be read or written
 
 The command line catches EspalierError alone, prints its text as one sentence and ends with its exit status.

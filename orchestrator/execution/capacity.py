@@ -1,10 +1,11 @@
-"""How many workers a cluster holds, and how many of them the next trial gets. Nodes may come and go meanwhile."""
+"""How many workers a cluster holds, and how many of them the next trial gets. Nodes may join and leave."""
 
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
+from orchestrator.execution.local_ray import vital_processes_live
 from orchestrator.spec.study_spec import Resources
 from trainables.errors import InvalidValue
 
@@ -24,9 +25,11 @@ def workers_of(node: NodeCapacity, resources: Resources) -> int:
 
 
 def nodes() -> list[NodeCapacity]:
-    """Return what the nodes of the connected cluster have that are alive."""
+    """Return what each live node of the connected cluster has; raises ConnectionError if this machine's Ray is dead."""
     import ray
 
+    if not vital_processes_live():
+        raise ConnectionError("Ray has died on this machine")  # asked now, it would never answer
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
@@ -42,7 +45,7 @@ def share_out(free: int, waiting: int, resources: Resources) -> int:
 
 
 def may_grow(resources: Resources) -> bool:
-    """Say whether trials may wait for nodes that are not there: on a cluster, where `parallel` says how many shall."""
+    """Return whether trials may wait for nodes to join: on a cluster, if `parallel` says how many trials should run."""
     return resources.parallel is not None and ADDRESS in os.environ
 
 
@@ -59,7 +62,7 @@ def require_room(found: Sequence[NodeCapacity], resources: Resources) -> int:
 
 
 class Capacity:
-    """Shares out the workers of the connected cluster, as many as there are from time to time."""
+    """Allocates the workers of the connected cluster, whose number may change."""
 
     def __init__(
         self,
@@ -85,7 +88,7 @@ class Capacity:
         return max(found, self._resources.workers.min) if may_grow(self._resources) else found
 
     def may_hold(self, workers: int) -> bool:
-        """Say whether so many workers, if they are more than the least, have room on the nodes, taken or not."""
+        """Return whether the nodes could hold so many workers if none were taken; the least number always may."""
         return workers <= self._resources.workers.min or workers <= self._now()
 
     def give(self, trial: int, workers: int) -> None:

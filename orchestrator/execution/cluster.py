@@ -1,19 +1,17 @@
-"""Ray for the time of one study: on loopback, quiet, in a temporary folder that goes when the study ends."""
+"""Ray while one study runs: a cluster that others have started, or one on this machine that ends with the study."""
 
 import logging
 import os
-import secrets
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from orchestrator.execution.capacity import ADDRESS, nodes, require_room
 from orchestrator.execution.connection import CLUSTER_PATIENCE, connected
-from orchestrator.ledger.journal_file import DriverLock, is_driven
+from orchestrator.execution.interruption import interruptible
+from orchestrator.execution.local_ray import environment, started, vital_processes_live
 from orchestrator.spec.study_spec import Resources
-from orchestrator.store.checkpoints import discard
 from orchestrator.store.logs import logging_into
 from trainables.errors import StudyStopped
 
@@ -29,23 +27,22 @@ SWITCHES: Final = {
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": THREAD_TIMEOUT,
     "TUNE_MAX_PENDING_TRIALS_PG": "1000000",
     "RAY_py_gcs_connect_timeout_s": str(CLUSTER_PATIENCE),
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
+    "RAY_gcs_server_request_timeout_seconds": "30",
 }
 """No logger, no snapshot, no metric that could abort the sweep: the ledger does all of that.
 
 As many trials may wait for a worker as the searcher hands out. If only one may, as is usual, it takes the worker of
 the first trial that ends, its own is ended while it starts, and short trials never get a second one.
+
+A call under way when Ray's control store dies fails after 30 s, long before Ray ends this process for want of it.
 """
 
 _FOR_WORKERS: Final = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": THREAD_TIMEOUT}
-"""Of the switches, those that a worker looks at; on this machine it inherits them."""
+"""The switches that a worker reads; on this machine it inherits them."""
 
-_PREFIX: Final = "espalier-ray-"
 _MISSES_LOGGERS: Final = "ray.tune.analysis.experiment_analysis"
 """Warns of each trial that has no result.json, which only the loggers that are switched off write."""
-
-_LOCK: Final = "driver.lock"
-_OBJECT_STORE: Final = 128 * 2**20
-"""Bytes. Trials exchange next to nothing through Ray."""
 
 
 def named(address: str | None = None) -> str | None:
@@ -58,19 +55,52 @@ def named(address: str | None = None) -> str | None:
 def ray_session(log: Path, address: str | None = None) -> Iterator[None]:
     """Use the Ray that is there, or the cluster that is `named`, or one on this machine; its messages go to `log`.
 
-    A Ray that was there before is left as it was found. Raises InvalidValue for a cluster that cannot be used.
+    SIGTERM and SIGHUP interrupt the block, as Ctrl-C does. A Ray that was there before is left as it was found. Raises
+    InvalidValue for a cluster or a folder that cannot be used, RayNotStarted if this machine cannot run Ray.
     """
     cluster = named(address)
     with ExitStack() as stack:
-        stack.enter_context(_environment(SWITCHES))
+        stack.enter_context(interruptible())
+        stack.enter_context(environment(SWITCHES))
         import ray  # after its switches are set, before its messages are turned aside: the import sets both up
 
         stack.enter_context(logging_into(log, "ray"))
         logging.getLogger(_MISSES_LOGGERS).setLevel(logging.ERROR)
         if not ray.is_initialized():
             stack.enter_context(_naming(cluster))
-            stack.enter_context(_started() if cluster is None else connected(cluster, _FOR_WORKERS))
+            stack.enter_context(started() if cluster is None else connected(cluster, _FOR_WORKERS))
         yield
+
+
+class RaySession:
+    """A `ray_session` that is opened when it is needed, and again after Ray has died."""
+
+    def __init__(self, address: str | None = None) -> None:
+        self._address = address
+        self._opened = ExitStack()
+        self._is_open = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self, log: Path) -> None:
+        """Start Ray or connect to it, unless that is done; raises what `ray_session` does."""
+        if not self._is_open:
+            self._opened.enter_context(ray_session(log, self._address))
+            self._is_open = True
+
+    def open_with_room(self, resources: Resources) -> None:
+        """Open the session before a study has a log; raises InvalidValue also if no node holds a trial."""
+        self.open(Path(os.devnull))
+        require_room(nodes(), resources)
+
+    def close(self) -> None:
+        """End Ray if it was started here, or leave the cluster."""
+        self._is_open = False
+        self._opened.close()
 
 
 def check(resources: Resources, address: str | None) -> None:
@@ -90,84 +120,18 @@ class NodeLost(StudyStopped):
 
 
 def is_alive() -> bool:
-    """Say whether the node of this very process is still a part of the cluster."""
+    """Return whether this process's own node is still part of the cluster."""
     import ray
 
+    if not vital_processes_live():
+        return False
     own = ray.get_runtime_context().get_node_id()
     return any(node["Alive"] and node["NodeID"] == own for node in ray.nodes())
 
 
 @contextmanager
-def _started() -> Iterator[None]:
-    import ray
-
-    _sweep_abandoned()
-    _keep_token_private()
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_short_folder()))
-    lock = DriverLock(folder / _LOCK)
-    try:
-        with _on_loopback():
-            ray.init(
-                address="local",
-                _temp_dir=str(folder / "ray"),  # Ray opens it to everybody; nobody else gets into the one above
-                include_dashboard=False,
-                log_to_driver=False,
-                object_store_memory=_OBJECT_STORE,
-            )
-            yield
-    finally:
-        ray.shutdown()
-        lock.release()
-        discard(folder)
-
-
-@contextmanager
-def _on_loopback() -> Iterator[None]:
-    """Have a Ray that starts listen on loopback alone.
-
-    It does so by itself where it supports no clusters, on macOS and Windows, and takes 127.0.0.1 for a slip elsewhere.
-    """
-    from ray._private import ray_constants
-
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        with _environment({ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"}):
-            yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
-
-
-def _keep_token_private() -> None:
-    """Make Ray's token, unless there is one, as Ray would, but so that nobody else can read it."""
-    elsewhere = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
-    if elsewhere or os.environ.get("RAY_AUTH_MODE", "token") != "token":
-        return
-    token = Path.home() / ".ray" / "auth_token"
-    token.parent.mkdir(mode=0o700, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=token.parent) as draft, suppress(FileExistsError):
-        draft.write(secrets.token_hex(32))
-        draft.flush()
-        os.link(draft.name, token)
-    token.chmod(0o600)
-
-
-def _short_folder() -> Path:
-    """Return a folder whose path leaves room: Ray puts Unix sockets below, whose paths end at 107 characters."""
-    return Path(os.environ.get("RAY_TMPDIR", "/tmp"))
-
-
-def _sweep_abandoned() -> None:
-    """Delete the folders of drivers that were killed."""
-    for folder in _short_folder().glob(f"{_PREFIX}*"):
-        lock = folder / _LOCK
-        if folder.stat().st_uid == os.getuid() and lock.exists() and not is_driven(lock):
-            discard(folder)
-
-
-@contextmanager
 def _naming(cluster: str | None) -> Iterator[None]:
-    """Have RAY_ADDRESS say for a while which cluster is used, if any: others ask there."""
+    """Name the cluster, if any, in RAY_ADDRESS while the block runs: other code reads it there."""
     before = os.environ.pop(ADDRESS, None)
     if cluster is not None:
         os.environ[ADDRESS] = cluster
@@ -177,15 +141,3 @@ def _naming(cluster: str | None) -> Iterator[None]:
         os.environ.pop(ADDRESS, None)
         if before is not None:
             os.environ[ADDRESS] = before
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set what is not set, for a while."""
-    added = [name for name in values if name not in os.environ]
-    os.environ.update({name: values[name] for name in added})
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)

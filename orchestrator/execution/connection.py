@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+from orchestrator.execution.interruption import handlers_kept
 from orchestrator.execution.software import check_nodes
 from trainables.errors import InvalidValue
 
@@ -30,7 +31,8 @@ def connected(address: str, environment: Mapping[str, str]) -> Iterator[None]:
     place = _find(address)
     _require_member(address, place)
     try:
-        ray.init(place, log_to_driver=False, runtime_env={"env_vars": dict(environment)})
+        with handlers_kept():
+            ray.init(place, log_to_driver=False, runtime_env={"env_vars": dict(environment)})
     except (ConnectionError, RuntimeError) as error:
         raise InvalidValue("address", address, f"cannot be used: {_in_one_line(error)}") from error
     try:
@@ -86,9 +88,7 @@ def _require_member(address: str, place: str) -> None:
     except AuthenticationError:
         raise InvalidValue("address", address, _TOKEN.format(_about_the_token())) from None
     except RpcError as error:
-        raise InvalidValue(
-            "address", address, f"is no head of a Ray cluster, or an ill one ({_in_one_line(error)})"
-        ) from error
+        raise InvalidValue("address", address, f"is not a healthy Ray head node ({_in_one_line(error)})") from error
     if not services.find_node_ids() & {node.hex() for node in nodes}:
         allowed = (
             "is a cluster of which this machine is no node: join it by `ray start --address`, or use one of its nodes"

@@ -78,7 +78,10 @@ class Keeper:
             return _ABSENT
         if _answers(_environment({})):
             return None
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            return f"cannot make the folder {self._folder} ({error.strerror}); set TMPDIR to another one"
         if self._folder.is_symlink() or self._folder.stat().st_uid != os.getuid():
             return f"has a folder {self._folder} of somebody else; set TMPDIR to another one"
         self._users = (self._folder / "users.lock").open("a")

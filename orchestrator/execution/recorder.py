@@ -22,6 +22,8 @@ from ray.tune.progress_reporter import TrialProgressCallback
 
 from orchestrator.execution import cluster_state
 from orchestrator.execution.cluster import NodeLost, is_alive
+from orchestrator.execution.interruption import leave_terminal, signals
+from orchestrator.execution.local_ray import vital_processes_live
 from orchestrator.execution.trial_context import CHECKPOINT, DISK_FULL, FAILURE, STORE_LOST
 from orchestrator.execution.watchdog import Watchdog
 from orchestrator.ledger.epoch import EpochReport
@@ -63,18 +65,19 @@ class Recorder(Callback):  # type: ignore[misc]
         return str, ("recorder",)  # Ray Tune pickles its callbacks into a file that nobody reads
 
     def setup(self, **_: Any) -> None:
-        """Have SIGTERM end the run as Ctrl-C does, and take notice of both: Ray Tune returns as if all were done."""
+        """Let SIGTERM and SIGHUP end the run as Ctrl-C does, and note it: Ray Tune returns as if all were done."""
         if threading.current_thread() is not threading.main_thread():
             return
         end_run = signal.getsignal(signal.SIGUSR1)  # Ray Tune has just put it there
 
         def interrupt(number: int, frame: FrameType | None) -> None:
+            leave_terminal()
             self.interrupted = True
             if callable(end_run):
                 end_run(number, frame)
 
-        signal.signal(signal.SIGINT, interrupt)
-        signal.signal(signal.SIGTERM, interrupt)
+        for asked in (signal.SIGINT, *signals()):
+            signal.signal(asked, interrupt)
 
     def on_trial_start(self, *, trial: Trial, **_: Any) -> None:
         self._watchdog.hear(trial.trial_id)
@@ -116,20 +119,21 @@ class Recorder(Callback):  # type: ignore[misc]
         try:
             while self._happened:
                 self._happened.popleft()()
+            self._check_node()
             self._take_back_lost(trials)
             self._end_silent_ones(trials)
             self._sweep.note_time()
-            self._check_node()
             self._look_at_cluster(trials)
         except Exception as error:
             self.error = error
             raise
 
     def _check_node(self) -> None:
-        if time.monotonic() - self._checked < SECONDS_BETWEEN_CHECKS:
-            return
-        self._checked = time.monotonic()
-        if not is_alive():
+        """Raise NodeLost if Ray is dead: in every step what costs no call, and now and then by asking it."""
+        due = time.monotonic() - self._checked >= SECONDS_BETWEEN_CHECKS
+        if due:
+            self._checked = time.monotonic()
+        if not (is_alive() if due else vital_processes_live()):
             raise NodeLost(self._sweep.ledger.folder.log)
 
     def _keep_error_text(self, trial: Trial) -> None:

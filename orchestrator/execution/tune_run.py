@@ -1,6 +1,5 @@
 """Ray Tune runs what the sweep hands out. Import it inside a `cluster.ray_session`: it imports Ray."""
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,10 +12,14 @@ from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 
 from orchestrator.execution import mps, worker
 from orchestrator.execution.capacity import Capacity
+from orchestrator.execution.cluster import NodeLost
+from orchestrator.execution.interruption import handlers_kept, ignore_the_rest
+from orchestrator.execution.local_ray import vital_processes_live
 from orchestrator.execution.recorder import NoProgress, Recorder
 from orchestrator.execution.scheduler import ParetoHalving
 from orchestrator.execution.searcher import LedgerSearcher
 from orchestrator.store.attempts import attempt_folder
+from orchestrator.store.logs import logging_into
 from orchestrator.sweep.sweep import Assignment, Sweep
 
 
@@ -49,13 +52,19 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
             verbose=0,
         ),
     )
-    with mps.running(spec.resources), _signal_handlers_restored(), _callbacks_uncounted(), _keys_kept():
+    with logging_into(folder.log, "ray"), mps.running(spec.resources):
         try:
-            tuner.fit()
-        except Exception:
+            with handlers_kept(), _callbacks_uncounted(), _keys_kept():
+                tuner.fit()
+        except Exception as error:
             if recorder.error is not None:
                 raise recorder.error from None
+            if not vital_processes_live():
+                raise NodeLost(folder.log) from error
             raise
+        finally:
+            if recorder.interrupted:
+                ignore_the_rest()
     return recorder.interrupted
 
 
@@ -85,19 +94,6 @@ def _configuration(
         "workers": workers,
         "mps": spec.resources.mps,
     }
-
-
-@contextmanager
-def _signal_handlers_restored() -> Iterator[None]:
-    """Undo what Ray Tune and the recorder do to signal handlers. Handlers can be set in the main thread only."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-    before = {number: signal.getsignal(number) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            if signal.getsignal(number) is not handler:
-                signal.signal(number, handler)
 
 
 @contextmanager

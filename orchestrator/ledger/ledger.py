@@ -90,8 +90,9 @@ class Ledger:
         self.folder, self.spec = folder, spec
         self._drive = journal_location_of(folder, spec.ledger).drive()
         self.storage = self._drive.journal()
+        directions = [optuna.study.StudyDirection[d.upper()] for d in spec.objectives.values()]
+        self._drop_unbegun(directions)
         if not self.storage.get_all_studies():
-            directions = [optuna.study.StudyDirection[d.upper()] for d in spec.objectives.values()]
             self.storage.create_new_study(directions, spec.name)
         self.study = optuna.load_study(
             study_name=spec.name, storage=self.storage, sampler=optuna.samplers.RandomSampler()
@@ -103,6 +104,13 @@ class Ledger:
         self._first_epochs = first_epochs(folder.spec, spec.fidelity.epochs)
         self._spent = _spending(self.storage.get_study_user_attrs(self.study._study_id))
         self._cluster: ClusterState | None = None
+
+    def _drop_unbegun(self, directions: list[optuna.study.StudyDirection]) -> None:
+        """Drop what a driver began that died before its first trial, if it had other objectives."""
+        for study in self.storage.get_all_studies():
+            begun = self.storage.get_all_trials(study._study_id, deepcopy=False)
+            if not begun and study.directions != directions:
+                self.storage.delete_study(study._study_id)
 
     def __enter__(self) -> Self:
         return self

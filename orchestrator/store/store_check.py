@@ -31,9 +31,10 @@ def check(spec: StudySpec, store: Store) -> None:
 
 
 def _check_folder(root: Path) -> None:
+    """Try the folder, or the nearest one above it that exists: a study that is refused later on leaves nothing."""
+    nearest = next(folder for folder in (root, *root.parents) if folder.exists() or folder.is_symlink())
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
+        with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as trouble:
         if not is_full(trouble):  # of which the study itself has more to say

@@ -1,4 +1,4 @@
-"""kill -9 of a worker and of Ray's raylet at random moments: the study survives by itself and loses nothing."""
+"""kill -9 of a worker, of Ray's raylet and of its control store: the study survives by itself and loses nothing."""
 
 import os
 import random
@@ -15,6 +15,16 @@ def test_a_study_survives_the_death_of_workers_and_of_ray_itself() -> None:
     with tempfile.TemporaryDirectory(prefix="f-", dir="/tmp", ignore_cleanup_errors=True) as root:  # for Ray's sockets
         findings = run_study(Path(root), ["worker", "raylet", "worker"], chance)
     assert findings.kills["raylet"] == 1
+    assert +findings.violations == {}
+
+
+def test_a_study_survives_the_death_of_rays_control_store() -> None:
+    chance = random.Random(int(os.environ.get("ESPALIER_KILL_SEED", "0")))
+    with tempfile.TemporaryDirectory(prefix="f-", dir="/tmp", ignore_cleanup_errors=True) as root:
+        findings = run_study(Path(root), ["control store"], chance)
+        said = (Path(root) / "studies" / "faults" / "driver.log").read_text()
+    assert findings.kills["control store"] == 1
+    assert "Ray has died on this machine; it is started again" in said
     assert +findings.violations == {}
 
 
