@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from orchestrator.execution import ray_internals
 from orchestrator.execution.capacity import ADDRESS, nodes, require_room
 from orchestrator.execution.connection import CLUSTER_PATIENCE, connected
 from orchestrator.ledger.journal_file import DriverLock, is_driven
@@ -109,7 +110,8 @@ def _started() -> Iterator[None]:
         with _on_loopback():
             ray.init(
                 address="local",
-                _temp_dir=str(folder / "ray"),  # Ray opens it to everybody; nobody else gets into the one above
+                # Ray opens this folder to everybody; nobody else gets into the one above
+                **{ray_internals.FOLDER: str(folder / "ray")},
                 include_dashboard=False,
                 log_to_driver=False,
                 object_store_memory=_OBJECT_STORE,
@@ -127,15 +129,8 @@ def _on_loopback() -> Iterator[None]:
 
     It does so by itself where it supports no clusters, on macOS and Windows, and takes 127.0.0.1 for a slip elsewhere.
     """
-    from ray._private import ray_constants
-
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        with _environment({ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"}):
-            yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
+    with ray_internals.clusters_disabled() as variable, _environment({variable: "0"}):
+        yield
 
 
 def _keep_token_private() -> None:
