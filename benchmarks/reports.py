@@ -22,6 +22,7 @@ from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import Store
 from orchestrator.sweep.observer import Outcome
 from orchestrator.sweep.sweep import Sweep
+from orchestrator.sweep.verdict import Decision, Verdict
 
 EPOCHS: Final = (50, 200, 800)
 NEARBY: Final = 25
@@ -70,8 +71,7 @@ def milliseconds() -> Mapping[int, float]:
                 sweep.report(trial.number, report)
                 sweep.judge(trial.number, report.epoch)
                 spent[number].append(1e3 * (time.perf_counter() - begin))
-            sweep.stop(trial.number, "measured")
-            sweep.end(trial.number)
+            sweep.end(trial.number, Verdict(Decision.STOP, "measured"))
     around = {epoch: [ms for at in range(epoch - NEARBY, epoch) for ms in spent[at + 1]] for epoch in EPOCHS}
     return {epoch: statistics.median(measured) for epoch, measured in around.items()}
 

@@ -62,6 +62,7 @@ from orchestrator.results.front import hypervolume
 from orchestrator.search.configurations import PARADIGM, Configurations
 from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import Assignment, Sweep
+from orchestrator.sweep.verdict import Decision
 from trainables.spec import Value
 
 REDUCTION: Final = 3
@@ -128,12 +129,12 @@ class Espalier:
             losses = problem.after(trial.configuration.paradigm, trial.configuration.params, epoch)
             report = _report(losses, epoch, problem.epochs)
             sweep.report(trial.number, report)
-            goes_on = sweep.judge(trial.number, report.epoch)
-            if not goes_on and self.hopeless == "pause":
+            verdict = sweep.judge(trial.number, report.epoch)
+            if verdict.decision is Decision.PAUSE:
                 sweep.save(trial.number, _checkpoint(sweep, trial.number, epoch))
                 reached[trial.number] = epoch
-            if not goes_on or epoch == problem.epochs:
-                sweep.end(trial.number)
+            if not verdict.continues or epoch == problem.epochs:
+                sweep.end(trial.number, verdict)
             else:
                 running.append((trial, epoch))
             if epoch == problem.epochs:

@@ -1,7 +1,6 @@
 """The cluster that a study runs on, as Ray shows it to the driver."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from orchestrator.ledger.cluster import ClusterState, Node
 
@@ -22,17 +21,6 @@ def look() -> ClusterState:
         cpus_in_use=_in_use("CPU", there, free),
         gpus_in_use=_in_use("GPU", there, free),
     )
-
-
-def addresses(actors: Mapping[int, Any]) -> dict[int, str]:
-    """Return on which node each of these actors is; those that are not alive are left out."""
-    import ray
-    from ray._private.state import actors as actor_table  # the public way asks the dashboard, which is not running
-
-    job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
-    alive = actor_table(job_id=job, actor_state_name="ALIVE")
-    places = {number: alive.get(actor._actor_id.hex()) for number, actor in actors.items()}
-    return {number: place["Address"]["IPAddress"] for number, place in places.items() if place}
 
 
 def _in_use(kind: str, there: Mapping[str, float], free: Mapping[str, float]) -> float:

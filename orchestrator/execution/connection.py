@@ -4,8 +4,9 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
+from orchestrator.execution import ray_internals
 from orchestrator.execution.interruption import handlers_kept
 from orchestrator.execution.software import check_nodes
 from trainables.errors import InvalidValue
@@ -44,14 +45,11 @@ def connected(address: str, environment: Mapping[str, str]) -> Iterator[None]:
 
 def _find(address: str) -> str:
     """Return the host and port of a cluster where somebody listens."""
-    from ray._private import services
-
     if "://" in address:
         allowed = "must be HOST:PORT or auto, on a node of the cluster; from elsewhere, `ray job submit` does that"
         raise InvalidValue("address", address, allowed)
     try:
-        place = services.canonicalize_bootstrap_address(address)
-        host, port = services.extract_ip_port(place)
+        place, host, port = ray_internals.head_of(address)
     except ConnectionError:
         allowed = "finds no cluster on this machine: start one by `ray start --head`, or name one by HOST:PORT"
         raise InvalidValue("address", address, allowed) from None
@@ -64,32 +62,26 @@ def _find(address: str) -> str:
             f"does not answer ({error}; at most {CLUSTER_PATIENCE} s were given): does its head run, at this port?"
         )
         raise InvalidValue("address", address, allowed) from None
-    return str(place)
+    return place
 
 
 def _require_member(address: str, place: str) -> None:
     """Raise InvalidValue if a cluster does not let this process in, or this machine is none of its nodes."""
-    from ray._private import services
-    from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
     from ray.exceptions import AuthenticationError, RpcError
-
-    def ask() -> Mapping[Any, Any]:
-        found: Mapping[Any, Any] = services.GcsClient(address=place).get_all_node_info(timeout=CLUSTER_PATIENCE)
-        return found
 
     try:
         try:
-            nodes = ask()
+            nodes = ray_internals.nodes_at(place, CLUSTER_PATIENCE)
         except AuthenticationError:
             # Only now: of a cluster without a token, workers would not answer who speaks to them with one
-            if not maybe_enable_token_auth_if_token_available(warn_if_disabled=False):
+            if not ray_internals.use_token_if_there_is_one():
                 raise
-            nodes = ask()
+            nodes = ray_internals.nodes_at(place, CLUSTER_PATIENCE)
     except AuthenticationError:
         raise InvalidValue("address", address, _TOKEN.format(_about_the_token())) from None
     except RpcError as error:
         raise InvalidValue("address", address, f"is not a healthy Ray head node ({_in_one_line(error)})") from error
-    if not services.find_node_ids() & {node.hex() for node in nodes}:
+    if not ray_internals.nodes_here() & nodes:
         allowed = (
             "is a cluster of which this machine is no node: join it by `ray start --address`, or use one of its nodes"
         )

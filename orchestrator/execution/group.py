@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
 import ray
@@ -24,6 +24,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from torch import distributed as dist
 
 from orchestrator.execution.trial_context import WorkerContext, run, tell
+from orchestrator.execution.work_order import WorkOrder
 from orchestrator.ledger.failures import Breakdown, Failure, GroupBroken, breakdown
 from trainables.context import Report, SaveCheckpoint
 from trainables.errors import TrialError
@@ -79,16 +80,16 @@ def _word(goes_on: bool) -> bool:
     return bool(said)
 
 
-def lead(config: dict[str, Any]) -> None:
+def lead(order: WorkOrder) -> None:
     """Run a trial in this process together with others on the rest of its placement group.
 
     Raises GroupBroken if another process was lost or had an error of its own, and whatever the trial raises here.
     """
-    others = _followers_on(ray.util.get_current_placement_group(), config)
+    others = _followers_on(ray.util.get_current_placement_group(), order)
     address = ray.util.get_node_ip_address()
     with socket.create_server((address, 0), backlog=len(others) + 1) as server:
         port = server.getsockname()[1]
-        followed = [other.follow.remote(config, rank, (address, port)) for rank, other in enumerate(others, start=1)]
+        followed = [other.follow.remote(order, rank, (address, port)) for rank, other in enumerate(others, start=1)]
         store = dist.TCPStore(  # type: ignore[attr-defined]
             address,
             port,
@@ -100,8 +101,8 @@ def lead(config: dict[str, Any]) -> None:
         )
     with _watched(followed):
         try:
-            with _joined(config, store, rank=0):
-                run(config, _Leading.of(config))
+            with _joined(order, store, rank=0):
+                run(order, _Leading.of(order))
         except SystemExit:  # Ray Tune has stopped the trial, and the others were told
             if _broken_by_now(followed):
                 _followers.clear()
@@ -123,31 +124,31 @@ def _broken_by_now(followed: list[ObjectRef]) -> bool:
 class Follower:
     """A process of a group that is not the first."""
 
-    def follow(self, config: dict[str, Any], rank: int, address: tuple[str, int]) -> None:
+    def follow(self, order: WorkOrder, rank: int, address: tuple[str, int]) -> None:
         """Run a trial together with the process that waits at `address`."""
         host, port = address
-        store = dist.TCPStore(host, port, config["workers"], is_master=False, timeout=MEETING)  # type: ignore[attr-defined]
+        store = dist.TCPStore(host, port, order.workers, is_master=False, timeout=MEETING)  # type: ignore[attr-defined]
         try:
-            with _joined(config, store, rank):
-                context = _Following.of(config)
+            with _joined(order, store, rank):
+                context = _Following.of(order)
                 context.files.make(context.folder)
-                run(config, context)
+                run(order, context)
         except Stopped:
             return
 
 
-def _followers_on(group: PlacementGroup, config: dict[str, Any]) -> list[ActorHandle]:
+def _followers_on(group: PlacementGroup, order: WorkOrder) -> list[ActorHandle]:
     """Return an actor on each bundle of the placement group but the first; start them if they are not there."""
     key = group.id.hex()
     if key not in _followers:
         options = [
             PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=bundle)
-            for bundle in range(1, config["workers"])
+            for bundle in range(1, order.workers)
         ]
         _followers.clear()
         _followers[key] = [
             Follower.options(  # type: ignore[attr-defined]
-                num_cpus=config["cpus"], num_gpus=config["gpus"], scheduling_strategy=bundle
+                num_cpus=order.cpus, num_gpus=order.gpus, scheduling_strategy=bundle
             ).remote()
             for bundle in options
         ]
@@ -155,11 +156,11 @@ def _followers_on(group: PlacementGroup, config: dict[str, Any]) -> list[ActorHa
 
 
 @contextmanager
-def _joined(config: dict[str, Any], store: "Store", rank: int) -> Iterator[None]:
+def _joined(order: WorkOrder, store: "Store", rank: int) -> Iterator[None]:
     """Make this process a part of the group; left in order where the trial ends, or is stopped, in all of them."""
     _listen_on(ray.util.get_node_ip_address())
-    backend = "cpu:gloo,cuda:nccl" if config["gpus"] == 1 else "gloo"  # NCCL refuses two processes on one GPU
-    dist.init_process_group(backend, store=store, rank=rank, world_size=config["workers"], timeout=PEER_PATIENCE)
+    backend = "cpu:gloo,cuda:nccl" if order.gpus == 1 else "gloo"  # NCCL refuses two processes on one GPU
+    dist.init_process_group(backend, store=store, rank=rank, world_size=order.workers, timeout=PEER_PATIENCE)
     try:
         yield
     except BaseException as error:

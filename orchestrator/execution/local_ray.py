@@ -6,10 +6,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator.execution import ray_internals
 from orchestrator.execution.interruption import handlers_kept
 from orchestrator.ledger.journal_file import DriverLock, is_driven
 from orchestrator.store.checkpoints import discard
@@ -96,7 +97,7 @@ def _start(folder: Path) -> LocalRay:
         with handlers_kept(), _on_loopback(), _apart() as local:
             ray.init(
                 address="local",
-                _temp_dir=str(folder),  # Ray opens it to everybody; nobody else gets into the one above
+                **{ray_internals.FOLDER: str(folder)},  # Ray opens it to everybody; nobody else gets into the one above
                 include_dashboard=False,
                 log_to_driver=False,
                 object_store_memory=_OBJECT_STORE,
@@ -111,14 +112,9 @@ def _start(folder: Path) -> LocalRay:
 @contextmanager
 def _apart() -> Iterator[LocalRay]:
     """Start Ray's processes through a LocalRay while the block runs."""
-    from ray._private import services
-
-    local, popen = LocalRay(), services.ConsolePopen
-    services.ConsolePopen = partial(local.start, popen)
-    try:
+    local = LocalRay()
+    with ray_internals.processes_started_by(local.start):
         yield local
-    finally:
-        services.ConsolePopen = popen
 
 
 @contextmanager
@@ -127,15 +123,8 @@ def _on_loopback() -> Iterator[None]:
 
     It does so by itself where it supports no clusters, on macOS and Windows, and takes 127.0.0.1 for a slip elsewhere.
     """
-    from ray._private import ray_constants
-
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        with environment({ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"}):
-            yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
+    with ray_internals.clusters_disabled() as variable, environment({variable: "0"}):
+        yield
 
 
 @contextmanager

@@ -9,28 +9,28 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
 import ray
-from ray import cloudpickle
 from ray.exceptions import RayActorError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 
-from orchestrator.execution import cluster_state
+from orchestrator.execution import cluster_state, ray_internals
 from orchestrator.execution.cluster import NodeLost, is_alive
 from orchestrator.execution.interruption import leave_terminal, signals
 from orchestrator.execution.local_ray import vital_processes_live
 from orchestrator.execution.trial_context import CHECKPOINT, DISK_FULL, FAILURE, STORE_LOST
 from orchestrator.execution.watchdog import Watchdog
+from orchestrator.execution.work_order import WorkOrder
 from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.failures import Breakdown, Failure
 from orchestrator.store.attempts import OBITUARY
 from orchestrator.store.remote import StoreLost, patiently
 from orchestrator.sweep.sweep import SECONDS_BETWEEN_NOTES, Sweep
+from orchestrator.sweep.verdict import CONTINUE, Verdict
 
 _LOW_ON_MEMORY: Final = "low on memory"
 """What Ray's memory monitor says when it has killed a process."""
@@ -54,6 +54,8 @@ class Recorder(Callback):  # type: ignore[misc]
         self._sweep = sweep
         self._happened: deque[Callable[[], None]] = deque()
         self._failures: dict[str, Breakdown] = {}
+        self._verdicts: dict[str, Verdict] = {}
+        """Of the trials that Ray Tune is ending, until it says that they have ended."""
         self._minutes = sweep.ledger.spec.failures.timeout_minutes
         self._watchdog = Watchdog(self._minutes and self._minutes * 60)
         self._checked = time.monotonic()
@@ -68,12 +70,12 @@ class Recorder(Callback):  # type: ignore[misc]
         """Let SIGTERM and SIGHUP end the run as Ctrl-C does, and note it: Ray Tune returns as if all were done."""
         if threading.current_thread() is not threading.main_thread():
             return
-        end_run = signal.getsignal(signal.SIGUSR1)  # Ray Tune has just put it there
+        end_run = ray_internals.run_ender()
 
         def interrupt(number: int, frame: FrameType | None) -> None:
             leave_terminal()
             self.interrupted = True
-            if callable(end_run):
+            if end_run is not None:
                 end_run(number, frame)
 
         for asked in (signal.SIGINT, *signals()):
@@ -82,7 +84,7 @@ class Recorder(Callback):  # type: ignore[misc]
     def on_trial_start(self, *, trial: Trial, **_: Any) -> None:
         self._watchdog.hear(trial.trial_id)
         self._started.add(trial.trial_id)
-        self._happened.append(partial(self._sweep.begin, _number(trial), trial.config["workers"]))
+        self._happened.append(partial(self._sweep.begin, _number(trial), _order(trial).workers))
         if math.isinf(self._next_look):
             self._next_look = time.monotonic() + SECONDS_BETWEEN_CHECKS  # Ray needs a moment to count what is in use
 
@@ -98,14 +100,21 @@ class Recorder(Callback):  # type: ignore[misc]
         else:
             self._happened.append(partial(self._sweep.report, _number(trial), EpochReport.from_dict(result)))
             if CHECKPOINT in result:
-                path = Path(trial.config["folder"]) / result[CHECKPOINT]
+                path = _order(trial).folder / result[CHECKPOINT]
                 self._happened.append(partial(self._sweep.save, _number(trial), path))
 
+    def note_verdict(self, trial: Trial, verdict: Verdict) -> None:
+        """Remember why a trial ends."""
+        self._verdicts[trial.trial_id] = verdict
+
     def on_trial_complete(self, *, trial: Trial, **_: Any) -> None:
-        come_back = self._sweep.end if trial.trial_id in self._started else self._sweep.take_back
+        verdict = self._verdicts.pop(trial.trial_id, CONTINUE)
+        ended = partial(self._sweep.end, _number(trial), verdict)
+        self._happened.append(
+            ended if trial.trial_id in self._started else partial(self._sweep.take_back, _number(trial))
+        )
         self._close(trial)
         self._failures.pop(trial.trial_id, None)
-        self._happened.append(partial(come_back, _number(trial)))
 
     def on_trial_error(self, *, trial: Trial, **_: Any) -> None:
         self._close(trial)
@@ -139,7 +148,7 @@ class Recorder(Callback):  # type: ignore[misc]
     def _keep_error_text(self, trial: Trial) -> None:
         """Put what Ray says of a failure beside the trial's files now: Ray Tune does when all is over, if ever."""
         if trial.error_file is not None:
-            kept = Path(trial.config["folder"]) / OBITUARY
+            kept = _order(trial).folder / OBITUARY
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(trial.error_file, kept)
             patiently(partial(self._sweep.ledger.folder.push, kept))
@@ -151,8 +160,8 @@ class Recorder(Callback):  # type: ignore[misc]
         self._next_look = time.monotonic() + SECONDS_BETWEEN_NOTES
         ledger = self._sweep.ledger
         ledger.note_cluster(cluster_state.look())
-        actors = {_number(one): one.temporary_state.ray_actor for one in trials if one.temporary_state.ray_actor}
-        for number, address in cluster_state.addresses(actors).items():
+        actors = {_number(trial): actor for trial in trials if (actor := ray_internals.actor_of(trial))}
+        for number, address in ray_internals.addresses(actors).items():
             ledger.place(number, address)
 
     def _stop_for_lack_of_room(self, said: str) -> None:
@@ -166,6 +175,7 @@ class Recorder(Callback):  # type: ignore[misc]
     def _close(self, trial: Trial) -> None:
         self._closed.add(trial.trial_id)
         self._started.discard(trial.trial_id)
+        self._verdicts.pop(trial.trial_id, None)
         self._watchdog.forget(trial.trial_id)
 
     def _end_silent_ones(self, trials: list[Trial]) -> None:
@@ -174,7 +184,7 @@ class Recorder(Callback):  # type: ignore[misc]
             self._watchdog.forget(overdue)
             self._failures[overdue] = Breakdown(Failure.TIMEOUT, f"no report for {self._minutes:g} minutes")
             trial = next(trial for trial in trials if trial.trial_id == overdue)
-            ray.kill(trial.temporary_state.ray_actor)
+            ray.kill(ray_internals.actor_of(trial))
 
     def _take_back_lost(self, trials: list[Trial]) -> None:
         """Hand out again what Ray Tune dropped without a word: it does when an actor is not free for its next trial.
@@ -201,27 +211,20 @@ class NoProgress(TrialProgressCallback):  # type: ignore[misc]  # Ray has no typ
 
 
 def _number(trial: Trial) -> int:
-    number: int = trial.config["number"]
-    return number
+    return _order(trial).number
+
+
+def _order(trial: Trial) -> WorkOrder:
+    return WorkOrder.from_dict(trial.config)
 
 
 def _what_ray_says(trial: Trial) -> Breakdown:
     """Return what Ray says of a trial that said nothing itself; `Trial.get_error` does not know it yet."""
-    lines = _last_error(trial)
+    lines = ray_internals.error_lines(trial)
     text = lines[0] if lines else "no error text"
     if any(_LOW_ON_MEMORY in line for line in lines):
         return Breakdown(Failure.OUT_OF_MEMORY, text)
-    if trial.pickled_error_file is None:  # an error of Ray Tune itself
-        return Breakdown(Failure.ERROR, text)
-    error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())  # this very process has written it
+    error = ray_internals.error_of(trial)
     if not isinstance(error, RayActorError):
         return Breakdown(Failure.ERROR, text)
     return Breakdown(Failure.PREEMPTED if error.preempted else Failure.LOST, text)
-
-
-def _last_error(trial: Trial) -> list[str]:
-    """Return the lines that Ray says of a trial's last failure."""
-    if trial.error_file is None:
-        return []
-    *_, last = Path(trial.error_file).read_text(encoding="utf-8").split("Failure # ")
-    return [line.strip() for line in last.splitlines()[1:] if line.strip()]

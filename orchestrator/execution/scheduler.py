@@ -1,14 +1,17 @@
-"""The rungs behind Ray Tune's TrialScheduler: Tune asks after each report whether a trial goes on."""
+"""The rungs behind Ray Tune's TrialScheduler: Tune asks after each report whether a trial continues."""
 
+from collections.abc import Callable
 from typing import Any
 
-from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from orchestrator.execution import ray_internals
 from orchestrator.execution.capacity import Capacity
+from orchestrator.execution.work_order import WorkOrder
 from orchestrator.ledger.epoch import Epoch
 from orchestrator.sweep.sweep import Sweep
+from orchestrator.sweep.verdict import Verdict
 
 
 class ParetoHalving(FIFOScheduler):  # type: ignore[misc]
@@ -18,9 +21,10 @@ class ParetoHalving(FIFOScheduler):  # type: ignore[misc]
     One that waits for more workers than the cluster's `capacity`, for a node has gone meanwhile, is withdrawn.
     """
 
-    def __init__(self, sweep: Sweep, capacity: Capacity) -> None:
+    def __init__(self, sweep: Sweep, capacity: Capacity, note: Callable[[Trial, Verdict], None]) -> None:
+        """Let `note` know the verdict on a trial that ends: Ray Tune says no more of it than that it has ended."""
         super().__init__()
-        self._sweep, self._capacity = sweep, capacity
+        self._sweep, self._capacity, self._note = sweep, capacity, note
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, ("scheduler",)  # Ray Tune pickles its scheduler into a file that nobody reads
@@ -34,33 +38,22 @@ class ParetoHalving(FIFOScheduler):  # type: ignore[misc]
 
         It asks this at the begin of every step, when the recorder has taken notice of all that ended before.
         """
-        controller = tune_controller._tune_controller
-        _forget_finished(controller)
+        controller = ray_internals.controller_of(tune_controller)
+        if finished := {trial for trial in controller.get_trials() if trial.is_finished()}:
+            ray_internals.forget(controller, finished)
         for trial in controller.get_trials():
-            if trial.status == Trial.PENDING and not self._capacity.may_hold(trial.config["workers"]):
-                _withdraw(controller, trial)
+            if trial.status == Trial.PENDING and not self._capacity.may_hold(_order(trial).workers):
+                ray_internals.withdraw(controller, trial)  # the recorder takes it back
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002
         if "epoch" not in result:
             return str(TrialScheduler.CONTINUE)
-        goes_on = self._sweep.judge(trial.config["number"], Epoch.from_dict(result))
-        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+        verdict = self._sweep.judge(_order(trial).number, Epoch.from_dict(result))
+        if verdict.continues:
+            return str(TrialScheduler.CONTINUE)
+        self._note(trial, verdict)
+        return str(TrialScheduler.STOP)
 
 
-def _withdraw(controller: TuneController, trial: Trial) -> None:
-    """End a trial that has not started; the recorder takes it back. Ray Tune would count its workers as wanted."""
-    if trial in controller._staged_trials:
-        controller._unstage_trial_with_resources(trial)
-    controller.stop_trial(trial)
-
-
-def _forget_finished(controller: TuneController) -> None:
-    """Take the trials that are over out of Ray Tune's books.
-
-    It would keep each with the history of all its metrics, 60 kB, and put all of them into a last snapshot.
-    """
-    trials = controller.get_trials()
-    if finished := {trial for trial in trials if trial.is_finished()}:
-        trials[:] = [trial for trial in trials if trial not in finished]
-        for kept in (controller._stopped_trials, controller._failed_trials, controller._trials_to_cache):
-            kept -= finished
+def _order(trial: Trial) -> WorkOrder:
+    return WorkOrder.from_dict(trial.config)

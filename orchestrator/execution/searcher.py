@@ -6,27 +6,27 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from orchestrator.execution.capacity import Capacity
+from orchestrator.execution.work_order import WorkOrder
 from orchestrator.sweep.sweep import Assignment, Sweep
 
 
 class LedgerSearcher(Searcher):  # type: ignore[misc]
     """Hands Ray Tune the sweep's trials, as many at once as the cluster has the `capacity` for.
 
-    `configure` makes of a trial, the number of its workers, and the key that Tune gives it, the dictionary that they
-    receive. `interrupted` says whether somebody asks for the end: Tune does not look while it has nothing to run. The
-    searcher keeps nothing: what Tune tells it of results and ends is written down by `callback.Recorder`,
-    because Tune swallows what a searcher raises there.
+    `order` makes the work order of a trial from the number of its workers and the key that Tune gives it. `interrupted`
+    says whether somebody asks for the end: Tune does not look while it has nothing to run. The searcher keeps nothing:
+    results and ends are written down by `recorder.Recorder`, because Tune swallows what a searcher raises there.
     """
 
     def __init__(
         self,
         sweep: Sweep,
         capacity: Capacity,
-        configure: Callable[[Assignment, int, str], dict[str, Any]],
+        order: Callable[[Assignment, int, str], WorkOrder],
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(metric=None, mode=None)
-        self._sweep, self._capacity, self._configure = sweep, capacity, configure
+        self._sweep, self._capacity, self._order = sweep, capacity, order
         self._interrupted = interrupted
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
@@ -45,7 +45,7 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]
         assignment = self._sweep.next()
         if assignment is not None:
             self._capacity.give(assignment.number, workers)
-            return self._configure(assignment, workers, trial_id)
+            return self._order(assignment, workers, trial_id).as_dict()
         # a live trial may yet be lost, and one that was lost waits a while before it is handed out again
         return None if self._sweep.live or not self._sweep.is_over else Searcher.FINISHED
 

@@ -2,16 +2,17 @@
 
 import pkgutil
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from ray import tune
 
 from orchestrator.execution import mps
 from orchestrator.execution.trial_log import shorten
+from orchestrator.execution.work_order import WorkOrder
 from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.failures import GroupBroken, breakdown
 from orchestrator.store.attempts import TRIAL_LOG
@@ -56,17 +57,16 @@ class WorkerContext:
     """Of the checkpoints of this attempt."""
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Self:
-        """Return the context of a process that runs the trial which `config` describes."""
-        folder = Path(config["folder"])
+    def of(cls, order: WorkOrder) -> Self:
+        """Return the context of a process that carries out an order."""
         return cls(
-            files=files_at(folder.parent, Remote(config["remote"]) if config["remote"] else None),
-            folder=folder,
-            resume_from=Path(config["resume_from"]) if config["resume_from"] else None,
-            device=config["device"],
-            cache=Path(config["cache"]),
-            cpus=config["cpus"],
-            gpus=config["gpus"],
+            files=files_at(order.folder.parent, Remote(order.remote) if order.remote else None),
+            folder=order.folder,
+            resume_from=order.resume_from,
+            device=order.device,
+            cache=order.cache,
+            cpus=order.cpus,
+            gpus=order.gpus,
         )
 
     def report(self, report: Report, save: SaveCheckpoint) -> None:
@@ -96,9 +96,9 @@ def tell(error: Exception) -> None:
         tune.report({FAILURE: (broken.failure.value, broken.text)})
 
 
-def run(config: Mapping[str, Any], context: WorkerContext) -> None:
-    """Run a trial in this process, by the function that `config` names."""
-    if config["mps"]:
+def run(order: WorkOrder, context: WorkerContext) -> None:
+    """Run a trial in this process, by the function that the order names."""
+    if order.mps:
         mps.connect()
-    run_trial: RunTrial = pkgutil.resolve_name(config["run"])
-    run_trial(TrialSpec.from_dict(config["trial"]), context)
+    run_trial: RunTrial = pkgutil.resolve_name(order.run)
+    run_trial(order.trial, context)

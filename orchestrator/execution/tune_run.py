@@ -1,23 +1,21 @@
 """Ray Tune runs what the sweep hands out. Import it inside a `cluster.ray_session`: it imports Ray."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ray import tune
-from ray.air._internal import usage
-from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 
 from orchestrator.execution import mps, worker
 from orchestrator.execution.capacity import Capacity
 from orchestrator.execution.cluster import NodeLost
 from orchestrator.execution.interruption import handlers_kept, ignore_the_rest
 from orchestrator.execution.local_ray import vital_processes_live
+from orchestrator.execution.ray_internals import callbacks_uncounted, keys_kept
 from orchestrator.execution.recorder import NoProgress, Recorder
 from orchestrator.execution.scheduler import ParetoHalving
 from orchestrator.execution.searcher import LedgerSearcher
+from orchestrator.execution.work_order import WorkOrder
 from orchestrator.store.attempts import attempt_folder
 from orchestrator.store.logs import logging_into
 from orchestrator.sweep.sweep import Assignment, Sweep
@@ -36,13 +34,13 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
             search_alg=LedgerSearcher(
                 sweep,
                 capacity,
-                partial(_configuration, sweep, cache, run),
+                partial(_work_order, sweep, cache, run),
                 lambda: recorder.interrupted,
             ),
-            scheduler=ParetoHalving(sweep, capacity),
+            scheduler=ParetoHalving(sweep, capacity, recorder.note_verdict),
             num_samples=-1,
             reuse_actors=True,
-            trial_dirname_creator=lambda trial: Path(trial.config["folder"]).name,
+            trial_dirname_creator=lambda trial: WorkOrder.from_dict(trial.config).folder.name,
         ),
         run_config=tune.RunConfig(
             name=folder.trials.name,
@@ -54,7 +52,7 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
     )
     with logging_into(folder.log, "ray"), mps.running(spec.resources):
         try:
-            with handlers_kept(), _callbacks_uncounted(), _keys_kept():
+            with handlers_kept(), callbacks_uncounted(), keys_kept():
                 tuner.fit()
         except Exception as error:
             if recorder.error is not None:
@@ -70,49 +68,25 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
 
 def _placement(config: dict[str, Any]) -> tune.PlacementGroupFactory:
     """Return what a trial occupies: a bundle a worker, all at once or none, close together where that can be had."""
-    bundle = {kind: config[key] for kind, key in (("CPU", "cpus"), ("GPU", "gpus")) if config[key]}
-    return tune.PlacementGroupFactory([bundle] * config["workers"])
+    order = WorkOrder.from_dict(config)
+    bundle = {kind: amount for kind, amount in (("CPU", order.cpus), ("GPU", order.gpus)) if amount}
+    return tune.PlacementGroupFactory([bundle] * order.workers)
 
 
-def _configuration(
-    sweep: Sweep, cache: Path, run: str, trial: Assignment, workers: int, tune_id: str
-) -> dict[str, Any]:
-    """Return what the workers receive: plain values only."""
+def _work_order(sweep: Sweep, cache: Path, run: str, trial: Assignment, workers: int, tune_id: str) -> WorkOrder:
     spec, chosen, folder = sweep.ledger.spec, trial.configuration, sweep.ledger.folder
     files = folder.remote and folder.remote.below(folder.trials.name)
-    return {
-        "number": trial.number,
-        "trial": spec.trial(chosen.paradigm, chosen.params, chosen.seed).as_dict(),
-        "run": run,
-        "folder": str(attempt_folder(folder.trials, trial.number, tune_id)),
-        "remote": files.explicit.url if files is not None else None,
-        "resume_from": str(trial.checkpoint) if trial.checkpoint is not None else None,
-        "device": "cuda" if spec.resources.gpus > 0 else "cpu",
-        "cache": str(cache),
-        "cpus": spec.resources.cpus,
-        "gpus": spec.resources.gpus,
-        "workers": workers,
-        "mps": spec.resources.mps,
-    }
-
-
-@contextmanager
-def _callbacks_uncounted() -> Iterator[None]:
-    """Keep Ray from counting callbacks for its usage statistics, which are off: it would import MLflow to do so."""
-    count = usage.tag_callbacks
-    usage.tag_callbacks = lambda _: False
-    try:
-        yield
-    finally:
-        usage.tag_callbacks = count
-
-
-@contextmanager
-def _keys_kept() -> Iterator[None]:
-    """Keep Ray Tune from sending the driver's AWS keys to workers: they stand in commands then, for all to see."""
-    sent = set(ENV_VARS_TO_PROPAGATE)
-    ENV_VARS_TO_PROPAGATE.difference_update({name for name in sent if name.startswith("AWS_")})
-    try:
-        yield
-    finally:
-        ENV_VARS_TO_PROPAGATE.update(sent)
+    return WorkOrder(
+        number=trial.number,
+        trial=spec.trial(chosen.paradigm, chosen.params, chosen.seed),
+        run=run,
+        folder=attempt_folder(folder.trials, trial.number, tune_id),
+        remote=files.explicit.url if files is not None else None,
+        resume_from=trial.checkpoint,
+        device="cuda" if spec.resources.gpus > 0 else "cpu",
+        cache=cache,
+        cpus=spec.resources.cpus,
+        gpus=spec.resources.gpus,
+        workers=workers,
+        mps=spec.resources.mps,
+    )

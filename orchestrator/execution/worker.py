@@ -6,21 +6,23 @@ from typing import Any
 
 from orchestrator.execution.trial_context import WorkerContext, run, tell
 from orchestrator.execution.trial_log import heard_in
+from orchestrator.execution.work_order import WorkOrder
 from orchestrator.store.attempts import TRIAL_LOG
 from trainables.spec import TrialSpec
 
 
 def train(config: dict[str, Any]) -> None:
     """Run one trial. Ray Tune calls this in a worker process, which earlier trials may have used."""
-    context = WorkerContext.of(config)
+    order = WorkOrder.from_dict(config)
+    context = WorkerContext.of(order)
     try:
         with context.files.texts_of(context.folder), heard_in(context.folder / TRIAL_LOG):
-            if config["workers"] > 1:
+            if order.workers > 1:
                 from orchestrator.execution.group import lead  # imports torch
 
-                lead(config)
+                lead(order)
             else:
-                run(config, context)
+                run(order, context)
     except Exception as error:
         tell(error)
         raise  # so that Ray ends this process, which a CUDA error poisons and whose memory the next trial wants

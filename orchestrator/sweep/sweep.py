@@ -20,6 +20,7 @@ from orchestrator.search.prospects import Prospects
 from orchestrator.search.rungs import Rungs
 from orchestrator.store.trial_files import trial_files
 from orchestrator.sweep.observer import Observer
+from orchestrator.sweep.verdict import CONTINUE, Decision, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,6 @@ class Sweep:
         self._learn(*records)
         self._paused = {one.trial: _epoch(one) for one in records if one.state is State.PAUSED}
         """The trials that pause, and the epoch at which each does."""
-        self._stopped: dict[int, str] = {}
         self._unsaved: set[int] = set()
         """The trials without a checkpoint of their last epoch."""
         self.reports = 0
@@ -112,7 +112,6 @@ class Sweep:
 
     def begin(self, number: int, workers: int = 1) -> None:
         """Note that a trial starts, or starts again, with so many workers."""
-        self._stopped.pop(number, None)
         self._meter.occupy(number, workers)
         self.ledger.begin(number)
         self._show(number)
@@ -132,33 +131,26 @@ class Sweep:
         for old in before[CHECKPOINTS_KEPT - 1 :]:
             self._files.discard(old)
 
-    def judge(self, number: int, epoch: Epoch) -> bool:
-        """Say whether a trial goes on after a report; stop it if it is not among the best and has no hope left."""
+    def judge(self, number: int, epoch: Epoch) -> Verdict:
+        """Decide after a report whether a trial continues; it ends if it is not among the best and has no prospects."""
         if epoch.epoch not in self.ledger.spec.fidelity.rungs:
-            return True
+            return CONTINUE
         reason = self._rungs.verdict(self.ledger.record(number), epoch)
-        goes_on = reason is None or self._prospects.may_reach_front(epoch)
-        if goes_on:
+        if reason is None or self._prospects.may_reach_front(epoch):
             self._rungs.note_gone(number, epoch.epoch)
-        elif reason is not None:
-            self.stop(number, reason)
-        return goes_on
+            return CONTINUE
+        return Verdict(Decision(self.ledger.spec.fidelity.hopeless), reason)
 
-    def stop(self, number: int, reason: str) -> None:
-        """Have a trial told as stopped early when it ends, or paused where the study says so."""
-        self._stopped[number] = reason
-
-    def end(self, number: int) -> None:
-        """Tell a trial that ended by itself, or because it was stopped; one that left no checkpoint cannot pause."""
-        reason = self._stopped.pop(number, None)
-        if reason is None:
+    def end(self, number: int, verdict: Verdict = CONTINUE) -> None:
+        """Note that a trial ended, by itself or by a verdict; it pauses only with a checkpoint of its last epoch."""
+        if verdict.decision is Decision.PAUSE and number not in self._unsaved:
+            self._pause(number, verdict.reason)
+            return
+        if verdict.continues:
             self.ledger.conclude(number)
             self._learn(self.ledger.record(number))
-        elif self.ledger.spec.fidelity.hopeless == "pause" and number not in self._unsaved:
-            self._pause(number, reason)
-            return
         else:
-            self.ledger.prune(number, reason)
+            self.ledger.prune(number, verdict.reason)
         self._close(number)
 
     def settle(self) -> None:

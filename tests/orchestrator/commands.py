@@ -11,6 +11,7 @@ from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store import stamp
 from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import Sweep
+from orchestrator.sweep.verdict import Decision, Verdict
 from tests.orchestrator import small
 
 Answer = tuple[int, str, str]
@@ -31,8 +32,7 @@ def a_study(store: Path, trial_reason: str = "ValueError: unlucky", **changes: A
         sweep.fail(_next(sweep).number, Breakdown(Failure.ERROR, trial_reason))
         stopped = _next(sweep)
         sweep.report(stopped.number, small.epoch(sweep, stopped, 1))
-        sweep.stop(stopped.number, "hopeless")
-        sweep.end(stopped.number)
+        sweep.end(stopped.number, Verdict(Decision.STOP, "hopeless"))
         sweep.begin(_next(sweep).number)
     return spec
 

@@ -60,7 +60,7 @@ class Trials:
         foreseen = {"accuracy": result["accuracy"], "macs_projected": result.get("macs", 1.0)}
         metrics = {"accuracy": result["accuracy"], "macs": result.get("macs", 1.0)} if last else {}
         report = small.epoch(sweep, trial, at + 1, **foreseen, metrics=metrics)
-        goes_on = sweep.judge(number, report.epoch)
+        verdict = sweep.judge(number, report.epoch)
         sweep.report(number, report)
         if saving:
             checkpoint = sweep.ledger.folder.trials / f"{number:05d}" / f"{at + 1}"
@@ -68,8 +68,8 @@ class Trials:
             (checkpoint / "epoch").write_text(str(at + 1))
             sweep.save(number, checkpoint)
         self.running[number] = (trial, at + 1)
-        if last or not goes_on:
-            sweep.end(number)
+        if last or not verdict.continues:
+            sweep.end(number, verdict)
             del self.running[number]
 
     def run(self, number: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -16,6 +17,8 @@ from ray.tune.search import Searcher
 
 from orchestrator.execution.capacity import Capacity
 from orchestrator.execution.searcher import LedgerSearcher
+from orchestrator.execution.tune_run import _work_order
+from orchestrator.execution.work_order import WorkOrder
 from orchestrator.ledger import ledger
 from orchestrator.ledger.budget import Spending
 from orchestrator.ledger.failures import Breakdown, Failure
@@ -416,15 +419,21 @@ def test_the_searcher_keeps_to_the_capacity_and_finishes_only_when_nothing_can_b
     with ledger_of(study(trials=3), tmp_path) as ledger:
         sweep = Sweep(ledger, Silence())
         capacity = Capacity(Resources(cpus=1), count=lambda: [{"CPU": 2.0}])
-        searcher = LedgerSearcher(sweep, capacity, lambda trial, _, tune_id: {"number": trial.number, "id": tune_id})
-        assert searcher.suggest("a") == {"number": 0, "id": "a"}
-        assert searcher.suggest("b") == {"number": 1, "id": "b"}
+        order = partial(_work_order, sweep, tmp_path / "data", "somewhere:run")
+        searcher = LedgerSearcher(sweep, capacity, order)
+
+        def suggested(tune_id: str) -> tuple[int, str]:
+            order = WorkOrder.from_dict(searcher.suggest(tune_id))
+            return order.number, order.folder.name
+
+        assert suggested("a") == (0, "00000-a")
+        assert suggested("b") == (1, "00001-b")
         assert searcher.suggest("c") is None
         sweep.take_back(0)
-        assert searcher.suggest("d") == {"number": 0, "id": "d"}
+        assert suggested("d") == (0, "00000-d")
         sweep.fail(0, BROKEN)
         sweep.fail(1, BROKEN)
-        assert searcher.suggest("e") == {"number": 2, "id": "e"}
+        assert suggested("e") == (2, "00002-e")
         assert searcher.suggest("f") is None
         sweep.fail(2, BROKEN)
         assert searcher.suggest("g") == Searcher.FINISHED

@@ -20,6 +20,7 @@ from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.records import State
 from orchestrator.store.store import StudyFolder
 from orchestrator.sweep.sweep import Sweep
+from orchestrator.sweep.verdict import Decision, Verdict
 from tests.orchestrator.small import Silence, epoch, launched, ledger_of, run_all, run_to_end, study
 
 
@@ -201,8 +202,7 @@ def test_reports_of_a_lost_attempt_do_not_outlive_what_came_after(tmp_path: Path
             sweep.report(trial.number, epoch(sweep, trial, number))
         sweep.begin(trial.number)
         sweep.report(trial.number, epoch(sweep, trial, 2))
-        sweep.stop(trial.number, "hopeless")
-        sweep.end(trial.number)
+        sweep.end(trial.number, Verdict(Decision.STOP, "hopeless"))
     record = ledger.read(driver.folder)[0]
     assert (record.state, record.fidelity, record.attempts) == (State.PRUNED, 0.5, 2)
     assert [point.epoch for point in record.curve] == [1, 2]

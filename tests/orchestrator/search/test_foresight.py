@@ -11,6 +11,7 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.search.foresight import Foresight
 from orchestrator.search.sampler_view import lesson
 from orchestrator.sweep.sweep import Sweep
+from orchestrator.sweep.verdict import Decision, Verdict
 from tests.orchestrator.epochs import an_epoch
 from tests.orchestrator.small import Silence, epoch, ledger_of, run_to_end, study
 
@@ -95,8 +96,7 @@ def test_what_is_foreseen_stays_out_of_the_ledger(tmp_path: Path) -> None:
         assert trial is not None
         sweep.begin(trial.number)
         sweep.report(trial.number, epoch(sweep, trial, 1))
-        sweep.stop(trial.number, "hopeless")
-        sweep.end(trial.number)
+        sweep.end(trial.number, Verdict(Decision.STOP, "hopeless"))
         sweep.next()
         assert sweep._proposer._view._study.trials[0].values is not None
         assert (driver.record(0).state, driver.record(0).metrics) == (State.PRUNED, {})
@@ -115,8 +115,7 @@ def test_the_sampler_learns_anew_of_stopped_trials_once_more_are_whole(
         sweep.begin(stopped.number)
         for number in (1, 2):
             sweep.report(stopped.number, epoch(sweep, stopped, number))
-        sweep.stop(stopped.number, "hopeless")
-        sweep.end(stopped.number)
+        sweep.end(stopped.number, Verdict(Decision.STOP, "hopeless"))
         guesses = []
         for _ in range(4):
             trial = sweep.next()

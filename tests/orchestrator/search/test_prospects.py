@@ -105,9 +105,10 @@ def test_once_there_is_hope_to_tell_only_the_very_best_go_on_without_any(tmp_pat
                 metrics = {"accuracy": accuracy + 0.05, "macs": 1.0} if at == 4 else {}
                 seen = epoch(sweep, trial, at, accuracy=accuracy, metrics=metrics)
                 sweep.report(trial.number, seen)
-                if not sweep.judge(trial.number, seen.epoch):
+                verdict = sweep.judge(trial.number, seen.epoch)
+                if not verdict.continues:
                     break
-            sweep.end(trial.number)
+            sweep.end(trial.number, verdict)
             return sweep.ledger.record(trial.number).state is State.COMPLETE
 
         assert [goes_on(one) for one in (0.5, 0.6, 0.4, 0.7, 0.3, 0.8)] == [True, True, False, True, False, True]
@@ -129,11 +130,11 @@ def test_a_resumed_sweep_judges_as_the_one_before(tmp_path: Path) -> None:
                 metrics = {"accuracy": end, "macs": 1.0} if at == 4 else {}
                 seen = epoch(sweep, trial, at, accuracy=shown, metrics=metrics)
                 sweep.report(trial.number, seen)
-                assert sweep.judge(trial.number, seen.epoch)
+                assert sweep.judge(trial.number, seen.epoch).continues
             sweep.end(trial.number)
         late = [sweep.next() for _ in range(2)]
         resumed = Sweep(driver, Silence())
         for one, accuracy, goes_on in zip(late, (0.75, 0.6), (True, False), strict=True):
             assert one is not None
             seen = epoch(sweep, one, 2, accuracy=accuracy)
-            assert [each.judge(one.number, seen.epoch) for each in (sweep, resumed)] == [goes_on] * 2
+            assert [each.judge(one.number, seen.epoch).continues for each in (sweep, resumed)] == [goes_on] * 2
