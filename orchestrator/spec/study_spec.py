@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-import yaml
 from pydantic import (
     Field,
     ModelWrapValidatorHandler,
@@ -29,7 +28,7 @@ from orchestrator.spec.choices import Strict, cannot_fit, check_choices
 from orchestrator.spec.ledger_url import FILE, check_ledger
 from orchestrator.spec.names import check_study_name
 from orchestrator.spec.spec_errors import Problem, Refusals, StudyError, translate, unknown_key
-from orchestrator.spec.study_file import read_mapping
+from orchestrator.spec.study_file import LONGEST, as_text, read_mapping
 from orchestrator.spec.tracking_url import STORE, check_tracking
 from trainables import data, models, paradigms
 from trainables.errors import InvalidValue, check_name
@@ -247,11 +246,11 @@ class StudySpec(Strict):
         A relative `data.root` is meant from the current folder.
         """
         path = Path(path)
-        plain = _without(read_mapping(path), [HISTORY])
-        problems = _all_problems(plain)
-        if problems:
-            raise StudyError(problems, path)
-        return cls.model_validate_json(json.dumps(plain))
+        plain = _without(read_mapping(path, LONGEST), [HISTORY])
+        try:
+            return cls.model_validate_json(json.dumps(plain))
+        except StudyError as error:
+            raise StudyError(_all_problems(plain, error.problems), path) from None
 
     @classmethod
     def stored(cls, path: Path) -> "StudySpec":
@@ -263,7 +262,7 @@ class StudySpec(Strict):
 
     def as_yaml(self) -> str:
         """Return the study as the text of a file whose `load` gives an equal one."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return as_text(self.model_dump(mode="json"))
 
     @property
     def bounds(self) -> tuple[Constraint, ...]:
@@ -418,12 +417,15 @@ def _refuse(refused: Iterable[InvalidValue]) -> None:
         raise Refusals(found)
 
 
-def _all_problems(plain: Mapping[str, Any]) -> list[Problem]:
-    """Return the problems of all layers: what is refused is taken out, and what is left is looked at again."""
+def _all_problems(plain: Mapping[str, Any], first: Sequence[Problem]) -> list[Problem]:
+    """Return the problems of all layers, the `first` among them: what is refused is taken out, and the rest is checked
+    again."""
     found: dict[str, Problem] = {}
-    while news := [one for one in _problems(plain) if not any(_within(known, one.key) for known in found)]:
-        found |= {one.key: one for one in news}
-        plain = _without(plain, [one.key for one in news])
+    news: Sequence[Problem] = first
+    while news:
+        found |= {problem.key: problem for problem in news}
+        plain = _without(plain, [problem.key for problem in news])
+        news = [problem for problem in _problems(plain) if not any(_within(known, problem.key) for known in found)]
     order = {name: place for place, name in enumerate(StudySpec.model_fields)}
     return sorted(found.values(), key=lambda one: order.get(re.split(r"[.\[]", one.key)[0], len(order)))
 
