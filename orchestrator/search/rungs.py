@@ -17,9 +17,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from optuna.study._multi_objective import _fast_non_domination_rank  # quick in thousands of trials
 
 from orchestrator.ledger.epoch import Epoch
+from orchestrator.ledger.optuna_internals import ranks
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import Points, farthest_first, in_ranges
 from orchestrator.spec import searched_training
@@ -132,8 +132,8 @@ class Rungs:
             return False
         trials = sorted(reached)
         rows = np.array([reached[one] for one in trials])
-        ranks = _fast_non_domination_rank(rows[:, 1:], penalty=rows[:, 0])
-        return bool((ranks < ranks[trials.index(trial)]).sum() < share)
+        of_all = ranks(rows[:, 1:], rows[:, 0])
+        return bool((of_all < of_all[trials.index(trial)]).sum() < share)
 
     def _share(self, epoch: int) -> int:
         """Return how many of those that reached a rung may go on."""
@@ -182,8 +182,7 @@ def best_first(losses: Points, missed: npt.ArrayLike | None = None, count: int |
     by the first objective, then always the one farthest from all before it, distances being measured in units of each
     objective's range. The others follow by how much they miss, shape (trials,).
     """
-    penalty = np.zeros(len(losses)) if missed is None else np.asarray(missed, dtype=np.float64)
-    ranks, scaled = _fast_non_domination_rank(losses, penalty=penalty), in_ranges(losses)
-    layers = (np.flatnonzero(ranks == rank) for rank in range(ranks.max() + 1))
+    of_all, scaled = ranks(losses, missed), in_ranges(losses)
+    layers = (np.flatnonzero(of_all == rank) for rank in range(of_all.max() + 1))
     order = (int(members[place]) for members in layers for place in farthest_first(scaled[members]))
     return list(islice(order, count))

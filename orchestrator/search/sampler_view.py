@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import NSGAIISampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
-from orchestrator.ledger.ledger import as_attributes, violations
+from orchestrator.ledger import optuna_internals
+from orchestrator.ledger.ledger import violations
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.trial import Named
 from orchestrator.search.configurations import Configurations
@@ -18,9 +17,6 @@ from orchestrator.search.foresight import Foresight
 from orchestrator.search.samplers import MODELLED_JOINTLY, SamplerName, draws_for
 from orchestrator.spec.study_spec import StudySpec
 from trainables.spec import Value
-
-_GENERATION: Final = NSGAIISampler._get_generation_key()  # there is no other way to give it parents
-
 
 Draw = tuple[int, dict[str, Value]]
 """The key of a trial in its view, and what was drawn for it, by the sampler's names."""
@@ -80,7 +76,7 @@ class View:
 
     def draw(self, given: Mapping[str, Value]) -> Draw:
         """Draw a configuration, of which some may be given."""
-        self._study._thread_local.cached_all_trials = None  # as `Study.ask` does
+        optuna_internals.forget_cached_trials(self._study)
         self.drawn += 1
         key = self._storage.create_new_trial(self._id)
         drawn = self._draws.draw(self._study, self._storage.get_trial(key), given)
@@ -100,21 +96,19 @@ class View:
             values=lesson.values,
             params=drawn,
             distributions=self.distributions(drawn),
-            system_attrs={_GENERATION: 0},
+            system_attrs=dict(optuna_internals.FIRST_GENERATION),
             constraints=dict(lesson.violations),
         )
         return self._storage.create_new_trial(self._id, template)
 
     def tell(self, key: int, lesson: Lesson | None) -> None:
         """Learn what came of a trial; what is learnt later of the same trial, which had paused, counts instead."""
-        known = self._storage.get_trial(key)
-        if known.state.is_finished():
-            known.state = TrialState.RUNNING
-            self._storage._set_trial(key, known)  # Optuna has no way back; this study is nobody's but ours
+        if self._storage.get_trial(key).state.is_finished():
+            optuna_internals.reopen(self._storage, key)
         if lesson is None:
             self._storage.set_trial_state_values(key, TrialState.FAIL)
             return
-        for name, violation in as_attributes(lesson.violations).items():
+        for name, violation in optuna_internals.constraints_as_attributes(lesson.violations).items():
             self._storage.set_trial_system_attr(key, name, violation)
         self._storage.set_trial_state_values(key, TrialState[lesson.state.value], lesson.values)
 

@@ -174,9 +174,8 @@ def _check_structure(text: str) -> None:
             raise yaml.YAMLError(f"aliases such as *{event.anchor} are not read; write the value out")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
-            raise yaml.composer.ComposerError(
-                None, None, f"more than {DEEPEST} lists and mappings inside each other", event.start_mark
-            )
+            line = event.start_mark.line + 1 if event.start_mark else 0
+            raise yaml.YAMLError(f"has more than {DEEPEST} lists and mappings inside each other in line {line}")
 
 
 def _too_long(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str, str]]:
@@ -190,12 +189,14 @@ def _too_long(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[st
 
 def _explain(error: Exception) -> str:
     if isinstance(error, yaml.reader.ReaderError):
-        return f"is not YAML: the sign #x{ord(error.character):04x} at position {error.position} is not allowed"
+        return f"is not YAML: the sign #x{error.character:04x} at position {error.position} is not allowed"
     if not isinstance(error, yaml.YAMLError):
         return f"is not YAML: {error}"
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return str(error)
     mark = error.problem_mark
+    if error.context and "single document" in error.context:
+        return f"is not YAML in line {mark.line + 1}: a second document begins here, and a study is one"
     comparison = any(sign in str(error.problem) for sign in ("chomping", "'>'"))
     hint = '; a comparison stands in quotes: ">= 0.8"' if comparison else ""
     return f"is not YAML in line {mark.line + 1}, column {mark.column + 1}: {error.problem}{hint}"
