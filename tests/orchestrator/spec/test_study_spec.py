@@ -433,7 +433,7 @@ def test_control_codes_of_a_file_do_not_reach_a_terminal(tmp_path: Path) -> None
 
 def test_a_file_is_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    check_data, fit = data.check, study_spec.cannot_fit
+    check_data, fit = data.check, cannot_fit
 
     def counted_check(spec: DataSpec) -> None:
         calls.append("data")
