@@ -21,11 +21,11 @@ from orchestrator.ledger.budget import SECONDS_PER_HOUR, Spending
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import TOLD
 from orchestrator.search.initial_design import at_random
-from orchestrator.search.rungs import FORETOLD
 from orchestrator.spec import searched_training
 from orchestrator.spec.study_spec import Resources, StudySpec
 from trainables import paradigms
 from trainables.errors import InvalidValue
+from trainables.metrics import FORETOLD
 
 TYPICAL: Final = 1.5
 SLOWEST: Final = 3.0

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.ledger.records import State, TrialRecord
+from trainables.metrics import dense_twin
 
 if TYPE_CHECKING:
     from orchestrator.spec.study_spec import Direction
@@ -176,5 +177,6 @@ def _range(name: str, direction: "Direction", whole: list[TrialRecord]) -> tuple
     values = [record.metrics[name] for record in whole]
     if direction == "maximize":
         return min([0.0, *values]), max([1.0, *values])
-    dense = [record.metrics.get(f"{name}_dense", math.nan) for record in whole]
+    twin = dense_twin(name)
+    dense = [record.metrics.get(twin, math.nan) for record in whole] if twin is not None else []
     return max([d for d in dense if math.isfinite(d)] or values, default=0.0), min([0.0, *values])

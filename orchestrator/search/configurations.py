@@ -75,11 +75,11 @@ class Configurations:
     def params(self, drawn: Named) -> dict[str, Value]:
         """Return the hyper-parameters that a draw gives a trial: its paradigm's, and those of its training."""
         paradigm = str(drawn[PARADIGM])
-        chosen = self.fixed(paradigm)
+        chosen = dict(self._fixed[paradigm])
         for name, dimension in self._spaces[paradigm].items():
             if dimension.applies(chosen):
                 chosen[name] = drawn[f"{paradigm}.{name}"]
-        return chosen | {name: drawn[name] for name in self._training}
+        return self._applied(paradigm, chosen) | {name: drawn[name] for name in self._training}
 
     def drawn_as(self, paradigm: str, params: Named) -> dict[str, Value]:
         """Return the draw that gives a trial these hyper-parameters, as far as they are searched and inside the ranges.
@@ -110,8 +110,8 @@ class Configurations:
         return all(name in inside or (name in fixed and fixed[name] == value) for name, value in params.items())
 
     def fixed(self, paradigm: str) -> dict[str, Value]:
-        """Return the hyper-parameters that the study itself fixes."""
-        return dict(self._fixed[paradigm])
+        """Return the hyper-parameters that the study itself fixes, but for those without effect beside the others."""
+        return self._applied(paradigm, self._fixed[paradigm])
 
     def refusal(self, paradigm: str, params: Named) -> str | None:
         """Return why the paradigm cannot carry out these hyper-parameters in the study's budget, or None if it can."""
@@ -122,6 +122,11 @@ class Configurations:
         except Exception as error:  # noqa: BLE001 - a third party's code: what it raises is told, and ends no study
             return f"{type(error).__name__}: {error}"
         return None
+
+    def _applied(self, paradigm: str, chosen: Named) -> dict[str, Value]:
+        """Return the hyper-parameters that have an effect beside each other: what a trial's record says was applied."""
+        space, values = search_spaces.find(paradigm), {name: [value] for name, value in chosen.items()}
+        return {name: value for name, value in chosen.items() if space.may_matter(name, values)}
 
     @cached_property
     def _fixed(self) -> dict[str, dict[str, Value]]:

@@ -9,15 +9,11 @@ import numpy as np
 
 from orchestrator.ledger.epoch import Epoch
 from orchestrator.ledger.records import State, TrialRecord
-from orchestrator.search.rungs import FORETOLD
 from orchestrator.spec.study_spec import StudySpec
+from trainables.metrics import FORETOLD, TABLE
 
 LUCKY: Final = 0.25
 """The share of the whole trials that have gained more than a lucky one."""
-
-
-FROM_ONE: Final = {"accuracy"}
-"""The metrics that approach one."""
 
 
 class Foresight:
@@ -34,7 +30,7 @@ class Foresight:
         self._rungs = spec.fidelity.rungs
         rising = {name for name, direction in spec.objectives.items() if direction == "maximize"}
         rising |= {bound.metric for bound in spec.bounds if bound.comparison.startswith(">")} - spec.objectives.keys()
-        grows = {name: (name in rising) != (name in FROM_ONE) for name in self._fields}
+        grows = {name: (name in rising) != TABLE[name].approaches_one for name in self._fields}
         self._lucky = {name: 1 - LUCKY if grows[name] else LUCKY for name in self._fields}
         self._shares: dict[tuple[int, str], list[float]] = defaultdict(list)
         """By rung and metric, which share of what was left then is left at the end of each whole trial."""
@@ -87,4 +83,4 @@ class Foresight:
 
 def _left(name: str, value: float) -> float:
     """Return how far a metric is from zero, or from one if that is its best; twice, and it is what it was."""
-    return 1 - value if name in FROM_ONE else value
+    return 1 - value if TABLE[name].approaches_one else value

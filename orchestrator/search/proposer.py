@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final
 
@@ -65,7 +65,7 @@ class Proposer:
         self._earlier = list(warm_start.lessons(ledger.spec, ledger.folder))
         self._prepared: Future[Draw] | None = None
         self._view = self._new_view()
-        self._first = iter(initial_design.spread(ledger.spec) if self._begins_spread() else ())
+        self._first = iter(initial_design.spread(ledger.spec) if self._begins_spread(records) else ())
 
     def propose(self) -> tuple[int, Configuration]:
         """Begin the next trial; return its number and what it tries."""
@@ -75,7 +75,7 @@ class Proposer:
         self._note(number, key)
         self._policy.pace.handed_out(self._clock())
         if self._prepared is None and self._policy.prepares and not self._untried:
-            self._prepared = self._thread.submit(self._draw, {})
+            self._prepared = self._thread.submit(self._draw, {}, self._ledger.asked)
         return number, draft.configuration
 
     def refusal(self, configuration: Configuration) -> str | None:
@@ -101,12 +101,13 @@ class Proposer:
             return self._chosen(self._seeded(*first), SOBOL)
         return self._drawn({} if paradigm is None else {PARADIGM: paradigm})
 
-    def _begins_spread(self) -> bool:
-        """Whether the first configurations are spread: if nothing is known yet, and one paradigm is searched.
+    def _begins_spread(self, records: Sequence[TrialRecord]) -> bool:
+        """Return whether the next configurations are spread: until a sampler has drawn one, for one searched paradigm.
 
         The space of several, of which each trial uses a part, is not filled by points that are spread over all of it.
         """
-        knows = self._earlier or self._ledger.asked >= FIRST
+        drawn = any(record.sampler not in (FIXED, AGAIN, SOBOL) for record in records)
+        knows = self._earlier or drawn or sum(record.sampler == SOBOL for record in records) >= FIRST
         return len(self._configurations.searched) == 1 and self._ledger.spec.search.sampler != "random" and not knows
 
     def _is_new(self, chosen: tuple[str, Named]) -> bool:
@@ -128,14 +129,14 @@ class Proposer:
 
     def _drawn(self, given: dict[str, Value]) -> tuple[int, Draft]:
         prepared, self._prepared = (None, self._prepared) if given else (self._prepared, None)
-        key, drawn = prepared.result() if prepared is not None else self._draw(given)
+        key, drawn = prepared.result() if prepared is not None else self._draw(given, self._ledger.asked)
         configuration = self._seeded(str(drawn[PARADIGM]), self._view.configurations.params(drawn))
         return key, Draft(configuration, self._view.name, drawn, self._view.distributions(drawn))
 
-    def _draw(self, given: dict[str, Value]) -> Draw:
+    def _draw(self, given: dict[str, Value], number: int) -> Draw:
         begun = time.perf_counter()
         try:
-            return self._view.draw(given)
+            return self._view.draw(given, number)
         finally:
             self._policy.pace.drew(time.perf_counter() - begun)
 
@@ -185,7 +186,7 @@ class Proposer:
     def _new_view(self) -> View:
         asked, records = self._ledger.asked, self._ledger.records()
         name, population = self._sampler(), self._policy.population(len(self._running))
-        view = View(self._ledger.spec, name, asked=asked, population=population)
+        view = View(self._ledger.spec, name, population=population)
         self._running.clear()
         self._stopped.clear()
         self._foresight = Foresight(self._ledger.spec)

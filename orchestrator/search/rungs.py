@@ -13,7 +13,6 @@ first (Deb et al. 2002, https://doi.org/10.1109/4235.996017, section VI).
 import math
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,12 +24,7 @@ from orchestrator.results.front import Points, farthest_first, in_ranges
 from orchestrator.spec import searched_training
 from orchestrator.spec.study_spec import Constraint, StudySpec
 from trainables import paradigms
-
-FORETOLD: Final = {"accuracy": "accuracy", "loss": "loss", "macs": "macs_projected", "params": "params_projected"}
-"""The objectives that can be judged before the end, and the field of a report that foretells each."""
-
-KNOWN_EARLY: Final = {"macs": "macs_projected", "params": "params_projected"}
-"""The constraints of which it can be foretold whether they hold at the end; accuracy still rises."""
+from trainables.metrics import FORETOLD, SETTLED
 
 
 class Rungs:
@@ -41,7 +35,7 @@ class Rungs:
         self._epochs, self._reduction = spec.fidelity.epochs, spec.fidelity.reduction
         judged = {FORETOLD[name]: direction for name, direction in spec.objectives.items() if name in FORETOLD}
         self._signs = {name: -1 if direction == "maximize" else 1 for name, direction in judged.items()}
-        self._bounds = [bound for bound in spec.bounds if bound.metric in KNOWN_EARLY]
+        self._bounds = [bound for bound in spec.bounds if bound.metric in SETTLED]
         self._reached: dict[int, dict[int, tuple[float, ...]]] = {epoch: {} for epoch in spec.fidelity.rungs if judged}
         """By epoch and trial: by how much constraints are missed, then the losses."""
         self._best: dict[int, list[int]] = {}
@@ -167,7 +161,7 @@ class Rungs:
     @staticmethod
     def _missed(bound: Constraint, report: Epoch) -> float:
         """Return by how much a trial misses a bound, as a share of it; 0 where it holds."""
-        violation = bound.violation(getattr(report, KNOWN_EARLY[bound.metric]))
+        violation = bound.violation(getattr(report, SETTLED[bound.metric]))
         return max(0.0, violation) / (abs(bound.bound) or 1.0)
 
 

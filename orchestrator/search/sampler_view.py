@@ -50,7 +50,7 @@ def lesson(spec: StudySpec, record: TrialRecord, foresight: Foresight | None = N
     if record.state in (State.PRUNED, State.PAUSED):
         foreseen = foresight.metrics(record) if foresight is not None else None
         return _measured(spec, record, foreseen) if foreseen else Lesson(record.paradigm, record.params, State.PRUNED)
-    return Lesson(record.paradigm, record.params, record.state) if record.state is State.RUNNING else None
+    return Lesson(record.paradigm, record.params, record.state)
 
 
 def _measured(spec: StudySpec, record: TrialRecord, metrics: Mapping[str, float]) -> Lesson:
@@ -64,22 +64,22 @@ class View:
     Trials that it takes up, rather than draws, are the first generation to a sampler that breeds: they are parents.
     """
 
-    def __init__(self, spec: StudySpec, name: SamplerName, *, asked: int, population: int) -> None:
+    def __init__(self, spec: StudySpec, name: SamplerName, *, population: int) -> None:
         self.name = name
         self.drawn = 0
         self.configurations = Configurations(spec, joint=name in MODELLED_JOINTLY)
-        self._draws = draws_for(name, self.configurations, asked, population)
+        self._draws = draws_for(name, self.configurations, population)
         self._storage = InMemoryStorage()
         directions = [optuna.study.StudyDirection[direction.upper()] for direction in spec.objectives.values()]
         self._id = self._storage.create_new_study(directions, spec.name)
         self._study = optuna.Study(spec.name, self._storage)
 
-    def draw(self, given: Mapping[str, Value]) -> Draw:
-        """Draw a configuration, of which some may be given."""
+    def draw(self, given: Mapping[str, Value], number: int) -> Draw:
+        """Draw the configuration of the trial of that number, of which some may be given."""
         optuna_internals.forget_cached_trials(self._study)
         self.drawn += 1
         key = self._storage.create_new_trial(self._id)
-        drawn = self._draws.draw(self._study, self._storage.get_trial(key), given)
+        drawn = self._draws.draw(self._study, self._storage.get_trial(key), given, number)
         for name, distribution in self.distributions(drawn).items():
             self._storage.set_trial_param(key, name, distribution.to_internal_repr(drawn[name]), distribution)
         return key, drawn

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import operator
 import os
 import re
@@ -32,9 +33,9 @@ from orchestrator.spec.study_file import LONGEST, as_text, read_mapping
 from orchestrator.spec.tracking_url import STORE, check_tracking
 from trainables import data, models, paradigms
 from trainables.errors import InvalidValue, check_name
-from trainables.spec import METRICS, DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
-
-Direction = Literal["maximize", "minimize"]
+from trainables.metrics import OBJECTIVES, TABLE
+from trainables.metrics import Direction as Direction
+from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     ">=": operator.ge,
@@ -44,6 +45,11 @@ _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
 }
 
 _STORED: Final = "stored"
+
+MOST: Final = 1_000_000
+"""The trials, epochs and hours that a study may have: more is a slip, for a million hours are a century."""
+MOST_DEVICES: Final = 100_000
+"""The workers, CPUs and GPUs that a trial may have."""
 
 HISTORY: Final = "history"
 """The key under which a stored study says how it was extended; it is no setting, and a copy may bring it along."""
@@ -66,8 +72,15 @@ class Constraint:
         except ValueError:
             raise InvalidValue(metric, text, 'must be a comparison with a number, such as ">= 0.8"') from None
 
+    @property
+    def can_be_met(self) -> bool:
+        """Whether the metric has values that satisfy the constraint."""
+        metric = TABLE[self.metric]
+        best = metric.high if self.comparison.startswith(">") else metric.low
+        return math.isfinite(self.bound) and self.holds(best)
+
     def holds(self, value: float) -> bool:
-        """Say whether `value` satisfies the constraint; NaN never does."""
+        """Return whether `value` satisfies the constraint; NaN never does."""
         return _COMPARISONS[self.comparison](value, self.bound)
 
     def violation(self, value: float) -> float:
@@ -86,7 +99,7 @@ class Search(Strict):
     """
 
     sampler: Literal["auto", "tpe", "nsga2", "gp", "random"] = "auto"
-    trials: Annotated[int, Field(ge=1)] = 24
+    trials: Annotated[int, Field(ge=1, le=MOST)] = 24
     warm_start: list[str] = Field(default=[])
     training: dict[str, Choice] = Field(default={})
 
@@ -113,9 +126,9 @@ class Fidelity(Strict):
     are among the best of the trials that have come to their rung. With `hopeless: stop` they are stopped for good.
     """
 
-    epochs: Annotated[int, Field(ge=1)]
+    epochs: Annotated[int, Field(ge=1, le=MOST)]
     rungs: list[int] = Field(default=[])
-    reduction: Annotated[int, Field(ge=2)] = 3
+    reduction: Annotated[int, Field(ge=2, le=MOST)] = 3
     hopeless: Literal["pause", "stop"] = "pause"
 
     @model_validator(mode="after")
@@ -133,16 +146,16 @@ class Budget(Strict):
     `resources.price_per_hour`.
     """
 
-    hours: Annotated[float, Field(gt=0)] | None = None
-    device_hours: Annotated[float, Field(gt=0)] | None = None
+    hours: Annotated[float, Field(gt=0, le=MOST)] | None = None
+    device_hours: Annotated[float, Field(gt=0, le=1000 * MOST)] | None = None
     money: Annotated[float, Field(gt=0)] | None = None
 
 
 class Elastic(Strict):
     """How many workers a trial may have: as many as there is room for when it starts, within these bounds."""
 
-    min: Annotated[int, Field(ge=1)] = 1
-    max: Annotated[int, Field(ge=1)] = 1
+    min: Annotated[int, Field(ge=1, le=MOST_DEVICES)] = 1
+    max: Annotated[int, Field(ge=1, le=MOST_DEVICES)] = 1
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -166,11 +179,11 @@ class Resources(Strict):
     share a GPU compute on it at the same time, by NVIDIA's Multi-Process Service, which is started where none runs.
     """
 
-    cpus: Annotated[float, Field(gt=0)] = 1
-    gpus: Annotated[float, Field(ge=0)] = 0
+    cpus: Annotated[float, Field(gt=0, le=MOST_DEVICES)] = 1
+    gpus: Annotated[float, Field(ge=0, le=MOST_DEVICES)] = 0
     price_per_hour: Annotated[float, Field(gt=0)] | None = None
     workers: Elastic = Elastic()
-    parallel: Annotated[int, Field(ge=1)] | None = None
+    parallel: Annotated[int, Field(ge=1, le=MOST)] | None = None
     mps: bool = False
 
     @field_validator("workers", mode="before")
@@ -210,8 +223,8 @@ class Failures(Strict):
     slow trial that is ended for nothing is work lost.
     """
 
-    retries: Annotated[int, Field(ge=0)] = 3
-    timeout_minutes: Annotated[float, Field(gt=0)] | None = None
+    retries: Annotated[int, Field(ge=0, le=MOST)] = 3
+    timeout_minutes: Annotated[float, Field(gt=0, le=MOST)] | None = None
 
 
 class StudySpec(Strict):
@@ -304,6 +317,8 @@ class StudySpec(Strict):
             return spec
         check_name("name", spec.name, data.names())
         absolute = replace(spec, root=spec.root and os.path.abspath(os.path.expanduser(spec.root)))
+        if not data.needs_root(spec.name):
+            _refuse(_needless(key, getattr(spec, key), spec.name) for key in ("root", "download") if getattr(spec, key))
         data.check(absolute)
         return absolute
 
@@ -325,7 +340,7 @@ class StudySpec(Strict):
     @classmethod
     def _name_known_metrics(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
-            _refuse(_unknown_keys(given, METRICS))
+            _refuse(_unknown_keys(given, OBJECTIVES))
         return given
 
     @field_validator("objectives", "paradigms")
@@ -337,9 +352,25 @@ class StudySpec(Strict):
 
     @field_validator("constraints")
     @classmethod
-    def _are_comparisons(cls, constraints: dict[str, str]) -> dict[str, str]:
-        _refuse(one for pair in constraints.items() for one in _refused(Constraint.parse, *pair))
+    def _can_be_met(cls, constraints: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        _refuse(refused for pair in constraints.items() for refused in _refused(Constraint.parse, *pair))
+        if info.context != _STORED:
+            parsed = (Constraint.parse(*pair) for pair in constraints.items())
+            _refuse(_unmet(bound, constraints[bound.metric]) for bound in parsed if not bound.can_be_met)
         return constraints
+
+    @field_validator("objectives")
+    @classmethod
+    def _seek_what_is_better(cls, objectives: dict[str, Direction], info: ValidationInfo) -> dict[str, Direction]:
+        if info.context != _STORED:
+            _refuse(
+                InvalidValue(
+                    name, direction, f"must be {TABLE[name].direction}: the other way leads to the worst networks"
+                )
+                for name, direction in objectives.items()
+                if direction != TABLE[name].direction
+            )
+        return objectives
 
     @field_validator("paradigms", mode="before")
     @classmethod
@@ -389,6 +420,16 @@ class StudySpec(Strict):
             return check(given)
         except ValidationError as error:
             raise StudyError(translate(error, _known_keys)) from None
+
+
+def _unmet(bound: Constraint, text: str) -> InvalidValue:
+    metric = TABLE[bound.metric]
+    lies = f"lies in [{metric.low:g}, {metric.high:g}]" if math.isfinite(metric.high) else f"is at least {metric.low:g}"
+    return InvalidValue(bound.metric, text, f"can be met by no network: {bound.metric} {lies}")
+
+
+def _needless(key: str, value: object, name: str) -> InvalidValue:
+    return InvalidValue(key, value, f"is for data that lie in files; {name} comes along with espalier: leave it out")
 
 
 def _at(key: str, check: Callable[[str], object], value: str) -> str:

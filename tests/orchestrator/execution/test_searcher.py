@@ -375,11 +375,11 @@ def test_of_few_trials_tpe_learns_how_hyper_parameters_belong_together(known: in
     def apart(drawn: Mapping[str, Any]) -> float:
         return float(abs(drawn["training.lr"] - drawn["training.momentum"]))
 
-    view, dice = View(spec, "tpe", asked=0, population=20), np.random.default_rng(0)
+    view, dice = View(spec, "tpe", population=20), np.random.default_rng(0)
     for lr, momentum in dice.random((known, 2)):
         params = {"training.lr": 0.01 + 0.99 * lr, "training.momentum": 0.99 * momentum}
         view.take_up(Lesson("dense", params, State.COMPLETE, [apart(params)]))
-    found = mean(apart(view.draw({})[1]) for _ in range(10))
+    found = mean(apart(view.draw({}, known + number)[1]) for number in range(10))
     assert (found < 0.15) == (known < samplers.JOINT_UP_TO)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given
@@ -85,7 +86,7 @@ def test_a_file_gives_the_object_that_python_builds(tmp_path: Path) -> None:
     decays=st.one_of(
         st.lists(st.floats(0, 1), min_size=1, unique=True), st.floats(0, 1).map(lambda low: Range(low=low, high=2))
     ),
-    bound=st.floats(allow_nan=False, allow_infinity=False),
+    bound=st.floats(0, allow_nan=False, allow_infinity=False),
 )
 def test_what_is_written_is_read_again(
     tmp_path_factory: pytest.TempPathFactory,
@@ -135,6 +136,25 @@ def test_what_is_written_is_read_again(
         ("constraints.acuracy", ">= 0.8", "did you mean 'accuracy'?"),
         ("constraints.accuracy", "0.8", '">= 0.8"'),
         ("constraints.accuracy", ">= high", '">= 0.8"'),
+        ("constraints.accuracy", ">= 2", "can be met by no network: accuracy lies in [0, 1]"),
+        ("constraints.accuracy", "> 1", "can be met by no network"),
+        ("constraints.macs", "< 0", "can be met by no network: macs is at least 0"),
+        ("constraints.loss", "<= 1e999", "can be met by no network"),
+        ("objectives.accuracy", "minimize", "must be maximize"),
+        ("objectives.macs", "maximize", "must be minimize"),
+        ("data.root", "somewhere", "digits comes along with espalier: leave it out"),
+        ("data.download", True, "digits comes along with espalier: leave it out"),
+        ("ledger", "postgresql://me@host:99999/db", "must name a port between 1 and 65535"),
+        ("tracking", "http://host:65536", "must name a port between 1 and 65535"),
+        ("search.trials", 10**9, "at most 1e+06"),
+        ("fidelity.epochs", 10**7, "at most 1e+06"),
+        ("budget.hours", 1e12, "at most 1e+06"),
+        ("resources.cpus", 1e9, "at most 100000"),
+        ("resources.workers", 10**8, "at most 100000"),
+        ("training.batch_size", 10**12, "at most 1048576"),
+        ("training.lr", 1e30, "at most 1000"),
+        ("model.name", "resnet18", "did you mean 'torchvision/resnet18'?"),
+        ("paradigms.magnitude.sparsity", [0, 0.0], "twice"),
         ("constraints.accuracy", 0.8, "must be text"),
         ("paradigms", {}, "at least one"),
         ("paradigms", None, "must be a mapping"),
@@ -447,3 +467,50 @@ def test_a_file_is_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study_spec, "cannot_fit", counted_fit)
     spec = StudySpec.load(Path("studies/paradigms-digits.yaml"))
     assert calls == ["data", *spec.paradigms]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "key", "condition"),
+    [
+        ({"granularity": "2:4", "sparsity": 0.9}, "sparsity", "only where granularity is weight or filter"),
+        ({"granularity": ["2:4", "1:4"], "sparsity": [0.5, 0.9]}, "sparsity", "only where granularity is weight"),
+        ({"schedule": "one_shot", "rounds": 3}, "rounds", "only where schedule is iterative"),
+        ({"schedule": ["one_shot", "gradual"], "rounds": {"low": 2, "high": 4}}, "rounds", "schedule is iterative"),
+        ({"criterion": "magnitude", "batches": 4}, "batches", "only where criterion is taylor or obd or snip"),
+    ],
+)
+def test_a_hyper_parameter_that_no_configuration_uses_is_refused(
+    tmp_path: Path, chosen: dict[str, Any], key: str, condition: str
+) -> None:
+    found = problems(tmp_path, {"paradigms": {"magnitude": chosen}})
+    assert list(found) == [f"paradigms.magnitude.{key}"]
+    assert condition in found[f"paradigms.magnitude.{key}"]
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"granularity": ["2:4", "filter"], "sparsity": 0.9},
+        {"granularity": "block_8", "sparsity": 0.9},
+        {"rounds": 3},
+        {"criterion": ["magnitude", "snip"], "batches": 4},
+    ],
+)
+def test_a_hyper_parameter_that_some_configuration_uses_is_accepted(tmp_path: Path, chosen: dict[str, Any]) -> None:
+    assert load(tmp_path, {"paradigms": {"magnitude": chosen}}).paradigms == {"magnitude": chosen}
+
+
+def test_numbers_of_numpy_count_as_pythons_own() -> None:
+    number: Any = np.int64
+    share: Any = np.float32
+    spec = StudySpec(
+        name="x",
+        seed=number(3),
+        data=DataSpec(name="digits", subset=number(300)),
+        model=ModelSpec(name="mlp"),
+        paradigms={"magnitude": {"sparsity": [share(0.5), share(0.25)], "finetune": Range(low=share(0.25), high=0.5)}},
+        fidelity=Fidelity(epochs=number(4)),
+    )
+    assert (spec.seed, spec.data.subset, spec.fidelity.epochs) == (3, 300, 4)
+    assert spec.paradigms["magnitude"]["sparsity"] == [0.5, 0.25]
+    assert StudySpec.model_validate_json(spec.model_dump_json()) == spec
