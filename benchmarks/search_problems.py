@@ -20,7 +20,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from orchestrator.results.front import hypervolume, non_dominated
 from orchestrator.search.configurations import Configurations
 from orchestrator.search.initial_design import at_random
-from orchestrator.spec.searched_training import PREFIX
+from orchestrator.spec.params import PREFIX
 from orchestrator.spec.study_spec import StudySpec
 from trainables.context import Report, SaveCheckpoint
 from trainables.errors import TrainingDiverged

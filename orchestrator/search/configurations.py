@@ -12,6 +12,7 @@ import search_spaces
 from orchestrator.ledger.trial import Named
 from orchestrator.spec import searched_training
 from orchestrator.spec.choices import Choice, Range
+from orchestrator.spec.params import PREFIX, Params
 from orchestrator.spec.study_spec import StudySpec
 from search_spaces.space import Dimension, Space
 from trainables import paradigms
@@ -88,26 +89,28 @@ class Configurations:
         is taken to be the same thing, for hyper-parameters have the field's names in all paradigms. What they do not
         say of training was as the study itself says.
         """
-        trained = searched_training.as_said(self.spec.training, self.spec.search.training) | dict(params)
         known = {
             f"{one}.{name}": params[name]
             for one in ([paradigm] if paradigm in self.searched else self.searched)
             for name, dimension in self._spaces[one].items()
             if name in params and _holds(dimension.distribution, params[name])
         }
+        trained = Params.of(params).completed(self.spec.training, self.spec.search.training).named
         known |= {
             name: trained[name] for name, distribution in self._training.items() if _holds(distribution, trained[name])
         }
         return {PARADIGM: paradigm, **known} if paradigm in self.searched else known
 
     def contains(self, paradigm: str, params: Named) -> bool:
-        """Say whether the study as it is might try these hyper-parameters."""
+        """Return whether the study as it is might try these hyper-parameters."""
         if paradigm not in self.spec.paradigms:
             return False
-        drawn = self.drawn_as(paradigm, params) if paradigm in self.searched else {}
-        inside = {name.removeprefix(f"{paradigm}.") for name in drawn}
-        fixed = self._fixed[paradigm]
-        return all(name in inside or (name in fixed and fixed[name] == value) for name, value in params.items())
+        space, fixed = self._spaces[paradigm], self._fixed[paradigm]
+        searched = {name: dimension.distribution for name, dimension in space.items()} | self._training
+        return all(
+            fixed[name] == value if name in fixed else name in searched and _holds(searched[name], value)
+            for name, value in params.items()
+        )
 
     def fixed(self, paradigm: str) -> dict[str, Value]:
         """Return the hyper-parameters that the study itself fixes, but for those without effect beside the others."""
@@ -116,7 +119,7 @@ class Configurations:
     def refusal(self, paradigm: str, params: Named) -> str | None:
         """Return why the paradigm cannot carry out these hyper-parameters in the study's budget, or None if it can."""
         try:
-            paradigms.find(paradigm).create(searched_training.of_paradigm(params)).recipe(self.spec.fidelity.epochs)
+            Params.of(params).create(paradigm).recipe(self.spec.fidelity.epochs)
         except (InvalidValue, InfeasibleTrial) as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 - a third party's code: what it raises is told, and ends no study
@@ -139,7 +142,7 @@ class Configurations:
     @cached_property
     def _training(self) -> dict[str, BaseDistribution]:
         return {
-            f"{searched_training.PREFIX}{name}": _distribution(choice, whole=searched_training.is_integer(name))
+            f"{PREFIX}{name}": _distribution(choice, whole=searched_training.is_integer(name))
             for name, choice in self.spec.search.training.items()
         }
 

@@ -21,9 +21,8 @@ from orchestrator.ledger.epoch import Epoch
 from orchestrator.ledger.optuna_internals import ranks
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import Points, farthest_first, in_ranges
-from orchestrator.spec import searched_training
+from orchestrator.spec.params import Params
 from orchestrator.spec.study_spec import Constraint, StudySpec
-from trainables import paradigms
 from trainables.metrics import FORETOLD, SETTLED
 
 
@@ -42,6 +41,8 @@ class Rungs:
         """By epoch, the trials that may go on, best first, as far as that is known since the last arrival."""
         self._gone: dict[int, set[int]] = {epoch: set() for epoch in self._reached}
         """By epoch, the trials that went on from there."""
+        self._judged: dict[int, float] = {}
+        """By trial, the fidelity from which it is judged."""
         self._strict = False
         self._waits = spec.fidelity.hopeless == "pause"
         """Whether the first at a rung wait for others to be compared with."""
@@ -147,8 +148,7 @@ class Rungs:
     def _record(self, record: TrialRecord, report: Epoch) -> bool:
         if report.epoch not in self._reached or report.fidelity >= 1:
             return False
-        paradigm = paradigms.find(record.paradigm).create(searched_training.of_paradigm(record.params))
-        if report.fidelity < paradigm.judged_from(self._epochs):
+        if report.fidelity < self._judged_from(record):
             return False
         losses = [sign * getattr(report, name) for name, sign in self._signs.items()]
         missed = sum(self._missed(bound, report) for bound in self._bounds)
@@ -157,6 +157,13 @@ class Rungs:
         self._reached[report.epoch][record.trial] = (missed, *losses)
         self._best.pop(report.epoch, None)
         return True
+
+    def _judged_from(self, record: TrialRecord) -> float:
+        """Return the fidelity from which a trial is judged; its recipe is made once."""
+        if record.trial not in self._judged:
+            paradigm = Params.of(record.params).create(record.paradigm)
+            self._judged[record.trial] = paradigm.judged_from(self._epochs)
+        return self._judged[record.trial]
 
     @staticmethod
     def _missed(bound: Constraint, report: Epoch) -> float:

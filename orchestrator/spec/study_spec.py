@@ -28,6 +28,7 @@ from orchestrator.spec.choices import Range as Range
 from orchestrator.spec.choices import Strict, cannot_fit, check_choices
 from orchestrator.spec.ledger_url import FILE, check_ledger
 from orchestrator.spec.names import check_study_name
+from orchestrator.spec.params import Params
 from orchestrator.spec.spec_errors import Problem, Refusals, StudyError, translate, unknown_key
 from orchestrator.spec.study_file import LONGEST, as_text, read_mapping
 from orchestrator.spec.tracking_url import STORE, check_tracking
@@ -284,12 +285,13 @@ class StudySpec(Strict):
 
     def trial(self, paradigm: str, params: Mapping[str, Value], seed: int) -> TrialSpec:
         """Return the complete configuration of one trial of this study."""
+        chosen = Params.of(params)
         return TrialSpec(
             data=self.data,
             model=self.model,
             paradigm=paradigm,
-            hyperparameters=searched_training.of_paradigm(params),
-            training=replace(self.training, **searched_training.of_training(params)),
+            hyperparameters=chosen.paradigm,
+            training=chosen.trained(self.training),
             epochs=self.fidelity.epochs,
             seed=seed,
             objectives=tuple(dict.fromkeys([*self.objectives, *self.constraints])),
