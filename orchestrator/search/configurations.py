@@ -148,7 +148,7 @@ class Configurations:
 
 
 def _holds(distribution: BaseDistribution, value: Value) -> bool:
-    """Say whether a value might have been drawn from a distribution."""
+    """Return whether a value might have been drawn from a distribution."""
     if isinstance(distribution, CategoricalDistribution):
         return any(value == choice and type(value) is type(choice) for choice in distribution.choices)
     if isinstance(value, bool) or not isinstance(value, int | float):

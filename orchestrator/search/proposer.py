@@ -56,11 +56,11 @@ class Proposer:
             if paradigm not in known | {record.paradigm for record in self._again}
         ]
         self._running: dict[int, int] = {}
-        """The trials of which the view does not know yet what came of them, and its key for each."""
+        """Trials the sampler has not been told about yet, with their keys in the view."""
         self._stopped: dict[int, int] = {}
-        """The trials that were stopped or pause, of whose end the view knows a guess, and its key for each."""
+        """Stopped and paused trials, whose ends were estimated for the sampler, with their keys in the view."""
         self._guessed_from = 0
-        """From how many whole trials the ends of stopped ones were guessed."""
+        """From how many finished trials those ends were estimated."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
         self._earlier = list(warm_start.lessons(ledger.spec, ledger.folder))
         self._prepared: Future[Draw] | None = None
@@ -83,7 +83,7 @@ class Proposer:
         return self._configurations.refusal(configuration.paradigm, configuration.params)
 
     def went_on(self, number: int) -> None:
-        """Have the view learn once more, in the end, what came of a trial that had paused."""
+        """Note that a paused trial continues: the view is told its result again at the end."""
         if number in self._stopped:
             self._running[number] = self._stopped.pop(number)
 
@@ -111,7 +111,7 @@ class Proposer:
         return len(self._configurations.searched) == 1 and self._ledger.spec.search.sampler != "random" and not knows
 
     def _is_new(self, chosen: tuple[str, Named]) -> bool:
-        """Say whether a configuration can be carried out and was not tried."""
+        """Return whether a configuration can be carried out and was not tried."""
         return _key(*chosen) not in self._tried and self._configurations.refusal(*chosen) is None
 
     def _repeated(self, record: TrialRecord) -> tuple[int | None, Draft]:
@@ -171,7 +171,7 @@ class Proposer:
             self._view = self._new_view()
 
     def _guess_again(self) -> None:
-        """Tell the view anew what stopped trials are expected to come to, once clearly more trials are whole.
+        """Tell the view again what stopped trials are expected to reach, once clearly more trials have finished.
 
         What was guessed before there was any whole trial is what a trial was when it stopped.
         """

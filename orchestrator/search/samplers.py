@@ -26,7 +26,7 @@ JOINT_UP_TO: Final = 50
 Of few it learns more from how they belong together; of many it would draw the like of the best alone, and get stuck."""
 OWN_DRAWS: Final = 8
 UNIFORM_DRAWS: Final = 100
-"""How often an infeasible draw is repeated, by the sampler and then uniformly, before the trial is told as failed."""
+"""How often an infeasible draw is repeated, by the sampler and then uniformly, before the trial is marked FAIL."""
 
 
 class FeasibleDraws:

@@ -33,14 +33,14 @@ def check(spec: StudySpec, store: Store) -> None:
 
 
 def lessons(spec: StudySpec, folder: StudyFolder) -> Iterator[Lesson]:
-    """Give what the whole trials of the earlier studies teach, in the order in which the study names them.
+    """Give what the finished trials of the earlier studies teach, in the order in which the study names them.
 
     `folder` is the study's own; the others lie beside it. One that has gone since the launch teaches nothing.
     """
     for name in spec.search.warm_start:
         earlier = folder.beside(name)
         if not earlier.spec.exists():
-            logger.warning("%s: study %s is gone; the sampler goes on without it", KEY, name)
+            logger.warning("%s: study %s is gone; the sampler continues without it", KEY, name)
             continue
         training = StudySpec.stored(earlier.spec).training
         for record in ledger.read(earlier):

@@ -40,7 +40,7 @@ def read_history(path: Path) -> tuple[Extension, ...]:
 
 
 def first_epochs(path: Path, now: int) -> int:
-    """Return the epochs that a stored study began with, given those that it has now."""
+    """Return the epochs that a stored study began with, given its present epochs."""
     changes = (change for extension in read_history(path) for change in extension.changes) if path.exists() else ()
     return next((int(change.before) for change in changes if change.key == "fidelity.epochs"), now)
 

@@ -121,9 +121,9 @@ class Search(Strict):
 class Fidelity(Strict):
     """The training budget of a trial, and the epochs (rungs) at which hopeless trials are held back.
 
-    The best 1/reduction of the trials that have come to a rung go on, and those that, going by what whole trials have
+    The best 1/reduction of the trials at a rung continue, and trials that, judged by what finished trials have
     gained from there, may still reach the front (`search.prospects`).
-    The others pause: they leave their device, keep their checkpoints, and go on, before any new trial begins, once they
+    The others pause: they leave their device, keep their checkpoints, and continue, before any new trial begins, once they
     are among the best of the trials that have come to their rung. With `hopeless: stop` they are stopped for good.
     """
 
@@ -140,7 +140,7 @@ class Fidelity(Strict):
 
 
 class Budget(Strict):
-    """What may be spent before no new trial is begun; those that run come to their end. None is no limit.
+    """What may be spent before no new trial is begun; running trials finish. None is no limit.
 
     `hours` are those for which the study runs, `device_hours` the sum over all attempts of the time that trials hold
     their devices times how many: GPU-hours where trials have a GPU, else CPU-hours. `money` is in the currency of
