@@ -33,7 +33,7 @@ class Foresight:
         grows = {name: (name in rising) != TABLE[name].approaches_one for name in self._fields}
         self._lucky = {name: 1 - LUCKY if grows[name] else LUCKY for name in self._fields}
         self._shares: dict[tuple[int, str], list[float]] = defaultdict(list)
-        """By rung and metric, the remaining-loss ratio of each finished trial: loss left at the end over loss left there."""
+        """By rung and metric, the remaining-loss ratios: what is left at the end over what was left."""
         self._quantiles: dict[tuple[int, str, float], float] = {}
         """The quantiles asked for since the last finished trial."""
         self.whole = 0

@@ -1,13 +1,13 @@
 """Which unfinished trials deserve to continue: successive halving for several objectives, asynchronously.
 
 At a rung a trial continues if it is among the best 1/reduction of the trials that got there so far (ASHA: Li et al.
-2020, arXiv 1810.05934); one that is not may become so later, for each arrival changes what is among the best. The best
-1/reduction of fewer than `reduction` is not one whole trial: where trials pause, none continues before there are
-more; all do where no more come, or where trials are stopped for good. Once whole trials tell who else has hope
-(`prospects.py`), only the best 1/reduction^2 continue in any case. Best is by non-dominated rank, and within a rank by an
-epsilon-net, so that what continues is spread over the front (Schmucker et al. 2021, arXiv 2106.12639). Trials that are
-bound to miss a constraint come after all others, those that miss it by less
-first (Deb et al. 2002, https://doi.org/10.1109/4235.996017, section VI).
+2020, arXiv 1810.05934); a trial that is not may become so later, as each arrival changes what is among the best. The
+best 1/reduction of fewer than `reduction` trials is less than one: where trials pause, none continues before there
+are more; all continue where no more arrive, or where trials are stopped for good. Once finished trials show which
+others have a chance (`prospects.py`), only the best 1/reduction^2 continue in any case. Best is by non-dominated
+rank, and within a rank by an epsilon-net, so that the trials that continue are spread over the front (Schmucker et
+al. 2021, arXiv 2106.12639). Trials that are bound to miss a constraint come after all others, in the order of how
+much they miss it (Deb et al. 2002, https://doi.org/10.1109/4235.996017, section VI).
 """
 
 import math

@@ -93,6 +93,10 @@ def check_choices(name: str, chosen: Mapping[str, Choice]) -> Iterator[InvalidVa
         named = known[key] if key in known and known[key].choices is not None else None
         words = f"is no range of numbers; {named.allowed()}, or a list of these" if named is not None else None
         yield from check_choice(key, choice, partial(_accept, paradigm, key), words)
+
+
+def check_effects(name: str, chosen: Mapping[str, Choice]) -> Iterator[InvalidValue]:
+    """Yield the hyper-parameters that no configuration of the paradigm would use, given values that are allowed."""
     space = search_spaces.find(name)
     possible = {key: _possible(choice) for key, choice in chosen.items()}
     for key, choice in chosen.items():

@@ -25,7 +25,7 @@ from pydantic import (
 from orchestrator.spec import searched_training
 from orchestrator.spec.choices import Choice as Choice
 from orchestrator.spec.choices import Range as Range
-from orchestrator.spec.choices import Strict, cannot_fit, check_choices
+from orchestrator.spec.choices import Strict, cannot_fit, check_choices, check_effects
 from orchestrator.spec.ledger_url import FILE, check_ledger
 from orchestrator.spec.names import check_study_name
 from orchestrator.spec.params import Params
@@ -194,6 +194,8 @@ class Resources(Strict):
             return value
         if value < 1:
             raise InvalidValue("", value, "must be at least 1")
+        if value > MOST_DEVICES:
+            raise InvalidValue("", value, f"must be at most {MOST_DEVICES}")
         return {"min": value, "max": value}
 
     @model_validator(mode="after")
@@ -391,7 +393,7 @@ class StudySpec(Strict):
         _refuse(
             InvalidValue(f"{name}.{one.key}", one.value, one.allowed)
             for name, chosen in named.items()
-            for one in check_choices(name, chosen)
+            for one in list(check_choices(name, chosen)) or check_effects(name, chosen)
         )
         return named
 

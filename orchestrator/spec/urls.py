@@ -22,10 +22,9 @@ def masked(url: str, secrets: Collection[str] = ()) -> str:
 
 def check_port(url: str) -> None:
     """Raise InvalidValue where a URL names a port that there cannot be."""
-    try:
-        _ = split(url).port
-    except ValueError:
-        raise InvalidValue("", masked(url), "must name a port between 1 and 65535") from None
+    hosts = split(url).netloc.rpartition("@")[2]  # several, with commas between them, where a server has replicas
+    if any(not 0 < int(port) < 2**16 for port in re.findall(r":([0-9]+)(?=,|$)", hosts)):
+        raise InvalidValue("", masked(url), "must name a port between 1 and 65535")
 
 
 def split(url: str) -> SplitResult:

@@ -144,7 +144,7 @@ def test_what_is_written_is_read_again(
         ("objectives.macs", "maximize", "must be minimize"),
         ("data.root", "somewhere", "digits comes along with espalier: leave it out"),
         ("data.download", True, "digits comes along with espalier: leave it out"),
-        ("ledger", "postgresql://me@host:99999/db", "must name a port between 1 and 65535"),
+        ("ledger", "postgresql://me@one:5432,two:99999/db", "must name a port between 1 and 65535"),
         ("tracking", "http://host:65536", "must name a port between 1 and 65535"),
         ("search.trials", 10**9, "at most 1e+06"),
         ("fidelity.epochs", 10**7, "at most 1e+06"),
@@ -491,7 +491,7 @@ def test_a_hyper_parameter_that_no_configuration_uses_is_refused(
     "chosen",
     [
         {"granularity": ["2:4", "filter"], "sparsity": 0.9},
-        {"granularity": "block_8", "sparsity": 0.9},
+        {"granularity": "layer", "sparsity": 0.9},
         {"rounds": 3},
         {"criterion": ["magnitude", "snip"], "batches": 4},
     ],
