@@ -116,7 +116,7 @@ class Rungs:
         return there[best_first(rows[:, 1:], rows[:, 0])[-1]]
 
     def _owes(self, trial: int, epoch: int) -> bool:
-        """Return whether a trial continues because too few did, though it is not among the best by the order in its rank.
+        """Return whether a trial continues because too few did, though the order within its rank puts it behind them.
 
         Each is compared with those that came before it. Once a sampler draws the like of what is known, its trials find
         their place among the best taken by twins that were stopped when they came: one of a thousand continued.
