@@ -121,10 +121,10 @@ class Search(Strict):
 class Fidelity(Strict):
     """The training budget of a trial, and the epochs (rungs) at which hopeless trials are held back.
 
-    The best 1/reduction of the trials at a rung continue, and trials that, judged by what finished trials have
-    gained from there, may still reach the front (`search.prospects`).
-    The others pause: they leave their device, keep their checkpoints, and continue, before any new trial begins, once they
-    are among the best of the trials that have come to their rung. With `hopeless: stop` they are stopped for good.
+    The best 1/reduction of the trials at a rung continue, and trials that, judged by what finished trials have gained
+    from there, may still reach the front (`search.prospects`). The others pause: they leave their device, keep their
+    checkpoints, and continue, before any new trial begins, once they are among the best of the trials that have come
+    to their rung. With `hopeless: stop` they are stopped for good.
     """
 
     epochs: Annotated[int, Field(ge=1, le=MOST)]
