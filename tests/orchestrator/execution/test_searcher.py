@@ -149,14 +149,27 @@ def first(_: str, distribution: BaseDistribution) -> Any:
 
 
 def test_a_condition_holds_for_fixed_and_for_drawn_values() -> None:
-    without_rounds = {name: value for name, value in FIXED.items() if name != "rounds"}
-    fixed = Configurations(study(paradigms={"magnitude": without_rounds | {"schedule": "iterative"}}, epochs=12))
+    fixed = Configurations(study(paradigms={"magnitude": {**FIXED, "schedule": "iterative"}}, epochs=12))
     drawn = fixed.draw(first)
-    assert fixed.params(drawn).keys() == {*FIXED, "sparsity"}
+    assert fixed.params(drawn).keys() == {*FIXED, "sparsity", "rounds"}
     joint = Configurations(study(paradigms={"magnitude": {}}, epochs=12), joint=True)
     everything = joint.draw(first)
     assert everything.keys() == joint.distributions.keys()
     assert {"rounds", "stream"}.isdisjoint(joint.params(everything))
+
+
+def test_a_trial_records_a_fixed_value_only_if_it_was_applied() -> None:
+    narrowed = {"granularity": ["2:4", "filter"], "sparsity": 0.9, "rounds": 3, "schedule": ["one_shot", "iterative"]}
+    space = Configurations(study(paradigms={"magnitude": narrowed}, epochs=12))
+    chosen = {"paradigm": "magnitude", "magnitude.granularity": "2:4", "magnitude.schedule": "one_shot"}
+    pattern = space.params({**space.draw(first), **chosen})
+    whole_filters = {"magnitude.granularity": "filter", "magnitude.scope": "layer", "magnitude.stream": False}
+    filters = space.params({**space.draw(first), **chosen, **whole_filters})
+    assert {"sparsity", "rounds"}.isdisjoint(pattern)
+    assert filters["sparsity"] == 0.9
+    assert space.contains("magnitude", {**pattern, "sparsity": 0.9, "rounds": 3}), (
+        "as studies recorded it that are older"
+    )
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -232,7 +245,8 @@ def test_who_chose_a_trial_is_recorded_and_outlives_the_driver(tmp_path: Path) -
 
 @pytest.mark.parametrize("sampler", ["auto", "nsga2", "gp"])
 def test_the_first_trials_are_spread_and_go_on_where_they_stopped(tmp_path: Path, sampler: str) -> None:
-    spec = study(sampler=sampler, trials=12, paradigms={"magnitude": {**FIXED, "schedule": ["one_shot", "gradual"]}})
+    spread = {**FIXED, "schedule": ["one_shot", "gradual"], "ramp": 0.75}
+    spec = study(sampler=sampler, trials=12, paradigms={"magnitude": spread})
     begin(spec, tmp_path, 3)
     with ledger_of(spec, tmp_path) as again:
         records = run_all(Sweep(again, Silence()))
