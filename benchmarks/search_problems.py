@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from orchestrator.results.front import hypervolume, non_dominated_ranks
+from orchestrator.results.front import hypervolume, non_dominated
 from orchestrator.search.configurations import Configurations
 from orchestrator.search.initial_design import at_random
-from orchestrator.spec.searched_training import PREFIX
+from orchestrator.spec.params import PREFIX
 from orchestrator.spec.study_spec import StudySpec
 from trainables.context import Report, SaveCheckpoint
 from trainables.errors import TrainingDiverged
@@ -144,7 +144,7 @@ class Recorded:
 
     @cached_property
     def reference(self) -> Losses:
-        best = self._ends[non_dominated_ranks(self._ends) == 0]
+        best = non_dominated(self._ends)
         size, error = best.max(0) + 0.1 * np.ptp(best, axis=0)
         return float(size), float(error)
 

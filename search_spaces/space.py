@@ -1,11 +1,13 @@
 """A search space: the dimensions of one paradigm's hyper-parameters, some under a condition."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 Value = bool | int | float | str
+Possible = Sequence[Value] | tuple[float, float]
+"""The values that a hyper-parameter may have: a list, or as a pair the ends of a range."""
 
 
 @dataclass(frozen=True)
@@ -22,3 +24,25 @@ class Dimension:
 
 class Space(dict[str, Dimension]):
     """Dimensions by hyper-parameter, in the order in which they are asked."""
+
+    def may_matter(self, name: str, possible: Mapping[str, Possible]) -> bool:
+        """Return whether a hyper-parameter matters for some of the `possible` values of those on which that depends.
+
+        It may for values that this space does not search, of which it knows nothing.
+        """
+        when = self[name].when if name in self else {}
+        return all(self._may_hold(other, values, possible.get(other)) for other, values in when.items())
+
+    def condition(self, name: str) -> str:
+        """Return in words when a hyper-parameter matters: ``where schedule is iterative``."""
+        named = (f"{other} is {' or '.join(map(str, values))}" for other, values in self[name].when.items())
+        return f"where {' and '.join(named)}"
+
+    def _may_hold(self, other: str, values: tuple[Value, ...], possible: Possible | None) -> bool:
+        if possible is None or other not in self:
+            return True
+        if isinstance(possible, tuple):
+            return any(possible[0] <= value <= possible[1] for value in values if isinstance(value, int | float))
+        distribution = self[other].distribution
+        known = distribution.choices if isinstance(distribution, CategoricalDistribution) else ()
+        return any(value in values or value not in known for value in possible)

@@ -16,9 +16,6 @@ Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["cosine", "step", "one_cycle", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
-METRICS = ("accuracy", "loss", "macs", "params", "bytes", "latency")
-"""What a trial measures on its final network and a study may name as an objective or constrain."""
-
 
 def _require(condition: bool, key: str, value: object, allowed: str) -> None:
     if not condition:
@@ -83,14 +80,15 @@ class TrainingSpec:
         for key, choices in (("optimizer", Optimizer), ("schedule", Schedule), ("precision", Precision)):
             value = getattr(self, key)
             _require(value in get_args(choices), key, value, f"must be one of {', '.join(get_args(choices))}")
-        _require(self.lr > 0, "lr", self.lr, "must be greater than 0")
+        _require(0 < self.lr <= 1000, "lr", self.lr, "must be greater than 0, and at most 1000")
         _require(0 <= self.momentum < 1, "momentum", self.momentum, "must lie in [0, 1)")
-        _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "must be 0 or more")
+        _require(0 <= self.weight_decay <= 1000, "weight_decay", self.weight_decay, "must lie in [0, 1000]")
         rising = list(self.milestones) == sorted(self.milestones)
         inside = all(0 < m < 1 for m in self.milestones)
         _require(rising and inside, "milestones", self.milestones, "must be rising shares between 0 and 1")
         _require(0 < self.gamma < 1, "gamma", self.gamma, "must lie strictly between 0 and 1")
         _require(0 <= self.warmup < 1, "warmup", self.warmup, "must lie in [0, 1)")
+        _require(self.batch_size <= 2**20, "batch_size", self.batch_size, f"must be at most {2**20}")
         _require(self.batch_size >= 2, "batch_size", self.batch_size, "must be at least 2 (batch norm needs two)")
         _require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "must lie in [0, 1)")
 

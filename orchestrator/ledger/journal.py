@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
+from orchestrator.ledger import optuna_internals
 from trainables.errors import RequestRefused, StudyStopped
 
 
@@ -104,8 +105,7 @@ def _read(line: str | bytes) -> dict[str, Any]:
     distributions anew would take most of the time.
     """
     log: dict[str, Any] = json.loads(line)
-    if "distributions" in log:
-        log.update(params={}, distributions={})
+    optuna_internals.drop_draws(log)
     return log
 
 

@@ -18,6 +18,7 @@ from orchestrator.ledger.cluster import ClusterState, Noted
 from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.failures import Breakdown, Failure
 from orchestrator.ledger.journal_location import journal_location_of
+from orchestrator.ledger.optuna_internals import constraints_as_attributes, study_id, trial_id
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.reports import Reports, StampedReport
 from orchestrator.ledger.trial import Configuration, Draft
@@ -66,7 +67,7 @@ def read_all(folder: StudyFolder) -> Contents:
     studies = journal.get_all_studies() if journal is not None else []
     if journal is None or not studies:
         return Contents([], Spending(), None)
-    name, found = studies[0].study_name, journal.get_all_trials(studies[0]._study_id, deepcopy=False)
+    name, found = studies[0].study_name, journal.get_all_trials(study_id(studies[0]), deepcopy=False)
     attributes = studies[0].user_attrs
     return Contents(_records(folder, name, found), _spending(attributes), _noted(attributes, found))
 
@@ -97,12 +98,12 @@ class Ledger:
         self.study = optuna.load_study(
             study_name=spec.name, storage=self.storage, sampler=optuna.samplers.RandomSampler()
         )
-        self._ids = {trial.number: trial._trial_id for trial in self._trials()}
+        self._ids = {trial.number: trial_id(trial) for trial in self._trials()}
         self._told: dict[int, TrialRecord] = {}
         self._reports: dict[int, Reports] = {}
         """Of the trials that are not told, as far as they were asked for."""
         self._first_epochs = first_epochs(folder.spec, spec.fidelity.epochs)
-        self._spent = _spending(self.storage.get_study_user_attrs(self.study._study_id))
+        self._spent = _spending(self.storage.get_study_user_attrs(study_id(self.study)))
         self._cluster: ClusterState | None = None
 
     def _drop_unbegun(self, directions: list[optuna.study.StudyDirection]) -> None:
@@ -171,7 +172,7 @@ class Ledger:
             user_attrs={_CONFIGURATION: asdict(draft.configuration), _SAMPLER: draft.sampler, _BUDGET: self._budget(0)},
         )
         number = len(self._ids)
-        self._ids[number] = self.storage.create_new_trial(self.study._study_id, template)
+        self._ids[number] = self.storage.create_new_trial(study_id(self.study), template)
         return number
 
     def begin(self, number: int) -> None:
@@ -215,7 +216,7 @@ class Ledger:
             self.fail(number, Breakdown(Failure.ERROR, missing))
             return
         metrics = reports.metrics
-        for key, violation in as_attributes(violations(self.spec, metrics)).items():
+        for key, violation in constraints_as_attributes(violations(self.spec, metrics)).items():
             self.storage.set_trial_system_attr(self._ids[number], key, violation)
         values = [metrics[objective] for objective in self.spec.objectives]
         self._tell(number, TrialState.COMPLETE, values)
@@ -251,14 +252,14 @@ class Ledger:
     @spent.setter
     def spent(self, spent: Spending) -> None:
         self._spent = spent
-        self.storage.set_study_user_attr(self.study._study_id, _SPENDING, asdict(spent))
+        self.storage.set_study_user_attr(study_id(self.study), _SPENDING, asdict(spent))
 
     def note_cluster(self, state: ClusterState) -> None:
         """Write down how the cluster is, if it is not as it was."""
         if state != self._cluster:
             self._cluster, since = state, datetime.now(UTC).isoformat(timespec="seconds")
             noted = {"since": since, "state": asdict(state)}
-            self.storage.set_study_user_attr(self.study._study_id, _CLUSTER, noted)
+            self.storage.set_study_user_attr(study_id(self.study), _CLUSTER, noted)
 
     def place(self, number: int, address: str) -> None:
         """Write down on which node a trial runs, if that is news."""
@@ -296,7 +297,7 @@ class Ledger:
         return self.storage.get_trial(self._ids[number])
 
     def _trials(self) -> list[FrozenTrial]:
-        return self.storage.get_all_trials(self.study._study_id, deepcopy=False)
+        return self.storage.get_all_trials(study_id(self.study), deepcopy=False)
 
 
 def _record(study: str, trial: FrozenTrial, reports: Reports) -> TrialRecord:
@@ -418,15 +419,6 @@ def _missing(reports: Reports, metrics: Iterable[str]) -> str | None:
 def violations(spec: StudySpec, metrics: Mapping[str, float]) -> dict[str, float]:
     """Return by how much a study's constraints are missed, in Optuna's sense; raises KeyError for a missing metric."""
     return {bound.metric: _violation(bound, metrics[bound.metric]) for bound in spec.bounds}
-
-
-def as_attributes(violations: Mapping[str, float]) -> dict[str, Any]:
-    """Return violations as Optuna keeps them among a trial's attributes.
-
-    `Trial.set_constraint` ignores what is set later, and warns: of a trial whose driver was killed as it was told, or
-    of which more is known by now.
-    """
-    return optuna.trial.create_trial(state=TrialState.RUNNING, constraints=dict(violations)).system_attrs
 
 
 def _violation(bound: Constraint, value: float) -> float:

@@ -21,11 +21,10 @@ from orchestrator.ledger.budget import SECONDS_PER_HOUR, Spending
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import TOLD
 from orchestrator.search.initial_design import at_random
-from orchestrator.search.rungs import FORETOLD
-from orchestrator.spec import searched_training
+from orchestrator.spec.params import Params
 from orchestrator.spec.study_spec import Resources, StudySpec
-from trainables import paradigms
 from trainables.errors import InvalidValue
+from trainables.metrics import FORETOLD
 
 TYPICAL: Final = 1.5
 SLOWEST: Final = 3.0
@@ -285,8 +284,7 @@ def _length(spec: StudySpec, judged: Mapping[str, Counter[float]], going_on: Sha
 def _judged_from(spec: StudySpec, paradigm: str) -> Counter[float]:
     """Return from which fidelity on how many of a paradigm's configurations are judged."""
     drawn = at_random(spec, paradigm, CONFIGURATIONS)
-    chosen = map(paradigms.find(paradigm).create, map(searched_training.of_paradigm, drawn))
-    return Counter(one.judged_from(spec.fidelity.epochs) for one in chosen)
+    return Counter(Params.of(named).create(paradigm).judged_from(spec.fidelity.epochs) for named in drawn)
 
 
 def _judged_length(spec: StudySpec, judged_from: float, going_on: Share) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from orchestrator.ledger.records import TrialRecord
-from orchestrator.spec.searched_training import PREFIX
+from orchestrator.spec.params import PREFIX
 from trainables.errors import InvalidValue, nearest
 from trainables.spec import Value
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.ledger.records import State, TrialRecord
+from trainables.metrics import dense_twin
 
 if TYPE_CHECKING:
     from orchestrator.spec.study_spec import Direction
@@ -91,44 +92,17 @@ def farthest_first(points: Points) -> Iterator[int]:
         place = int(np.argmax(left))
 
 
-def non_dominated_ranks(points: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Return the rank of each point, shape (points,): 0 for the front, 1 for the front of the rest, and so on.
-
-    `points` are losses, shape (points, objectives); equal points have equal ranks. O(n^2) time and memory
-    (fast non-dominated sort: Deb et al. 2002, https://doi.org/10.1109/4235.996017, section III A).
-    Raises ValueError for NaN, which has no rank.
-    """
-    values = np.asarray(points, dtype=np.float64)
-    if np.isnan(values).any():
-        raise ValueError("a point with NaN has no rank")
-    dominates = np.array([_dominates(point, values) for point in values]).reshape(len(values), len(values))
-    waiting, dominators = np.ones(len(values), dtype=bool), dominates.sum(axis=0)
-    ranks, rank = np.zeros(len(values), dtype=np.int64), 0
-    while waiting.any():
-        layer = waiting & (dominators == 0)
-        ranks[layer] = rank
-        waiting &= ~layer
-        dominators -= dominates[layer].sum(axis=0)
-        rank += 1
-    return ranks
-
-
 def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     """Return the volume that losses of shape (points, objectives) dominate up to the reference, exactly.
 
     A point counts only as far as it is better than the reference. Exponential in the number of objectives beyond three
     (WFG: While, Bradstreet & Barone 2012, https://doi.org/10.1109/TEVC.2010.2077298).
     """
-    from optuna._hypervolume import compute_hypervolume  # a quarter of a second that dominance alone need not wait for
+    from orchestrator.ledger import optuna_internals  # imports Optuna, which dominance alone need not wait for
 
     corner = np.asarray(reference, dtype=np.float64)
     values = np.asarray(points, dtype=np.float64).reshape(-1, len(corner))
-    return float(compute_hypervolume(np.minimum(values, corner), corner))
-
-
-def reference_point(records: Iterable[TrialRecord], objectives: Objectives) -> dict[str, float]:
-    """Return, per objective, the value from which on a trial adds to the hypervolume."""
-    return {name: worst for name, (worst, _) in box(records, objectives).items()}
+    return optuna_internals.hypervolume(np.minimum(values, corner), corner)
 
 
 def box(records: Iterable[TrialRecord], objectives: Objectives) -> Box:
@@ -203,5 +177,6 @@ def _range(name: str, direction: "Direction", whole: list[TrialRecord]) -> tuple
     values = [record.metrics[name] for record in whole]
     if direction == "maximize":
         return min([0.0, *values]), max([1.0, *values])
-    dense = [record.metrics.get(f"{name}_dense", math.nan) for record in whole]
+    twin = dense_twin(name)
+    dense = [record.metrics.get(twin, math.nan) for record in whole] if twin is not None else []
     return max([d for d in dense if math.isfinite(d)] or values, default=0.0), min([0.0, *values])

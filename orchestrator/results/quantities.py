@@ -2,40 +2,34 @@
 
 import math
 
-SHARES = ("accuracy", "test_accuracy", "sparsity", "fidelity")
-COUNTS = ("macs", "params", "bytes", "images_per_second")
+from trainables import metrics
+from trainables.metrics import Unit
+
 PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
-NAMES = {
-    "accuracy": "validation accuracy",
-    "loss": "validation loss",
-    "test_accuracy": "test accuracy",
-    "test_loss": "test loss",
-    "macs": "effective MACs",
-    "params": "effective parameters",
-    "latency": "latency in seconds",
-    "images_per_second": "images/s",
-    "peak_memory": "memory",
-}
 
 
 def name(metric: str) -> str:
     """Return what a metric is, in words, with the split or the kind that it is measured on."""
-    return NAMES.get(metric, metric.replace("_", " "))
+    return metrics.words(metric)
 
 
 def show(metric: str, value: float | None) -> str:
     """Return a value of a metric in human units; a dash for None and NaN."""
     if value is None or math.isnan(value):
         return "-"
-    if metric in SHARES:
-        return f"{100 * value:.2f} %"
-    if metric == "latency":
-        return f"{1e3 * value:.3g} ms"
-    if metric == "peak_memory":
-        return f"{count(value)}B"
-    if metric == "device_use":
-        return f"{100 * value:.0f} %"
-    return count(value) if metric.startswith(COUNTS) else f"{value:.4g}"
+    match metrics.unit(metric):
+        case Unit.SHARE:
+            return f"{100 * value:.2f} %"
+        case Unit.ROUGH_SHARE:
+            return f"{100 * value:.0f} %"
+        case Unit.SECONDS:
+            return f"{1e3 * value:.3g} ms"
+        case Unit.BYTES:
+            return f"{count(value)}B"
+        case Unit.COUNT:
+            return count(value)
+        case Unit.NUMBER:
+            return f"{value:.4g}"
 
 
 def count(value: float) -> str:

@@ -1,1 +1,1 @@
-"""What is tried next, and which unfinished trials go on: samplers, rungs, prospects. Nothing here is public."""
+"""What is tried next, and which unfinished trials continue: samplers, rungs, prospects. Nothing here is public."""

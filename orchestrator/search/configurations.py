@@ -12,6 +12,7 @@ import search_spaces
 from orchestrator.ledger.trial import Named
 from orchestrator.spec import searched_training
 from orchestrator.spec.choices import Choice, Range
+from orchestrator.spec.params import PREFIX, Params
 from orchestrator.spec.study_spec import StudySpec
 from search_spaces.space import Dimension, Space
 from trainables import paradigms
@@ -75,11 +76,11 @@ class Configurations:
     def params(self, drawn: Named) -> dict[str, Value]:
         """Return the hyper-parameters that a draw gives a trial: its paradigm's, and those of its training."""
         paradigm = str(drawn[PARADIGM])
-        chosen = self.fixed(paradigm)
+        chosen = dict(self._fixed[paradigm])
         for name, dimension in self._spaces[paradigm].items():
             if dimension.applies(chosen):
                 chosen[name] = drawn[f"{paradigm}.{name}"]
-        return chosen | {name: drawn[name] for name in self._training}
+        return self._applied(paradigm, chosen) | {name: drawn[name] for name in self._training}
 
     def drawn_as(self, paradigm: str, params: Named) -> dict[str, Value]:
         """Return the draw that gives a trial these hyper-parameters, as far as they are searched and inside the ranges.
@@ -88,40 +89,47 @@ class Configurations:
         is taken to be the same thing, for hyper-parameters have the field's names in all paradigms. What they do not
         say of training was as the study itself says.
         """
-        trained = searched_training.as_said(self.spec.training, self.spec.search.training) | dict(params)
         known = {
             f"{one}.{name}": params[name]
             for one in ([paradigm] if paradigm in self.searched else self.searched)
             for name, dimension in self._spaces[one].items()
             if name in params and _holds(dimension.distribution, params[name])
         }
+        trained = Params.of(params).completed(self.spec.training, self.spec.search.training).named
         known |= {
             name: trained[name] for name, distribution in self._training.items() if _holds(distribution, trained[name])
         }
         return {PARADIGM: paradigm, **known} if paradigm in self.searched else known
 
     def contains(self, paradigm: str, params: Named) -> bool:
-        """Say whether the study as it is might try these hyper-parameters."""
+        """Return whether the study as it is might try these hyper-parameters."""
         if paradigm not in self.spec.paradigms:
             return False
-        drawn = self.drawn_as(paradigm, params) if paradigm in self.searched else {}
-        inside = {name.removeprefix(f"{paradigm}.") for name in drawn}
-        fixed = self._fixed[paradigm]
-        return all(name in inside or (name in fixed and fixed[name] == value) for name, value in params.items())
+        space, fixed = self._spaces[paradigm], self._fixed[paradigm]
+        searched = {name: dimension.distribution for name, dimension in space.items()} | self._training
+        return all(
+            fixed[name] == value if name in fixed else name in searched and _holds(searched[name], value)
+            for name, value in params.items()
+        )
 
     def fixed(self, paradigm: str) -> dict[str, Value]:
-        """Return the hyper-parameters that the study itself fixes."""
-        return dict(self._fixed[paradigm])
+        """Return the hyper-parameters that the study itself fixes, but for those without effect beside the others."""
+        return self._applied(paradigm, self._fixed[paradigm])
 
     def refusal(self, paradigm: str, params: Named) -> str | None:
         """Return why the paradigm cannot carry out these hyper-parameters in the study's budget, or None if it can."""
         try:
-            paradigms.find(paradigm).create(searched_training.of_paradigm(params)).recipe(self.spec.fidelity.epochs)
+            Params.of(params).create(paradigm).recipe(self.spec.fidelity.epochs)
         except (InvalidValue, InfeasibleTrial) as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 - a third party's code: what it raises is told, and ends no study
             return f"{type(error).__name__}: {error}"
         return None
+
+    def _applied(self, paradigm: str, chosen: Named) -> dict[str, Value]:
+        """Return the hyper-parameters that have an effect beside each other: what a trial's record says was applied."""
+        space, values = search_spaces.find(paradigm), {name: [value] for name, value in chosen.items()}
+        return {name: value for name, value in chosen.items() if space.may_matter(name, values)}
 
     @cached_property
     def _fixed(self) -> dict[str, dict[str, Value]]:
@@ -134,13 +142,13 @@ class Configurations:
     @cached_property
     def _training(self) -> dict[str, BaseDistribution]:
         return {
-            f"{searched_training.PREFIX}{name}": _distribution(choice, whole=searched_training.is_integer(name))
+            f"{PREFIX}{name}": _distribution(choice, whole=searched_training.is_integer(name))
             for name, choice in self.spec.search.training.items()
         }
 
 
 def _holds(distribution: BaseDistribution, value: Value) -> bool:
-    """Say whether a value might have been drawn from a distribution."""
+    """Return whether a value might have been drawn from a distribution."""
     if isinstance(distribution, CategoricalDistribution):
         return any(value == choice and type(value) is type(choice) for choice in distribution.choices)
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -41,9 +41,9 @@ def changes(before: StudySpec, after: StudySpec) -> list[Change]:
 def extend(spec: StudySpec, folder: StudyFolder, records: Sequence[TrialRecord]) -> list[Change]:
     """Make an edited study file the study's own, with what it changes added to its history; return the changes.
 
-    `records` are those of a ledger that was opened with the edited spec. The file is written in one piece: whoever dies
-    before leaves the old study, whoever dies afterwards the new one. Raises StudyError with every change that cannot be
-    made.
+    `records` are those of a ledger that was opened with the edited spec. The file is written in one piece: a
+    crash leaves either the old study or the new one, never a mixture. Raises StudyError with every change that cannot
+    be made.
     """
     before = StudySpec.stored(folder.spec)
     found = changes(before, spec)
@@ -63,7 +63,7 @@ def extend(spec: StudySpec, folder: StudyFolder, records: Sequence[TrialRecord])
 
 
 def to_try_again(spec: StudySpec, records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Return the members of the front before the epochs were raised, best first, that the study has yet to try anew.
+    """Return the members of the front before the epochs were raised, best first, that the study has yet to try again.
 
     Those that the study as it is now would not draw are left out.
     """
@@ -97,7 +97,7 @@ def _problem(change: Change, before: StudySpec) -> Problem | None:
 
 
 def _too_few_trials(after: StudySpec, records: Sequence[TrialRecord]) -> list[Problem]:
-    """Return a problem if the total does not leave room for the trials that there are and those that must follow."""
+    """Return a problem if the total does not leave room for the trials that exist and those that must follow."""
     again, reasons = to_try_again(after, records), [f"{len(records)} trials were asked already"]
     here = [record for record in records if record.share == 1 or record.state is State.RUNNING]
     untried = [name for name in after.paradigms if name not in {record.paradigm for record in (*again, *here)}]

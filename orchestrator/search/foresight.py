@@ -1,4 +1,4 @@
-"""What trials that have not come to their end may come to: guesses, which are told to nobody and stand nowhere."""
+"""Estimates of what unfinished trials may reach. They guide the search alone, and are recorded nowhere."""
 
 import math
 from collections import defaultdict
@@ -9,19 +9,15 @@ import numpy as np
 
 from orchestrator.ledger.epoch import Epoch
 from orchestrator.ledger.records import State, TrialRecord
-from orchestrator.search.rungs import FORETOLD
 from orchestrator.spec.study_spec import StudySpec
+from trainables.metrics import FORETOLD, TABLE
 
 LUCKY: Final = 0.25
-"""The share of the whole trials that have gained more than a lucky one."""
-
-
-FROM_ONE: Final = {"accuracy"}
-"""The metrics that approach one."""
+"""The share of finished trials that gained more than a lucky one."""
 
 
 class Foresight:
-    """Foresees what a trial comes to from what it was at a rung, and what trials that went on have gained from there.
+    """Estimates the end of a trial from its report at a rung and from what finished trials gained from there.
 
     To a sampler that is told nothing but that they were stopped, most trials of a study with rungs are alike. Gains are
     shares: errors and losses fall towards zero, and a network that is wrong about half of the images has more to gain
@@ -34,14 +30,14 @@ class Foresight:
         self._rungs = spec.fidelity.rungs
         rising = {name for name, direction in spec.objectives.items() if direction == "maximize"}
         rising |= {bound.metric for bound in spec.bounds if bound.comparison.startswith(">")} - spec.objectives.keys()
-        grows = {name: (name in rising) != (name in FROM_ONE) for name in self._fields}
+        grows = {name: (name in rising) != TABLE[name].approaches_one for name in self._fields}
         self._lucky = {name: 1 - LUCKY if grows[name] else LUCKY for name in self._fields}
         self._shares: dict[tuple[int, str], list[float]] = defaultdict(list)
-        """By rung and metric, which share of what was left then is left at the end of each whole trial."""
+        """By rung and metric, the remaining-loss ratios: what is left at the end over what was left."""
         self._quantiles: dict[tuple[int, str, float], float] = {}
-        """Those of the shares that were asked for since the last whole trial."""
+        """The quantiles asked for since the last finished trial."""
         self.whole = 0
-        """From how many whole trials it has learnt."""
+        """How many finished trials it has learnt from."""
 
     @property
     def sees_all(self) -> bool:
@@ -77,7 +73,7 @@ class Foresight:
         return foreseen if foreseen and all(map(math.isfinite, foreseen.values())) else None
 
     def _share(self, epoch: int, name: str, quantile: float) -> float:
-        """Return which share of what was left at a rung such a share of the whole trials fell below."""
+        """Return the given quantile of the remaining-loss ratios observed from this rung to the end."""
         asked = epoch, name, quantile
         if asked not in self._quantiles:
             shares = self._shares.get((epoch, name), [1.0])
@@ -87,4 +83,4 @@ class Foresight:
 
 def _left(name: str, value: float) -> float:
     """Return how far a metric is from zero, or from one if that is its best; twice, and it is what it was."""
-    return 1 - value if name in FROM_ONE else value
+    return 1 - value if TABLE[name].approaches_one else value

@@ -1,4 +1,4 @@
-"""Configurations chosen before a sampler has anything to go by: spread over all that is searched, or at random.
+"""Configurations chosen before a sampler knows any results: spread over all that is searched, or at random.
 
 As many random ones leave gaps and lie in heaps; to begin with a scrambled Sobol' sequence is common in model-based
 search (Sobol' 1967, https://doi.org/10.1016/0041-5553(67)90144-9; Owen 1998, https://doi.org/10.1145/272991.273010).
@@ -51,7 +51,7 @@ def _at(configurations: Configurations, shares: Iterable[float]) -> dict[str, Va
 
 
 def _value(distribution: BaseDistribution, share: float) -> Value:
-    """Return the value below which such a share of a distribution lies."""
+    """Return the value below which that share of a distribution lies."""
     match distribution:
         case CategoricalDistribution():
             choice = distribution.choices[int(share * len(distribution.choices))]

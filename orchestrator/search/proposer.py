@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final
 
@@ -56,16 +56,16 @@ class Proposer:
             if paradigm not in known | {record.paradigm for record in self._again}
         ]
         self._running: dict[int, int] = {}
-        """The trials of which the view does not know yet what came of them, and its key for each."""
+        """Trials the sampler has not been told about yet, with their keys in the view."""
         self._stopped: dict[int, int] = {}
-        """The trials that were stopped or pause, of whose end the view knows a guess, and its key for each."""
+        """Stopped and paused trials, whose ends were estimated for the sampler, with their keys in the view."""
         self._guessed_from = 0
-        """From how many whole trials the ends of stopped ones were guessed."""
+        """From how many finished trials those ends were estimated."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
         self._earlier = list(warm_start.lessons(ledger.spec, ledger.folder))
         self._prepared: Future[Draw] | None = None
         self._view = self._new_view()
-        self._first = iter(initial_design.spread(ledger.spec) if self._begins_spread() else ())
+        self._first = iter(initial_design.spread(ledger.spec) if self._begins_spread(records) else ())
 
     def propose(self) -> tuple[int, Configuration]:
         """Begin the next trial; return its number and what it tries."""
@@ -75,7 +75,7 @@ class Proposer:
         self._note(number, key)
         self._policy.pace.handed_out(self._clock())
         if self._prepared is None and self._policy.prepares and not self._untried:
-            self._prepared = self._thread.submit(self._draw, {})
+            self._prepared = self._thread.submit(self._draw, {}, self._ledger.asked)
         return number, draft.configuration
 
     def refusal(self, configuration: Configuration) -> str | None:
@@ -83,7 +83,7 @@ class Proposer:
         return self._configurations.refusal(configuration.paradigm, configuration.params)
 
     def went_on(self, number: int) -> None:
-        """Have the view learn once more, in the end, what came of a trial that had paused."""
+        """Note that a paused trial continues: the view is told its result again at the end."""
         if number in self._stopped:
             self._running[number] = self._stopped.pop(number)
 
@@ -101,16 +101,17 @@ class Proposer:
             return self._chosen(self._seeded(*first), SOBOL)
         return self._drawn({} if paradigm is None else {PARADIGM: paradigm})
 
-    def _begins_spread(self) -> bool:
-        """Whether the first configurations are spread: if nothing is known yet, and one paradigm is searched.
+    def _begins_spread(self, records: Sequence[TrialRecord]) -> bool:
+        """Return whether the next configurations are spread: until a sampler has drawn one, for one searched paradigm.
 
         The space of several, of which each trial uses a part, is not filled by points that are spread over all of it.
         """
-        knows = self._earlier or self._ledger.asked >= FIRST
+        drawn = any(record.sampler not in (FIXED, AGAIN, SOBOL) for record in records)
+        knows = self._earlier or drawn or sum(record.sampler == SOBOL for record in records) >= FIRST
         return len(self._configurations.searched) == 1 and self._ledger.spec.search.sampler != "random" and not knows
 
     def _is_new(self, chosen: tuple[str, Named]) -> bool:
-        """Say whether a configuration can be carried out and was not tried."""
+        """Return whether a configuration can be carried out and was not tried."""
         return _key(*chosen) not in self._tried and self._configurations.refusal(*chosen) is None
 
     def _repeated(self, record: TrialRecord) -> tuple[int | None, Draft]:
@@ -128,14 +129,14 @@ class Proposer:
 
     def _drawn(self, given: dict[str, Value]) -> tuple[int, Draft]:
         prepared, self._prepared = (None, self._prepared) if given else (self._prepared, None)
-        key, drawn = prepared.result() if prepared is not None else self._draw(given)
+        key, drawn = prepared.result() if prepared is not None else self._draw(given, self._ledger.asked)
         configuration = self._seeded(str(drawn[PARADIGM]), self._view.configurations.params(drawn))
         return key, Draft(configuration, self._view.name, drawn, self._view.distributions(drawn))
 
-    def _draw(self, given: dict[str, Value]) -> Draw:
+    def _draw(self, given: dict[str, Value], number: int) -> Draw:
         begun = time.perf_counter()
         try:
-            return self._view.draw(given)
+            return self._view.draw(given, number)
         finally:
             self._policy.pace.drew(time.perf_counter() - begun)
 
@@ -170,7 +171,7 @@ class Proposer:
             self._view = self._new_view()
 
     def _guess_again(self) -> None:
-        """Tell the view anew what stopped trials are expected to come to, once clearly more trials are whole.
+        """Tell the view again what stopped trials are expected to reach, once clearly more trials have finished.
 
         What was guessed before there was any whole trial is what a trial was when it stopped.
         """
@@ -185,7 +186,7 @@ class Proposer:
     def _new_view(self) -> View:
         asked, records = self._ledger.asked, self._ledger.records()
         name, population = self._sampler(), self._policy.population(len(self._running))
-        view = View(self._ledger.spec, name, asked=asked, population=population)
+        view = View(self._ledger.spec, name, population=population)
         self._running.clear()
         self._stopped.clear()
         self._foresight = Foresight(self._ledger.spec)

@@ -28,11 +28,11 @@ class Prospects:
         self._spec = spec
         self._foresight = Foresight(spec)
         self._front = losses([], spec.objectives)
-        """What the whole trials have that none of them dominates, each point once."""
+        """The distinct non-dominated points of all finished trials."""
         self.learn(*records)
 
     def learn(self, *records: TrialRecord) -> None:
-        """Take up trials; those that are not whole teach nothing, and none does in a study without rungs."""
+        """Learn from finished trials; others teach nothing, and none does in a study without rungs."""
         if not self._spec.fidelity.rungs:
             return
         told = [record for record in records if record.state is State.COMPLETE and record.share == 1]
@@ -47,7 +47,7 @@ class Prospects:
         return self._foresight.whole >= ENOUGH and bool(len(self._front)) and self._foresight.sees_all
 
     def may_reach_front(self, report: Epoch) -> bool:
-        """Say whether a trial at a rung may reach the front, as far as enough whole trials tell."""
+        """Return whether a trial at a rung may reach the front, judged by enough finished trials."""
         if not self.is_informed:
             return False
         reached = self._foresight.with_luck(report)

@@ -1,36 +1,29 @@
-"""Which unfinished trials deserve to go on: successive halving for several objectives, asynchronously.
+"""Which unfinished trials deserve to continue: successive halving for several objectives, asynchronously.
 
-At a rung a trial goes on if it is among the best 1/reduction of the trials that got there so far (ASHA: Li et al. 2020,
-arXiv 1810.05934); one that is not may become so later, for each arrival changes what is among the best. The best
-1/reduction of fewer than `reduction` is not one whole trial: where trials pause, none of them goes on before there are
-more; all do where no more come, or where trials are stopped for good. Once whole trials tell who else has hope
-(`prospects.py`), only the best 1/reduction^2 go on in any case. Best is by non-dominated rank, and within a rank by an
-epsilon-net, so that what goes on is spread over the front (Schmucker et al. 2021, arXiv 2106.12639). Trials that are
-bound to miss a constraint come after all others, those that miss it by less
-first (Deb et al. 2002, https://doi.org/10.1109/4235.996017, section VI).
+At a rung a trial continues if it is among the best 1/reduction of the trials that got there so far (ASHA: Li et al.
+2020, arXiv 1810.05934); a trial that is not may become so later, as each arrival changes what is among the best. The
+best 1/reduction of fewer than `reduction` trials is less than one: where trials pause, none continues before there
+are more; all continue where no more arrive, or where trials are stopped for good. Once finished trials show which
+others have a chance (`prospects.py`), only the best 1/reduction^2 continue in any case. Best is by non-dominated
+rank, and within a rank by an epsilon-net, so that the trials that continue are spread over the front (Schmucker et
+al. 2021, arXiv 2106.12639). Trials that are bound to miss a constraint come after all others, in the order of how
+much they miss it (Deb et al. 2002, https://doi.org/10.1109/4235.996017, section VI).
 """
 
 import math
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from optuna.study._multi_objective import _fast_non_domination_rank  # quick in thousands of trials
 
 from orchestrator.ledger.epoch import Epoch
+from orchestrator.ledger.optuna_internals import ranks
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import Points, farthest_first, in_ranges
-from orchestrator.spec import searched_training
+from orchestrator.spec.params import Params
 from orchestrator.spec.study_spec import Constraint, StudySpec
-from trainables import paradigms
-
-FORETOLD: Final = {"accuracy": "accuracy", "loss": "loss", "macs": "macs_projected", "params": "params_projected"}
-"""The objectives that can be judged before the end, and the field of a report that foretells each."""
-
-KNOWN_EARLY: Final = {"macs": "macs_projected", "params": "params_projected"}
-"""The constraints of which it can be foretold whether they hold at the end; accuracy still rises."""
+from trainables.metrics import FORETOLD, SETTLED
 
 
 class Rungs:
@@ -41,13 +34,15 @@ class Rungs:
         self._epochs, self._reduction = spec.fidelity.epochs, spec.fidelity.reduction
         judged = {FORETOLD[name]: direction for name, direction in spec.objectives.items() if name in FORETOLD}
         self._signs = {name: -1 if direction == "maximize" else 1 for name, direction in judged.items()}
-        self._bounds = [bound for bound in spec.bounds if bound.metric in KNOWN_EARLY]
+        self._bounds = [bound for bound in spec.bounds if bound.metric in SETTLED]
         self._reached: dict[int, dict[int, tuple[float, ...]]] = {epoch: {} for epoch in spec.fidelity.rungs if judged}
         """By epoch and trial: by how much constraints are missed, then the losses."""
         self._best: dict[int, list[int]] = {}
-        """By epoch, the trials that may go on, best first, as far as that is known since the last arrival."""
+        """By epoch, the trials that may continue, best first, if that was computed since the last arrival."""
         self._gone: dict[int, set[int]] = {epoch: set() for epoch in self._reached}
-        """By epoch, the trials that went on from there."""
+        """By epoch, the trials that continued from there."""
+        self._judged: dict[int, float] = {}
+        """By trial, the fidelity from which it is judged."""
         self._strict = False
         self._waits = spec.fidelity.hopeless == "pause"
         """Whether the first at a rung wait for others to be compared with."""
@@ -57,19 +52,19 @@ class Rungs:
                     self.note_gone(record.trial, report.epoch)
 
     def be_strict(self) -> None:
-        """From now on let only the best 1/reduction^2 go on."""
+        """From now on let only the best 1/reduction^2 continue."""
         if not self._strict:
             self._strict = True
             self._best.clear()
 
     def expect_no_more(self) -> None:
-        """From now on let all go on where they are few: no new trial is going to come."""
+        """Stop waiting for comparisons: no further trials will arrive."""
         if self._waits:
             self._waits = False
             self._best.clear()
 
     def verdict(self, record: TrialRecord, report: Epoch) -> str | None:
-        """Record a report if it is at a rung; return why its trial shall stop, or None if it goes on.
+        """Record a report if it is at a rung; return why its trial shall stop, or None if it continues.
 
         Reports of a trial that is not judged at this fidelity, and values that are not finite, do not count.
         """
@@ -79,12 +74,12 @@ class Rungs:
         return None if reason is None or self._owes(record.trial, report.epoch) else reason
 
     def note_gone(self, trial: int, epoch: int) -> None:
-        """Note that a trial goes on from a rung, if it was judged there."""
+        """Note that a trial continues from a rung, if it was judged there."""
         if trial in self._reached.get(epoch, ()):
             self._gone[epoch].add(trial)
 
     def standing(self, trial: int, epoch: int) -> str | None:
-        """Return why a trial that has reached an epoch may not go on now, or None if it may."""
+        """Return why a trial that has reached an epoch may not continue now, or None if it may."""
         if trial not in self._reached.get(epoch, ()):
             return None
         best, reached = self._best_at(epoch), len(self._reached[epoch])
@@ -95,7 +90,7 @@ class Rungs:
         return f"not among the best {len(best)} of {reached} at epoch {epoch}"
 
     def next_best(self, paused: Mapping[int, int]) -> int | None:
-        """Return which of the trials that pause, each at an epoch, goes on first, or None if none may now.
+        """Return which of the trials that pause, each at an epoch, continues first, or None if none may now.
 
         The farther a trial has come, the sooner; those whose rung is no more are kept from nothing.
         """
@@ -108,7 +103,7 @@ class Rungs:
         return None
 
     def least_promising(self, paused: Mapping[int, int]) -> int | None:
-        """Return which of the trials that pause, each at an epoch, is the last to go on; None if all may now.
+        """Return which of the trials that pause, each at an epoch, is the last to continue; None if all may now.
 
         The less far a trial has come, the later.
         """
@@ -121,10 +116,10 @@ class Rungs:
         return there[best_first(rows[:, 1:], rows[:, 0])[-1]]
 
     def _owes(self, trial: int, epoch: int) -> bool:
-        """Say whether a trial goes on because too few did, though it is not among the best by the order in its rank.
+        """Return whether a trial continues because too few did, though the order within its rank puts it behind them.
 
         Each is compared with those that came before it. Once a sampler draws the like of what is known, its trials find
-        their place among the best taken by twins that were stopped when they came: one of a thousand went on.
+        their place among the best taken by twins that were stopped when they came: one of a thousand continued.
         """
         reached = self._reached[epoch]
         share = self._share(epoch)
@@ -132,11 +127,11 @@ class Rungs:
             return False
         trials = sorted(reached)
         rows = np.array([reached[one] for one in trials])
-        ranks = _fast_non_domination_rank(rows[:, 1:], penalty=rows[:, 0])
-        return bool((ranks < ranks[trials.index(trial)]).sum() < share)
+        of_all = ranks(rows[:, 1:], rows[:, 0])
+        return bool((of_all < of_all[trials.index(trial)]).sum() < share)
 
     def _share(self, epoch: int) -> int:
-        """Return how many of those that reached a rung may go on."""
+        """Return how many trials that reached a rung may continue."""
         reached = len(self._reached[epoch])
         if reached < self._reduction:
             return 0 if self._waits else reached
@@ -153,8 +148,7 @@ class Rungs:
     def _record(self, record: TrialRecord, report: Epoch) -> bool:
         if report.epoch not in self._reached or report.fidelity >= 1:
             return False
-        paradigm = paradigms.find(record.paradigm).create(searched_training.of_paradigm(record.params))
-        if report.fidelity < paradigm.judged_from(self._epochs):
+        if report.fidelity < self._judged_from(record):
             return False
         losses = [sign * getattr(report, name) for name, sign in self._signs.items()]
         missed = sum(self._missed(bound, report) for bound in self._bounds)
@@ -164,10 +158,17 @@ class Rungs:
         self._best.pop(report.epoch, None)
         return True
 
+    def _judged_from(self, record: TrialRecord) -> float:
+        """Return the fidelity from which a trial is judged; its recipe is made once."""
+        if record.trial not in self._judged:
+            paradigm = Params.of(record.params).create(record.paradigm)
+            self._judged[record.trial] = paradigm.judged_from(self._epochs)
+        return self._judged[record.trial]
+
     @staticmethod
     def _missed(bound: Constraint, report: Epoch) -> float:
         """Return by how much a trial misses a bound, as a share of it; 0 where it holds."""
-        violation = bound.violation(getattr(report, KNOWN_EARLY[bound.metric]))
+        violation = bound.violation(getattr(report, SETTLED[bound.metric]))
         return max(0.0, violation) / (abs(bound.bound) or 1.0)
 
 
@@ -182,8 +183,7 @@ def best_first(losses: Points, missed: npt.ArrayLike | None = None, count: int |
     by the first objective, then always the one farthest from all before it, distances being measured in units of each
     objective's range. The others follow by how much they miss, shape (trials,).
     """
-    penalty = np.zeros(len(losses)) if missed is None else np.asarray(missed, dtype=np.float64)
-    ranks, scaled = _fast_non_domination_rank(losses, penalty=penalty), in_ranges(losses)
-    layers = (np.flatnonzero(ranks == rank) for rank in range(ranks.max() + 1))
+    of_all, scaled = ranks(losses, missed), in_ranges(losses)
+    layers = (np.flatnonzero(of_all == rank) for rank in range(of_all.max() + 1))
     order = (int(members[place]) for members in layers for place in farthest_first(scaled[members]))
     return list(islice(order, count))

@@ -20,7 +20,7 @@ FEW: Final = 100
 EXPENSIVE: Final = 10.0
 """Up to how many trials, and from how many seconds between two of them, a model that takes a second is worth it."""
 FEW_WITH_RUNGS: Final = 50
-"""The trials after which a study that stops trials early goes on without a model: they come faster, and tell less."""
+"""The trials after which a study that stops trials early continues without a model: they come faster, and tell less."""
 ENOUGH_TO_MODEL: Final = 10
 """The trials before a model is asked; those that no model has chosen are random to it."""
 GENERATIONS_LAST: Final = 500
@@ -71,7 +71,7 @@ class Policy:
     """
 
     def __init__(self, spec: StudySpec, used: Collection[str | None], *, numeric: bool) -> None:
-        """Go on with what was `used` before; `numeric` says whether all that is searched are numbers."""
+        """Continue with what was `used` before; `numeric` says whether all that is searched are numbers."""
         self._named = spec.search.sampler
         self._trials = spec.search.trials
         self._breeds, self._models = BREEDS in used, "gp" in used
@@ -80,7 +80,7 @@ class Policy:
         self.pace = Pace()
 
     def sampler(self, told: int) -> SamplerName:
-        """Return which sampler draws once so many trials have come to their end."""
+        """Return which sampler draws once that many trials have finished."""
         if self._named != "auto":
             return self._named
         expensive = told >= ENOUGH_TO_MODEL and self.pace.between >= EXPENSIVE

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import NSGAIISampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
-from orchestrator.ledger.ledger import as_attributes, violations
+from orchestrator.ledger import optuna_internals
+from orchestrator.ledger.ledger import violations
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.trial import Named
 from orchestrator.search.configurations import Configurations
@@ -18,9 +17,6 @@ from orchestrator.search.foresight import Foresight
 from orchestrator.search.samplers import MODELLED_JOINTLY, SamplerName, draws_for
 from orchestrator.spec.study_spec import StudySpec
 from trainables.spec import Value
-
-_GENERATION: Final = NSGAIISampler._get_generation_key()  # there is no other way to give it parents
-
 
 Draw = tuple[int, dict[str, Value]]
 """The key of a trial in its view, and what was drawn for it, by the sampler's names."""
@@ -54,7 +50,7 @@ def lesson(spec: StudySpec, record: TrialRecord, foresight: Foresight | None = N
     if record.state in (State.PRUNED, State.PAUSED):
         foreseen = foresight.metrics(record) if foresight is not None else None
         return _measured(spec, record, foreseen) if foreseen else Lesson(record.paradigm, record.params, State.PRUNED)
-    return Lesson(record.paradigm, record.params, record.state) if record.state is State.RUNNING else None
+    return Lesson(record.paradigm, record.params, record.state)
 
 
 def _measured(spec: StudySpec, record: TrialRecord, metrics: Mapping[str, float]) -> Lesson:
@@ -68,22 +64,22 @@ class View:
     Trials that it takes up, rather than draws, are the first generation to a sampler that breeds: they are parents.
     """
 
-    def __init__(self, spec: StudySpec, name: SamplerName, *, asked: int, population: int) -> None:
+    def __init__(self, spec: StudySpec, name: SamplerName, *, population: int) -> None:
         self.name = name
         self.drawn = 0
         self.configurations = Configurations(spec, joint=name in MODELLED_JOINTLY)
-        self._draws = draws_for(name, self.configurations, asked, population)
+        self._draws = draws_for(name, self.configurations, population)
         self._storage = InMemoryStorage()
         directions = [optuna.study.StudyDirection[direction.upper()] for direction in spec.objectives.values()]
         self._id = self._storage.create_new_study(directions, spec.name)
         self._study = optuna.Study(spec.name, self._storage)
 
-    def draw(self, given: Mapping[str, Value]) -> Draw:
-        """Draw a configuration, of which some may be given."""
-        self._study._thread_local.cached_all_trials = None  # as `Study.ask` does
+    def draw(self, given: Mapping[str, Value], number: int) -> Draw:
+        """Draw the configuration of the trial of that number, of which some may be given."""
+        optuna_internals.forget_cached_trials(self._study)
         self.drawn += 1
         key = self._storage.create_new_trial(self._id)
-        drawn = self._draws.draw(self._study, self._storage.get_trial(key), given)
+        drawn = self._draws.draw(self._study, self._storage.get_trial(key), given, number)
         for name, distribution in self.distributions(drawn).items():
             self._storage.set_trial_param(key, name, distribution.to_internal_repr(drawn[name]), distribution)
         return key, drawn
@@ -100,21 +96,19 @@ class View:
             values=lesson.values,
             params=drawn,
             distributions=self.distributions(drawn),
-            system_attrs={_GENERATION: 0},
+            system_attrs=dict(optuna_internals.FIRST_GENERATION),
             constraints=dict(lesson.violations),
         )
         return self._storage.create_new_trial(self._id, template)
 
     def tell(self, key: int, lesson: Lesson | None) -> None:
         """Learn what came of a trial; what is learnt later of the same trial, which had paused, counts instead."""
-        known = self._storage.get_trial(key)
-        if known.state.is_finished():
-            known.state = TrialState.RUNNING
-            self._storage._set_trial(key, known)  # Optuna has no way back; this study is nobody's but ours
+        if self._storage.get_trial(key).state.is_finished():
+            optuna_internals.reopen(self._storage, key)
         if lesson is None:
             self._storage.set_trial_state_values(key, TrialState.FAIL)
             return
-        for name, violation in as_attributes(lesson.violations).items():
+        for name, violation in optuna_internals.constraints_as_attributes(lesson.violations).items():
             self._storage.set_trial_system_attr(key, name, violation)
         self._storage.set_trial_state_values(key, TrialState[lesson.state.value], lesson.values)
 

@@ -11,6 +11,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
+from orchestrator.ledger.optuna_internals import reseed
 from orchestrator.search.configurations import PARADIGM, Configurations
 from trainables.spec import Value
 
@@ -25,20 +26,32 @@ JOINT_UP_TO: Final = 50
 Of few it learns more from how they belong together; of many it would draw the like of the best alone, and get stuck."""
 OWN_DRAWS: Final = 8
 UNIFORM_DRAWS: Final = 100
-"""How often an infeasible draw is repeated, by the sampler and then uniformly, before the trial is told as failed."""
+"""How often an infeasible draw is repeated, by the sampler and then uniformly, before the trial is marked FAIL."""
 
 
 class FeasibleDraws:
-    """Draws whole configurations from a sampler, again while the paradigm refuses what is drawn."""
+    """Draws whole configurations from a sampler, again while the paradigm refuses what is drawn.
 
-    def __init__(self, own: BaseSampler, configurations: Configurations, seed: int) -> None:
-        self._own, self._uniform = own, RandomSampler(seed=seed)
+    What is random in a draw follows from the study's seed and the trial's number alone: a study that was interrupted
+    draws what it would have drawn, given what it has learnt by then.
+    """
+
+    def __init__(self, own: BaseSampler, configurations: Configurations) -> None:
+        self._own, self._uniform = own, RandomSampler(seed=configurations.spec.seed)
         self._configurations = configurations
         distributions = configurations.distributions
         self._several = {name: found for name, found in distributions.items() if not found.single()}
 
-    def draw(self, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value]) -> dict[str, Value]:
-        """Return a configuration for a trial of a study, by the sampler's names; `given` is kept as it is."""
+    def draw(
+        self, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value], number: int
+    ) -> dict[str, Value]:
+        """Return a configuration for a trial, by the sampler's names; `given` is kept as it is.
+
+        `trial` is the sampler's own, `number` is the trial's number in the ledger.
+        """
+        words = np.random.SeedSequence([self._configurations.spec.seed, number]).generate_state(2)
+        for sampler, seed in zip((self._own, self._uniform), words, strict=True):
+            reseed(sampler, int(seed))
         self._own.before_trial(study, trial)
         for _ in range(OWN_DRAWS):
             modelled = self._modelled(study, trial)
@@ -75,14 +88,9 @@ class FeasibleDraws:
         return self._configurations.refusal(str(drawn[PARADIGM]), self._configurations.params(drawn)) is None
 
 
-def draws_for(name: SamplerName, configurations: Configurations, asked: int, population: int) -> FeasibleDraws:
-    """Return what a sampler draws; after `asked` trials it does not repeat what it drew before.
-
-    `population` is how many trials make a generation, for the sampler that has any.
-    """
-    words = np.random.SeedSequence([configurations.spec.seed, asked]).generate_state(2)
-    seed, uniform = (int(word) for word in words)
-    return FeasibleDraws(_sampler(name, seed, population), configurations, uniform)
+def draws_for(name: SamplerName, configurations: Configurations, population: int) -> FeasibleDraws:
+    """Return what a sampler draws; `population` is how many trials make a generation, for the sampler that has any."""
+    return FeasibleDraws(_sampler(name, configurations.spec.seed, population), configurations)
 
 
 def _sampler(name: SamplerName, seed: int, population: int) -> BaseSampler:

@@ -8,7 +8,7 @@ from orchestrator.ledger import ledger
 from orchestrator.ledger.records import State
 from orchestrator.results.front import Objectives
 from orchestrator.search.sampler_view import Lesson, lesson
-from orchestrator.spec import searched_training
+from orchestrator.spec.params import Params
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import Store, StudyFolder
 from trainables.errors import InvalidValue, nearest
@@ -33,19 +33,19 @@ def check(spec: StudySpec, store: Store) -> None:
 
 
 def lessons(spec: StudySpec, folder: StudyFolder) -> Iterator[Lesson]:
-    """Give what the whole trials of the earlier studies teach, in the order in which the study names them.
+    """Give what the finished trials of the earlier studies teach, in the order in which the study names them.
 
     `folder` is the study's own; the others lie beside it. One that has gone since the launch teaches nothing.
     """
     for name in spec.search.warm_start:
         earlier = folder.beside(name)
         if not earlier.spec.exists():
-            logger.warning("%s: study %s is gone; the sampler goes on without it", KEY, name)
+            logger.warning("%s: study %s is gone; the sampler continues without it", KEY, name)
             continue
-        trained = searched_training.as_said(StudySpec.stored(earlier.spec).training, spec.search.training)
+        training = StudySpec.stored(earlier.spec).training
         for record in ledger.read(earlier):
             measured = record.metrics.keys() >= {*spec.objectives, *spec.constraints}
-            known = replace(record, params=trained | dict(record.params))
+            known = replace(record, params=Params.of(record.params).completed(training, spec.search.training).named)
             taught = lesson(spec, known) if record.state is State.COMPLETE and measured else None
             if taught is not None:
                 yield taught

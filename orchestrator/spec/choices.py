@@ -3,11 +3,13 @@
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Tag
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Tag, model_validator
 
 import search_spaces
 from trainables import paradigms
@@ -20,9 +22,34 @@ MOST_COMBINATIONS: Final = 1000
 
 
 class Strict(BaseModel):
+    """A section of a study. Python may give it numbers of numpy, which count as Python's own."""
+
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, revalidate_instances="always"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_numpy(cls, given: Any) -> Any:
+        return _as_python(given)
+
+
+def _as_python(value: Any) -> Any:
+    """Return a value with numpy's scalars in it as Python's own."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {key: _as_python(below) for key, below in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_as_python, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        changed = {f.name: _as_python(getattr(value, f.name)) for f in fields(value)}
+        return (
+            replace(value, **changed)
+            if any(type(new) is not type(getattr(value, key)) for key, new in changed.items())
+            else value
+        )
+    return value
 
 
 def _number(value: Any) -> Any:
@@ -68,6 +95,18 @@ def check_choices(name: str, chosen: Mapping[str, Choice]) -> Iterator[InvalidVa
         yield from check_choice(key, choice, partial(_accept, paradigm, key), words)
 
 
+def check_effects(name: str, chosen: Mapping[str, Choice]) -> Iterator[InvalidValue]:
+    """Yield the hyper-parameters that no configuration of the paradigm would use, given values that are allowed."""
+    space = search_spaces.find(name)
+    possible = {key: _possible(choice) for key, choice in chosen.items()}
+    for key, choice in chosen.items():
+        if not space.may_matter(key, possible):
+            shown = _shown(choice) if isinstance(choice, Range) else choice
+            yield InvalidValue(
+                key, shown, f"has no effect in this study: it matters only {space.condition(key)}; leave it out"
+            )
+
+
 def check_choice(
     key: str, choice: Choice, accept: Callable[[Value], object], no_range: str | None
 ) -> Iterator[InvalidValue]:
@@ -84,7 +123,7 @@ def check_choice(
         yield from _refusal(key, place, value, accept)
     if isinstance(choice, Range):
         yield from _check_range(key, choice)
-    elif isinstance(choice, list) and len({(type(value), value) for value in choice}) < len(choice):
+    elif isinstance(choice, list) and len({(isinstance(value, bool), value) for value in choice}) < len(choice):
         yield InvalidValue(key, choice, "names a choice twice")
 
 
@@ -102,6 +141,10 @@ def cannot_fit(name: str, chosen: Mapping[str, Choice], epochs: int) -> str | No
             if reason is not None:
                 return f"{key} = {value}: {reason}"
     return _why_infeasible(paradigm, corners, epochs)
+
+
+def _possible(choice: Choice) -> list[Value] | tuple[float, float]:
+    return (choice.low, choice.high) if isinstance(choice, Range) else choice if isinstance(choice, list) else [choice]
 
 
 def _named(choice: Choice) -> list[tuple[str, Value]]:

@@ -6,9 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from orchestrator.spec.study_file import read_mapping
+from orchestrator.spec.study_file import as_text, read_mapping
 from orchestrator.spec.study_spec import HISTORY, StudySpec
 
 
@@ -42,7 +40,7 @@ def read_history(path: Path) -> tuple[Extension, ...]:
 
 
 def first_epochs(path: Path, now: int) -> int:
-    """Return the epochs that a stored study began with, given those that it has now."""
+    """Return the epochs that a stored study began with, given its present epochs."""
     changes = (change for extension in read_history(path) for change in extension.changes) if path.exists() else ()
     return next((int(change.before) for change in changes if change.key == "fidelity.epochs"), now)
 
@@ -51,7 +49,7 @@ def write_study(path: Path, spec: StudySpec, history: Sequence[Extension] = ()) 
     """Write a study with its history, at once and whole: a reader finds what was there before, or this."""
     unfinished = path.with_suffix(".new")
     past = {HISTORY: [asdict(one) for one in history]} if history else {}
-    text = spec.as_yaml() + (yaml.safe_dump(past, sort_keys=False, allow_unicode=True) if past else "")
+    text = spec.as_yaml() + (as_text(past) if past else "")
     with unfinished.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()

@@ -1,8 +1,8 @@
-"""How a study file says where its ledger lies: in a file of the study's folder, or on a PostgreSQL server."""
+"""Where a study's ledger lies, as its file says: in the study's folder, or on a PostgreSQL server."""
 
 from typing import Final
 
-from orchestrator.spec.urls import masked
+from orchestrator.spec.urls import check_port, masked
 from trainables.errors import InvalidValue
 
 FILE: Final = "file"
@@ -13,7 +13,7 @@ _SECRETS: Final = ("password", "sslpassword", "oauth_client_secret")
 
 _HOW: Final = (
     "must not hold a password, which would be stored with the study for all to read: "
-    "put it into PGPASSWORD, ~/.pgpass, or a service that PGSERVICE names"
+    "use PGPASSWORD, ~/.pgpass, or a service that PGSERVICE names"
 )
 
 
@@ -26,4 +26,5 @@ def check_ledger(value: str) -> str:
         raise InvalidValue("", shown, _HOW)
     if not value.startswith(tuple(f"{scheme}://" for scheme in SCHEMES)):
         raise InvalidValue("", value, f"must be {FILE}, or postgresql://USER@HOST:PORT/DATABASE")
+    check_port(value)
     return value

@@ -1,12 +1,9 @@
-"""What a study searches of how its trials train: the learning rate, say, besides what its paradigms have to search.
-
-These hyper-parameters are the same for all paradigms. Among those of a trial they stand as ``training.<name>``.
-"""
+"""What a study searches of how its trials train, such as the learning rate, whatever their paradigm."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any, Final, get_type_hints
+from typing import Final, get_type_hints
 
 from pydantic import ValidationError
 
@@ -14,8 +11,6 @@ from orchestrator.spec.choices import Choice, Range, Strict, check_choice
 from orchestrator.spec.spec_errors import translate, unknown_key
 from trainables.errors import InvalidValue
 from trainables.spec import TrainingSpec, Value
-
-PREFIX: Final = "training."
 
 _TYPES: Final = {name: found for name, found in get_type_hints(TrainingSpec).items() if name != "milestones"}
 """What may be searched, each with its type; a list of milestones is one value."""
@@ -35,23 +30,8 @@ def check(searched: Mapping[str, Choice]) -> Iterator[InvalidValue]:
 
 
 def is_integer(name: str) -> bool:
-    """Say whether the values of a hyper-parameter of training are whole numbers."""
+    """Return whether the values of a hyper-parameter of training are integers."""
     return _TYPES[name] is int
-
-
-def of_training(params: Mapping[str, Value]) -> dict[str, Any]:
-    """Return those of a trial's hyper-parameters that say how it trains, by their names in TrainingSpec."""
-    return {name.removeprefix(PREFIX): value for name, value in params.items() if name.startswith(PREFIX)}
-
-
-def of_paradigm(params: Mapping[str, Value]) -> dict[str, Value]:
-    """Return those of a trial's hyper-parameters that are its paradigm's."""
-    return {name: value for name, value in params.items() if not name.startswith(PREFIX)}
-
-
-def as_said(training: TrainingSpec, names: Iterable[str]) -> dict[str, Value]:
-    """Return how a study trains, by those names, as hyper-parameters of its trials."""
-    return {f"{PREFIX}{name}": getattr(training, name) for name in names}
 
 
 class _Section(Strict):

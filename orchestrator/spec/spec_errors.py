@@ -12,12 +12,12 @@ from pydantic_core import ErrorDetails
 from trainables.errors import InvalidValue, RequestRefused, nearest
 
 ABSENT: Final = object()
-"""The value of a key that is not there."""
+"""The value of a key that is missing."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to mend: the path of a key, a phrase saying what is allowed, and the value found there."""
+    """One thing to correct: the path of a key, a phrase saying what is allowed, and the value of the key."""
 
     key: str
     allowed: str
@@ -25,7 +25,7 @@ class Problem:
 
     def __str__(self) -> str:
         shown = "" if self.value is ABSENT else f" = {_short(self.value)}"
-        return f"{self.key}{shown}: {self.allowed}" if self.key else self.allowed
+        return _printable(f"{self.key}{shown}: {self.allowed}" if self.key else self.allowed)
 
 
 class StudyError(RequestRefused):
@@ -34,7 +34,7 @@ class StudyError(RequestRefused):
     def __init__(self, problems: Sequence[Problem], source: Path | None = None) -> None:
         self.problems = tuple(problems)
         self.source = source
-        place = "the study" if source is None else str(source)
+        place = "the study" if source is None else _printable(str(source))
         lines = [f"{place} cannot be used:", *(f"  {problem}" for problem in self.problems)]
         super().__init__("\n".join(lines))
 
@@ -71,17 +71,18 @@ def _problems(detail: ErrorDetails, known_keys: KnownKeys) -> list[Problem]:
     cause = detail.get("ctx", {}).get("error")
     refused = cause.refused if isinstance(cause, Refusals) else (cause,) if isinstance(cause, InvalidValue) else ()
     if refused:
-        return [Problem(_key([*path, *filter(None, [one.key])]), one.allowed, one.value) for one in refused]
+        return [Problem(key_of([*path, *filter(None, [one.key])]), one.allowed, one.value) for one in refused]
     kind = detail["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         *parents, name = map(str, path)
-        return [Problem(_key(path), unknown_key(name, known_keys(parents)), detail["input"])]
+        return [Problem(key_of(path), unknown_key(name, known_keys(parents)), detail["input"])]
     if kind in ("missing", "missing_argument"):
-        return [Problem(_key(path), "is required")]
-    return [Problem(_key(path), _allowed(detail), detail["input"])]
+        return [Problem(key_of(path), "is required")]
+    return [Problem(key_of(path), _allowed(detail), detail["input"])]
 
 
-def _key(path: Iterable[str | int]) -> str:
+def key_of(path: Iterable[str | int]) -> str:
+    """Return the path of a key as errors name it: ``search.warm_start[1]``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
@@ -89,6 +90,7 @@ _TYPES: Final = {
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
+    "recursion_loop": "must not contain itself",
     "finite_number": "must be a finite number",
     "bool_type": "must be true or false",
     "string_type": "must be text; a number stands in quotes",
@@ -99,6 +101,12 @@ _TYPES: Final = {
     "list_type": "must be a list",
     "tuple_type": "must be a list",
 }
+_AS_WRITTEN: Final = {
+    "int_type": ", in plain digits without quotes, such as 12",
+    "float_type": ", in plain digits without quotes, such as 1.5",
+    "bool_type": ", without quotes",
+}
+"""What to add where text stands in place of a number or a truth value: in quotes, or as only YAML 1.1 reads it."""
 _BOUNDS: Final = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
 
 
@@ -108,9 +116,15 @@ def _allowed(detail: ErrorDetails) -> str:
         names = re.findall(r"'([^']*)'", context["expected"])
         return f"must be one of {', '.join(names)}{nearest(str(detail['input']), names)}"
     bounds = [f"must be {words} {context[name]:g}" for name, words in _BOUNDS.items() if name in context]
-    return bounds[0] if bounds else _TYPES.get(detail["type"], detail["msg"])
+    allowed = bounds[0] if bounds else _TYPES.get(detail["type"], detail["msg"])
+    return f"{allowed}{_AS_WRITTEN.get(detail['type'], '')}" if isinstance(detail["input"], str) else allowed
 
 
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _printable(text: str) -> str:
+    """Return a text without the control codes that a file can hold and a terminal would obey."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

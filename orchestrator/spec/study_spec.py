@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import operator
 import os
 import re
@@ -10,7 +11,6 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-import yaml
 from pydantic import (
     Field,
     ModelWrapValidatorHandler,
@@ -25,17 +25,18 @@ from pydantic import (
 from orchestrator.spec import searched_training
 from orchestrator.spec.choices import Choice as Choice
 from orchestrator.spec.choices import Range as Range
-from orchestrator.spec.choices import Strict, cannot_fit, check_choices
+from orchestrator.spec.choices import Strict, cannot_fit, check_choices, check_effects
 from orchestrator.spec.ledger_url import FILE, check_ledger
 from orchestrator.spec.names import check_study_name
+from orchestrator.spec.params import Params
 from orchestrator.spec.spec_errors import Problem, Refusals, StudyError, translate, unknown_key
-from orchestrator.spec.study_file import read_mapping
+from orchestrator.spec.study_file import LONGEST, as_text, read_mapping
 from orchestrator.spec.tracking_url import STORE, check_tracking
 from trainables import data, models, paradigms
 from trainables.errors import InvalidValue, check_name
-from trainables.spec import METRICS, DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
-
-Direction = Literal["maximize", "minimize"]
+from trainables.metrics import OBJECTIVES, TABLE
+from trainables.metrics import Direction as Direction
+from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     ">=": operator.ge,
@@ -45,6 +46,11 @@ _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
 }
 
 _STORED: Final = "stored"
+
+MOST: Final = 1_000_000
+"""The trials, epochs and hours that a study may have: more is a slip, for a million hours are a century."""
+MOST_DEVICES: Final = 100_000
+"""The workers, CPUs and GPUs that a trial may have."""
 
 HISTORY: Final = "history"
 """The key under which a stored study says how it was extended; it is no setting, and a copy may bring it along."""
@@ -67,8 +73,15 @@ class Constraint:
         except ValueError:
             raise InvalidValue(metric, text, 'must be a comparison with a number, such as ">= 0.8"') from None
 
+    @property
+    def can_be_met(self) -> bool:
+        """Whether the metric has values that satisfy the constraint."""
+        metric = TABLE[self.metric]
+        best = metric.high if self.comparison.startswith(">") else metric.low
+        return math.isfinite(self.bound) and self.holds(best)
+
     def holds(self, value: float) -> bool:
-        """Say whether `value` satisfies the constraint; NaN never does."""
+        """Return whether `value` satisfies the constraint; NaN never does."""
         return _COMPARISONS[self.comparison](value, self.bound)
 
     def violation(self, value: float) -> float:
@@ -87,7 +100,7 @@ class Search(Strict):
     """
 
     sampler: Literal["auto", "tpe", "nsga2", "gp", "random"] = "auto"
-    trials: Annotated[int, Field(ge=1)] = 24
+    trials: Annotated[int, Field(ge=1, le=MOST)] = 24
     warm_start: list[str] = Field(default=[])
     training: dict[str, Choice] = Field(default={})
 
@@ -108,15 +121,15 @@ class Search(Strict):
 class Fidelity(Strict):
     """The training budget of a trial, and the epochs (rungs) at which hopeless trials are held back.
 
-    The best 1/reduction of the trials that have come to a rung go on, and those that, going by what whole trials have
-    gained from there, may still reach the front (`search.prospects`).
-    The others pause: they leave their device, keep their checkpoints, and go on, before any new trial begins, once they
-    are among the best of the trials that have come to their rung. With `hopeless: stop` they are stopped for good.
+    The best 1/reduction of the trials at a rung continue, and trials that, judged by what finished trials have gained
+    from there, may still reach the front (`search.prospects`). The others pause: they leave their device, keep their
+    checkpoints, and continue, before any new trial begins, once they are among the best of the trials that have come
+    to their rung. With `hopeless: stop` they are stopped for good.
     """
 
-    epochs: Annotated[int, Field(ge=1)]
+    epochs: Annotated[int, Field(ge=1, le=MOST)]
     rungs: list[int] = Field(default=[])
-    reduction: Annotated[int, Field(ge=2)] = 3
+    reduction: Annotated[int, Field(ge=2, le=MOST)] = 3
     hopeless: Literal["pause", "stop"] = "pause"
 
     @model_validator(mode="after")
@@ -127,23 +140,23 @@ class Fidelity(Strict):
 
 
 class Budget(Strict):
-    """What may be spent before no new trial is begun; those that run come to their end. None is no limit.
+    """What may be spent before no new trial is begun; running trials finish. None is no limit.
 
     `hours` are those for which the study runs, `device_hours` the sum over all attempts of the time that trials hold
     their devices times how many: GPU-hours where trials have a GPU, else CPU-hours. `money` is in the currency of
     `resources.price_per_hour`.
     """
 
-    hours: Annotated[float, Field(gt=0)] | None = None
-    device_hours: Annotated[float, Field(gt=0)] | None = None
+    hours: Annotated[float, Field(gt=0, le=MOST)] | None = None
+    device_hours: Annotated[float, Field(gt=0, le=1000 * MOST)] | None = None
     money: Annotated[float, Field(gt=0)] | None = None
 
 
 class Elastic(Strict):
     """How many workers a trial may have: as many as there is room for when it starts, within these bounds."""
 
-    min: Annotated[int, Field(ge=1)] = 1
-    max: Annotated[int, Field(ge=1)] = 1
+    min: Annotated[int, Field(ge=1, le=MOST_DEVICES)] = 1
+    max: Annotated[int, Field(ge=1, le=MOST_DEVICES)] = 1
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -167,11 +180,11 @@ class Resources(Strict):
     share a GPU compute on it at the same time, by NVIDIA's Multi-Process Service, which is started where none runs.
     """
 
-    cpus: Annotated[float, Field(gt=0)] = 1
-    gpus: Annotated[float, Field(ge=0)] = 0
+    cpus: Annotated[float, Field(gt=0, le=MOST_DEVICES)] = 1
+    gpus: Annotated[float, Field(ge=0, le=MOST_DEVICES)] = 0
     price_per_hour: Annotated[float, Field(gt=0)] | None = None
     workers: Elastic = Elastic()
-    parallel: Annotated[int, Field(ge=1)] | None = None
+    parallel: Annotated[int, Field(ge=1, le=MOST)] | None = None
     mps: bool = False
 
     @field_validator("workers", mode="before")
@@ -181,6 +194,8 @@ class Resources(Strict):
             return value
         if value < 1:
             raise InvalidValue("", value, "must be at least 1")
+        if value > MOST_DEVICES:
+            raise InvalidValue("", value, f"must be at most {MOST_DEVICES}")
         return {"min": value, "max": value}
 
     @model_validator(mode="after")
@@ -211,8 +226,8 @@ class Failures(Strict):
     slow trial that is ended for nothing is work lost.
     """
 
-    retries: Annotated[int, Field(ge=0)] = 3
-    timeout_minutes: Annotated[float, Field(gt=0)] | None = None
+    retries: Annotated[int, Field(ge=0, le=MOST)] = 3
+    timeout_minutes: Annotated[float, Field(gt=0, le=MOST)] | None = None
 
 
 class StudySpec(Strict):
@@ -247,11 +262,11 @@ class StudySpec(Strict):
         A relative `data.root` is meant from the current folder.
         """
         path = Path(path)
-        plain = _without(read_mapping(path), [HISTORY])
-        problems = _all_problems(plain)
-        if problems:
-            raise StudyError(problems, path)
-        return cls.model_validate_json(json.dumps(plain))
+        plain = _without(read_mapping(path, LONGEST), [HISTORY])
+        try:
+            return cls.model_validate_json(json.dumps(plain))
+        except StudyError as error:
+            raise StudyError(_all_problems(plain, error.problems), path) from None
 
     @classmethod
     def stored(cls, path: Path) -> "StudySpec":
@@ -263,7 +278,7 @@ class StudySpec(Strict):
 
     def as_yaml(self) -> str:
         """Return the study as the text of a file whose `load` gives an equal one."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return as_text(self.model_dump(mode="json"))
 
     @property
     def bounds(self) -> tuple[Constraint, ...]:
@@ -272,12 +287,13 @@ class StudySpec(Strict):
 
     def trial(self, paradigm: str, params: Mapping[str, Value], seed: int) -> TrialSpec:
         """Return the complete configuration of one trial of this study."""
+        chosen = Params.of(params)
         return TrialSpec(
             data=self.data,
             model=self.model,
             paradigm=paradigm,
-            hyperparameters=searched_training.of_paradigm(params),
-            training=replace(self.training, **searched_training.of_training(params)),
+            hyperparameters=chosen.paradigm,
+            training=chosen.trained(self.training),
             epochs=self.fidelity.epochs,
             seed=seed,
             objectives=tuple(dict.fromkeys([*self.objectives, *self.constraints])),
@@ -305,6 +321,8 @@ class StudySpec(Strict):
             return spec
         check_name("name", spec.name, data.names())
         absolute = replace(spec, root=spec.root and os.path.abspath(os.path.expanduser(spec.root)))
+        if not data.needs_root(spec.name):
+            _refuse(_needless(key, getattr(spec, key), spec.name) for key in ("root", "download") if getattr(spec, key))
         data.check(absolute)
         return absolute
 
@@ -326,7 +344,7 @@ class StudySpec(Strict):
     @classmethod
     def _name_known_metrics(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
-            _refuse(_unknown_keys(given, METRICS))
+            _refuse(_unknown_keys(given, OBJECTIVES))
         return given
 
     @field_validator("objectives", "paradigms")
@@ -338,9 +356,25 @@ class StudySpec(Strict):
 
     @field_validator("constraints")
     @classmethod
-    def _are_comparisons(cls, constraints: dict[str, str]) -> dict[str, str]:
-        _refuse(one for pair in constraints.items() for one in _refused(Constraint.parse, *pair))
+    def _can_be_met(cls, constraints: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        _refuse(refused for pair in constraints.items() for refused in _refused(Constraint.parse, *pair))
+        if info.context != _STORED:
+            parsed = (Constraint.parse(*pair) for pair in constraints.items())
+            _refuse(_unmet(bound, constraints[bound.metric]) for bound in parsed if not bound.can_be_met)
         return constraints
+
+    @field_validator("objectives")
+    @classmethod
+    def _seek_what_is_better(cls, objectives: dict[str, Direction], info: ValidationInfo) -> dict[str, Direction]:
+        if info.context != _STORED:
+            _refuse(
+                InvalidValue(
+                    name, direction, f"must be {TABLE[name].direction}: the other way leads to the worst networks"
+                )
+                for name, direction in objectives.items()
+                if direction != TABLE[name].direction
+            )
+        return objectives
 
     @field_validator("paradigms", mode="before")
     @classmethod
@@ -359,7 +393,7 @@ class StudySpec(Strict):
         _refuse(
             InvalidValue(f"{name}.{one.key}", one.value, one.allowed)
             for name, chosen in named.items()
-            for one in check_choices(name, chosen)
+            for one in list(check_choices(name, chosen)) or check_effects(name, chosen)
         )
         return named
 
@@ -392,6 +426,16 @@ class StudySpec(Strict):
             raise StudyError(translate(error, _known_keys)) from None
 
 
+def _unmet(bound: Constraint, text: str) -> InvalidValue:
+    metric = TABLE[bound.metric]
+    lies = f"lies in [{metric.low:g}, {metric.high:g}]" if math.isfinite(metric.high) else f"is at least {metric.low:g}"
+    return InvalidValue(bound.metric, text, f"can be met by no network: {bound.metric} {lies}")
+
+
+def _needless(key: str, value: object, name: str) -> InvalidValue:
+    return InvalidValue(key, value, f"is for data that lie in files; {name} comes along with espalier: leave it out")
+
+
 def _at(key: str, check: Callable[[str], object], value: str) -> str:
     """Return `value` if `check` lets it pass; a refusal is raised under `key`."""
     try:
@@ -418,12 +462,15 @@ def _refuse(refused: Iterable[InvalidValue]) -> None:
         raise Refusals(found)
 
 
-def _all_problems(plain: Mapping[str, Any]) -> list[Problem]:
-    """Return the problems of all layers: what is refused is taken out, and what is left is looked at again."""
+def _all_problems(plain: Mapping[str, Any], first: Sequence[Problem]) -> list[Problem]:
+    """Return the problems of all layers, the `first` among them: what is refused is taken out, and the rest is checked
+    again."""
     found: dict[str, Problem] = {}
-    while news := [one for one in _problems(plain) if not any(_within(known, one.key) for known in found)]:
-        found |= {one.key: one for one in news}
-        plain = _without(plain, [one.key for one in news])
+    news: Sequence[Problem] = first
+    while news:
+        found |= {problem.key: problem for problem in news}
+        plain = _without(plain, [problem.key for problem in news])
+        news = [problem for problem in _problems(plain) if not any(_within(known, problem.key) for known in found)]
     order = {name: place for place, name in enumerate(StudySpec.model_fields)}
     return sorted(found.values(), key=lambda one: order.get(re.split(r"[.\[]", one.key)[0], len(order)))
 

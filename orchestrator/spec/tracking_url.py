@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from orchestrator.spec.urls import masked, split
+from orchestrator.spec.urls import check_port, masked, split
 from trainables.errors import InvalidValue
 
 STORE: Final = "store"
@@ -22,4 +22,5 @@ def check_tracking(value: str) -> str:
         raise InvalidValue("", f"{parts.scheme}://***", _HOW)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
         raise InvalidValue("", value, f"must be {STORE}, or the URL of an MLflow server, http://HOST:PORT")
+    check_port(value)
     return value

@@ -4,6 +4,8 @@ import re
 from collections.abc import Collection
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from trainables.errors import InvalidValue
+
 _NOTHING = SplitResult("", "", "", "", "")
 
 
@@ -18,8 +20,15 @@ def masked(url: str, secrets: Collection[str] = ()) -> str:
     return f"{address}{mark}{query}"
 
 
+def check_port(url: str) -> None:
+    """Raise InvalidValue where a URL names a port that there cannot be."""
+    hosts = split(url).netloc.rpartition("@")[2]  # several, with commas between them, where a server has replicas
+    if any(not 0 < int(port) < 2**16 for port in re.findall(r":([0-9]+)(?=,|$)", hosts)):
+        raise InvalidValue("", masked(url), "must name a port between 1 and 65535")
+
+
 def split(url: str) -> SplitResult:
-    """Return the parts of a URL; they are empty where it is none."""
+    """Return the parts of a URL; all are empty for a text that is no URL."""
     try:
         return urlsplit(url)
     except ValueError:

@@ -18,11 +18,10 @@ from orchestrator.results.shares_of_front import Holding, holdings
 from orchestrator.results.summary import Summary
 from orchestrator.spec.study_spec import Range, StudySpec
 from orchestrator.store.attempts import Attempt
+from trainables import metrics
 from trainables.paradigms.base import Paradigm
 from trainables.spec import Value
 
-ALWAYS = ("accuracy", "test_accuracy", "macs", "params")
-"""Metrics that a front shows whether or not the study seeks them."""
 MOST_ROWS = 200
 """The members that a table of a front shows: where trials are equal, a front can hold most of a long study."""
 
@@ -34,8 +33,7 @@ def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableTy
     front = pareto_front(records, spec.objectives)
     if not front:
         return Text("No trial is on the front yet.", style="yellow")
-    metrics = dict.fromkeys([*ALWAYS[:2], *spec.objectives, *ALWAYS[2:]])
-    shown = [metric for metric in metrics if any(metric in record.metrics for record in front)]
+    shown = [metric for metric in _columns(spec) if any(metric in record.metrics for record in front)]
     complete = sum(record.state is State.COMPLETE for record in records)
     table = titled(f"Pareto front of {spec.name}: {len(front)} of {complete} complete trials")
     table.add_column("trial", justify="right")
@@ -53,6 +51,13 @@ def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableTy
     if len(front) > MOST_ROWS:
         parts.insert(0, Text(f"{MOST_ROWS} of {len(front)} members, spread over the front; --json gives all of them"))
     return Group(table, *parts, Text(comparability(front), style="dim"))
+
+
+def _columns(spec: StudySpec) -> list[str]:
+    """Return the metrics of a front: qualities, what the study seeks, sizes."""
+    always = list(metrics.shown("terminal"))
+    qualities = [metric for metric in always if metrics.unit(metric) is metrics.Unit.SHARE]
+    return list(dict.fromkeys([*qualities, *spec.objectives, *always]))
 
 
 def holdings_table(held: Sequence[Holding], metrics: Sequence[str]) -> Table:

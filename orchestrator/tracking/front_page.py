@@ -16,22 +16,21 @@ from orchestrator.results.front import hypervolume_over_trials, is_eligible
 from orchestrator.results.palette import colors
 from orchestrator.tracking.saved_views import address
 from orchestrator.tracking.steps import TrackedStudy
+from trainables import metrics
 
-BESIDE: Final = ("accuracy", "test_accuracy", "macs", "params", "macs_physical", "params_physical", "sparsity")
-"""Metrics that the table shows after the objectives, where trials have them."""
 LONGEST_NOTE: Final = 15
 
 
 def table(study: TrackedStudy, front: Sequence[TrialRecord]) -> str:
     """Return the front as the JSON that MLflow shows as a table."""
-    metrics = list(dict.fromkeys([*study.objectives, *BESIDE]))
-    shown = [name for name in metrics if any(name in record.metrics for record in front)]
-    columns = ["trial", "paradigm", *shown, "seed", "params"]
+    columns = dict.fromkeys([*study.objectives, *metrics.shown("mlflow")])
+    shown = [name for name in columns if any(name in record.metrics for record in front)]
+    named = ["trial", "paradigm", *shown, "seed", "params"]
     rows = [
         [r.trial, r.paradigm, *(r.metrics.get(name) for name in shown), r.seed, json.dumps(dict(r.params))]
         for r in front
     ]
-    return json.dumps({"columns": columns, "data": rows})
+    return json.dumps({"columns": named, "data": rows})
 
 
 def note(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[TrialRecord], experiment: str) -> str:
@@ -92,7 +91,7 @@ def _counts(records: Sequence[TrialRecord]) -> str:
 
 
 def _markdown_table(study: TrackedStudy, front: Sequence[TrialRecord]) -> list[str]:
-    metrics = list(dict.fromkeys([*study.objectives, "test_accuracy"]))
-    head = ["trial", "paradigm", *map(quantities.name, metrics)]
-    rows = [[str(r.trial), r.paradigm, *(quantities.show(m, r.metrics.get(m)) for m in metrics)] for r in front]
+    columns = list(dict.fromkeys([*study.objectives, "test_accuracy"]))
+    head = ["trial", "paradigm", *map(quantities.name, columns)]
+    rows = [[str(r.trial), r.paradigm, *(quantities.show(m, r.metrics.get(m)) for m in columns)] for r in front]
     return [f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows]]

@@ -19,9 +19,9 @@ from trainables.context import Report
 FIXED = {
     field.name: field.default
     for field in fields(paradigms.find("magnitude"))
-    if "hyper" in field.metadata and field.name != "sparsity"
+    if "hyper" in field.metadata and field.name not in ("sparsity", "batches", "rounds", "ramp", "stream")
 } | {"finetune": 0.7}
-"""Magnitude pruning with everything fixed but the sparsity; early, so that trials are judged from epoch 2 of 4 on."""
+"""Magnitude pruning with all that has an effect fixed but the sparsity; early: trials are judged from epoch 2 of 4."""
 
 
 def study(**changes: Any) -> StudySpec:

@@ -10,12 +10,17 @@ from trainables.spec import DataSpec
 if TYPE_CHECKING:
     from trainables.data.dataset import Dataset
 
-__all__ = ["check", "load", "names"]
+__all__ = ["check", "load", "names", "needs_root"]
 
 
 def names() -> tuple[str, ...]:
     """Return the names of all datasets."""
     return tuple(SOURCES)
+
+
+def needs_root(name: str) -> bool:
+    """Return whether a dataset is read from a folder that has to be named."""
+    return bool(SOURCES[name].files)
 
 
 def check(spec: DataSpec) -> None:

@@ -9,11 +9,12 @@ import plotly.graph_objects as go
 
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results import quantities
+from trainables import metrics
+from trainables.metrics import Unit
 from trainables.spec import Value
 
 INK, GREY, FAINT = "#1f2933", "#7b8794", "#e4e7eb"
 FONT: Final = {"family": "system-ui, sans-serif", "size": 13, "color": INK}
-HOVERED: Final = ("accuracy", "test_accuracy", "macs", "params", "latency")
 DECADES: Final = 1.3
 """How many decades a quantity must span to be drawn on a logarithmic axis."""
 
@@ -38,9 +39,12 @@ def blank(x: str, y: str) -> go.Figure:
 
 def tick_format(metric: str) -> str:
     """Return how plotly writes a metric beside an axis: shares in percent, counts with prefixes."""
-    if metric in quantities.SHARES:
-        return ".1%"
-    return ".3~s" if metric.startswith((*quantities.COUNTS, "latency")) else ""
+    match metrics.unit(metric):
+        case Unit.SHARE:
+            return ".1%"
+        case Unit.COUNT | Unit.SECONDS:
+            return ".3~s"
+    return ""
 
 
 def spans_decades(values: Sequence[float]) -> bool:
@@ -66,7 +70,11 @@ def plain(value: Value) -> str:
 def _findings(record: TrialRecord) -> list[str]:
     if record.state is not State.COMPLETE:
         return [f"{record.state.value} at {record.fidelity:.0%} of its budget"]
-    return [f"{quantities.name(m)}: {quantities.show(m, record.metrics[m])}" for m in HOVERED if m in record.metrics]
+    return [
+        f"{quantities.name(m)}: {quantities.show(m, record.metrics[m])}"
+        for m in metrics.shown("figure")
+        if m in record.metrics
+    ]
 
 
 def _settings(record: TrialRecord) -> list[str]:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.ledger.epoch import Epoch
+from orchestrator.ledger.optuna_internals import ranks
 from orchestrator.ledger.records import State, TrialRecord
-from orchestrator.results.front import non_dominated_ranks
 from orchestrator.search.rungs import Rungs, best_first
 from tests.orchestrator.epochs import an_epoch
 from tests.orchestrator.small import FIXED, study
@@ -37,8 +37,7 @@ def record(trial: int, *curve: Epoch, paradigm: str = "magnitude", params: Mappi
 def test_the_order_is_a_permutation_by_rank(points: list[list[float]]) -> None:
     order = best_first(np.array(points))
     assert sorted(order) == list(range(len(points)))
-    ranks = non_dominated_ranks(points)[order]
-    assert (np.diff(ranks) >= 0).all()
+    assert (np.diff(ranks(points)[order]) >= 0).all()
 
 
 @given(losses, st.integers(1, 20))

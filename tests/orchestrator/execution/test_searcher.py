@@ -152,14 +152,27 @@ def first(_: str, distribution: BaseDistribution) -> Any:
 
 
 def test_a_condition_holds_for_fixed_and_for_drawn_values() -> None:
-    without_rounds = {name: value for name, value in FIXED.items() if name != "rounds"}
-    fixed = Configurations(study(paradigms={"magnitude": without_rounds | {"schedule": "iterative"}}, epochs=12))
+    fixed = Configurations(study(paradigms={"magnitude": {**FIXED, "schedule": "iterative"}}, epochs=12))
     drawn = fixed.draw(first)
-    assert fixed.params(drawn).keys() == {*FIXED, "sparsity"}
+    assert fixed.params(drawn).keys() == {*FIXED, "sparsity", "rounds"}
     joint = Configurations(study(paradigms={"magnitude": {}}, epochs=12), joint=True)
     everything = joint.draw(first)
     assert everything.keys() == joint.distributions.keys()
     assert {"rounds", "stream"}.isdisjoint(joint.params(everything))
+
+
+def test_a_trial_records_a_fixed_value_only_if_it_was_applied() -> None:
+    narrowed = {"granularity": ["2:4", "filter"], "sparsity": 0.9, "rounds": 3, "schedule": ["one_shot", "iterative"]}
+    space = Configurations(study(paradigms={"magnitude": narrowed}, epochs=12))
+    chosen = {"paradigm": "magnitude", "magnitude.granularity": "2:4", "magnitude.schedule": "one_shot"}
+    pattern = space.params({**space.draw(first), **chosen})
+    whole_filters = {"magnitude.granularity": "filter", "magnitude.scope": "layer", "magnitude.stream": False}
+    filters = space.params({**space.draw(first), **chosen, **whole_filters})
+    assert {"sparsity", "rounds"}.isdisjoint(pattern)
+    assert filters["sparsity"] == 0.9
+    assert space.contains("magnitude", {**pattern, "sparsity": 0.9, "rounds": 3}), (
+        "as studies recorded it that are older"
+    )
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -235,7 +248,8 @@ def test_who_chose_a_trial_is_recorded_and_outlives_the_driver(tmp_path: Path) -
 
 @pytest.mark.parametrize("sampler", ["auto", "nsga2", "gp"])
 def test_the_first_trials_are_spread_and_go_on_where_they_stopped(tmp_path: Path, sampler: str) -> None:
-    spec = study(sampler=sampler, trials=12, paradigms={"magnitude": {**FIXED, "schedule": ["one_shot", "gradual"]}})
+    spread = {**FIXED, "schedule": ["one_shot", "gradual"], "ramp": 0.75}
+    spec = study(sampler=sampler, trials=12, paradigms={"magnitude": spread})
     begin(spec, tmp_path, 3)
     with ledger_of(spec, tmp_path) as again:
         records = run_all(Sweep(again, Silence()))
@@ -378,11 +392,11 @@ def test_of_few_trials_tpe_learns_how_hyper_parameters_belong_together(known: in
     def apart(drawn: Mapping[str, Any]) -> float:
         return float(abs(drawn["training.lr"] - drawn["training.momentum"]))
 
-    view, dice = View(spec, "tpe", asked=0, population=20), np.random.default_rng(0)
+    view, dice = View(spec, "tpe", population=20), np.random.default_rng(0)
     for lr, momentum in dice.random((known, 2)):
         params = {"training.lr": 0.01 + 0.99 * lr, "training.momentum": 0.99 * momentum}
         view.take_up(Lesson("dense", params, State.COMPLETE, [apart(params)]))
-    found = mean(apart(view.draw({})[1]) for _ in range(10))
+    found = mean(apart(view.draw({}, known + number)[1]) for number in range(10))
     assert (found < 0.15) == (known < samplers.JOINT_UP_TO)
 
 

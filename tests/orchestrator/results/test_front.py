@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import (
     Objectives,
+    box,
     hypervolume,
     hypervolume_over_trials,
     in_order_told,
+    is_dominated,
     is_eligible,
-    non_dominated_ranks,
     pareto_front,
-    reference_point,
     spread,
 )
 from tests.orchestrator.drawn import studies
@@ -116,21 +116,6 @@ def test_a_trial_stopped_early_never_reaches_the_front_however_good_it_looks() -
     ]
 
 
-@given(st.integers(1, 4).flatmap(points))
-def test_ranks_are_those_of_peeling_off_one_front_after_another(losses: np.ndarray) -> None:
-    left, expected, rank = set(range(len(losses))), np.zeros(len(losses)), 0
-    while left:
-        layer = {i for i in left if not any(beats(losses[j], losses[i]) for j in left)}
-        expected[list(layer)] = rank
-        left, rank = left - layer, rank + 1
-    assert non_dominated_ranks(losses).tolist() == expected.tolist()
-
-
-def test_nan_has_no_rank() -> None:
-    with pytest.raises(ValueError, match="NaN"):
-        non_dominated_ranks([[0.0, math.nan]])
-
-
 @given(st.integers(1, 4).flatmap(lambda k: points(k, largest=7, values=4)))
 def test_the_hypervolume_counts_exactly_the_dominated_cells_of_a_grid(losses: np.ndarray) -> None:
     corner = np.full(losses.shape[1], 4.0)
@@ -166,12 +151,12 @@ def test_early_hypervolumes_stay_as_they_are_when_later_trials_arrive(records: l
 def test_the_hypervolume_is_the_share_of_the_box_up_to_the_dense_network() -> None:
     records = [whole(0, 0.5, 50, macs_dense=100), whole(1, 1.0, 100, macs_dense=100), whole(2, 1.0, 0, macs_dense=100)]
     assert hypervolume_over_trials(records, TWO) == pytest.approx([0.25, 0.25, 1.0])
-    assert reference_point(records, TWO) == {"accuracy": 0, "macs": 100}
+    assert box(records, TWO) == {"accuracy": (0, 1), "macs": (100, 0)}
 
 
 def test_without_a_dense_network_the_reference_is_the_worst_value() -> None:
     records = [whole(0, 0.5, 50), whole(1, 1.0, 80)]
-    assert reference_point(records, TWO) == {"accuracy": 0, "macs": 80}
+    assert box(records, TWO) == {"accuracy": (0, 1), "macs": (80, 0)}
 
 
 def test_importing_the_front_imports_no_heavy_library() -> None:
@@ -192,7 +177,7 @@ def test_dominance_is_a_strict_partial_order(losses: np.ndarray) -> None:
 
 def first_dominates(one: np.ndarray, other: np.ndarray) -> bool:
     """Ask the front which of two points it keeps."""
-    return bool(non_dominated_ranks(np.array([one, other])).tolist() == [0, 1])
+    return is_dominated(other, np.array([one]))
 
 
 @given(st.integers(1, 4).flatmap(lambda k: points(k, largest=5, values=4)))

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.spec import study_spec
 from orchestrator.spec.choices import cannot_fit
 from orchestrator.spec.spec_errors import StudyError
 from orchestrator.spec.study_spec import Choice, Constraint, Fidelity, Range, Search, StudySpec
-from trainables import paradigms
+from trainables import data, paradigms
 from trainables.paradigms.dense import Dense
 from trainables.recipes.recipe import Recipe
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec
@@ -84,7 +86,7 @@ def test_a_file_gives_the_object_that_python_builds(tmp_path: Path) -> None:
     decays=st.one_of(
         st.lists(st.floats(0, 1), min_size=1, unique=True), st.floats(0, 1).map(lambda low: Range(low=low, high=2))
     ),
-    bound=st.floats(allow_nan=False, allow_infinity=False),
+    bound=st.floats(0, allow_nan=False, allow_infinity=False),
 )
 def test_what_is_written_is_read_again(
     tmp_path_factory: pytest.TempPathFactory,
@@ -134,6 +136,25 @@ def test_what_is_written_is_read_again(
         ("constraints.acuracy", ">= 0.8", "did you mean 'accuracy'?"),
         ("constraints.accuracy", "0.8", '">= 0.8"'),
         ("constraints.accuracy", ">= high", '">= 0.8"'),
+        ("constraints.accuracy", ">= 2", "can be met by no network: accuracy lies in [0, 1]"),
+        ("constraints.accuracy", "> 1", "can be met by no network"),
+        ("constraints.macs", "< 0", "can be met by no network: macs is at least 0"),
+        ("constraints.loss", "<= 1e999", "can be met by no network"),
+        ("objectives.accuracy", "minimize", "must be maximize"),
+        ("objectives.macs", "maximize", "must be minimize"),
+        ("data.root", "somewhere", "digits comes along with espalier: leave it out"),
+        ("data.download", True, "digits comes along with espalier: leave it out"),
+        ("ledger", "postgresql://me@one:5432,two:99999/db", "must name a port between 1 and 65535"),
+        ("tracking", "http://host:65536", "must name a port between 1 and 65535"),
+        ("search.trials", 10**9, "at most 1e+06"),
+        ("fidelity.epochs", 10**7, "at most 1e+06"),
+        ("budget.hours", 1e12, "at most 1e+06"),
+        ("resources.cpus", 1e9, "at most 100000"),
+        ("resources.workers", 10**8, "at most 100000"),
+        ("training.batch_size", 10**12, "at most 1048576"),
+        ("training.lr", 1e30, "at most 1000"),
+        ("model.name", "resnet18", "did you mean 'torchvision/resnet18'?"),
+        ("paradigms.magnitude.sparsity", [0, 0.0], "twice"),
         ("constraints.accuracy", 0.8, "must be text"),
         ("paradigms", {}, "at least one"),
         ("paradigms", None, "must be a mapping"),
@@ -348,3 +369,148 @@ def test_a_constraint_is_violated_by_more_than_nothing_or_holds(comparison: str,
 @pytest.mark.parametrize("shipped", sorted(Path("studies").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_studies_that_come_along_are_accepted(shipped: Path) -> None:
     assert StudySpec.stored(shipped).name == shipped.stem
+
+
+@pytest.mark.parametrize(
+    ("key", "typed"),
+    [
+        ("budget.hours", "1:30"),
+        ("search.trials", "010"),
+        ("seed", "0123"),
+        ("search.trials", "1_000"),
+        ("seed", "0b11"),
+        ("data.download", "yes"),
+        ("data.download", "on"),
+        ("training.nesterov", "No"),
+        ("paradigms.magnitude.sparsity", "0_1.5"),
+        ("paradigms.magnitude.sparsity.low", "1:30.5"),
+        ("paradigms.magnitude.rounds", "010"),
+    ],
+)
+def test_what_only_yaml_1_1_takes_for_a_number_is_refused_as_it_was_typed(tmp_path: Path, key: str, typed: str) -> None:
+    text = yaml.safe_dump(changed({key: "TYPED"})).replace("TYPED", typed)
+    with pytest.raises(StudyError) as raised:
+        load_text(tmp_path, text)
+    assert [(one.key, one.value) for one in raised.value.problems] == [(key, typed)]
+
+
+@pytest.mark.parametrize(("typed", "value"), [("0x1F", 31), ("0o17", 15), ("12", 12), ("+12", 12), ("0", 0)])
+def test_whole_numbers_are_those_of_yaml_1_2(tmp_path: Path, typed: str, value: int) -> None:
+    assert load_text(tmp_path, yaml.safe_dump(changed({})) + f"seed: {typed}\n").seed == value
+
+
+@pytest.mark.parametrize("name", ["1e3", "0o7", "010", "1_000", "yes", "null", "0x1F", "2026-11-20", "123"])
+def test_a_name_that_some_reader_takes_for_a_number_is_written_so_that_it_stays_text(tmp_path: Path, name: str) -> None:
+    spec = StudySpec.model_validate(StudySpec.load(_written(tmp_path, changed({}))).model_copy(update={"name": name}))
+    assert load_text(tmp_path, spec.as_yaml()) == spec
+    assert yaml.safe_load(spec.as_yaml())["name"] == name
+
+
+def _written(folder: Path, plain: Mapping[str, Any]) -> Path:
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(dict(plain)), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("base: {a: 1}\nname: {<<: {a: 2}}", "merge keys (<<) are not read"),
+        ("seed: !!int abc", "the tag !!int stands on what is none"),
+        ("seed: !!float [1]", "the tag !!float stands on what is none"),
+        ("seed: !!bool maybe", "the tag !!bool stands on what is none"),
+        ("seed: !!null 5", "the tag !!null stands on what is none"),
+        ("data: !!map 5", "expected a mapping"),
+        ("data: !!seq 5", "expected a sequence"),
+        ("data: !!str {a: 1}", "the tag !!str stands on what is none"),
+        ("data: !!set {a}", "could not determine a constructor"),
+        ("a: " + "[" * 5000, "more than 20 lists and mappings inside each other"),
+        ("a: " + "{a: " * 5000, "more than 20 lists and mappings inside each other"),
+        ("seed: " + "1" * 300, "seed = '1111"),
+        ("seed: -" + "1" * 9000, "must have at most 18 digits"),
+        ("a: [1, {b: " + "7" * 50 + "}]", "a[1].b = '7777"),
+        ("'': 1", "a key is empty"),
+        ("name: a\x00b", "the sign #x0000 at position 7 is not allowed"),
+        ('name: "\\UFFFFFFFF"', "is not YAML"),
+        ('name: "\\ud800"', "surrogate"),
+        ("name: a\n---\nname: b", "in line 2: a second document"),
+        ("# " + "x" * 300_000, "has more than 256 KiB"),
+    ],
+)
+def test_what_no_study_needs_is_refused_in_a_sentence(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(StudyError) as raised:
+        load_text(tmp_path, text)
+    assert message in str(raised.value)
+    assert str(raised.value).count("\n") == 1
+
+
+def test_control_codes_of_a_file_do_not_reach_a_terminal(tmp_path: Path) -> None:
+    with pytest.raises(StudyError) as raised:
+        load_text(tmp_path, yaml.safe_dump(changed({})) + '"\\e[31mred": "\\e[0m"\n')
+    assert all(line.isprintable() for line in str(raised.value).splitlines())
+    assert "\\x1b[31mred" in str(raised.value)
+
+
+def test_a_file_is_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    check_data, fit = data.check, cannot_fit
+
+    def counted_check(spec: DataSpec) -> None:
+        calls.append("data")
+        check_data(spec)
+
+    def counted_fit(name: str, chosen: Mapping[str, Choice], epochs: int) -> str | None:
+        calls.append(name)
+        return fit(name, chosen, epochs)
+
+    monkeypatch.setattr(data, "check", counted_check)
+    monkeypatch.setattr(study_spec, "cannot_fit", counted_fit)
+    spec = StudySpec.load(Path("studies/paradigms-digits.yaml"))
+    assert calls == ["data", *spec.paradigms]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "key", "condition"),
+    [
+        ({"granularity": "2:4", "sparsity": 0.9}, "sparsity", "only where granularity is weight or filter"),
+        ({"granularity": ["2:4", "1:4"], "sparsity": [0.5, 0.9]}, "sparsity", "only where granularity is weight"),
+        ({"schedule": "one_shot", "rounds": 3}, "rounds", "only where schedule is iterative"),
+        ({"schedule": ["one_shot", "gradual"], "rounds": {"low": 2, "high": 4}}, "rounds", "schedule is iterative"),
+        ({"criterion": "magnitude", "batches": 4}, "batches", "only where criterion is taylor or obd or snip"),
+    ],
+)
+def test_a_hyper_parameter_that_no_configuration_uses_is_refused(
+    tmp_path: Path, chosen: dict[str, Any], key: str, condition: str
+) -> None:
+    found = problems(tmp_path, {"paradigms": {"magnitude": chosen}})
+    assert list(found) == [f"paradigms.magnitude.{key}"]
+    assert condition in found[f"paradigms.magnitude.{key}"]
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"granularity": ["2:4", "filter"], "sparsity": 0.9},
+        {"granularity": "layer", "sparsity": 0.9},
+        {"rounds": 3},
+        {"criterion": ["magnitude", "snip"], "batches": 4},
+    ],
+)
+def test_a_hyper_parameter_that_some_configuration_uses_is_accepted(tmp_path: Path, chosen: dict[str, Any]) -> None:
+    assert load(tmp_path, {"paradigms": {"magnitude": chosen}}).paradigms == {"magnitude": chosen}
+
+
+def test_numbers_of_numpy_count_as_pythons_own() -> None:
+    number: Any = np.int64
+    share: Any = np.float32
+    spec = StudySpec(
+        name="x",
+        seed=number(3),
+        data=DataSpec(name="digits", subset=number(300)),
+        model=ModelSpec(name="mlp"),
+        paradigms={"magnitude": {"sparsity": [share(0.5), share(0.25)], "finetune": Range(low=share(0.25), high=0.5)}},
+        fidelity=Fidelity(epochs=number(4)),
+    )
+    assert (spec.seed, spec.data.subset, spec.fidelity.epochs) == (3, 300, 4)
+    assert spec.paradigms["magnitude"]["sparsity"] == [0.5, 0.25]
+    assert StudySpec.model_validate_json(spec.model_dump_json()) == spec

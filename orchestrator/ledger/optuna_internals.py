@@ -1,0 +1,99 @@
+"""All that is used of Optuna without being part of its public interface.
+
+Each function says what would have to be public for it to go. `tests/orchestrator/ledger/test_optuna_internals.py` uses
+every one of these names, and pyproject.toml admits only the minor versions of Optuna for which that test passes.
+"""
+
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import optuna
+from optuna.samplers import BaseSampler, NSGAIISampler
+from optuna.storages import InMemoryStorage
+from optuna.study._frozen import FrozenStudy
+from optuna.trial import FrozenTrial, TrialState
+
+
+def study_id(study: optuna.Study | FrozenStudy) -> int:
+    """Return the key of a study in its storage. Wanted: a public attribute; all methods of storages ask for it."""
+    key: int = study._study_id
+    return key
+
+
+def trial_id(trial: FrozenTrial) -> int:
+    """Return the key of a trial in its storage. Wanted: a public attribute; all methods of storages ask for it."""
+    key: int = trial._trial_id
+    return key
+
+
+def ranks(points: npt.ArrayLike, missed: npt.ArrayLike | None = None) -> npt.NDArray[np.int64]:
+    """Return the non-dominated rank of losses of shape (points, objectives), 0 for the front; shape (points,).
+
+    Those that miss a constraint, by `missed` of shape (points,), come after all others, those that miss it by less
+    first (Deb et al. 2002, https://doi.org/10.1109/4235.996017, section VI). Equal points have equal ranks.
+    Wanted: a public non-dominated sort of values; `Study.best_trials` gives the first rank alone.
+    """
+    from optuna.study._multi_objective import _fast_non_domination_rank
+
+    losses = np.asarray(points, dtype=np.float64)
+    penalty = np.zeros(len(losses)) if missed is None else np.asarray(missed, dtype=np.float64)
+    return np.asarray(_fast_non_domination_rank(losses, penalty=penalty), dtype=np.int64)
+
+
+def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
+    """Return the volume that losses of shape (points, objectives) dominate up to the reference, exactly.
+
+    Wanted: a public function of values; Optuna only draws hypervolumes.
+    """
+    from optuna._hypervolume import compute_hypervolume  # takes a quarter of a second to import
+
+    return float(compute_hypervolume(np.asarray(points, dtype=np.float64), np.asarray(reference, dtype=np.float64)))
+
+
+FIRST_GENERATION: Final[Mapping[str, int]] = {NSGAIISampler._get_generation_key(): 0}
+"""What makes a trial that a sampler did not draw one of the first parents. Wanted: an argument of `NSGAIISampler`."""
+
+
+def reseed(sampler: BaseSampler, seed: int) -> None:
+    """Make a sampler draw what one with this seed draws first, all that it knows of trials being kept.
+
+    Wanted: `BaseSampler.reseed_rng` with a seed; as it is, it takes one from the operating system.
+    """
+    for name in ("_random_sampler", "_independent_sampler"):
+        if isinstance(part := getattr(sampler, name, None), BaseSampler):
+            reseed(part, seed)
+    sampler._rng.rng.seed(seed)  # type: ignore[attr-defined]  # no attribute of the base class
+
+
+def forget_cached_trials(study: optuna.Study) -> None:
+    """Make a sampler see all trials that are in the storage by now, as `Study.ask` does.
+
+    Wanted: to ask a sampler for a trial that is in the storage already.
+    """
+    study._thread_local.cached_all_trials = None
+
+
+def reopen(storage: InMemoryStorage, key: int) -> None:
+    """Make a told trial a running one. Wanted: to tell a trial again."""
+    trial = storage.get_trial(key)
+    trial.state = TrialState.RUNNING
+    storage._set_trial(key, trial)
+
+
+def constraints_as_attributes(violations: Mapping[str, float]) -> dict[str, Any]:
+    """Return violations of constraints as Optuna keeps them among a trial's system attributes.
+
+    Wanted: a `Trial.set_constraint` that can be called again; it keeps what was set first, and warns.
+    """
+    return optuna.trial.create_trial(state=TrialState.RUNNING, constraints=dict(violations)).system_attrs
+
+
+def drop_draws(line: MutableMapping[str, Any]) -> None:
+    """Empty a line of a journal of what a sampler drew from which distributions, which takes long to read.
+
+    Wanted: a documented format of the journal's lines.
+    """
+    if "distributions" in line:
+        line.update(params={}, distributions={})

@@ -1,0 +1,31 @@
+"""Hyper-parameters of paradigm and of training, and the one name that each has in a record."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.spec.params import Params
+from trainables.spec import TrainingSpec
+
+NAMES = st.text("abc_", min_size=1, max_size=6)
+VALUES = st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=5))
+
+
+@given(st.dictionaries(NAMES, VALUES), st.dictionaries(NAMES, VALUES))
+def test_what_a_record_names_is_read_again(paradigm: dict[str, bool | float | str], training: dict[str, float]) -> None:
+    params = Params(paradigm, training)
+    assert Params.of(params.named) == params
+    assert len(params.named) == len(paradigm) + len(training)
+
+
+def test_training_is_what_the_study_says_but_for_what_is_searched() -> None:
+    params = Params.of({"sparsity": 0.5, "training.lr": 0.3})
+    assert params.trained(TrainingSpec(momentum=0.5)) == TrainingSpec(momentum=0.5, lr=0.3)
+    assert params.completed(TrainingSpec(momentum=0.5), ["lr", "momentum"]).named == {
+        "sparsity": 0.5,
+        "training.lr": 0.3,
+        "training.momentum": 0.5,
+    }
+
+
+def test_a_paradigm_gets_its_own_values_alone() -> None:
+    assert vars(Params.of({"sparsity": 0.25, "training.lr": 0.3}).create("magnitude"))["sparsity"] == 0.25

@@ -1,0 +1,41 @@
+"""The table of metrics: whatever is sought, shown or judged early follows from its row."""
+
+import subprocess
+import sys
+
+import pytest
+
+from orchestrator.results import quantities
+from orchestrator.spec.study_spec import Constraint
+from trainables import metrics
+from trainables.context import Report
+
+
+@pytest.mark.parametrize("name", metrics.OBJECTIVES)
+def test_an_objective_has_all_that_is_asked_of_it(name: str) -> None:
+    metric = metrics.TABLE[name]
+    assert metric.direction in ("maximize", "minimize")
+    assert metric.low < metric.high
+    assert metric.foretold is None or metric.foretold in Report.__dataclass_fields__
+    assert Constraint.parse(name, f">= {metric.low}").can_be_met
+    assert not Constraint.parse(name, f"< {metric.low}").can_be_met
+
+
+def test_what_is_settled_early_is_foretold() -> None:
+    assert set(metrics.SETTLED) < set(metrics.FORETOLD) <= set(metrics.OBJECTIVES)
+
+
+def test_twins_are_written_as_what_they_are_twins_of() -> None:
+    assert quantities.show("macs_dense", 40.6e6) == "40.6 M"
+    assert quantities.show("accuracy", 0.973) == "97.30 %"
+    assert quantities.show("latency", 0.00124) == "1.24 ms"
+    assert quantities.show("peak_memory", 2e9) == "2.00 GB"
+    assert quantities.show("something_else", 1.5) == "1.5"
+    assert metrics.dense_twin("macs") == "macs_dense"
+    assert metrics.dense_twin("accuracy") is None
+
+
+def test_the_table_costs_no_torch() -> None:
+    code = "import sys, trainables.metrics; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,139 @@
+"""The metrics of a trial, one row each: which way is better, in which unit, whether it shows before the end.
+
+A metric that a trial measures and that has a row here with a `direction` is an objective that a study can name, and can
+be constrained. Its dense and physical twins are measured as ``<name>_dense`` and ``<name>_physical``.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Literal
+
+Direction = Literal["maximize", "minimize"]
+Place = Literal["terminal", "mlflow", "figure"]
+
+
+class Unit(Enum):
+    """How values are written."""
+
+    SHARE = "share"
+    ROUGH_SHARE = "rough share"
+    COUNT = "count"
+    BYTES = "bytes"
+    SECONDS = "seconds"
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """What is to be known of a metric.
+
+    `direction` is the better one, None of what is measured only to be shown. Values lie in [`low`, `high`]. `foretold`
+    is the field of an epoch's report that foretells the value at the end, if one does; where `settled`, it is known
+    early rather than still improving, so that a constraint can be judged by it. `shown` says where the metric stands
+    without being asked for: in tables of the terminal, in MLflow's table of the front, beside points of figures.
+    """
+
+    name: str
+    words: str
+    unit: Unit
+    direction: Direction | None = None
+    low: float = 0.0
+    high: float = math.inf
+    foretold: str | None = None
+    settled: bool = False
+    twins: bool = False
+    """Whether the dense network and the one without what is removed are measured beside the masked one."""
+    shown: frozenset[Place] = frozenset()
+
+    @property
+    def approaches_one(self) -> bool:
+        """Whether the best value is one; that of all others is zero."""
+        return self.direction == "maximize" and self.high == 1
+
+
+_EVERYWHERE: Final[frozenset[Place]] = frozenset({"terminal", "mlflow", "figure"})
+
+_ROWS: Final = (
+    Metric(
+        name="accuracy",
+        words="validation accuracy",
+        unit=Unit.SHARE,
+        direction="maximize",
+        high=1.0,
+        foretold="accuracy",
+        shown=_EVERYWHERE,
+    ),
+    Metric(name="test_accuracy", words="test accuracy", unit=Unit.SHARE, high=1.0, shown=_EVERYWHERE),
+    Metric(name="loss", words="validation loss", unit=Unit.NUMBER, direction="minimize", foretold="loss"),
+    Metric(name="test_loss", words="test loss", unit=Unit.NUMBER),
+    Metric(
+        name="macs",
+        words="effective MACs",
+        unit=Unit.COUNT,
+        direction="minimize",
+        foretold="macs_projected",
+        settled=True,
+        twins=True,
+        shown=_EVERYWHERE,
+    ),
+    Metric(
+        name="params",
+        words="effective parameters",
+        unit=Unit.COUNT,
+        direction="minimize",
+        foretold="params_projected",
+        settled=True,
+        twins=True,
+        shown=_EVERYWHERE,
+    ),
+    Metric(name="bytes", words="bytes", unit=Unit.COUNT, direction="minimize", twins=True),
+    Metric(
+        name="latency",
+        words="latency in seconds",
+        unit=Unit.SECONDS,
+        direction="minimize",
+        shown=frozenset({"figure"}),
+    ),
+    Metric(name="sparsity", words="sparsity", unit=Unit.SHARE, high=1.0, shown=frozenset({"mlflow"})),
+    Metric(name="fidelity", words="fidelity", unit=Unit.SHARE, high=1.0),
+    Metric(name="images_per_second", words="images/s", unit=Unit.COUNT),
+    Metric(name="peak_memory", words="memory", unit=Unit.BYTES),
+    Metric(name="device_use", words="device use", unit=Unit.ROUGH_SHARE, high=1.0),
+)
+
+TABLE: Final[Mapping[str, Metric]] = {metric.name: metric for metric in _ROWS}
+"""All metrics, by name."""
+
+OBJECTIVES: Final = tuple(metric.name for metric in _ROWS if metric.direction is not None)
+"""What a study may name as an objective or constrain."""
+
+FORETOLD: Final[Mapping[str, str]] = {metric.name: metric.foretold for metric in _ROWS if metric.foretold is not None}
+"""The metrics that can be judged before the end, each with the field of a report that foretells it."""
+
+SETTLED: Final[Mapping[str, str]] = {name: field for name, field in FORETOLD.items() if TABLE[name].settled}
+"""Those of them by which a constraint can be judged early; accuracy still rises."""
+
+
+def unit(name: str) -> Unit:
+    """Return the unit of a metric; a twin, as ``macs_dense``, has that of the metric."""
+    metric = TABLE.get(name) or next((row for row in _ROWS if name.startswith(f"{row.name}_")), None)
+    return metric.unit if metric is not None else Unit.NUMBER
+
+
+def words(name: str) -> str:
+    """Return what a metric is, in words, with the split or the kind that it is measured on."""
+    return TABLE[name].words if name in TABLE else name.replace("_", " ")
+
+
+def dense_twin(name: str) -> str | None:
+    """Return the name of what the dense network has of a metric, if that is measured."""
+    return f"{name}_dense" if name in TABLE and TABLE[name].twins else None
+
+
+def shown(where: Place) -> Iterator[str]:
+    """Give the metrics that stand somewhere without being asked for, qualities before sizes, in MLflow with twins."""
+    chosen = [metric for metric in _ROWS if where in metric.shown]
+    twins = [f"{metric.name}_physical" for metric in chosen if metric.twins and where == "mlflow"]
+    return iter([*(metric.name for metric in chosen), *twins])
