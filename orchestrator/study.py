@@ -11,6 +11,7 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.records import State
 from orchestrator.search import extension, warm_start
 from orchestrator.search.extension import Said
+from orchestrator.search.network_check import NetworkCheck
 from orchestrator.spec.history import write_study
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store import stamp, store_check
@@ -50,6 +51,7 @@ def launch(
     """
     cluster.check(spec.resources, address)
     store_check.check(spec, store)
+    _check_network(spec)
     folder = store.study(spec.name)
     if not folder.spec.exists():
         warm_start.check(spec, store)
@@ -99,6 +101,14 @@ def extend(
         warm_start.check(spec, store)
         said(extension.extend(spec, folder, ledger.records()))
         return _drive(ledger, store, observer, address, run)
+
+
+def _check_network(spec: StudySpec) -> None:
+    """Raise StudyError if the network can carry out nothing of the study; warn of what it cannot."""
+    network = NetworkCheck(spec)
+    network.require_work()
+    for problem in network.impossible():
+        logger.warning("%s; such trials will fail", problem)
 
 
 def _existing(name: str, store: Store) -> StudyFolder:
