@@ -12,6 +12,7 @@ from orchestrator.ledger.ledger import Ledger, read
 from orchestrator.ledger.records import State
 from orchestrator.search import extension, warm_start
 from orchestrator.search.extension import Said
+from orchestrator.search.network_check import NetworkCheck
 from orchestrator.spec.history import write_study
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store import stamp, store_check
@@ -52,6 +53,7 @@ def launch(
     while another process drives the study, and RayNotStarted.
     """
     store_check.check(spec, store)
+    _check_network(spec)
     folder = store.study(spec.name)
     with RaySession(address) as session:
         if _exists(folder):
@@ -108,6 +110,14 @@ def extend(
         warm_start.check(spec, store)
         said(extension.extend(spec, folder, ledger.records()))
         return _drive(ledger, store, observer, session, run)
+
+
+def _check_network(spec: StudySpec) -> None:
+    """Raise StudyError if the network can carry out nothing of the study; warn of what it cannot."""
+    network = NetworkCheck(spec)
+    network.require_work()
+    for problem in network.impossible():
+        logger.warning("%s; such trials will fail", problem)
 
 
 def _existing(name: str, store: Store) -> StudyFolder:

@@ -99,6 +99,8 @@ class Plan:
 
     `epochs` is the sum over all trials, `stopping` says in words how its range was made. `device_hours` are hours of
     the devices that trials occupy (`device`), `wall_hours` hours of the clock on an otherwise idle machine.
+    `removable_macs` is the share of the network's MACs that filters can take with them, None where none are removed;
+    `impossible` says which paradigms and choices the network cannot carry out, and why.
     """
 
     study: str
@@ -112,6 +114,8 @@ class Plan:
     device_hours: Span | None
     wall_hours: Span | None
     allowances: tuple[Allowance, ...]
+    removable_macs: float | None = None
+    impossible: tuple[str, ...] = ()
 
 
 def make_plan(

@@ -19,6 +19,7 @@ from orchestrator.plan.estimate import (
     probed_pace,
     recorded_pace,
 )
+from orchestrator.search.network_check import NetworkCheck
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import StudyFolder
 from orchestrator.terminal.tables import titled
@@ -32,7 +33,8 @@ UNITS: Final = ((48 * 3600.0, "days", 86400.0), (5400.0, "h", 3600.0), (90.0, "m
 def plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = True, address: str | None = None) -> Plan:
     """Return the plan for a study, from its own record where there is one, else from a probe if that is wanted.
 
-    It would run on the cluster at `address`, or that RAY_ADDRESS names, or else on this machine.
+    It would run on the cluster at `address`, or that RAY_ADDRESS names, or else on this machine. Raises StudyError if
+    the network can carry out none of the study's configurations.
     """
     records = ledger.read(folder) if folder.spec.exists() else []
     if records and not _same_work(spec, StudySpec.stored(folder.spec)):
@@ -40,8 +42,12 @@ def plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = True, address: s
             f"is taken by a study with other data, network or training: {folder.shown(folder.spec)}; rename this one"
         )
         raise InvalidValue("name", spec.name, allowed)
+    network = NetworkCheck(spec)
+    network.require_work()
     place = find_place(spec.resources, address)
-    return make_plan(spec, records, recorded_pace(records) or (_probe(spec) if probe else None), place)
+    made = make_plan(spec, records, recorded_pace(records) or (_probe(spec) if probe else None), place)
+    impossible = tuple(map(str, network.impossible()))
+    return replace(made, removable_macs=network.removable_macs(), impossible=impossible)
 
 
 def _same_work(spec: StudySpec, stored: StudySpec) -> bool:
@@ -69,6 +75,11 @@ def lines(found: Plan) -> RenderableType:
     ]
     if found.left:
         parts += [_table(found), Text(f"Epochs: {found.stopping}", style="dim"), Text(_pace(found), style="dim")]
+    parts += [Text(f"Network: {problem}", style="yellow") for problem in found.impossible]
+    if found.removable_macs is not None:
+        parts.append(
+            Text(f"Filters: at most {found.removable_macs:.1%} of the network's MACs can be removed with them")
+        )
     return Group(*parts, Text(_place(found), style="" if found.place.slots else "red"), *map(_budget, found.allowances))
 
 

@@ -48,9 +48,18 @@ def spread(front: Sequence[TrialRecord], objectives: Objectives, count: int) -> 
 
 
 def is_eligible(record: TrialRecord, objectives: Iterable[str]) -> bool:
-    """Say whether a trial may be on a front: COMPLETE, feasible, at full fidelity, all objectives there and finite."""
+    """Return whether a trial may be on a front.
+
+    It is COMPLETE at full fidelity, feasible, and connected; all objectives are there and finite.
+    """
     at_the_end = record.state is State.COMPLETE and math.isclose(record.fidelity, 1.0)
-    return at_the_end and record.feasible and all(math.isfinite(record.metrics.get(o, math.nan)) for o in objectives)
+    may = at_the_end and record.feasible and not is_disconnected(record)
+    return may and all(math.isfinite(record.metrics.get(name, math.nan)) for name in objectives)
+
+
+def is_disconnected(record: TrialRecord) -> bool:
+    """Return whether a trial's final network gives the same outputs for all images: no path of weights is left."""
+    return bool(record.metrics.get("disconnected", 0.0))
 
 
 def losses(records: Sequence[TrialRecord], objectives: Objectives) -> Points:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import TOLD, hypervolume_over_trials, is_eligible, losses, pareto_front
+from orchestrator.results.no_front import why_no_front
 from orchestrator.spec.study_spec import StudySpec
 
 
@@ -16,6 +17,7 @@ class Summary:
     `trials` is the number that the study file asks for, `asked` how many have been drawn so far. `best` holds the best
     value of each objective among the trials that may be on the front, `hypervolume` the share in [0, 1] of the box
     between reference and ideal that they dominate. `outgrown` trials were told before the study's epochs were raised.
+    `no_front` says why no trial is on the front, None if one is.
     """
 
     study: str
@@ -31,23 +33,24 @@ class Summary:
     on_front: int
     hypervolume: float
     best: dict[str, float]
+    no_front: str | None
     seconds: float
 
     @property
     def told(self) -> int:
-        """How many trials have come to their end, one way or another."""
+        """How many trials are finished: complete, stopped early or failed."""
         return self.complete + self.pruned + self.failed
 
     @property
     def is_over(self) -> bool:
-        """Say whether every trial that was asked for has come to its end."""
+        """Return whether every trial that the study file asks for is finished."""
         return self.told >= self.trials
 
 
 def summarize(spec: StudySpec, records: Sequence[TrialRecord]) -> Summary:
     """Return the summary of a study's records."""
     states = Counter(record.state for record in records)
-    volumes = hypervolume_over_trials(records, spec.objectives)
+    volumes, highs = hypervolume_over_trials(records, spec.objectives), best(spec, records)
     return Summary(
         study=spec.name,
         trials=spec.search.trials,
@@ -61,7 +64,8 @@ def summarize(spec: StudySpec, records: Sequence[TrialRecord]) -> Summary:
         outgrown=sum(record.state in TOLD and record.share < 1 for record in records),
         on_front=len(pareto_front(records, spec.objectives)),
         hypervolume=volumes[-1] if volumes else 0.0,
-        best=best(spec, records),
+        best=highs,
+        no_front=None if highs else why_no_front(spec, records),
         seconds=sum(record.seconds for record in records),
     )
 

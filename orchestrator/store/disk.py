@@ -20,6 +20,10 @@ _WORDS: Final = re.compile(
 """What says so in exceptions that arrive as text, and in those of torch.save, which know no error number."""
 
 
+_OTHER: Final = re.compile("|".join(map(os.strerror, (errno.EACCES, errno.EPERM, errno.EROFS))))
+"""What torch.save says in the same words of a place where nothing may be written, however much room there is."""
+
+
 class DiskFull(StudyStopped):
     """A study cannot go on because something cannot be written. What was told before is kept."""
 
@@ -40,6 +44,8 @@ def is_full(error: BaseException) -> bool:
 def _is_full(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in FULL
+    if _OTHER.search(str(error)):
+        return False
     return bool(_WORDS.search(str(error))) and not type(error).__module__.startswith("torch.distributed")
 
 

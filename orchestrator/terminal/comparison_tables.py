@@ -11,9 +11,9 @@ from rich.text import Text
 from orchestrator.results import quantities
 from orchestrator.results.attainment import Lead
 from orchestrator.results.compare import Comparison, Group
-from orchestrator.results.front import Points, is_eligible, sign
+from orchestrator.results.front import Points, is_eligible, sign, spread
 from orchestrator.results.summary import summarize
-from orchestrator.terminal.tables import configuration, measured, titled
+from orchestrator.terminal.tables import MOST_ROWS, configuration, measured, titled
 
 
 def comparison(found: Comparison) -> RenderableType:
@@ -28,14 +28,14 @@ def comparison(found: Comparison) -> RenderableType:
 def _words(found: Comparison) -> Iterator[Text]:
     grounds = found.grounds
     if grounds:
-        yield Text("These fronts are not comparable in all respects, for the studies differ in:", style="bold red")
+        yield Text("These fronts are not fully comparable, because the studies differ in:", style="bold red")
     for key, values in grounds.items():
         yield Text(f"  {key}: {_by_value(values)}")
     others = [key for key in found.differences if key not in grounds]
     if others:
-        yield Text(f"They differ, as studies may, in {', '.join(others)}", style="dim")
+        yield Text(f"They differ in {', '.join(others)}", style="dim")
     if not found.differences:
-        yield Text("They differ in nothing but their seed", style="dim")
+        yield Text("They differ only in their seed", style="dim")
 
 
 def _studies(found: Comparison) -> RenderableType:
@@ -53,7 +53,9 @@ def _studies(found: Comparison) -> RenderableType:
 
 
 def _fronts(found: Comparison) -> RenderableType:
-    members = [(entry, record) for entry in found.entries for record in entry.front]
+    most = max(1, MOST_ROWS // len(found.entries))
+    shortened = [entry for entry in found.entries if len(entry.front) > most]
+    members = [(e, record) for e in found.entries for record in spread(e.front, found.objectives, most)]
     members.sort(key=lambda one: [sign(d) * one[1].metrics[name] for name, d in found.objectives.items()])
     shown = titled("The fronts beside each other")
     for name in ("study", "trial", "paradigm", *map(quantities.name, found.objectives), "dominated by"):
@@ -65,7 +67,9 @@ def _fronts(found: Comparison) -> RenderableType:
         chosen = Text(configuration(entry.spec, record), style="dim")
         style = "dim" if beaten != "none" else ""
         shown.add_row(entry.spec.name, str(record.trial), record.paradigm, *figures, beaten, chosen, style=style)
-    return shown
+    names = ", ".join(entry.spec.name for entry in shortened)
+    more = f"{most} members of each long front, spread over it ({names}); --json gives all of them"
+    return Together(shown, Text(more)) if shortened else shown
 
 
 def _coverages(found: Comparison) -> RenderableType:
@@ -94,10 +98,12 @@ def _leads(found: Comparison) -> Iterator[RenderableType]:
         shown.add_column(name, justify="left" if name == "best" else "right")
     for group in found.groups:
         shown.add_column(group.name, justify="right")
-    for part in parts:
+    for part in parts[:MOST_ROWS]:
         ends = [_value(found, 1, part.begin), _value(found, 1, part.end)]
         shown.add_row(*ends, ", ".join(part.best), *(_attained(found, part, group) for group in found.groups))
     yield shown
+    if len(parts) > MOST_ROWS:
+        yield Text(f"{MOST_ROWS} of {len(parts)} ranges; --json gives all of them")
 
 
 def _attained(found: Comparison, part: Lead, group: Group) -> str:
@@ -117,11 +123,14 @@ def _seeds(found: Comparison, group: Group) -> RenderableType:
     shown.add_column("attained by")
     for name in found.objectives:
         shown.add_column(quantities.name(name), justify="right")
+    most = MOST_ROWS // len(group.surfaces)
     words = {"best": "at least one", "median": f"half of them ({math.ceil(count / 2)})", "worst": "all"}
     for name, surface in group.surfaces.items():
-        for row, goal in enumerate(surface):
+        for row, goal in enumerate(surface[:most]):
             cells = (_value(found, place, loss) for place, loss in enumerate(goal))
             shown.add_row("" if row else words[name], *cells)
+        if len(surface) > most:
+            shown.add_row(f"{len(surface) - most} more; --json gives all")
         shown.add_section()
     return shown
 

@@ -74,7 +74,7 @@ def ending(spec: StudySpec, record: TrialRecord) -> str:
     if record.state is State.PRUNED:
         return f"stopped early at {record.fidelity:.0%} of its budget"
     reached = (f"{quantities.name(one)} {quantities.show(one, record.metrics.get(one))}" for one in spec.objectives)
-    return ", ".join(reached) + ("" if record.feasible else ", against a constraint")
+    return ", ".join(reached) + ("" if record.feasible else ", missing a constraint")
 
 
 class LiveTable:
@@ -169,7 +169,7 @@ def running_table(spec: StudySpec, records: Sequence[TrialRecord]) -> Table:
 
 def _reached(summary: Summary) -> str:
     if not summary.best:
-        return "no trial has come to its end yet"
+        return summary.no_front or ""
     front = f"hypervolume {summary.hypervolume:.3f}, {summary.on_front} on the front"
     return f"best: {tables.achievements(summary)}; {front}"
 

@@ -13,6 +13,7 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results import quantities
 from orchestrator.results.fairness import SETUPS, satisfied_setups, unequal
 from orchestrator.results.front import pareto_front, spread
+from orchestrator.results.no_front import why_no_front
 from orchestrator.results.progress import FailedAlike, Progress, UnderWay, failed_alike
 from orchestrator.results.shares_of_front import Holding, holdings
 from orchestrator.results.summary import Summary
@@ -32,7 +33,7 @@ def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableTy
     """
     front = pareto_front(records, spec.objectives)
     if not front:
-        return Text("No trial is on the front yet.", style="yellow")
+        return Text(why_no_front(spec, records), style="yellow")
     shown = [metric for metric in _columns(spec) if any(metric in record.metrics for record in front)]
     complete = sum(record.state is State.COMPLETE for record in records)
     table = titled(f"Pareto front of {spec.name}: {len(front)} of {complete} complete trials")
@@ -107,6 +108,8 @@ def progress_lines(found: Progress, *, resume: str, logs: str) -> RenderableType
     `resume` is the command that goes on with it if nobody drives it, `logs` the one that takes a trial's number.
     """
     parts = [_heading(found.summary, found.driven, resume), *_lines_of_driver(found), *_results(found.summary)]
+    if found.summary.no_front and found.summary.told:
+        parts.append(Text(found.summary.no_front, style="yellow"))
     parts += [_line_of_cluster(found.cluster)] if found.cluster and found.driven else []
     parts += [_line_of(trial, found) for trial in found.under_way]
     parts += [Text(f"paused: {_numbered(trials)} at epoch {epoch}") for epoch, trials in found.paused.items()]
@@ -231,7 +234,7 @@ def counts(summary: Summary) -> str:
         "failed": summary.failed,
         "running": summary.running,
         "paused": summary.paused,
-        "against a constraint": summary.infeasible,
+        "missing a constraint": summary.infeasible,
         "from before the epochs were raised": summary.outgrown,
     }
     parts = ", ".join(f"{number} {name}" for name, number in named.items() if number)

@@ -8,12 +8,13 @@ from pathlib import Path
 class Source:
     """A dataset as its authors publish it; `files` lie in `folder`, which lies in the user's root.
 
-    Its images are square, of `image_size` pixels a side.
+    Its images are square, of `image_size` pixels a side, with `channels` channels.
     """
 
     classes: int
     train_images: int
     image_size: int
+    channels: int
     folder: str = ""
     files: tuple[str, ...] = ()
 
@@ -27,11 +28,12 @@ class Source:
 
 
 SOURCES = {
-    "digits": Source(classes=10, train_images=1438, image_size=8),
+    "digits": Source(classes=10, train_images=1438, image_size=8, channels=1),
     "cifar10": Source(
         classes=10,
         train_images=50_000,
         image_size=32,
+        channels=3,
         folder="cifar-10-batches-py",
         files=("batches.meta", *(f"data_batch_{part}" for part in range(1, 6)), "test_batch"),
     ),
@@ -39,6 +41,7 @@ SOURCES = {
         classes=100,
         train_images=50_000,
         image_size=32,
+        channels=3,
         folder="cifar-100-python",
         files=("meta", "train", "test"),
     ),
@@ -46,6 +49,7 @@ SOURCES = {
         classes=10,
         train_images=60_000,
         image_size=28,
+        channels=1,
         folder="FashionMNIST/raw",
         files=tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")),
     ),

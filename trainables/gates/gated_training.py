@@ -45,6 +45,13 @@ TINY = 1e-12
 """What a slope of 0 counts as: what costs nothing stays at any price if it is of use."""
 
 
+def require_gates(name: str, gating: "Gating", found: Structures) -> None:
+    """Raise InfeasibleTrial if a network of that name has nothing that `gating` asks to gate."""
+    if not (gating.units and found.groups) and not (gating.branches and found.branches):
+        kinds = [kind for kind, asked in (("units", gating.units), ("residual branches", gating.branches)) if asked]
+        raise InfeasibleTrial(f"{name} has no {' and no '.join(kinds)} to gate; choose another network or paradigm")
+
+
 class GatedTraining(Companion):
     """Gates the trial's network, moves their probabilities, and deletes at the end of an epoch what is shut.
 
@@ -71,7 +78,7 @@ class GatedTraining(Companion):
         self._worth = Worth(gating, sizes, self._generator)
         self._measure_dense(sizes)
         if trial.interrupted is None:
-            self._require_something_to_gate()
+            require_gates(self._trial.spec.model.name, gating, self._structures)
             self._require_reachable_budget()
 
     def _open(self) -> None:
@@ -92,12 +99,6 @@ class GatedTraining(Companion):
         whole = self._regulariser(Balance(1.0, 0.5, self._gating.alpha))
         self._dense_branches = whole.per_branch(ones[0])
         self._scale: Pair = whole.slopes(*ones)
-
-    def _require_something_to_gate(self) -> None:
-        gating, name = self._gating, self._trial.spec.model.name
-        if not self._structures.groups and not (gating.branches and self._structures.branches):
-            kinds = [kind for kind, asked in (("units", gating.units), ("residual branches", gating.branches)) if asked]
-            raise InfeasibleTrial(f"{name} has no {' and no '.join(kinds)} to gate; choose another network or paradigm")
 
     def _require_reachable_budget(self) -> None:
         units, branches = (torch.zeros(len(theta), dtype=torch.bool) for theta in self._theta)

@@ -95,7 +95,7 @@ def _explain_symbols(figure: go.Figure, records: Sequence[TrialRecord]) -> None:
     meanings = {
         "nothing pruned": (UNPRUNED, any(map(is_unpruned, records))),
         "stopped early: its last epoch": (PARTIAL, any(r.state is State.PRUNED for r in records)),
-        "against a constraint": (REFUSED, any(r.state is State.COMPLETE and not r.feasible for r in records)),
+        "missing a constraint": (REFUSED, any(r.state is State.COMPLETE and not r.feasible for r in records)),
     }
     for meaning, (symbol, occurs) in meanings.items():
         if occurs:

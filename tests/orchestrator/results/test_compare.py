@@ -73,7 +73,7 @@ def test_studies_that_differ_in_their_seed_alone_are_one_group(espalier: Espalie
     assert [[-goal["accuracy"], goal["macs"]] for goal in group["attainment"]["best"]] == union.tolist()
     status, out, _ = espalier("compare", "s0", "s1", "s2")
     assert status == 0
-    assert "They differ in nothing but their seed" in out
+    assert "They differ only in their seed" in out
     assert "half of them (2)" in out
     assert "How much of each" not in out
 
@@ -91,7 +91,7 @@ def test_a_front_that_dominates_another_covers_all_of_it_and_leads_everywhere(es
     assert all(member["dominated_by"] == [] for member in long)
     status, out, _ = espalier("compare", "short", "long")
     assert status == 0
-    assert "not comparable in all respects" in out
+    assert "not fully comparable" in out
     assert "fidelity.epochs: 2 in short; 40 in long" in out
 
 

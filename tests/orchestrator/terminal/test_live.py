@@ -89,7 +89,7 @@ def test_a_file_gets_one_line_per_trial_that_ends(file: Console, store: Store) -
     assert second.endswith("stopped early at 40% of its budget")
     assert third.endswith("failed: ValueError: [red] no")
     assert fourth.startswith("[4/4]")
-    assert fourth.endswith("against a constraint")
+    assert fourth.endswith("missing a constraint")
 
 
 def test_what_was_known_before_a_resume_is_counted_and_not_told_again(file: Console, store: Store) -> None:

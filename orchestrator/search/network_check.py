@@ -1,0 +1,147 @@
+"""Whether a study's network can do what its paradigms ask: found in seconds, not in every trial again."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.ledger.trial import Named
+from orchestrator.search.initial_design import at_random
+from orchestrator.spec import searched_training
+from orchestrator.spec.spec_errors import ABSENT, Problem, StudyError
+from orchestrator.spec.study_spec import StudySpec
+from trainables import paradigms
+from trainables.data.sources import SOURCES
+from trainables.errors import InfeasibleTrial, InvalidValue
+from trainables.recipes.recipe import Recipe
+from trainables.spec import Value
+
+if TYPE_CHECKING:
+    from trainables.methods.rehearsal import Demand
+    from trainables.state import LiveTrial
+
+CONFIGURATIONS: Final = 100
+"""How many configurations of a paradigm are tried; trying one costs no more than making its recipe."""
+
+
+@dataclass(frozen=True)
+class Attempted:
+    """A configuration of a paradigm, and why the network cannot carry it out, if it cannot."""
+
+    params: Named
+    recipe: Recipe
+    reason: str | None
+
+
+class NetworkCheck:
+    """Tries the paradigms of a study on the shapes of its network. The network is built once, without numbers."""
+
+    def __init__(self, spec: StudySpec) -> None:
+        self._spec = spec
+        self._reasons: dict[frozenset[Demand], str | None] = {}
+        self._attempted: dict[str, list[Attempted]] = {}
+
+    def require_work(self) -> None:
+        """Raise StudyError, with a reason for each paradigm, if none of the study's configurations can run."""
+        problems = [self._refusal(name) for name in self._spec.paradigms]
+        if problems and all(problems):
+            raise StudyError([problem for problem in problems if problem is not None])
+
+    def impossible(self) -> list[Problem]:
+        """Return the paradigms and choices of the study that its network cannot carry out, each with the reason."""
+        return [problem for name in self._spec.paradigms for problem in self._problems(name)]
+
+    def removable_macs(self) -> float | None:
+        """Return the share of the network's MACs that filters can take with them; None if no filters are removed."""
+        from trainables.methods.rehearsal import removable_macs
+
+        removing = [demand for name in self._spec.paradigms for demand in self._filter_demands(name)]
+        return removable_macs(self._network, stream=any(removing)) if removing else None
+
+    @cached_property
+    def _network(self) -> "LiveTrial":
+        from trainables.methods.rehearsal import shapes_of
+
+        source, spec = SOURCES[self._spec.data.name], self._spec
+        side = spec.data.image_size or source.image_size
+        try:
+            return shapes_of(spec.trial("dense", {}, spec.seed), source.classes, (source.channels, side, side))
+        except InvalidValue as refused:
+            raise InvalidValue(f"model.{refused.key}", refused.value, refused.allowed) from refused
+
+    def _attempts(self, paradigm: str) -> list[Attempted]:
+        if paradigm not in self._attempted:
+            drawn = at_random(self._spec, paradigm, CONFIGURATIONS)
+            made = ((params, self._recipe(paradigm, params)) for params in drawn)
+            self._attempted[paradigm] = [Attempted(p, r, self._reason(r)) for p, r in made if r is not None]
+        return self._attempted[paradigm]
+
+    def _recipe(self, paradigm: str, params: Named) -> Recipe | None:
+        try:
+            values = searched_training.of_paradigm(params)
+            return paradigms.find(paradigm).create(values).recipe(self._spec.fidelity.epochs)
+        except (InvalidValue, InfeasibleTrial):
+            return None  # the network is not to blame
+
+    def _reason(self, recipe: Recipe) -> str | None:
+        from trainables.methods.rehearsal import demands, rehearse
+
+        asked = demands(recipe)
+        if asked and asked not in self._reasons:
+            try:
+                rehearse(recipe, self._network)
+                self._reasons[asked] = None
+            except InfeasibleTrial as infeasible:
+                self._reasons[asked] = str(infeasible)
+        return self._reasons.get(asked)
+
+    def _filter_demands(self, paradigm: str) -> Iterator[bool]:
+        """Yield, for each configuration that removes filters, whether those of residual streams may go."""
+        from trainables.methods.rehearsal import demands
+
+        for attempt in self._attempts(paradigm):
+            if attempt.reason is None:
+                yield from (bool(stream) for kind, what, stream in demands(attempt.recipe) if (kind, what) == _FILTERS)
+
+    def _refusal(self, paradigm: str) -> Problem | None:
+        attempts = self._attempts(paradigm)
+        reasons = [attempt.reason for attempt in attempts if attempt.reason is not None]
+        return Problem(f"paradigms.{paradigm}", reasons[0]) if attempts and len(reasons) == len(attempts) else None
+
+    def _problems(self, paradigm: str) -> Iterator[Problem]:
+        refusal = self._refusal(paradigm)
+        if refusal is not None:
+            yield refusal
+            return
+        attempts = self._attempts(paradigm)
+        failed = [attempt for attempt in attempts if attempt.reason is not None]
+        if failed:
+            key, values = _explanation(attempts)
+            for value, reason in values.items():
+                yield Problem(f"paradigms.{paradigm}{key}", reason, value)
+
+
+_FILTERS: Final = ("prune", "filter")
+
+
+def _choices(attempts: Sequence[Attempted]) -> list[str]:
+    """Return the hyper-parameters that are chosen from names, not from a range of numbers."""
+    values: dict[str, set[type]] = defaultdict(set)
+    for attempt in attempts:
+        for key, value in attempt.params.items():
+            values[key].add(type(value))
+    return [key for key, kinds in values.items() if kinds <= {str, bool}]
+
+
+def _explanation(attempts: Sequence[Attempted]) -> tuple[str, Mapping[object, str]]:
+    """Return the key whose values alone tell what fails, and those values with the reasons; else no key."""
+    for key in _choices(attempts):
+        outcomes: dict[Value | None, set[str | None]] = defaultdict(set)
+        for attempt in attempts:
+            outcomes[attempt.params.get(key)].add(attempt.reason)
+        failing = {value: reasons - {None} for value, reasons in outcomes.items() if reasons != {None}}
+        if all(None not in outcomes[value] for value in failing):
+            return f".{key}", {value: str(reasons.pop()) for value, reasons in failing.items()}
+    failed = [attempt.reason for attempt in attempts if attempt.reason is not None]
+    return "", {ABSENT: f"{len(failed) / len(attempts):.0%} of its configurations cannot run: {failed[0]}"}

@@ -1,0 +1,86 @@
+"""What a network cannot do is found before its first trial."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.search.network_check import NetworkCheck
+from orchestrator.spec.spec_errors import StudyError
+from orchestrator.spec.study_spec import StudySpec
+from tests.orchestrator import small
+from tests.orchestrator.commands import Espalier
+from trainables.errors import InvalidValue
+
+
+def study(model: str, **paradigms: Any) -> StudySpec:
+    return small.study(trials=20, epochs=20, model={"name": model}, paradigms=paradigms)
+
+
+@pytest.mark.parametrize(
+    ("model", "paradigms", "words"),
+    [
+        ("mlp", {"layer_only": {}}, "no residual branches to gate"),
+        ("mlp", {"magnitude": {"granularity": "layer"}}, "no residual blocks that could be dropped"),
+        ("torchvision/squeezenet1_1", {"magnitude": {"granularity": "layer"}}, "no residual blocks"),
+        ("torchvision/shufflenet_v2_x0_5", {"orthp": {}}, "cannot be removed"),
+    ],
+)
+def test_a_study_of_which_nothing_can_run_is_refused_with_the_reason(
+    model: str, paradigms: dict[str, Any], words: str
+) -> None:
+    data: dict[str, Any] = {"name": "cifar10", "root": "data", "download": True}
+    spec = small.study(trials=20, epochs=20, data=data, model={"name": model}, paradigms=paradigms)
+    with pytest.raises(StudyError, match=words) as refused:
+        NetworkCheck(spec).require_work()
+    assert [problem.key for problem in refused.value.problems] == [f"paradigms.{next(iter(paradigms))}"]
+
+
+def test_a_choice_that_cannot_work_is_named_and_the_others_are_not() -> None:
+    check = NetworkCheck(
+        study("mlp", dense={}, magnitude={"granularity": ["weight", "filter", "layer"]}, layer_only={})
+    )
+    check.require_work()
+    assert [(problem.key, problem.value) for problem in check.impossible()][:1] == [
+        ("paradigms.magnitude.granularity", "layer")
+    ]
+    assert [problem.key for problem in check.impossible()][1:] == ["paradigms.layer_only"]
+
+
+def test_a_network_that_can_do_everything_is_not_mentioned() -> None:
+    check = NetworkCheck(study("resnet20", dense={}, magnitude={}, layer_only={}, unit_only={}, orthp={}))
+    check.require_work()
+    assert check.impossible() == []
+
+
+def test_the_share_of_macs_that_filters_take_with_them_is_counted() -> None:
+    assert NetworkCheck(study("mlp", magnitude={"granularity": "weight"})).removable_macs() is None
+    whole = 64 * 300 + 300 * 100 + 100 * 10  # the two hidden layers of the perceptron on 8x8 images
+    left = 64 * 1 + 1 * 1 + 1 * 10
+    found = NetworkCheck(study("mlp", magnitude={"granularity": "filter", "stream": True})).removable_macs()
+    assert found == pytest.approx(1 - left / whole)
+
+
+def test_images_that_the_network_cannot_take_are_refused() -> None:
+    with pytest.raises(InvalidValue, match=r"model\.name = 'lenet'.*needs images"):
+        NetworkCheck(study("lenet", magnitude={"granularity": "filter"})).require_work()
+
+
+@pytest.mark.parametrize("command", ["plan", "launch"])
+def test_plan_and_launch_refuse_and_write_nothing(espalier: Espalier, tmp_path: Path, command: str) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(study("mlp", layer_only={}).as_yaml(), encoding="utf-8")
+    status, out, err = espalier(command, str(file))
+    assert (status, out) == (2, "")
+    assert "paradigms.layer_only: mlp has no residual branches to gate" in err
+    assert not (tmp_path / "espalier-store" / "studies").exists()
+
+
+def test_plan_says_what_the_network_cannot_do_and_what_filters_can_take(espalier: Espalier, tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    text = study("mlp", dense={}, magnitude={"granularity": "filter"}, layer_only={}).as_yaml()
+    file.write_text(text, encoding="utf-8")
+    status, out, _ = espalier("plan", str(file), "--no-probe")
+    assert status == 0
+    assert "Network: paradigms.layer_only: mlp has no residual branches to gate" in out
+    assert "Filters: at most 99.6% of the network's MACs can be removed with them" in out

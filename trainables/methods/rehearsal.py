@@ -1,0 +1,99 @@
+"""What a recipe asks of a network, tried without data and without training: the network's shapes are enough."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+
+from trainables import granularities
+from trainables.context import Report, SaveCheckpoint
+from trainables.data.dataset import Dataset, Split
+from trainables.gates.gated_training import require_gates
+from trainables.gates.structures import find_structures
+from trainables.masking.masks import prunable_weights
+from trainables.recipes.gating import Gating
+from trainables.recipes.recipe import Prune, Recipe, Train
+from trainables.spec import TrialSpec
+from trainables.state import LiveTrial
+from trainables.structure.channels import is_depthwise
+from trainables.structure.complexity import measure
+from trainables.structure.removal import RemovalPlan, plan_removal
+
+Demand = tuple[object, ...]
+"""What decides whether a stage can be carried out: recipes with the same demands need one rehearsal."""
+
+
+class _Nowhere:
+    """The context of a trial that has shapes but no numbers, and that never runs."""
+
+    device = "meta"
+    cache: Path | None = None
+
+    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - a context's
+        raise AssertionError("a rehearsal trains nothing")
+
+    def restore(self) -> Path | None:
+        return None
+
+
+def shapes_of(spec: TrialSpec, classes: int, input_shape: tuple[int, int, int]) -> LiveTrial:
+    """Return a trial whose network has shapes but no numbers; raises InvalidValue for images that it cannot take."""
+    none = Split(torch.empty(0, *input_shape, dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
+    return LiveTrial(spec, Dataset(spec.data.name, classes, none, none, none, (), (), ""), _Nowhere())
+
+
+def demands(recipe: Recipe) -> frozenset[Demand]:
+    """Return what a recipe asks of the network's structure; third-party stages are taken to ask nothing."""
+    return frozenset(_demands(recipe))
+
+
+def _demands(recipe: Recipe) -> Iterator[Demand]:
+    for stage in recipe:
+        during = stage.during if isinstance(stage, Train) else None
+        prune = getattr(during, "final", stage)
+        if isinstance(prune, Prune) and granularities.find(prune.granularity).removes:
+            yield "prune", prune.granularity, prune.stream
+        if isinstance(during, Gating):
+            yield "gate", during.units, during.branches
+
+
+def rehearse(recipe: Recipe, trial: LiveTrial) -> None:
+    """Raise InfeasibleTrial if there is nothing in the network that a stage of the recipe could remove or gate."""
+    for stage in recipe:
+        during = stage.during if isinstance(stage, Train) else None
+        prune = getattr(during, "final", stage)
+        if isinstance(prune, Prune):
+            granularity = granularities.find(prune.granularity)
+            if granularity.removes:
+                weights = prunable_weights(trial.model).items()
+                equal = {name: granularity.sum(torch.ones(()).expand(weight.shape)) for name, weight in weights}
+                granularity.score(trial, prune, equal, {})
+        if isinstance(during, Gating):
+            require_gates(trial.spec.model.name, during, find_structures(trial.model, trial.groups))
+
+
+def removable_macs(trial: LiveTrial, *, stream: bool) -> float:
+    """Return the share of the network's MACs that goes with all removable filters but one of each group, in [0, 1].
+
+    `stream` counts filters of residual streams as removable too.
+    """
+    groups = [group for group in trial.groups if stream or not group.coupled]
+    keep = {group.name: torch.arange(group.size) == 0 for group in groups}
+    dense = measure(trial.model, trial.dataset.input_shape)
+    plan = plan_removal(groups, keep)
+    left = sum(cost.macs * _share_left(trial, name, plan) for name, cost in dense.layers.items())
+    return 1 - left / dense.macs
+
+
+def _share_left(trial: LiveTrial, module: str, plan: RemovalPlan) -> float:
+    """Return the share of a layer's MACs that stays: its outputs that stay times its inputs that stay."""
+    layer = trial.model.get_submodule(module)
+    weight = getattr(layer, "weight", None)
+    if not isinstance(weight, torch.Tensor) or weight.dim() < 2:
+        return 1.0
+    left = _left(module, plan.outputs, weight.shape[0])
+    return left if is_depthwise(layer) else left * _left(module, plan.inputs, weight.shape[1])
+
+
+def _left(module: str, removed: Mapping[str, tuple[int, ...]], channels: int) -> float:
+    return 1 - len(removed.get(module, ())) / channels
