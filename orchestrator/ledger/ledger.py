@@ -20,6 +20,7 @@ from orchestrator.ledger.failures import Breakdown, Failure
 from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.reports import Reports, StampedReport
+from orchestrator.ledger.table_check import require_told_in_table
 from orchestrator.ledger.trial import Configuration, Draft
 from orchestrator.spec.history import first_epochs
 from orchestrator.spec.study_spec import Constraint, StudySpec
@@ -89,7 +90,13 @@ class Ledger:
         """
         self.folder, self.spec = folder, spec
         self._drive = journal_location_of(folder, spec.ledger).drive()
-        self.storage = self._drive.journal()
+        try:
+            self.storage = self._drive.journal()
+            if self.storage.witness is None:
+                require_told_in_table(folder, self.storage)
+        except BaseException:
+            self._drive.release()
+            raise
         if not self.storage.get_all_studies():
             directions = [optuna.study.StudyDirection[d.upper()] for d in spec.objectives.values()]
             self.storage.create_new_study(directions, spec.name)

@@ -36,6 +36,11 @@ class StudyFolder:
         return self.path / "journal.log"
 
     @property
+    def witness(self) -> Path:
+        """How far the ledger was when it was last put on disk (JSON)."""
+        return self.path / "witness.json"
+
+    @property
     def driver_lock(self) -> Path:
         return self.path / "driver.lock"
 
