@@ -3,7 +3,7 @@
 import pkgutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, Self
@@ -15,6 +15,7 @@ from orchestrator.execution.trial_log import shorten
 from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.failures import GroupBroken, breakdown
 from orchestrator.store.attempts import TRIAL_LOG
+from orchestrator.store.checkpoints import Owner
 from orchestrator.store.disk import is_full
 from orchestrator.store.remote import Remote, StoreLost
 from orchestrator.store.trial_files import TrialFiles, files_at
@@ -52,6 +53,8 @@ class WorkerContext:
     cache: Path | None
     cpus: float
     gpus: float = 0
+    owner: Owner | None = None
+    """Whose the checkpoints are."""
     numbers: Iterator[int] = field(default_factory=count)
     """Of the checkpoints of this attempt."""
 
@@ -67,12 +70,14 @@ class WorkerContext:
             cache=Path(config["cache"]),
             cpus=config["cpus"],
             gpus=config["gpus"],
+            owner=Owner(**config["owner"]),
         )
 
     def report(self, report: Report, save: SaveCheckpoint) -> None:
         """Publish an epoch, with a checkpoint if `save` writes anything, which is kept before anybody hears of it."""
         name = f"checkpoint_{next(self.numbers):06d}"
-        kept = self.files.keep(self.folder / name, save)
+        owner = self.owner and replace(self.owner, epoch=report.epoch)
+        kept = self.files.keep(self.folder / name, save, owner)
         shorten(self.folder / TRIAL_LOG)
         tune.report({**EpochReport.of(report).as_dict(), **({CHECKPOINT: name} if kept else {})})
 

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ def _configuration(
     files = folder.remote and folder.remote.below(folder.trials.name)
     return {
         "number": trial.number,
+        "owner": asdict(replace(sweep.ledger.owner(trial.number), epoch=0)),
         "trial": spec.trial(chosen.paradigm, chosen.params, chosen.seed).as_dict(),
         "run": run,
         "folder": str(attempt_folder(folder.trials, trial.number, tune_id)),

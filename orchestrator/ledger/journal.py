@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from optuna.storages import JournalStorage
@@ -204,12 +205,25 @@ class Drive(Protocol):
     def beat(self) -> None:
         """Show that the holder lives: `JournalLocation.holder` tells when it last did so."""
 
+    def replace(self, lines: list[bytes], copy: Path, reached: Position) -> None:
+        """Put other lines, which reach that far, in place of a damaged journal, of which a copy is kept."""
+
     def release(self) -> None:
         """Give the right back; a second time does nothing."""
 
 
 class JournalLocation(Protocol):
     """Where the journal of a study lies. Only `drive` changes anything there."""
+
+    @property
+    def origin(self) -> Origin:
+        """Where it lies, as people say it."""
+
+    def raw(self) -> list[bytes]:
+        """Return the lines as they are, whole or not."""
+
+    def witness(self) -> Position | None:
+        """Return how far the journal was when it was last put on disk, if that is known."""
 
     def drive(self) -> Drive:
         """Take the right to drive the study; raises StudyBusy, naming its holder, if another process has it."""

@@ -17,7 +17,7 @@ from optuna.storages import JournalStorage
 
 from orchestrator.ledger.journal import Holder, Journal, OwnLines, busy, open_snapshot
 from orchestrator.ledger.proof import Origin, Position, Witness
-from orchestrator.safe_files import open_file
+from orchestrator.safe_files import open_file, write_whole
 from orchestrator.store.store import StudyFolder
 from trainables.errors import InvalidValue
 
@@ -91,6 +91,15 @@ class FileDrive(DriverLock):
         """Open the journal for writing; a torn last line is cut off. Raises LedgerDamaged."""
         return Journal(_OwnFile(self._place))
 
+    def replace(self, lines: list[bytes], copy: Path, reached: Position) -> None:
+        """Put other lines in place of a damaged journal, of which a copy is kept."""
+        path = self._place.path
+        if path.exists():
+            with os.fdopen(open_file(path, os.O_RDONLY), "rb") as damaged:
+                write_whole(copy, damaged.read())
+        write_whole(path, b"".join(line + b"\n" for line in lines))
+        Witness(self._place.folder.witness).write(reached)
+
 
 @dataclass(frozen=True)
 class FileJournalLocation:
@@ -134,12 +143,24 @@ class FileJournalLocation:
         witness = self.witnessed()  # before the lines, of which there are more and more
         return open_snapshot(_whole_lines(self.path), witness, self.origin) if self.path.exists() else None
 
+    def raw(self) -> list[bytes]:
+        """Return the lines as they are, whole or not."""
+        if not self.path.exists():
+            return []
+        with os.fdopen(open_file(self.path, os.O_RDONLY), "rb") as journal:
+            lines = journal.read().split(b"\n")
+        return lines if lines[-1] else lines[:-1]
+
+    def witness(self) -> Position | None:
+        """Return how far the journal was when it was last put on disk, if that is known."""
+        return Witness(self.folder.witness).read()
+
     def witnessed(self) -> Position | None:
-        """Return how far the journal was when it was last put on disk, if that is known.
+        """Return the same.
 
         Raises LedgerDamaged if it has no line although a witness, or the study's table, shows that it had.
         """
-        witness = Witness(self.folder.witness).read()
+        witness = self.witness()
         if not self.path.exists() or not self.path.stat().st_size:
             what = "is empty" if self.path.exists() else "is not there"
             if witness is not None:

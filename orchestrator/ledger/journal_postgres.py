@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -26,6 +27,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from orchestrator.ledger.journal import Holder, Journal, LedgerLost, OwnLines, StudyBusy, busy, open_snapshot
 from orchestrator.ledger.proof import Origin, Position, Witness
+from orchestrator.safe_files import write_whole
 from orchestrator.store.store import StudyFolder
 from trainables.errors import InvalidValue
 
@@ -123,7 +125,7 @@ class PostgresJournalLocation:
     def read(self) -> JournalStorage | None:
         """Open the journal as it is now; None where there is none. Raises InvalidValue if the server cannot be used."""
         with _explained(self.url), _connect(self.url) as connection:
-            witness = self.witnessed()  # before the lines, of which there are more and more
+            witness = self.witness()  # before the lines, of which there are more and more
             lines = _read_lines(connection, self.study) if _has_tables(connection) else []
         return open_snapshot(map(str.encode, lines), witness, self.origin) if lines or witness else None
 
@@ -132,7 +134,13 @@ class PostgresJournalLocation:
         """Where the journal lies."""
         return Origin(f"the ledger of study {self.study!r} at {self.url}", self.study, self.folder.store)
 
-    def witnessed(self) -> Position | None:
+    def raw(self) -> list[bytes]:
+        """Return the lines as they are, whole or not."""
+        with _explained(self.url), _connect(self.url) as connection:
+            lines = _read_lines(connection, self.study) if _has_tables(connection) else []
+        return [line.encode() for line in lines]
+
+    def witness(self) -> Position | None:
         """Return how far the journal was when the store was last told, if that is known."""
         self.folder.pull(self.folder.witness)
         return Witness(self.folder.witness).read()
@@ -179,7 +187,19 @@ class PostgresDrive(OwnLines):
     takes_back = False  # a line whose writing was interrupted is among the unsure ones, and follows later
 
     def witnessed(self) -> Position | None:
-        return self._place.witnessed()
+        return self._place.witness()
+
+    def replace(self, lines: list[bytes], copy: Path, reached: Position) -> None:
+        """Put other lines in place of a damaged journal, of which a copy is kept, at once and whole."""
+        study = self._place.study
+        damaged = _read_lines(self._connection, study)
+        write_whole(copy, "".join(f"{line}\n" for line in damaged).encode())
+        with _explained(self._place.url), self._connection.transaction():
+            self._connection.execute("DELETE FROM espalier_journal WHERE study = %s", [study])
+            self._append(self._connection, 0, [line.decode() for line in lines])
+        self.beat()
+        self._witness.write(reached)
+        self._place.folder.push(self._place.folder.witness)
 
     def stored(self) -> list[bytes]:
         """Return all lines; taking the lock has put them on disk."""

@@ -21,9 +21,10 @@ from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.reports import Reports, StampedReport
 from orchestrator.ledger.table_check import require_told_in_table
-from orchestrator.ledger.trial import Configuration, Draft
+from orchestrator.ledger.trial import Configuration, Draft, digest
 from orchestrator.spec.history import first_epochs
 from orchestrator.spec.study_spec import Constraint, StudySpec
+from orchestrator.store.checkpoints import Owner
 from orchestrator.store.store import StudyFolder
 from trainables.errors import InvalidValue
 
@@ -93,7 +94,7 @@ class Ledger:
         try:
             self.storage = self._drive.journal()
             if self.storage.witness is None:
-                require_told_in_table(folder, self.storage)
+                require_told_in_table(folder, self.storage, self.storage.origin)
         except BaseException:
             self._drive.release()
             raise
@@ -201,6 +202,12 @@ class Ledger:
         early = [written["checkpoint"]["path"]] if "checkpoint" in written else []
         return [self.folder.path / _checked(within) for within in written.get("checkpoints", early)]
 
+    def owner(self, number: int) -> Owner:
+        """Return a trial, as far as it is by now, as the owner of checkpoints."""
+        record = self.record(number)
+        epoch = record.curve[-1].epoch if record.curve else 0
+        return Owner(self.spec.name, number, digest(_configuration(self._trial(number))), epoch)
+
     def count_damaged(self, number: int, damaged: int) -> None:
         """Count checkpoints of a trial that cannot be gone on from."""
         before = self._trial(number).user_attrs.get("damaged_checkpoints", 0)
@@ -296,6 +303,16 @@ class Ledger:
 
     def _trials(self) -> list[FrozenTrial]:
         return self.storage.get_all_trials(self.study._study_id, deepcopy=False)
+
+
+def record_of(study: str, trial: FrozenTrial) -> TrialRecord:
+    """Return what the ledger holds of a trial, whatever became of its study since."""
+    return _record(study, trial, _reports(trial))
+
+
+def missing_result(spec: StudySpec, trial: FrozenTrial) -> str | None:
+    """Return what a trial lacks that would be COMPLETE, or None."""
+    return _missing(_reports(trial), [*spec.objectives, *spec.constraints])
 
 
 def _record(study: str, trial: FrozenTrial, reports: Reports) -> TrialRecord:

@@ -1,10 +1,12 @@
 """What a study's table shows of a ledger that was written before there was a witness of how far it was."""
 
-from orchestrator.ledger.journal import Journal
+from optuna.storages import JournalStorage
+
+from orchestrator.ledger.proof import Origin
 from orchestrator.store.store import StudyFolder
 
 
-def require_told_in_table(folder: StudyFolder, journal: Journal) -> None:
+def require_told_in_table(folder: StudyFolder, journal: JournalStorage, origin: Origin) -> None:
     """Raise LedgerDamaged if the table has told trials that the journal does not tell.
 
     A table follows its ledger, so it can only be behind. One that cannot be read shows nothing.
@@ -16,7 +18,7 @@ def require_told_in_table(folder: StudyFolder, journal: Journal) -> None:
     trials = journal.get_all_trials(studies[0]._study_id, deepcopy=False) if studies else []
     known = {trial.number for trial in trials if trial.state.is_finished()}
     if unknown := sorted(told - known):
-        raise journal.origin.damaged(
+        raise origin.damaged(
             f"does not tell trial {unknown[0]}, nor {len(unknown) - 1} others that {folder.table.name} beside it shows"
         )
 
