@@ -17,11 +17,13 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.journal import JournalLocation
 from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.ledger import as_attributes, missing_result, record_of, violations
 from orchestrator.ledger.proof import Chain, LedgerDamaged
 from orchestrator.ledger.records import State, TrialRecord, read_table
+from orchestrator.ledger.reports import StampedReport
 from orchestrator.ledger.salvage import (
     CREATE_STUDY,
     CREATE_TRIAL,
@@ -279,18 +281,17 @@ def _told(spec: StudySpec, row: TrialRecord) -> Log:
 def _attributes(spec: StudySpec, row: TrialRecord) -> dict[str, Any]:
     """Return what the ledger keeps of a told trial, from its row in the table."""
     attempts = row.attempts + row.pauses
-    seconds = accumulate(float(epoch.get("seconds", 0.0)) for epoch in row.curve)
-    reports: dict[str, dict[str, Any]] = {
-        f"report:{int(epoch['epoch'])}": {**epoch, "metrics": {}, "attempt": attempts, "elapsed": elapsed}
-        for epoch, elapsed in zip(row.curve, seconds, strict=True)
-    }
+    elapsed = accumulate(epoch.seconds for epoch in row.curve)
+    reports = [
+        StampedReport(EpochReport(epoch), attempts, seconds) for epoch, seconds in zip(row.curve, elapsed, strict=True)
+    ]
     if reports:
-        last = list(reports)[-1]
-        reports[last] |= {"metrics": dict(row.metrics), "elapsed": row.seconds}
+        reports[-1] = StampedReport(EpochReport(row.curve[-1], row.metrics), attempts, row.seconds)
+    curve = {f"report:{report.report.epoch.epoch}": report.as_dict() for report in reports}
     counts = {"attempts": attempts, "attempts_lost": row.attempts_lost, "damaged_checkpoints": row.damaged_checkpoints}
     why = {"reason": row.reason, **({"failure": row.failure.value} if row.failure else {})}
     paused = {"paused": {"times": row.pauses, "now": None}} if row.pauses else {}
-    return {**_asked(spec, row)["user_attrs"], **reports, **counts, **(why if row.reason else {}), **paused}
+    return {**_asked(spec, row)["user_attrs"], **curve, **counts, **(why if row.reason else {}), **paused}
 
 
 def _checkpoints(folder: StudyFolder, study: str, number: int, record: TrialRecord) -> list[str]:
