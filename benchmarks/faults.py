@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 TRIALS = 24
 KILLS_PER_STUDY = 5
+TRIALS_DAMAGED = 6
 STUDY = f"""
 name: faults
 data: {{name: digits, subset: 600}}
@@ -241,7 +242,11 @@ def run_rounds(rounds: int, seed: int) -> Findings:
 def run_damages(number: int, seed: int) -> Tally:
     """Run one study to its end, and damage copies of it: its ledger so many times."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="f-", ignore_cleanup_errors=True) as root:
-        run_study(Path(root), (), random.Random(seed))
+        file = Path(root) / "faults.yaml"
+        file.write_text(STUDY.replace(f"trials: {TRIALS}", f"trials: {TRIALS_DAMAGED}"), encoding="utf-8")
+        (Path(root) / "r").mkdir()
+        if _end(_start(["launch", str(file)], Path(root), Path(root) / "r")):
+            sys.exit((Path(root) / "said.txt").read_text()[-2000:])
         return damage_store(Path(root), number, seed)
 
 
