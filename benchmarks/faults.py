@@ -1,6 +1,6 @@
 """What a study loses when things die under it: kill -9 of the driver, a worker, Ray's raylet or control store.
 
-    python benchmarks/faults.py [--rounds 50] [--seed 0]
+    python benchmarks/faults.py [--rounds 50] [--damages 200] [--seed 0]
 
 Real studies (digits, a small network, three paradigms, one rung) are launched by the command line. A round is one kill;
 after that of a driver the study is resumed, all others it must survive by itself. At the end each study is looked at:
@@ -22,15 +22,21 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from benchmarks.store_faults import Tally, Verdict, damage_store
 from orchestrator.ledger import ledger
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import TOLD, pareto_front
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import Store, StudyFolder
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 TRIALS = 24
 KILLS_PER_STUDY = 5
+TRIALS_DAMAGED = 6
 STUDY = f"""
 name: faults
 data: {{name: digits, subset: 600}}
@@ -239,6 +245,32 @@ def run_rounds(rounds: int, seed: int) -> Findings:
     return total
 
 
+def run_damages(number: int, seed: int) -> Tally:
+    """Run one study to its end, and damage copies of it: its ledger so many times."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="f-", ignore_cleanup_errors=True) as root:
+        file = Path(root) / "faults.yaml"
+        file.write_text(STUDY.replace(f"trials: {TRIALS}", f"trials: {TRIALS_DAMAGED}"), encoding="utf-8")
+        (Path(root) / "r").mkdir()
+        if _end(_start(["launch", str(file)], Path(root), Path(root) / "r")):
+            sys.exit((Path(root) / "said.txt").read_text()[-2000:])
+        return damage_store(Path(root), number, seed)
+
+
+def damage_table(tally: Tally) -> "Table":
+    """Return what was tried on stores, by kind."""
+    from rich.table import Table
+
+    verdicts: tuple[Verdict, ...] = ("recognised", "harmless", "wrong")
+    table = Table("", "tried", *verdicts, title="A store changed behind espalier's back")
+    for kind in dict.fromkeys(kind for kind, _ in tally.verdicts):
+        counts = [tally.verdicts[kind, verdict] for verdict in verdicts]
+        table.add_row(kind, str(sum(counts)), *map(str, counts))
+    table.add_row(
+        "in all", str(tally.verdicts.total()), *(str(tally.of(verdict)) for verdict in verdicts), style="bold"
+    )
+    return table
+
+
 def main() -> None:
     """Print what was done and what was wrong; exit with status 1 if anything was."""
     from rich.console import Console
@@ -246,8 +278,13 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description="Kill what runs a study, and count what is lost.")
     parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--damages", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
+    tally = run_damages(chosen.damages, chosen.seed) if chosen.damages else Tally()
+    Console().print(damage_table(tally))
+    for complaint in tally.complaints:
+        print(complaint, file=sys.stderr)
     findings = run_rounds(chosen.rounds, chosen.seed)
     killed = ", ".join(f"{number} of a {victim}" for victim, number in findings.kills.items())
     table = Table("", "", title=f"{sum(findings.kills.values())} kills -9: {killed}")
@@ -256,7 +293,7 @@ def main() -> None:
     table.add_row("trials begun again after an interruption", str(findings.interrupted), style="dim")
     table.add_row("epochs repeated for them in all", str(findings.repeated), style="dim")
     Console().print(table)
-    sys.exit(1 if findings.violations.total() else 0)
+    sys.exit(1 if findings.violations.total() or tally.of("wrong") else 0)
 
 
 if __name__ == "__main__":

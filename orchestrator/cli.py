@@ -304,6 +304,26 @@ def sync(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
 
 
 @app.command()
+def repair(
+    name: Name,
+    store: StoreFolder = HERE,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this nothing is changed.")] = False,
+) -> None:
+    """Save what is whole of a study's damaged ledger; a copy of the damaged one is kept."""
+    from orchestrator.ledger import repair as repairing
+
+    folder = _study(_store(store), name)
+    repair = repairing.diagnose(folder)
+    for line in repair.lines():
+        typer.echo(line)
+    if repair.damage is not None and not yes:
+        typer.echo("Nothing was changed; with --yes it is done.")
+        raise typer.Exit(1)
+    if repair.damage is not None:
+        typer.echo(f"It is done; the damaged ledger is kept: {folder.shown(repairing.carry_out(folder))}")
+
+
+@app.command()
 def ui(
     store: StoreFolder = HERE,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to listen on.")] = 5000,

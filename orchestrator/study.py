@@ -147,7 +147,7 @@ def _drive(ledger: Ledger, store: Store, observer: Observer | None, session: Ray
 def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, session: RaySession, run: str) -> Outcome:
     spec, folder = ledger.spec, ledger.folder
     ledger.begin_anew()
-    with publisher(store, spec, stamp.read(folder.stamp), ledger.records()) as published:
+    with publisher(store, spec, _stamp(spec, store), ledger.records()) as published:
         watching = Observers([published, *([observer] if observer else [])])
         watching.started(spec, folder, spec.search.trials)
         for record in ledger.records():
@@ -199,7 +199,8 @@ def _run_trials(sweep: Sweep, store: Store, session: RaySession, run: str) -> bo
 def _tidy(ledger: Ledger) -> None:
     kept = {State.RUNNING: CHECKPOINTS_KEPT, State.PAUSED: CHECKPOINTS_KEPT, State.COMPLETE: 1}
     checkpoints = (ledger.checkpoints(one.trial)[: kept.get(one.state, 0)] for one in ledger.records())
-    trial_files(ledger.folder).tidy(set(chain.from_iterable(checkpoints)))
+    for aside in trial_files(ledger.folder).tidy(set(chain.from_iterable(checkpoints)), ledger.asked):
+        logger.warning("the ledger knows no trial of these files, which are set aside: %s", aside)
 
 
 def _exists(folder: StudyFolder) -> bool:
@@ -237,3 +238,20 @@ def _write_down(spec: StudySpec, folder: StudyFolder, made: dict[str, Any]) -> N
     folder.push(folder.stamp)
     write_study(folder.spec, spec)
     folder.push(folder.spec)
+
+
+def _write_stamp(spec: StudySpec, store: Store) -> None:
+    folder = store.study(spec.name)
+    stamp.write(folder.stamp, stamp.stamp(data.load(spec.data, store.data).hash))
+    folder.push(folder.stamp)
+
+
+def _stamp(spec: StudySpec, store: Store) -> dict[str, Any]:
+    """Return a study's stamp; one that was lost is made again, of this machine."""
+    folder = store.study(spec.name)
+    try:
+        return stamp.read(folder.stamp)
+    except InvalidValue:
+        logger.warning("%s was lost, and is made again: it says what the study runs on now", folder.stamp)
+        _write_stamp(spec, store)
+        return stamp.read(folder.stamp)

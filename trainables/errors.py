@@ -5,7 +5,9 @@
     │   ├── InvalidValue               a value that a user wrote, with its key and what is allowed (a ValueError)
     │   ├── Refusals                   several of them at once (a ValueError)
     │   ├── StudyError                 a study file, with all that is wrong in it
-    │   └── StudyBusy                  another process drives the study (a RuntimeError)
+    │   ├── StudyBusy                  another process drives the study (a RuntimeError)
+    │   ├── LedgerDamaged              a ledger is not as it was written
+    │   └── Damage                     what is wrong in it, before it is known whose it is
     ├── TrialError                     ends one trial, which is marked FAIL; the study continues
     │   ├── InfeasibleTrial            hyper-parameters that cannot be carried out together (a ValueError)
     │   ├── TrainingDiverged           the loss is no longer a number (a RuntimeError)

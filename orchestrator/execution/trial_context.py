@@ -3,7 +3,7 @@
 import pkgutil
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Final, Self
@@ -16,6 +16,7 @@ from orchestrator.execution.work_order import WorkOrder
 from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.failures import GroupBroken, breakdown
 from orchestrator.store.attempts import TRIAL_LOG
+from orchestrator.store.checkpoints import Owner
 from orchestrator.store.disk import is_full
 from orchestrator.store.remote import Remote, StoreLost
 from orchestrator.store.trial_files import TrialFiles, files_at
@@ -53,6 +54,8 @@ class WorkerContext:
     cache: Path | None
     cpus: float
     gpus: float = 0
+    owner: Owner | None = None
+    """Whose the checkpoints are."""
     numbers: Iterator[int] = field(default_factory=count)
     """Of the checkpoints of this attempt."""
 
@@ -67,12 +70,14 @@ class WorkerContext:
             cache=order.cache,
             cpus=order.cpus,
             gpus=order.gpus,
+            owner=order.owner,
         )
 
     def report(self, report: Report, save: SaveCheckpoint) -> None:
         """Publish an epoch, with a checkpoint if `save` writes anything, which is kept before anybody hears of it."""
         name = f"checkpoint_{next(self.numbers):06d}"
-        kept = self.files.keep(self.folder / name, save)
+        owner = self.owner and replace(self.owner, epoch=report.epoch)
+        kept = self.files.keep(self.folder / name, save, owner)
         shorten(self.folder / TRIAL_LOG)
         tune.report({**EpochReport.of(report).as_dict(), **({CHECKPOINT: name} if kept else {})})
 

@@ -1,5 +1,6 @@
 """Ray Tune runs what the sweep hands out. Import it inside a `cluster.ray_session`: it imports Ray."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ def _work_order(sweep: Sweep, cache: Path, run: str, trial: Assignment, workers:
     files = folder.remote and folder.remote.below(folder.trials.name)
     return WorkOrder(
         number=trial.number,
+        owner=replace(sweep.ledger.owner(trial.number), epoch=0),
         trial=spec.trial(chosen.paradigm, chosen.params, chosen.seed),
         run=run,
         folder=attempt_folder(folder.trials, trial.number, tune_id),

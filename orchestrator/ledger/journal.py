@@ -1,17 +1,19 @@
-"""A study's journal and the right to drive the study: what is so whether they lie in a file or on a server."""
+"""A study's journal and the right to drive the study, whether they lie in a file or on a server."""
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
 from orchestrator.ledger import optuna_internals
+from orchestrator.ledger.proof import Chain, Damage, Origin, Position
 from trainables.errors import RequestRefused, StudyStopped
 
 
@@ -44,46 +46,73 @@ class Holder:
 class Snapshot(BaseJournalBackend):
     """The lines of a journal as they were when it was opened for reading."""
 
-    def __init__(self, lines: Iterable[str | bytes]) -> None:
-        self._lines = iter(lines)
+    def __init__(self, lines: Iterable[bytes], chain: Chain, origin: Origin) -> None:
+        self._logs = _logs(lines, chain, origin)
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - each line is read once
-        return map(_read, self._lines)
+        return self._logs
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         raise PermissionError(f"opened for reading; {len(logs)} lines cannot be appended")
 
 
+def open_snapshot(lines: Iterable[bytes], witness: Position | None, origin: Origin) -> JournalStorage:
+    """Open lines for reading; raises LedgerDamaged if they are not as they were written."""
+    chain = Chain(witness)
+    with _understood(lambda: chain, origin):
+        return JournalStorage(Snapshot(lines, chain, origin))
+
+
 class OwnLines(BaseJournalBackend, ABC):
     """The lines of a journal that nobody else writes: the driver lock keeps other writers away, and dies with them.
 
-    So they are read once, when the journal is opened. Afterwards whoever reads on gets what was appended since.
+    So they are read once, when the journal is opened; what is read later is what was appended since.
     """
 
-    def __init__(self) -> None:
+    takes_back: ClassVar[bool] = True
+    """Whether nothing of the lines is there when writing them raised; if not, they will be there."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin, self.chain = origin, Chain()
         self._unread: list[dict[str, Any]] | None = None
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         if self._unread is None:
-            self._unread = []
-            yield from map(_read, islice(self.stored(), log_number_from, None))
+            assert log_number_from == 0
+            self._unread, self.chain = [], Chain(self.witnessed())
+            yield from _logs(self.stored(), self.chain, self.origin)
+            self.begin()
         else:
             unread, self._unread = self._unread, []
             yield from unread
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        lines = [json.dumps(log, separators=(",", ":")) for log in logs]
-        self.write(lines)
+        before = self.chain.at
+        lines = [self.chain.sign(json.dumps(log, separators=(",", ":")).encode()) for log in logs]
+        try:
+            self.write(lines)
+        except BaseException:
+            if self.takes_back:
+                self.chain.at = before
+            raise
         if self._unread is not None:
             self._unread += map(_read, lines)  # as a resume would read them
 
     @abstractmethod
-    def stored(self) -> Iterable[str | bytes]:
-        """Give all lines that were there when the journal was opened."""
+    def witnessed(self) -> Position | None:
+        """Return how far the journal was when it was last put on disk, if that is known."""
 
     @abstractmethod
-    def write(self, lines: list[str]) -> None:
-        """Append lines: all of them, or none where this raises."""
+    def stored(self) -> Iterable[bytes]:
+        """Return all lines that were there when the journal was opened."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Prepare for writing: all lines were read, and are whole."""
+
+    @abstractmethod
+    def write(self, lines: list[bytes]) -> None:
+        """Append lines: all of them, or none where this raises, if `takes_back`."""
 
     @abstractmethod
     def flush(self) -> None:
@@ -91,18 +120,40 @@ class OwnLines(BaseJournalBackend, ABC):
 
     @abstractmethod
     def flush_soon(self) -> None:
-        """Have everything written so far put on disk; whether that is waited for is up to the kind of journal."""
+        """Put everything written so far on disk; whether that is waited for depends on the kind of journal."""
 
     @abstractmethod
     def close(self) -> None:
         """Put everything on disk, and write no more; a second time does nothing."""
 
 
-def _read(line: str | bytes) -> dict[str, Any]:
-    """Return what a line says, but for what the sampler drew, from which distributions.
+def _logs(lines: Iterable[bytes], chain: Chain, origin: Origin) -> Iterator[dict[str, Any]]:
+    """Yield what lines say; raises LedgerDamaged for the first that is not as it was written."""
+    try:
+        for line in chain.read(lines):
+            yield _read(line)
+    except Damage as damage:
+        raise origin.damaged(str(damage)) from None
+    except ValueError:
+        raise origin.damaged(f"line {chain.at.lines} is no JSON") from None
 
-    That is for those who open the journal with Optuna: here the configuration says what was tried, and to build all
-    distributions anew would take most of the time.
+
+@contextmanager
+def _understood(chain: Callable[[], Chain], origin: Origin) -> Iterator[None]:
+    """Raise LedgerDamaged where Optuna stumbles over a line, as it may over one without a proof."""
+    try:
+        yield
+    except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as trouble:
+        if isinstance(trouble, RequestRefused):
+            raise
+        raise origin.damaged(f"line {chain().at.lines} cannot be understood") from trouble
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    """Return what a line says, without what the sampler drew, and from which distributions.
+
+    Those are for people who open the journal with Optuna: here the configuration says what was tried, and building
+    all distributions again would take most of the time.
     """
     log: dict[str, Any] = json.loads(line)
     optuna_internals.drop_draws(log)
@@ -110,21 +161,34 @@ def _read(line: str | bytes) -> dict[str, Any]:
 
 
 class Journal(JournalStorage):
-    """A study's journal, open for writing by the one who holds the driver lock.
+    """A study's journal, open for writing by the process that holds the driver lock.
 
     What is written survives the driver's death at once, and a power failure once it was flushed.
     """
 
     def __init__(self, lines: OwnLines) -> None:
+        """Read what there is; raises LedgerDamaged, with nothing changed, if it is not as it was written."""
         self._lines = lines
-        super().__init__(lines)
+        self.witness = lines.witnessed()
+        """How far the journal was when it was last put on disk, if that is known."""
+        with _understood(lambda: lines.chain, lines.origin):
+            super().__init__(lines)
+
+    @property
+    def origin(self) -> Origin:
+        return self._lines.origin
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether every line has a proof: whether no earlier version of espalier wrote any of it."""
+        return self._lines.chain.proven_from_the_first
 
     def flush(self) -> None:
         """Wait until everything written is on disk."""
         self._lines.flush()
 
     def flush_soon(self) -> None:
-        """Have everything written so far put on disk, and do not wait for it where waiting costs much."""
+        """Put everything written so far on disk, and do not wait for it where waiting costs much."""
         self._lines.flush_soon()
 
     def close(self) -> None:
@@ -141,6 +205,9 @@ class Drive(Protocol):
     def beat(self) -> None:
         """Show that the holder lives: `JournalLocation.holder` tells when it last did so."""
 
+    def replace(self, lines: list[bytes], copy: Path, reached: Position) -> None:
+        """Put other lines, which reach that far, in place of a damaged journal, of which a copy is kept."""
+
     def release(self) -> None:
         """Give the right back; a second time does nothing."""
 
@@ -148,14 +215,27 @@ class Drive(Protocol):
 class JournalLocation(Protocol):
     """Where the journal of a study lies. Only `drive` changes anything there."""
 
+    @property
+    def origin(self) -> Origin:
+        """Where it lies, as people say it."""
+
+    def raw(self) -> list[bytes]:
+        """Return the lines as they are, whole or not."""
+
+    def witness(self) -> Position | None:
+        """Return how far the journal was when it was last put on disk, if that is known."""
+
     def drive(self) -> Drive:
         """Take the right to drive the study; raises StudyBusy, naming its holder, if another process has it."""
 
     def is_driven(self) -> bool:
-        """Say whether a driver runs the study."""
+        """Return whether a driver runs the study."""
 
     def holder(self) -> Holder | None:
         """Return who drives the study, or drove it last; None if nobody ever did. `is_driven` says which."""
 
     def read(self) -> JournalStorage | None:
-        """Open the journal for reading, while it is written or after its driver died; None where there is none."""
+        """Open the journal for reading, while it is written or after its driver died; None where there is none.
+
+        Raises LedgerDamaged if it is not as it was written.
+        """

@@ -15,7 +15,7 @@ def journal_location_of(folder: StudyFolder, new: str = FILE) -> JournalLocation
     """
     ledger = StudySpec.stored(folder.spec).ledger if folder.spec.exists() else new
     if ledger == FILE:
-        return FileJournalLocation(folder.journal, folder.driver_lock)
+        return FileJournalLocation(folder)
     try:
         from orchestrator.ledger.journal_postgres import (
             PostgresJournalLocation,  # imports psycopg, which files do not need

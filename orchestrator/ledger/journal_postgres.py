@@ -18,13 +18,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 from optuna.storages import JournalStorage
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from orchestrator.ledger.journal import Holder, Journal, LedgerLost, OwnLines, Snapshot, StudyBusy, busy
+from orchestrator.ledger.journal import Holder, Journal, LedgerLost, OwnLines, StudyBusy, busy, open_snapshot
+from orchestrator.ledger.proof import Origin, Position, Witness
+from orchestrator.safe_files import write_whole
 from orchestrator.store.store import StudyFolder
 from trainables.errors import InvalidValue
 
@@ -122,8 +125,25 @@ class PostgresJournalLocation:
     def read(self) -> JournalStorage | None:
         """Open the journal as it is now; None where there is none. Raises InvalidValue if the server cannot be used."""
         with _explained(self.url), _connect(self.url) as connection:
+            witness = self.witness()  # before the lines, of which there are more and more
             lines = _read_lines(connection, self.study) if _has_tables(connection) else []
-        return JournalStorage(Snapshot(lines)) if lines else None
+        return open_snapshot(map(str.encode, lines), witness, self.origin) if lines or witness else None
+
+    @property
+    def origin(self) -> Origin:
+        """Where the journal lies."""
+        return Origin(f"the ledger of study {self.study!r} at {self.url}", self.study, self.folder.store)
+
+    def raw(self) -> list[bytes]:
+        """Return the lines as they are, whole or not."""
+        with _explained(self.url), _connect(self.url) as connection:
+            lines = _read_lines(connection, self.study) if _has_tables(connection) else []
+        return [line.encode() for line in lines]
+
+    def witness(self) -> Position | None:
+        """Return how far the journal was when the store was last told, if that is known."""
+        self.folder.pull(self.folder.witness)
+        return Witness(self.folder.witness).read()
 
 
 class PostgresDrive(OwnLines):
@@ -136,9 +156,10 @@ class PostgresDrive(OwnLines):
 
     def __init__(self, place: PostgresJournalLocation) -> None:
         """Take the lock; raises StudyBusy, naming its holder, if another process has it, and psycopg's errors."""
-        super().__init__()
+        super().__init__(place.origin)
         self._place = place
         self._since = datetime.now(UTC)
+        self._witness = Witness(place.folder.witness)
         self._safe = 0
         """How many lines the server has on its disk."""
         self._unsure: list[str] = []
@@ -163,22 +184,43 @@ class PostgresDrive(OwnLines):
             self._connection.execute("SELECT pg_advisory_unlock_all()")  # it is free when this returns
         self._connection.close()
 
-    def stored(self) -> list[str]:
+    takes_back = False  # a line whose writing was interrupted is among the unsure ones, and follows later
+
+    def witnessed(self) -> Position | None:
+        return self._place.witness()
+
+    def replace(self, lines: list[bytes], copy: Path, reached: Position) -> None:
+        """Put other lines in place of a damaged journal, of which a copy is kept, at once and whole."""
+        study = self._place.study
+        damaged = _read_lines(self._connection, study)
+        write_whole(copy, "".join(f"{line}\n" for line in damaged).encode())
+        with _explained(self._place.url), self._connection.transaction():
+            self._connection.execute("DELETE FROM espalier_journal WHERE study = %s", [study])
+            self._append(self._connection, 0, [line.decode() for line in lines])
+        self.beat()
+        self._witness.write(reached)
+        self._place.folder.push(self._place.folder.witness)
+
+    def stored(self) -> list[bytes]:
         """Return all lines; taking the lock has put them on disk."""
         lines = _read_lines(self._connection, self._place.study)
         self._safe = len(lines)
-        return lines
+        return [line.encode() for line in lines]
 
-    def write(self, lines: list[str]) -> None:
+    def begin(self) -> None:
+        pass
+
+    def write(self, lines: list[bytes]) -> None:
         """Append lines; raises StudyBusy or LedgerLost if that is no longer possible."""
-        begin = self._safe + len(self._unsure)
-        self._unsure += lines
-        self._carry_out(lambda connection: self._append(connection, begin, lines))
+        begin, texts = self._safe + len(self._unsure), [line.decode() for line in lines]
+        self._unsure += texts
+        self._carry_out(lambda connection: self._append(connection, begin, texts))
 
     def flush(self) -> None:
         """Wait until everything written is on the server's disk, as far as its `synchronous_commit` promises that."""
         if self._unsure:
             self.beat()
+            self._witness.write(self.chain.at)
 
     def flush_soon(self) -> None:
         """Do the same: a commit on the server takes about as long as a thread here would need to be woken."""
@@ -188,6 +230,8 @@ class PostgresDrive(OwnLines):
         """Wait until everything written is on the server's disk; a second time does nothing."""
         if self._trouble is None:
             self.flush()
+            if self._place.folder.witness.exists():
+                self._place.folder.push(self._place.folder.witness)
 
     def _carry_out(self, work: Callable[[Connection], object]) -> None:
         """Do work on the server. Where the session is lost, all that `work` could be is made good by the next one."""

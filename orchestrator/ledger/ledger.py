@@ -21,9 +21,11 @@ from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.optuna_internals import constraints_as_attributes, study_id, trial_id
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.reports import Reports, StampedReport
-from orchestrator.ledger.trial import Configuration, Draft
+from orchestrator.ledger.table_check import require_told_in_table
+from orchestrator.ledger.trial import Configuration, Draft, digest
 from orchestrator.spec.history import first_epochs
 from orchestrator.spec.study_spec import Constraint, StudySpec
+from orchestrator.store.checkpoints import Owner
 from orchestrator.store.store import StudyFolder
 from trainables.errors import InvalidValue
 
@@ -90,7 +92,13 @@ class Ledger:
         """
         self.folder, self.spec = folder, spec
         self._drive = journal_location_of(folder, spec.ledger).drive()
-        self.storage = self._drive.journal()
+        try:
+            self.storage = self._drive.journal()
+            if self.storage.witness is None:
+                require_told_in_table(folder, self.storage, self.storage.origin)
+        except BaseException:
+            self._drive.release()
+            raise
         directions = [optuna.study.StudyDirection[d.upper()] for d in spec.objectives.values()]
         self._drop_unbegun(directions)
         if not self.storage.get_all_studies():
@@ -109,9 +117,9 @@ class Ledger:
     def _drop_unbegun(self, directions: list[optuna.study.StudyDirection]) -> None:
         """Drop what a driver began that died before its first trial, if it had other objectives."""
         for study in self.storage.get_all_studies():
-            begun = self.storage.get_all_trials(study._study_id, deepcopy=False)
+            begun = self.storage.get_all_trials(study_id(study), deepcopy=False)
             if not begun and study.directions != directions:
-                self.storage.delete_study(study._study_id)
+                self.storage.delete_study(study_id(study))
 
     def __enter__(self) -> Self:
         return self
@@ -202,6 +210,12 @@ class Ledger:
         written = self._trial(number).user_attrs
         early = [written["checkpoint"]["path"]] if "checkpoint" in written else []
         return [self.folder.path / _checked(within) for within in written.get("checkpoints", early)]
+
+    def owner(self, number: int) -> Owner:
+        """Return a trial, as far as it is by now, as the owner of checkpoints."""
+        record = self.record(number)
+        epoch = record.curve[-1].epoch if record.curve else 0
+        return Owner(self.spec.name, number, digest(_configuration(self._trial(number))), epoch)
 
     def count_damaged(self, number: int, damaged: int) -> None:
         """Count checkpoints of a trial that cannot be gone on from."""
@@ -298,6 +312,16 @@ class Ledger:
 
     def _trials(self) -> list[FrozenTrial]:
         return self.storage.get_all_trials(study_id(self.study), deepcopy=False)
+
+
+def record_of(study: str, trial: FrozenTrial) -> TrialRecord:
+    """Return what the ledger holds of a trial, whatever became of its study since."""
+    return _record(study, trial, _reports(trial))
+
+
+def missing_result(spec: StudySpec, trial: FrozenTrial) -> str | None:
+    """Return what a trial lacks that would be COMPLETE, or None."""
+    return _missing(_reports(trial), [*spec.objectives, *spec.constraints])
 
 
 def _record(study: str, trial: FrozenTrial, reports: Reports) -> TrialRecord:

@@ -130,6 +130,7 @@ def write_table(records: Iterable[TrialRecord], path: Path) -> None:
     rows = [as_row(record) for record in sorted(records, key=lambda record: (record.study, record.trial))]
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished.unlink(missing_ok=True)  # it may be a link, which would be followed
     try:
         parquet.write_table(pa.Table.from_pylist(rows, schema=schema()), unfinished)
         unfinished.replace(path)

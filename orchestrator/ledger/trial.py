@@ -1,7 +1,9 @@
 """What one trial tries, and how it came about."""
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from optuna.distributions import BaseDistribution
 
@@ -17,6 +19,11 @@ class Configuration:
     paradigm: str
     params: Named
     seed: int
+
+
+def digest(configuration: Configuration) -> str:
+    """Return what tells configurations apart, and stays the same through JSON."""
+    return hashlib.sha256(json.dumps(asdict(configuration), sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

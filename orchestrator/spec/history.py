@@ -1,11 +1,11 @@
 """The stored study file: the study as it is now, and how it came to be so."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.safe_files import write_whole
 from orchestrator.spec.study_file import as_text, read_mapping
 from orchestrator.spec.study_spec import HISTORY, StudySpec
 
@@ -47,14 +47,9 @@ def first_epochs(path: Path, now: int) -> int:
 
 def write_study(path: Path, spec: StudySpec, history: Sequence[Extension] = ()) -> None:
     """Write a study with its history, at once and whole: a reader finds what was there before, or this."""
-    unfinished = path.with_suffix(".new")
     past = {HISTORY: [asdict(one) for one in history]} if history else {}
     text = spec.as_yaml() + (as_text(past) if past else "")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    write_whole(path, text.encode())
 
 
 def _short(value: Any) -> str:

@@ -36,8 +36,14 @@ def attempt_folder(trials: Path, number: int, attempt: str) -> Path:
     return trials / f"{number:05d}-{attempt}"
 
 
+def is_beyond(folder: str, known: int | None) -> bool:
+    """Return whether a folder of this name holds an attempt at a trial beyond the first `known`, if any is."""
+    number, dash, _ = folder.partition("-")
+    return known is not None and bool(dash) and number.isascii() and number.isdigit() and int(number) >= known
+
+
 def is_attempt(folder: str, number: int) -> bool:
-    """Say whether a folder of this name holds an attempt at a trial."""
+    """Return whether a folder of this name holds an attempt at a trial."""
     return folder.startswith(f"{number:05d}-")
 
 
@@ -49,7 +55,9 @@ def attempts(trials: Path, number: int) -> list[Attempt]:
 
 def texts(folder: Path) -> Iterator[Path]:
     """Yield the files in an attempt's folder in which something is said."""
-    yield from (path for name in TEXTS if (path := folder / name).exists() and path.stat().st_size)
+    yield from (
+        path for name in TEXTS if (path := folder / name).is_file() and not path.is_symlink() and path.stat().st_size
+    )
 
 
 def _attempt(folder: Path) -> Attempt | None:

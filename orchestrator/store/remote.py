@@ -149,14 +149,12 @@ class Remote:
 
     def pull_folder(self, name: str, into: Path) -> None:
         """Copy all that lies in a folder, which may be nothing, into one that exists; raises as `pull` does."""
-        from pyarrow.fs import FileSelector, FileType
+        from pyarrow.fs import FileSelector
 
         files, place = self._open()
         with _explained(self.url):
             selector = FileSelector(f"{place}/{name}", recursive=True, allow_not_found=True)
-            within = [
-                one.path.removeprefix(f"{place}/") for one in files.get_file_info(selector) if one.type == FileType.File
-            ]
+            within = [one.path.removeprefix(f"{place}/") for one in files.get_file_info(selector) if one.is_file]
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pulling") as pulling:
             list(pulling.map(lambda file: self.pull(file, into / file.removeprefix(f"{name}/")), within))
 
@@ -169,6 +167,18 @@ class Remote:
             selector = FileSelector(f"{place}/{below}".rstrip("/"), recursive=deep, allow_not_found=True)
             found = files.get_file_info(selector)
         return sorted(one.path.removeprefix(f"{place}/") for one in found)
+
+    def move_beside(self, folder: str, aside: str) -> None:
+        """Move all that lies in a folder into `aside`, a folder beside this one; raises StoreLost."""
+        from pyarrow.fs import FileSelector
+
+        files, place = self._open()
+        with _explained(self.url):
+            found = files.get_file_info(FileSelector(f"{place}/{folder}", recursive=True, allow_not_found=True))
+            beside = f"{PurePosixPath(place).parent}/{aside}"
+            for one in found:
+                if one.is_file:
+                    files.move(one.path, f"{beside}/{one.path.removeprefix(f'{place}/')}")
 
     def delete_soon(self, folder: str) -> "Future[None]":
         """Delete a folder with all that is in it, while others go on; what cannot be deleted stays."""

@@ -10,7 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator.safe_files import write_whole
 from orchestrator.spec.urls import masked
+from trainables.errors import InvalidValue
 
 PACKAGES: Final = ("espalier", "torch", "torchvision", "ray", "optuna", "mlflow", "numpy", "torch-pruning")
 
@@ -33,14 +35,20 @@ def stamp(data_hash: str) -> dict[str, Any]:
 
 
 def write(path: Path, stamped: dict[str, Any]) -> None:
-    """Write a stamp as JSON."""
-    path.write_text(json.dumps(stamped, indent=2) + "\n", encoding="utf-8")
+    """Write a stamp as JSON, in one piece."""
+    write_whole(path, (json.dumps(stamped, indent=2) + "\n").encode())
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read what `write` wrote."""
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    """Read what `write` wrote; raises InvalidValue if it is not there or something else."""
+    try:
+        stamped = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        stamped = None
+    if not isinstance(stamped, dict) or not {"git_commit", "data_hash"} <= stamped.keys():
+        allowed = f"does not say what the study ran on; `espalier resume {path.parent.name}` writes it again"
+        raise InvalidValue("stamp", str(path), allowed)
+    return stamped
 
 
 def _git_commit() -> str | None:

@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.safe_files import require_plain
 from orchestrator.spec.names import check_study_name
 from orchestrator.store.remote import CACHE, Remote
 from orchestrator.store.store_url import check_store_url
@@ -36,12 +37,17 @@ class StudyFolder:
         return self.path / "journal.log"
 
     @property
+    def witness(self) -> Path:
+        """How far the ledger was when it was last put on disk (JSON)."""
+        return self.path / "witness.json"
+
+    @property
     def driver_lock(self) -> Path:
         return self.path / "driver.lock"
 
     @property
     def trials(self) -> Path:
-        """The folder of the trials' own: checkpoints and error texts."""
+        """The folder of the trials: checkpoints and error texts."""
         return self.path / "trials"
 
     @property
@@ -58,12 +64,19 @@ class StudyFolder:
         return self.path / "driver.log"
 
     @property
+    def _own(self) -> list[Path]:
+        """What espalier writes there, and the folder itself."""
+        files = [self.spec, self.stamp, self.journal, self.witness, self.driver_lock, self.table, self.report, self.log]
+        return [self.path, self.trials, *files]
+
+    @property
     def store(self) -> str:
         """The store as one types it."""
         return str(self.path.parent.parent) if self.remote is None else self.remote.parent.parent.url
 
     def beside(self, name: str) -> "StudyFolder":
         """Return the folder of another study of the same store, as it is now."""
+        require_plain(StudyFolder(self.path.parent / name)._own)
         return _current(StudyFolder(self.path.parent / name, self.remote and self.remote.parent.below(name)))
 
     def shown(self, path: Path) -> str:
@@ -120,6 +133,7 @@ class Store:
     def study(self, name: str) -> StudyFolder:
         """Return the folder of a study, as it is now; raises InvalidValue for a name that is no safe path."""
         below = f"studies/{check_study_name(name)}"
+        require_plain([*self._own, *StudyFolder(self.root / below)._own])
         return _current(StudyFolder(self.root / below, self.remote and self.remote.below(below)))
 
     def names(self) -> list[str]:
@@ -136,7 +150,14 @@ class Store:
         return self.root / "mlflow.db"
 
     @property
+    def _own(self) -> list[Path]:
+        """What espalier writes in a store, but for what belongs to one study; the store itself may be a link."""
+        database = [self.mlflow_database.with_name(f"mlflow.db{end}") for end in ("", "-wal", "-shm", "-journal")]
+        return [self.root / "studies", self.artifacts, self.data, *database]
+
+    @property
     def mlflow_uri(self) -> str:
+        require_plain(self._own)
         return f"sqlite:///{self.mlflow_database}"
 
     @property

@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory, mkdtemp
 from typing import Protocol
 
 from orchestrator.store import checkpoints
-from orchestrator.store.attempts import TEXTS, is_attempt, texts
-from orchestrator.store.checkpoints import SEAL, seal
+from orchestrator.store.attempts import TEXTS, is_attempt, is_beyond, texts
+from orchestrator.store.checkpoints import ASIDE, SEAL, Owner, seal
 from orchestrator.store.remote import Remote, StoreLost, patiently
 from orchestrator.store.store import StudyFolder
 from trainables.context import SaveCheckpoint
@@ -26,23 +26,29 @@ from trainables.context import SaveCheckpoint
 class TrialFiles(Protocol):
     """What driver and workers do with checkpoints."""
 
-    def keep(self, checkpoint: Path, save: SaveCheckpoint) -> bool:
-        """Have `save` write a checkpoint, and put it there sealed and as a whole; return whether it wrote anything.
+    def keep(self, checkpoint: Path, save: SaveCheckpoint, owner: Owner | None = None) -> bool:
+        """Let `save` write a checkpoint, and put it there as a whole, sealed as `owner`'s.
 
-        Raises StoreLost where the store is not, or not any more.
+        Return whether it wrote anything. Raises StoreLost where the store is not, or not any more.
         """
 
     def fetch(self, checkpoint: Path) -> Path:
         """Return a folder of this machine with what a checkpoint holds, which lasts as long as this object."""
 
-    def is_intact(self, checkpoint: Path) -> bool:
-        """Say whether a checkpoint holds what was sealed; reads all of it."""
+    def is_intact(self, checkpoint: Path, owner: Owner | None = None, *, unowned: bool = True) -> bool:
+        """Return whether a checkpoint holds what was sealed, and is the owner's; reads all of it.
+
+        `unowned` allows for a seal that names no owner.
+        """
 
     def discard(self, checkpoint: Path) -> None:
         """Delete a checkpoint now or soon. What cannot be deleted is left for the next `tidy`."""
 
-    def tidy(self, keep: Collection[Path]) -> None:
-        """Delete everything but the checkpoints in `keep` and what trials have said. Call it while no trial runs."""
+    def tidy(self, keep: Collection[Path], known: int | None = None) -> Collection[object]:
+        """Delete everything but the checkpoints in `keep` and what trials have said. Call it while no trial runs.
+
+        Of trials beyond the first `known` nothing is deleted: it is set aside, and where it lies is returned.
+        """
 
     def make(self, trial: Path) -> None:
         """Make a trial's folder on this machine; raises StoreLost where the store is not there."""
@@ -73,25 +79,26 @@ class LocalFiles:
 
     trials: Path
 
-    def keep(self, checkpoint: Path, save: SaveCheckpoint) -> bool:
+    def keep(self, checkpoint: Path, save: SaveCheckpoint, owner: Owner | None = None) -> bool:
         self.make(checkpoint.parent)
         with TemporaryDirectory(prefix="saving-", dir=checkpoint.parent) as staging:
             made = Path(staging) / checkpoint.name
-            if written := _written(made, save):
+            if written := _written(made, save, owner):
                 made.rename(checkpoint)
         return written
 
     def fetch(self, checkpoint: Path) -> Path:
         return checkpoint
 
-    def is_intact(self, checkpoint: Path) -> bool:
-        return checkpoints.is_intact(checkpoint)
+    def is_intact(self, checkpoint: Path, owner: Owner | None = None, *, unowned: bool = True) -> bool:
+        beyond = any(folder.is_symlink() for folder in (self.trials, checkpoint.parent))
+        return not beyond and checkpoints.is_intact(checkpoint, owner, unowned=unowned)
 
     def discard(self, checkpoint: Path) -> None:
         checkpoints.discard(checkpoint)
 
-    def tidy(self, keep: Collection[Path]) -> None:
-        checkpoints.tidy(self.trials, keep)
+    def tidy(self, keep: Collection[Path], known: int | None = None) -> Collection[object]:
+        return checkpoints.tidy(self.trials, keep, known)
 
     @contextmanager
     def texts_of(self, trial: Path) -> Iterator[None]:
@@ -115,10 +122,10 @@ class RemoteFiles:
     def __init__(self, mirror: Path, remote: Remote) -> None:
         self._mirror, self._remote = mirror, remote
 
-    def keep(self, checkpoint: Path, save: SaveCheckpoint) -> bool:
+    def keep(self, checkpoint: Path, save: SaveCheckpoint, owner: Owner | None = None) -> bool:
         with TemporaryDirectory(prefix="saving-", dir=self._here()) as staging:
             made = Path(staging) / checkpoint.name
-            if written := _written(made, save):
+            if written := _written(made, save, owner):
                 patiently(partial(self._push, made, self._name(checkpoint)))
         return written
 
@@ -128,17 +135,20 @@ class RemoteFiles:
         patiently(partial(self._remote.pull_folder, self._name(checkpoint), copy))
         return copy
 
-    def is_intact(self, checkpoint: Path) -> bool:
+    def is_intact(self, checkpoint: Path, owner: Owner | None = None, *, unowned: bool = True) -> bool:
         with TemporaryDirectory(prefix="fetched-", dir=self._here()) as name:
             copy = Path(name)
             patiently(partial(self._remote.pull_folder, self._name(checkpoint), copy))
-            return (copy / SEAL).exists() and checkpoints.is_intact(copy)
+            return (copy / SEAL).exists() and checkpoints.is_intact(copy, owner, unowned=unowned)
 
     def discard(self, checkpoint: Path) -> None:
         self._remote.delete_soon(self._name(checkpoint))
 
-    def tidy(self, keep: Collection[Path]) -> None:
-        there = [name.split("/") for name in patiently(partial(self._remote.names, deep=True))]
+    def tidy(self, keep: Collection[Path], known: int | None = None) -> Collection[object]:
+        names = [name.split("/") for name in patiently(partial(self._remote.names, deep=True))]
+        unknown = {name[0] for name in names if is_beyond(name[0], known)}
+        aside = [self._set_aside(folder) for folder in sorted(unknown)]
+        there = [name for name in names if name[0] not in unknown]
         kept = {tuple(self._name(checkpoint).split("/")) for checkpoint in keep}
         holders = {trial for trial, _ in kept} | {trial for trial, *within in there if _is_text(within)}
         trials = {trial for trial, *_ in there if trial not in holders}
@@ -147,6 +157,7 @@ class RemoteFiles:
         for deletion in [self._remote.delete_soon(folder) for folder in doomed]:
             deletion.result()
         checkpoints.tidy(self._mirror, ())
+        return aside
 
     @contextmanager
     def texts_of(self, trial: Path) -> Iterator[None]:
@@ -166,6 +177,10 @@ class RemoteFiles:
             if _is_text(within) and is_attempt(trial, number):
                 self._remote.pull(f"{trial}/{within[0]}", self._mirror / trial / within[0])
 
+    def _set_aside(self, folder: str) -> str:
+        patiently(partial(self._remote.move_beside, folder, ASIDE))
+        return self._remote.parent.below(f"{ASIDE}/{folder}").url
+
     def _here(self) -> Path:
         self._mirror.mkdir(parents=True, exist_ok=True)
         return self._mirror
@@ -183,10 +198,10 @@ def _is_text(within: list[str]) -> bool:
     return len(within) == 1 and within[0] in TEXTS
 
 
-def _written(folder: Path, save: SaveCheckpoint) -> bool:
+def _written(folder: Path, save: SaveCheckpoint, owner: Owner | None) -> bool:
     folder.mkdir()
     save(folder)
     if not any(folder.iterdir()):
         return False
-    seal(folder)
+    seal(folder, owner)
     return True

@@ -270,13 +270,16 @@ class Sweep:
         return Assignment(number, _configuration(self.ledger.record(number)), self._whole_checkpoint(number))
 
     def _whole_checkpoint(self, number: int) -> Path | None:
-        """Return a trial's newest checkpoint that is whole; forget those that are not, but not silently."""
+        """Return a trial's newest checkpoint that is whole and its own; forget the others, but not silently."""
         kept = self.ledger.checkpoints(number)
-        damaged = list(takewhile(lambda checkpoint: not self._files.is_intact(checkpoint), kept))
+        owner, unowned = self.ledger.owner(number), not self.ledger.storage.is_proven
+        damaged = list(takewhile(lambda one: not self._files.is_intact(one, owner, unowned=unowned), kept))
         whole = kept[len(damaged) :]
         if damaged:
             from_where = f"goes on from {whole[0]}" if whole else "begins again"
-            logger.warning("trial %d %s: damaged are %s", number, from_where, ", ".join(map(str, damaged)))
+            logger.warning(
+                "trial %d %s: damaged, or of another trial, are %s", number, from_where, ", ".join(map(str, damaged))
+            )
             self.ledger.count_damaged(number, len(damaged))
             self.ledger.keep_checkpoints(number, whole)
         return whole[0] if whole else None

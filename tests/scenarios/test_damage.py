@@ -3,32 +3,38 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.ledger import ledger
+from orchestrator.ledger.journal import StudyBusy
 from orchestrator.ledger.journal_file import is_driven, read_holder
 from orchestrator.ledger.records import State
-from orchestrator.store.checkpoints import SEAL, is_intact, seal
+from orchestrator.store import stamp
+from orchestrator.store.checkpoints import SEAL, Owner, is_intact, owner_of, seal, tidy
 from orchestrator.store.disk import is_full
 from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import Sweep
 from tests.orchestrator.small import Silence, epoch, ledger_of, run_all, study
+from trainables.errors import InvalidValue
 
 
-def checkpoint(folder: Path, content: str = "weights") -> Path:
+def checkpoint(folder: Path, content: str = "weights", owner: Owner | None = None) -> Path:
     folder.mkdir(parents=True)
     (folder / "trial.pt").write_text(content)
     (folder / "extra").mkdir()
     (folder / "extra" / "optimizer.pt").write_text("momenta")
-    seal(folder)
+    seal(folder, owner)
     return folder
 
 
@@ -78,7 +84,7 @@ def test_a_trial_goes_on_from_its_newest_checkpoint_that_is_whole(
         folders = [driver.folder.trials / "00000-x" / f"checkpoint_{number:06d}" for number in range(3)]
         for number, folder in enumerate(folders, start=1):
             sweep.report(0, epoch(sweep, trial, number))
-            sweep.save(0, checkpoint(folder, str(number)))
+            sweep.save(0, checkpoint(folder, str(number), driver.owner(0)))
     assert [folder.exists() for folder in folders] == [False, True, True]
     oldest_first = folders[1:]
     for folder in oldest_first[2 - damaged :]:
@@ -90,6 +96,86 @@ def test_a_trial_goes_on_from_its_newest_checkpoint_that_is_whole(
             assert resumed.checkpoint == (oldest_first[1 - damaged] if damaged < 2 else None)
             assert again.record(0).damaged_checkpoints == damaged
     assert ("damaged" in caplog.text) == (damaged > 0)
+
+
+@pytest.mark.parametrize("content", ["", "5", "[1]", "{}", "\0\0", '{"pid": "x", "host": 1, "since": "never"}'])
+def test_a_lock_that_says_nothing_is_taken_and_written_again(tmp_path: Path, content: str) -> None:
+    with ledger_of(study(), tmp_path) as driver:
+        lock = driver.folder.driver_lock
+        lock.write_text(content)
+        assert read_holder(lock) is None
+        with pytest.raises(StudyBusy, match="another process"):
+            ledger_of(study(), tmp_path)
+    with ledger_of(study(), tmp_path):
+        holder = read_holder(lock)
+    assert holder is not None
+    assert holder.pid == os.getpid()
+
+
+@pytest.mark.parametrize("content", [None, "", "5", "{}", "\0"])
+def test_a_stamp_that_says_nothing_is_one_sentence_for_readers(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "small" / "stamp.json"
+    path.parent.mkdir()
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InvalidValue, match="`espalier resume small` writes it again"):
+        stamp.read(path)
+
+
+OWNER = Owner("small", 3, "0123", 2)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"study": "large"}, {"trial": 4}, {"configuration": "4567"}, {"epoch": 3}],
+    ids=lambda other: next(iter(other)),
+)
+def test_a_checkpoint_that_is_another_trial_s_or_from_an_epoch_not_reached_is_damaged(
+    tmp_path: Path, other: dict[str, Any]
+) -> None:
+    folder = checkpoint(tmp_path / "checkpoint", owner=replace(OWNER, **other))
+    assert owner_of(folder) == replace(OWNER, **other)
+    assert is_intact(folder)
+    assert not is_intact(folder, OWNER)
+    assert is_intact(folder, replace(OWNER, **other))
+
+
+def test_a_seal_without_an_owner_is_believed_only_where_those_are_usual(tmp_path: Path) -> None:
+    folder = checkpoint(tmp_path / "checkpoint")
+    early = json.loads((folder / SEAL).read_text())["files"]
+    for sealed in ({"files": early, "owner": None}, early):
+        (folder / SEAL).write_text(json.dumps(sealed))
+        assert is_intact(folder, OWNER)
+        assert not is_intact(folder, OWNER, unowned=False)
+
+
+def test_a_trial_does_not_continue_from_what_another_one_left(tmp_path: Path) -> None:
+    with ledger_of(study(trials=2), tmp_path) as driver:
+        sweep = Sweep(driver, Silence())
+        for number in range(2):
+            trial = sweep.next()
+            assert trial is not None
+            sweep.begin(number)
+            sweep.report(number, epoch(sweep, trial, 1))
+            folder = driver.folder.trials / f"{number:05d}-x" / "checkpoint_000000"
+            sweep.save(number, checkpoint(folder, owner=driver.owner(number)))
+    mine, foreign = (driver.folder.trials / f"{number:05d}-x" / "checkpoint_000000" for number in range(2))
+    shutil.rmtree(mine)
+    shutil.copytree(foreign, mine)
+    with ledger_of(driver.spec, tmp_path) as again:
+        resumed = [Sweep(again, Silence()).next()]
+        assert [one and one.checkpoint for one in resumed] == [None]
+        assert again.record(0).damaged_checkpoints == 1
+
+
+def test_what_belongs_to_no_known_trial_is_set_aside_and_nothing_of_it_deleted(tmp_path: Path) -> None:
+    known, unknown = (checkpoint(tmp_path / "trials" / f"{n:05d}-x" / "checkpoint_000000") for n in range(2))
+    for _ in range(2):
+        checkpoint(unknown, owner=OWNER) if not unknown.exists() else None
+        (aside,) = tidy(tmp_path / "trials", {known}, known=1)
+        assert is_intact(aside / "checkpoint_000000")
+    assert sorted(path.name for path in (tmp_path / "set-aside").iterdir()) == ["00001-x", "00001-x.1"]
+    assert is_intact(known)
 
 
 @settings(max_examples=15, deadline=None)

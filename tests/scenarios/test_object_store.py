@@ -11,7 +11,7 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.records import State
 from orchestrator.spec.history import write_study
 from orchestrator.store import remote, stamp, store_check
-from orchestrator.store.checkpoints import SEAL
+from orchestrator.store.checkpoints import SEAL, Owner
 from orchestrator.store.remote import Remote, StoreLost
 from orchestrator.store.store import Store, StudyFolder
 from orchestrator.store.trial_files import LocalFiles, TrialFiles, files_at, trial_files
@@ -40,9 +40,9 @@ def save(folder: Path) -> None:
     (folder / "extra" / "optimizer.pt").write_text("momenta")
 
 
-def kept(files: TrialFiles, *checkpoints: Path) -> None:
+def kept(files: TrialFiles, *checkpoints: Path, owner: Owner | None = None) -> None:
     for checkpoint in checkpoints:
-        assert files.keep(checkpoint, save)
+        assert files.keep(checkpoint, save, owner)
 
 
 def there(folder: StudyFolder) -> list[str]:
@@ -86,6 +86,20 @@ def test_what_is_not_kept_goes_but_for_the_texts_of_errors(folder: StudyFolder) 
     assert files.is_intact(newer)
 
 
+def test_what_belongs_to_no_known_trial_is_set_aside(folder: StudyFolder) -> None:
+    files = trial_files(folder)
+    known, unknown = (folder.trials / f"{number:05d}-x" / "checkpoint_000000" for number in range(2))
+    kept(files, known, unknown)
+    assert len(files.tidy({known}, known=1)) == 1
+    assert there(folder) == [f"00000-x/checkpoint_000000/{name}" for name in FILES]
+    if folder.remote is not None:
+        moved = [name for name in folder.remote.below("set-aside").names(deep=True) if "." in name]
+    else:
+        aside = folder.path / "set-aside"
+        moved = sorted(path.relative_to(aside).as_posix() for path in aside.rglob("*") if path.is_file())
+    assert moved == [f"00001-x/checkpoint_000000/{name}" for name in FILES]
+
+
 def test_a_cluster_whose_machines_do_not_see_the_folder_is_told_so(tmp_path: Path) -> None:
     away = tmp_path / "studies" / "small" / "trials"
     with pytest.raises(StoreLost, match="a cluster needs a store that all its machines see"):
@@ -115,8 +129,8 @@ def test_a_trial_goes_on_from_the_checkpoint_before_a_damaged_one(
         sweep.begin(0)
         checkpoints = [folder.trials / "00000-x" / f"checkpoint_{number:06d}" for number in range(3)]
         for number, checkpoint in enumerate(checkpoints, start=1):
-            kept(trial_files(folder), checkpoint)
             sweep.report(0, small.epoch(sweep, trial, number))
+            kept(trial_files(folder), checkpoint, owner=driver.owner(0))
             sweep.save(0, checkpoint)
     damage(objects, f"{bucket}/shelf/studies/small/trials/00000-x/checkpoint_000002")
     with Ledger(folder, small.study(trials=1)) as again:

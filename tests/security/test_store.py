@@ -1,6 +1,7 @@
 """Somebody else can write to the store: they run no code, and reach no file outside the study."""
 
 import json
+import logging
 import os
 import pickle
 from pathlib import Path
@@ -12,14 +13,19 @@ import torch
 from orchestrator import study
 from orchestrator.ledger.failures import Breakdown, Failure
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.proof import Position, Witness
+from orchestrator.ledger.records import write_table
+from orchestrator.spec.history import write_study
 from orchestrator.spec.spec_errors import StudyError
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store import stamp
 from orchestrator.store.checkpoints import is_intact, seal, tidy
+from orchestrator.store.logs import logging_study
 from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import Sweep
 from tests.conftest import Interrupted, MemoryContext
 from tests.orchestrator import small
+from tests.orchestrator.commands import Espalier
 from trainables import models
 from trainables.checkpoint import CHECKPOINT
 from trainables.errors import InvalidValue
@@ -138,6 +144,88 @@ def test_a_folder_of_trials_that_is_a_link_is_refused(tmp_path: Path, victim: Pa
     with pytest.raises(InvalidValue, match="must be no link"):
         tidy(tmp_path / "trials", set())
     assert (victim / "letters" / "letter").exists()
+
+
+def written_by_a_study(store: Path) -> list[str]:
+    """Return what espalier itself writes in a store, by a real study and its commands; trials are checked apart."""
+    with small.launched(small.study(trials=1, epochs=2), store) as ledger:
+        stamp.write(ledger.folder.stamp, stamp.stamp("0123"))
+        small.run_all(Sweep(ledger, small.Silence()))
+    write_table(ledger.records(), ledger.folder.table)
+    ledger.folder.trials.mkdir()
+    with logging_study(ledger.folder):
+        logging.getLogger("orchestrator").warning("a word")
+    for name in ("mlflow-artifacts", "data"):
+        (store / name).mkdir()
+    for name in ("mlflow.db", "mlflow.db-wal", "studies/small/report.html"):
+        (store / name).touch()
+    return sorted(path.relative_to(store).as_posix() for path in store.rglob("*"))
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "nothing", "pipe"])
+def test_no_file_of_a_store_is_opened_through_a_link(espalier: Espalier, tmp_path: Path, kind: str) -> None:
+    store, letter = tmp_path / "store", tmp_path / "victim" / "letter"
+    names = written_by_a_study(store)
+    assert {
+        "driver.lock",
+        "driver.log",
+        "journal.log",
+        "stamp.json",
+        "study.yaml",
+        "trials.parquet",
+        "witness.json",
+    } <= {Path(name).name for name in names}
+    letter.parent.mkdir()
+    letter.write_text("dear ...")
+    target = {"file": letter, "folder": letter.parent, "nothing": letter.with_name("absent"), "pipe": letter}[kind]
+    for name in names:
+        path, aside = store / name, tmp_path / "aside"
+        path.rename(aside)
+        if kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to(target)
+        for command in (["resume", "small"], ["status", "small"]):
+            status, _, err = espalier(*command, "--store", str(store))
+            assert (status, "must be a plain file" in err, str(path) in err) == (2, True, True), (name, err)
+        assert letter.read_text() == "dear ..."
+        assert sorted(letter.parent.iterdir()) == [letter]
+        path.unlink()
+        aside.rename(path)
+
+
+def test_a_store_may_be_a_link_itself(espalier: Espalier, tmp_path: Path) -> None:
+    written_by_a_study(tmp_path / "store")
+    (tmp_path / "link").symlink_to(tmp_path / "store")
+    assert espalier("status", "small", "--store", str(tmp_path / "link"))[0] == 0
+
+
+def test_what_is_not_whole_yet_is_not_written_through_a_link_either(tmp_path: Path, victim: Path) -> None:
+    letter = victim / "letters" / "letter"
+    for name in ("study.yaml", "stamp.json", "witness.json"):
+        (tmp_path / f".{name}.new").symlink_to(letter)
+    (tmp_path / f".trials.parquet.{os.getpid()}").symlink_to(letter)
+    write_study(tmp_path / "study.yaml", small.study())
+    stamp.write(tmp_path / "stamp.json", stamp.stamp("0123"))
+    Witness(tmp_path / "witness.json").write(Position(1, 1, "0"))
+    write_table([], tmp_path / "trials.parquet")
+    assert letter.read_text() == "dear ..."
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.is_dir()) == [
+        "stamp.json",
+        "study.yaml",
+        "trials.parquet",
+        "witness.json",
+    ]
+
+
+@pytest.mark.parametrize("name", ["driver.lock", "journal.log", "witness.json"])
+def test_a_link_that_comes_after_the_check_is_not_followed(tmp_path: Path, victim: Path, name: str) -> None:
+    folder = Store(tmp_path).study("small")
+    folder.path.mkdir(parents=True)
+    (folder.path / name).symlink_to(victim / "letters" / "letter")
+    with pytest.raises(InvalidValue, match="must be a plain file"):
+        Ledger(folder, small.study())
+    assert (victim / "letters" / "letter").read_text() == "dear ..."
 
 
 @pytest.mark.parametrize("name", ["../up", "/etc", "a/b", "..", ".", "", "a\0b", "a\nb", "-x"])

@@ -232,6 +232,7 @@ def test_a_trial_is_in_the_journal_whole_or_not_at_all(tmp_path: Path, lines: in
         sweep = Sweep(ledger, Silence())
         asked = [sweep.next() for _ in range(lines)]
     journal = ledger.folder.journal
+    ledger.folder.witness.unlink()  # a power failure comes before it
     journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[: before + lines]))
     with ledger_of(spec, tmp_path) as again:
         assert [found.configuration for found in again.unfinished()] == [one and one.configuration for one in asked]
