@@ -37,8 +37,8 @@ from orchestrator.terminal.live import shown
 from orchestrator.terminal.objects import log_object, paradigm_object, trial_object
 from orchestrator.terminal.printable import PlainConsole, say
 from orchestrator.tracking.publishing import tracking_uri
+from orchestrator.tracking.serving import ENVIRONMENT, server
 from orchestrator.tracking.syncing import rebuild
-from orchestrator.tracking.tracker import ENVIRONMENT
 from trainables import paradigms as installed
 from trainables.errors import EspalierError, FileUnusable, InvalidValue, nearest
 from trainables.spec import Value
@@ -299,10 +299,7 @@ def sync(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
         pages = tracking_uri(studies, StudySpec.stored(folder.spec))
         say(f"{'MLflow:':<11}{pages}: experiment {name}, a run for each of {synced.told} told trials")
     if synced.unsent:
-        say(
-            f"espalier: {synced.unsent} of them have not reached MLflow: {synced.trouble}; {folder.shown(folder.log)}",
-            error=True,
-        )
+        say(f"espalier: {synced.missing}; the log is {folder.shown(folder.log)}", error=True)
         raise typer.Exit(1)
 
 
@@ -319,10 +316,8 @@ def ui(
     if not studies.mlflow_database.exists():
         raise InvalidValue("--store", str(studies.root), "holds no MLflow database; launch a study first")
     _require_free(port)
+    serve = server(studies, port)
     say(f"http://127.0.0.1:{port} shows {studies.root}; stop it with Ctrl-C")
-    where = ["--backend-store-uri", studies.mlflow_uri, "--artifacts-destination", studies.artifacts.as_uri()]
-    listen = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    serve = [sys.executable, "-m", "mlflow", "server", *where, *listen]
     sys.stdout.flush()
     os.execve(sys.executable, serve, {**ENVIRONMENT, **os.environ})
 
@@ -431,6 +426,8 @@ def _conclude(outcome: Outcome, store: Store) -> None:
     for what, path in (("report", folder.report), ("table", folder.table), ("log", folder.log)):
         say(f"{what + ':':<11}{folder.shown(path)}")
     say(f"{'dashboard:':<11}{_command(store, 'ui') if spec.tracking == STORE else spec.tracking}")
+    if outcome.tracking_note is not None:
+        say(f"{'MLflow:':<11}{outcome.tracking_note}")
     if outcome.spent_budget is not None:
         say(f"{outcome.spent_budget} is spent: {summary.trials - summary.asked} trials were not started")
     if outcome.interrupted or summary.failed:

@@ -2,6 +2,7 @@
 
 import logging
 import shlex
+from dataclasses import replace
 from itertools import chain
 from typing import Final
 
@@ -141,7 +142,7 @@ def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, addr
         _tidy(ledger)
         outcome = Outcome(folder, tuple(ledger.records()), interrupted, sweep.spent_budget)
         watching.finished(outcome)
-        return outcome
+        return replace(outcome, tracking_note=published.note)
 
 
 def _run_trials(sweep: Sweep, store: Store, address: str | None, run: str) -> bool:

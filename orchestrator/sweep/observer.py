@@ -14,13 +14,15 @@ class Outcome:
     """How a run of a study ended.
 
     `interrupted` says that it was stopped before its end and can be resumed; `spent_budget` names
-    the budget because of which trials were left out, if one was spent.
+    the budget because of which trials were left out, if one was spent; `tracking_note` says what is not in MLflow,
+    and why.
     """
 
     folder: StudyFolder
     records: tuple[TrialRecord, ...]
     interrupted: bool = False
     spent_budget: str | None = None
+    tracking_note: str | None = None
 
 
 class Observer(Protocol):

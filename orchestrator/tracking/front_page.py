@@ -15,7 +15,7 @@ from orchestrator.results import quantities
 from orchestrator.results.front import hypervolume_over_trials, is_eligible
 from orchestrator.results.palette import colors
 from orchestrator.tracking.saved_views import address
-from orchestrator.tracking.tracker import TrackedStudy
+from orchestrator.tracking.steps import TrackedStudy
 
 BESIDE: Final = ("accuracy", "test_accuracy", "macs", "params", "macs_physical", "params_physical", "sparsity")
 """Metrics that the table shows after the objectives, where trials have them."""

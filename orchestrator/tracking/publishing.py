@@ -1,6 +1,6 @@
 """What follows the ledger: the study's runs in MLflow and its Parquet table. Both can be rebuilt from it."""
 
-import logging
+import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,9 +14,8 @@ from orchestrator.spec.tracking_url import STORE
 from orchestrator.store.remote import patiently
 from orchestrator.store.store import Store, StudyFolder
 from orchestrator.sweep.observer import Outcome
-from orchestrator.tracking.tracker import RunStatus, Tracker
-
-logger = logging.getLogger(__name__)
+from orchestrator.tracking.steps import RunStatus
+from orchestrator.tracking.tracker import Tracker
 
 SECONDS_BETWEEN_EDITIONS: Final = 30.0
 """How often, while a study runs, its front in MLflow and its table are brought up to date."""
@@ -25,21 +24,22 @@ SHARE_FOR_EDITIONS: Final = 0.02
 """How much of the driver's time may go into that: what it costs grows with the study."""
 
 SECONDS_FOR_THE_REST: Final[Mapping[RunStatus, float]] = {"FINISHED": 60.0, "KILLED": 10.0, "FAILED": 10.0}
-"""How long MLflow is waited for at the end, by how the study ended. What is not sent then, a resume sends."""
+"""How long to wait for MLflow at the end: without progress where the study finished, else in all."""
 
 
 class Publisher:
     """Watches a study: shows its told trials in MLflow and writes its table."""
 
     def __init__(self, tracker: Tracker, folder: StudyFolder, records: Iterable[TrialRecord]) -> None:
-        """Begin with what is known: MLflow is made to agree with `records`."""
+        """Make MLflow agree with `records` first."""
         self._tracker, self._folder = tracker, folder
+        self._sync = shlex.join(["espalier", "sync", folder.path.name, "--store", folder.store])
         self._records = {record.trial: record for record in records}
         self._next_edition = time.monotonic() + SECONDS_BETWEEN_EDITIONS
         tracker.rebuild(self._records.values())
 
     def started(self, spec: StudySpec, folder: StudyFolder, total: int) -> None:
-        """Do nothing: what is known already was there from the beginning."""
+        """Do nothing: MLflow was given the known trials at the beginning."""
 
     def updated(self, record: TrialRecord) -> None:
         """Show a trial once it is told."""
@@ -51,20 +51,22 @@ class Publisher:
             self._edit()
 
     def finished(self, outcome: Outcome) -> None:
-        """Bring everything up to date, and say in MLflow how the study ended."""
+        """Bring everything up to date, and record in MLflow how the study ended."""
         self._edit()
         ended: RunStatus = "KILLED" if outcome.interrupted else "FINISHED"
-        if ended == "FINISHED":
-            self._catch_up()
-        unsent = self._tracker.close(ended, SECONDS_FOR_THE_REST[ended])
-        if unsent:
-            logger.warning("%d items have not reached MLflow; `espalier resume` sends them", unsent)
+        self._tracker.close(ended, SECONDS_FOR_THE_REST[ended])
 
-    def _catch_up(self) -> None:
-        """Wait for MLflow as long as it advances: trials that take no time are faster than it is."""
-        before = unsent = self._tracker.flush(0)
-        while unsent and (unsent := self._tracker.flush(SECONDS_FOR_THE_REST["FINISHED"])) < before:
-            before = unsent
+    @property
+    def note(self) -> str | None:
+        """What a person has to know of MLflow after the study, in one sentence; None if all is there."""
+        missing, replaced = self._tracker.missing(), self._tracker.replaced
+        if missing:
+            return f"{missing}; `{self._sync}` sends what is missing"
+        return (
+            f"{replaced}; its runs are in it again, those of other studies come back by `espalier sync`"
+            if replaced
+            else None
+        )
 
     def _edit(self) -> None:
         begin = time.monotonic()
@@ -90,12 +92,12 @@ def publisher(
 
 
 def tracker_for(store: Store, spec: StudySpec, stamp: Mapping[str, Any]) -> Tracker:
-    """Return what tells MLflow of a study; its writing process starts at once."""
+    """Return the tracker of a study; its writing process starts at once."""
     tags = {name: stamp[name] for name in ("git_commit", "data_hash") if stamp[name]}
     log = store.study(spec.name).log
     return Tracker(tracking_uri(store, spec), store.artifacts, spec.name, tags, spec.objectives, log=log)
 
 
 def tracking_uri(store: Store, spec: StudySpec) -> str:
-    """Return where a study's MLflow pages lie, as MLflow says it."""
+    """Return where a study's MLflow pages lie, as MLflow writes it."""
     return store.mlflow_uri if spec.tracking == STORE else spec.tracking

@@ -10,21 +10,23 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from typing import Final
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run
+from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator.ledger.epoch import USAGE_FIELDS
 from orchestrator.ledger.records import State, TrialRecord, as_row
 from orchestrator.results.front import hypervolume_over_trials, in_order_told, pareto_front
 from orchestrator.tracking.front_page import note, picture, table
+from orchestrator.tracking.run_rows import FinishedRun, RunRows
 from orchestrator.tracking.saved_views import views
-from orchestrator.tracking.tracker import RunStatus, TrackedStudy
+from orchestrator.tracking.steps import RunStatus, TrackedStudy
 
 STATUS: Final = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILED"}
 ENDED: Final = frozenset(STATUS.values())
@@ -34,6 +36,8 @@ CURVES: Final = {name: f"curve/{name}" for name in MEASURED} | {name: f"system/{
 METRICS_PER_BATCH, PARAMS_PER_BATCH = 900, 100
 """MLflow takes 1,000 items at a time, 100 of them params."""
 LONGEST_TAG: Final = 2000
+ROWS_AT_ONCE: Final = 20_000
+"""Metrics in one transaction, about: a second's work."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +62,31 @@ class StudyRuns:
         self._volumes_logged = 0
         self._parent = self._find_runs() or self._create_parent()
         self._client.update_run(self._parent, status="RUNNING")
+        self._artifacts = self._client.get_experiment(self._experiment).artifact_location
+        self._rows = RunRows.of(study.uri)
+
+    def tell_some(self, records: Sequence[TrialRecord]) -> int:
+        """Write the runs of told trials, as many of the first ones as take a moment; return how many are written."""
+        some = _first(records)
+        due = [record for record in some if not self._is_written(record)]
+        if due and not self._rows:
+            self.tell(due[0])
+            return some.index(due[0]) + 1
+        if self._rows and not self._write_rows(self._rows, [r for r in due if r.trial not in self._children]):
+            self._rows = None
+            return self.tell_some(some)
+        for record in due:
+            self.tell(record)
+        return len(some)
 
     def tell(self, record: TrialRecord) -> None:
         """Write a told trial's run, or complete one that was cut short; replace one written from another record."""
-        child, digest = self._children.get(record.trial), _digest(record)
-        if child and child.digest != digest:
-            self._delete(record.trial)
-        child = self._children.get(record.trial) or self._create_child(record, digest)
-        if child.ended:
+        if self._is_written(record):
             return
-        self._log(child.run_id, _metrics(record), _params(record))
-        self._client.set_terminated(child.run_id, STATUS[record.state], _milliseconds(record.finished))
+        run = self._finished_run(record)
+        child = self._children.get(record.trial) or self._create_child(record, run)
+        self._log(child.run_id, run.metrics, run.params)
+        self._client.set_terminated(child.run_id, run.status, run.end_time)
         self._children[record.trial] = replace(child, ended=True)
 
     def keep_only(self, trials: Iterable[int]) -> None:
@@ -149,23 +167,46 @@ class StudyRuns:
         tags = {**_common_tags(self._study), "level": "study"}
         return str(self._client.create_run(self._experiment, run_name=self._study.name, tags=tags).info.run_id)
 
-    def _create_child(self, record: TrialRecord, digest: str) -> Child:
-        run = self._client.create_run(
-            self._experiment,
-            start_time=_milliseconds(record.started),
-            run_name=f"{record.trial:04d} {record.paradigm}",
-            tags={
-                **_common_tags(self._study),
-                **_tags(record),
-                "digest": digest,
-                "level": "trial",
-                "mlflow.parentRunId": self._parent,
-            },
+    def _write_rows(self, rows: RunRows, records: Sequence[TrialRecord]) -> bool:
+        """Write new runs in one go; return whether the database took them. If not, MLflow's own calls say why."""
+        plain = [(record, run) for record in records if (run := self._finished_run(record)).is_plain]
+        try:
+            ids = rows.write([run for _, run in plain], f"{self._artifacts}/{{}}/artifacts".format)
+        except SQLAlchemyError:
+            return False
+        for (record, run), run_id in zip(plain, ids, strict=True):
+            self._children[record.trial] = Child(run_id, run.tags["digest"], ended=True)
+        return True
+
+    def _finished_run(self, record: TrialRecord) -> FinishedRun:
+        tags = {"digest": _digest(record), "level": "trial", "mlflow.parentRunId": self._parent}
+        return FinishedRun(
+            experiment=self._experiment,
+            name=f"{record.trial:04d} {record.paradigm}",
+            status=STATUS[record.state],
+            start_time=_milliseconds(record.started) or _milliseconds(record.finished) or 0,
+            end_time=_milliseconds(record.finished),
+            tags={**_common_tags(self._study), **_tags(record), **tags},
+            params=_params(record),
+            metrics=_metrics(record),
         )
-        self._children[record.trial] = Child(run.info.run_id, digest)
+
+    def _create_child(self, record: TrialRecord, run: FinishedRun) -> Child:
+        created = self._client.create_run(
+            self._experiment, start_time=run.start_time, run_name=run.name, tags=dict(run.tags)
+        )
+        self._children[record.trial] = Child(created.info.run_id, run.tags["digest"])
         return self._children[record.trial]
 
-    def _log(self, run: str, metrics: list[Metric], params: list[Param]) -> None:
+    def _is_written(self, record: TrialRecord) -> bool:
+        """Return whether a trial's run is complete; delete one that was written from another record."""
+        child = self._children.get(record.trial)
+        if child and child.digest != _digest(record):
+            self._delete(record.trial)
+            return False
+        return child is not None and child.ended
+
+    def _log(self, run: str, metrics: Sequence[Metric], params: Sequence[Param]) -> None:
         for some_metrics, some_params in _batches(metrics, params):
             self._client.log_batch(run, metrics=some_metrics, params=some_params)
 
@@ -180,6 +221,12 @@ class StudyRuns:
             elif trial not in members and child.on_front:
                 self._client.delete_tag(child.run_id, "on_front")
             self._children[trial] = replace(child, on_front=trial in members)
+
+
+def _first(records: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
+    """Return the first of some trials: at least one, and no more than can be written in about a second."""
+    rows = accumulate(len(record.metrics) + len(CURVES) * len(record.curve) for record in records)
+    return records[: max(1, sum(count <= ROWS_AT_ONCE for count in rows))]
 
 
 def _digest(record: TrialRecord) -> str:
@@ -241,7 +288,7 @@ def _study_metrics(
     return rising, [Metric(name, float(count), max(times, default=0), 0) for name, count in counts.items()]
 
 
-def _batches(metrics: list[Metric], params: list[Param]) -> Iterator[tuple[list[Metric], list[Param]]]:
+def _batches(metrics: Sequence[Metric], params: Sequence[Param]) -> Iterator[tuple[Sequence[Metric], Sequence[Param]]]:
     many = [metrics[i : i + METRICS_PER_BATCH] for i in range(0, len(metrics), METRICS_PER_BATCH)]
     few = [params[i : i + PARAMS_PER_BATCH] for i in range(0, len(params), PARAMS_PER_BATCH)]
     yield from zip_longest(many, few, fillvalue=[])

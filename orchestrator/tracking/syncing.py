@@ -1,6 +1,5 @@
-"""The table and the MLflow pages of a study, written anew from its ledger. Imports neither torch nor Ray."""
+"""The table and the MLflow pages of a study, written again from its ledger. Imports neither torch nor Ray."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,25 +15,23 @@ from orchestrator.store import stamp
 from orchestrator.store.logs import logging_study
 from orchestrator.store.store import Store, StudyFolder
 from orchestrator.tracking.publishing import tracker_for
-from orchestrator.tracking.tracker import RunStatus, Tracker
+from orchestrator.tracking.steps import RunStatus
 
 UPLOAD_PATIENCE: Final = 60.0
-"""Seconds without any progress after which MLflow is given up. The first run of all waits for its database."""
-
-SECONDS_BETWEEN_LOOKS: Final = 0.5
+"""Seconds without progress after which MLflow is given up."""
 
 
 @dataclass(frozen=True)
 class Synced:
     """What was written: `trials` rows of the table, of which `told` have a run in MLflow.
 
-    `unsent` items, of which a run is one, have not reached MLflow, because of `trouble`.
+    `unsent` items, of which a run is one, have not reached MLflow; `missing` names them, and why.
     """
 
     trials: int
     told: int
     unsent: int
-    trouble: str | None
+    missing: str | None
 
 
 def rebuild(
@@ -52,10 +49,10 @@ def rebuild(
         folder.push(folder.table)
         tracker = tracker_for(store, spec, stamp.read(folder.stamp))
         tracker.rebuild(records)
-        reached = _wait(tracker, waiting, patience)
+        left = tracker.catch_up(patience, waiting)
         ended: RunStatus = "FINISHED" if summarize(spec, records).is_over else "KILLED"
-        unsent = tracker.close(ended, patience if reached else 0.0)
-    return Synced(len(records), sum(record.state in TOLD for record in records), unsent, tracker.trouble)
+        unsent = tracker.close(ended, 0.0 if left else patience)
+    return Synced(len(records), sum(record.state in TOLD for record in records), unsent, tracker.missing())
 
 
 @contextmanager
@@ -66,13 +63,3 @@ def _driving(folder: StudyFolder) -> Iterator[None]:
         yield
     finally:
         drive.release()
-
-
-def _wait(tracker: Tracker, waiting: Callable[[int], object], patience: float) -> bool:
-    """Wait until MLflow has everything, as long as it takes while there is progress; return whether it has."""
-    left, moved = tracker.flush(0), time.monotonic()
-    while left and time.monotonic() - moved < patience:
-        waiting(left)
-        before, left = left, tracker.flush(SECONDS_BETWEEN_LOOKS)
-        moved = time.monotonic() if left < before else moved
-    return not left

@@ -2,41 +2,45 @@
 
 It takes batches from the driver over the inherited file descriptor and answers each. It ends when the driver hangs up
 or dies. A lock beside the artifacts keeps the writers of two drivers of one study apart: the new one waits until the
-old one has finished what it had in hand, so that it misses no run that the old one has just created. Between machines
-there is no such lock: a run that both have created is deleted again when the runs are looked through next.
+old one has finished its batch, so that it misses no run that the old one has just created. Between machines there is no
+such lock: where both have created a run of one trial, the next search of the runs deletes one.
 """
 
 import fcntl
 import logging
-import os
 import signal
-import sqlite3
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from multiprocessing.connection import Connection
+from typing import Final
 
 from mlflow.exceptions import MlflowException
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from orchestrator.tracking.database import Database, DatabaseUnusable
+from orchestrator.tracking.database_setup import set_up
 from orchestrator.tracking.runs import StudyRuns
-from orchestrator.tracking.tracker import Answer, End, KeepOnly, ShowFront, Step, Tell, TrackedStudy
+from orchestrator.tracking.steps import Answer, End, KeepOnly, ShowFront, Step, Tell, TrackedStudy
 
 logger = logging.getLogger(__name__)
 
-POLITENESS = 10
-"""How much the writer stands back for the driver and the trials: what it shows can wait, they cannot."""
+TROUBLE: Final = (DatabaseUnusable, MlflowException, SQLAlchemyError, OSError)
+"""What is raised when MLflow's store is away or refuses. Anything else is a mistake of ours and ends the process."""
 
-TROUBLE = (MlflowException, SQLAlchemyError, OSError)
-"""What MLflow raises when its store is away or refuses. Anything else is a mistake of ours and ends the process."""
+SECONDS_TO_ANSWER: Final = 2.0
+"""After how long a batch is answered, though some of its steps are left: the driver waits while there is progress."""
+
+
+class DatabaseReplaced(Exception):
+    """The database is no longer the file that this process has written to."""
 
 
 def main() -> None:
     """Write batches until the driver hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(POLITENESS)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     connection = Connection(int(sys.argv[1]))
@@ -46,51 +50,62 @@ def main() -> None:
 
 
 class StepHandler:
-    """Carries out steps, over a connection to MLflow that is made anew after trouble."""
+    """Carries out steps, over a connection to MLflow that is opened again after trouble."""
 
     def __init__(self, study: TrackedStudy) -> None:
         self._study = study
+        self._database = Database.of(study.uri, study.artifacts)
+        self._identity: tuple[int, int] | None = None
         self._runs: StudyRuns | None = None
         self._ended = False
 
     def handle(self, batch: Sequence[Step]) -> Answer:
-        """Carry out steps in order, up to the first that cannot be carried out."""
-        for position, step in enumerate(batch):
-            try:
-                self._carry_out(step)
-            except TROUBLE as trouble:
-                self._runs = None
-                return Answer(done=position, trouble=_without_statement(trouble))
-        return Answer(done=len(batch))
+        """Carry out steps in order, up to the first that cannot be carried out, or for a moment."""
+        done, end = 0, time.monotonic() + SECONDS_TO_ANSWER
+        try:
+            while done < len(batch) and (not done or time.monotonic() < end):
+                done += self._carry_out(batch[done:])
+        except DatabaseReplaced as replaced:
+            return Answer(trouble=str(replaced), replaced=True)
+        except TROUBLE as trouble:
+            self._runs = None
+            return Answer(done=done, trouble=_without_statement(trouble))
+        return Answer(done=done)
 
     def leave(self) -> None:
-        """Say of a study that has not been ended that it was interrupted."""
+        """Mark a study that has not been ended as interrupted."""
         if self._runs and not self._ended:
             try:
                 self._runs.end("KILLED")
             except TROUBLE:
                 logger.exception("the parent run of %s stays RUNNING", self._study.name)
 
-    def _carry_out(self, step: Step) -> None:
-        self._runs = self._runs or StudyRuns(self._study)
-        match step:
-            case Tell(record):
-                self._runs.tell(record)
+    def _carry_out(self, steps: Sequence[Step]) -> int:
+        """Carry out the first step, and trials after it along with a trial; return how many."""
+        self._require_same_database()
+        self._runs = runs = self._runs or self._open()
+        match steps[0]:
+            case Tell():
+                told = takewhile(lambda step: isinstance(step, Tell), steps)
+                return runs.tell_some([step.record for step in told if isinstance(step, Tell)])
             case KeepOnly(trials):
-                self._runs.keep_only(trials)
+                runs.keep_only(trials)
             case ShowFront(records):
-                self._runs.show_front(records)
+                runs.show_front(records)
             case End(outcome):
-                self._runs.end(outcome)
+                runs.end(outcome)
                 self._ended = True
+        return 1
 
+    def _open(self) -> StudyRuns:
+        if self._database:
+            set_up(self._database)
+            self._identity = self._database.identity
+        return StudyRuns(self._study)
 
-@event.listens_for(Engine, "connect")
-def _spare_the_disk(connection: object, _: object) -> None:
-    """Have SQLite wait for the disk now and then, not six times a trial: what a power failure takes is rebuilt."""
-    if isinstance(connection, sqlite3.Connection):
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+    def _require_same_database(self) -> None:
+        if self._database and self._identity and self._database.identity != self._identity:
+            raise DatabaseReplaced(f"{self._database.path} was deleted or replaced while the study ran")
 
 
 def _serve(connection: Connection, handler: StepHandler) -> None:

@@ -84,7 +84,7 @@ def test_mlflow_that_cannot_be_written_is_told_and_the_table_is_there(
     store = Store(tmp_path / "store")
     store.mlflow_database.write_text("no database")
     status, out, err = espalier("sync", "small", "--store", "store")
-    assert (status, "have not reached MLflow" in err) == (1, True)
+    assert (status, "file is not a database" in err) == (1, True)
     assert f"{store.study('small').table}: 6 trials" in out
 
 

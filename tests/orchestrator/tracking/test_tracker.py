@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 import shutil
 import signal
 import sqlite3
@@ -20,7 +19,8 @@ import pytest
 
 from orchestrator.ledger.records import State
 from orchestrator.results.front import pareto_front
-from orchestrator.tracking.tracker import Begin, TrackedStudy, Tracker
+from orchestrator.tracking.steps import Begin, TrackedStudy
+from orchestrator.tracking.tracker import Tracker
 from tests.orchestrator.example import OBJECTIVES, told_trial, told_trials
 
 if TYPE_CHECKING:
@@ -353,9 +353,8 @@ def test_a_study_that_was_not_ended_is_marked_as_killed(study: TrackedStudy) -> 
     assert parent(study).info.status == "KILLED"
 
 
-def test_a_tracker_is_pickled_as_a_word_and_refuses_a_running_trial(study: TrackedStudy) -> None:
+def test_a_running_trial_is_refused(study: TrackedStudy) -> None:
     tracker = open_tracker(study)
-    assert pickle.loads(pickle.dumps(tracker)) == "tracker"
     with pytest.raises(ValueError, match="RUNNING"):
         tracker.tell(replace(told_trial(0), state=State.RUNNING))
     tracker.close("KILLED", 0.0)

@@ -1,0 +1,56 @@
+"""Create, upgrade and correct an MLflow database: ``python -m orchestrator.tracking.database_setup FILE ARTIFACTS``.
+
+MLflow changes the schema in dozens of steps that no transaction holds together. Two programs that do so at once, or
+one that is killed meanwhile, leave a database that no MLflow reads: hence a lock, and another name for a new one.
+"""
+
+import sqlite3
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from mlflow import MlflowClient
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from orchestrator.tracking.database import Database, DatabaseUnusable
+
+
+def set_up(database: Database) -> None:
+    """Make a database ready for MLflow, wherever it was created; raises DatabaseUnusable."""
+    with database.locked():
+        database.check()
+        try:
+            if not database.exists:
+                with database.being_made() as new:
+                    _open(new)
+            _open(database)
+            database.relocate()
+        except Exception as error:  # MLflow, Alembic, SQLAlchemy, SQLite and the file system each have their own
+            raise DatabaseUnusable(database.path, error) from error
+        database.write_mark(version("mlflow"))
+
+
+def _open(database: Database) -> None:
+    """Let MLflow open a database, which creates or upgrades its tables."""
+    MlflowClient(database.uri).search_experiments(max_results=1)
+
+
+@event.listens_for(Engine, "connect")
+def _spare_the_disk(connection: object, _: object) -> None:
+    """Let SQLite wait for the disk now and then, not six times a trial: what a power failure takes is rebuilt."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def main() -> None:
+    """Set a database up; end with status 1 and one line if that cannot be."""
+    try:
+        set_up(Database(Path(sys.argv[1]), Path(sys.argv[2])))
+    except DatabaseUnusable as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

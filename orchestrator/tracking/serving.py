@@ -1,0 +1,32 @@
+"""A store's MLflow pages, served on this machine."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+from orchestrator.store.store import Store
+from orchestrator.tracking.database import Database, DatabaseUnusable
+from orchestrator.tracking.writer_process import ENVIRONMENT as ENVIRONMENT
+
+
+def server(store: Store, port: int) -> list[str]:
+    """Return the command that serves a store, whose database is ready for it; raises DatabaseUnusable.
+
+    The server would create and upgrade tables by itself, but without keeping launches away meanwhile.
+    """
+    _prepare(Database(store.mlflow_database, store.artifacts))
+    where = ["--backend-store-uri", store.mlflow_uri, "--artifacts-destination", store.artifacts.as_uri()]
+    listen = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    return [sys.executable, "-m", "mlflow", "server", *where, *listen]
+
+
+def _prepare(database: Database) -> None:
+    with database.locked():
+        database.check()
+        if database.mark == version("mlflow"):
+            database.relocate()
+            return
+    set_up = [sys.executable, "-m", "orchestrator.tracking.database_setup", str(database.path), str(database.artifacts)]
+    ended = subprocess.run(set_up, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise DatabaseUnusable(database.path, ([*ended.stderr.splitlines()] or ["MLflow does not say why"])[-1])

@@ -1,0 +1,72 @@
+"""What the driver asks its MLflow writer to do, and what the writer answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.results.front import Objectives
+
+RunStatus = Literal["FINISHED", "KILLED", "FAILED"]
+"""How a study ended, in MLflow's words; KILLED is one that was interrupted and can be resumed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedStudy:
+    """What the writer learns once: where MLflow is, and what the study's runs have in common."""
+
+    uri: str
+    artifacts: Path
+    name: str
+    tags: Mapping[str, str]
+    objectives: Objectives
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Find or make the parent run."""
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Give a told trial its run."""
+
+    record: TrialRecord
+
+
+@dataclass(frozen=True)
+class KeepOnly:
+    """Delete the runs of all other trials."""
+
+    trials: frozenset[int]
+
+
+@dataclass(frozen=True)
+class ShowFront:
+    """Tag the front's members, and describe the study on the parent run. Records come without curves."""
+
+    records: tuple[TrialRecord, ...]
+
+
+@dataclass(frozen=True)
+class End:
+    """End the parent run."""
+
+    outcome: RunStatus
+
+
+Step = Begin | Tell | KeepOnly | ShowFront | End
+ORDER = (Begin, Tell, KeepOnly, ShowFront, End)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """How many steps of a batch have reached MLflow, and what went wrong with the next one.
+
+    `replaced` means that the database is no longer the one that earlier steps were written to.
+    """
+
+    done: int = 0
+    trouble: str | None = None
+    replaced: bool = False
