@@ -46,19 +46,19 @@ def _neutral(value: str, study: TrackedStudy, names: dict[str, str]) -> str:
 
 
 def test_every_table_holds_the_rows_that_mlflow_itself_writes(tmp_path: Path) -> None:
-    at_once, one_by_one = StudyRuns(a_study(tmp_path, "first")), StudyRuns(a_study(tmp_path, "second"))
+    at_once, one_by_one = StudyRuns(a_study(tmp_path, "at-once")), StudyRuns(a_study(tmp_path, "one-by-one"))
     records = [*told_trials(8), replace(told_trial(3), trial=8, metrics={"accuracy": float("inf"), "macs": 1.0})]
     records.append(replace(told_trial(3), trial=9, params={"long": "x" * 7000}))
     assert at_once.tell_some(records) == len(records)
     for record in records:
         one_by_one.tell(record)
-    written = dict(rows_of(a_study(tmp_path, "first")))
-    assert written == dict(rows_of(a_study(tmp_path, "second")))
+    written = dict(rows_of(a_study(tmp_path, "at-once")))
+    assert written == dict(rows_of(a_study(tmp_path, "one-by-one")))
     assert all(written[table] for table in COLUMNS)
 
 
 def test_a_run_is_there_whole_or_not_at_all_and_the_others_come_through(tmp_path: Path) -> None:
-    study = a_study(tmp_path, "first")
+    study = a_study(tmp_path, "at-once")
     runs = StudyRuns(study)
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as intruder:
         intruder.execute(
@@ -70,7 +70,7 @@ def test_a_run_is_there_whole_or_not_at_all_and_the_others_come_through(tmp_path
 
 
 def test_a_database_with_other_columns_is_left_to_mlflow(tmp_path: Path) -> None:
-    uri = a_study(tmp_path, "first").uri
+    uri = a_study(tmp_path, "at-once").uri
     assert RunRows.of(uri) is None
     MlflowClient(uri).search_experiments()
     assert RunRows.of(uri) is not None
