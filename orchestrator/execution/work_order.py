@@ -13,10 +13,10 @@ from trainables.spec import TrialSpec
 class WorkOrder:
     """One attempt at a trial.
 
-    `owner` is whose its checkpoints are. `run` names the function that runs the trial, as ``module:function``. `folder` is where the attempt's files lie,
-    `remote` the URL of the trials' folder in an object storage, `resume_from` the checkpoint to start from, `cache` the
-    folder that trials of one machine share. `cpus` and `gpus` are what each of the `workers` occupies; `mps` says that
-    trials share a GPU through NVIDIA's Multi-Process Service.
+    `owner` is whose its checkpoints are; `run` names the function that runs the trial, as ``module:function``. `folder`
+    is where the attempt's files lie, `remote` the URL of the trials' folder in an object storage, `resume_from` the
+    checkpoint to start from, `cache` the folder that trials of one machine share. `cpus` and `gpus` are what each of
+    the `workers` occupies; `mps` says that trials share a GPU through NVIDIA's Multi-Process Service.
     """
 
     number: int
@@ -42,17 +42,14 @@ class WorkOrder:
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """Return the order of which `as_dict` gave this."""
         resume_from = Path(plain["resume_from"]) if plain["resume_from"] else None
-        folder, cache, trial = Path(plain["folder"]), Path(plain["cache"]), TrialSpec.from_dict(plain["trial"])
-        return cls(
-            **{
-                **plain,
-                "folder": folder,
-                "cache": cache,
-                "resume_from": resume_from,
-                "trial": trial,
-                "owner": Owner(**plain["owner"]),
-            }
-        )
+        values = {
+            "owner": Owner(**plain["owner"]),
+            "trial": TrialSpec.from_dict(plain["trial"]),
+            "folder": Path(plain["folder"]),
+            "cache": Path(plain["cache"]),
+            "resume_from": resume_from,
+        }
+        return cls(**{**plain, **values})
 
     def _paths(self) -> dict[str, Path | None]:
         return {"folder": self.folder, "cache": self.cache, "resume_from": self.resume_from}

@@ -20,7 +20,8 @@ from optuna.trial import FrozenTrial, TrialState
 from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.journal import JournalLocation
 from orchestrator.ledger.journal_location import journal_location_of
-from orchestrator.ledger.ledger import as_attributes, missing_result, record_of, violations
+from orchestrator.ledger.ledger import missing_result, record_of, violations
+from orchestrator.ledger.optuna_internals import constraints_as_attributes
 from orchestrator.ledger.proof import Chain, LedgerDamaged
 from orchestrator.ledger.records import State, TrialRecord, read_table
 from orchestrator.ledger.reports import StampedReport
@@ -274,7 +275,7 @@ def _told(spec: StudySpec, row: TrialRecord) -> Log:
     }
     if row.state is State.COMPLETE:
         told["values"] = [row.metrics[name] for name in spec.objectives]
-        told["system_attrs"] = as_attributes(violations(spec, row.metrics))
+        told["system_attrs"] = constraints_as_attributes(violations(spec, row.metrics))
     return told
 
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.ledger.trial import Named
 from orchestrator.search.initial_design import at_random
-from orchestrator.spec import searched_training
+from orchestrator.spec.params import Params
 from orchestrator.spec.spec_errors import ABSENT, Problem, StudyError
 from orchestrator.spec.study_spec import StudySpec
-from trainables import paradigms
 from trainables.data.sources import SOURCES
 from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.recipes.recipe import Recipe
@@ -79,8 +78,7 @@ class NetworkCheck:
 
     def _recipe(self, paradigm: str, params: Named) -> Recipe | None:
         try:
-            values = searched_training.of_paradigm(params)
-            return paradigms.find(paradigm).create(values).recipe(self._spec.fidelity.epochs)
+            return Params.of(params).create(paradigm).recipe(self._spec.fidelity.epochs)
         except (InvalidValue, InfeasibleTrial):
             return None  # the network is not to blame
 

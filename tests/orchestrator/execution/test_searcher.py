@@ -36,6 +36,7 @@ from orchestrator.sweep.sweep import Sweep
 from tests.orchestrator.small import FIXED, Silence, ledger_of, run_all, run_to_end, study
 from trainables import paradigms
 from trainables.errors import InvalidValue
+from trainables.spec import Value
 
 SEVERAL = {"dense": {}, "magnitude": {}, "lottery_ticket": {"rounds": [1, 2]}}
 BROKEN = Breakdown(Failure.ERROR, "x")
@@ -166,7 +167,11 @@ def test_a_trial_records_a_fixed_value_only_if_it_was_applied() -> None:
     space = Configurations(study(paradigms={"magnitude": narrowed}, epochs=12))
     chosen = {"paradigm": "magnitude", "magnitude.granularity": "2:4", "magnitude.schedule": "one_shot"}
     pattern = space.params({**space.draw(first), **chosen})
-    whole_filters = {"magnitude.granularity": "filter", "magnitude.scope": "layer", "magnitude.stream": False}
+    whole_filters: dict[str, Value] = {
+        "magnitude.granularity": "filter",
+        "magnitude.scope": "layer",
+        "magnitude.stream": False,
+    }
     filters = space.params({**space.draw(first), **chosen, **whole_filters})
     assert {"sparsity", "rounds"}.isdisjoint(pattern)
     assert filters["sparsity"] == 0.9

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.execution.work_order import WorkOrder
+from orchestrator.store.checkpoints import Owner
 from tests.orchestrator.small import study
 
 
@@ -13,6 +14,7 @@ from tests.orchestrator.small import study
 def test_an_order_survives_json(resume_from: Path | None) -> None:
     order = WorkOrder(
         number=3,
+        owner=Owner("small", 3, "0123456789abcdef", 0),
         trial=study().trial("magnitude", {"sparsity": 0.5, "stream": True}, seed=7),
         run="somewhere:run",
         folder=Path("/store/trials/00003-def"),
