@@ -216,9 +216,10 @@ def test_all_refusals_are_told_at_once(tmp_path: Path) -> None:
 DYING = """
 import os, sys
 from pathlib import Path
-from orchestrator import history, study
-from orchestrator.spec import StudySpec
-from orchestrator.store import Store
+from orchestrator import study
+from orchestrator.spec import history
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.store import Store
 
 spec, moment = StudySpec.load(sys.argv[1]), sys.argv[2]
 if moment == "before":
