@@ -33,9 +33,8 @@ class DriverLock:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.fdopen(open_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "a+", encoding="utf-8")
         if not _take(self._file):
-            holder = _holder(self._file)
             self._file.close()
-            raise busy(path.parent.name, holder)
+            raise busy(path.parent.name, str(read_holder(path) or "another process"))
         self._file.truncate(0)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self._file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now}))
@@ -278,11 +277,3 @@ def _take(file: TextIO) -> bool:
         else:
             return True
     return False
-
-
-def _holder(file: TextIO) -> str:
-    file.seek(0)
-    try:
-        return "process {pid} on {host}".format(**json.loads(file.read()))
-    except (ValueError, KeyError, TypeError):  # it has not written yet, or somebody else has
-        return "another process"
