@@ -136,7 +136,7 @@ def _drive(ledger: Ledger, store: Store, observer: Observer | None, session: Ray
     try:
         return _drive_watched(ledger, store, observer, session, run)
     except StoreLost as lost:
-        kept = f"What was told is kept; when the store can be used again, go on by `{command}`"
+        kept = f"What was told is kept; when the store can be used again, continue by `{command}`"
         raise StoreLost(f"study {name!r} has stopped, because {lost}. {kept}") from lost
     except Exception as error:
         if not is_full(error):
@@ -211,11 +211,11 @@ def _exists(folder: StudyFolder) -> bool:
 def _require_same(spec: StudySpec, folder: StudyFolder, exist_ok: bool) -> None:
     if not exist_ok:
         raise InvalidValue(
-            "name", spec.name, f"is taken; go on with that study by `espalier resume {spec.name}`, or rename this one"
+            "name", spec.name, f"is taken; continue that study by `espalier resume {spec.name}`, or rename this one"
         )
     if StudySpec.stored(folder.spec) != spec:
         there = f"is taken by a study that differs: {folder.shown(folder.spec)}"
-        raise InvalidValue("name", spec.name, f"{there}; go on with it by `espalier extend`, or rename this one")
+        raise InvalidValue("name", spec.name, f"{there}; continue it by `espalier extend`, or rename this one")
 
 
 def _require_new(ledger: Ledger) -> None:

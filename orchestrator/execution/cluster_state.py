@@ -6,7 +6,7 @@ from orchestrator.ledger.cluster import ClusterState, Node
 
 
 def look() -> ClusterState:
-    """Ask Ray how the cluster is."""
+    """Return the state of the cluster, as Ray reports it."""
     import ray
 
     known = ray.nodes()

@@ -1,4 +1,4 @@
-"""A connection to a Ray cluster that others have started, or in words why there is none."""
+"""A connection to a Ray cluster that others have started, or one sentence saying why there is none."""
 
 import os
 import socket
@@ -44,7 +44,7 @@ def connected(address: str, environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def _find(address: str) -> str:
-    """Return the host and port of a cluster where somebody listens."""
+    """Return the host and port of a cluster that accepts connections."""
     if "://" in address:
         allowed = "must be HOST:PORT or auto, on a node of the cluster; from elsewhere, `ray job submit` does that"
         raise InvalidValue("address", address, allowed)
@@ -66,7 +66,7 @@ def _find(address: str) -> str:
 
 
 def _require_member(address: str, place: str) -> None:
-    """Raise InvalidValue if a cluster does not let this process in, or this machine is none of its nodes."""
+    """Raise InvalidValue if a cluster does not let this process in, or this machine is not among its nodes."""
     from ray.exceptions import AuthenticationError, RpcError
 
     try:
@@ -83,7 +83,7 @@ def _require_member(address: str, place: str) -> None:
         raise InvalidValue("address", address, f"is not a healthy Ray head node ({_in_one_line(error)})") from error
     if not ray_internals.nodes_here() & nodes:
         allowed = (
-            "is a cluster of which this machine is no node: join it by `ray start --address`, or use one of its nodes"
+            "does not have this machine among its nodes: join it by `ray start --address`, or use one of its nodes"
         )
         raise InvalidValue("address", address, allowed)
 

@@ -56,7 +56,7 @@ def ignore_the_rest() -> None:
 
 
 def leave_terminal() -> None:
-    """Send output nowhere if its terminal is gone: whoever writes there would fail."""
+    """Discard output whose terminal is gone: writing to it would fail."""
     for output in _OUTPUTS:
         if stat.S_ISCHR(os.fstat(output).st_mode) and not os.isatty(output):
             nowhere = os.open(os.devnull, os.O_WRONLY)

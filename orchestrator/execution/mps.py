@@ -1,7 +1,7 @@
 """NVIDIA's Multi-Process Service on the nodes of a cluster: trials that share a GPU compute on it at the same time.
 
 Its control daemon lies in a folder of our own on each node. Studies that share a node share it, and the last one ends
-it; one that a killed driver left behind is taken up by the next study. A service that somebody else runs on a node is
+it; the next study adopts one that a killed driver left behind. A service that somebody else runs on a node is
 used as it is. A node that joins later has none, and its trials take turns on the GPU.
 """
 
@@ -34,7 +34,7 @@ _ABSENT: Final = (
 
 @contextmanager
 def running(resources: Resources) -> Iterator[None]:
-    """Have the service run on every node with GPUs while the block runs, if `resources` ask for it.
+    """Run the service on every node with GPUs while the block runs, if `resources` ask for it.
 
     Raises InvalidValue, naming the nodes, where it cannot.
     """
@@ -51,7 +51,7 @@ def running(resources: Resources) -> Iterator[None]:
             raise InvalidValue("resources.mps", True, f"needs the service on every node: {'; '.join(refused)}")
         yield
     except NodeLost:
-        keepers.clear()  # and so is whoever could end it
+        keepers.clear()  # the actors that could end it are lost as well
         raise
     finally:
         ended = [keeper.end.remote() for keeper in keepers.values()]
@@ -60,7 +60,7 @@ def running(resources: Resources) -> Iterator[None]:
 
 
 def connect() -> None:
-    """Have this process compute through the service of its node; call it before CUDA is used."""
+    """Make this process compute through its node's service; call it before CUDA is used."""
     if (own := _folder() / "pipe").is_dir():
         os.environ[PIPES] = str(own)
 
@@ -148,7 +148,7 @@ def _folder() -> Path:
 
 
 def _environment(own: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a daemon that sees all GPUs of its node: Ray hides them from whom it gave none."""
+    """Return the environment of a daemon that sees all GPUs of its node: Ray hides them from an actor that has none."""
     return {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"} | dict(own)
 
 

@@ -10,12 +10,12 @@ from typing import Final
 from trainables.errors import InvalidValue
 
 PACKAGES: Final = ("torch", "torchvision", "torch-pruning", "numpy", "ray")
-"""On whose releases the results of a trial depend, or its running at all."""
+"""Packages whose releases decide what a trial computes, or whether it runs at all."""
 
 OWN: Final = ("trainables", "search_spaces", "orchestrator")
 
 SECONDS: Final = 60
-"""For a node to say what it runs: a process has to start there."""
+"""How long a node may take to report what it runs: a process has to start there."""
 
 
 def software() -> dict[str, str]:

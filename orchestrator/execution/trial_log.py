@@ -16,7 +16,7 @@ LONGEST: Final = 2**20
 """Bytes beyond which a log is cut down to its last half, whenever its trial reports."""
 
 _LEVELS: Final = {"": logging.INFO, "ray": logging.WARNING}
-"""From which level on loggers are heard. Ray tells of each checkpoint, and the ledger knows of those."""
+"""The level from which loggers are recorded. Ray logs each checkpoint, which the ledger records anyway."""
 
 _STREAMS: Final = (1, 2)
 """The file numbers of standard output and standard error."""
@@ -77,7 +77,7 @@ def _flush() -> None:
 
 @contextmanager
 def _logging_to_output() -> Iterator[None]:
-    """Have loggers and warnings speak; a warning that an earlier trial of this process gave is given again."""
+    """Write logs and warnings to the output; warnings that an earlier trial of this process gave are given again."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(FORMAT))
     before = {logger: logger.level for logger in map(logging.getLogger, _LEVELS)}

@@ -46,7 +46,7 @@ def test_somebody_who_listens_and_says_nothing_is_not_waited_for(
         address = f"{own}:{mute.getsockname()[1]}"
         ended = espalier_in(tmp_path, "launch", "study.yaml", "--address", address)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert f"address = '{address}': is no head of a Ray cluster, or an ill one" in ended.stderr
+    assert f"address = '{address}': is not a healthy Ray head node" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
 

@@ -1,35 +1,52 @@
 """Ray on this machine: where its files and its token lie, and who may signal it."""
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
-from orchestrator.execution.local_ray import started, vital_processes_live
+from orchestrator.execution.local_ray import started
 from trainables.errors import InvalidValue
+
+PROGRAM = """
+import json, os, sys
+from pathlib import Path
+import psutil
+from orchestrator.execution.local_ray import started, vital_processes_live
+
+with started():
+    import ray
+
+    elsewhere = ray.get(ray.remote(lambda: os.getpid()).remote())
+    processes = psutil.Process().children(recursive=True)
+    print(json.dumps({
+        "computes": elsewhere != os.getpid(),
+        "lives": vital_processes_live(),
+        "sessions": len(list(Path(os.environ["RAY_TMPDIR"]).glob("espalier-ray-*/ray/session_2*"))),
+        "names": [process.name() for process in processes],
+        "in_group": [process.name() for process in processes if os.getpgid(process.pid) == os.getpgrp()],
+    }))
+"""
+"""In a process of its own: Ray reads its token once in the life of a process."""
 
 
 def test_ray_starts_without_a_home_in_a_long_folder_that_holds_a_dangling_link_and_in_groups_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     folder = tmp_path / ("long" * 25)
     folder.mkdir()
     dangling = folder / "espalier-ray-gone"
     dangling.symlink_to(tmp_path / "nowhere")
-    monkeypatch.setenv("RAY_TMPDIR", str(folder))
-    monkeypatch.setenv("HOME", "/dev/null")
-    with started():
-        import ray
-
-        assert ray.get(ray.remote(lambda: os.getpid()).remote()) != os.getpid()
-        assert vital_processes_live()
-        assert list(folder.glob("espalier-ray-*/ray/session_*"))
-        processes = psutil.Process().children(recursive=True)
-        names = {process.name() for process in processes}
-        groups = {os.getpgid(process.pid) for process in processes}
-    assert {"gcs_server", "raylet"} <= names
-    assert os.getpgrp() not in groups
+    environment = {**os.environ, "RAY_TMPDIR": str(folder), "HOME": "/dev/null"}
+    command = [sys.executable, "-c", PROGRAM]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    seen = json.loads(ended.stdout.splitlines()[-1])
+    assert {"gcs_server", "raylet"} <= set(seen.pop("names"))
+    assert seen == {"computes": True, "lives": True, "sessions": 1, "in_group": []}
     assert list(folder.iterdir()) == [dangling]
 
 

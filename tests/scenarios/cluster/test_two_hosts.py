@@ -113,7 +113,7 @@ def test_a_machine_that_is_no_node_of_the_cluster_is_told_so(cluster: tuple[Host
     head, _ = cluster
     unseen = ("unshare", "--pid", "--fork", "--mount-proc")
     answer = launch(head, small.study(), tmp_path, "--address", f"{head.address}:{PORT}", inside=unseen)
-    assert_refused(answer, tmp_path, "of which this machine is no node")
+    assert_refused(answer, tmp_path, "does not have this machine among its nodes")
 
 
 def test_a_trial_that_is_larger_than_any_node_is_refused(cluster: tuple[Host, Host], tmp_path: Path) -> None:
