@@ -298,7 +298,7 @@ def sync(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
         say(f"{'table:':<11}{folder.shown(folder.table)}: {synced.trials} trials")
         pages = tracking_uri(studies, StudySpec.stored(folder.spec))
         say(f"{'MLflow:':<11}{pages}: experiment {name}, a run for each of {synced.told} told trials")
-    if synced.unsent:
+    if synced.missing:
         say(f"espalier: {synced.missing}; the log is {folder.shown(folder.log)}", error=True)
         raise typer.Exit(1)
 

@@ -16,7 +16,7 @@ from typing import Final
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.front import TOLD, Objectives
 from orchestrator.tracking.backlog import Backlog
-from orchestrator.tracking.database import Database
+from orchestrator.tracking.database import Database, DatabaseUnusable
 from orchestrator.tracking.steps import Answer, Begin, End, KeepOnly, RunStatus, ShowFront, Step, Tell, TrackedStudy
 from orchestrator.tracking.writer_process import WriterProcess
 
@@ -63,6 +63,7 @@ class Tracker:
         self._hurry = self._closed = self._ended = self._answered = False
         self._vain = 0
         self._last_trouble: str | None = None
+        self._lost: str | None = None
         self._delay = FIRST_DELAY
         self._writer = WriterProcess(self._study, log)
         self._backlog.add(Begin())  # at once: the writer imports MLflow while Ray starts
@@ -132,18 +133,20 @@ class Tracker:
             self._writer.dismiss()
         self._thread.join()
         if database := Database.of(self._study.uri, self._study.artifacts):
-            database.checkpoint()
+            self._lost = _lost(database)
         return unsent
 
     def missing(self) -> str | None:
         """Return what has not reached MLflow, and why, in words; None if everything has."""
         with self._changed:
-            if not self._backlog:
+            if not self._backlog and not self._lost:
                 return None
+            if self._lost and self._answered:
+                return f"{len(self._told)} of {len(self._told)} trials are not in MLflow: {self.trouble or self._lost}"
             names = [f"{self._backlog.trials} of {len(self._told)} trials"] if self._backlog.trials else []
             things = ", ".join([*names, *self._backlog.other_things])
             waiting = "the study ended before it had answered" if self._answered else "it was still starting"
-            return f"{things} not in MLflow at {self._study.uri}: {self.trouble or waiting}"
+            return f"{things} are not in MLflow at {self._study.uri}: {self.trouble or waiting}"
 
     def _add(self, step: Step) -> None:
         with self._changed:
@@ -208,3 +211,13 @@ class Tracker:
         with self._changed:
             self._changed.wait_for(lambda: self._backlog or self._closed)
             return [] if self._closed else self._backlog.first()
+
+
+def _lost(database: Database) -> str | None:
+    """Bring a database's log into it; return what is wrong with it: what was written is not always there to be read."""
+    try:
+        database.checkpoint()
+        database.check()
+    except DatabaseUnusable as unusable:
+        return str(unusable)
+    return None if database.exists else f"{database.path} is not there any more"

@@ -2,16 +2,19 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -310,6 +313,104 @@ def test_a_writer_that_is_killed_is_replaced_and_nothing_is_lost_or_doubled(stud
     assert tracker.flush(ENOUGH) == 0
     assert tracker.close("FINISHED", ENOUGH) == 0
     assert trials(runs(study)) == list(range(12))
+
+
+def test_a_database_that_is_deleted_while_a_study_runs_is_written_again(study: TrackedStudy, database: Path) -> None:
+    tracker = open_tracker(study)
+    tracker.rebuild(told_trials(3))
+    assert tracker.flush(ENOUGH) == 0
+    database.unlink()
+    tracker.tell(told_trial(3))
+    assert tracker.close("FINISHED", ENOUGH) == 0
+    assert trials(runs(study)) == [0, 1, 2, 3]
+    assert artifact(study, "front.json").exists()
+    assert "was deleted or replaced while the study ran" in str(tracker.replaced)
+    assert tracker.missing() is None
+
+
+def test_of_a_database_that_is_damaged_meanwhile_the_first_cause_is_kept(study: TrackedStudy, database: Path) -> None:
+    tracker = open_tracker(study)
+    tracker.rebuild(told_trials(2))
+    assert tracker.flush(ENOUGH) == 0
+    with database.open("r+b") as file:
+        file.write(bytes(database.stat().st_size))
+    tracker.tell(told_trial(2))
+    tracker.close("FINISHED", ENOUGH)  # SQLite may take everything into its log yet
+    assert str(tracker.missing()).startswith("3 of 3 trials are not in MLflow: ")
+    assert re.search("not a database|malformed", str(tracker.missing()))
+
+
+def test_a_database_that_is_deleted_after_the_last_run_is_not_taken_for_there(
+    study: TrackedStudy, database: Path
+) -> None:
+    tracker = open_tracker(study)
+    tracker.tell(told_trial(0))
+    assert tracker.close("FINISHED", ENOUGH) == 0
+    database.unlink()
+    assert tracker.close("FINISHED", ENOUGH) == 0
+    assert str(tracker.missing()).endswith("mlflow.db is not there any more")
+
+
+def test_after_an_orderly_end_nothing_lies_in_a_write_ahead_log(study: TrackedStudy, database: Path) -> None:
+    tracker = open_tracker(study)
+    tracker.rebuild(told_trials(3))
+    assert tracker.close("FINISHED", ENOUGH) == 0
+    assert not Path(f"{database}-wal").exists()
+    copy = shutil.copy(database, database.with_name("copy.db"))
+    assert rows(Path(copy), "select count(*) from tags where key = 'trial'") == [(3,)]
+
+
+class IllServer(BaseHTTPRequestHandler):
+    """Answers every request with 500, or not at all."""
+
+    hangs = threading.Event()
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/hanging"):
+            self.hangs.wait()
+        self.send_error(500, "on fire")
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def ill_server() -> Iterator[str]:
+    IllServer.hangs.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), IllServer)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    IllServer.hangs.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("path", "cause"), [("failing", "500 error"), ("hanging", "timed out"), ("away", "Connection refused")]
+)
+def test_what_a_server_does_not_take_is_named_with_the_first_cause(
+    study: TrackedStudy, ill_server: str, path: str, cause: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    uri = "http://127.0.0.1:9" if path == "away" else f"{ill_server}/{path}"
+    tracker = open_tracker(replace(study, uri=uri))
+    tracker.tell(told_trial(0))
+    assert tracker.close("FINISHED", 5.0) == 3
+    missing = str(tracker.missing())
+    assert missing.startswith(f"1 of 1 trials, the study's own run, the study's end are not in MLflow at {uri}: ")
+    assert cause in missing
+    assert "status" not in missing.partition(cause)[2]
+
+
+def test_a_writer_that_is_ended_before_its_first_answer_was_still_starting(study: TrackedStudy) -> None:
+    tracker = open_tracker(study)
+    assert tracker.close("KILLED", 0.0) == 2
+    assert str(tracker.missing()).endswith("it was still starting")
+    assert tracker.trouble is None
 
 
 DRIVER = """
