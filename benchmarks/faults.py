@@ -1,6 +1,6 @@
 """What a study loses when things die under it: kill -9 of the driver, a worker, Ray's raylet or control store.
 
-    python benchmarks/faults.py [--rounds 50] [--damages 200] [--seed 0]
+    python -m benchmarks.faults [--rounds 50] [--damages 200] [--seed 0]
 
 Real studies (digits, a small network, three paradigms, one rung) are launched by the command line. A round is one kill;
 after that of a driver the study is resumed, all others it must survive by itself. At the end each study is looked at:

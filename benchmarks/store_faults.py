@@ -1,9 +1,9 @@
 """What becomes of a store that was changed behind espalier's back: copies of one real study, each damaged at random.
 
-Called by `benchmarks/faults.py --damages N`. A ledger is cut, its bytes flipped, its lines doubled, removed, swapped,
-its digits changed; checkpoints are swapped, cut and forged; files become links; the store is moved and copied. Each
-time the damage must be recognised, or be harmless: told trials stay as they were told, also after a repair, and nothing
-foreign is on the front.
+Called by `python -m benchmarks.faults --damages N`. A ledger is cut, its bytes flipped, its lines doubled, removed and
+swapped, its digits changed; checkpoints are swapped, cut and forged; files become links; the store is moved and copied.
+Each time the damage must be recognised, or be harmless: told trials stay as they were told, also after a repair, and
+nothing foreign is on the front.
 """
 
 import random

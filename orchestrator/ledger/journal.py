@@ -14,7 +14,7 @@ from optuna.storages.journal import BaseJournalBackend
 
 from orchestrator.ledger import optuna_internals
 from orchestrator.ledger.proof import Chain, Damage, Origin, Position
-from trainables.errors import RequestRefused, StudyStopped
+from trainables.errors import InvalidValue, RequestRefused, StudyStopped
 
 
 class StudyBusy(RequestRefused, RuntimeError):
@@ -134,6 +134,8 @@ def _logs(lines: Iterable[bytes], chain: Chain, origin: Origin) -> Iterator[dict
             yield _read(line)
     except Damage as damage:
         raise origin.damaged(str(damage)) from None
+    except InvalidValue:  # the file is a link
+        raise
     except ValueError:
         raise origin.damaged(f"line {chain.at.lines} is no JSON") from None
 
