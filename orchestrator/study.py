@@ -1,4 +1,4 @@
-"""Studies: launched, resumed, run to their end. Importing this imports neither torch nor Ray."""
+"""Launch, resume and extend studies. Importing this imports neither torch nor Ray."""
 
 import logging
 import shlex
@@ -44,13 +44,13 @@ def launch(
     address: str | None = None,
     run: str = TRIAL,
 ) -> Outcome:
-    """Run a new study to its end, on the cluster at `address` or that RAY_ADDRESS names, or else on this machine.
+    """Run a new study until it is finished, on the cluster at `address` or in RAY_ADDRESS, else on this machine.
 
-    A study exists once its first trial was handed out: whatever can be refused is refused before anything is written,
-    and a study whose driver died earlier than that is launched as if it were new. With `exist_ok`, a study of this name
-    and with this very spec is resumed. Raises InvalidValue for a name that is taken, an earlier study that cannot teach
-    it, data that cannot be read, a store or a machine that cannot hold it, or a cluster that cannot be used, StudyBusy
-    while another process drives the study, and RayNotStarted.
+    A study exists once its first trial has been handed out. Everything is checked before anything is written, and a
+    study whose driver died before its first trial is launched as if it were new. With `exist_ok`, an existing study
+    with the same name and an identical spec is resumed. Raises InvalidValue for a name that is taken, an earlier study
+    that cannot be used for warm starting, data that cannot be read, a store or machine without enough room, or a
+    cluster that cannot be used; StudyBusy while another process drives the study; and RayNotStarted.
     """
     store_check.check(spec, store)
     _check_network(spec)
@@ -76,10 +76,10 @@ def launch(
 def resume(
     name: str, store: Store, *, observer: Observer | None = None, address: str | None = None, run: str = TRIAL
 ) -> Outcome:
-    """Resume a study: told trials stay, interrupted ones continue from their last checkpoint, the rest is asked.
+    """Resume a study: finished trials stay, interrupted ones continue from their last checkpoint, new ones follow.
 
-    Where it ran before does not matter. Raises InvalidValue if there is no such study, or for a cluster that cannot be
-    used, and StudyBusy while another process drives it.
+    It need not run where it ran before. Raises InvalidValue if the study does not exist or the cluster cannot be used,
+    and StudyBusy while another process drives it.
     """
     folder = _existing(name, store)
     spec = StudySpec.stored(folder.spec)
@@ -97,11 +97,11 @@ def extend(
     address: str | None = None,
     run: str = TRIAL,
 ) -> Outcome:
-    """Go on with a study whose file was edited; `said` learns what has changed before the study runs.
+    """Continue a study whose file was edited; `said` is called with the changes before the study runs.
 
-    Where its epochs were raised, earlier trials are of partial fidelity and leave the front, whose members are tried
-    again first. Raises StudyError for changes that a study cannot take up, InvalidValue if there is no such study, or
-    for a cluster that cannot be used, and StudyBusy while another process drives it.
+    If the number of epochs was raised, earlier trials count as partial fidelity and leave the front; the members of
+    that front are tried again first. Raises StudyError for changes that the study cannot adopt, InvalidValue if the
+    study does not exist or the cluster cannot be used, and StudyBusy while another process drives it.
     """
     folder = _existing(spec.name, store)
     cluster.check(spec.resources, address)
@@ -113,7 +113,7 @@ def extend(
 
 
 def _check_network(spec: StudySpec) -> None:
-    """Raise StudyError if the network can carry out nothing of the study; warn of what it cannot."""
+    """Raise StudyError if the network cannot run any of the study's configurations; warn about those it cannot run."""
     network = NetworkCheck(spec)
     network.require_work()
     for problem in network.impossible():
@@ -121,7 +121,7 @@ def _check_network(spec: StudySpec) -> None:
 
 
 def _existing(name: str, store: Store) -> StudyFolder:
-    """Return the folder of a study that exists; raises InvalidValue for another name."""
+    """Return the folder of an existing study; raises InvalidValue if there is none of this name."""
     folder, known = store.study(name), store.names()
     if name not in known:
         there_are = f"there are {', '.join(known)}" if known else "there are none"
@@ -130,13 +130,13 @@ def _existing(name: str, store: Store) -> StudyFolder:
 
 
 def _drive(ledger: Ledger, store: Store, observer: Observer | None, session: RaySession, run: str) -> Outcome:
-    """Run what is left of a study, with everybody watching; clean up; say how it ended."""
+    """Run what is left of a study, notify the observers, clean up, and return how it ended."""
     name = ledger.spec.name
     command = shlex.join(["espalier", "resume", name, "--store", store.place])
     try:
         return _drive_watched(ledger, store, observer, session, run)
     except StoreLost as lost:
-        kept = f"What was told is kept; when the store can be used again, continue by `{command}`"
+        kept = f"All recorded results are kept; when the store can be used again, continue by `{command}`"
         raise StoreLost(f"study {name!r} has stopped, because {lost}. {kept}") from lost
     except Exception as error:
         if not is_full(error):
@@ -164,11 +164,10 @@ def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, sess
 
 
 def _run_trials(sweep: Sweep, store: Store, session: RaySession, run: str) -> bool:
-    """Run the trials that are left, if any; return whether somebody interrupted it.
+    """Run the trials that are left, if any; return whether the run was interrupted.
 
-    Should Ray die, it is started again. Raises NodeLost when it has died more often in a row than a trial would be
-    retried and no trial had reported, and InvalidValue if the data are no longer where they were: every trial would
-    fail on them.
+    If Ray dies, it is restarted. Raises NodeLost if it dies more than `failures.retries` times in a row without a
+    report from any trial in between, and InvalidValue if the data are no longer there, as every trial would fail.
     """
     if sweep.is_over:
         return False
@@ -187,7 +186,7 @@ def _run_trials(sweep: Sweep, store: Store, session: RaySession, run: str) -> bo
                 vain = vain + 1 if sweep.reports == reports else 0
                 if vain > sweep.ledger.spec.failures.retries:
                     raise
-                logger.warning("Ray has died on this machine; it is started again")
+                logger.warning("Ray died on this machine and is restarted")
                 sweep.lose_all()
     except KeyboardInterrupt:
         return True
@@ -200,11 +199,11 @@ def _tidy(ledger: Ledger) -> None:
     kept = {State.RUNNING: CHECKPOINTS_KEPT, State.PAUSED: CHECKPOINTS_KEPT, State.COMPLETE: 1}
     checkpoints = (ledger.checkpoints(one.trial)[: kept.get(one.state, 0)] for one in ledger.records())
     for aside in trial_files(ledger.folder).tidy(set(chain.from_iterable(checkpoints)), ledger.asked):
-        logger.warning("the ledger knows no trial of these files, which are set aside: %s", aside)
+        logger.warning("set aside files that belong to no trial in the ledger: %s", aside)
 
 
 def _exists(folder: StudyFolder) -> bool:
-    """Return whether a trial of the study was ever handed out, by its ledger or by what trials have left."""
+    """Return whether any trial of the study was ever handed out, judging by its ledger and by the trials' folders."""
     return folder.spec.exists() and (bool(read(folder)) or any(path.is_dir() for path in folder.trials.glob("*")))
 
 
@@ -219,21 +218,21 @@ def _require_same(spec: StudySpec, folder: StudyFolder, exist_ok: bool) -> None:
 
 
 def _require_new(ledger: Ledger) -> None:
-    """Raise InvalidValue if the ledger remembers trials of a study that this store does not know, or did not yet."""
+    """Raise InvalidValue if the ledger holds trials of a study that was not in this store before."""
     if ledger.asked:
-        there = f"is taken: {ledger.asked} trials of such a study are remembered where `ledger` points to"
-        raise InvalidValue("name", ledger.spec.name, f"{there}, and it was not in this store; rename this one")
+        there = f"is taken: {ledger.asked} trials of a study of this name are in the database that `ledger` names"
+        raise InvalidValue("name", ledger.spec.name, f"{there}, but it is not in this store; rename this one")
 
 
 def _require_one_place(spec: StudySpec, folder: StudyFolder) -> None:
-    """Raise InvalidValue if the ledger of a study that never began lies elsewhere than `spec` says."""
+    """Raise InvalidValue if a study that never started was launched with another `ledger` than `spec` names."""
     if folder.spec.exists() and (before := StudySpec.stored(folder.spec).ledger) != spec.ledger:
-        allowed = f"differs from {before!r}, with which this study was launched and never began; rename this one"
+        allowed = f"differs from {before!r}, with which this study was launched before; rename this one"
         raise InvalidValue("ledger", spec.ledger, allowed)
 
 
 def _write_down(spec: StudySpec, folder: StudyFolder, made: dict[str, Any]) -> None:
-    """Write the stamp, then the spec, at once and whole. Of a study that never began, both are overwritten."""
+    """Write the stamp, then the spec, each atomically; those of a study that never started are overwritten."""
     stamp.write(folder.stamp, made)
     folder.push(folder.stamp)
     write_study(folder.spec, spec)
@@ -247,11 +246,11 @@ def _write_stamp(spec: StudySpec, store: Store) -> None:
 
 
 def _stamp(spec: StudySpec, store: Store) -> dict[str, Any]:
-    """Return a study's stamp; one that was lost is made again, of this machine."""
+    """Return a study's stamp; a lost one is recreated from this machine."""
     folder = store.study(spec.name)
     try:
         return stamp.read(folder.stamp)
     except InvalidValue:
-        logger.warning("%s was lost, and is made again: it says what the study runs on now", folder.stamp)
+        logger.warning("%s was lost and is recreated: it describes what the study runs on now", folder.stamp)
         _write_stamp(spec, store)
         return stamp.read(folder.stamp)

@@ -1,4 +1,4 @@
-"""How many workers a cluster holds, and how many of them the next trial gets. Nodes may join and leave."""
+"""How many workers fit on a cluster, and how many of them the next trial gets. Nodes may join and leave."""
 
 import os
 import time
@@ -15,28 +15,28 @@ SECONDS_BETWEEN_COUNTS: Final = 2.0
 ADDRESS: Final = "RAY_ADDRESS"
 
 NodeCapacity = Mapping[str, float]
-"""What a node has, by Ray's names: ``CPU``, ``GPU``."""
+"""A node's resources, by Ray's names: ``CPU``, ``GPU``."""
 
 
 def workers_of(node: NodeCapacity, resources: Resources) -> int:
-    """Return how many workers a node holds."""
+    """Return how many workers fit on a node."""
     asked = {"CPU": resources.cpus, "GPU": resources.gpus}
     return min(int(node.get(kind, 0) / share + 1e-9) for kind, share in asked.items() if share)
 
 
 def nodes() -> list[NodeCapacity]:
-    """Return what each live node of the connected cluster has; raises ConnectionError if this machine's Ray is dead."""
+    """Return the resources of each live node of the cluster; raises ConnectionError if this machine's Ray is dead."""
     import ray
 
     if not vital_processes_live():
-        raise ConnectionError("Ray has died on this machine")  # asked now, it would never answer
+        raise ConnectionError("Ray has died on this machine")  # a request to it would never be answered
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def share_out(free: int, waiting: int, resources: Resources) -> int:
     """Return how many of the `free` workers the next of `waiting` trials gets; 0 if it has to wait.
 
-    Workers train more trials in an hour apart than together, so that a trial gets more than the least only where there
+    Workers get through more trials per hour apart than together, so a trial gets more than the minimum only if there
     are fewer trials than workers.
     """
     if free < resources.workers.min:
@@ -50,7 +50,7 @@ def may_grow(resources: Resources) -> bool:
 
 
 def require_room(found: Sequence[NodeCapacity], resources: Resources) -> int:
-    """Return how many workers the nodes hold; raises InvalidValue if they are too few for a trial."""
+    """Return how many workers fit on the nodes; raises InvalidValue if too few for one trial."""
     room = sum(workers_of(node, resources) for node in found)
     if room < resources.workers.min and not may_grow(resources):
         there = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in found)
@@ -71,24 +71,24 @@ class Capacity:
         count: Callable[[], Sequence[NodeCapacity]] = nodes,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Count the nodes for the first time; raises InvalidValue if they do not hold a trial."""
+        """Count the nodes for the first time; raises InvalidValue if not even one trial fits on them."""
         self._resources, self._count, self._clock = resources, count, clock
         self._room, self._counted = require_room(count(), resources), clock()
         self._taken: dict[int, int] = {}
 
     def take(self, live: Collection[int], waiting: int) -> int:
-        """Return how many workers the next of `waiting` trials gets beside those that are `live`, or 0 for none yet."""
+        """Return how many workers the next of `waiting` trials gets beside the `live` ones; 0 if it has to wait."""
         self._taken = {trial: workers for trial, workers in self._taken.items() if trial in live}
         if self._resources.parallel is not None and len(live) >= self._resources.parallel:
             return 0
         taken = sum(self._taken.values())
         found = share_out(self._now() - taken, waiting, self._resources)
-        if found > self._resources.workers.min:  # a node may just have gone
+        if found > self._resources.workers.min:  # a node may just have left
             found = share_out(self._count_now() - taken, waiting, self._resources)
         return max(found, self._resources.workers.min) if may_grow(self._resources) else found
 
     def may_hold(self, workers: int) -> bool:
-        """Return whether the nodes could hold so many workers if none were taken; the least number always may."""
+        """Return whether that many workers would fit if none were taken; always True for the minimum."""
         return workers <= self._resources.workers.min or workers <= self._now()
 
     def give(self, trial: int, workers: int) -> None:

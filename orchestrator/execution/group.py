@@ -1,7 +1,7 @@
 """A trial as a group of processes, each on a bundle of the trial's own placement group.
 
-The first one is the process that Ray Tune knows. It starts the others as actors, which stay with it for its next
-trials, leads them through a trial, and alone reports and saves. Imports Ray and torch.
+The first process is the one that Ray Tune knows. It starts the others as actors, which it keeps for its next trials,
+leads them through a trial, and is the only one to report and save. Imports Ray and torch.
 """
 
 import os
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
 PEER_PATIENCE: Final = timedelta(hours=2)
-"""How long a process waits for another one that lives: while the first saves a checkpoint, for example."""
+"""How long a process waits for another one that is alive: while the first saves a checkpoint, for example."""
 
 MEETING: Final = timedelta(minutes=5)
-"""How long processes look for each other when a trial starts."""
+"""How long processes try to connect to each other when a trial starts."""
 
 GRACE: Final = 10.0
-"""Seconds in which a process finds out by itself that another one is lost; then it is ended. One whose machine vanished
-says nothing, and would be waited for until the patience ends."""
+"""Seconds in which a process may notice by itself that another one is lost, before it is ended. A process whose machine
+vanished sends no error, so that the others would wait for it for all of `PEER_PATIENCE`."""
 
 _NAME: Final = "process {} of the trial's group"
 
 _followers: dict[str, list[ActorHandle]] = {}
-"""The other processes of this one's group, by placement group: they outlive a trial, as this process does."""
+"""The other processes of this process's group, by placement group: they outlive a trial, as this process does."""
 
 
 class Stopped(TrialError):
@@ -53,7 +53,7 @@ class Stopped(TrialError):
 
 
 class _Leading(WorkerContext):
-    """The context of the first process: after each report it tells the others whether the trial goes on."""
+    """The context of the first process: after each report it tells the others whether the trial continues."""
 
     def report(self, report: Report, save: SaveCheckpoint) -> None:
         goes_on = False
@@ -66,7 +66,7 @@ class _Leading(WorkerContext):
 
 
 class _Following(WorkerContext):
-    """The context of the other processes, whose reports would say the same."""
+    """The context of the other processes, which do not report: their reports would be the same."""
 
     def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - a context's; the first one's tells
         if not _word(True):
@@ -74,7 +74,7 @@ class _Following(WorkerContext):
 
 
 def _word(goes_on: bool) -> bool:
-    """Say to, or hear from, the first process whether the trial goes on."""
+    """Broadcast from the first process whether the trial continues; return what it said."""
     said = torch.tensor(goes_on)
     dist.broadcast(said, src=0)
     return bool(said)
@@ -125,7 +125,7 @@ class Follower:
     """A process of a group that is not the first."""
 
     def follow(self, order: WorkOrder, rank: int, address: tuple[str, int]) -> None:
-        """Run a trial together with the process that waits at `address`."""
+        """Run a trial together with the first process, which listens at `address`."""
         host, port = address
         store = dist.TCPStore(host, port, order.workers, is_master=False, timeout=MEETING)  # type: ignore[attr-defined]
         try:
@@ -138,7 +138,7 @@ class Follower:
 
 
 def _followers_on(group: PlacementGroup, order: WorkOrder) -> list[ActorHandle]:
-    """Return an actor on each bundle of the placement group but the first; start them if they are not there."""
+    """Return an actor on each bundle of the placement group but the first; start them if they do not exist."""
     key = group.id.hex()
     if key not in _followers:
         options = [
@@ -157,7 +157,7 @@ def _followers_on(group: PlacementGroup, order: WorkOrder) -> list[ActorHandle]:
 
 @contextmanager
 def _joined(order: WorkOrder, store: "Store", rank: int) -> Iterator[None]:
-    """Make this process a part of the group; left in order where the trial ends, or is stopped, in all of them."""
+    """Make this process part of the group while the block runs; leave it cleanly if the trial ends in all processes."""
     _listen_on(ray.util.get_node_ip_address())
     backend = "cpu:gloo,cuda:nccl" if order.gpus == 1 else "gloo"  # NCCL refuses two processes on one GPU
     dist.init_process_group(backend, store=store, rank=rank, world_size=order.workers, timeout=PEER_PATIENCE)
@@ -171,7 +171,7 @@ def _joined(order: WorkOrder, store: "Store", rank: int) -> Iterator[None]:
 
 
 def _listen_on(address: str) -> None:
-    """Have gloo and NCCL use the network that Ray uses: on loopback nobody else can reach them."""
+    """Make gloo and NCCL use the same network as Ray: on loopback, other machines could not reach them."""
     found = (name for name, own in psutil.net_if_addrs().items() if any(one.address == address for one in own))
     name = next(found, None)
     if name is not None:
@@ -181,7 +181,7 @@ def _listen_on(address: str) -> None:
 
 @contextmanager
 def _watched(followed: list[ObjectRef]) -> Iterator[None]:
-    """End this process, with the reason, if another one is lost or fails and this one waits for it all the same."""
+    """End this process and report the reason if another one is lost or fails while this one still waits for it."""
     over = threading.Event()
 
     def watch() -> None:
@@ -201,7 +201,7 @@ def _watched(followed: list[ObjectRef]) -> Iterator[None]:
 
 
 def _cause(error: Exception, followed: list[ObjectRef]) -> GroupBroken | None:
-    """Return what happened to another process if that is why this one has an error; None if the error is its own."""
+    """Return what happened to another process if that caused this one's error; None if the error is its own."""
     if not _is_of_talking(error):
         return None
     deadline = time.monotonic() + GRACE
@@ -216,7 +216,7 @@ def _cause(error: Exception, followed: list[ObjectRef]) -> GroupBroken | None:
 def _trouble(followed: list[ObjectRef], *, talking: bool) -> GroupBroken | None:
     """Return what has happened to another process, if anything has.
 
-    One that misses the others is named if `talking` is to count, and only if there is nobody else to name.
+    A process that only lost contact with the others is named if `talking`, and only if no other one has failed.
     """
     ended, _ = ray.wait(followed, num_returns=len(followed), timeout=0)
     found = [_broken(rank, one) for rank, one in enumerate(followed, start=1) if one in ended]
@@ -242,5 +242,5 @@ def _broken(rank: int, followed: ObjectRef) -> GroupBroken | None:
 
 
 def _is_of_talking(error: BaseException) -> bool:
-    """Say whether an error means that another process does not answer; gloo has no exception of its own."""
+    """Return whether an error means that another process does not answer; gloo has no exception of its own."""
     return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())

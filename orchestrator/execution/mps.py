@@ -1,8 +1,8 @@
-"""NVIDIA's Multi-Process Service on the nodes of a cluster: trials that share a GPU compute on it at the same time.
+"""NVIDIA's Multi-Process Service on the nodes of a cluster: lets trials that share a GPU compute at the same time.
 
-Its control daemon lies in a folder of our own on each node. Studies that share a node share it, and the last one ends
-it; the next study adopts one that a killed driver left behind. A service that somebody else runs on a node is
-used as it is. A node that joins later has none, and its trials take turns on the GPU.
+Its control daemon has a folder of its own on each node. Studies on the same node share the daemon, and the last one
+ends it; the next study adopts one that a killed driver left behind. A service that is already running on a node is
+used as it is. A node that joins later has none, so its trials take turns on the GPU.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ LOGS: Final = "CUDA_MPS_LOG_DIRECTORY"
 
 SECONDS_TO_START: Final = 30
 SECONDS_TO_END: Final = 10
-"""How long the last trials may take to leave."""
+"""How long the last clients may take to disconnect."""
 
 _ABSENT: Final = (
     f"has no {BINARY}; it comes with NVIDIA's driver (Ubuntu: nvidia-compute-utils, Debian: nvidia-cuda-mps)"
@@ -36,7 +36,7 @@ _ABSENT: Final = (
 def running(resources: Resources) -> Iterator[None]:
     """Run the service on every node with GPUs while the block runs, if `resources` ask for it.
 
-    Raises InvalidValue, naming the nodes, where it cannot.
+    Raises InvalidValue, naming the nodes on which it cannot run.
     """
     if not resources.mps:
         yield
@@ -51,7 +51,7 @@ def running(resources: Resources) -> Iterator[None]:
             raise InvalidValue("resources.mps", True, f"needs the service on every node: {'; '.join(refused)}")
         yield
     except NodeLost:
-        keepers.clear()  # the actors that could end it are lost as well
+        keepers.clear()  # the actors that would end it are lost as well
         raise
     finally:
         ended = [keeper.end.remote() for keeper in keepers.values()]
@@ -73,7 +73,7 @@ class Keeper:
         self._users: TextIO | None = None
 
     def start(self) -> str | None:
-        """Start the service if none runs; return what stands in the way, or None."""
+        """Start the service if none is running; return why it cannot start, or None."""
         if shutil.which(BINARY) is None:
             return _ABSENT
         if _answers(_environment({})):
@@ -81,11 +81,11 @@ class Keeper:
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            return f"cannot make the folder {self._folder} ({error.strerror}); set TMPDIR to another one"
+            return f"cannot make the folder {self._folder} ({error.strerror}); set TMPDIR to another folder"
         if self._folder.is_symlink() or self._folder.stat().st_uid != os.getuid():
-            return f"has a folder {self._folder} of somebody else; set TMPDIR to another one"
+            return f"has a folder {self._folder} that belongs to another user; set TMPDIR to another folder"
         self._users = (self._folder / "users.lock").open("a")
-        fcntl.flock(self._users, fcntl.LOCK_SH)  # waits for a study that is just ending the service
+        fcntl.flock(self._users, fcntl.LOCK_SH)  # waits while another study is ending the service
         with (self._folder / "starting.lock").open("a") as starting:
             fcntl.flock(starting, fcntl.LOCK_EX)
             refusal = None if _answers(self._own) else self._launch()
@@ -95,7 +95,7 @@ class Keeper:
         return refusal
 
     def end(self) -> None:
-        """Give the service up; end it if it is ours and nobody else uses it."""
+        """Stop using the service; end it if we started or adopted it and no other study uses it."""
         if self._users is None:
             return
         with self._users as users:
@@ -148,7 +148,7 @@ def _folder() -> Path:
 
 
 def _environment(own: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a daemon that sees all GPUs of its node: Ray hides them from an actor that has none."""
+    """Return an environment in which the daemon sees all GPUs of its node: Ray hides them from actors without GPUs."""
     return {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"} | dict(own)
 
 
@@ -157,6 +157,6 @@ def _answers(environment: Mapping[str, str]) -> bool:
 
 
 def _command(environment: Mapping[str, str], line: str) -> int:
-    """Return the exit status of a command to the daemon: 0 if there is one."""
+    """Send a command to the daemon and return the exit status: 0 if a daemon is running."""
     said = f"{line}\n".encode()
     return subprocess.run([BINARY], input=said, env=environment, capture_output=True, check=False).returncode

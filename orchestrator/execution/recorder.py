@@ -1,4 +1,4 @@
-"""What Ray Tune tells of its trials, written down in the ledger; and the signals that end a run."""
+"""Records in the ledger what Ray Tune reports about its trials, and handles the signals that end a run."""
 
 import errno
 import math
@@ -33,29 +33,29 @@ from orchestrator.sweep.sweep import SECONDS_BETWEEN_NOTES, Sweep
 from orchestrator.sweep.verdict import CONTINUE, Verdict
 
 _LOW_ON_MEMORY: Final = "low on memory"
-"""What Ray's memory monitor says when it has killed a process."""
+"""Part of the message of Ray's memory monitor when it has killed a process."""
 
 SECONDS_BETWEEN_CHECKS: Final = 2.0
-"""How often it is looked at whether Ray still lives."""
+"""How often Ray is checked for being alive."""
 
 
 class Recorder(Callback):  # type: ignore[misc]
-    """Writes down what happens to trials.
+    """Records what happens to trials.
 
-    Ray Tune swallows exceptions in several of these methods, and would run a finished trial again. So they only note
-    what happened, and the end of the step, where nothing is swallowed, writes it down.
+    Ray Tune swallows exceptions in several of these methods, and would run a finished trial again. So they only queue
+    what happened; it is written to the ledger at the end of the step, where exceptions are not swallowed.
     """
 
     def __init__(self, sweep: Sweep) -> None:
         self.interrupted = False
-        """Whether a signal has asked for the end."""
+        """Whether a signal has asked the run to end."""
         self.error: Exception | None = None
-        """What has ended the run, of which Ray Tune passes on the text only."""
+        """The exception that ended the run; Ray Tune passes on only its text."""
         self._sweep = sweep
         self._happened: deque[Callable[[], None]] = deque()
         self._failures: dict[str, Breakdown] = {}
         self._verdicts: dict[str, Verdict] = {}
-        """Of the trials that Ray Tune is ending, until it says that they have ended."""
+        """The verdicts on trials that Ray Tune is ending, until it reports that they have ended."""
         self._minutes = sweep.ledger.spec.failures.timeout_minutes
         self._watchdog = Watchdog(self._minutes and self._minutes * 60)
         self._checked = time.monotonic()
@@ -67,7 +67,7 @@ class Recorder(Callback):  # type: ignore[misc]
         return str, ("recorder",)  # Ray Tune pickles its callbacks into a file that nobody reads
 
     def setup(self, **_: Any) -> None:
-        """Let SIGTERM and SIGHUP end the run as Ctrl-C does, and note it: Ray Tune returns as if all were done."""
+        """Make SIGTERM and SIGHUP end the run as Ctrl-C does, and note it: Ray Tune returns as if all had finished."""
         if threading.current_thread() is not threading.main_thread():
             return
         end_run = ray_internals.run_ender()
@@ -138,7 +138,7 @@ class Recorder(Callback):  # type: ignore[misc]
             raise
 
     def _check_node(self) -> None:
-        """Raise NodeLost if Ray is dead: in every step what costs no call, and now and then by asking it."""
+        """Raise NodeLost if Ray is dead: check its processes in every step, and ask Ray itself now and then."""
         due = time.monotonic() - self._checked >= SECONDS_BETWEEN_CHECKS
         if due:
             self._checked = time.monotonic()
@@ -146,7 +146,7 @@ class Recorder(Callback):  # type: ignore[misc]
             raise NodeLost(self._sweep.ledger.folder.log)
 
     def _keep_error_text(self, trial: Trial) -> None:
-        """Put what Ray says of a failure beside the trial's files now: Ray Tune does when all is over, if ever."""
+        """Copy Ray's error text to the trial's files now: Ray Tune does so only at the end of the run, if ever."""
         if trial.error_file is not None:
             kept = _order(trial).folder / OBITUARY
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ class Recorder(Callback):  # type: ignore[misc]
             patiently(partial(self._sweep.ledger.folder.push, kept))
 
     def _look_at_cluster(self, trials: list[Trial]) -> None:
-        """Note how the cluster is, and where trials run, for those who look at the study without Ray."""
+        """Record the state of the cluster and where trials run, for commands that look at the study without Ray."""
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + SECONDS_BETWEEN_NOTES
@@ -165,11 +165,11 @@ class Recorder(Callback):  # type: ignore[misc]
             ledger.place(number, address)
 
     def _stop_for_lack_of_room(self, said: str) -> None:
-        """End the run: what one trial cannot write, no trial could. All that run stay unfinished."""
+        """End the run: if one trial cannot write, none can. All running trials stay unfinished."""
         raise OSError(errno.ENOSPC, said)
 
     def _stop_for_lack_of_store(self, said: str) -> None:
-        """End the run likewise."""
+        """End the run: if one trial cannot reach the store, none can. All running trials stay unfinished."""
         raise StoreLost(said)
 
     def _close(self, trial: Trial) -> None:
@@ -179,7 +179,7 @@ class Recorder(Callback):  # type: ignore[misc]
         self._watchdog.forget(trial.trial_id)
 
     def _end_silent_ones(self, trials: list[Trial]) -> None:
-        """Kill the processes of trials that report nothing. Ray Tune will say that it has lost them."""
+        """Kill the processes of trials that have been silent for too long; Ray Tune then reports them as lost."""
         for overdue in self._watchdog.overdue():
             self._watchdog.forget(overdue)
             self._failures[overdue] = Breakdown(Failure.TIMEOUT, f"no report for {self._minutes:g} minutes")
@@ -187,9 +187,9 @@ class Recorder(Callback):  # type: ignore[misc]
             ray.kill(ray_internals.actor_of(trial))
 
     def _take_back_lost(self, trials: list[Trial]) -> None:
-        """Hand out again what Ray Tune dropped without a word: it does when an actor is not free for its next trial.
+        """Requeue trials that Ray Tune dropped silently, as it does when an actor is not free for its next trial.
 
-        Not a step may pass: with nothing else to run, Ray Tune waits ten minutes inside the next one for a new trial.
+        This must happen in every step: with nothing else to run, the next one waits ten minutes for a new trial.
         """
         for trial in trials:
             if trial.is_finished() and trial.trial_id not in self._closed:
@@ -198,7 +198,7 @@ class Recorder(Callback):  # type: ignore[misc]
 
 
 class NoProgress(TrialProgressCallback):  # type: ignore[misc]  # Ray has no types
-    """Stands in for what Ray Tune adds by itself: that words each result, prints none, and keeps every trial."""
+    """Replaces the reporter that Ray Tune adds by default, which formats every result and keeps every trial."""
 
     def on_trial_result(self, **_: Any) -> None:
         pass
@@ -219,7 +219,7 @@ def _order(trial: Trial) -> WorkOrder:
 
 
 def _what_ray_says(trial: Trial) -> Breakdown:
-    """Return what Ray says of a trial that said nothing itself; `Trial.get_error` does not know it yet."""
+    """Return Ray's account of a failure that the trial did not report itself; `Trial.get_error` has none yet."""
     lines = ray_internals.error_lines(trial)
     text = lines[0] if lines else "no error text"
     if any(_LOW_ON_MEMORY in line for line in lines):

@@ -15,14 +15,14 @@ from orchestrator.sweep.verdict import Verdict
 
 
 class ParetoHalving(FIFOScheduler):  # type: ignore[misc]
-    """Starts trials as they come and stops those that the sweep's rungs find hopeless. Without rungs it stops none.
+    """Starts trials in order, and stops or pauses those that the sweep's rungs hold back. Without rungs it stops none.
 
-    A trial that pauses ends here like one that is stopped: Ray Tune's own pausing would leave it to Ray Tune's memory.
-    One that waits for more workers than the cluster's `capacity`, for a node has gone meanwhile, is withdrawn.
+    To Ray Tune a paused trial ends like a stopped one: Ray Tune's own pausing would keep its state in memory only. A
+    pending trial that needs more workers than the `capacity`, because a node has left, is withdrawn.
     """
 
     def __init__(self, sweep: Sweep, capacity: Capacity, note: Callable[[Trial, Verdict], None]) -> None:
-        """Let `note` know the verdict on a trial that ends: Ray Tune says no more of it than that it has ended."""
+        """Call `note` with the verdict on a trial that ends: Ray Tune reports only that it has ended."""
         super().__init__()
         self._sweep, self._capacity, self._note = sweep, capacity, note
 
@@ -34,9 +34,9 @@ class ParetoHalving(FIFOScheduler):  # type: ignore[misc]
         return False
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
-        """Leave it to Ray Tune, which starts pending trials by itself without searching through all of them.
+        """Return None: Ray Tune starts pending trials by itself, without searching through all of them.
 
-        It asks this at the begin of every step, when the recorder has taken notice of all that ended before.
+        It calls this at the start of every step, when the recorder has recorded all trials that ended before.
         """
         controller = ray_internals.controller_of(tune_controller)
         if finished := {trial for trial in controller.get_trials() if trial.is_finished()}:

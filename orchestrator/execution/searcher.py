@@ -11,11 +11,11 @@ from orchestrator.sweep.sweep import Assignment, Sweep
 
 
 class LedgerSearcher(Searcher):  # type: ignore[misc]
-    """Hands Ray Tune the sweep's trials, as many at once as the cluster has the `capacity` for.
+    """Hands Ray Tune the sweep's trials, as many at once as `capacity` allows.
 
-    `order` makes the work order of a trial from the number of its workers and the key that Tune gives it. `interrupted`
-    says whether somebody asks for the end: Tune does not look while it has nothing to run. The searcher keeps nothing:
-    results and ends are written down by `recorder.Recorder`, because Tune swallows what a searcher raises there.
+    `order` makes a trial's work order from its number of workers and the id that Tune gives it. `interrupted` says
+    whether a signal asked the run to end: Tune does not check while it has nothing to run. The searcher stores nothing:
+    `recorder.Recorder` records results and ends, because Tune swallows exceptions that a searcher raises there.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]
         if assignment is not None:
             self._capacity.give(assignment.number, workers)
             return self._order(assignment, workers, trial_id).as_dict()
-        # a live trial may yet be lost, and one that was lost waits a while before it is handed out again
+        # a live trial may still be lost, and a lost one waits a while before it is handed out again
         return None if self._sweep.live or not self._sweep.is_over else Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

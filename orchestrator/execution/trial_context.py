@@ -1,4 +1,4 @@
-"""Ray Tune as one trial meets it: what the trial reports and restores, and how its failures are told."""
+"""A trial's interface to Ray Tune: how it reports epochs and failures, and restores checkpoints."""
 
 import pkgutil
 import socket
@@ -24,27 +24,27 @@ from trainables.context import Report, SaveCheckpoint
 from trainables.spec import TrialSpec
 
 FAILURE: Final = "failure"
-"""The key under which a trial reports, as a pair of kind and text, the exception that is about to end it."""
+"""The key under which a trial reports the exception that is about to end it, as a pair of kind and text."""
 
 
 DISK_FULL: Final = "disk full"
-"""The key under which a trial reports that it cannot be written any more."""
+"""The key under which a trial reports that the disk is full."""
 
 
 STORE_LOST: Final = "store lost"
-"""The key under which a trial reports that its store is away."""
+"""The key under which a trial reports that its store cannot be reached."""
 
 
 CHECKPOINT: Final = "kept"
-"""The key under which a trial reports the name of the checkpoint that it has kept with an epoch."""
+"""The key under which a trial reports the name of the checkpoint that it kept with an epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerContext:
     """Ray Tune as a trial sees it.
 
-    `folder` is where the trial's files lie among those of its study, `resume_from` the checkpoint that the ledger knows
-    of, `cpus` how many processors the trial may keep busy, `gpus` how many GPUs are its own, or which share of one.
+    `folder` is the trial's folder within its study's, `resume_from` the checkpoint that the ledger knows of, `cpus` how
+    many processors the trial may use, `gpus` how many GPUs it has to itself, or its share of one.
     """
 
     files: TrialFiles
@@ -55,9 +55,9 @@ class WorkerContext:
     cpus: float
     gpus: float = 0
     owner: Owner | None = None
-    """Whose the checkpoints are."""
+    """The trial that the checkpoints belong to."""
     numbers: Iterator[int] = field(default_factory=count)
-    """Of the checkpoints of this attempt."""
+    """The numbers of this attempt's next checkpoints."""
 
     @classmethod
     def of(cls, order: WorkOrder) -> Self:
@@ -74,7 +74,7 @@ class WorkerContext:
         )
 
     def report(self, report: Report, save: SaveCheckpoint) -> None:
-        """Publish an epoch, with a checkpoint if `save` writes anything, which is kept before anybody hears of it."""
+        """Report an epoch, with a checkpoint if `save` writes anything; the checkpoint is stored before the report."""
         name = f"checkpoint_{next(self.numbers):06d}"
         owner = self.owner and replace(self.owner, epoch=report.epoch)
         kept = self.files.keep(self.folder / name, save, owner)
@@ -82,7 +82,7 @@ class WorkerContext:
         tune.report({**EpochReport.of(report).as_dict(), **({CHECKPOINT: name} if kept else {})})
 
     def restore(self) -> Path | None:
-        """Return a folder with the checkpoint to go on from, which lasts as long as this context."""
+        """Return a folder with the checkpoint to resume from, or None; it lasts as long as this context."""
         return self.files.fetch(self.resume_from) if self.resume_from is not None else None
 
 
@@ -90,7 +90,7 @@ RunTrial = Callable[[TrialSpec, WorkerContext], None]
 
 
 def tell(error: Exception) -> None:
-    """Report what is about to end the trial: that it failed, or that no trial can be written any more, and where."""
+    """Report what is about to end the trial: its failure, a full disk and where, or a store that cannot be reached."""
     origin = error.origin if isinstance(error, GroupBroken) else error
     if is_full(origin):
         tune.report({DISK_FULL: f"on {socket.gethostname()}: {type(origin).__name__}: {origin}"})
@@ -102,7 +102,7 @@ def tell(error: Exception) -> None:
 
 
 def run(order: WorkOrder, context: WorkerContext) -> None:
-    """Run a trial in this process, by the function that the order names."""
+    """Run a trial in this process with the function that the order names."""
     if order.mps:
         mps.connect()
     run_trial: RunTrial = pkgutil.resolve_name(order.run)

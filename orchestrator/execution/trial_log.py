@@ -1,4 +1,4 @@
-"""What a trial prints and logs, written into a file of its own. No torch, no Ray: a worker's first and last words."""
+"""Writes what a trial prints and logs to a file of its own. Imports neither torch nor Ray, to log from the start."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ from typing import Final
 from orchestrator.store.logs import FORMAT
 
 LONGEST: Final = 2**20
-"""Bytes beyond which a log is cut down to its last half, whenever its trial reports."""
+"""The size in bytes above which a log is cut; the last half of this many bytes is kept."""
 
 _LEVELS: Final = {"": logging.INFO, "ray": logging.WARNING}
 """The level from which loggers are recorded. Ray logs each checkpoint, which the ledger records anyway."""
@@ -24,9 +24,9 @@ _STREAMS: Final = (1, 2)
 
 @contextmanager
 def heard_in(path: Path) -> Iterator[None]:
-    """Append what this process prints and logs to a file while the block runs, and the traceback of what it raises.
+    """Append this process's output and logs to a file while the block runs, and the traceback of an exception.
 
-    A block that says nothing leaves no file. Whatever else the process does meanwhile is written there too.
+    A block without output leaves no file. Output of other threads of the process is written there too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -43,7 +43,7 @@ def heard_in(path: Path) -> Iterator[None]:
 
 
 def shorten(path: Path) -> None:
-    """Cut a log that has grown too long down to its last part; one that is not there is short enough."""
+    """Cut a log that is longer than `LONGEST` down to its last part; do nothing if it does not exist."""
     if not path.exists() or (size := path.stat().st_size) <= LONGEST:
         return
     with path.open("r+b") as log:
@@ -56,7 +56,7 @@ def shorten(path: Path) -> None:
 
 @contextmanager
 def _output_into(file: int) -> Iterator[None]:
-    """Redirect below Python: CUDA and C++ write there too, and a process that is killed loses none of it."""
+    """Redirect at the file descriptors: this catches output of CUDA and C++, and a killed process loses none of it."""
     _flush()
     before = [os.dup(stream) for stream in _STREAMS]
     for stream in _STREAMS:
@@ -77,7 +77,7 @@ def _flush() -> None:
 
 @contextmanager
 def _logging_to_output() -> Iterator[None]:
-    """Write logs and warnings to the output; warnings that an earlier trial of this process gave are given again."""
+    """Write logs and warnings to the output; repeat warnings that an earlier trial of this process already gave."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(FORMAT))
     before = {logger: logger.level for logger in map(logging.getLogger, _LEVELS)}

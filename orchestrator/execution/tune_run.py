@@ -1,4 +1,4 @@
-"""Ray Tune runs what the sweep hands out. Import it inside a `cluster.ray_session`: it imports Ray."""
+"""Runs the sweep's trials with Ray Tune. Import it inside a `cluster.ray_session`: it imports Ray."""
 
 from dataclasses import replace
 from functools import partial
@@ -23,9 +23,9 @@ from orchestrator.sweep.sweep import Assignment, Sweep
 
 
 def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
-    """Run trials until there are none left or a signal asks for the end; return whether one did.
+    """Run trials until none are left or a signal ends the run; return whether a signal did.
 
-    `run` names the function that runs a trial, `cache` is where trials of one machine share their data.
+    `run` names the function that runs a trial; `cache` is where trials on one machine share their data.
     """
     spec, folder = sweep.ledger.spec, sweep.ledger.folder
     recorder, capacity = Recorder(sweep), Capacity(spec.resources)
@@ -68,7 +68,7 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
 
 
 def _placement(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-    """Return what a trial occupies: a bundle a worker, all at once or none, close together where that can be had."""
+    """Return what a trial occupies: one bundle per worker, all at once or none, close together if possible."""
     order = WorkOrder.from_dict(config)
     bundle = {kind: amount for kind, amount in (("CPU", order.cpus), ("GPU", order.gpus)) if amount}
     return tune.PlacementGroupFactory([bundle] * order.workers)

@@ -25,13 +25,13 @@ def train(config: dict[str, Any]) -> None:
                 run(order, context)
     except Exception as error:
         tell(error)
-        raise  # so that Ray ends this process, which a CUDA error poisons and whose memory the next trial wants
+        raise  # so that Ray ends this process: a CUDA error makes it unusable, and the next trial needs its memory
 
 
 def run_in_torch(spec: TrialSpec, context: WorkerContext) -> None:
-    """Run a trial with as many threads as it has processors, from a process that owes nothing to earlier trials.
+    """Run a trial with as many threads as it has processors, unaffected by earlier trials of this process.
 
-    Random states are seeded, and what a plug-in sets for the whole process ends with its trial.
+    Random states are seeded, and process-wide settings that a plug-in changes are restored after its trial.
     """
     import numpy as np
     import torch
@@ -41,7 +41,7 @@ def run_in_torch(spec: TrialSpec, context: WorkerContext) -> None:
 
     torch.set_num_threads(max(1, math.floor(context.cpus)))
     if 0 < context.gpus < 1:
-        torch.cuda.set_per_process_memory_fraction(context.gpus)  # else the first to ask for memory takes all of it
+        torch.cuda.set_per_process_memory_fraction(context.gpus)  # otherwise the first trial could take it all
     random.seed(spec.seed)
     np.random.seed(spec.seed)
     try:

@@ -1,4 +1,4 @@
-"""What a study may spend, and what it has spent: counted while a driver runs, over all its resumes."""
+"""What a study has spent of its budgets: counted while a driver runs, summed over all resumes."""
 
 import time
 from collections.abc import Callable
@@ -11,9 +11,9 @@ SECONDS_PER_HOUR = 3600
 
 @dataclass(frozen=True)
 class Spending:
-    """What a study has spent: `seconds` for which drivers ran, `device_seconds` for which trials held devices, `money`.
+    """What a study has spent: `seconds` of drivers running, `device_seconds` of trials holding devices, and `money`.
 
-    Devices are GPUs, or CPUs where trials have no GPU. All attempts count, those that were lost or failed too.
+    Devices are GPUs, or CPUs if trials use no GPU. All attempts count, including lost and failed ones.
     """
 
     seconds: float = 0.0
@@ -23,18 +23,18 @@ class Spending:
 
 @dataclass(frozen=True)
 class Hold:
-    """A trial's hold on the resources of its workers since a moment of the clock."""
+    """The resources that a trial holds: those of `workers` workers, from time `since` of the clock."""
 
     since: float
     workers: int
 
     def until(self, now: float) -> float:
-        """Return the worker-seconds up to a moment."""
+        """Return the worker-seconds up to `now`."""
         return (now - self.since) * self.workers
 
 
 class Meter:
-    """Counts on from what earlier drivers have spent; the time between drivers is not counted."""
+    """Adds to what earlier drivers have spent; the time between drivers is not counted."""
 
     def __init__(
         self,
@@ -50,12 +50,12 @@ class Meter:
         self._since: dict[int, Hold] = {}
 
     def occupy(self, trial: int, workers: int = 1) -> None:
-        """Note that a trial holds the resources of so many workers from now on."""
+        """Note that a trial holds the resources of `workers` workers from now on."""
         self.release(trial)
         self._since[trial] = Hold(self._clock(), workers)
 
     def release(self, trial: int) -> None:
-        """Note that a trial gives its resources back; nothing happens if it has none."""
+        """Note that a trial releases its resources; do nothing if it holds none."""
         held = self._since.pop(trial, None)
         self._ended += held.until(self._clock()) if held is not None else 0.0
 
@@ -65,7 +65,7 @@ class Meter:
 
     @property
     def spent(self) -> Spending:
-        """What has been spent so far, by trials that still run too."""
+        """What has been spent so far, including by trials that are still running."""
         now, resources = self._clock(), self._resources
         occupied = self._ended + sum(held.until(now) for held in self._since.values())
         return Spending(
@@ -76,7 +76,7 @@ class Meter:
 
     @property
     def exhausted(self) -> str | None:
-        """Which of the budgets is spent, if one is: then no new trial may be begun."""
+        """The budget that is spent, if any: no new trial may be started then."""
         spent, budget = self.spent, self._budget
         hours, device_hours = spent.seconds / SECONDS_PER_HOUR, spent.device_seconds / SECONDS_PER_HOUR
         accounts = (

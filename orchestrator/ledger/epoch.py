@@ -1,4 +1,4 @@
-"""One epoch of a trial as a value: made once, from what the trial reports or from what the ledger keeps."""
+"""One epoch of a trial as a value: made once, from what the trial reports or the ledger stores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -9,10 +9,10 @@ from trainables.context import Report, Usage
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Epoch:
-    """A point of a trial's curve: the fields of a `trainables.context.Report`, its `usage` among them, flat.
+    """A point of a trial's curve: the fields of a `trainables.context.Report`, including those of its `usage`, flat.
 
-    None is what is not known: `train_loss` and `learning_rate` where nothing was trained, the use of the machine where
-    it was not measured.
+    Unknown values are None: `train_loss` and `learning_rate` if nothing was trained, the use of the machine if it was
+    not measured.
     """
 
     epoch: int
@@ -35,11 +35,11 @@ class Epoch:
         return cls(**{name: plain[name] for name in EPOCH_FIELDS if name in plain})
 
     def as_dict(self) -> dict[str, float | str]:
-        """Return the fields that are known."""
+        """Return the known fields."""
         return {name: value for name in EPOCH_FIELDS if (value := getattr(self, name)) is not None}
 
     def figure(self, name: str) -> float | None:
-        """Return a number by the name of its field; None where it is not known, or there is no such field."""
+        """Return a number by the name of its field; None if it is unknown or there is no such numeric field."""
         return getattr(self, name) if name in _FIGURES else None
 
 
@@ -56,23 +56,23 @@ _FIGURES: Final = frozenset(EPOCH_FIELDS) - {"stage"}
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What a trial reports: an epoch and, of the last one, what was measured on the final network."""
+    """What a trial reports: an epoch and, with the last one, the measurements of the final network."""
 
     epoch: Epoch
     metrics: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, report: Report) -> Self:
-        """Return a trial's report with plain Python numbers, which is all that the ledger can keep."""
+        """Return a trial's report with plain Python numbers, which are all that the ledger can store."""
         figures = {name: getattr(report.usage if name in USAGE_FIELDS else report, name, None) for name in EPOCH_FIELDS}
         known = {name: EPOCH_FIELDS[name](value) for name, value in figures.items() if value is not None}
         return cls(Epoch(**known), {str(name): float(value) for name, value in report.metrics.items()})
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
-        """Return the report of which `as_dict` gave the keys, among others."""
+        """Return the report in a mapping with the keys of `as_dict`, which may hold other keys."""
         return cls(Epoch.from_dict(plain), plain["metrics"])
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as one flat mapping, as it travels through Ray and lies in the ledger."""
+        """Return the report as one flat mapping, the form in which Ray passes it on and the ledger stores it."""
         return {**self.epoch.as_dict(), "metrics": dict(self.metrics)}

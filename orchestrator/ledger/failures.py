@@ -1,4 +1,4 @@
-"""What can end a trial against its will, and which of it another attempt may mend."""
+"""The kinds of failure that can end a trial, and which of them another attempt may fix."""
 
 import errno
 import re
@@ -11,7 +11,7 @@ from trainables.errors import InfeasibleTrial, TrialError
 
 
 class Failure(StrEnum):
-    """The kinds of failure. LOST is a process or node that died under a trial, PREEMPTED one that was taken away."""
+    """The kinds of failure. LOST: the trial's process or node died; PREEMPTED: its node was taken away."""
 
     ERROR = "error"
     OUT_OF_MEMORY = "out of memory"
@@ -22,25 +22,25 @@ class Failure(StrEnum):
 
     @property
     def may_be_mended(self) -> bool:
-        """Whether another attempt may go better. What a trial itself raised, it would raise again."""
+        """Whether another attempt may succeed. An error that the trial itself raised would be raised again."""
         return self in (Failure.LOST, Failure.PREEMPTED)
 
 
 @dataclass(frozen=True)
 class Breakdown:
-    """The failure of one attempt at a trial, and what there is to say about it."""
+    """The failure of one attempt at a trial, with a description."""
 
     failure: Failure
     text: str
 
     @property
     def reason(self) -> str:
-        """The text, beginning with the kind where the text does not say it."""
+        """The text, preceded by the kind of failure unless that is a plain error."""
         return self.text if self.failure is Failure.ERROR else f"{self.failure}: {self.text}"
 
 
 class GroupBroken(TrialError, RuntimeError):
-    """A trial cannot continue because of another process of its group, to which `breakdown` happened, by `origin`."""
+    """A trial cannot continue because another process of its group failed: `breakdown` says how, `origin` caused it."""
 
     def __init__(self, broken: Breakdown, origin: BaseException) -> None:
         super().__init__(broken.text)
@@ -48,7 +48,7 @@ class GroupBroken(TrialError, RuntimeError):
 
 
 def breakdown(error: BaseException) -> Breakdown:
-    """Return what an exception means that a trial has raised."""
+    """Return the failure that an exception raised by a trial amounts to."""
     if isinstance(error, GroupBroken):
         return error.breakdown
     return Breakdown(_kind(error), f"{type(error).__name__}: {error}")
@@ -61,7 +61,7 @@ def _kind(error: BaseException) -> Failure:
 
 
 _OUT_OF_MEMORY: Final = re.compile(r"out of memory|can't allocate memory|CU\w+_STATUS_ALLOC_FAILED", re.IGNORECASE)
-"""How torch's allocators, CUDA and its libraries say it, where they have no exception of its own for it."""
+"""The messages of torch's allocators, CUDA and its libraries where they raise no exception specific to it."""
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

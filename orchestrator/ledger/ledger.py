@@ -1,4 +1,4 @@
-"""The ledger: the study's durable memory. What was asked, what came back, and where an interrupted trial goes on."""
+"""The ledger: a study's durable record of trials asked, results reported, and checkpoints to resume from."""
 
 import math
 import re
@@ -32,18 +32,18 @@ from trainables.errors import InvalidValue
 _CONFIGURATION: Final = "configuration"
 _SAMPLER: Final = "sampler"
 _BUDGET: Final = "budget"
-"""The epochs that a trial is given, and after which attempt: reports of earlier attempts were for fewer epochs."""
+"""The epochs that a trial is given, and the attempt since which it has them: earlier ones were given fewer."""
 _SPENDING: Final = "spending"
 _CLUSTER: Final = "cluster"
 _NODE: Final = "node"
 _REPORT: Final = "report:"
 _PAUSED: Final = "paused"
-"""How often a trial was paused, and why and since when it pauses now: one value, so that no kill comes in between."""
+"""How often a trial was paused, and why and since when it is paused now: one value, so that it is written at once."""
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A trial that was asked and not told."""
+    """A trial that was asked and has not finished."""
 
     number: int
     configuration: Configuration
@@ -51,7 +51,7 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a ledger holds: all trials, by number; what was spent and how the cluster was, up to a few seconds ago."""
+    """What a ledger holds: all trials, by number; the spending and the cluster's state as of a few seconds ago."""
 
     records: list[TrialRecord]
     spent: Spending
@@ -59,12 +59,12 @@ class Contents:
 
 
 def read(folder: StudyFolder) -> list[TrialRecord]:
-    """Return all trials of a study, by number, whether it is running, dead or finished. Changes nothing."""
+    """Return all trials of a study, by number, whether it is running, interrupted or finished. Changes nothing."""
     return read_all(folder).records
 
 
 def read_all(folder: StudyFolder) -> Contents:
-    """Return all that the ledger of a study holds, whether it is running, dead or finished. Changes nothing."""
+    """Return a ledger's contents, whether its study is running, interrupted or finished. Changes nothing."""
     journal = journal_location_of(folder).read()
     studies = journal.get_all_studies() if journal is not None else []
     if journal is None or not studies:
@@ -83,12 +83,12 @@ def _records(folder: StudyFolder, name: str, found: Iterable[FrozenTrial]) -> li
 
 
 class Ledger:
-    """The driver's handle on a study's memory. Only one is open at a time; what it has written outlives it."""
+    """The driver's handle on a study's records. Only one can be open at a time; what it writes is durable."""
 
     def __init__(self, folder: StudyFolder, spec: StudySpec) -> None:
-        """Open the ledger of a study, or begin it; raises StudyBusy while another process drives the study.
+        """Open or create the ledger of a study; raises StudyBusy while another process drives the study.
 
-        It lies where the study was launched, whatever `spec` may say by now.
+        An existing ledger stays where the study was launched, even if `spec` now names another location.
         """
         self.folder, self.spec = folder, spec
         self._drive = journal_location_of(folder, spec.ledger).drive()
@@ -109,13 +109,13 @@ class Ledger:
         self._ids = {trial.number: trial_id(trial) for trial in self._trials()}
         self._told: dict[int, TrialRecord] = {}
         self._reports: dict[int, Reports] = {}
-        """Of the trials that are not told, as far as they were asked for."""
+        """Reports of unfinished trials, cached when first needed."""
         self._first_epochs = first_epochs(folder.spec, spec.fidelity.epochs)
         self._spent = _spending(self.storage.get_study_user_attrs(study_id(self.study)))
         self._cluster: ClusterState | None = None
 
     def _drop_unbegun(self, directions: list[optuna.study.StudyDirection]) -> None:
-        """Drop what a driver began that died before its first trial, if it had other objectives."""
+        """Delete a study that has other objectives and whose driver died before its first trial."""
         for study in self.storage.get_all_studies():
             begun = self.storage.get_all_trials(study_id(study), deepcopy=False)
             if not begun and study.directions != directions:
@@ -128,7 +128,7 @@ class Ledger:
         self.close()
 
     def beat(self) -> None:
-        """Show that the driver lives."""
+        """Record that the driver is alive."""
         self._drive.beat()
 
     def close(self) -> None:
@@ -147,14 +147,14 @@ class Ledger:
         return self._told.get(number) or self._as_record(self._trial(number))
 
     def unfinished(self) -> list[Unfinished]:
-        """Return the trials that were asked and not told, by number, without those that pause."""
+        """Return the unfinished trials, by number, without paused ones."""
         asked = (trial for trial in self._trials() if trial.state is TrialState.RUNNING and not _pause(trial))
         return [Unfinished(trial.number, _configuration(trial)) for trial in asked]
 
     def begin_anew(self) -> None:
-        """Have interrupted trials that were given fewer epochs start from the beginning, with the present ones.
+        """Restart interrupted trials from the beginning if the study's number of epochs has been raised since.
 
-        Those that paused were not among the best, and are told as stopped early.
+        Paused ones were not among the best, and are marked PRUNED.
         """
         for trial in self._trials():
             if trial.state.is_finished() or self._as_record(trial).share == 1:
@@ -168,11 +168,11 @@ class Ledger:
 
     @property
     def asked(self) -> int:
-        """How many trials were asked so far."""
+        """How many trials have been asked so far."""
         return len(self._ids)
 
     def ask(self, draft: Draft) -> int:
-        """Begin a trial, in one line: it is there with all that it tries, or not at all. Return its number."""
+        """Create a trial in one atomic write, with its whole configuration; return its number."""
         template = optuna.trial.create_trial(
             state=TrialState.RUNNING,
             params=dict(draft.drawn),
@@ -184,11 +184,11 @@ class Ledger:
         return number
 
     def begin(self, number: int) -> None:
-        """Count an attempt at a trial."""
+        """Count a new attempt at a trial."""
         self._set(number, "attempts", self._trial(number).user_attrs.get("attempts", 0) + 1)
 
     def report(self, number: int, report: EpochReport) -> None:
-        """Write down one epoch."""
+        """Record one epoch."""
         trial = self._trial(number)
         reports = self._reports_of(trial)
         attempt, elapsed = trial.user_attrs.get("attempts", 1), reports.elapsed + report.epoch.seconds
@@ -197,33 +197,33 @@ class Ledger:
         reports.add(stamped)
 
     def keep_checkpoints(self, number: int, paths: Sequence[Path]) -> None:
-        """Write down where a trial's checkpoints lie, the newest first; those of before may be deleted afterwards."""
+        """Record the paths of a trial's checkpoints, newest first; any others may be deleted afterwards."""
         within = [path.relative_to(self.folder.path).as_posix() for path in paths]
         self._set(number, "checkpoints", within)
         self.storage.flush()
 
     def checkpoints(self, number: int) -> list[Path]:
-        """Return where a trial's checkpoints lie, the newest first, whether or not they are still there and whole.
+        """Return the paths of a trial's checkpoints, newest first, whether or not they still exist and are intact.
 
-        Raises InvalidValue if one would lie anywhere but in a trial's folder: what is returned here is deleted one day.
+        Raises InvalidValue for a path outside the trials' folders, since returned paths are later deleted.
         """
         written = self._trial(number).user_attrs
         early = [written["checkpoint"]["path"]] if "checkpoint" in written else []
         return [self.folder.path / _checked(within) for within in written.get("checkpoints", early)]
 
     def owner(self, number: int) -> Owner:
-        """Return a trial, as far as it is by now, as the owner of checkpoints."""
+        """Return a trial, at the epoch it has reached, as the owner of checkpoints."""
         record = self.record(number)
         epoch = record.curve[-1].epoch if record.curve else 0
         return Owner(self.spec.name, number, digest(_configuration(self._trial(number))), epoch)
 
     def count_damaged(self, number: int, damaged: int) -> None:
-        """Count checkpoints of a trial that cannot be gone on from."""
+        """Count a trial's unusable checkpoints."""
         before = self._trial(number).user_attrs.get("damaged_checkpoints", 0)
         self._set(number, "damaged_checkpoints", before + damaged)
 
     def conclude(self, number: int) -> None:
-        """Tell a trial that came to its end: COMPLETE if nothing is missing, else FAIL with what is."""
+        """Mark a trial that ended COMPLETE if its result is complete, else FAIL with what is missing."""
         reports = self._reports_of(self._trial(number))
         missing = _missing(reports, [*self.spec.objectives, *self.spec.constraints])
         if missing is not None:
@@ -236,26 +236,26 @@ class Ledger:
         self._tell(number, TrialState.COMPLETE, values)
 
     def prune(self, number: int, reason: str) -> None:
-        """Tell a trial that was stopped early."""
+        """Mark a trial PRUNED: it was stopped early."""
         self._end(number, TrialState.PRUNED, reason)
 
     def pause(self, number: int, reason: str) -> None:
-        """Have a trial wait, neither running nor told, until it goes on or is told."""
+        """Mark a trial paused, until it continues or is finished."""
         times, since = _pauses(self._trial(number)) + 1, datetime.now(UTC).isoformat()
         self._set(number, _PAUSED, {"times": times, "now": {"reason": reason, "since": since}})
         self.storage.flush_soon()
 
     def go_on(self, number: int) -> None:
-        """End a trial's pause; what begins next is no new attempt."""
+        """End a trial's pause; continuing does not count as a new attempt."""
         self._set(number, _PAUSED, {"times": _pauses(self._trial(number)), "now": None})
 
     def fail(self, number: int, breakdown: Breakdown) -> None:
-        """Tell a trial that has no result."""
+        """Mark a trial FAIL: it has no result."""
         self._set(number, "failure", breakdown.failure.value)
         self._end(number, TrialState.FAIL, breakdown.reason)
 
     def lose(self, number: int) -> None:
-        """Count an attempt at a trial that lost its process or node or was preempted."""
+        """Count an attempt that was preempted or lost its process or node."""
         self._set(number, "attempts_lost", self._trial(number).user_attrs.get("attempts_lost", 0) + 1)
 
     @property
@@ -269,19 +269,19 @@ class Ledger:
         self.storage.set_study_user_attr(study_id(self.study), _SPENDING, asdict(spent))
 
     def note_cluster(self, state: ClusterState) -> None:
-        """Write down how the cluster is, if it is not as it was."""
+        """Record the state of the cluster if it has changed."""
         if state != self._cluster:
             self._cluster, since = state, datetime.now(UTC).isoformat(timespec="seconds")
             noted = {"since": since, "state": asdict(state)}
             self.storage.set_study_user_attr(study_id(self.study), _CLUSTER, noted)
 
     def place(self, number: int, address: str) -> None:
-        """Write down on which node a trial runs, if that is news."""
+        """Record on which node a trial runs if that has changed."""
         if self._trial(number).user_attrs.get(_NODE) != address:
             self._set(number, _NODE, address)
 
     def _end(self, number: int, state: TrialState, reason: str) -> None:
-        self._set(number, "reason", reason)  # before the state, so that a told trial has its reason
+        self._set(number, "reason", reason)  # before the state, so that a finished trial always has its reason
         self._tell(number, state)
 
     def _tell(self, number: int, state: TrialState, values: list[float] | None = None) -> None:
@@ -315,12 +315,12 @@ class Ledger:
 
 
 def record_of(study: str, trial: FrozenTrial) -> TrialRecord:
-    """Return what the ledger holds of a trial, whatever became of its study since."""
+    """Return a trial's record as the ledger holds it, not adjusted for later extensions of its study."""
     return _record(study, trial, _reports(trial))
 
 
 def missing_result(spec: StudySpec, trial: FrozenTrial) -> str | None:
-    """Return what a trial lacks that would be COMPLETE, or None."""
+    """Return what a trial lacks in order to be COMPLETE, or None."""
     return _missing(_reports(trial), [*spec.objectives, *spec.constraints])
 
 
@@ -356,9 +356,9 @@ def _record(study: str, trial: FrozenTrial, reports: Reports) -> TrialRecord:
 
 
 def _in_study(spec: StudySpec, first: int, record: TrialRecord, trial: FrozenTrial) -> TrialRecord:
-    """Return a trial as the study is now, which may have been extended since: its epochs, and its constraints' bounds.
+    """Return a trial as judged by the study's present epochs and bounds, which an extension may have changed.
 
-    `first` are the epochs that the study began with.
+    `first` is the number of epochs that the study was launched with.
     """
     share = trial.user_attrs.get(_BUDGET, {"epochs": first})["epochs"] / spec.fidelity.epochs
     missed = violations(spec, record.metrics).values() if record.state is State.COMPLETE else ()
@@ -369,10 +369,10 @@ def _in_study(spec: StudySpec, first: int, record: TrialRecord, trial: FrozenTri
 
 
 def _checked(within: str) -> str:
-    """Return where a checkpoint lies in its study's folder, if that is where checkpoints lie."""
+    """Return a checkpoint's path within its study's folder; raises InvalidValue for any other path."""
     if not re.fullmatch(r"trials(/[A-Za-z0-9_-]+){2}", within):
         raise InvalidValue(
-            "ledger", within, "is no checkpoint of this study: somebody else has written into its ledger"
+            "ledger", within, "is not a checkpoint of this study: another program has written to its ledger"
         )
     return within
 
@@ -401,7 +401,7 @@ class _Pause:
 
 
 def _pause(trial: FrozenTrial) -> _Pause | None:
-    """Return the pause in which a trial is, or in which it was told; None if it went on, or never paused."""
+    """Return the pause that a trial is in or ended in; None if it continued since, or never paused."""
     now = trial.user_attrs.get(_PAUSED, {"now": None})["now"]
     return _Pause(now["reason"], datetime.fromisoformat(now["since"])) if now else None
 
@@ -420,13 +420,13 @@ def _pauses(trial: FrozenTrial) -> int:
 
 
 def _reports(trial: FrozenTrial) -> Reports:
-    """Return the reports of a trial as they are written."""
+    """Return a trial's stored reports."""
     stored = (StampedReport.from_dict(value) for key, value in trial.user_attrs.items() if key.startswith(_REPORT))
     return Reports(stored, after=trial.user_attrs.get(_BUDGET, {}).get("after", 0))
 
 
 def _missing(reports: Reports, metrics: Iterable[str]) -> str | None:
-    """Return what a trial lacks that would be COMPLETE, or None."""
+    """Return what a trial lacks in order to be COMPLETE, or None."""
     if reports.last is None:
         return "ended without a report"
     if reports.last.fidelity < 1:

@@ -1,4 +1,4 @@
-"""One record per trial: everything that is known of it, as a value, and as a row of the Parquet table."""
+"""One record per trial: everything that is known about it, as a value, and as a row of the Parquet table."""
 
 import json
 import os
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class State(StrEnum):
-    """Where a trial stands. Only COMPLETE trials hold full fidelity and all objectives, finite.
+    """The state of a trial. Only COMPLETE trials have full fidelity and finite values of all objectives.
 
-    A PAUSED trial waits at a rung: it continues once it is among the best there; if it never is, it is PRUNED.
+    A PAUSED trial waits at a rung: it continues once it is among the best there; if it never is, it is marked PRUNED.
     """
 
     RUNNING = "RUNNING"
@@ -32,17 +32,17 @@ class State(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
-    """All that the ledger knows of a trial.
+    """All that the ledger knows about a trial.
 
-    `params` are the paradigm's hyper-parameters as chosen, without prefix, by `sampler` (None in studies that did not
-    keep it). `metrics` are those of the final network (empty unless COMPLETE). `curve` holds the reported epochs.
-    `fidelity` is the share of the budget spent; `seconds` the training time over all attempts, downtime not counted.
+    `params` are the paradigm's hyper-parameters, without prefix, as chosen by `sampler` (None in studies that did not
+    record it). `metrics` are those of the final network (empty unless COMPLETE). `curve` holds the reported epochs.
+    `fidelity` is the share of the budget spent; `seconds` the training time over all attempts, without downtime.
     `share` is below 1 if the study's epochs were raised after the trial was asked: the share of them that it was given.
-    `feasible` says whether a COMPLETE trial satisfies the study's constraints. `failure` is what kind of failure a FAIL
-    trial met, `reason` says it in words. Of the `attempts`, `attempts_failed` broke by the trial's own doing, and
-    `attempts_lost` lost their process or node or were preempted; one that ended with its driver counts in neither.
-    Continuing after one of the `pauses` is no new attempt.
-    `damaged_checkpoints` were unusable, so that epochs since the checkpoint before had to be repeated.
+    `feasible` says whether a COMPLETE trial satisfies the study's constraints. `failure` is the kind of failure of a
+    FAIL trial; `reason` says in words why a trial failed, was stopped or is paused. Of the `attempts`,
+    `attempts_failed` failed because of the trial itself, and `attempts_lost` were preempted or lost their process or
+    node; an attempt that ended with its driver counts as neither. Continuing after one of the `pauses` is not a new
+    attempt. `damaged_checkpoints` were unusable, so that epochs since the previous checkpoint had to be repeated.
     """
 
     study: str
@@ -72,11 +72,11 @@ class TrialRecord:
 def schema() -> "pa.Schema":
     """Return the columns of the table, each documented in its field's metadata under ``doc``.
 
-    The plain columns are stable. `params` maps names to JSON, for hyper-parameters differ in kind between paradigms
+    The plain columns are stable. `params` maps names to JSON, because hyper-parameters differ in type between paradigms
     (DuckDB: ``params['sparsity']::DOUBLE``); `metrics` maps names to doubles (``metrics['accuracy']``); `curve` is a
     list of one struct per epoch (``unnest(curve)``).
     """
-    import pyarrow as pa  # half of what a command that reads no table takes
+    import pyarrow as pa  # importing it doubles the time of a command that reads no table
 
     utc, plain = pa.timestamp("us", tz="UTC"), {int: pa.int64(), float: pa.float64(), str: pa.string()}
     epoch = pa.struct([(name, plain[kind]) for name, kind in EPOCH_FIELDS.items()])
@@ -85,22 +85,22 @@ def schema() -> "pa.Schema":
         ("trial", pa.int64(), False, "number of the trial in the study, from 0"),
         ("paradigm", pa.string(), False, "name of the paradigm"),
         ("state", pa.string(), False, "RUNNING, PAUSED, COMPLETE, PRUNED (stopped early) or FAIL"),
-        ("reason", pa.string(), True, "why a trial pauses, was stopped or failed"),
+        ("reason", pa.string(), True, "why a trial is paused, was stopped or failed"),
         ("failure", pa.string(), True, f"the kind of failure of a FAIL trial: {', '.join(Failure)}"),
         ("feasible", pa.bool_(), False, "whether a COMPLETE trial satisfies the study's constraints"),
         ("fidelity", pa.float64(), False, "share of the training budget that was spent, in [0, 1]"),
         ("share", pa.float64(), False, "share of the study's epochs that the trial was given; below 1 if raised since"),
         ("seed", pa.int64(), False, "seed of weights, batches and augmentation"),
         ("attempts", pa.int64(), False, "how often the trial was started; continuing after a pause does not count"),
-        ("attempts_failed", pa.int64(), False, "attempts that broke by the trial's own doing"),
+        ("attempts_failed", pa.int64(), False, "attempts that failed because of the trial itself"),
         ("attempts_lost", pa.int64(), False, "attempts whose process or node was lost or preempted"),
         ("pauses", pa.int64(), False, "how often the trial was paused at a rung"),
         ("damaged_checkpoints", pa.int64(), False, "checkpoints that were unusable"),
         ("seconds", pa.float64(), False, "training time over all attempts"),
-        ("started", utc, True, "begin of the first attempt"),
+        ("started", utc, True, "start of the first attempt"),
         ("finished", utc, True, "end of the last attempt"),
         ("params", pa.map_(pa.string(), pa.string()), False, "hyper-parameters as JSON, by name"),
-        ("sampler", pa.string(), True, "which sampler chose the hyper-parameters; else fixed, or again"),
+        ("sampler", pa.string(), True, "the sampler that chose the hyper-parameters; else fixed, or again for a repeat"),
         ("metrics", pa.map_(pa.string(), pa.float64()), False, "measurements of the final network; only if COMPLETE"),
         (
             "curve",
@@ -113,7 +113,7 @@ def schema() -> "pa.Schema":
 
 
 def as_row(record: TrialRecord) -> dict[str, Any]:
-    """Return the record as the plain values of a row; times become UTC, and one without a zone is taken as local."""
+    """Return the record as the plain values of a row; times become UTC, and those without a zone are taken as local."""
     row = {f.name: getattr(record, f.name) for f in fields(record)}
     times = {name: row[name] and row[name].astimezone(UTC) for name in ("started", "finished")}
     params = {name: json.dumps(value) for name, value in record.params.items()}
@@ -123,7 +123,7 @@ def as_row(record: TrialRecord) -> dict[str, Any]:
 
 
 def write_table(records: Iterable[TrialRecord], path: Path) -> None:
-    """Write the records, by trial number, to a Parquet file; a reader finds the old file or the new one, whole."""
+    """Write the records, by trial number, to a Parquet file, atomically: readers see the old file or the new one."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -139,7 +139,7 @@ def write_table(records: Iterable[TrialRecord], path: Path) -> None:
 
 
 def read_table(path: Path) -> list[TrialRecord]:
-    """Return the records that `write_table` wrote; equal ones, but for times without a zone."""
+    """Return the records that `write_table` wrote, unchanged except that times without a zone have become UTC."""
     from pyarrow import parquet
 
     return [_from_row(row) for row in parquet.read_table(path, partitioning=None).to_pylist(maps_as_pydicts="strict")]

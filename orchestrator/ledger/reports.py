@@ -1,4 +1,4 @@
-"""The reports of one trial over all its attempts, kept and appended to: a new one costs what the first did."""
+"""The reports of one trial over all its attempts, updated incrementally: adding one costs the same each time."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from orchestrator.ledger.epoch import Epoch, EpochReport
 
 @dataclass(frozen=True)
 class StampedReport:
-    """A report with the number of its attempt, and the seconds of training in all attempts up to its end."""
+    """A report with the number of its attempt, and the seconds of training over all attempts up to this epoch's end."""
 
     report: EpochReport
     attempt: int
@@ -17,29 +17,29 @@ class StampedReport:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
-        """Return the report of which `as_dict` gave this."""
+        """Return the report from what `as_dict` returned."""
         return cls(EpochReport.from_dict(plain), plain["attempt"], plain["elapsed"])
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as the ledger keeps it."""
+        """Return the report in the form in which the ledger stores it."""
         return {**self.report.as_dict(), "attempt": self.attempt, "elapsed": self.elapsed}
 
 
 class Reports:
-    """The reports of one trial that count, by epoch.
+    """The valid reports of one trial, by epoch.
 
-    Later epochs of an attempt that was lost do not count until the attempt after it has reached them again.
+    Later epochs of a lost attempt do not count until the next attempt has reached them again.
     """
 
     def __init__(self, stored: Iterable[StampedReport] = (), *, after: int = 0) -> None:
-        """Take up reports in any order; those up to attempt `after` were for fewer epochs, and count as time only."""
+        """Add reports in any order; those up to attempt `after` were for fewer epochs, and only their time counts."""
         self.elapsed = 0.0
         """The seconds of training in all attempts."""
         self.metrics: Mapping[str, float] = {}
-        """What was measured on the final network, if the last report that counts said so."""
+        """What was measured on the final network, if the last valid report has it."""
         self._curve: list[Epoch] = []
         self._latest: dict[int, Epoch] = {}
-        """By epoch, the latest that was reported of it, whether it counts now or not."""
+        """By epoch, its latest report, whether it counts now or not."""
         for report in sorted(stored, key=lambda one: (one.attempt, one.report.epoch.epoch)):
             if report.attempt > after or not after:
                 self.add(report)
@@ -47,7 +47,7 @@ class Reports:
                 self.elapsed = max(self.elapsed, report.elapsed)
 
     def add(self, stamped: StampedReport) -> None:
-        """Append a report, of the present attempt."""
+        """Append a report of the current attempt."""
         epoch = stamped.report.epoch
         while self._curve and self._curve[-1].epoch >= epoch.epoch:
             self._curve.pop()

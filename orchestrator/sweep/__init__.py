@@ -1,4 +1,4 @@
-"""A sweep in progress, without Ray: hands out trials, writes down what becomes of them, tells observers."""
+"""A sweep in progress, independent of Ray: hands out trials, records their outcomes, notifies observers."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What can be watched of a study while it runs, and what remains when it is over."""
+"""How a running study is observed, and the outcome it leaves."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,9 +13,8 @@ from orchestrator.store.store import StudyFolder
 class Outcome:
     """How a run of a study ended.
 
-    `interrupted` says that it was stopped before its end and can be resumed; `spent_budget` names
-    the budget because of which trials were left out, if one was spent; `tracking_note` says what is not in MLflow,
-    and why.
+    `interrupted` says that it was stopped before it finished and can be resumed; `spent_budget` names the budget that
+    ran out before all trials were run, if any did; `tracking_note` says what is missing in MLflow, and why.
     """
 
     folder: StudyFolder
@@ -26,23 +25,23 @@ class Outcome:
 
 
 class Observer(Protocol):
-    """Somebody who watches. What an observer raises ends the run; the study can be resumed."""
+    """Watches a study run. An exception in an observer ends the run; the study can be resumed."""
 
     def started(self, spec: StudySpec, folder: StudyFolder, total: int) -> None:
-        """Learn which study is about to run, and how many trials it will have."""
+        """Handle the start of a study that will have `total` trials."""
         ...
 
     def updated(self, record: TrialRecord) -> None:
-        """Learn of a trial's new report or state; also, before the first, of every trial that is known already."""
+        """Handle a trial's new report or state; called first for every trial that exists already."""
         ...
 
     def finished(self, outcome: Outcome) -> None:
-        """Learn how it ended."""
+        """Handle the end of the run."""
         ...
 
 
 class Observers:
-    """Several observers as one."""
+    """Combines several observers into one."""
 
     def __init__(self, observers: Iterable[Observer]) -> None:
         self._observers = tuple(observers)

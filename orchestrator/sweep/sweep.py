@@ -1,4 +1,4 @@
-"""A sweep in progress: which trial is next, and what becomes of those that run. Knows nothing of Ray."""
+"""A sweep in progress: chooses the next trial and records what happens to running ones. Independent of Ray."""
 
 import logging
 import math
@@ -25,19 +25,19 @@ from orchestrator.sweep.verdict import CONTINUE, Decision, Verdict
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS_KEPT: Final = 2
-"""How many checkpoints of a trial that runs are kept: the one before is needed if the newest is damaged."""
+"""How many checkpoints of a running trial are kept: the previous one is needed if the newest is damaged."""
 
 PAUSING: Final = 20
-"""How many trials pause at the most, or as many as run if those are more: each keeps its checkpoints on disk.
+"""At most this many trials are paused, or as many as are running if that is more: each keeps checkpoints on disk.
 
-Those behind the first few hardly ever come to be among the best again."""
+Trials ranked lower than that hardly ever become one of the best."""
 
 SHORTEST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
-"""Seconds before a trial whose process was lost is started again; doubled each time that it got no further."""
+"""Seconds before a trial whose process was lost is restarted; doubled after each loss without progress."""
 
 SECONDS_BETWEEN_NOTES: Final = 10.0
-"""How much of what was spent a killed driver may forget."""
+"""The most time whose spending is lost when a driver is killed."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A trial that is to be handed out again, not before a moment of the sweep's clock."""
+    """A trial that is to be handed out again once the sweep's clock reaches `until`."""
 
     trial: Unfinished
     until: float = -math.inf
@@ -59,7 +59,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Setbacks:
-    """How often in a row a trial was lost since it got as far as the fidelity `reached`, and no further."""
+    """How often in a row a trial was lost without getting beyond the fidelity `reached`."""
 
     reached: float
     in_a_row: int
@@ -71,12 +71,12 @@ class Setbacks:
 
 
 class Sweep:
-    """Hands out trials and writes down what becomes of them. Whatever must not be forgotten is in the ledger."""
+    """Hands out trials and records what happens to them. All state that must survive a crash is in the ledger."""
 
     def __init__(self, ledger: Ledger, observer: Observer, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.ledger = ledger
         self.live: set[int] = set()
-        """The trials that were handed out and have not come back."""
+        """The trials that were handed out and have not yet ended, paused or been taken back."""
         self._observer = observer
         self._proposer = Proposer(ledger, clock)
         self._clock = clock
@@ -88,18 +88,18 @@ class Sweep:
         self._prospects = Prospects(ledger.spec)
         self._learn(*records)
         self._paused = {one.trial: _epoch(one) for one in records if one.state is State.PAUSED}
-        """The trials that pause, and the epoch at which each does."""
+        """The paused trials, with the epoch at which each paused."""
         self._unsaved: set[int] = set()
         """The trials without a checkpoint of their last epoch."""
         self.reports = 0
-        """How many epochs were reported since the driver began."""
+        """How many epochs have been reported since the driver started."""
         self._meter = Meter(ledger.spec.budget, ledger.spec.resources, ledger.spent, clock=clock)
 
     def next(self) -> Assignment | None:
         """Hand out a trial; None if there is none now.
 
-        First come those that were interrupted, then those that paused and are among the best by now, then new ones. A
-        configuration that cannot be carried out is told as failed at once, and counts as a trial.
+        Interrupted trials come first, then paused ones that are now among the best, then new ones. A configuration
+        that cannot be carried out is marked FAIL at once, and counts as a trial.
         """
         while (trial := self._unfinished_trial() or self._paused_trial() or self._new_trial()) is not None:
             refusal = self._proposer.refusal(trial.configuration)
@@ -111,7 +111,7 @@ class Sweep:
         return None
 
     def begin(self, number: int, workers: int = 1) -> None:
-        """Note that a trial starts, or starts again, with so many workers."""
+        """Note that a trial starts or restarts with `workers` workers."""
         self._meter.occupy(number, workers)
         self.ledger.begin(number)
         self._show(number)
@@ -124,7 +124,7 @@ class Sweep:
         self._show(number)
 
     def save(self, number: int, checkpoint: Path) -> None:
-        """Note a trial's new checkpoint; keep the one before, should the new one be damaged, and drop the rest."""
+        """Note a trial's new checkpoint; keep the previous one in case the new one is damaged, and discard the rest."""
         before = self.ledger.checkpoints(number)
         self.ledger.keep_checkpoints(number, [checkpoint, *before][:CHECKPOINTS_KEPT])
         self._unsaved.discard(number)
@@ -132,7 +132,7 @@ class Sweep:
             self._files.discard(old)
 
     def judge(self, number: int, epoch: Epoch) -> Verdict:
-        """Decide after a report whether a trial continues; it ends if it is not among the best and has no prospects."""
+        """Decide after a report whether a trial continues: at a rung, if it is among the best or may join the front."""
         if epoch.epoch not in self.ledger.spec.fidelity.rungs:
             return CONTINUE
         reason = self._rungs.verdict(self.ledger.record(number), epoch)
@@ -142,7 +142,7 @@ class Sweep:
         return Verdict(Decision(self.ledger.spec.fidelity.hopeless), reason)
 
     def end(self, number: int, verdict: Verdict = CONTINUE) -> None:
-        """Note that a trial ended, by itself or by a verdict; it pauses only with a checkpoint of its last epoch."""
+        """Note that a trial ended, by itself or by a verdict; it can pause only with a checkpoint of its last epoch."""
         if verdict.decision is Decision.PAUSE and number not in self._unsaved:
             self._pause(number, verdict.reason)
             return
@@ -154,33 +154,30 @@ class Sweep:
         self._close(number)
 
     def settle(self) -> None:
-        """Tell the trials that still pause as stopped early: the study is over, and none of them goes on."""
+        """Mark all paused trials PRUNED: the study is over, and none of them will continue."""
         for number in list(self._paused):
             self._give_up(number)
 
     def fail(self, number: int, breakdown: Breakdown) -> None:
-        """Tell a trial that broke down, or take it back for another attempt if that may mend it."""
+        """Mark a trial FAIL, or take it back for another attempt if that may succeed."""
         if breakdown.failure.may_be_mended:
             if self._meter.holds(number):
                 self.ledger.lose(number)
             setbacks = self._set_back(number)
             if setbacks.in_a_row <= self.ledger.spec.failures.retries:
-                logger.warning("trial %d is started again after %gs: %s", number, setbacks.pause, breakdown.reason)
+                logger.warning("trial %d restarts in %gs: %s", number, setbacks.pause, breakdown.reason)
                 self.take_back(number, setbacks.pause)
                 return
         self.ledger.fail(number, breakdown)
         self._close(number)
 
     def lose_all(self) -> None:
-        """Take back all trials that were handed out: the machine under them is gone."""
+        """Take back all live trials: Ray died on the driver's machine."""
         for number in sorted(self.live):
-            self.fail(number, Breakdown(Failure.LOST, "Ray has died on the driver's machine"))
+            self.fail(number, Breakdown(Failure.LOST, "Ray died on the driver's machine"))
 
     def take_back(self, number: int, pause: float = 0.0) -> None:
-        """Take back a trial that was handed out and, by no fault of its own, never ran to its end.
-
-        It is handed out again when `pause` seconds have passed.
-        """
+        """Requeue a trial that was interrupted through no fault of its own, to be handed out again in `pause` seconds."""
         configuration = _configuration(self.ledger.record(number))
         self.live.discard(number)
         self._meter.release(number)
@@ -188,33 +185,33 @@ class Sweep:
         self._show(number)
 
     def note_time(self) -> None:
-        """Note what was spent, and that the driver lives, if the last note is a while ago."""
+        """Record what was spent, and that the driver is alive, unless both were recorded a moment ago."""
         if self._meter.spent.seconds - self.ledger.spent.seconds >= SECONDS_BETWEEN_NOTES:
             self.ledger.spent = self._meter.spent
             self.ledger.beat()
 
     def close(self) -> None:
-        """Note what was spent, to the second."""
+        """Record what was spent up to now."""
         self.ledger.spent = self._meter.spent
 
     @property
     def waiting(self) -> int:
-        """How many trials are still to be handed out, as far as can be said now."""
+        """How many trials are still to be handed out, as far as is known now."""
         unasked = self.ledger.spec.search.trials - self.ledger.asked if self._may_ask() else 0
         return len(self._unfinished) + unasked + (self._goes_on() is not None)
 
     @property
     def is_over(self) -> bool:
-        """Whether no trial is left to hand out, unless those that run bring one."""
+        """Whether no trial is left to hand out, unless a running one is lost or lets a paused one continue."""
         return not (self._unfinished or self._may_ask() or self._goes_on() is not None)
 
     @property
     def spent_budget(self) -> str | None:
-        """Which budget is spent, if trials are left out because of it."""
+        """The budget that ran out before all trials were asked, or None."""
         return self._meter.exhausted if self.ledger.asked < self.ledger.spec.search.trials else None
 
     def _learn(self, *records: TrialRecord) -> None:
-        """Have trials that are over tell how much hope there is for others."""
+        """Learn from finished trials what others can still reach."""
         self._prospects.learn(*records)
         if self._prospects.is_informed:
             self._rungs.be_strict()
@@ -246,14 +243,14 @@ class Sweep:
             self._give_up(last)
 
     def _give_up(self, number: int) -> None:
-        """Tell a trial that pauses as stopped early."""
+        """Mark a paused trial PRUNED."""
         epoch, spent = self._paused.pop(number), self._meter.exhausted
         reason = self._rungs.standing(number, epoch) or f"paused at epoch {epoch} when {spent} was spent"
         self.ledger.prune(number, reason)
         self._close(number)
 
     def _goes_on(self) -> int | None:
-        """Return which trial that pauses goes on next; a spent budget begins none of them again."""
+        """Return which paused trial continues next; None once a budget is spent."""
         if not self._paused or self._meter.exhausted is not None:
             return None
         if not self._may_ask():
@@ -270,22 +267,22 @@ class Sweep:
         return Assignment(number, _configuration(self.ledger.record(number)), self._whole_checkpoint(number))
 
     def _whole_checkpoint(self, number: int) -> Path | None:
-        """Return a trial's newest checkpoint that is whole and its own; forget the others, but not silently."""
+        """Return a trial's newest intact checkpoint that is its own; drop damaged ones with a warning."""
         kept = self.ledger.checkpoints(number)
         owner, unowned = self.ledger.owner(number), not self.ledger.storage.is_proven
         damaged = list(takewhile(lambda one: not self._files.is_intact(one, owner, unowned=unowned), kept))
         whole = kept[len(damaged) :]
         if damaged:
-            from_where = f"goes on from {whole[0]}" if whole else "begins again"
+            from_where = f"continues from {whole[0]}" if whole else "restarts from the beginning"
             logger.warning(
-                "trial %d %s: damaged, or of another trial, are %s", number, from_where, ", ".join(map(str, damaged))
+                "trial %d %s: damaged, or another trial's: %s", number, from_where, ", ".join(map(str, damaged))
             )
             self.ledger.count_damaged(number, len(damaged))
             self.ledger.keep_checkpoints(number, whole)
         return whole[0] if whole else None
 
     def _set_back(self, number: int) -> "Setbacks":
-        """Count a loss of a trial's process, since it last got further than ever before."""
+        """Count a loss of a trial's process; the count restarts whenever the trial has made progress."""
         reached, before = self.ledger.record(number).fidelity, self._setbacks.get(number)
         if before is None or reached > before.reached:
             self._setbacks[number] = Setbacks(reached, 1)

@@ -1,4 +1,4 @@
-"""What the sweep decides of a trial after a report."""
+"""What the sweep decides about a trial after a report."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Final
 
 
 class Decision(StrEnum):
-    """What a trial does next. One that pauses ends for now, and may be continued from its checkpoint."""
+    """What a trial does next. A paused trial gives up its workers, and may continue later from its checkpoint."""
 
     CONTINUE = "continue"
     PAUSE = "pause"
@@ -15,14 +15,14 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """A decision, and the reason for one that ends the trial."""
+    """A decision, with the reason if it ends or pauses the trial."""
 
     decision: Decision
     reason: str = ""
 
     @property
     def continues(self) -> bool:
-        """Whether the trial runs on."""
+        """Whether the trial continues."""
         return self.decision is Decision.CONTINUE
 
 

@@ -99,7 +99,7 @@ def test_a_checkpoint_that_would_run_something_is_refused(context: MemoryContext
 def test_a_ledger_that_names_a_checkpoint_elsewhere_is_not_believed(tmp_path: Path, within: str) -> None:
     with asked(tmp_path) as ledger:
         ledger.storage.set_trial_user_attr(ledger._ids[0], "checkpoints", [within])
-        with pytest.raises(InvalidValue, match="somebody else has written into its ledger"):
+        with pytest.raises(InvalidValue, match="another program has written to its ledger"):
             ledger.checkpoints(0)
 
 
@@ -109,7 +109,7 @@ def test_a_study_whose_ledger_names_a_checkpoint_elsewhere_deletes_nothing(tmp_p
         ledger.storage.set_trial_user_attr(ledger._ids[0], "checkpoints", ["trials/../../../../victim/letters"])
     assert (ledger.folder.trials / "../../../../victim/letters").samefile(victim / "letters")
     before = set(tmp_path.rglob("*"))
-    with pytest.raises(InvalidValue, match="somebody else has written into its ledger"):
+    with pytest.raises(InvalidValue, match="another program has written to its ledger"):
         study.resume("small", Store(tmp_path / "store"))
     assert before - set(tmp_path.rglob("*")) == set()
 

@@ -24,7 +24,7 @@ def test_a_study_survives_the_death_of_rays_control_store() -> None:
         findings = run_study(Path(root), ["control store"], chance)
         said = (Path(root) / "studies" / "faults" / "driver.log").read_text()
     assert findings.kills["control store"] == 1
-    assert "Ray has died on this machine; it is started again" in said
+    assert "Ray died on this machine and is restarted" in said
     assert +findings.violations == {}
 
 
@@ -43,5 +43,5 @@ def test_ray_may_die_before_any_trial_has_reported() -> None:
         findings = run_study(Path(root), ["raylet"], AtOnce())
         said = (Path(root) / "studies" / "faults" / "driver.log").read_text()
     assert findings.kills["raylet"] == 1
-    assert "Ray has died on this machine; it is started again" in said
+    assert "Ray died on this machine and is restarted" in said
     assert +findings.violations == {}
