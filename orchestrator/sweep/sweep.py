@@ -177,7 +177,7 @@ class Sweep:
             self.fail(number, Breakdown(Failure.LOST, "Ray died on the driver's machine"))
 
     def take_back(self, number: int, pause: float = 0.0) -> None:
-        """Requeue a trial that was interrupted through no fault of its own, to be handed out again in `pause` seconds."""
+        """Requeue a trial that was interrupted through no fault of its own; hand it out again in `pause` seconds."""
         configuration = _configuration(self.ledger.record(number))
         self.live.discard(number)
         self._meter.release(number)
