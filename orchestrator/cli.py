@@ -320,7 +320,9 @@ def repair(
         typer.echo("Nothing was changed; with --yes it is done.")
         raise typer.Exit(1)
     if repair.damage is not None:
-        typer.echo(f"It is done; the damaged ledger is kept: {folder.shown(repairing.carry_out(folder))}")
+        copy = repairing.carry_out(folder)
+        kept = f"the damaged ledger is kept: {folder.shown(copy)}" if copy.exists() else "there was no ledger to keep"
+        typer.echo(f"It is done; {kept}")
 
 
 @app.command()

@@ -40,6 +40,7 @@ from orchestrator.ledger.trial import Configuration, digest
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.checkpoints import Owner, is_intact, owner_of
 from orchestrator.store.store import StudyFolder
+from orchestrator.store.trial_files import trial_files
 
 _WORKER: Final = "repair"
 _LOST: Final = "its lines in the ledger were lost"
@@ -101,6 +102,8 @@ def carry_out(folder: StudyFolder) -> Path:
             [chain.sign(json.dumps(log, separators=(",", ":")).encode()) for log in repair.logs], copy, chain.at
         )
         folder.push(copy)
+        for number in repair.lost:  # a told trial that failed keeps no checkpoint
+            trial_files(folder).set_aside(number)
     finally:
         drive.release()
     return copy

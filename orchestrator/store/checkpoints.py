@@ -107,7 +107,7 @@ def tidy(trials: Path, keep: Collection[Path], known: int | None = None) -> list
         if trial.is_symlink() or not trial.is_dir():
             trial.unlink()
         elif is_beyond(trial.name, known):
-            aside.append(_set_aside(trial))
+            aside.append(set_aside(trial))
         elif trial not in holders and not any(texts(trial)):
             discard(trial)
         else:
@@ -115,8 +115,8 @@ def tidy(trials: Path, keep: Collection[Path], known: int | None = None) -> list
     return aside
 
 
-def _set_aside(trial: Path) -> Path:
-    """Move the folder of a trial that the ledger does not know out of the way; return where it is."""
+def set_aside(trial: Path) -> Path:
+    """Move the folder of an attempt at a trial out of the way; return where it is."""
     folder = trial.parent.with_name(ASIDE)
     folder.mkdir(exist_ok=True)
     if folder.is_symlink():

@@ -50,6 +50,9 @@ class TrialFiles(Protocol):
         Of trials beyond the first `known` nothing is deleted: it is set aside, and where it lies is returned.
         """
 
+    def set_aside(self, number: int) -> None:
+        """Move all that belongs to a trial out of the way, where nothing deletes it."""
+
     def make(self, trial: Path) -> None:
         """Make a trial's folder on this machine; raises StoreLost where the store is not there."""
 
@@ -99,6 +102,11 @@ class LocalFiles:
 
     def tidy(self, keep: Collection[Path], known: int | None = None) -> Collection[object]:
         return checkpoints.tidy(self.trials, keep, known)
+
+    def set_aside(self, number: int) -> None:
+        for trial in sorted(self.trials.glob(f"{number:05d}-*")):
+            if not trial.is_symlink():
+                checkpoints.set_aside(trial)
 
     @contextmanager
     def texts_of(self, trial: Path) -> Iterator[None]:
@@ -176,6 +184,11 @@ class RemoteFiles:
         for trial, *within in names:
             if _is_text(within) and is_attempt(trial, number):
                 self._remote.pull(f"{trial}/{within[0]}", self._mirror / trial / within[0])
+
+    def set_aside(self, number: int) -> None:
+        names = {name.split("/")[0] for name in patiently(partial(self._remote.names, deep=True))}
+        for folder in sorted(name for name in names if is_attempt(name, number)):
+            self._set_aside(folder)
 
     def _set_aside(self, folder: str) -> str:
         patiently(partial(self._remote.move_beside, folder, ASIDE))

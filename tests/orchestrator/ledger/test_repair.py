@@ -110,6 +110,7 @@ def test_without_a_table_a_trial_that_is_known_by_its_number_keeps_it(folder: St
     after = ledger.read(folder)
     assert [after[n] for n in (0, 2)] == [before[n] for n in (0, 2)]
     assert (after[1].state, after[1].reason) == (State.FAIL, "its lines in the ledger were lost")
+    assert (folder.path / "set-aside" / "00001-x" / "checkpoint_000000" / "epoch").read_text() == "1"
 
 
 def test_a_ledger_from_before_there_were_proofs_is_repaired_too(folder: StudyFolder) -> None:
