@@ -1,11 +1,14 @@
-"""Networks of anybody: a function, named by where it is, that returns an `nn.Module`."""
+"""Networks of anybody: a function, named by where it is, that says of itself that it returns an `nn.Module`.
+
+Nothing else is called: a study file, or a store of other people, could name any function of any library.
+"""
 
 import inspect
 import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +52,23 @@ def _find(name: str) -> Callable[..., Any]:
     factory: Callable[..., Any] = _loaded(name)
     if not callable(factory):
         raise InvalidValue("name", name, f"must name a function, and this is {type(factory).__name__}")
+    if not _builds_networks(factory):
+        annotated = (
+            "must be annotated as what builds a network: `def build(...) -> nn.Module`, or be a class of networks"
+        )
+        raise InvalidValue("name", name, annotated)
     return factory
+
+
+def _builds_networks(factory: Callable[..., Any]) -> bool:
+    """Return whether a function is annotated to return a network, or is a class of networks; calls nothing."""
+    if inspect.isclass(factory):
+        return issubclass(factory, nn.Module)
+    try:
+        returned = get_type_hints(factory).get("return")
+    except (NameError, TypeError):
+        return False
+    return inspect.isclass(returned) and issubclass(returned, nn.Module)
 
 
 def _loaded(name: str) -> Any:
@@ -60,7 +79,7 @@ def _loaded(name: str) -> Any:
     try:
         module = import_module(module_name)
     except ImportError as error:
-        allowed = f"{module_name} cannot be imported ({error}); it must be installed, or lie below the current folder"
+        allowed = f"{module_name} cannot be imported ({error}); it must be installed, or lie where PYTHONPATH looks"
         raise InvalidValue("name", name, allowed) from error
     except Exception as error:
         raise InvalidValue("name", name, f"importing it raised {type(error).__name__}: {error}") from error

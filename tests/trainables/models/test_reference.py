@@ -18,29 +18,37 @@ from torch import nn
 EIGHT = 8
 
 
-def build(classes, input_shape, width=16):
+def build(classes, input_shape, width=16) -> nn.Module:
     channels, height, wide = input_shape
     return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * wide, width), nn.ReLU(), nn.Linear(width, classes))
 
 
-def fixed():
+def fixed() -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
 
 
-def elevenfold():
+def elevenfold() -> "nn.Module":
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 11))
 
 
-def for_rgb():
+def for_rgb() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 10, 8), nn.Flatten())
 
 
-def broken():
+def broken() -> nn.Module:
     raise KeyError("nothing here")
 
 
-def no_network():
+def no_network() -> nn.Module:
     return [nn.Linear(64, 10)]
+
+
+def silent():
+    raise AssertionError("is not called")
+
+
+def a_number() -> int:
+    raise AssertionError("is not called")
 
 
 class Numbers(nn.Module):
@@ -87,6 +95,9 @@ def test_a_network_that_looks_at_numbers_is_run_to_be_checked_and_keeps_its_mode
         ("raising_nets:build", "importing it raised ZeroDivisionError: division by zero"),
         ("own_nets:biuld", "own_nets has no biuld; did you mean 'build'"),
         ("own_nets:EIGHT", "must name a function, and this is int"),
+        ("own_nets:silent", "must be annotated as what builds a network"),
+        ("own_nets:a_number", "must be annotated as what builds a network"),
+        ("builtins:print", "must be annotated as what builds a network"),
         ("own_nets:broken", "its function raised KeyError: 'nothing here'"),
         ("own_nets:no_network", "must return an nn.Module, and returned list"),
         ("own_nets:elevenfold", r"must give logits \[2, 10\] for two images, and gave \[2, 11\]"),
