@@ -1,8 +1,8 @@
-"""What a study will take before anything starts: epochs, device time, wall time, each as a range that says its reasons.
+"""Estimates before anything starts what a study will take: epochs, device time and wall time, each as a range.
 
-Low is the least that the search can come to: at every rung as few trials go on as its reduction allows, and all
-paradigms are as fast as the fastest. High is every trial trained to its end, all as slow as the slowest. Expected is
-what happened so far, or, of a study that has no record, what happens if trials come in no order of merit.
+Low is the least possible: at every rung as few trials continue as the reduction allows, and all paradigms are as fast
+as the fastest. High is every trial trained in full, and all paradigms as slow as the slowest. Expected extrapolates
+the study's record or, for a study without one, assumes that good and bad trials come in random order.
 """
 
 import math
@@ -28,26 +28,26 @@ from trainables.metrics import FORETOLD
 
 TYPICAL: Final = 1.5
 SLOWEST: Final = 3.0
-"""How many dense epochs an epoch of a paradigm takes where no record says better, as measured over all of them with
-ResNet-20 on digits: masks, gates and penalties cost most where a network is small."""
+"""How many dense epochs an epoch of a paradigm takes, unless a record tells, as measured over all paradigms with
+ResNet-20 on digits: masks, gates and penalties cost most in small networks."""
 
 ENOUGH: Final = 8
-"""How many told trials make a record of how many are stopped early."""
+"""How many trials must have ended before their record of early stopping is used."""
 
 ENDED: Final = (*TOLD, State.PAUSED)
-"""The states of a trial that is not expected to take any more."""
+"""The states of a trial that is not expected to take any more time."""
 
 NOTHING: Final = Spending()
 
 CONFIGURATIONS: Final = 100
-"""Of how many configurations of a paradigm it is looked up from when on they are judged."""
+"""How many configurations of a paradigm are drawn to see from which fidelity on they are judged."""
 
 Share = Callable[[int], float]
 
 
 @dataclass(frozen=True)
 class Span:
-    """A quantity of which only a range is known."""
+    """A quantity that is known only as a range."""
 
     low: float
     expected: float
@@ -62,13 +62,13 @@ class Span:
         return Span(self.low + plus.low, self.expected + plus.expected, self.high + plus.high)
 
     def at_least(self, other: "Span") -> "Span":
-        """Return the larger of both, end by end."""
+        """Return the elementwise maximum."""
         return Span(max(self.low, other.low), max(self.expected, other.expected), max(self.high, other.high))
 
 
 @dataclass(frozen=True)
 class EpochPace:
-    """Seconds that an epoch takes, seconds that a trial takes beyond its epochs, and in words how they are known."""
+    """Seconds per epoch, seconds that a trial takes beyond its epochs, and a description of where they come from."""
 
     epoch: Span
     beyond: float
@@ -77,7 +77,7 @@ class EpochPace:
 
 @dataclass(frozen=True)
 class Place:
-    """Where trials would run, and how many at once; `problem` says why none can."""
+    """Where trials would run, and how many at once; `problem` says why none can run."""
 
     where: str
     slots: int
@@ -86,7 +86,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Allowance:
-    """What a budget of the study file still allows, and how much of that is expected to be needed, if that is known."""
+    """What is left of a budget of the study file, and how much is expected to be needed, None if unknown."""
 
     key: str
     left: float
@@ -95,12 +95,12 @@ class Allowance:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is left of a study, and what it takes; times are None where nothing is known of the pace.
+    """What is left of a study, and what it will take; times are None if the pace is unknown.
 
-    `epochs` is the sum over all trials, `stopping` says in words how its range was made. `device_hours` are hours of
-    the devices that trials occupy (`device`), `wall_hours` hours of the clock on an otherwise idle machine.
-    `removable_macs` is the share of the network's MACs that filters can take with them, None where none are removed;
-    `impossible` says which paradigms and choices the network cannot carry out, and why.
+    `epochs` is the sum over all trials; `stopping` explains its range in words. `device_hours` are hours of the devices
+    that trials occupy (`device`), `wall_hours` elapsed hours on an otherwise idle machine. `removable_macs` is the
+    share of the network's MACs that removing filters can save, None if no filters are removed; `impossible` says which
+    paradigms and choices the network does not support, and why.
     """
 
     study: str
@@ -121,7 +121,7 @@ class Plan:
 def make_plan(
     spec: StudySpec, records: Sequence[TrialRecord], pace: EpochPace | None, place: Place, spent: Spending = NOTHING
 ) -> Plan:
-    """Return the plan for what is left of a study, given its record and spending so far; there are none before it."""
+    """Return the plan for what is left of a study, given its record and spending so far; both are empty if new."""
     left = max(0, spec.search.trials - sum(record.state in ENDED for record in records))
     done = sum(record.fidelity for record in records if record.state is State.RUNNING) * spec.fidelity.epochs
     lengths, stopping = _lengths(spec, records)
@@ -150,7 +150,7 @@ def make_plan(
 def _allowances(
     spec: StudySpec, spent: Spending, trial_seconds: Span | None, wall_seconds: Span | None
 ) -> Iterator[Allowance]:
-    """Return what is left of each budget, and what is needed of it, in the budget's unit."""
+    """Yield what is left of each budget, and how much is expected to be needed, in the budget's unit."""
     budget, resources = spec.budget, spec.resources
     devices = (resources.gpus or resources.cpus) * resources.workers.min
     price = (resources.price_per_hour or 0.0) * resources.workers.min
@@ -166,7 +166,7 @@ def _allowances(
 
 
 def recorded_pace(records: Iterable[TrialRecord]) -> EpochPace | None:
-    """Return the pace of the trials that ran without interruption, evaluation and all; None if there is none."""
+    """Return the pace, evaluation included, of the trials that ran without interruption; None if there are none."""
     by_paradigm: dict[str, list[tuple[float, int]]] = {}
     for record in records:
         if _ran_through(record) and record.curve and record.started and record.finished:
@@ -182,13 +182,13 @@ def recorded_pace(records: Iterable[TrialRecord]) -> EpochPace | None:
 
 
 def _ran_through(record: TrialRecord) -> bool:
-    """Say whether a trial was never begun again, nor went on after a pause."""
+    """Return whether a trial ended in its first attempt without continuing after a pause."""
     went_on = record.pauses > (record.state in (State.PRUNED, State.PAUSED))
     return record.state in ENDED and record.attempts == 1 and not went_on
 
 
 def probed_pace(spec: StudySpec) -> EpochPace:
-    """Return the pace of a dense network that is trained for seconds, here and now. Imports torch."""
+    """Return the pace of the dense network, measured now by training it for a few seconds. Imports torch."""
     from orchestrator.plan.probe import measure
 
     probe = measure(spec)
@@ -200,7 +200,7 @@ def probed_pace(spec: StudySpec) -> EpochPace:
 
 
 def find_place(resources: Resources, address: str | None = None) -> Place:
-    """Return where trials would run. Connects to Ray only if a cluster is named, by RAY_ADDRESS too; starts none."""
+    """Return where trials would run. Connects to Ray only if `address` or RAY_ADDRESS names a cluster; starts none."""
     cluster = named(address)
     if cluster is not None:
         where = f"the cluster at {cluster}"
@@ -231,7 +231,7 @@ def _mean(trials: Iterable[tuple[float, int]]) -> float:
 
 
 def _lengths(spec: StudySpec, records: Sequence[TrialRecord]) -> tuple[Span, str]:
-    """Return the epochs of a trial, and in words how they are known."""
+    """Return the epochs of a trial, and an explanation of their range."""
     epochs, reduction = spec.fidelity.epochs, spec.fidelity.reduction
     if not spec.fidelity.rungs or not set(spec.objectives) & set(FORETOLD):
         return Span(epochs, epochs, epochs), "no trial is stopped early"
@@ -244,14 +244,14 @@ def _lengths(spec: StudySpec, records: Sequence[TrialRecord]) -> tuple[Span, str
         words = f"so far {stopped:.0%} of {len(told)} trials were stopped early{_or_paused(spec)}"
     else:
         mean = _length(spec, judged, lambda arrived: _expected_share(arrived, reduction))
-        words = "expected is what happens if trials come in no order of merit"
-    least = f"at the least, 1 in {reduction**2} goes on at epoch {', '.join(map(str, spec.fidelity.rungs))}"
-    words = f"{words}; {least}; at the most, all go on{_not_judged(spec, judged)}"
+        words = "expected assumes that good and bad trials come in random order"
+    least = f"low: 1 in {reduction**2} continues at epoch {', '.join(map(str, spec.fidelity.rungs))}"
+    words = f"{words}; {least}; high: all continue{_not_judged(spec, judged)}"
     return Span(min(strongest, mean), mean, epochs), words
 
 
 def _not_judged(spec: StudySpec, judged: Mapping[str, Counter[float]]) -> str:
-    """Say whose trials the last rung cannot stop, in per cent of a paradigm's configurations."""
+    """Return in words which paradigms have trials that the last rung cannot stop, with their shares."""
     rung = spec.fidelity.rungs[-1]
     late = {
         paradigm: sum(number for share, number in froms.items() if share > rung / spec.fidelity.epochs) / froms.total()
@@ -259,11 +259,11 @@ def _not_judged(spec: StudySpec, judged: Mapping[str, Counter[float]]) -> str:
         if froms
     }
     named = ", ".join(f"{share:.0%} of {paradigm}" for paradigm, share in late.items() if share >= 0.005)
-    return f"; not judged at any rung, for they are pruned later: {named}" if named else ""
+    return f"; not judged at any rung, because they are pruned later: {named}" if named else ""
 
 
 def _continued(spec: StudySpec, records: Sequence[TrialRecord]) -> Span:
-    """Return the epochs that trials may still take which pause now: none, unless they come to be among the best."""
+    """Return the epochs that paused trials may still take: none, unless they become some of the best."""
     rest = sum(1 - record.fidelity for record in records if record.state is State.PAUSED)
     return Span(0, 0, rest * spec.fidelity.epochs)
 
@@ -273,9 +273,9 @@ def _or_paused(spec: StudySpec) -> str:
 
 
 def _length(spec: StudySpec, judged: Mapping[str, Counter[float]], going_on: Share) -> float:
-    """Return the epochs of a trial if such a share of the trials that arrive at a rung goes on, the paradigms alike.
+    """Return a trial's mean epochs over the paradigms if the share `going_on` of the trials at each rung continues.
 
-    A trial is not stopped at rungs before the fidelity from which on it is judged.
+    A trial is not stopped at rungs before the fidelity from which it is judged.
     """
 
     def mean(froms: Counter[float]) -> float:
@@ -286,7 +286,7 @@ def _length(spec: StudySpec, judged: Mapping[str, Counter[float]], going_on: Sha
 
 
 def _judged_from(spec: StudySpec, paradigm: str) -> Counter[float]:
-    """Return from which fidelity on how many of a paradigm's configurations are judged."""
+    """Count a paradigm's configurations by the fidelity from which they are judged."""
     drawn = at_random(spec, paradigm, CONFIGURATIONS)
     return Counter(Params.of(named).create(paradigm).judged_from(spec.fidelity.epochs) for named in drawn)
 
@@ -303,5 +303,5 @@ def _judged_length(spec: StudySpec, judged_from: float, going_on: Share) -> floa
 
 
 def _expected_share(arrived: int, reduction: int) -> float:
-    """Return which share goes on at a rung where each is compared with those before it, in random order."""
+    """Return the share of trials that continue at a rung if each is compared with those before it, in random order."""
     return statistics.fmean(max(1, place // reduction) / place for place in range(1, max(1, arrived) + 1))

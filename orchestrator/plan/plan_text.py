@@ -1,4 +1,4 @@
-"""A plan for a study file and the store it would run in, and the plan in words."""
+"""Makes the plan for a study file and the store it would run in, and formats it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,14 +27,14 @@ from trainables import data
 from trainables.errors import InvalidValue
 
 UNITS: Final = ((48 * 3600.0, "days", 86400.0), (5400.0, "h", 3600.0), (90.0, "min", 60.0), (0.0, "s", 1.0))
-"""From how many seconds on a time is told in which unit, and its length."""
+"""The least seconds that are shown in a unit, the unit, and its length in seconds."""
 
 
 def plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = True, address: str | None = None) -> Plan:
-    """Return the plan for a study, from its own record where there is one, else from a probe if that is wanted.
+    """Return the plan for a study, from its own record if there is one, else from a probe if `probe`.
 
-    It would run on the cluster at `address`, or that RAY_ADDRESS names, or else on this machine. Raises StudyError if
-    the network can carry out none of the study's configurations.
+    It would run on the cluster at `address` or in RAY_ADDRESS, else on this machine. Raises StudyError if the network
+    supports none of the study's configurations, and InvalidValue if a different study has the same name.
     """
     records = ledger.read(folder) if folder.spec.exists() else []
     if records and not _same_work(spec, StudySpec.stored(folder.spec)):
@@ -59,7 +59,7 @@ def _data(spec: StudySpec) -> object:
 
 
 def _probe(spec: StudySpec) -> EpochPace | None:
-    """Measure the pace; None where the data are yet to be downloaded, which a plan does not do."""
+    """Measure the pace; None if the data have not been downloaded yet, which a plan does not do."""
     try:
         data.check(replace(spec.data, download=False))
     except InvalidValue:
@@ -68,7 +68,7 @@ def _probe(spec: StudySpec) -> EpochPace | None:
 
 
 def lines(found: Plan) -> RenderableType:
-    """Return the plan in words."""
+    """Return the plan formatted for the terminal."""
     done, trials = found.trials - found.left, "trial" if found.left == 1 else "trials"
     parts: list[RenderableType] = [
         Text.assemble((found.study, "bold"), f": {found.left} {trials} to run", f", {done} are done" if done else "")
@@ -77,9 +77,7 @@ def lines(found: Plan) -> RenderableType:
         parts += [_table(found), Text(f"Epochs: {found.stopping}", style="dim"), Text(_pace(found), style="dim")]
     parts += [Text(f"Network: {problem}", style="yellow") for problem in found.impossible]
     if found.removable_macs is not None:
-        parts.append(
-            Text(f"Filters: at most {found.removable_macs:.1%} of the network's MACs can be removed with them")
-        )
+        parts.append(Text(f"Filters: removing them can save at most {found.removable_macs:.1%} of the network's MACs"))
     return Group(*parts, Text(_place(found), style="" if found.place.slots else "red"), *map(_budget, found.allowances))
 
 
@@ -101,17 +99,17 @@ def _add(shown: Table, name: str, span: Span, show: Callable[[float], str]) -> N
 
 
 def rough(seconds: float) -> str:
-    """Return a time with two digits, which is all that an estimate has: 3.4 h."""
+    """Return a time with two digits, as an estimate is no more precise: 3.4 h."""
     _, unit, length = next(one for one in UNITS if seconds >= one[0])
     return f"{float(f'{seconds / length:.2g}'):g} {unit}"
 
 
 def _pace(found: Plan) -> str:
     if found.pace is None:
-        return "Times: unknown, without a record of this study and without a probe of data that are here"
+        return "Times: unknown, as this study has no record and no probe was run"
     epoch = found.pace.epoch
     ends = " to ".join(dict.fromkeys((rough(epoch.low), rough(epoch.high))))
-    return f"Times: {ends} an epoch, {found.pace.source}"
+    return f"Times: {ends} per epoch, {found.pace.source}"
 
 
 def _place(found: Plan) -> str:
@@ -122,7 +120,7 @@ def _place(found: Plan) -> str:
 
 
 def _budget(one: Allowance) -> Text:
-    """Return whether a budget suffices."""
+    """Return a line on whether a budget is expected to suffice."""
     words = f"{one.key}: no new trial begins once {one.left:.3g} more are spent"
     if one.needed is None:
         return Text(words)

@@ -1,4 +1,4 @@
-"""How long a study's dense network takes for an epoch: a few steps of it, here and now. Imports torch."""
+"""Measures how long a study's dense network takes for an epoch, by a few training steps. Imports torch."""
 
 import math
 import time
@@ -18,15 +18,15 @@ from trainables.training.companion import Companion
 from trainables.training.training import optimizer_for, train_epoch
 
 LONG_ENOUGH: Final = 1.0
-"""Seconds of training from which on a measurement counts; shorter ones are repeated with twice the steps."""
+"""A measurement counts if it lasts this many seconds; shorter ones are repeated with twice the steps."""
 
 IMAGES: Final = 1000
-"""How many images are evaluated at most."""
+"""The most images that are evaluated."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What was measured: `steps` of training and `images` evaluated; in seconds, an epoch and a final evaluation.
+    """The seconds of an epoch and of a final evaluation, measured by `steps` training steps and `images` evaluations.
 
     An epoch ends with an evaluation on the validation split, a trial with one on validation and test.
     """
@@ -39,7 +39,7 @@ class Probe:
 
 
 def measure(spec: StudySpec) -> Probe:
-    """Train and evaluate the dense network for seconds; raises InvalidValue if the data cannot be read."""
+    """Train and evaluate the dense network for a few seconds; raises InvalidValue if the data cannot be read."""
     torch.set_num_threads(max(1, math.floor(spec.resources.cpus)))
     here = _Here("cuda" if spec.resources.gpus > 0 else "cpu")
     dataset = data.load(replace(spec.data, download=False)).to(here.device)
@@ -68,7 +68,7 @@ class _Here:
 
 
 def _step(trial: LiveTrial) -> tuple[float, int]:
-    """Return the seconds of a training step, and over how many steps they were measured."""
+    """Return the seconds of a training step, and how many steps were measured."""
     spec, batches = trial.spec.training, trial.batches()
     optimizer, steps, count = optimizer_for(trial.model, spec), len(batches), 1
     while True:
@@ -76,7 +76,7 @@ def _step(trial: LiveTrial) -> tuple[float, int]:
             trial.model,
             batches,
             optimizer,
-            lambda _: spec.lr * 1e-3,  # nothing shall diverge: that would be another speed
+            lambda _: spec.lr * 1e-3,  # so small that nothing diverges: that would change the speed
             label_smoothing=spec.label_smoothing,
             precision=trial.precision,
             companion=Companion(),

@@ -1,4 +1,4 @@
-"""What a study has found: fronts, hypervolumes, comparisons, progress; made of records alone."""
+"""What a study has found: fronts, hypervolumes, comparisons and progress, computed from its records."""
 
 from typing import TYPE_CHECKING
 

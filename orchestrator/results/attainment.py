@@ -1,4 +1,4 @@
-"""What several fronts attain: of one another, along an objective, and over repeated runs.
+"""What fronts attain: compared with one another, along an objective, and over repeated runs.
 
 Fronts are losses of shape (points, objectives), as in `front`. A front attains a goal if one of its points is at least
 as good in every objective.
@@ -14,7 +14,7 @@ from orchestrator.results.front import Points, non_dominated
 
 
 def coverage(one: Points, other: Points) -> float:
-    """Return the share of the points of `other` that `one` attains; NaN if there is none.
+    """Return the share of the points of `other` that `one` attains; NaN if `other` is empty.
 
     The C metric of Zitzler & Thiele 1999, https://doi.org/10.1109/4235.797969. C(a, b) and C(b, a) need not add to 1.
     """
@@ -24,7 +24,7 @@ def coverage(one: Points, other: Points) -> float:
 
 
 def attainment_surface(fronts: Sequence[Points], runs: int) -> Points:
-    """Return the best goals that at least `runs` of the fronts attain: the surface, as a front of its own.
+    """Return the best goals that at least `runs` of the fronts attain: the attainment surface, itself a front.
 
     With 1 it is the front of the union, the best surface; with all of them the worst; with half of them the median
     (Fonseca & Fleming 1996, https://doi.org/10.1007/3-540-61723-X_1022; Grunert da Fonseca, Fonseca & Hall 2001,
@@ -45,10 +45,10 @@ def attainment_surface(fronts: Sequence[Points], runs: int) -> Points:
 
 @dataclass(frozen=True)
 class Lead:
-    """A range of the second loss, from `begin` up to but without `end`, in which the same fronts attain the best first.
+    """A range of the second loss, `begin` <= loss < `end`, in which the same fronts attain the best first loss.
 
-    `attained` holds, by front, the first loss at `begin` and at the last change before `end`; infinite before a front
-    begins.
+    `attained` holds, by front, the first loss at `begin` and at the last change before `end`; infinite where a front
+    has no point yet.
     """
 
     begin: float
@@ -58,7 +58,7 @@ class Lead:
 
 
 def leads(fronts: Mapping[str, Points]) -> list[Lead]:
-    """Return which fronts attain the best first objective, as the second is allowed to grow worse, without gaps."""
+    """Return which fronts attain the best first loss as the second grows, as contiguous ranges."""
     found: list[Lead] = []
     levels = np.unique(np.concatenate([front[:, 1] for front in fronts.values()]))
     for begin, end in zip(levels, [*levels[1:], math.inf], strict=True):

@@ -1,7 +1,7 @@
-"""Two or more studies of one store beside each other: what differs, what each has found, which one is better where.
+"""Compares two or more studies of one store: what differs, what each has found, and which is better where.
 
-Studies that differ in nothing but their seed are one group, which stands for what such a study finds at all: half of
-its members do at least as well as its median attainment surface.
+Studies that differ only in their seed form one group, which shows what such a study typically finds: half of its
+members do at least as well as its median attainment surface.
 """
 
 import json
@@ -20,7 +20,7 @@ from orchestrator.spec.study_spec import StudySpec
 from trainables.errors import InvalidValue
 
 GROUND: Final = ("data", "model", "training", "fidelity.epochs", "constraints")
-"""What studies must have in common for their fronts to compare what they search, and not what they train."""
+"""What studies must have in common so that their fronts compare the searches, not the training."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Group:
-    """One study, or several that differ in nothing but their seed.
+    """One study, or several that differ only in their seed.
 
     `hypervolumes` are shares of the comparison's box, one per study.
     """
@@ -89,7 +89,7 @@ class Comparison:
 
     @cached_property
     def differences(self) -> dict[str, dict[str, Any]]:
-        """What differs between the studies, by dotted key and study, but for name and seed."""
+        """What differs between the studies, except name and seed, by dotted key and study."""
         flat = {entry.spec.name: _settings(entry) for entry in self.entries}
         keys = dict.fromkeys(key for said in flat.values() for key in said)
         values = {key: {name: said.get(key) for name, said in flat.items()} for key in keys}
@@ -97,21 +97,21 @@ class Comparison:
 
     @property
     def grounds(self) -> dict[str, dict[str, Any]]:
-        """Those of the differences for which the fronts are not comparable."""
+        """The differences that make the fronts incomparable."""
         return {key: value for key, value in self.differences.items() if _is_within(key, (*GROUND, "data_hash"))}
 
     def coverage(self, one: Group, other: Group) -> float:
-        """Return the share of one group's median surface that the other one's attains."""
+        """Return the share of the median surface of `other` that that of `one` attains."""
         return coverage(one.surfaces["median"], other.surfaces["median"])
 
     def leads(self) -> list[Lead]:
-        """Return which groups are best in the first objective, along the second; none if there is no second."""
+        """Return which groups are best in the first objective, along the second; empty if there is no second."""
         if len(self.objectives) < 2 or not any(entry.front for entry in self.entries):
             return []
         return leads({group.name: group.along_two() for group in self.groups})
 
     def beaten_by(self, entry: Entry, record: TrialRecord) -> list[str]:
-        """Return the other studies that have a better trial than this one in all objectives, or as good and cheaper."""
+        """Return the other studies that have a trial which dominates this one."""
         point = losses([record], self.objectives)[0]
         others = ((one.spec.name, losses(one.front, self.objectives)) for one in self.entries if one is not entry)
         return [name for name, front in others if ((front <= point).all(axis=1) & (front < point).any(axis=1)).any()]
@@ -127,7 +127,7 @@ def compare(entries: Sequence[Entry]) -> Comparison:
         if entry.spec.objectives != objectives:
             wanted, found = (_text(dict(one)) for one in (objectives, entry.spec.objectives))
             allowed = (
-                f"must seek what {names[0]} seeks, {wanted}; it seeks {found}, and their fronts have no common scale"
+                f"must have the objectives of {names[0]}, {wanted}; it has {found}, so their fronts cannot be compared"
             )
             raise InvalidValue("NAME", entry.spec.name, allowed)
     within = box([record for entry in entries for record in entry.records], objectives)
@@ -148,7 +148,7 @@ def _group(entries: Sequence[Entry], objectives: Objectives, within: Box) -> Gro
 
 
 def _settings(entry: Entry) -> dict[str, Any]:
-    """Return all in which two studies may differ, by dotted key."""
+    """Return everything in which two studies may differ, by dotted key."""
     said = {key: value for key, value in settings(entry.spec).items() if key not in ("name", "seed")}
     return said | {"data_hash": entry.data_hash}
 

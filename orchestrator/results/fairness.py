@@ -1,6 +1,6 @@
-"""Which comparison between trials is fair: what they share of training, by the setups of arXiv 2301.05219, table 2.
+"""Checks whether comparing trials is fair: what their training has in common, by arXiv 2301.05219, table 2.
 
-Pruning ratios differ along a front by its nature; everything else that is not the method should not.
+Pruning ratios necessarily differ along a front; everything else except the method should not.
 """
 
 from collections import defaultdict
@@ -41,15 +41,15 @@ def check_setup(name: str) -> str:
 
 
 def satisfied_setups(records: Iterable[TrialRecord]) -> list[str]:
-    """Return the setups that all pruned trials among the records satisfy together."""
+    """Return the setups that the pruned trials among the records satisfy."""
     pruned = list(records)
     return [setup for setup in SETUPS if not unequal(pruned, setup)]
 
 
 def unequal(records: Iterable[TrialRecord], setup: str) -> dict[str, dict[Value, list[int]]]:
-    """Return what the setup wants equal and is not: for each such quantity, the trial numbers by its value.
+    """Return the quantities that should be equal in this setup but are not, each with the trial numbers by value.
 
-    The dense baseline is not pruned and is left out; so are records without measurements.
+    Dense baselines, which are not pruned, and records without measurements are left out.
     """
     compared = [record for record in records if record.metrics and record.paradigm != "dense"]
     groups = {
@@ -63,7 +63,7 @@ def unequal(records: Iterable[TrialRecord], setup: str) -> dict[str, dict[Value,
 
 
 def _groups(values: Iterable[tuple[Value, int]]) -> dict[Value, list[int]]:
-    """Group trial numbers by their values; numbers closer than the tolerance are one."""
+    """Group trial numbers by their values; numbers within the tolerance count as one value."""
     groups: dict[Value, list[int]] = defaultdict(list)
     for value, trial in sorted(values, key=lambda pair: (isinstance(pair[0], str), pair[0])):
         same = next((known for known in groups if _are_close(known, value)), value)

@@ -1,6 +1,6 @@
-"""The Pareto front: dominance, ranks and hypervolume of finished trials.
+"""The Pareto front: dominance, spread and hypervolume of finished trials.
 
-Points are losses: every objective is minimised, one that a study maximises is negated.
+Points are losses: every objective is minimised; those that a study maximises are negated.
 """
 
 import math
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Objectives = Mapping[str, "Direction"]
 Points = npt.NDArray[np.float64]
 Box = Mapping[str, tuple[float, float]]
-"""The reference and the ideal of each objective, in its own units."""
+"""The reference and the ideal value of each objective, in its own units."""
 
 TOLD = (State.COMPLETE, State.PRUNED, State.FAIL)
 """The states of a trial that will not change again."""
@@ -29,8 +29,8 @@ TOLD = (State.COMPLETE, State.PRUNED, State.FAIL)
 def pareto_front(records: Iterable[TrialRecord], objectives: Objectives) -> list[TrialRecord]:
     """Return the non-dominated trials, best first by the first objective.
 
-    Only trials that are eligible compete (see `is_eligible`). Trials with equal values do not dominate each other: all
-    of them are on the front, the lower trial number first.
+    Only eligible trials compete (see `is_eligible`). Trials with equal values do not dominate each other: all of them
+    are on the front, the lower trial number first.
     """
     whole = [record for record in records if is_eligible(record, objectives)]
     points = losses(whole, objectives)
@@ -40,7 +40,7 @@ def pareto_front(records: Iterable[TrialRecord], objectives: Objectives) -> list
 
 
 def spread(front: Sequence[TrialRecord], objectives: Objectives, count: int) -> list[TrialRecord]:
-    """Return the front, or if it is longer than `count`, so many of its members as are spread most evenly over it."""
+    """Return the front or, if it is longer than `count`, `count` of its members that are spread evenly over it."""
     if len(front) <= count:
         return list(front)
     kept = islice(farthest_first(in_ranges(losses(front, objectives))), count)
@@ -50,7 +50,7 @@ def spread(front: Sequence[TrialRecord], objectives: Objectives, count: int) -> 
 def is_eligible(record: TrialRecord, objectives: Iterable[str]) -> bool:
     """Return whether a trial may be on a front.
 
-    It is COMPLETE at full fidelity, feasible, and connected; all objectives are there and finite.
+    It must be COMPLETE at full fidelity, feasible and connected, with finite values of all objectives.
     """
     at_the_end = record.state is State.COMPLETE and math.isclose(record.fidelity, 1.0)
     may = at_the_end and record.feasible and not is_disconnected(record)
@@ -63,7 +63,7 @@ def is_disconnected(record: TrialRecord) -> bool:
 
 
 def losses(records: Sequence[TrialRecord], objectives: Objectives) -> Points:
-    """Return the records' objectives as losses, shape (records, objectives); raises KeyError where one is missing."""
+    """Return the records' objectives as losses, shape (records, objectives); raises KeyError if one is missing."""
     rows = [[sign(direction) * record.metrics[name] for name, direction in objectives.items()] for record in records]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(objectives))
 
@@ -75,7 +75,7 @@ def non_dominated(points: Points) -> Points:
 
 
 def is_dominated(point: npt.ArrayLike, others: Points) -> bool:
-    """Say whether any of `others`, losses of shape (points, objectives), dominates a point."""
+    """Return whether any of `others`, losses of shape (points, objectives), dominates a point."""
     at = np.asarray(point, dtype=np.float64)
     return bool(((others <= at).all(axis=1) & (others < at).any(axis=1)).any())
 
@@ -87,10 +87,10 @@ def in_ranges(points: Points) -> Points:
 
 
 def farthest_first(points: Points) -> Iterator[int]:
-    """Give the places of points, shape (points, objectives), in the order of an epsilon-net.
+    """Yield the indices of points, shape (points, objectives), in the order of an epsilon-net.
 
     First the best by the first objective, then always the one farthest from all before it (Schmucker et al. 2021,
-    arXiv 2106.12639). O(points) time for each.
+    arXiv 2106.12639). Each takes O(points) time.
     """
     left = np.full(len(points), np.inf)
     place = int(np.argmin(points[:, 0]))
@@ -102,12 +102,12 @@ def farthest_first(points: Points) -> Iterator[int]:
 
 
 def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
-    """Return the volume that losses of shape (points, objectives) dominate up to the reference, exactly.
+    """Return the exact volume that losses of shape (points, objectives) dominate up to the reference.
 
     A point counts only as far as it is better than the reference. Exponential in the number of objectives beyond three
     (WFG: While, Bradstreet & Barone 2012, https://doi.org/10.1109/TEVC.2010.2077298).
     """
-    from orchestrator.ledger import optuna_internals  # imports Optuna, which dominance alone need not wait for
+    from orchestrator.ledger import optuna_internals  # imports Optuna, which dominance does not need
 
     corner = np.asarray(reference, dtype=np.float64)
     values = np.asarray(points, dtype=np.float64).reshape(-1, len(corner))
@@ -117,10 +117,10 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
 def box(records: Iterable[TrialRecord], objectives: Objectives) -> Box:
     """Return the box in which hypervolumes are measured, from the reference to the ideal.
 
-    Reference, if maximised: 0 (or the lowest value, if below). If minimised: the dense network's value where trials
-    report it (`macs_dense` for `macs`), so that it is the same from the first trial to the last; elsewhere the worst
-    value of a whole trial, which later trials may move. Ideal: the best conceivable value, which is 1 for what is
-    maximised (or the highest value, if above) and 0 for what is minimised.
+    Reference of a maximised objective: 0, or the lowest value if that is below. Of a minimised one: the dense network's
+    value if trials report it (`macs_dense` for `macs`), so that it stays the same throughout a study; otherwise the
+    worst value of an eligible trial, which later trials may change. Ideal: the best conceivable value, which is 1 for a
+    maximised objective (or the highest value if that is above) and 0 for a minimised one (or the lowest if below).
     """
     whole = [record for record in records if is_eligible(record, objectives)]
     return {name: _range(name, direction, whole) for name, direction in objectives.items()}
@@ -133,7 +133,7 @@ def hypervolume_share(points: Points, objectives: Objectives, within: Box) -> fl
 
 
 def hypervolume_over_trials(records: Iterable[TrialRecord], objectives: Objectives) -> list[float]:
-    """Return the hypervolume after each told trial, in the order of `in_order_told`; it never falls.
+    """Return the hypervolume after each finished trial, in the order of `in_order_told`; it never falls.
 
     It is the share, in [0, 1], of the `box` of all records.
     """
@@ -150,13 +150,13 @@ def hypervolume_over_trials(records: Iterable[TrialRecord], objectives: Objectiv
 
 
 def in_order_told(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """Return the told trials in the order in which they finished."""
+    """Return the finished trials in the order in which they finished."""
     told = (record for record in records if record.state in TOLD)
     return sorted(told, key=lambda r: (r.finished.timestamp() if r.finished else math.inf, r.trial))
 
 
 def sign(direction: "Direction") -> int:
-    """Return what makes a value of an objective a loss, and back: -1 if it is maximised, else 1."""
+    """Return the factor that turns an objective's value into a loss and back: -1 if it is maximised, else 1."""
     return -1 if direction == "maximize" else 1
 
 
@@ -165,7 +165,7 @@ def _dominates(point: Points, others: Points) -> npt.NDArray[np.bool_]:
 
 
 def _dominated(points: Points) -> npt.NDArray[np.bool_]:
-    """Say of each point whether another one dominates it. In lexicographic order no point dominates an earlier one."""
+    """Return which points are dominated. In lexicographic order no point dominates an earlier one."""
     distinct, places = np.unique(points, axis=0, return_inverse=True)
     dominated, front, size = np.zeros(len(distinct), dtype=bool), np.empty_like(distinct), 0
     for place, point in enumerate(distinct):
@@ -176,7 +176,7 @@ def _dominated(points: Points) -> npt.NDArray[np.bool_]:
 
 
 def _sides(objectives: Objectives, within: Box) -> tuple[Points, Points, Points]:
-    """Return a box's reference and ideal as losses, and the length of its sides, 1 where there is none."""
+    """Return a box's reference and ideal as losses, and the length of its sides, with 1 in place of 0."""
     ends = np.array([within[name] for name in objectives]) * [[sign(direction)] for direction in objectives.values()]
     worst, ideal = ends[:, 0], ends[:, 1]
     return worst, ideal, np.where(worst > ideal, worst - ideal, 1.0)

@@ -1,4 +1,4 @@
-"""What a trial took of the machine, over all its epochs."""
+"""A trial's use of the machine, over all its epochs."""
 
 from statistics import median
 
@@ -7,7 +7,7 @@ from orchestrator.ledger.records import TrialRecord
 
 
 def machine_use(record: TrialRecord) -> dict[str, float]:
-    """Return the median of an epoch's images per second and device use, and the highest peak of memory, where known."""
+    """Return the median images per second and device use of the epochs, and their highest peak memory, where known."""
     measured = {
         name: [value for epoch in record.curve if (value := epoch.figure(name)) is not None] for name in USAGE_FIELDS
     }

@@ -1,4 +1,4 @@
-"""Why a study has no front: which bound nobody met and who came nearest, or what else kept its trials off it."""
+"""Explains why a study has no front: which bounds no trial met and which came nearest, or other reasons."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from orchestrator.spec.study_spec import Constraint, StudySpec
 
 
 def why_no_front(spec: StudySpec, records: Sequence[TrialRecord]) -> str:
-    """Return, in one sentence, why no trial of a study without a front is on it; with "yet" while trials are left."""
+    """Return in one sentence why no trial is on a study's empty front; with "yet" while trials are left."""
     told = [record for record in records if record.state in TOLD]
     yet = " yet" if len(told) < spec.search.trials else ""
     reasons = "; ".join(_reasons(spec, told))
@@ -42,7 +42,7 @@ def _off_the_front(spec: StudySpec, whole: Sequence[TrialRecord]) -> Iterator[st
 
 
 def _unmet(bounds: Sequence[Constraint], records: Sequence[TrialRecord]) -> str:
-    """Return which bounds no trial meets, or how many trials meet each, and the trial that comes nearest to all."""
+    """Return which bounds no trial meets, or how many trials meet each, and the trial that comes nearest."""
     meeting = {bound: sum(bound.holds(_value(record, bound)) for record in records) for bound in bounds}
     never = [_text(bound) for bound, count in meeting.items() if not count]
     if never:

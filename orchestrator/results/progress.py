@@ -1,4 +1,4 @@
-"""Where a study stands, running or dead: who drives it, what runs, how fast, what it has spent, what remains."""
+"""The progress of a study, running or not: its driver, running trials, pace, spending, and what remains."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,12 +19,12 @@ from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import StudyFolder
 
 MOMENTS: Final = 30.0
-"""Seconds of running below which a rate says nothing."""
+"""Seconds of running below which a rate means nothing."""
 
 
 @dataclass(frozen=True)
 class Driver:
-    """Who drives the study or drove it last. `last_sign` is when it last wrote anything, at most some seconds ago."""
+    """The process that drives the study or drove it last. `last_sign` is its last sign of life, to some seconds."""
 
     pid: int
     host: str
@@ -34,9 +34,9 @@ class Driver:
 
 @dataclass(frozen=True)
 class UnderWay:
-    """A trial that runs, or was interrupted, after `epoch` epochs of `epochs`, and what the last one took.
+    """A running or interrupted trial after `epoch` of `epochs` epochs, with what the last one took.
 
-    `node` is the address of where it runs, or ran. None is what is not known.
+    `node` is the address of the node where it runs or ran. Unknown values are None.
     """
 
     trial: int
@@ -63,9 +63,9 @@ class FailedAlike:
 class Progress:
     """A study as it is now.
 
-    `paused` are the trials that pause, by the epoch at which they do. `rate` is how many trials per hour were told or
-    paused, by this driver if it has run for long enough, else by all together; with it, `seconds_left` is what remains;
-    both are None where too little is known.
+    `paused` holds the paused trials by the epoch at which they paused. `rate` is how many trials per hour finished or
+    paused: under this driver if it has run for long enough, else under all drivers; `seconds_left` is derived from it.
+    Both are None if too little is known.
     """
 
     spec: StudySpec
@@ -101,14 +101,14 @@ class Progress:
 
 
 def progress(folder: StudyFolder) -> Progress:
-    """Return where a study stands. Changes nothing."""
+    """Return the progress of a study. Changes nothing."""
     spec, contents, now = StudySpec.stored(folder.spec), read_all(folder), datetime.now(UTC)
     records, spent, cluster = contents.records, contents.spent, contents.cluster
     place = journal_location_of(folder)
     holder, driven = place.holder(), place.is_driven()
     places = cluster.places if cluster else {}
     if cluster and holder and driven and cluster.since < holder.since:
-        cluster = None  # an earlier driver's, and this one has not looked yet
+        cluster = None  # recorded by an earlier driver; this one has not recorded it yet
     summary = summarize(spec, records)
     rate = _rate(records, holder.since if holder and driven else None, now, spent.seconds)
     begun = sum(record.fidelity for record in records if record.state is State.RUNNING)
@@ -153,7 +153,7 @@ def _paused(records: Iterable[TrialRecord]) -> dict[int, tuple[int, ...]]:
 
 
 def failed_alike(records: Iterable[TrialRecord]) -> tuple[FailedAlike, ...]:
-    """Return which trials failed, by kind and reason."""
+    """Return the failed trials, grouped by kind and reason."""
     alike: dict[tuple[Failure, str], list[int]] = {}
     for record in records:
         if record.state is State.FAIL:

@@ -1,4 +1,4 @@
-"""Measurements as people write them: 97.3 %, 40.6 M, 1.24 ms."""
+"""Formats measurements for people: 97.3 %, 40.6 M, 1.24 ms."""
 
 import math
 
@@ -9,7 +9,7 @@ PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
 
 
 def name(metric: str) -> str:
-    """Return what a metric is, in words, with the split or the kind that it is measured on."""
+    """Return a metric's name in words, with the split or kind that it is measured on."""
     return metrics.words(metric)
 
 

@@ -11,21 +11,21 @@ from orchestrator.results.front import Objectives, is_eligible, pareto_front
 
 @dataclass(frozen=True)
 class Holding:
-    """A paradigm's members of the front, best first, and how many `whole` trials of it competed for a place there."""
+    """A paradigm's members of the front, best first, and the number of its trials that were eligible (`whole`)."""
 
     paradigm: str
     members: tuple[TrialRecord, ...]
     whole: int
 
     def extent(self, metric: str) -> str:
-        """Return from where to where the members lie in a metric, in human units; a dash where none has it."""
+        """Return the range of the members' values of a metric, in human units; a dash if none has it."""
         values = [record.metrics[metric] for record in self.members if metric in record.metrics]
         ends = dict.fromkeys(quantities.show(metric, end) for end in (min(values), max(values))) if values else ("-",)
         return " to ".join(ends)
 
 
 def holdings(records: Iterable[TrialRecord], objectives: Objectives) -> list[Holding]:
-    """Return what each paradigm holds, in the order of the front; those that hold nothing come last, by name."""
+    """Return what each paradigm holds, in the order of the front; paradigms that hold nothing come last, by name."""
     known = sorted(records, key=lambda record: (record.paradigm, record.trial))
     front = pareto_front(known, objectives)
     whole = Counter(record.paradigm for record in known if is_eligible(record, objectives))

@@ -1,4 +1,4 @@
-"""A study in a few figures: how far it is, and the best of what it has found."""
+"""A study in a few figures: its progress, and the best that it has found."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from orchestrator.spec.study_spec import StudySpec
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Counts of trials by state, and what the whole trials have reached.
+    """Counts of trials by state, and what the eligible ones have reached.
 
-    `trials` is the number that the study file asks for, `asked` how many have been drawn so far. `best` holds the best
-    value of each objective among the trials that may be on the front, `hypervolume` the share in [0, 1] of the box
-    between reference and ideal that they dominate. `outgrown` trials were told before the study's epochs were raised.
-    `no_front` says why no trial is on the front, None if one is.
+    `trials` is the number that the study file asks for, `asked` how many have been started so far. `best` holds the
+    best value of each objective among eligible trials, `hypervolume` the share in [0, 1] of the box between reference
+    and ideal that they dominate. `outgrown` trials finished before the study's epochs were raised. `no_front` says why
+    no trial is on the front; None if one is.
     """
 
     study: str
@@ -43,7 +43,7 @@ class Summary:
 
     @property
     def is_over(self) -> bool:
-        """Return whether every trial that the study file asks for is finished."""
+        """Whether every trial that the study file asks for is finished."""
         return self.told >= self.trials
 
 
@@ -71,7 +71,7 @@ def summarize(spec: StudySpec, records: Sequence[TrialRecord]) -> Summary:
 
 
 def best(spec: StudySpec, records: Sequence[TrialRecord]) -> dict[str, float]:
-    """Return the best value of each objective among the trials that may be on the front."""
+    """Return the best value of each objective among eligible trials; empty if there are none."""
     whole = [record for record in records if is_eligible(record, spec.objectives)]
     if not whole:
         return {}

@@ -1,5 +1,5 @@
-"""The configurations of a study, as one tree to draw from: its paradigms' search spaces, narrowed as it says, and what
-it searches of their training."""
+"""The configurations of a study, as one tree to draw from: its paradigms' search spaces, as the study narrows them, and
+the training hyper-parameters that it searches."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -20,8 +20,8 @@ from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.spec import Value
 
 PARADIGM: Final = "paradigm"
-"""The name under which the sampler chooses the paradigm; hyper-parameters are named ``<paradigm>.<name>``, and those of
-training, which are all paradigms', ``training.<name>``."""
+"""The name under which the sampler chooses the paradigm. Hyper-parameters are named ``<paradigm>.<name>``, and those of
+training, which all paradigms share, ``training.<name>``."""
 
 Suggest = Callable[[str, BaseDistribution], Value]
 """Returns a value for a name from its distribution."""
@@ -31,8 +31,8 @@ Suggest = Callable[[str, BaseDistribution], Value]
 class Configurations:
     """All configurations that a study may try.
 
-    `joint` says that a draw holds a value for every hyper-parameter of every paradigm, used or not: samplers that
-    model all of them together need that. Otherwise a draw holds what its paradigm and its conditions call for.
+    If `joint`, a draw holds a value for every hyper-parameter of every paradigm, used or not, as samplers that model
+    all of them together need it. Otherwise a draw holds only what its paradigm uses under its conditions.
     """
 
     spec: StudySpec
@@ -40,12 +40,12 @@ class Configurations:
 
     @cached_property
     def searched(self) -> tuple[str, ...]:
-        """The paradigms that have something to search."""
+        """The paradigms with anything to search."""
         return tuple(name for name in self.spec.paradigms if self._spaces[name] or self._training)
 
     @cached_property
     def settled(self) -> tuple[str, ...]:
-        """The paradigms whose every hyper-parameter is fixed: there is one configuration of each."""
+        """The paradigms whose hyper-parameters are all fixed: each has a single configuration."""
         return tuple(name for name in self.spec.paradigms if name not in self.searched)
 
     @cached_property
@@ -56,7 +56,7 @@ class Configurations:
 
     @cached_property
     def are_numeric(self) -> bool:
-        """Whether one paradigm is searched, and all that is searched of it are numbers."""
+        """Whether exactly one paradigm is searched, and only over numbers."""
         several = (found for found in self.distributions.values() if not found.single())
         return len(self.searched) == 1 and not any(isinstance(found, CategoricalDistribution) for found in several)
 
@@ -74,7 +74,7 @@ class Configurations:
         return drawn | {name: suggest(name, distribution) for name, distribution in self._training.items()}
 
     def params(self, drawn: Named) -> dict[str, Value]:
-        """Return the hyper-parameters that a draw gives a trial: its paradigm's, and those of its training."""
+        """Return the hyper-parameters that a trial gets from a draw: its paradigm's, and those of training."""
         paradigm = str(drawn[PARADIGM])
         chosen = dict(self._fixed[paradigm])
         for name, dimension in self._spaces[paradigm].items():
@@ -83,11 +83,11 @@ class Configurations:
         return self._applied(paradigm, chosen) | {name: drawn[name] for name in self._training}
 
     def drawn_as(self, paradigm: str, params: Named) -> dict[str, Value]:
-        """Return the draw that gives a trial these hyper-parameters, as far as they are searched and inside the ranges.
+        """Return the draw that gives a trial these hyper-parameters, without those not searched or outside the ranges.
 
-        A paradigm that is not searched here speaks for all that are: what they search under a name that it knows too
-        is taken to be the same thing, for hyper-parameters have the field's names in all paradigms. What they do not
-        say of training was as the study itself says.
+        If the paradigm itself is not searched here, its values are used for every searched paradigm that has
+        hyper-parameters of the same names, since a name means the same in all paradigms. Training hyper-parameters
+        that are not in `params` have the values in the study file.
         """
         known = {
             f"{one}.{name}": params[name]
@@ -102,7 +102,7 @@ class Configurations:
         return {PARADIGM: paradigm, **known} if paradigm in self.searched else known
 
     def contains(self, paradigm: str, params: Named) -> bool:
-        """Return whether the study as it is might try these hyper-parameters."""
+        """Return whether the study's present search spaces include these hyper-parameters."""
         if paradigm not in self.spec.paradigms:
             return False
         space, fixed = self._spaces[paradigm], self._fixed[paradigm]
@@ -113,21 +113,21 @@ class Configurations:
         )
 
     def fixed(self, paradigm: str) -> dict[str, Value]:
-        """Return the hyper-parameters that the study itself fixes, but for those without effect beside the others."""
+        """Return the hyper-parameters that the study fixes, without those that have no effect given the others."""
         return self._applied(paradigm, self._fixed[paradigm])
 
     def refusal(self, paradigm: str, params: Named) -> str | None:
-        """Return why the paradigm cannot carry out these hyper-parameters in the study's budget, or None if it can."""
+        """Return why the paradigm cannot use these hyper-parameters within the study's epochs, or None if it can."""
         try:
             Params.of(params).create(paradigm).recipe(self.spec.fidelity.epochs)
         except (InvalidValue, InfeasibleTrial) as error:
             return str(error)
-        except Exception as error:  # noqa: BLE001 - a third party's code: what it raises is told, and ends no study
+        except Exception as error:  # noqa: BLE001 - a plug-in's code: its errors become the reason, and end no study
             return f"{type(error).__name__}: {error}"
         return None
 
     def _applied(self, paradigm: str, chosen: Named) -> dict[str, Value]:
-        """Return the hyper-parameters that have an effect beside each other: what a trial's record says was applied."""
+        """Return the hyper-parameters that have an effect given the others; these go into the trial's record."""
         space, values = search_spaces.find(paradigm), {name: [value] for name, value in chosen.items()}
         return {name: value for name, value in chosen.items() if space.may_matter(name, values)}
 
@@ -148,7 +148,7 @@ class Configurations:
 
 
 def _holds(distribution: BaseDistribution, value: Value) -> bool:
-    """Return whether a value might have been drawn from a distribution."""
+    """Return whether a distribution contains a value."""
     if isinstance(distribution, CategoricalDistribution):
         return any(value == choice and type(value) is type(choice) for choice in distribution.choices)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -169,7 +169,7 @@ def _narrowed_space(paradigm: str, choices: Mapping[str, Choice]) -> Space:
 
 
 def _narrowed(paradigm: str, name: str, own: Dimension | None, choice: Any) -> Dimension:
-    """Return a dimension as the study narrows it. A range is logarithmic if the study or the space says so."""
+    """Return a dimension as the study narrows it. A range is logarithmic if the study or the search space says so."""
     if own is not None and choice is None:
         return own
     when = own.when if own is not None else {}
@@ -178,7 +178,7 @@ def _narrowed(paradigm: str, name: str, own: Dimension | None, choice: Any) -> D
 
 
 def _distribution(choice: Any, *, whole: bool, log: bool = False) -> BaseDistribution:
-    """Return what a list or a range is drawn from; `log` has a range be logarithmic if it can be, unless it says so."""
+    """Return the distribution of a list or a range; with `log`, a range of positive numbers is logarithmic."""
     if isinstance(choice, list):
         return CategoricalDistribution(choice)
     log = choice.log or (choice.low > 0 and log)

@@ -1,4 +1,4 @@
-"""Which edits of a study file a running study can take up, and what they mean for what it has found."""
+"""Which edits of a study file an existing study can adopt, and what they mean for its results."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,19 +16,19 @@ from orchestrator.store.store import StudyFolder
 
 FIXED: Final = {
     "name": "a study keeps its name",
-    "seed": "trials that ran had seeds from it",
-    "data": "trials that ran saw other images",
-    "model": "trials that ran trained another network",
-    "training": "trials that ran were trained in another way",
-    "objectives": "trials that ran were chosen by others",
-    "constraints": "trials that ran did not measure the same metrics",
+    "seed": "earlier trials took their seeds from it",
+    "data": "earlier trials saw other images",
+    "model": "earlier trials trained another network",
+    "training": "earlier trials were trained in another way",
+    "objectives": "earlier trials were chosen by others",
+    "constraints": "earlier trials did not measure the same metrics",
 }
-"""The sections that cannot change, each with the reason; of constraints only the bounds can."""
+"""The sections that cannot change, each with the reason; of constraints, only the bounds can change."""
 
 INSTEAD: Final = "launch it as a study of another name; search.warm_start there lets it learn from this one"
 
 Said = Callable[[Sequence[Change]], object]
-"""Is told what has changed, once it is written and before the study runs."""
+"""Called with the changes once they are written and before the study runs."""
 
 
 def changes(before: StudySpec, after: StudySpec) -> list[Change]:
@@ -39,23 +39,22 @@ def changes(before: StudySpec, after: StudySpec) -> list[Change]:
 
 
 def extend(spec: StudySpec, folder: StudyFolder, records: Sequence[TrialRecord]) -> list[Change]:
-    """Make an edited study file the study's own, with what it changes added to its history; return the changes.
+    """Replace the study's file by an edited one, add the changes to its history, and return them.
 
-    `records` are those of a ledger that was opened with the edited spec. The file is written in one piece: a
-    crash leaves either the old study or the new one, never a mixture. Raises StudyError with every change that cannot
-    be made.
+    `records` are those of a ledger opened with the edited spec. The file is written atomically: a crash leaves either
+    the old study or the new one, never a mixture. Raises StudyError with every change that cannot be made.
     """
     before = StudySpec.stored(folder.spec)
     found = changes(before, spec)
     problems = [problem for change in found if (problem := _problem(change, before)) is not None]
     if spec.ledger != before.ledger:
-        said = f"cannot change from {before.ledger!r}, where the trials are remembered; leave it as it is there"
-        moved = f"if that database itself has moved, say so in {folder.shown(folder.spec)}"
+        said = f"cannot change from {before.ledger!r}, which holds the trials; leave it unchanged"
+        moved = f"if that database itself has moved, edit {folder.shown(folder.spec)}"
         problems.append(Problem("ledger", f"{said} ({moved}), or {INSTEAD}", spec.ledger))
     problems = problems or _too_few_trials(spec, records)
     if problems:
         raise StudyError(problems)
-    if spec != before:  # be it only in where its data are, which is no change
+    if spec != before:  # even if only the data's location differs, which is not listed as a change
         now = [Extension(datetime.now(UTC).isoformat(timespec="seconds"), tuple(found))] if found else []
         write_study(folder.spec, spec, [*read_history(folder.spec), *now])
         folder.push(folder.spec)
@@ -63,9 +62,9 @@ def extend(spec: StudySpec, folder: StudyFolder, records: Sequence[TrialRecord])
 
 
 def to_try_again(spec: StudySpec, records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Return the members of the front before the epochs were raised, best first, that the study has yet to try again.
+    """Return members of the front from before the epochs were raised, best first, that are still to be tried again.
 
-    Those that the study as it is now would not draw are left out.
+    Those outside the study's present search spaces are left out.
     """
     outgrown = [record for record in records if record.share < 1 and record.state is State.COMPLETE]
     largest = max((record.share for record in outgrown), default=0.0)
@@ -91,14 +90,14 @@ def _problem(change: Change, before: StudySpec) -> Problem | None:
         said = "nothing" if change.before is None else repr(change.before)
         return Problem(change.key, f"cannot change from {said}: {FIXED[section]}; {INSTEAD}", change.after)
     if change.key == "fidelity.epochs" and change.after < before.fidelity.epochs:
-        why = f"cannot fall below {change.before}: trials that ran were trained for longer than new ones would be"
+        why = f"cannot fall below {change.before}: earlier trials were trained for longer than new ones would be"
         return Problem(change.key, f"{why}; {INSTEAD}", change.after)
     return None
 
 
 def _too_few_trials(after: StudySpec, records: Sequence[TrialRecord]) -> list[Problem]:
-    """Return a problem if the total does not leave room for the trials that exist and those that must follow."""
-    again, reasons = to_try_again(after, records), [f"{len(records)} trials were asked already"]
+    """Return a problem if `search.trials` leaves no room for the existing trials and those that must follow."""
+    again, reasons = to_try_again(after, records), [f"{len(records)} trials exist already"]
     here = [record for record in records if record.share == 1 or record.state is State.RUNNING]
     untried = [name for name in after.paradigms if name not in {record.paradigm for record in (*again, *here)}]
     if again:

@@ -1,4 +1,4 @@
-"""Estimates of what unfinished trials may reach. They guide the search alone, and are recorded nowhere."""
+"""Estimates of what unfinished trials may reach. They only guide the search, and are never recorded."""
 
 import math
 from collections import defaultdict
@@ -13,15 +13,15 @@ from orchestrator.spec.study_spec import StudySpec
 from trainables.metrics import FORETOLD, TABLE
 
 LUCKY: Final = 0.25
-"""The share of finished trials that gained more than a lucky one."""
+"""A lucky trial gains more than all but this share of the finished ones."""
 
 
 class Foresight:
-    """Estimates the end of a trial from its report at a rung and from what finished trials gained from there.
+    """Estimates a trial's final metrics from its report at a rung and from what finished trials gained after it.
 
-    To a sampler that is told nothing but that they were stopped, most trials of a study with rungs are alike. Gains are
-    shares: errors and losses fall towards zero, and a network that is wrong about half of the images has more to gain
-    than one that is wrong about a tenth.
+    Without estimates, most trials of a study with rungs would look the same to the sampler: stopped. Gains are
+    relative: errors and losses fall towards zero, and a network that misclassifies half of the images has more to gain
+    than one that misclassifies a tenth.
     """
 
     def __init__(self, spec: StudySpec) -> None:
@@ -33,19 +33,19 @@ class Foresight:
         grows = {name: (name in rising) != TABLE[name].approaches_one for name in self._fields}
         self._lucky = {name: 1 - LUCKY if grows[name] else LUCKY for name in self._fields}
         self._shares: dict[tuple[int, str], list[float]] = defaultdict(list)
-        """By rung and metric, the remaining-loss ratios: what is left at the end over what was left."""
+        """By rung and metric, the remaining-loss ratios: the final distance from the optimum over that at the rung."""
         self._quantiles: dict[tuple[int, str, float], float] = {}
         """The quantiles asked for since the last finished trial."""
         self.whole = 0
-        """How many finished trials it has learnt from."""
+        """How many finished trials have been learnt from."""
 
     @property
     def sees_all(self) -> bool:
-        """Whether all objectives and constraints show before the end."""
+        """Whether all objectives and constraints can be estimated before the end of a trial."""
         return bool(self._fields)
 
     def learn(self, record: TrialRecord) -> None:
-        """Note what a COMPLETE trial has gained since each rung; another one teaches nothing."""
+        """Note what a COMPLETE trial gained after each rung; other trials teach nothing."""
         if record.state is not State.COMPLETE or record.share < 1:
             return
         self.whole += 1
@@ -58,11 +58,11 @@ class Foresight:
                         self._shares[point.epoch, name].append(_left(name, record.metrics[name]) / before)
 
     def metrics(self, record: TrialRecord) -> dict[str, float] | None:
-        """Return what a trial is expected to come to; None where that does not show before the end."""
+        """Return a trial's expected final metrics; None if they cannot be estimated before the end."""
         return self._foreseen(record.curve[-1], dict.fromkeys(self._fields, 0.5)) if record.curve else None
 
     def with_luck(self, report: Epoch) -> dict[str, float] | None:
-        """Return what a trial comes to, by each metric, if it gains what one in four does better than from its rung."""
+        """Return a trial's final metrics if it gained as much after its rung as the top quarter of finished trials."""
         return self._foreseen(report, self._lucky)
 
     def _foreseen(self, point: Epoch, quantiles: Mapping[str, float]) -> dict[str, float] | None:
@@ -82,5 +82,5 @@ class Foresight:
 
 
 def _left(name: str, value: float) -> float:
-    """Return how far a metric is from zero, or from one if that is its best; twice, and it is what it was."""
+    """Return how far a metric is from its optimum, zero or one; the function is its own inverse."""
     return 1 - value if TABLE[name].approaches_one else value

@@ -1,7 +1,7 @@
-"""Configurations chosen before a sampler knows any results: spread over all that is searched, or at random.
+"""Configurations chosen before a sampler knows any results: spread over the whole search space, or at random.
 
-As many random ones leave gaps and lie in heaps; to begin with a scrambled Sobol' sequence is common in model-based
-search (Sobol' 1967, https://doi.org/10.1016/0041-5553(67)90144-9; Owen 1998, https://doi.org/10.1145/272991.273010).
+Random points leave gaps and form clusters; starting with a scrambled Sobol' sequence is common in model-based search
+(Sobol' 1967, https://doi.org/10.1016/0041-5553(67)90144-9; Owen 1998, https://doi.org/10.1145/272991.273010).
 """
 
 import math
@@ -18,13 +18,13 @@ from trainables.spec import Value
 
 SOBOL: Final = "sobol"
 FIRST: Final = 10
-"""How many trials are spread: as many as a sampler would draw at random before it looks at any."""
+"""How many trials are spread: as many as a sampler would draw at random before it uses any results."""
 
 
 def spread(spec: StudySpec) -> Iterator[tuple[str, Named]]:
-    """Give the paradigm and the hyper-parameters of a study's first configurations in turn, feasible or not.
+    """Yield the paradigm and the hyper-parameters of a study's first configurations, feasible or not.
 
-    The study searches one paradigm: points that are spread over several spaces do not fill any of them.
+    The study must search a single paradigm: points spread over several spaces would fill none of them.
     """
     from scipy.stats import qmc  # takes a second to import
 
@@ -36,7 +36,7 @@ def spread(spec: StudySpec) -> Iterator[tuple[str, Named]]:
 
 
 def at_random(spec: StudySpec, paradigm: str, count: int) -> list[Named]:
-    """Return the hyper-parameters of at most `count` configurations of a paradigm, without those that are refused."""
+    """Return the hyper-parameters of at most `count` random configurations of a paradigm, without refused ones."""
     configurations = Configurations(spec, joint=True)
     if paradigm in configurations.settled:
         return [configurations.fixed(paradigm)]
@@ -51,7 +51,7 @@ def _at(configurations: Configurations, shares: Iterable[float]) -> dict[str, Va
 
 
 def _value(distribution: BaseDistribution, share: float) -> Value:
-    """Return the value below which that share of a distribution lies."""
+    """Return the quantile of a distribution at `share`."""
     match distribution:
         case CategoricalDistribution():
             choice = distribution.choices[int(share * len(distribution.choices))]

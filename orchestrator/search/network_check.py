@@ -1,4 +1,4 @@
-"""Whether a study's network can do what its paradigms ask: found in seconds, not in every trial again."""
+"""Checks in seconds, before any trial runs, whether a study's network supports what its paradigms do."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from trainables.state import LiveTrial
 
 CONFIGURATIONS: Final = 100
-"""How many configurations of a paradigm are tried; trying one costs no more than making its recipe."""
+"""How many configurations of a paradigm are checked; most checks cost no more than making a recipe."""
 
 
 @dataclass(frozen=True)
 class Attempted:
-    """A configuration of a paradigm, and why the network cannot carry it out, if it cannot."""
+    """A configuration of a paradigm, and the reason if the network does not support it."""
 
     params: Named
     recipe: Recipe
@@ -34,7 +34,7 @@ class Attempted:
 
 
 class NetworkCheck:
-    """Tries the paradigms of a study on the shapes of its network. The network is built once, without numbers."""
+    """Checks the paradigms of a study against its network, which is built once, with shapes only."""
 
     def __init__(self, spec: StudySpec) -> None:
         self._spec = spec
@@ -48,11 +48,11 @@ class NetworkCheck:
             raise StudyError([problem for problem in problems if problem is not None])
 
     def impossible(self) -> list[Problem]:
-        """Return the paradigms and choices of the study that its network cannot carry out, each with the reason."""
+        """Return the paradigms and choices of the study that its network does not support, each with the reason."""
         return [problem for name in self._spec.paradigms for problem in self._problems(name)]
 
     def removable_macs(self) -> float | None:
-        """Return the share of the network's MACs that filters can take with them; None if no filters are removed."""
+        """Return the share of the network's MACs that removing filters can save; None if no filters are removed."""
         from trainables.methods.rehearsal import removable_macs
 
         removing = [demand for name in self._spec.paradigms for demand in self._filter_demands(name)]
@@ -80,7 +80,7 @@ class NetworkCheck:
         try:
             return Params.of(params).create(paradigm).recipe(self._spec.fidelity.epochs)
         except (InvalidValue, InfeasibleTrial):
-            return None  # the network is not to blame
+            return None  # not because of the network
 
     def _reason(self, recipe: Recipe) -> str | None:
         from trainables.methods.rehearsal import demands, rehearse
@@ -95,7 +95,7 @@ class NetworkCheck:
         return self._reasons.get(asked)
 
     def _filter_demands(self, paradigm: str) -> Iterator[bool]:
-        """Yield, for each configuration that removes filters, whether those of residual streams may go."""
+        """Yield, for each configuration that removes filters, whether it may remove those of residual streams."""
         from trainables.methods.rehearsal import demands
 
         for attempt in self._attempts(paradigm):
@@ -124,7 +124,7 @@ _FILTERS: Final = ("prune", "filter")
 
 
 def _choices(attempts: Sequence[Attempted]) -> list[str]:
-    """Return the hyper-parameters that are chosen from names, not from a range of numbers."""
+    """Return the hyper-parameters that are names or booleans rather than numbers."""
     values: dict[str, set[type]] = defaultdict(set)
     for attempt in attempts:
         for key, value in attempt.params.items():
@@ -133,7 +133,7 @@ def _choices(attempts: Sequence[Attempted]) -> list[str]:
 
 
 def _explanation(attempts: Sequence[Attempted]) -> tuple[str, Mapping[object, str]]:
-    """Return the key whose values alone tell what fails, and those values with the reasons; else no key."""
+    """Return the key whose values alone explain the failures, and the failing values with reasons; else no key."""
     for key in _choices(attempts):
         outcomes: dict[Value | None, set[str | None]] = defaultdict(set)
         for attempt in attempts:

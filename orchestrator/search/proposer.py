@@ -1,4 +1,4 @@
-"""What to try next: every paradigm once, then whatever the sampler draws."""
+"""What to try next: every paradigm once, then what the sampler draws."""
 
 import json
 import time
@@ -22,24 +22,25 @@ from orchestrator.search.samplers import SamplerName
 from trainables.spec import Value
 
 FIXED, AGAIN = "fixed", "again"
-"""What stands in the sampler's place where nothing was to be chosen, or where a trial is repeated for more epochs."""
+"""Recorded instead of a sampler's name if there was nothing to choose, or if a trial is repeated with more epochs."""
 
 WISER: Final = 1.25
-"""How many times as many whole trials have the ends of stopped ones guessed again: seldom enough for thousands."""
+"""Estimates for stopped trials are redone when finished trials have grown by this factor: rarely enough for thousands
+of trials."""
 
 
 class Proposer:
-    """Decides what is tried and writes it into the ledger.
+    """Decides what is tried and writes it to the ledger.
 
-    A paradigm with nothing to search is tried once; if the study has no other, again with the next seed. The same
-    goes for a configuration that was drawn before: it becomes a replicate instead of the same work again.
+    A paradigm with nothing to search is tried once; if the study has only such paradigms, they are repeated with new
+    seeds. A configuration that is drawn again also gets the next seed, which makes it a replicate.
 
-    Where drawing is slow, one suggestion is drawn ahead, in a thread, while trials run. Nobody but the sampler's view
-    knows of it until it is handed out.
+    If drawing is slow, one suggestion is drawn ahead, in a thread, while trials run. Only the sampler's view knows of
+    it until it is handed out.
     """
 
     def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take up what the ledger knows; `clock` tells, in seconds, when trials are handed out."""
+        """Start from the ledger's records; `clock` gives the seconds at which trials are handed out."""
         self._ledger = ledger
         self._clock = clock
         self._configurations = Configurations(ledger.spec)
@@ -60,7 +61,7 @@ class Proposer:
         self._stopped: dict[int, int] = {}
         """Stopped and paused trials, whose ends were estimated for the sampler, with their keys in the view."""
         self._guessed_from = 0
-        """From how many finished trials those ends were estimated."""
+        """How many finished trials those estimates are based on."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
         self._earlier = list(warm_start.lessons(ledger.spec, ledger.folder))
         self._prepared: Future[Draw] | None = None
@@ -68,7 +69,7 @@ class Proposer:
         self._first = iter(initial_design.spread(ledger.spec) if self._begins_spread(records) else ())
 
     def propose(self) -> tuple[int, Configuration]:
-        """Begin the next trial; return its number and what it tries."""
+        """Create the next trial; return its number and configuration."""
         self._make_ready()
         key, draft = self._next()
         number = self._ledger.ask(draft)
@@ -83,7 +84,7 @@ class Proposer:
         return self._configurations.refusal(configuration.paradigm, configuration.params)
 
     def went_on(self, number: int) -> None:
-        """Note that a paused trial continues: the view is told its result again at the end."""
+        """Note that a paused trial continues: the view will be told its final result."""
         if number in self._stopped:
             self._running[number] = self._stopped.pop(number)
 
@@ -102,24 +103,24 @@ class Proposer:
         return self._drawn({} if paradigm is None else {PARADIGM: paradigm})
 
     def _begins_spread(self, records: Sequence[TrialRecord]) -> bool:
-        """Return whether the next configurations are spread: until a sampler has drawn one, for one searched paradigm.
+        """Return whether the next configurations are spread: with a single searched paradigm, before any are drawn.
 
-        The space of several, of which each trial uses a part, is not filled by points that are spread over all of it.
+        With several paradigms each trial uses only a part of the space, and points spread over all of it fill no part.
         """
         drawn = any(record.sampler not in (FIXED, AGAIN, SOBOL) for record in records)
         knows = self._earlier or drawn or sum(record.sampler == SOBOL for record in records) >= FIRST
         return len(self._configurations.searched) == 1 and self._ledger.spec.search.sampler != "random" and not knows
 
     def _is_new(self, chosen: tuple[str, Named]) -> bool:
-        """Return whether a configuration can be carried out and was not tried."""
+        """Return whether a configuration can be carried out and has not been tried yet."""
         return _key(*chosen) not in self._tried and self._configurations.refusal(*chosen) is None
 
     def _repeated(self, record: TrialRecord) -> tuple[int | None, Draft]:
-        """Try a trial again as it was, for the study's present epochs."""
+        """Repeat a trial's configuration and seed with the study's present epochs."""
         return self._chosen(Configuration(record.paradigm, record.params, record.seed), AGAIN)
 
     def _chosen(self, chosen: Configuration, by: str) -> tuple[int | None, Draft]:
-        """Try what the sampler did not draw; it learns from it as from its own."""
+        """Try a configuration that the sampler did not draw, but learns from like any other."""
         drawn = self._view.configurations.drawn_as(chosen.paradigm, chosen.params)
         key = self._view.take_up(Lesson(chosen.paradigm, chosen.params, State.RUNNING))
         return key, Draft(chosen, by, drawn, self._view.distributions(drawn))
@@ -154,7 +155,7 @@ class Proposer:
             self._stopped[record.trial] = key
 
     def _make_ready(self) -> None:
-        """Tell the view what has come of its trials, and have the right one."""
+        """Tell the view the results of its trials, and replace it if another sampler is due."""
         if self._prepared is not None:
             wait([self._prepared])  # the thread has the view to itself while it draws
         for number, key in list(self._running.items()):
@@ -173,7 +174,7 @@ class Proposer:
     def _guess_again(self) -> None:
         """Tell the view again what stopped trials are expected to reach, once clearly more trials have finished.
 
-        What was guessed before there was any whole trial is what a trial was when it stopped.
+        Until the first trial has finished, the estimate is simply the last report.
         """
         if self._foresight.whole > WISER * self._guessed_from:
             self._guessed_from = self._foresight.whole
@@ -204,10 +205,10 @@ class Proposer:
         return view
 
     def _with_offspring(self, records: list[TrialRecord], population: int) -> list[TrialRecord]:
-        """Return the trials that running ones may descend from, or that are running.
+        """Return running trials, the newest ones, and the members of the front that may still be parents.
 
-        No more of the front than make a generation, for the sampler would pick no more; where many trials are equal,
-        most of a study is on the front.
+        The front is limited to one generation, since the sampler would choose no more; if many trials have equal
+        values, most of a study is on the front.
         """
         objectives, newest = self._ledger.spec.objectives, len(records) - GENERATIONS_LAST
         parents = spread(pareto_front(records, objectives), objectives, population)

@@ -1,8 +1,9 @@
-"""Whether a trial that is not among the best at its rung may reach the front all the same.
+"""Whether a trial that is not among the best at its rung may still reach the front.
 
-How much a rung foretells differs from study to study: networks that are hardly pruned yet look alike, and validation is
-noisy. The whole trials show it by how much they have gained since. Once there are some, a rung stops nobody who, with
-some luck, would not be dominated by what there is already, and of the others all but the very best.
+How well a rung predicts the final result differs between studies: networks that are hardly pruned yet look alike, and
+validation is noisy. What finished trials gained after the rung shows how well. Once enough have finished, a rung lets
+every trial continue that, with some luck, would not be dominated by the present front, and holds back all others but
+the very best.
 """
 
 from collections.abc import Iterable
@@ -17,14 +18,14 @@ from orchestrator.search.foresight import Foresight
 from orchestrator.spec.study_spec import StudySpec
 
 ENOUGH: Final = 4
-"""The whole trials without which nothing is known of what trials gain."""
+"""How many finished trials are needed to estimate what trials gain."""
 
 
 class Prospects:
-    """What the whole trials of a study let those at its rungs hope for."""
+    """Judges, by the finished trials of a study, what trials at its rungs can still reach."""
 
     def __init__(self, spec: StudySpec, records: Iterable[TrialRecord] = ()) -> None:
-        """Take up what `records` teach."""
+        """Learn from `records`."""
         self._spec = spec
         self._foresight = Foresight(spec)
         self._front = losses([], spec.objectives)
@@ -43,7 +44,7 @@ class Prospects:
 
     @property
     def is_informed(self) -> bool:
-        """Whether there are enough whole trials to tell what a trial may gain, and a front for it to reach."""
+        """Whether enough trials have finished to estimate what a trial may gain, and there is a front to reach."""
         return self._foresight.whole >= ENOUGH and bool(len(self._front)) and self._foresight.sees_all
 
     def may_reach_front(self, report: Epoch) -> bool:

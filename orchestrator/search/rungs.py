@@ -30,13 +30,13 @@ class Rungs:
     """The results of all trials at each rung, and the verdict on those that arrive there."""
 
     def __init__(self, spec: StudySpec, records: Iterable[TrialRecord] = ()) -> None:
-        """Take up the results of earlier runs from `records`."""
+        """Start with the results in `records`."""
         self._epochs, self._reduction = spec.fidelity.epochs, spec.fidelity.reduction
         judged = {FORETOLD[name]: direction for name, direction in spec.objectives.items() if name in FORETOLD}
         self._signs = {name: -1 if direction == "maximize" else 1 for name, direction in judged.items()}
         self._bounds = [bound for bound in spec.bounds if bound.metric in SETTLED]
         self._reached: dict[int, dict[int, tuple[float, ...]]] = {epoch: {} for epoch in spec.fidelity.rungs if judged}
-        """By epoch and trial: by how much constraints are missed, then the losses."""
+        """By epoch and trial: by how much the constraints are missed, then the losses."""
         self._best: dict[int, list[int]] = {}
         """By epoch, the trials that may continue, best first, if that was computed since the last arrival."""
         self._gone: dict[int, set[int]] = {epoch: set() for epoch in self._reached}
@@ -45,9 +45,9 @@ class Rungs:
         """By trial, the fidelity from which it is judged."""
         self._strict = False
         self._waits = spec.fidelity.hopeless == "pause"
-        """Whether the first at a rung wait for others to be compared with."""
+        """Whether the first trials at a rung wait for others to compare them with."""
         for record in records:
-            for report in record.curve if record.share == 1 else ():  # else the schedule was another one
+            for report in record.curve if record.share == 1 else ():  # otherwise the schedule was different
                 if self._record(record, report) and not _ended_at(record, report.epoch):
                     self.note_gone(record.trial, report.epoch)
 
@@ -64,9 +64,9 @@ class Rungs:
             self._best.clear()
 
     def verdict(self, record: TrialRecord, report: Epoch) -> str | None:
-        """Record a report if it is at a rung; return why its trial shall stop, or None if it continues.
+        """Record a report if it is at a rung; return why its trial should stop, or None if it continues.
 
-        Reports of a trial that is not judged at this fidelity, and values that are not finite, do not count.
+        Reports at a fidelity at which the trial is not judged yet, and values that are not finite, do not count.
         """
         if not self._record(record, report):
             return None
@@ -86,13 +86,13 @@ class Rungs:
         if trial in best:
             return None
         if not best:
-            return f"one of only {reached} at epoch {epoch}, where the best of {self._reduction} goes on"
+            return f"one of only {reached} at epoch {epoch}, where the best of {self._reduction} continues"
         return f"not among the best {len(best)} of {reached} at epoch {epoch}"
 
     def next_best(self, paused: Mapping[int, int]) -> int | None:
-        """Return which of the trials that pause, each at an epoch, continues first, or None if none may now.
+        """Return which of the paused trials, given with their epochs, continues first, or None if none may now.
 
-        The farther a trial has come, the sooner; those whose rung is no more are kept from nothing.
+        Trials that have come farther go first; a trial that paused where there is no rung any more may always continue.
         """
         for epoch in sorted(set(paused.values()), reverse=True):
             there = {trial for trial, reached in paused.items() if reached == epoch}
@@ -103,9 +103,9 @@ class Rungs:
         return None
 
     def least_promising(self, paused: Mapping[int, int]) -> int | None:
-        """Return which of the trials that pause, each at an epoch, is the last to continue; None if all may now.
+        """Return which of the paused trials, given with their epochs, would continue last; None if all may now.
 
-        The less far a trial has come, the later.
+        Trials that have come less far go later.
         """
         behind = {trial: epoch for trial, epoch in paused.items() if self.standing(trial, epoch) is not None}
         if not behind:
@@ -116,10 +116,10 @@ class Rungs:
         return there[best_first(rows[:, 1:], rows[:, 0])[-1]]
 
     def _owes(self, trial: int, epoch: int) -> bool:
-        """Return whether a trial continues because too few did, though the order within its rank puts it behind them.
+        """Return whether a trial continues because too few have, although the order within its rank puts it behind.
 
-        Each is compared with those that came before it. Once a sampler draws the like of what is known, its trials find
-        their place among the best taken by twins that were stopped when they came: one of a thousand continued.
+        Each trial is compared with those that came before it. Once a sampler draws configurations similar to known
+        ones, its trials are ranked behind near-equal ones that were stopped themselves: one in a thousand continued.
         """
         reached = self._reached[epoch]
         share = self._share(epoch)
@@ -140,7 +140,7 @@ class Rungs:
     def _best_at(self, epoch: int) -> list[int]:
         if epoch not in self._best:
             reached = self._reached[epoch]
-            trials = sorted(reached)  # so that what is rebuilt decides as what was there
+            trials = sorted(reached)  # so that a resumed study decides as before
             rows = np.array([reached[trial] for trial in trials])
             self._best[epoch] = [trials[place] for place in best_first(rows[:, 1:], rows[:, 0], self._share(epoch))]
         return self._best[epoch]
@@ -179,9 +179,9 @@ def _ended_at(record: TrialRecord, epoch: int) -> bool:
 def best_first(losses: Points, missed: npt.ArrayLike | None = None, count: int | None = None) -> list[int]:
     """Return the order of losses of shape (trials, objectives) from best to worst, or its first `count`.
 
-    Those that miss no constraint come first, in the order of their non-dominated ranks; within a rank, first the best
-    by the first objective, then always the one farthest from all before it, distances being measured in units of each
-    objective's range. The others follow by how much they miss, shape (trials,).
+    Trials that miss no constraint come first, in the order of their non-dominated ranks; within a rank, first the best
+    by the first objective, then always the one farthest from all before it, with distances in units of each
+    objective's range. The others follow by how much they miss the constraints: `missed`, shape (trials,).
     """
     of_all, scaled = ranks(losses, missed), in_ranges(losses)
     layers = (np.flatnonzero(of_all == rank) for rank in range(of_all.max() + 1))

@@ -1,4 +1,4 @@
-"""Which sampler draws, and whether it draws ahead: by how long it takes and how long the study is."""
+"""Chooses the sampler, and whether it draws ahead, by how long drawing takes and how long the study is."""
 
 from collections.abc import Collection
 from typing import Final
@@ -9,29 +9,29 @@ from orchestrator.spec.study_spec import StudySpec
 BREEDS: Final = "nsga2"
 """The sampler whose cost per trial does not depend on how many there were."""
 LONG: Final = 1000
-"""The trials after which `auto` breeds: TPE looks at all of them for every value that it draws."""
+"""The number of trials after which `auto` breeds: TPE looks at all of them for every value that it draws."""
 SLOW: Final = 0.1
 """The share of the time between two trials that drawing may take before `auto` breeds."""
 WORTH_PREPARING: Final = 0.02
-"""The share above which a suggestion is drawn while trials run. It cannot know of the trials that end meanwhile."""
+"""The share above which a suggestion is drawn while trials run. It does not know the trials that end meanwhile."""
 ENOUGH_PARENTS: Final = 50
-"""The trials without which nothing is bred, however slow the sampler is."""
+"""The number of trials needed before breeding starts, however slow the sampler is."""
 FEW: Final = 100
 EXPENSIVE: Final = 10.0
-"""Up to how many trials, and from how many seconds between two of them, a model that takes a second is worth it."""
+"""A model that takes a second is worth it up to FEW trials, and from EXPENSIVE seconds between two of them."""
 FEW_WITH_RUNGS: Final = 50
-"""The trials after which a study that stops trials early continues without a model: they come faster, and tell less."""
+"""The number of trials after which a study with rungs drops the model: its trials end sooner, and tell less."""
 ENOUGH_TO_MODEL: Final = 10
-"""The trials before a model is asked; those that no model has chosen are random to it."""
+"""How many trials come before a model is used."""
 GENERATIONS_LAST: Final = 500
-"""The trials after which a breeding sampler gets a new view: of a generation from the front, and as many trials before.
+"""A breeding sampler gets a new view after this many trials: of one generation from the front, and as many trials back.
 
-What is neither has no offspring any more, and would be looked at for every draw."""
+Other trials have no offspring any more, but would be looked at for every draw."""
 _SMOOTHING: Final = 0.1
 
 
 class Pace:
-    """How long drawing takes, and how much time there is for it: running means, in seconds."""
+    """Running means, in seconds, of how long drawing takes and how much time there is for it."""
 
     def __init__(self) -> None:
         self._drawing = self._between = 0.0
@@ -52,7 +52,7 @@ class Pace:
         self._drawing += _SMOOTHING * (seconds - self._drawing) if self._drawing else seconds
 
     def another_draws(self) -> None:
-        """Forget how long drawing took: it is another sampler's from now on."""
+        """Forget how long drawing took: from now on another sampler draws."""
         self._drawing = 0.0
 
     def handed_out(self, now: float) -> None:
@@ -64,10 +64,10 @@ class Pace:
 
 
 class Policy:
-    """Chooses the sampler. What the study names is what it gets.
+    """Chooses the sampler: the one that the study names, or for `auto` a suitable one.
 
-    `auto` is TPE; NSGA-II once TPE is too slow for the trials, or the study is long; a Gaussian process where trials
-    are few or stopped early, expensive, and what is searched is all numbers, for the first of them. It never goes back.
+    `auto` is TPE, then NSGA-II once TPE is too slow for the trials or the study is long. If trials are expensive, few
+    or stopped early, and only numbers are searched, a Gaussian process draws early ones. It never switches back.
     """
 
     def __init__(self, spec: StudySpec, used: Collection[str | None], *, numeric: bool) -> None:
@@ -95,10 +95,10 @@ class Policy:
         return BREEDS if self._breeds else "tpe"
 
     def population(self, running: int) -> int:
-        """Return how many trials make a generation: for `auto` about as many as run at once, but no handful."""
+        """Return how many trials make a generation: for `auto` about as many as run at once, but at least 20."""
         return max(20, min(100, running)) if self._named == "auto" else max(4, min(50, self._trials // 5))
 
     @property
     def prepares(self) -> bool:
-        """Whether the next suggestion is drawn before a worker is free for it."""
+        """Whether the next suggestion is drawn before a worker is free."""
         return self.pace.share > WORTH_PREPARING

@@ -1,4 +1,4 @@
-"""A study as its sampler sees it: in memory, made from the ledger, with what earlier studies have to teach."""
+"""A study as its sampler sees it: in memory, made from the ledger, with lessons from earlier studies."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,8 +26,8 @@ Draw = tuple[int, dict[str, Value]]
 class Lesson:
     """What a sampler learns from a trial: what was tried, and what came of it.
 
-    `values` are those of the study's objectives, in its order, of a COMPLETE trial, or those that one which was stopped
-    is expected to have come to; `violations` say by how much constraints are missed, in Optuna's sense.
+    `values` are the values of the objectives, in the study's order: measured for a COMPLETE trial, estimated for a
+    stopped one. `violations` say by how much constraints are missed, in Optuna's sense.
     """
 
     paradigm: str
@@ -40,11 +40,11 @@ class Lesson:
 def lesson(spec: StudySpec, record: TrialRecord, foresight: Foresight | None = None) -> Lesson | None:
     """Return what a study's sampler learns from a trial; None where there is nothing to learn.
 
-    With `foresight`, trials that were stopped or paused teach what they are expected to have come to.
-    Raises KeyError where a COMPLETE trial, one of another study, has not measured what this study asks for.
+    With `foresight`, stopped and paused trials teach their estimated final metrics. Raises KeyError for a COMPLETE
+    trial of another study that has not measured a metric of this one.
     """
     if record.share < 1:
-        return None  # what fewer epochs gave says little of what these will, and would look worse than it is
+        return None  # results of fewer epochs say little about the present ones, and would look too bad
     if record.state is State.COMPLETE:
         return _measured(spec, record, record.metrics)
     if record.state in (State.PRUNED, State.PAUSED):
@@ -61,7 +61,7 @@ def _measured(spec: StudySpec, record: TrialRecord, metrics: Mapping[str, float]
 class View:
     """What one sampler knows of a study, and what it draws next.
 
-    Trials that it takes up, rather than draws, are the first generation to a sampler that breeds: they are parents.
+    To a sampler that breeds, trials that the view did not draw itself are the first generation: they are parents.
     """
 
     def __init__(self, spec: StudySpec, name: SamplerName, *, population: int) -> None:
@@ -75,7 +75,7 @@ class View:
         self._study = optuna.Study(spec.name, self._storage)
 
     def draw(self, given: Mapping[str, Value], number: int) -> Draw:
-        """Draw the configuration of the trial of that number, of which some may be given."""
+        """Draw the configuration of trial `number`; values in `given` are kept."""
         optuna_internals.forget_cached_trials(self._study)
         self.drawn += 1
         key = self._storage.create_new_trial(self._id)
@@ -85,7 +85,7 @@ class View:
         return key, drawn
 
     def take_up(self, lesson: Lesson) -> int | None:
-        """Learn from a trial that was not drawn here; return its key, or None where it teaches nothing."""
+        """Learn from a trial that was not drawn here; return its key, or None if it teaches nothing."""
         drawn = self.configurations.drawn_as(lesson.paradigm, lesson.params)
         if not drawn:
             return None
@@ -102,7 +102,7 @@ class View:
         return self._storage.create_new_trial(self._id, template)
 
     def tell(self, key: int, lesson: Lesson | None) -> None:
-        """Learn what came of a trial; what is learnt later of the same trial, which had paused, counts instead."""
+        """Learn a trial's result; it replaces what was learnt before, if the trial had been stopped or paused."""
         if self._storage.get_trial(key).state.is_finished():
             optuna_internals.reopen(self._storage, key)
         if lesson is None:
@@ -113,5 +113,5 @@ class View:
         self._storage.set_trial_state_values(key, TrialState[lesson.state.value], lesson.values)
 
     def distributions(self, drawn: Mapping[str, Value]) -> dict[str, BaseDistribution]:
-        """Return from which distribution each value of a draw comes."""
+        """Return the distribution of each value of a draw."""
         return {name: self.configurations.distributions[name] for name in drawn}

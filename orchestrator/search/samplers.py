@@ -21,19 +21,20 @@ MODELLED_JOINTLY: Final = ("nsga2", "gp")
 """The samplers that can use only hyper-parameters which every trial has."""
 
 JOINT_UP_TO: Final = 50
-"""The known trials up to which TPE models all hyper-parameters of a paradigm jointly, and then each by itself.
+"""Up to this many known trials TPE models all hyper-parameters of a paradigm jointly, afterwards each by itself.
 
-Of few it learns more from how they belong together; of many it would draw the like of the best alone, and get stuck."""
+With few trials it learns more from how values go together; with many it would only draw points close to the best, and
+get stuck."""
 OWN_DRAWS: Final = 8
 UNIFORM_DRAWS: Final = 100
 """How often an infeasible draw is repeated, by the sampler and then uniformly, before the trial is marked FAIL."""
 
 
 class FeasibleDraws:
-    """Draws whole configurations from a sampler, again while the paradigm refuses what is drawn.
+    """Draws whole configurations from a sampler, and redraws those that the paradigm refuses.
 
-    What is random in a draw follows from the study's seed and the trial's number alone: a study that was interrupted
-    draws what it would have drawn, given what it has learnt by then.
+    The randomness of a draw depends only on the study's seed and the trial's number: given the same known results, a
+    resumed study draws what it would have drawn without the interruption.
     """
 
     def __init__(self, own: BaseSampler, configurations: Configurations) -> None:
@@ -45,9 +46,9 @@ class FeasibleDraws:
     def draw(
         self, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value], number: int
     ) -> dict[str, Value]:
-        """Return a configuration for a trial, by the sampler's names; `given` is kept as it is.
+        """Return a configuration for a trial, by the sampler's names; values in `given` are kept.
 
-        `trial` is the sampler's own, `number` is the trial's number in the ledger.
+        `trial` is the one in the sampler's view, `number` is the trial's number in the ledger.
         """
         words = np.random.SeedSequence([self._configurations.spec.seed, number]).generate_state(2)
         for sampler, seed in zip((self._own, self._uniform), words, strict=True):
@@ -65,11 +66,11 @@ class FeasibleDraws:
         return drawn
 
     def fill(self, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value]) -> dict[str, Value]:
-        """Return a configuration with what is not `given` drawn uniformly, feasible or not."""
+        """Return a configuration, feasible or not, in which everything but `given` is drawn uniformly."""
         return self._draw(self._uniform, study, trial, given)
 
     def _modelled(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
-        """Return what the sampler draws jointly, by a model of all that is known."""
+        """Return the values that the sampler draws jointly, with a model of all known trials."""
         if self._configurations.joint:
             return self._own.sample_relative(study, trial, self._several)
         if trial.number >= JOINT_UP_TO:
@@ -89,7 +90,7 @@ class FeasibleDraws:
 
 
 def draws_for(name: SamplerName, configurations: Configurations, population: int) -> FeasibleDraws:
-    """Return what a sampler draws; `population` is how many trials make a generation, for the sampler that has any."""
+    """Return the draws of a sampler; `population` is the size of a generation, for a sampler that breeds."""
     return FeasibleDraws(_sampler(name, configurations.spec.seed, population), configurations)
 
 

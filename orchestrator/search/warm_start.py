@@ -1,4 +1,4 @@
-"""What earlier studies of the same store have to teach a study's sampler."""
+"""What a study's sampler learns from earlier studies of the same store."""
 
 import logging
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ KEY = "search.warm_start"
 
 
 def check(spec: StudySpec, store: Store) -> None:
-    """Raise InvalidValue for an earlier study that is not there, or that has other objectives."""
+    """Raise InvalidValue for an earlier study that does not exist or has other objectives."""
     known = [name for name in store.names() if name != spec.name]
     for name in spec.search.warm_start:
         if name not in known:
@@ -33,9 +33,9 @@ def check(spec: StudySpec, store: Store) -> None:
 
 
 def lessons(spec: StudySpec, folder: StudyFolder) -> Iterator[Lesson]:
-    """Give what the finished trials of the earlier studies teach, in the order in which the study names them.
+    """Yield the lessons of the earlier studies' finished trials, in the order in which the study names the studies.
 
-    `folder` is the study's own; the others lie beside it. One that has gone since the launch teaches nothing.
+    `folder` is the study's own; the others lie beside it. A study that was deleted since the launch teaches nothing.
     """
     for name in spec.search.warm_start:
         earlier = folder.beside(name)

@@ -125,7 +125,7 @@ def test_the_first_at_a_rung_wait_until_there_are_enough_to_compare(tmp_path: Pa
         trials.run_until(4)
         records = driver.records()
         assert [len(record.curve) for record in records] == [2, 2, 3, 2]
-        assert records[0].reason == "one of only 1 at epoch 2, where the best of 3 goes on"
+        assert records[0].reason == "one of only 1 at epoch 2, where the best of 3 continues"
 
 
 def test_the_few_at_a_rung_go_on_once_no_others_come(tmp_path: Path) -> None:

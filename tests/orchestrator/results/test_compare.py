@@ -118,7 +118,7 @@ def test_what_cannot_be_compared_is_refused_with_the_reason(espalier: Espalier) 
     for names, words in (
         (["a"], "must name two or more studies"),
         (["a", "a"], "each once"),
-        (["a", "other"], "must seek what a seeks"),
+        (["a", "other"], "must have the objectives of a"),
         (["a", "othre"], "did you mean 'other'?"),
     ):
         status, out, err = espalier("compare", *names)

@@ -85,7 +85,7 @@ def test_more_epochs_empty_the_front_and_try_its_members_again_first(tmp_path: P
     before = read(tmp_path)
     members = pareto_front(before, spec.objectives)
     longer = small.study(trials=20, epochs=8, paradigms=spec.model_dump()["paradigms"])
-    with pytest.raises(StudyError, match=f"must be at least {6 + len(members)}: 6 trials were asked already"):
+    with pytest.raises(StudyError, match=f"must be at least {6 + len(members)}: 6 trials exist already"):
         extended(tmp_path, small.study(trials=6, epochs=8, paradigms=spec.model_dump()["paradigms"]))
     assert read(tmp_path) == before
 
@@ -192,7 +192,7 @@ def test_other_bounds_decide_anew_who_is_feasible(tmp_path: Path) -> None:
         ({"objectives": {"accuracy": "maximize"}}, "objectives.macs"),
         ({"constraints": {"macs": "<= 5"}}, "constraints.macs = '<= 5': cannot change"),
         ({"epochs": 3}, "fidelity.epochs = 3: cannot fall below 4"),
-        ({"trials": 3}, "search.trials = 3: must be at least 4: 4 trials were asked already"),
+        ({"trials": 3}, "search.trials = 3: must be at least 4: 4 trials exist already"),
         ({"paradigms": TICKETS}, "each paradigm is tried (lottery_ticket)"),
     ],
 )

@@ -83,4 +83,4 @@ def test_plan_says_what_the_network_cannot_do_and_what_filters_can_take(espalier
     status, out, _ = espalier("plan", str(file), "--no-probe")
     assert status == 0
     assert "Network: paradigms.layer_only: mlp has no residual branches to gate" in out
-    assert "Filters: at most 99.9% of the network's MACs can be removed with them" in out
+    assert "Filters: removing them can save at most 99.9% of the network's MACs" in out
