@@ -57,14 +57,15 @@ FIRST_GENERATION: Final[Mapping[str, int]] = {NSGAIISampler._get_generation_key(
 
 
 def reseed(sampler: BaseSampler, seed: int) -> None:
-    """Make a sampler draw what one with this seed draws first, all that it knows of trials being kept.
+    """Make what a sampler draws next follow from a seed alone, all that it knows of trials being kept.
 
+    Its parts get seeds of their own: with one for all, whether a value mutates and what it becomes would go together.
     Wanted: `BaseSampler.reseed_rng` with a seed; as it is, it takes one from the operating system.
     """
-    for name in ("_random_sampler", "_independent_sampler"):
-        if isinstance(part := getattr(sampler, name, None), BaseSampler):
-            reseed(part, seed)
-    sampler._rng.rng.seed(seed)  # type: ignore[attr-defined]  # no attribute of the base class
+    parts = [getattr(sampler, name, None) for name in ("_random_sampler", "_independent_sampler")]
+    for number, part in enumerate([sampler, *(part for part in parts if isinstance(part, BaseSampler))]):
+        own = np.random.SeedSequence([seed, number]).generate_state(1)[0]
+        part._rng.rng.seed(int(own))  # type: ignore[attr-defined]  # no attribute of the base class
 
 
 def forget_cached_trials(study: optuna.Study) -> None:
