@@ -1,1 +1,1 @@
-"""MLflow and the Parquet table follow the ledger. Nothing here is public."""
+"""Keeps MLflow and the Parquet table up to date with the ledger. Nothing here is public."""

@@ -1,4 +1,4 @@
-"""What has yet to reach MLflow, and in which order."""
+"""The steps that have yet to reach MLflow, in order."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Final
 from orchestrator.tracking.steps import ORDER, Answer, Begin, End, KeepOnly, ShowFront, Step, Tell
 
 BATCH: Final = 512
-"""Steps that the writer gets at a time; it answers after those it could do in a moment."""
+"""The most steps that the writer gets at a time; it answers after those that it could do in a moment."""
 
 NAMES: Final[Mapping[type[Step], str]] = {
     Begin: "the study's own run",
@@ -25,7 +25,7 @@ class Backlog:
         self._steps: dict[type[Step], dict[object, Step]] = {kind: {} for kind in ORDER}
         self._failures: Counter[object] = Counter()
         self._told_since: set[int] = set()
-        """The trials told after a rebuild was asked for: it keeps them as well."""
+        """The trials that finished after a rebuild was requested: it keeps them as well."""
 
     def __len__(self) -> int:
         return sum(map(len, self._steps.values()))
@@ -37,7 +37,7 @@ class Backlog:
 
     @property
     def other_things(self) -> list[str]:
-        """What waits beside trials, in words."""
+        """What waits apart from trials, in words."""
         return [name for kind, name in NAMES.items() if self._steps[kind]]
 
     def add(self, step: Step) -> None:
@@ -49,7 +49,7 @@ class Backlog:
             self._told_since.clear()
 
     def first(self) -> list[Step]:
-        """Return the steps to take next: trials before what needs their runs, failed ones after all others."""
+        """Return the steps to take next: trials before steps that need their runs, failed steps after all others."""
         batch = list(islice((step for step in self._in_order() if not self._has_failed(step)), BATCH))
         if len(batch) == BATCH or not self._failures:
             return batch
@@ -57,7 +57,7 @@ class Backlog:
         return (batch + failed)[:BATCH]
 
     def settle(self, batch: Sequence[Step], answer: Answer) -> None:
-        """Forget the steps that are done, unless they were replaced meanwhile; put the one that failed last."""
+        """Remove the steps that are done, unless they were replaced meanwhile; move the one that failed to the end."""
         for step in batch[: answer.done]:
             if self._steps[type(step)].get(_subject(step)) is step:
                 del self._steps[type(step)][_subject(step)]

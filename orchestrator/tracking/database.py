@@ -1,6 +1,6 @@
-"""A store's MLflow database as a file: who may create it, whether it can be read, where it puts artifacts.
+"""A store's MLflow database as a file: its lock, whether it can be read, where its artifacts are.
 
-Imports nothing of MLflow: the driver and `espalier ui` use it as well as the writer.
+Does not import MLflow: the driver and `espalier ui` use it as well as the writer.
 """
 
 import fcntl
@@ -24,15 +24,15 @@ STUDIES: Final = """
     WHERE artifact_location GLOB 'file:*/' || ? || '/*'
     OR experiment_id = 0 AND NOT EXISTS (SELECT * FROM runs WHERE experiment_id = 0)
 """
-"""The experiments with artifacts in the store: the studies', and MLflow's own `Default` as long as nobody uses it."""
+"""The experiments with artifacts in the store: the studies', and MLflow's own `Default` while it has no runs."""
 
 
 class DatabaseUnusable(EspalierError):
-    """A database that MLflow cannot be kept in, why, and what to do."""
+    """A database that MLflow cannot use, with the reason and what to do."""
 
     def __init__(self, path: Path, reason: object) -> None:
         line = " ".join(str(reason).partition("[SQL:")[0].split())
-        way_out = "if that lasts, move it away and `espalier sync NAME` writes each study again"
+        way_out = "if this persists, move the file away and rebuild each study's runs by `espalier sync NAME`"
         super().__init__(f"{path} cannot be used: {line}; {way_out}")
 
 
@@ -50,17 +50,17 @@ class Database:
 
     @property
     def uri(self) -> str:
-        """The database as MLflow names it."""
+        """The database's URI for MLflow."""
         return f"{PREFIX}{self.path}"
 
     @property
     def exists(self) -> bool:
-        """Whether there is anything in it."""
+        """Whether the file exists and is not empty."""
         return self.path.exists() and self.path.stat().st_size > 0
 
     @property
     def identity(self) -> tuple[int, int] | None:
-        """Which file this is: another one once it has been deleted, moved or replaced."""
+        """The file's device and inode, which change if it is deleted, moved or replaced; None if it does not exist."""
         try:
             stat = self.path.stat()
         except FileNotFoundError:
@@ -69,7 +69,7 @@ class Database:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other program that would create, upgrade or correct this database waiting meanwhile."""
+        """Make other programs that would create, upgrade or correct this database wait while the block runs."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(self._beside("lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
@@ -80,12 +80,12 @@ class Database:
 
     @property
     def mark(self) -> str:
-        """The version of MLflow that last created or checked the database; empty if it is not known."""
+        """The version of MLflow that last created or checked the database; empty if unknown."""
         path = self._beside("lock")
         return path.read_text() if path.exists() and self.exists else ""
 
     def write_mark(self, version: str) -> None:
-        """Note the version of MLflow that has checked the database; for whoever holds the lock."""
+        """Note the version of MLflow that has checked the database; the caller must hold the lock."""
         self._beside("lock").write_text(version)
 
     def check(self) -> None:
@@ -101,7 +101,7 @@ class Database:
             raise DatabaseUnusable(self.path, answer)
 
     def relocate(self) -> None:
-        """Point the studies' artifacts to where they are now: MLflow keeps the absolute path, and a store can move."""
+        """Update the studies' artifact locations: MLflow keeps absolute paths, and a store can be moved."""
         with self._connected() as connection, connection:
             for experiment, old in connection.execute(STUDIES, [self.artifacts.name]).fetchall():
                 new = (self.artifacts / old.rpartition("/")[2]).as_uri()
@@ -109,18 +109,18 @@ class Database:
                     _move_artifacts(connection, experiment, old, new)
 
     def checkpoint(self) -> None:
-        """Bring what lies in the write-ahead log into the database, unless another program is using it just now."""
+        """Move the write-ahead log's contents into the database, unless another program is using it right now."""
         if self.exists:
             with suppress(sqlite3.Error), self._connected(2.0) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextmanager
     def being_made(self) -> Iterator["Database"]:
-        """Give a database to be filled, which takes this one's place at once and whole when the block ends well."""
+        """Yield a database to be filled, which atomically replaces this one when the block succeeds."""
         new = Database(self._beside("new"), self.artifacts)
-        new.path.unlink(missing_ok=True)  # of a creation that was cut short
+        new.path.unlink(missing_ok=True)  # left by an interrupted creation
         for database in (new, self):
-            database._forget_logs()  # of that, and of a database that was deleted: SQLite would take them for its own
+            database._forget_logs()  # left by that, or by a deleted database: SQLite would apply them to the new one
         yield new
         with new._connected() as connection:
             ((busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -1,7 +1,7 @@
 """Create, upgrade and correct an MLflow database: ``python -m orchestrator.tracking.database_setup FILE ARTIFACTS``.
 
-MLflow changes the schema in dozens of steps that no transaction holds together. Two programs that do so at once, or
-one that is killed meanwhile, leave a database that no MLflow reads: hence a lock, and another name for a new one.
+MLflow changes the schema in dozens of steps that are not one transaction. Two programs that do so at once, or one that
+is killed meanwhile, leave a database that no MLflow can read: hence the lock, and a temporary name for a new database.
 """
 
 import sqlite3
@@ -17,7 +17,7 @@ from orchestrator.tracking.database import Database, DatabaseUnusable
 
 
 def set_up(database: Database) -> None:
-    """Make a database ready for MLflow, wherever it was created; raises DatabaseUnusable."""
+    """Create a database or make an existing one ready for this MLflow and this store; raises DatabaseUnusable."""
     with database.locked():
         database.check()
         try:
@@ -26,7 +26,7 @@ def set_up(database: Database) -> None:
                     _open(new)
             _open(database)
             database.relocate()
-        except Exception as error:  # MLflow, Alembic, SQLAlchemy, SQLite and the file system each have their own
+        except Exception as error:  # MLflow, Alembic, SQLAlchemy, SQLite and the file system each raise their own
             raise DatabaseUnusable(database.path, error) from error
         database.write_mark(version("mlflow"))
 
@@ -38,14 +38,14 @@ def _open(database: Database) -> None:
 
 @event.listens_for(Engine, "connect")
 def _spare_the_disk(connection: object, _: object) -> None:
-    """Let SQLite wait for the disk now and then, not six times a trial: what a power failure takes is rebuilt."""
+    """Make SQLite wait for the disk now and then, not six times per trial: losses by a power failure are rebuilt."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def main() -> None:
-    """Set a database up; end with status 1 and one line if that cannot be."""
+    """Set up a database; exit with status 1 and one line if that fails."""
     try:
         set_up(Database(Path(sys.argv[1]), Path(sys.argv[2])))
     except DatabaseUnusable as error:

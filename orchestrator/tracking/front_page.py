@@ -1,4 +1,4 @@
-"""The front as MLflow shows it on a study's parent run: a table, a picture, a few words."""
+"""The front as MLflow shows it on a study's parent run: a table, a picture and a description."""
 
 import json
 from collections import Counter
@@ -51,13 +51,13 @@ def note(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[Tr
 
 
 def picture(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[TrialRecord]) -> Figure:
-    """Draw the first objective against each of the others: all whole trials by paradigm, the front as a line."""
+    """Draw the first objective against each of the others: eligible trials by paradigm, the front as a line."""
     first, *others = study.objectives
     figure = Figure(figsize=(7.0 * max(1, len(others)), 5.0), dpi=120, layout="constrained")
     whole = [record for record in records if is_eligible(record, study.objectives)]
     for axes, other in zip(figure.subplots(1, max(1, len(others)), squeeze=False)[0], others or [first], strict=True):
         _plot(axes, other, first, study, whole, front)
-    figure.suptitle(f"{study.name}: {len(front)} of {len(whole)} whole trials on the front")
+    figure.suptitle(f"{study.name}: {len(front)} of {len(whole)} eligible trials on the front")
     return figure
 
 

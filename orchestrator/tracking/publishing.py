@@ -1,4 +1,4 @@
-"""What follows the ledger: the study's runs in MLflow and its Parquet table. Both can be rebuilt from it."""
+"""Publishes a study's ledger as runs in MLflow and as a Parquet table. Both can be rebuilt from the ledger."""
 
 import shlex
 import time
@@ -18,20 +18,20 @@ from orchestrator.tracking.steps import RunStatus
 from orchestrator.tracking.tracker import Tracker
 
 SECONDS_BETWEEN_EDITIONS: Final = 30.0
-"""How often, while a study runs, its front in MLflow and its table are brought up to date."""
+"""How often the front in MLflow and the table are updated while a study runs."""
 
 SHARE_FOR_EDITIONS: Final = 0.02
-"""How much of the driver's time may go into that: what it costs grows with the study."""
+"""The most of the driver's time that such updates may take: their cost grows with the study."""
 
 SECONDS_FOR_THE_REST: Final[Mapping[RunStatus, float]] = {"FINISHED": 60.0, "KILLED": 10.0, "FAILED": 10.0}
-"""How long to wait for MLflow at the end: without progress where the study finished, else in all."""
+"""How long to wait for MLflow at the end: without progress if the study finished, otherwise in total."""
 
 
 class Publisher:
-    """Watches a study: shows its told trials in MLflow and writes its table."""
+    """Observes a study: shows its finished trials in MLflow and writes its table."""
 
     def __init__(self, tracker: Tracker, folder: StudyFolder, records: Iterable[TrialRecord]) -> None:
-        """Make MLflow agree with `records` first."""
+        """Begin by making MLflow agree with `records`."""
         self._tracker, self._folder = tracker, folder
         self._sync = shlex.join(["espalier", "sync", folder.path.name, "--store", folder.store])
         self._records = {record.trial: record for record in records}
@@ -39,10 +39,10 @@ class Publisher:
         tracker.rebuild(self._records.values())
 
     def started(self, spec: StudySpec, folder: StudyFolder, total: int) -> None:
-        """Do nothing: MLflow was given the known trials at the beginning."""
+        """Do nothing: the constructor has sent the known trials to MLflow."""
 
     def updated(self, record: TrialRecord) -> None:
-        """Show a trial once it is told."""
+        """Show a trial once it is finished."""
         before, self._records[record.trial] = self._records.get(record.trial), record
         if record.state not in TOLD or before == record:
             return
@@ -51,19 +51,19 @@ class Publisher:
             self._edit()
 
     def finished(self, outcome: Outcome) -> None:
-        """Bring everything up to date, and record in MLflow how the study ended."""
+        """Update everything, and record in MLflow how the study ended."""
         self._edit()
         ended: RunStatus = "KILLED" if outcome.interrupted else "FINISHED"
         self._tracker.close(ended, SECONDS_FOR_THE_REST[ended])
 
     @property
     def note(self) -> str | None:
-        """What a person has to know of MLflow after the study, in one sentence; None if all is there."""
+        """What is missing in MLflow after the study, in one sentence for the user; None if nothing is."""
         missing, replaced = self._tracker.missing(), self._tracker.replaced
         if missing:
             return f"{missing}; `{self._sync}` sends what is missing"
         return (
-            f"{replaced}; its runs are in it again, those of other studies come back by `espalier sync`"
+            f"{replaced}; this study's runs were written again; restore those of other studies by `espalier sync`"
             if replaced
             else None
         )
@@ -83,7 +83,7 @@ class Publisher:
 def publisher(
     store: Store, spec: StudySpec, stamp: Mapping[str, Any], records: Iterable[TrialRecord]
 ) -> Iterator[Publisher]:
-    """Publish a study while the block runs. A block that raises leaves the study marked as failed in MLflow."""
+    """Publish a study while the block runs; if the block raises, the study is marked as failed in MLflow."""
     tracker = tracker_for(store, spec, stamp)
     try:
         yield Publisher(tracker, store.study(spec.name), records)
@@ -92,12 +92,12 @@ def publisher(
 
 
 def tracker_for(store: Store, spec: StudySpec, stamp: Mapping[str, Any]) -> Tracker:
-    """Return the tracker of a study; its writing process starts at once."""
+    """Return the tracker of a study; its writer process starts at once."""
     tags = {name: stamp[name] for name in ("git_commit", "data_hash") if stamp[name]}
     log = store.study(spec.name).log
     return Tracker(tracking_uri(store, spec), store.artifacts, spec.name, tags, spec.objectives, log=log)
 
 
 def tracking_uri(store: Store, spec: StudySpec) -> str:
-    """Return where a study's MLflow pages lie, as MLflow writes it."""
+    """Return MLflow's tracking URI for a study."""
     return store.mlflow_uri if spec.tracking == STORE else spec.tracking

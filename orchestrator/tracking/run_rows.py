@@ -1,9 +1,9 @@
 """Finished runs, written into an MLflow database many at a time.
 
-MLflow has no call for several runs: a finished one takes three, which open a dozen sessions and read back what they
-wrote, 40 ms of processor time. A database is SQL, and its tables are the interface that all of MLflow's own programs
-share, so here a batch of runs is one transaction of plain inserts, through SQLAlchemy. `RunRows.of` compares each
-table's columns with those written below first: a database that differs in any is left to MLflow's own calls.
+MLflow has no call for several runs: a finished one takes three calls, which open a dozen sessions and read back what
+they wrote, 40 ms of processor time. The tables of its SQL database are the interface that all of MLflow's own programs
+share, so here a batch of runs is one transaction of plain inserts, through SQLAlchemy. `RunRows.of` first compares each
+table's columns with those listed below: a database that differs in any is left to MLflow's own calls.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,14 +31,14 @@ COLUMNS: Final[Mapping[str, frozenset[str]]] = {
 """The tables of a run in MLflow 3.17, in the order in which they are written."""
 
 LONGEST_PARAM: Final = 6000
-"""Characters; MLflow shortens what is longer, and says so."""
+"""In characters; MLflow shortens longer values, with a warning."""
 
 Row = dict[str, str | int | float | bool | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun:
-    """What MLflow is to hold of a run that has ended. Times are milliseconds since 1970."""
+    """A finished run as it is written to MLflow. Times are milliseconds since 1970."""
 
     experiment: str
     name: str
@@ -51,7 +51,7 @@ class FinishedRun:
 
     @property
     def is_plain(self) -> bool:
-        """Whether every value is stored as it is: MLflow rewrites infinite numbers and shortens long texts."""
+        """Whether every value is stored unchanged: MLflow rewrites infinite numbers and shortens long texts."""
         numbers = all(isfinite(metric.value) for metric in self.metrics)
         return numbers and all(len(param.value) <= LONGEST_PARAM for param in self.params)
 
@@ -64,19 +64,19 @@ class RunRows:
 
     @classmethod
     def of(cls, uri: str) -> Self | None:
-        """Return the tables of a database, or None for a server, and where a table is not as expected."""
+        """Return the tables of a database; None for a server, or if a table is not as expected."""
         if not uri.startswith("sqlite:"):
             return None
         engine, tables = create_engine(uri), MetaData()
         try:
             tables.reflect(engine, only=list(COLUMNS))
-        except InvalidRequestError:  # a table is not there
+        except InvalidRequestError:  # a table does not exist
             return None
         columns = {name: frozenset(tables.tables[name].columns.keys()) for name in COLUMNS}
         return cls(engine, tables) if columns == COLUMNS else None
 
     def write(self, runs: Sequence[FinishedRun], artifacts: Callable[[str], str]) -> list[str]:
-        """Write all runs, or none, and return their ids; `artifacts` is the URI of a run's own, by its id."""
+        """Write all runs, or none, and return their ids; `artifacts` gives a run's artifact URI by its id."""
         ids = [uuid4().hex for _ in runs]
         identified = list(zip(ids, runs, strict=True))
         latest = ((run_id, replace(run, metrics=_latest(run.metrics))) for run_id, run in identified)
@@ -133,6 +133,6 @@ def _metric_rows(run_id: str, run: FinishedRun) -> Iterator[Row]:
 
 
 def _latest(metrics: Iterable[Metric]) -> list[Metric]:
-    """Return the metric of each key that MLflow shows: the one of the last step."""
+    """Return the value of each metric that MLflow shows: that of the last step."""
     ordered = sorted(metrics, key=lambda metric: (metric.step, metric.timestamp, metric.value))
     return list({metric.key: metric for metric in ordered}.values())

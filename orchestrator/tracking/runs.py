@@ -1,9 +1,9 @@
-"""What a study looks like in MLflow: an experiment of its name, a parent run, one child run per told trial.
+"""A study in MLflow: an experiment of its name, a parent run, and one child run per finished trial.
 
-Children carry hyper-parameters as params, the measurements of the final network as metrics under their plain names
-(`accuracy`, `macs`), and each epoch's validation figures as `curve/accuracy` and so on: a trial that was stopped early
-has curves, but no `accuracy` to be sorted by. What an epoch took of the machine is `system/peak_memory` and so on,
-which MLflow shows apart.
+Children have hyper-parameters as params, the measurements of the final network as metrics under their plain names
+(`accuracy`, `macs`), and each epoch's validation results as `curve/accuracy` and so on: a trial that was stopped early
+has curves, but no `accuracy` to sort by. An epoch's use of the machine is in `system/peak_memory` and so on, which
+MLflow shows separately.
 """
 
 import hashlib
@@ -32,17 +32,17 @@ STATUS: Final = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL:
 ENDED: Final = frozenset(STATUS.values())
 MEASURED: Final = ("accuracy", "loss", "train_loss", "learning_rate", "macs_projected", "params_projected")
 CURVES: Final = {name: f"curve/{name}" for name in MEASURED} | {name: f"system/{name}" for name in USAGE_FIELDS}
-"""What of an epoch is shown, by its name in the record."""
+"""The metrics that show an epoch's fields, by the fields' names in the record."""
 METRICS_PER_BATCH, PARAMS_PER_BATCH = 900, 100
-"""MLflow takes 1,000 items at a time, 100 of them params."""
+"""MLflow takes at most 1,000 items at a time, of them 100 params."""
 LONGEST_TAG: Final = 2000
 ROWS_AT_ONCE: Final = 20_000
-"""Metrics in one transaction, about: a second's work."""
+"""About how many metrics go into one transaction: a second's work."""
 
 
 @dataclass(frozen=True)
 class Child:
-    """A trial's run as it stands in MLflow. `digest` says which record it was written from."""
+    """A trial's run in MLflow. `digest` identifies the record that it was written from."""
 
     run_id: str
     digest: str
@@ -51,10 +51,10 @@ class Child:
 
 
 class StudyRuns:
-    """The runs of one study. Every method may be repeated: what is there already stays as it is."""
+    """The runs of one study. Every method is idempotent."""
 
     def __init__(self, study: TrackedStudy) -> None:
-        """Find the study's experiment and runs by name and tags, or begin them."""
+        """Find the study's experiment and runs by name and tags, or create them."""
         self._study = study
         self._client = MlflowClient(study.uri)
         self._experiment = self._find_experiment()
@@ -66,7 +66,7 @@ class StudyRuns:
         self._rows = RunRows.of(study.uri)
 
     def tell_some(self, records: Sequence[TrialRecord]) -> int:
-        """Write the runs of told trials, as many of the first ones as take a moment; return how many are written."""
+        """Write the runs of the first of these finished trials, as many as take a moment; return how many."""
         some = _first(records)
         due = [record for record in some if not self._is_written(record)]
         if due and not self._rows:
@@ -80,7 +80,7 @@ class StudyRuns:
         return len(some)
 
     def tell(self, record: TrialRecord) -> None:
-        """Write a told trial's run, or complete one that was cut short; replace one written from another record."""
+        """Write a finished trial's run, complete an incomplete one, or replace one written from another record."""
         if self._is_written(record):
             return
         run = self._finished_run(record)
@@ -95,7 +95,7 @@ class StudyRuns:
             self._delete(trial)
 
     def show_front(self, records: Iterable[TrialRecord]) -> None:
-        """Tag the front's members and no other run; put figures, table, picture and a description on the parent."""
+        """Tag the front's members only; put metrics, a table, a picture and a description on the parent run."""
         everything = list(records)
         front = pareto_front(everything, self._study.objectives)
         self._tag_members({record.trial for record in front})
@@ -123,7 +123,7 @@ class StudyRuns:
         return str(found.experiment_id)
 
     def _create_experiment(self) -> str:
-        local = not self._study.uri.startswith(("http:", "https:", "databricks"))  # a server has a place of its own
+        local = not self._study.uri.startswith(("http:", "https:", "databricks"))  # a server has its own place
         place = (self._study.artifacts / self._study.name).as_uri() if local else None
         metric, direction = next(iter(self._study.objectives.items()))
         tags = {
@@ -135,7 +135,7 @@ class StudyRuns:
         return str(self._client.create_experiment(self._study.name, artifact_location=place, tags=tags))
 
     def _find_runs(self) -> str | None:
-        """Take up the children that are there, one per trial, and return the parent's id."""
+        """Collect the existing children, one per trial, and return the parent's id, or None."""
         parent = None
         for run in self._search():
             if run.data.tags.get("level") == "study":
@@ -168,7 +168,7 @@ class StudyRuns:
         return str(self._client.create_run(self._experiment, run_name=self._study.name, tags=tags).info.run_id)
 
     def _write_rows(self, rows: RunRows, records: Sequence[TrialRecord]) -> bool:
-        """Write new runs in one go; return whether the database took them. If not, MLflow's own calls say why."""
+        """Write new runs at once; return whether the database took them. If not, MLflow's own calls show why."""
         plain = [(record, run) for record in records if (run := self._finished_run(record)).is_plain]
         try:
             ids = rows.write([run for _, run in plain], f"{self._artifacts}/{{}}/artifacts".format)
@@ -224,7 +224,7 @@ class StudyRuns:
 
 
 def _first(records: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
-    """Return the first of some trials: at least one, and no more than can be written in about a second."""
+    """Return the first of `records`: at least one, and no more than can be written in about a second."""
     rows = accumulate(len(record.metrics) + len(CURVES) * len(record.curve) for record in records)
     return records[: max(1, sum(count <= ROWS_AT_ONCE for count in rows))]
 
@@ -265,7 +265,7 @@ def _params(record: TrialRecord) -> list[Param]:
 
 
 def _metrics(record: TrialRecord) -> list[Metric]:
-    at = _milliseconds(record.finished) or 0  # of the record, for MLflow drops a repeated metric only if all is equal
+    at = _milliseconds(record.finished) or 0  # so that MLflow drops the metric if it is logged again
     final = [Metric(_key(name), value, at, 0) for name, value in record.metrics.items()]  # step 0 is drawn as a bar
     curves = [
         Metric(key, value, at, epoch.epoch)
@@ -279,7 +279,7 @@ def _metrics(record: TrialRecord) -> list[Metric]:
 def _study_metrics(
     study: TrackedStudy, records: list[TrialRecord], front: list[TrialRecord]
 ) -> tuple[list[Metric], list[Metric]]:
-    """Return the hypervolume after each told trial, and how many trials there are of which kind."""
+    """Return the hypervolume after each finished trial, and the numbers of trials by state and on the front."""
     told = in_order_told(records)
     volumes = hypervolume_over_trials(told, study.objectives)
     times = [_milliseconds(record.finished) or 0 for record in told]
@@ -295,7 +295,7 @@ def _batches(metrics: Sequence[Metric], params: Sequence[Param]) -> Iterator[tup
 
 
 def _key(name: str) -> str:
-    """Return the name with what MLflow does not take in a key replaced."""
+    """Return the name with characters that MLflow does not allow in keys replaced."""
     return re.sub(r"[^\w./ :-]", "_", name)[:250]
 
 

@@ -1,7 +1,7 @@
-"""Views of a study's runs that MLflow's pages offer under an address of their own, with the columns that matter.
+"""Saved views of a study's runs, which MLflow's pages show under addresses of their own, with the relevant columns.
 
-MLflow keeps a shared view as an experiment's tag; its content is the state of the page (3.17), of which only what
-differs from run to run is said here. Where a page does not know it, it says so and shows its own default.
+MLflow keeps a shared view as a tag of the experiment, which holds the state of the page (as of 3.17). A page that does
+not know the format says so and shows its own default.
 """
 
 import json
@@ -19,7 +19,7 @@ def views(objectives: Objectives) -> dict[str, str]:
 
 
 def address(experiment: str, view: str) -> str:
-    """Return where a view is found on an MLflow server: the part of the URL after the host."""
+    """Return the address of a view on an MLflow server: the part of the URL after the host."""
     return f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={view}"
 
 

@@ -10,9 +10,9 @@ from orchestrator.tracking.writer_process import ENVIRONMENT as ENVIRONMENT
 
 
 def server(store: Store, port: int) -> list[str]:
-    """Return the command that serves a store, whose database is ready for it; raises DatabaseUnusable.
+    """Make a store's database ready and return the command that serves it; raises DatabaseUnusable.
 
-    The server would create and upgrade tables by itself, but without keeping launches away meanwhile.
+    The server would create and upgrade tables by itself, but without locking out launches meanwhile.
     """
     _prepare(Database(store.mlflow_database, store.artifacts))
     where = ["--backend-store-uri", store.mlflow_uri, "--artifacts-destination", store.artifacts.as_uri()]

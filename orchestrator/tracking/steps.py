@@ -1,4 +1,4 @@
-"""What the driver asks its MLflow writer to do, and what the writer answers."""
+"""The messages between the driver and its MLflow writer: steps to carry out, and answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ RunStatus = Literal["FINISHED", "KILLED", "FAILED"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrackedStudy:
-    """What the writer learns once: where MLflow is, and what the study's runs have in common."""
+    """What the writer is told at the start: where MLflow is, and what the study's runs have in common."""
 
     uri: str
     artifacts: Path
@@ -25,12 +25,12 @@ class TrackedStudy:
 
 @dataclass(frozen=True)
 class Begin:
-    """Find or make the parent run."""
+    """Find or create the parent run."""
 
 
 @dataclass(frozen=True)
 class Tell:
-    """Give a told trial its run."""
+    """Write a finished trial's run."""
 
     record: TrialRecord
 
@@ -44,7 +44,7 @@ class KeepOnly:
 
 @dataclass(frozen=True)
 class ShowFront:
-    """Tag the front's members, and describe the study on the parent run. Records come without curves."""
+    """Tag the front's members, and describe the study on the parent run. `records` have no curves."""
 
     records: tuple[TrialRecord, ...]
 

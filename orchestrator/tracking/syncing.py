@@ -1,4 +1,4 @@
-"""The table and the MLflow pages of a study, written again from its ledger. Imports neither torch nor Ray."""
+"""Rebuilds a study's table and its MLflow runs from its ledger. Imports neither torch nor Ray."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,14 +18,14 @@ from orchestrator.tracking.publishing import tracker_for
 from orchestrator.tracking.steps import RunStatus
 
 UPLOAD_PATIENCE: Final = 60.0
-"""Seconds without progress after which MLflow is given up."""
+"""Seconds without progress after which the upload to MLflow is given up."""
 
 
 @dataclass(frozen=True)
 class Synced:
-    """What was written: `trials` rows of the table, of which `told` have a run in MLflow.
+    """What was written: `trials` rows of the table, of which `told` are finished and have a run in MLflow.
 
-    `unsent` items, of which a run is one, have not reached MLflow; `missing` names them, and why.
+    `unsent` items (a run is one item) have not reached MLflow; `missing` says which, and why.
     """
 
     trials: int
@@ -37,10 +37,10 @@ class Synced:
 def rebuild(
     name: str, store: Store, *, waiting: Callable[[int], object] = lambda _: None, patience: float = UPLOAD_PATIENCE
 ) -> Synced:
-    """Make a study's Parquet table and its MLflow runs those of its ledger, whatever they were before.
+    """Make a study's Parquet table and its MLflow runs match its ledger.
 
-    `waiting` is told, now and then, how much has yet to reach MLflow. Raises StudyBusy while a driver runs the study:
-    it writes both itself.
+    `waiting` is called now and then with the number of items that have yet to reach MLflow. Raises StudyBusy while a
+    driver runs the study, since it writes both itself.
     """
     folder = store.study(name)
     with _driving(folder), logging_study(folder):
@@ -57,7 +57,7 @@ def rebuild(
 
 @contextmanager
 def _driving(folder: StudyFolder) -> Iterator[None]:
-    """Keep drivers away meanwhile; raises StudyBusy if one is there."""
+    """Keep drivers away while the block runs; raises StudyBusy if one is running."""
     drive = journal_location_of(folder).drive()
     try:
         yield

@@ -1,7 +1,7 @@
-"""MLflow as the sweep sees it: the sweep tells and continues. A process of its own writes; no trial waits for it.
+"""MLflow as the sweep sees it: the sweep hands over results and continues; a separate process writes them.
 
-The backlog stays here, in the driver, until the writer has confirmed it: a writer that dies is started again, a store
-that is away is tried again, a database that was replaced gets everything again. When the driver dies, the writer
+Steps stay here, in the driver, until the writer has confirmed them: a writer that dies is restarted, a store that
+cannot be reached is retried, a database that was replaced gets everything again. If the driver dies, the writer
 finishes its batch and ends; the rest is in the ledger, from which the next driver rebuilds.
 """
 
@@ -25,23 +25,23 @@ logger = logging.getLogger(__name__)
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 SECONDS_BETWEEN_LOOKS: Final = 0.5
 SECONDS_TO_START: Final = 300.0
-"""How long the writer may take until its first answer: on a busy machine MLflow alone takes a minute to import."""
+"""How long the writer may take until its first answer: on a busy machine importing MLflow alone takes a minute."""
 VAIN_ATTEMPTS: Final = 2
-"""After how many attempts in a row that achieve nothing MLflow is given up at the end."""
+"""How many failed attempts in a row make the upload to MLflow give up at the end."""
 
 
 class Tracker:
-    """One study in MLflow: a parent run, and a child run per told trial, each found again by its tags.
+    """One study in MLflow: a parent run, and a child run per finished trial, each identified by its tags.
 
-    Only `flush`, `catch_up` and `close` wait, and no method raises because MLflow is away: `trouble` is the first thing
-    that went wrong since MLflow last answered, and `flush` returns how much is unsent. Children are written when their
-    trial is told, so none stays RUNNING. Local artifacts are stored below `artifacts`; `tags` are put on every run; the
-    writer's own messages go to `log`.
+    Only `flush`, `catch_up` and `close` wait, and no method raises because MLflow cannot be reached: `trouble` is the
+    first thing that went wrong since MLflow last answered, and `flush` returns how much is unsent. Children are written
+    when their trial has finished, so none stays RUNNING. Local artifacts are stored below `artifacts`; every run gets
+    `tags`; the writer's own messages go to `log`.
     """
 
     trouble: str | None = None
     replaced: str | None = None
-    """The message that the database was deleted or replaced meanwhile; all runs of this study were then sent again."""
+    """A message if the database was deleted or replaced meanwhile, whereupon all runs of this study were resent."""
 
     def __init__(
         self,
@@ -66,24 +66,24 @@ class Tracker:
         self._lost: str | None = None
         self._delay = FIRST_DELAY
         self._writer = WriterProcess(self._study, log)
-        self._backlog.add(Begin())  # at once: the writer imports MLflow while Ray starts
+        self._backlog.add(Begin())  # right away, so that the writer imports MLflow while Ray starts
         self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
         self._thread.start()
 
     def tell(self, record: TrialRecord) -> None:
-        """Give a told trial its run; telling it again changes nothing. Raises ValueError for an unfinished one."""
+        """Write a finished trial's run; repeating this changes nothing. Raises ValueError for an unfinished trial."""
         if record.state not in TOLD:
-            raise ValueError(f"trial {record.trial} is {record.state}; only told trials have a run")
+            raise ValueError(f"trial {record.trial} is {record.state}; only finished trials have a run")
         self._add(Tell(record))
 
     def front(self, records: Iterable[TrialRecord]) -> None:
-        """Show what the study has found so far: tags on the front's members; table, picture, text on the parent."""
+        """Show the study's results so far: tag the front's members; put table, picture and text on the parent run."""
         self._add(ShowFront(tuple(replace(record, curve=()) for record in records)))
 
     def rebuild(self, records: Iterable[TrialRecord]) -> None:
-        """Make the study's runs those of the told records: write what is missing or differs, delete strays.
+        """Make the study's runs match the finished records: write what is missing or differs, delete all others.
 
-        Runs that are as they should be are left alone, so this is what a resume does first.
+        Correct runs are left alone; a resume does this first.
         """
         everything = list(records)
         told = [record for record in everything if record.state in TOLD]
@@ -93,7 +93,7 @@ class Tracker:
         self.front(everything)
 
     def flush(self, timeout: float) -> int:
-        """Wait until everything has reached MLflow, `timeout` seconds at most; return how many items have not.
+        """Wait at most `timeout` seconds for everything to reach MLflow; return how many items have not.
 
         An item is a trial; the parent run, a rebuild's deletions, the front and the end count as one each.
         """
@@ -104,10 +104,10 @@ class Tracker:
             return len(self._backlog)
 
     def catch_up(self, patience: float, waiting: Callable[[int], object] = lambda _: None) -> int:
-        """Wait as long as MLflow advances; return how many items have not reached it.
+        """Wait while MLflow makes progress; return how many items have not reached it.
 
-        Gives up after `patience` seconds without an answer, or where attempts keep failing; a writer that has not
-        answered yet is still starting and gets longer. `waiting` is told now and then how much is left.
+        Gives up after `patience` seconds without progress, or if attempts keep failing; a writer that has not answered
+        yet is still starting and gets longer. `waiting` is called now and then with the number of items left.
         """
         self._vain, left, moved = 0, self.flush(0), time.monotonic()
         while left and self._vain < VAIN_ATTEMPTS and not self._ended:
@@ -121,7 +121,7 @@ class Tracker:
     def close(self, outcome: RunStatus = "FINISHED", patience: float = 60.0) -> int:
         """End the parent run, send the rest, end the writer; return how many items stay unsent. Safe to call twice.
 
-        After a study that finished, waits as `catch_up` does; after any other, `patience` seconds at most.
+        If the study finished, it waits as `catch_up` does; otherwise `patience` seconds at most.
         """
         if not self._closed:
             self._add(End(outcome))
@@ -137,7 +137,7 @@ class Tracker:
         return unsent
 
     def missing(self) -> str | None:
-        """Return what has not reached MLflow, and why, in words; None if everything has."""
+        """Return in words what has not reached MLflow, and why; None if everything has."""
         with self._changed:
             if not self._backlog and not self._lost:
                 return None
@@ -172,7 +172,7 @@ class Tracker:
                 self._changed.notify_all()
 
     def _settle(self, batch: list[Step], answer: Answer) -> None:
-        """Take what is done off the backlog; after trouble, wait longer each time, unless somebody is in a hurry."""
+        """Remove finished steps from the backlog; after trouble, wait longer each time, unless `flush` is called."""
         with self._changed:
             self._backlog.settle(batch, answer)
             self._note(answer)
@@ -187,7 +187,7 @@ class Tracker:
                 self._delay = min(2 * self._delay, LONGEST_DELAY)
 
     def _note(self, answer: Answer) -> None:
-        """Keep the first trouble until there is progress without any: what follows it is often its consequence."""
+        """Keep the first trouble until there is progress without any: later ones are often its consequences."""
         self._answered = self._answered or answer.done > 0 or answer.trouble is not None
         self._vain = self._vain + 1 if answer.trouble and not answer.done else 0
         if answer.trouble and answer.trouble != self._last_trouble:
@@ -201,7 +201,7 @@ class Tracker:
             self.trouble = None
 
     def _add_everything(self) -> None:
-        """Write all again: the database that had it is gone."""
+        """Write everything again: the database that had it is gone."""
         for record in self._told.values():
             self._backlog.add(Tell(record))
         if self._front:
@@ -214,10 +214,10 @@ class Tracker:
 
 
 def _lost(database: Database) -> str | None:
-    """Bring a database's log into it; return what is wrong with it: what was written is not always there to be read."""
+    """Move a database's log into it; return what is wrong with it, if anything: written data may be unreadable."""
     try:
         database.checkpoint()
         database.check()
     except DatabaseUnusable as unusable:
         return str(unusable)
-    return None if database.exists else f"{database.path} is not there any more"
+    return None if database.exists else f"{database.path} no longer exists"

@@ -1,9 +1,9 @@
 """The process that writes a study to MLflow: ``python -m orchestrator.tracking.writer FD``.
 
-It takes batches from the driver over the inherited file descriptor and answers each. It ends when the driver hangs up
-or dies. A lock beside the artifacts keeps the writers of two drivers of one study apart: the new one waits until the
-old one has finished its batch, so that it misses no run that the old one has just created. Between machines there is no
-such lock: where both have created a run of one trial, the next search of the runs deletes one.
+It takes batches from the driver over the inherited file descriptor and answers each. It ends when the driver closes the
+connection or dies. A lock next to the artifacts separates the writers of two drivers of the same study: the new one
+waits until the old one has finished its batch, so that it sees every run that the old one created. Between machines
+there is no lock: if both have created a run of the same trial, the next search of the runs deletes one.
 """
 
 import fcntl
@@ -28,10 +28,10 @@ from orchestrator.tracking.steps import Answer, End, KeepOnly, ShowFront, Step, 
 logger = logging.getLogger(__name__)
 
 TROUBLE: Final = (DatabaseUnusable, MlflowException, SQLAlchemyError, OSError)
-"""What is raised when MLflow's store is away or refuses. Anything else is a mistake of ours and ends the process."""
+"""What is raised if MLflow's store cannot be reached or refuses. Anything else is a bug and ends the process."""
 
 SECONDS_TO_ANSWER: Final = 2.0
-"""After how long a batch is answered, though some of its steps are left: the driver waits while there is progress."""
+"""After this time a batch is answered even if some of its steps are left, to show the driver that there is progress."""
 
 
 class DatabaseReplaced(Exception):
@@ -39,7 +39,7 @@ class DatabaseReplaced(Exception):
 
 
 def main() -> None:
-    """Write batches until the driver hangs up."""
+    """Write batches until the driver closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 class StepHandler:
-    """Carries out steps, over a connection to MLflow that is opened again after trouble."""
+    """Carries out steps over a connection to MLflow, which is reopened after trouble."""
 
     def __init__(self, study: TrackedStudy) -> None:
         self._study = study
@@ -60,7 +60,7 @@ class StepHandler:
         self._ended = False
 
     def handle(self, batch: Sequence[Step]) -> Answer:
-        """Carry out steps in order, up to the first that cannot be carried out, or for a moment."""
+        """Carry out steps in order until one fails or `SECONDS_TO_ANSWER` have passed."""
         done, end = 0, time.monotonic() + SECONDS_TO_ANSWER
         try:
             while done < len(batch) and (not done or time.monotonic() < end):
@@ -73,7 +73,7 @@ class StepHandler:
         return Answer(done=done)
 
     def leave(self) -> None:
-        """Mark a study that has not been ended as interrupted."""
+        """Mark the study as interrupted unless its parent run has been ended."""
         if self._runs and not self._ended:
             try:
                 self._runs.end("KILLED")
@@ -81,7 +81,7 @@ class StepHandler:
                 logger.exception("the parent run of %s stays RUNNING", self._study.name)
 
     def _carry_out(self, steps: Sequence[Step]) -> int:
-        """Carry out the first step, and trials after it along with a trial; return how many."""
+        """Carry out the first step and, if it is a trial, some of the trials after it; return how many steps."""
         self._require_same_database()
         self._runs = runs = self._runs or self._open()
         match steps[0]:

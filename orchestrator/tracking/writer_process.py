@@ -1,4 +1,4 @@
-"""The MLflow writer as the driver holds it: a process, a connection to it, and its end."""
+"""The driver's handle on the MLflow writer: the process and the connection to it."""
 
 import os
 import subprocess
@@ -14,23 +14,23 @@ from orchestrator.tracking.steps import Answer, Step, TrackedStudy
 
 SECONDS_TO_END: Final = 10.0
 NICENESS: Final = 10
-"""How much the writer stands back for the driver and the trials, which then still leave it a tenth of a processor."""
+"""The writer yields to the driver and the trials, which at this niceness still leave it a tenth of a processor."""
 
 ENVIRONMENT: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # the tracker tries again by itself, and says so meanwhile
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # the tracker itself retries, and logs that it does
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # of each run, which the log would be full of
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # of every run, which would fill the log
     "MPLBACKEND": "agg",
 }
 
 
 class WriterProcess:
-    """The process that writes to MLflow, started again whenever it is needed and gone.
+    """The process that writes to MLflow, restarted if it has died when it is needed.
 
-    It is a program of its own, for a multiprocessing child would run the user's main module again; and in a process
-    group of its own, so that Ctrl-C at the terminal does not reach it. Trials go first: it has a low priority, in the
-    driver's session, for between sessions Linux shares processors evenly, whatever the priorities.
+    It is a separate program, because a multiprocessing child would run the user's main module again; and it has its
+    own process group, so that Ctrl-C at the terminal does not reach it. To let trials go first it has a low priority.
+    It stays in the driver's session: between sessions Linux shares processors evenly, whatever the priorities.
     """
 
     def __init__(self, study: TrackedStudy, log: Path | None) -> None:
@@ -42,7 +42,7 @@ class WriterProcess:
         self._starting = threading.Lock()
 
     def write(self, batch: list[Step]) -> Answer:
-        """Return what became of a batch. A writer that was dismissed meanwhile is no trouble: somebody wanted that."""
+        """Send a batch and return the answer. A writer that was dismissed meanwhile does not count as trouble."""
         try:
             connection = self._connection or self._start()
             connection.send(batch)
@@ -50,14 +50,14 @@ class WriterProcess:
         except (EOFError, OSError) as error:
             status = self.end()
             where = f"; see {self._log}" if self._log else ""
-            died = f"the writing process ended with status {status} ({error!r}){where}"
+            died = f"the writer process ended with status {status} ({error!r}){where}"
             return Answer(trouble=None if self._dismissed else died)
         if answer.replaced:
             self.end()
         return answer
 
     def end(self) -> int | None:
-        """Hang up, wait for the process to end, kill it if it does not; return its exit status."""
+        """Close the connection, wait for the process to end, kill it if it does not; return its exit status."""
         if self._connection:
             self._connection.close()
             self._connection = None
@@ -70,7 +70,7 @@ class WriterProcess:
             return self._process.wait()
 
     def dismiss(self) -> None:
-        """End the process for good, whatever it is doing; called from another thread than the one that writes."""
+        """End the process for good, whatever it is doing; called from a thread other than the writing one."""
         with self._starting:
             self._dismissed = True
             if self._process:

@@ -1,4 +1,4 @@
-"""Small image datasets by name: checked, read, split, and shared by the trials of one machine. Free of torch."""
+"""Small image datasets by name: checked, read, split, and shared by the trials of a machine. Does not import torch."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +19,12 @@ def names() -> tuple[str, ...]:
 
 
 def needs_root(name: str) -> bool:
-    """Return whether a dataset is read from a folder that has to be named."""
+    """Return whether a dataset is read from a folder that the study must name."""
     return bool(SOURCES[name].files)
 
 
 def check(spec: DataSpec) -> None:
-    """Raise InvalidValue, keyed by the field of `spec`, for what can be seen to fail without reading any image."""
+    """Raise InvalidValue, keyed by the field of `spec`, for anything that is wrong before any image is read."""
     check_name("name", spec.name, names())
     _check_root(spec)
     _check_sizes(spec)
@@ -33,8 +33,8 @@ def check(spec: DataSpec) -> None:
 def load(spec: DataSpec, cache: Path | None = None) -> "Dataset":
     """Return the dataset that `spec` describes, split, on the CPU.
 
-    With a folder `cache`, the splits are written there once and mapped into memory by everybody who asks for the
-    same; without, they are this process's own. Raises InvalidValue as `check` does, and for damaged files.
+    With a folder `cache`, the splits are written there once, and all processes that need the same ones map them into
+    memory; without it, this process has its own copy. Raises InvalidValue as `check` does, and for damaged files.
     """
     from trainables.data.readers import fetch
     from trainables.data.sharing import read_shared

@@ -1,4 +1,4 @@
-"""Normalised batches straight from a split in memory, augmented as whole batches on the device it lies on."""
+"""Normalised batches of a split in memory, augmented batch by batch on the split's device."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ class Augmentation:
         return torch.cat([shifts, mirrored])
 
     def apply(self, images: Tensor, draws: Tensor) -> Tensor:
-        """Return images [B, C, H, W] cropped and mirrored as `draws` [3, B] say."""
+        """Return images [B, C, H, W] cropped and mirrored according to `draws` [3, B]."""
         (top, left, mirrored), (height, width) = draws, images.shape[2:]
         windows = F.pad(images, (self.padding,) * 4).unfold(2, height, 1).unfold(3, width, 1)
         cropped = windows[torch.arange(len(images), device=images.device), :, top, left]
@@ -37,7 +37,7 @@ class Augmentation:
 _CROP_AND_FLIP = Augmentation(padding=4, flip=True)  # He et al., arXiv 1512.03385, section 4.2
 
 _AUGMENTATIONS = {
-    "digits": Augmentation(padding=1, flip=False),  # mirrored digits are none, and 8 x 8 pixels leave little room
+    "digits": Augmentation(padding=1, flip=False),  # mirrored digits are not digits, and 8 x 8 pixels are few
     "cifar10": _CROP_AND_FLIP,
     "cifar100": _CROP_AND_FLIP,
     "fashion_mnist": _CROP_AND_FLIP,  # as in Zhong et al., arXiv 1708.04896
@@ -45,9 +45,9 @@ _AUGMENTATIONS = {
 
 
 def augmentation_for(name: str, size: int) -> Augmentation:
-    """Return the augmentation that the field uses for the dataset `name`, for images of `size` pixels a side.
+    """Return the usual augmentation for the dataset `name`, for images of `size` pixels a side.
 
-    Where they are smaller than the published ones, the padding is smaller in proportion, but at least a pixel.
+    For images smaller than the published ones the padding shrinks in proportion, but is at least one pixel.
     """
     check_name("name", name, _AUGMENTATIONS)
     usual = _AUGMENTATIONS[name]
@@ -58,8 +58,8 @@ class Batches:
     """The images of a split in random order; iterating gives one epoch of (images, labels).
 
     Images are float32 [B, C, H, W], normalised by `mean` and `std` of pixels scaled to [0, 1]; labels int64 [B].
-    An epoch takes its random numbers from `generator`, one of the CPU, before its first batch. The last batch may be
-    smaller; a single image left over is left out, because batch norm cannot train on one. Of several processes each
+    An epoch draws its random numbers from `generator`, a CPU generator, before its first batch. The last batch may be
+    smaller; a single remaining image is left out, because batch norm cannot train on one. With several processes each
     gets its own rows of every batch (`parallel.rows`). Raises ValueError if there are fewer than two images, or fewer
     than two per batch.
     """
@@ -97,7 +97,7 @@ class Batches:
         return min(self._batch_size, len(self._split) - step * self._batch_size)
 
     def epoch(self, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give an epoch without its first `skip` batches; the others are those of the whole epoch.
+        """Yield an epoch without its first `skip` batches; the others are the same as in the full epoch.
 
         Raises ValueError unless 0 <= skip < len(self).
         """
@@ -131,9 +131,9 @@ def ordered(
     first: int = 0,
     every: int = 1,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Give all images of a split once, in their order and as they are, in batches like those of `Batches`.
+    """Yield all images of a split once, in order and unaugmented, in batches like those of `Batches`.
 
-    Or give the batch number `first` and `every` so many after it only.
+    With `first` and `every`, yield only batch number `first` and every `every`-th batch after it.
     """
     normalise = _Normalisation(mean, std, channels_last, split.images.device)
     for start in range(first * batch_size, len(split), every * batch_size):

@@ -1,4 +1,4 @@
-"""A dataset in memory: uint8 images and labels in three splits, and what describes them."""
+"""A dataset in memory: uint8 images and labels in three splits, with their description."""
 
 from dataclasses import dataclass, replace
 
@@ -23,16 +23,16 @@ class Split:
         return len(self.labels)
 
     def to(self, device: str | torch.device) -> "Split":
-        """Return the split on `device`; where it is there already, nothing is copied."""
+        """Return the split on `device`; nothing is copied if it is there already."""
         return Split(self.images.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A dataset split for training, selection and the final figures.
+    """A dataset split for training, selection and final results.
 
-    `mean` and `std` are those of the training split's channels scaled to [0, 1]; `hash` is the SHA-256 of all
-    three splits' images and labels, the same on every platform.
+    `mean` and `std` are those of the training split's channels scaled to [0, 1]; `hash` is the SHA-256 of the images
+    and labels of all three splits, the same on every platform.
     """
 
     name: str

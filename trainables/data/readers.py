@@ -30,7 +30,7 @@ def read(spec: DataSpec) -> tuple[Split, Split]:
 
 
 def fetch(spec: DataSpec) -> None:
-    """Download the files of the dataset if `spec` says so and they are not there; one process at a time."""
+    """Download the dataset's files if `spec` allows it and any are missing; one process at a time."""
     if spec.root is None or not spec.download or not SOURCES[spec.name].files:
         return
     root = Path(spec.root).expanduser()

@@ -1,4 +1,4 @@
-"""One copy of a dataset's splits for all processes of a machine: an Arrow file, mapped into memory."""
+"""One copy of a dataset's splits for all processes on a machine: an Arrow file that is mapped into memory."""
 
 import hashlib
 import json
@@ -21,9 +21,9 @@ _FACTS = b"espalier"
 
 
 def read_shared(spec: DataSpec, cache: Path) -> Dataset:
-    """Return the dataset mapped from its file in `cache`, which is written first if it is not there yet.
+    """Return the dataset mapped from its file in `cache`, which is written first if it does not exist yet.
 
-    Processes that write the same file at the same time do no harm: each writes its own and moves it into place.
+    Several processes may write the same file at the same time: each writes its own draft and moves it into place.
     """
     path = cache / f"{spec.name}-{_key(spec)}.arrow"
     if not path.exists():
@@ -33,7 +33,7 @@ def read_shared(spec: DataSpec, cache: Path) -> Dataset:
 
 
 def _key(spec: DataSpec) -> str:
-    """Name all that the splits depend on: the published files, by size and time, and how they are divided."""
+    """Return a hash of all that the splits depend on: the published files, by size and time, and how they are split."""
     facts = [_FORMAT, spec.name, spec.validation, spec.split_seed, spec.subset, spec.image_size]
     for path in SOURCES[spec.name].paths(spec.root or ""):
         stat = path.stat()
@@ -42,7 +42,7 @@ def _key(spec: DataSpec) -> str:
 
 
 def write(dataset: Dataset, path: Path) -> None:
-    """Write the dataset as an uncompressed Arrow IPC file with one record batch per split, whole or not at all."""
+    """Write the dataset atomically as an uncompressed Arrow IPC file with one record batch per split."""
     schema = pa.schema(
         {"image": pa.fixed_shape_tensor(pa.uint8(), dataset.input_shape), "label": pa.int64()},
         metadata={_FACTS: json.dumps(_facts(dataset))},
@@ -73,7 +73,7 @@ def map_file(path: Path) -> Dataset:
     """Return the dataset in the file at `path` without copying it.
 
     The pages are mapped copy-on-write: all processes share those of the file, and a process that wrote to a tensor
-    would change its own copy only.
+    would only change its own copy.
     """
     with path.open("rb") as file:
         pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)

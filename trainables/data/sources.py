@@ -1,4 +1,4 @@
-"""What is known of each dataset without reading it: classes, sizes, and the files that hold it. Free of torch."""
+"""What is known about each dataset without reading it: classes, sizes and files. Does not import torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A dataset as its authors publish it; `files` lie in `folder`, which lies in the user's root.
+    """A dataset as its authors publish it; its `files` are in `folder`, which is in the user's root.
 
-    Its images are square, of `image_size` pixels a side, with `channels` channels.
+    Its images are square, `image_size` pixels a side, with `channels` channels.
     """
 
     classes: int
@@ -19,11 +19,11 @@ class Source:
     files: tuple[str, ...] = ()
 
     def paths(self, root: str) -> list[Path]:
-        """Return where the files are expected under `root`; none for a dataset that is embedded in a library."""
+        """Return the expected paths of the files under `root`; none for a dataset that is part of a library."""
         return [Path(root).expanduser() / self.folder / name for name in self.files]
 
     def missing(self, root: str) -> list[str]:
-        """Return the names of the files that are not there."""
+        """Return the names of the missing files."""
         return [path.name for path in self.paths(root) if not path.is_file()]
 
 
@@ -54,4 +54,4 @@ SOURCES = {
         files=tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")),
     ),
 }
-"""The datasets by the name that study files use."""
+"""The datasets, by their names in study files."""

@@ -1,4 +1,4 @@
-"""Divides a dataset's training images into training and validation, and describes the result."""
+"""Splits a dataset's training images into training and validation, and describes the result."""
 
 import hashlib
 import math
@@ -15,7 +15,7 @@ from trainables.spec import DataSpec
 
 
 def read_dataset(spec: DataSpec) -> Dataset:
-    """Read and divide the dataset that `spec` describes."""
+    """Read and split the dataset that `spec` describes."""
     published, test = (shrink(split, spec.image_size) for split in read(spec))
     train, validation = divide(published, spec)
     mean, std = channel_statistics(train.images)
@@ -33,7 +33,7 @@ def divide(published: Split, spec: DataSpec) -> tuple[Split, Split]:
 
 
 def shrink(split: Split, size: int | None) -> Split:
-    """Return the split with images of `size` pixels a side, each the mean of those it covers; None leaves them."""
+    """Return the split with images of `size` pixels a side, by averaging pixels; None leaves them unchanged."""
     if size is None or size == split.images.shape[-1]:
         return split
     parts = [
@@ -49,7 +49,7 @@ def _where(split: Split, chosen: Tensor) -> Split:
 def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation of each channel of uint8 images [N, C, H, W] scaled to [0, 1].
 
-    The sums are exact integers, so that the result is the same on every platform.
+    The sums are exact integers, so the result is the same on every platform.
     """
     moments = [_moments(images[:, channel]) for channel in range(images.shape[1])]
     return tuple(mean for mean, _ in moments), tuple(std for _, std in moments)

@@ -1,4 +1,4 @@
-"""Random draws that keep the classes' proportions and that no release of a library will ever change."""
+"""Random draws that keep the classes' proportions and do not change between library releases."""
 
 import numpy as np
 import torch
@@ -6,10 +6,10 @@ from torch import Tensor
 
 
 def draw(labels: Tensor, count: int, seed: int) -> Tensor:
-    """Return a mask, bool [N], of `count` examples drawn at random with each class in its share of `labels` [N].
+    """Return a mask, bool [N], of `count` examples drawn at random in proportion to the classes in `labels` [N].
 
     A class gets its share rounded down or up. Only the raw bits of PCG64 are used, which NumPy promises to keep
-    (NEP 19), so that a seed means the same split everywhere.
+    (NEP 19), so that a seed gives the same split everywhere.
     """
     classes = labels.numpy()
     quotas = _quotas(np.bincount(classes), count)
@@ -22,7 +22,7 @@ def draw(labels: Tensor, count: int, seed: int) -> Tensor:
 
 
 def _quotas(sizes: np.ndarray, count: int) -> np.ndarray:
-    """Share `count` over classes of these `sizes` by largest remainder; the sum is exact."""
+    """Distribute `count` over classes of these `sizes` by largest remainder; the sum is exact."""
     whole, remainder = np.divmod(count * sizes, sizes.sum())
     largest = np.argsort(-remainder, kind="stable")[: count - whole.sum()]
     whole[largest] += 1

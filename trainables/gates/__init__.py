@@ -1,1 +1,1 @@
-"""Complexity-aware training: gates on units and layers, what they are worth, what they cost."""
+"""Complexity-aware training: gates on units and layers, their worth, and their cost."""

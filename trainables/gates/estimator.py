@@ -1,4 +1,4 @@
-"""What a gated structure is worth: the loss with it minus the loss without it, estimated while the network trains."""
+"""Estimates during training what a gated structure is worth: the loss with it minus the loss without it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from trainables import parallel
 
 
 class _RunningSums:
-    """A few running sums [rows, n] of n structures."""
+    """Running sums [rows, n] for n structures."""
 
     def __init__(self, rows: int, count: int, *, decay: float) -> None:
         self._decay = decay
@@ -28,12 +28,12 @@ class _RunningSums:
 
 
 class Slopes(_RunningSums):
-    """Running means of d loss / d xi of n structures, apart for the examples in which each was on and off.
+    """Running means of d loss / d xi of n structures, separately for the examples in which each was on or off.
 
-    The loss along a gate is nearly quadratic, so that the mean of the slopes at both ends is the difference of the
-    ends: the ``trapezoid``. ``taylor`` averages over all examples alike; for trained weights the slope at 1 is near
-    zero and the estimate far too small, so that it is there for comparison only. Both are derived here. `decay` is
-    that of the running sums per update.
+    The loss along a gate is nearly quadratic, so the mean of the slopes at both ends is the difference between the
+    ends: the ``trapezoid``. ``taylor`` averages over all examples equally; for trained weights the slope at 1 is near
+    zero and the estimate far too small, so it is only for comparison. Both are derived here. `decay` is the running
+    sums' decay per update.
     """
 
     def __init__(self, count: int, *, decay: float, estimator: str) -> None:
@@ -43,14 +43,14 @@ class Slopes(_RunningSums):
     def update(self, masks: Tensor, slopes: Tensor, weight: float = 1.0) -> None:
         """Add a batch: 0/1 `masks` [B, n] and each example's own d loss / d xi in `slopes` [B, n].
 
-        Several processes give their own rows each. `weight` is what a row counts: less where all give the same one.
+        With several processes each passes its own rows. `weight` is a row's weight: below 1 if all pass the same row.
         """
         on, seen = (masks * slopes).sum(0), masks.sum(0) * weight
         batch = torch.stack([on, slopes.sum(0) - on, seen, len(masks) * weight - seen])
         self._sums.mul_(self._decay).add_(parallel.total(batch).cpu(), alpha=1 - self._decay)
 
     def difference(self) -> Tensor:
-        """Return the estimates [n] in nats, negative for what is useful."""
+        """Return the estimates [n] in nats, negative for useful structures."""
         slopes, seen = self._sums[:2], self._sums[2:]
         if self._estimator == "taylor":
             return slopes.sum(0) / seen.sum(0).clamp(min=1e-9)
@@ -58,7 +58,7 @@ class Slopes(_RunningSums):
 
 
 class Differences(_RunningSums):
-    """Running means of differences of the loss that were measured, one structure at a time, for n structures."""
+    """Running means of measured loss differences for n structures, measured one structure at a time."""
 
     def __init__(self, count: int, *, decay: float) -> None:
         super().__init__(2, count, decay=decay)  # differences; weights of the measurements
@@ -69,6 +69,6 @@ class Differences(_RunningSums):
         self._sums[:, index].mul_(self._decay).add_(measured, alpha=1 - self._decay)
 
     def difference(self) -> Tensor:
-        """Return the means [n] in nats; -inf, as if invaluable, for what was never measured."""
+        """Return the means [n] in nats; -inf, which keeps it, for a structure that was never measured."""
         total, weight = self._sums
         return torch.where(weight > 0, total / weight.clamp(min=1e-9), -torch.inf)

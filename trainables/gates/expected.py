@@ -1,4 +1,4 @@
-"""What a network of random structure costs on average: exact, differentiable, with prices in closed form."""
+"""The expected cost of a network of random structure: exact, differentiable, with prices in closed form."""
 
 import math
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ BYTES = 4
 class ExpectedComplexity:
     """The expected cost of a network whose units and residual branches are independent 0/1 variables.
 
-    A parameter tensor with `n_in` input and `n_out` output channels alive, on branch b, costs
+    A parameter tensor on branch b with `n_in` live input and `n_out` live output channels costs
     ``theta_b * unit_cost * n_in * n_out`` (arXiv 2411.09127 states the principle; the form is derived here). The
-    numbers alive are sums of the units' probabilities, so the expectation of the cost is the cost of the
-    expectations. One row per parameter tensor: `macs`, `params` [R] per pair of channels, `inputs`, `outputs`
-    [R, G + 1] that pick the channels of both sides from the alive numbers of the G groups, and 1; `branch` [R] is an
-    index, -1 for what lies on none; `group` [U] is the group of each unit. All float64 on the CPU.
+    expected numbers of live channels are sums of the units' probabilities, so the expected cost is the cost at the
+    expectations. There is one row per parameter tensor: `macs` and `params` [R] are per pair of channels; `inputs` and
+    `outputs` [R, G + 1] select each side's channels from the live numbers of the G groups and a constant 1; `branch`
+    [R] is the branch's index, -1 for none; `group` [U] is each unit's group. All float64 on the CPU.
     """
 
     modules: tuple[str, ...]
@@ -40,7 +40,7 @@ class ExpectedComplexity:
 
     @classmethod
     def of(cls, model: nn.Module, input_shape: Shape, structures: Structures) -> "ExpectedComplexity":
-        """Read the rows off a network as it is now, with all its units and branches alive."""
+        """Return the rows of a network as it is now, with all its units and branches live."""
         rows = list(_rows(model, input_shape, structures))
         sizes = torch.tensor([group.size for group in structures.groups], dtype=torch.long)
         return cls(
@@ -61,7 +61,7 @@ class ExpectedComplexity:
         return torch.cat([count, torch.ones(1, dtype=torch.float64)])
 
     def on_branches(self, branches: Tensor) -> Tensor:
-        """Return each row's probability of being there at all: [R]."""
+        """Return the probability that each row's branch is kept, 1 for rows on no branch: [R]."""
         return torch.cat([branches, torch.ones(1, dtype=torch.float64)])[self.branch]
 
     def channels(self, units: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,7 +76,7 @@ class ExpectedComplexity:
         return self.macs @ pairs, self.params @ pairs
 
     def at(self, units: Tensor, branches: Tensor) -> Complexity:
-        """Return the complexity of the corner where exactly these units and branches are kept."""
+        """Return the complexity if exactly these units and branches are kept."""
         inputs, outputs = self.channels(units.double())
         pairs = inputs * outputs * self.on_branches(branches.double())
         layers: dict[str, LayerCost] = {}
@@ -125,13 +125,13 @@ def _rows(model: nn.Module, input_shape: Shape, structures: Structures) -> Itera
 
 
 def _fixed_row(module: str, macs: int, branch: int, groups: int) -> _Row:
-    """Return the row of MACs that no unit changes: those of attention."""
+    """Return the row of MACs that do not depend on units: those of attention."""
     whole = _side(None, groups)
     return _Row(module=module, macs=float(macs), params=0.0, inputs=whole, outputs=whole, branch=branch)
 
 
 def _side(group: int | None, groups: int) -> Tensor:
-    """Return what picks the channels of `group`, or 1, from the numbers alive: [G + 1]."""
+    """Return the vector that selects the channels of `group`, or the constant 1, from the live numbers: [G + 1]."""
     side = torch.zeros(groups + 1, dtype=torch.float64)
     side[groups if group is None else group] = 1.0
     return side

@@ -1,7 +1,7 @@
-"""Complexity-aware training: weights and gates learn together, and what its price has shut is deleted on the way.
+"""Complexity-aware training: weights and gates learn together, and structures whose gates close are deleted.
 
 After Guenter and Sideris (arXiv 2411.09127; layers alone: 2406.04549; units alone: 2205.04650). Only their abstracts
-and reviews of them were at hand: the objective's form, its prices, the estimators and the schedule are derived here.
+and reviews of them were available: the objective's form, its prices, the estimators and the schedule are derived here.
 """
 
 import copy
@@ -30,38 +30,38 @@ Pair = tuple[Tensor, Tensor]
 """A number for each unit [U] and for each branch [B]."""
 
 STEEPEST = 3.0
-"""The most a probability moves in a step, in steps of a structure that is useless."""
+"""The most a probability moves in a step, in units of the step of a useless structure."""
 
 SETTLING = 0.5
-"""The share of the movement after which probabilities are pressed to their nearer ends."""
+"""The share of the gates' schedule after which probabilities are pushed to the nearer of 0 and 1."""
 
 STEERED = 0.75
-"""The share of the movement after which a budget is reached on paper; probabilities lag behind the price."""
+"""The share of the gates' schedule after which the plan reaches the budget; probabilities lag behind the price."""
 
 RANGE = (1e-3, 1e3)
-"""Between which the price that meets a budget is looked for, in nats."""
+"""The range in which the price that meets a budget is searched, in nats."""
 
 TINY = 1e-12
-"""What a slope of 0 counts as: what costs nothing stays at any price if it is of use."""
+"""The least slope: a useful structure that costs nothing is kept at any price."""
 
 
 def require_gates(name: str, gating: "Gating", found: Structures) -> None:
-    """Raise InfeasibleTrial if a network of that name has nothing that `gating` asks to gate."""
+    """Raise InfeasibleTrial if the network `name` has none of the structures that `gating` asks to gate."""
     if not (gating.units and found.groups) and not (gating.branches and found.branches):
         kinds = [kind for kind, asked in (("units", gating.units), ("residual branches", gating.branches)) if asked]
         raise InfeasibleTrial(f"{name} has no {' and no '.join(kinds)} to gate; choose another network or paradigm")
 
 
 class GatedTraining(Companion):
-    """Gates the trial's network, moves their probabilities, and deletes at the end of an epoch what is shut.
+    """Gates the trial's network, moves the gates' probabilities, and deletes closed structures after each epoch.
 
     The probabilities follow theta <- clip(theta - eta clip((Delta + r) / r' + c (1 - 2 theta), -3, 3)), with Delta the
-    estimated worth, r the price now and r' that of the whole network at the full nu: a diagonal preconditioner with the
-    fixed points of the projected gradient flow. The last term is the slope of c r' theta (1 - theta), which is 0 for
-    every network without chance, so that no such network's objective changes; c rises from 0 at half of the movement.
-    Without it, units whose worth falls when they stay and rises when they go hover in between. Everything but masks
-    lies on the CPU in float64. Raises InfeasibleTrial for a network without anything to gate, and for a budget below
-    what cannot be removed.
+    estimated worth, r the present price and r' that of the unpruned network at the full nu: a diagonal preconditioner
+    that keeps the fixed points of the projected gradient flow. The last term is the slope of c r' theta (1 - theta),
+    which is 0 for every deterministic network, so that no such network's objective changes; c rises from 0 halfway
+    through the schedule. Without it, units whose worth falls when they stay and rises when they go would remain in
+    between. Everything but masks is float64 on the CPU. Raises InfeasibleTrial for a network without anything to gate,
+    and for a budget below the cost of what cannot be removed.
     """
 
     def __init__(self, gating: "Gating", trial: "LiveTrial", steps: int) -> None:
@@ -82,7 +82,7 @@ class GatedTraining(Companion):
             self._require_reachable_budget()
 
     def _open(self) -> None:
-        """Find what can be gated in the network as it is now, and gate it."""
+        """Find the structures of the present network that can be gated, and gate them."""
         found = find_structures(self._trial.model, self._trial.groups)
         self._structures = found if self._gating.units else Structures((), found.branches)
         self._rounding = Rounding(self._structures, self._gating.round_to)
@@ -91,7 +91,7 @@ class GatedTraining(Companion):
         self._gates: Gates | None = Gates(self._trial.model, self._structures)
 
     def _measure_dense(self, sizes: tuple[int, int]) -> None:
-        """Take the measures of the network before anything is removed, with which prices are normalised."""
+        """Measure the network before anything is removed; prices are normalised by this."""
         ones = _fill(sizes, 1.0, 1.0)
         macs, params = self._expected(*ones)
         self._dense = float(macs), float(params)
@@ -105,7 +105,7 @@ class GatedTraining(Companion):
         emptied = self._rounding.consistent(self._theta[0], (units, branches))
         least = self._cost(emptied) / self._dense[0]
         if least > self._gating.target_macs > 0:
-            keeps = f"{self._trial.spec.model.name} keeps {least:.4f} of its MACs when all gates are shut"
+            keeps = f"{self._trial.spec.model.name} keeps {least:.4f} of its MACs when all gates are closed"
             raise InfeasibleTrial(f"target_macs = {self._gating.target_macs}: {keeps}; ask for a larger share")
 
     def _regulariser(self, balance: Balance) -> Regulariser:
@@ -148,7 +148,7 @@ class GatedTraining(Companion):
         )
 
     def _prices(self, progress: float, worth: Pair, slopes: Pair) -> tuple[float, float]:
-        """Return nu as it is now, and what it rises to."""
+        """Return the present price and the price that it rises to."""
         gating = self._gating
         if not gating.target_macs:
             return gating.nu * (min(1.0, progress / gating.ramp) if gating.ramp else 1.0), gating.nu
@@ -158,9 +158,9 @@ class GatedTraining(Companion):
         return now, max(now, self._price_of(gating.target_macs, worth, slopes))
 
     def _price_of(self, budget: float, worth: Pair, slopes: Pair) -> float:
-        """Return the price at which what is worth it now makes up `budget`, a share of the dense MACs: a multiplier.
+        """Return the price at which the structures worth their cost make up `budget`, a share of the dense MACs.
 
-        A structure is worth less than its slope times the price from some price on; the one looked for is among these.
+        Each structure has a limit above which it is no longer worth the price; the price returned is one of these.
         """
         limits = _pair(-w / s.clamp(min=TINY) for w, s in zip(worth, slopes, strict=True))
         lowest, highest = RANGE
@@ -187,14 +187,14 @@ class GatedTraining(Companion):
         return self._rounding.at_half(*self._theta)
 
     def _settled(self, theta: Pair) -> Kept:
-        """Return what stays if the probabilities `theta` are final."""
+        """Return what is kept if the probabilities `theta` are final."""
         if not self._gating.target_macs:
             return self._rounding.at_half(*theta)
         rank = theta[0] + 0.1 * self._merit[0]
         return self._rounding.to_budget(rank, theta[1], self._cost, self._gating.target_macs * self._dense[0])
 
     def _shut(self) -> Kept:
-        """Return all but what is at its lowest and falling; with a budget, never less than that buys."""
+        """Return all structures but those at the lowest probability and falling; never fewer than a budget allows."""
         kept = _pair(
             (theta > self._gating.lowest) | (speed <= 0) for theta, speed in zip(self._theta, self._speed, strict=True)
         )
@@ -209,7 +209,7 @@ class GatedTraining(Companion):
         return float(self._expected(kept[0].double(), kept[1].double())[0])
 
     def _delete(self, kept: Kept) -> None:
-        """Delete everything else from weights, statistics, optimizer and gates, and check what is left."""
+        """Delete all but `kept` from weights, statistics, optimizer and gates, and check the remaining network."""
         if self._gates is None or bool(torch.cat(kept).all()):
             return
         trial, found = self._trial, self._structures
@@ -248,7 +248,7 @@ class GatedTraining(Companion):
             self._gates = None
 
     def projected(self) -> Complexity | None:
-        """Return the cost if every probability keeps moving as it does now until the window ends."""
+        """Return the cost if every probability keeps moving at its present speed until the schedule ends."""
         if self._gates is None:
             return None
         left = max(0, self._end - max(self._step, self._begin)) / self._gating.every

@@ -1,4 +1,4 @@
-"""0/1 gates on a network's units and residual branches, laid on from outside by hooks."""
+"""0/1 gates on a network's units and residual branches, applied from outside by hooks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +13,8 @@ from trainables.gates.structures import Reader, Structures
 class Gates:
     """Multiplies units where they are read, and residual branches where they end, by 0/1 masks.
 
-    In evaluation, and in training unless other masks are given by `hold`, the masks are those set by `round`: the
-    network is deterministic. Masks that are all one cost nothing. The model itself is never edited; `remove` takes
-    the hooks off.
+    In evaluation, and in training unless `hold` gives other masks, the masks are those set by `round`, and the network
+    is deterministic. Masks of only ones cost nothing. The model itself is never edited; `remove` removes the hooks.
     """
 
     def __init__(self, model: nn.Module, structures: Structures) -> None:
@@ -35,16 +34,16 @@ class Gates:
         ]
 
     def round(self, kept: Kept) -> None:
-        """Let exactly these units and branches be on, in evaluation and in steps without other masks."""
+        """Turn on exactly these units and branches, in evaluation and in steps without other masks."""
         parts = torch.split(torch.cat(kept)[None], self._sizes, dim=1)
         self._rounded = [None if bool(part.all()) else part.to(self._device, torch.float32) for part in parts]
 
     def hold(self, masks: Tensor | None) -> None:
-        """Let 0/1 masks [B or 1, U + branches] hold in training from now on; None ends it."""
+        """Use these 0/1 masks [B or 1, U + branches] in training from now on, or with None those of `round` again."""
         self._held = None if masks is None else list(torch.split(masks, self._sizes, dim=1))
 
     def remove(self) -> None:
-        """Take the gates off the network."""
+        """Remove the gates from the network."""
         for hook in self._hooks:
             hook.remove()
 
@@ -72,16 +71,15 @@ class Gates:
 
 
 def _scale(x: Tensor, mask: Tensor) -> Tensor:
-    """Multiply x [B, C, ...] by a mask [B or 1, C or 1] in the type of x, lest autocast widens what follows."""
+    """Multiply x [B, C, ...] by a mask [B or 1, C or 1] in the type of x, so that autocast keeps the type narrow."""
     return x * mask.to(x.dtype).reshape(*mask.shape, *[1] * (x.ndim - 2))
 
 
 def draw(theta: Tensor, rounded: Tensor, rows: int, share: float, generator: torch.Generator) -> Tensor:
     """Draw 0/1 masks [rows, n] for probabilities `theta` [n].
 
-    An entry is Bernoulli(theta) with probability `share`, else as the boolean `rounded` [n] says. With a share below 1
-    the expectation is taken under share * theta + (1 - share) * rounded: less noise, at the price that the objective
-    holds approximately.
+    An entry is Bernoulli(theta) with probability `share`, otherwise the boolean `rounded` [n]. With a share below 1 the
+    expectation is under share * theta + (1 - share) * rounded: less noise, but the objective holds only approximately.
     """
     chance = torch.rand(rows, len(theta), generator=generator)
     return torch.where(chance < share, chance < share * theta.float(), rounded).float()

@@ -1,4 +1,4 @@
-"""The price of complexity: what every unit and every residual branch must be worth to stay."""
+"""The price of complexity: what every unit and every residual branch must be worth to be kept."""
 
 from dataclasses import dataclass
 
@@ -35,8 +35,8 @@ class Regulariser:
     """R(theta) = sum_b [aU U_b + aC theta_b U_b + aL theta_b K_b], and its derivatives.
 
     U_b is the share of the dense network's complexity that branch b's living units make up, alpha-weighted between
-    MACs and parameters; K_b [B] is its value in the unpruned network. What lies on no branch counts in full. R of
-    the unpruned network does not depend on beta; R is affine in every probability.
+    MACs and parameters; K_b [B] is its value in the unpruned network. Rows on no branch count in full. R of the
+    unpruned network does not depend on beta; R is affine in every probability.
     """
 
     expected: ExpectedComplexity

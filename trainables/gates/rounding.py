@@ -1,4 +1,4 @@
-"""From probabilities to a network: which units and residual branches stay."""
+"""From probabilities to a network: which units and residual branches are kept."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ Kept = tuple[Tensor, Tensor]
 """Boolean masks of the units [U] and of the branches [B]."""
 
 TOLERANCE = 0.02
-"""The relative difference from a budget that is near enough."""
+"""The relative difference from a budget that is close enough."""
 
 TRIED = 40
-"""How many units near the threshold are tried, for some that come nearer the budget."""
+"""How many units near the threshold are tried in order to come closer to the budget."""
 
 
 @dataclass(frozen=True)
 class Rounding:
-    """Chooses networks that can be: layers of `multiple` units, twice, three times as many, or all that there are.
+    """Chooses valid networks: every layer keeps a multiple of `multiple` units, or all of its units.
 
-    A number that is no multiple is rounded up by the next best units.
+    Other numbers are rounded up by adding the next best units.
     """
 
     structures: Structures
     multiple: int = 1
 
     def consistent(self, units: Tensor, kept: Kept) -> Kept:
-        """Return `kept` as a network can have it; `units` [U] ranks the units.
+        """Return `kept` adjusted to a valid network; `units` [U] ranks the units.
 
-        A branch goes if one of its layers has no unit, and units go with their branch; a layer of a plain network keeps
-        its best unit.
+        A branch is removed if one of its layers has no unit left, and units are removed with their branch; a layer of a
+        plain network always keeps its best unit.
         """
         keep_units, keep_branches = kept[0].clone(), kept[1].clone()
         for group, part in self._places():
@@ -53,10 +53,10 @@ class Rounding:
         return self.consistent(units, (units > 0.5, branches > 0.5))
 
     def to_budget(self, units: Tensor, branches: Tensor, cost: Callable[[Kept], float], budget: float) -> Kept:
-        """Keep the best units, or the best branches where no units are gated, so that the cost comes nearest `budget`.
+        """Keep the best units, or the best branches if no units are gated, so that the cost is closest to `budget`.
 
-        `units` [U] and `branches` [B] rank them. Branches ranked above 1/2 stay, unless no choice of units comes within
-        2 % of the budget: then as many more of the best stay, or of the worst go, as it takes.
+        `units` [U] and `branches` [B] rank them. Branches ranked above 1/2 are kept, unless no choice of units comes
+        within 2 % of the budget: then as many of the best are added, or of the worst removed, as necessary.
         """
         wanted = int((branches > 0.5).sum())
         tried: list[Kept] = []
@@ -79,7 +79,7 @@ class Rounding:
         return kept | (_top(rank, min(missing, int((~kept).sum()))))
 
     def _best_units(self, units: Tensor, branches: Tensor, cost: Callable[[Kept], float], budget: float) -> Kept:
-        """Keep the best units that the budget buys; near the threshold, those that bring the cost nearest to it."""
+        """Keep the best units that the budget allows; near the threshold, those that bring the cost closest to it."""
 
         def network(chosen: Tensor) -> Kept:
             return self.consistent(units, (chosen, branches))
@@ -105,7 +105,7 @@ def _nearest(choices: Iterable[Kept], cost: Callable[[Kept], float], budget: flo
 
 
 def _top(ranks: Tensor, count: int) -> Tensor:
-    """Mark the `count` best of `ranks`; of equals the first."""
+    """Mark the `count` best of `ranks`, the first of equal ones."""
     chosen = torch.zeros(len(ranks), dtype=torch.bool)
     chosen[ranks.argsort(descending=True, stable=True)[:count]] = True
     return chosen

@@ -1,4 +1,4 @@
-"""What of a network can be gated: the units inside its layers and its residual branches, found by tracing it."""
+"""Finds what can be gated in a network, by tracing it: the units inside its layers and its residual branches."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class Reader:
 class UnitGroup:
     """The `size` units that one layer computes.
 
-    `writers` are all modules with a channel per unit (the layer, its batch norm), `readers` those that take the
-    units in; a unit is gated where it is read, which is after batch norm, activation and pooling. `branch` is the
-    index of the residual branch on which the units lie, -1 in a plain network.
+    `writers` are all modules with a channel per unit (the layer, its batch norm), `readers` those that take the units
+    as input; a unit is gated where it is read, which is after batch norm, activation and pooling. `branch` is the index
+    of the residual branch that contains the units, -1 in a plain network.
     """
 
     name: str
@@ -35,7 +35,7 @@ class UnitGroup:
 
 @dataclass(frozen=True)
 class Branch:
-    """A residual branch: the block that owns it and its modules in order; it is gated behind the last one."""
+    """A residual branch: the block that owns it and its modules in order; it is gated after the last one."""
 
     block: str
     modules: tuple[str, ...]
@@ -58,7 +58,7 @@ class Structures:
         return sum(group.size for group in self.groups)
 
     def slices(self) -> list[slice]:
-        """Return where each group's units lie in a vector of all units."""
+        """Return the slice of each group's units in a vector of all units."""
         ends = [sum(group.size for group in self.groups[: index + 1]) for index in range(len(self.groups))]
         return [slice(end - group.size, end) for group, end in zip(self.groups, ends, strict=True)]
 
@@ -66,10 +66,10 @@ class Structures:
 def find_structures(model: nn.Module, groups: tuple[ChannelGroup, ...]) -> Structures:
     """Return what can be gated in a network with these groups of channels.
 
-    In a residual network units are gated where they are written and read on one branch: what writes the residual
-    stream (the stem, the projections, the branches' ends) is never gated, nor is a layer before the first block. In a
-    plain network every hidden layer is gated. The classifier writes the network's outputs, which are in no group.
-    Raises InfeasibleTrial for a network that torch.fx cannot trace.
+    In a residual network units are gated if they are written and read on the same branch: layers that write the
+    residual stream (the stem, the projections, the branches' ends) are never gated, nor is a layer before the first
+    block. In a plain network every hidden layer is gated. The classifier's outputs are the network's, and are in no
+    group. Raises InfeasibleTrial for a network that torch.fx cannot trace.
     """
     branches = tuple(Branch(block, modules) for block, modules in residual_branches(model).items())
     return Structures(tuple(_unit_groups(model, groups, branches)), branches)
@@ -89,7 +89,7 @@ def _unit_groups(
 
 
 def _readers(group: ChannelGroup, modules: Mapping[str, nn.Module]) -> tuple[Reader, ...]:
-    """Return the group's readers; none if one of them takes in other channels as well."""
+    """Return the group's readers; none if one of them also reads other channels."""
     readers = []
     for member in group.members:
         if member.side == "inputs":

@@ -1,4 +1,4 @@
-"""The worth of units and branches, measured in the training steps themselves."""
+"""Measures the worth of units and branches during the training steps themselves."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trainables.state import LiveTrial
 
 MEASURED_DECAY = 0.9
-"""Of the running means of a branch's measured differences, which are few."""
+"""The decay of the running means of a branch's measured differences, which are few."""
 
 
 @dataclass
@@ -39,10 +39,10 @@ class _Switched:
 
 
 class Worth:
-    """Samples the gates of a step, and reads from its backward pass what each structure is worth.
+    """Samples the gates of a step, and derives from its backward pass what each structure is worth.
 
-    Units are sampled, and branches unless they are measured. A branch is measured by running the step's batch once
-    more with it switched: both arms see the same images, the same other gates and the statistics of the batch.
+    Units are sampled, and so are branches unless they are measured. A branch is measured by running the step's batch
+    once more with it switched: both runs use the same images, the same other gates and the batch's own statistics.
     """
 
     def __init__(self, gating: "Gating", sizes: tuple[int, int], generator: torch.Generator) -> None:
@@ -67,7 +67,7 @@ class Worth:
     ) -> None:
         """Hold sampled gates for the coming step on images `inputs` [B, C, H, W] with `labels` [B].
 
-        Each of several processes draws gates for the whole batch, and holds those of its own images.
+        With several processes each draws gates for the whole batch, and holds those of its own images.
         """
         self._images = int(parallel.total(torch.tensor(len(inputs), device=inputs.device)))
         rows = 1 if self._gating.shared else self._images
@@ -84,7 +84,7 @@ class Worth:
     def _switch(
         self, trial: "LiveTrial", gates: Gates, masks: Tensor, branches: Tensor, inputs: Tensor, labels: Tensor
     ) -> None:
-        """Run the batch with one random branch switched, and listen to what the step itself makes of it."""
+        """Run the batch with one random branch switched, and capture the logits of the step itself."""
         index = int(torch.randint(len(branches), (1,), generator=self._generator))
         other = masks.clone()
         other[:, self._count + index] = 1 - other[:, self._count + index]
@@ -101,7 +101,7 @@ class Worth:
         self._switched = switched
 
     def observe(self, gates: Gates) -> bool:
-        """Learn from the step just taken and let go of the gates; return whether it was sampled."""
+        """Learn from the step just taken and release the gates; return whether it was sampled."""
         if self._masks is None:
             return False
         gates.hold(None)
@@ -124,12 +124,12 @@ class Worth:
         self._differences.update(switched.index, difference if switched.on else -difference)
 
     def difference(self) -> tuple[Tensor, Tensor]:
-        """Return the loss with each unit [U] and branch [B] minus that without, in nats: negative if useful."""
+        """Return the loss with each unit [U] and branch [B] minus the loss without it, in nats: negative if useful."""
         branches = self._differences if self._measures else self._branches
         return self._units.difference(), branches.difference()
 
     def keep(self, kept: Kept) -> None:
-        """Forget what is not kept."""
+        """Forget all structures but those in `kept`."""
         self._count = int(kept[0].sum())
         self._units.keep(kept[0])
         self._branches.keep(kept[1])
@@ -145,7 +145,7 @@ class Worth:
 
 @contextmanager
 def _unmoved(model: nn.Module) -> Iterator[None]:
-    """Let batch norm use the statistics of its batch without taking them into the running ones."""
+    """Make batch norm use the statistics of its batch without updating the running ones."""
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     for norm in norms:
         norm.track_running_stats = False

@@ -1,4 +1,4 @@
-"""Residual blocks: found in a network's symbolic trace, and dropped, so that only their shortcuts remain."""
+"""Finds residual blocks in a network's symbolic trace, and drops them, so that only their shortcuts remain."""
 
 import operator
 from collections import OrderedDict
@@ -19,9 +19,9 @@ _RELUS = (F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_")
 
 @dataclass(frozen=True)
 class _Block:
-    """A module that adds a branch to its shortcut, which the children in `shortcut` compute; then a ReLU if `relu`.
+    """A module that adds a branch to its shortcut, computed by the children in `shortcut`; then a ReLU if `relu`.
 
-    `branch` names the modules that compute the branch, in their order; it is empty if no module ends the branch.
+    `branch` names the modules that compute the branch, in order; it is empty if the branch does not end in a module.
     """
 
     shortcut: tuple[str, ...]
@@ -40,14 +40,14 @@ def residual_blocks(model: nn.Module) -> tuple[str, ...]:
 def residual_branches(model: nn.Module) -> dict[str, tuple[str, ...]]:
     """Return the modules on each residual block's branch, in the order of computation, by the block's name.
 
-    The last of them ends the branch; blocks whose branch is ended by something else are left out. Raises
-    InfeasibleTrial for a network that torch.fx cannot trace.
+    Blocks whose branch does not end in a module are left out. Raises InfeasibleTrial for a network that torch.fx cannot
+    trace.
     """
     return {name: block.branch for name, block in _find_blocks(model).items() if block.branch}
 
 
 def drop_blocks(model: nn.Module, names: Collection[str]) -> None:
-    """Replace residual blocks by their shortcuts, in place; what remains keeps its names.
+    """Replace residual blocks by their shortcuts, in place; the remaining modules keep their names.
 
     Raises ValueError for a name that `residual_blocks` does not return.
     """
@@ -74,7 +74,7 @@ def _select(model: nn.Module, names: Collection[str]) -> dict[str, _Block]:
     found = _find_blocks(model)
     for name in names:
         if name not in found:
-            raise ValueError(f"{name!r} is no residual block of {type(model).__name__}{nearest(name, found)}")
+            raise ValueError(f"{name!r} is not a residual block of {type(model).__name__}{nearest(name, found)}")
     return {name: found[name] for name in names}
 
 
@@ -99,7 +99,7 @@ def _find_blocks(model: nn.Module) -> dict[str, _Block]:
 
 
 def _block(model: nn.Module, owner: str, addition: fx.Node, nodes: list[fx.Node]) -> _Block | None:
-    """Return what `owner` is if it does nothing but add two paths from its one input, and perhaps a ReLU."""
+    """Return the block if `owner` only adds two paths from its single input, perhaps followed by a ReLU; else None."""
     inside = [node for node in nodes if owner in _owners(node)]
     entries = {source for node in inside for source in node.all_input_nodes} - set(inside)
     exits = {node for node in inside if not set(inside).issuperset(node.users)}
@@ -121,7 +121,7 @@ def _block(model: nn.Module, owner: str, addition: fx.Node, nodes: list[fx.Node]
 
 
 def _path(end: fx.Node, entry: fx.Node, inside: list[fx.Node]) -> list[fx.Node]:
-    """Return the nodes of `inside` on which `end` depends, itself among them, `entry` not, in order."""
+    """Return in order the nodes of `inside` on which `end` depends, including itself but not `entry`."""
     reached, waiting = {entry}, [end]
     while waiting:
         node = waiting.pop()
@@ -132,14 +132,14 @@ def _path(end: fx.Node, entry: fx.Node, inside: list[fx.Node]) -> list[fx.Node]:
 
 
 def _children(model: nn.Module, owner: str, path: list[fx.Node]) -> tuple[str, ...]:
-    """Return the names of the owner's children that the path passes through, without those that do nothing."""
+    """Return the names of the owner's children that the path passes through, without identities."""
     prefix = f"{owner}."
     working = [node for node in path if not isinstance(model.get_submodule(str(node.target)), nn.Identity)]
     return tuple(dict.fromkeys(str(node.target).removeprefix(prefix).partition(".")[0] for node in working))
 
 
 def _owners(node: fx.Node) -> list[str]:
-    """Return the names of the modules in which the node is computed, the innermost last."""
+    """Return the names of the modules that compute the node, innermost last."""
     return [path for path, _ in node.meta.get("nn_module_stack", {}).values() if path]
 
 

@@ -1,4 +1,4 @@
-"""Which channels of a network can only go together: found by torch-pruning's dependency graph (arXiv 2301.12900)."""
+"""Finds which channels of a network must be removed together, with torch-pruning's graph (arXiv 2301.12900)."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ class Member:
 class ChannelGroup:
     """`size` channels, each of which can only be removed from all of the members at once.
 
-    `producers` are the modules whose filters compute the channels; the group is called after the first of them.
+    `producers` are the modules whose filters compute the channels; the group is named after the first of them.
     """
 
     name: str
@@ -64,9 +64,9 @@ class ChannelGroup:
 def find_groups(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[ChannelGroup, ...]:
     """Return the groups of channels that can be removed from `model`, in the order of their first producers.
 
-    Left out are groups whose removal the network's shape forbids or would not equal masking: its outputs, and what
-    meets a grouped (not depthwise) convolution, a norm across channels, attention or a bare parameter. `model` is
-    not touched. Raises InfeasibleTrial for a network that torch-pruning cannot trace.
+    Groups are left out if the network's shape forbids their removal, or if it would not be equivalent to masking: the
+    outputs, and channels that meet a grouped (not depthwise) convolution, a norm across channels, attention or a bare
+    parameter. `model` is not changed. Raises InfeasibleTrial for a network that torch-pruning cannot trace.
     """
     twin = meta_twin(model)
     graph = _trace(twin, input_shape)
@@ -84,7 +84,7 @@ def find_groups(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[Ch
 
 
 def is_depthwise(module: nn.Module) -> bool:
-    """Return whether `module` is a convolution of each channel by itself."""
+    """Return whether `module` is a convolution that treats each channel separately."""
     return isinstance(module, CONVOLUTIONS) and 1 < module.groups == module.in_channels == module.out_channels
 
 
@@ -94,10 +94,10 @@ def is_dense_layer(module: nn.Module) -> bool:
 
 
 def _is_safe(graph: Any, module: nn.Module) -> bool:
-    """Return whether all that could be cut along with outputs of `module` can lose channels, and isn't the logits.
+    """Return whether everything cut along with outputs of `module` can lose channels, and is not the logits.
 
-    Walks the graph without indices, since torch-pruning's own walk multiplies them at every reshaping of attention
-    windows until the memory is full.
+    Walks the graph without indices, because torch-pruning's own walk multiplies them at every reshaping of attention
+    windows until memory runs out.
     """
     start = (graph.module2node[module], graph.get_pruner_of_module(module).prune_out_channels)
     reached, waiting = {start}, [start]
@@ -118,7 +118,7 @@ def _can_lose_channels(node: Any) -> bool:
 
 
 def _members(graph: Any, module: nn.Module, modules: Mapping[str, nn.Module]) -> tuple[Member, ...]:
-    """Return all that has to be cut along with the outputs of `module`, itself included."""
+    """Return everything that must be cut along with the outputs of `module`, including itself."""
     names = {module: name for name, module in modules.items()}
     cut = graph.get_pruner_of_module(module).prune_out_channels
     items = graph.get_pruning_group(module, cut, list(range(graph.get_out_channels(module))))
@@ -146,13 +146,13 @@ def _is_consistent(group: ChannelGroup, graph: Any, modules: Mapping[str, nn.Mod
 
 
 def _side(graph: Any, node: Any, cut: Any) -> Side:
-    """Return the side of the node's module that `cut` cuts; what maps each channel to itself has outputs only."""
+    """Return the side of the node's module that `cut` cuts; one that maps channels to themselves has only outputs."""
     separate = is_dense_layer(node.module) or isinstance(node.module, Shortcut)
     return "inputs" if separate and cut == graph.get_pruner_of_module(node.module).prune_in_channels else "outputs"
 
 
 def _gates(modules: Mapping[str, nn.Module]) -> set[str]:
-    """Return the layers that scale channels which others write (squeeze and excitation, arXiv 1709.01507)."""
+    """Return the layers that scale channels written by others (squeeze and excitation, arXiv 1709.01507)."""
     return {f"{name}.fc2" for name, module in modules.items() if type(module).__name__ == "SqueezeExcitation"}
 
 
@@ -178,7 +178,7 @@ def _trace(twin: nn.Module, input_shape: tuple[int, int, int]) -> Any:
     shortcuts = {Shortcut: _ShortcutChannels()}
     try:
         with torch.enable_grad(), warnings.catch_warnings():
-            # It warns when its recursion runs away, and continues until the memory is full.
+            # It warns when its recursion runs away, and continues until memory runs out.
             warnings.filterwarnings("error", module="torch_pruning")
             return graph.build_dependency(twin, (image,), customized_pruners=shortcuts, verbose=False)
     except Exception as error:

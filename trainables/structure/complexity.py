@@ -1,4 +1,4 @@
-"""What a network costs: multiply-accumulates (MACs), parameters, bytes, seconds."""
+"""The cost of a network: multiply-accumulates (MACs), parameters, bytes, seconds."""
 
 import copy
 import statistics
@@ -30,8 +30,8 @@ class LayerCost:
 class Complexity:
     """The cost of a network for one image, module by module.
 
-    MACs are those of convolutions, matrix products and attention; biases, normalisation, activations and pooling
-    count nothing, as in the literature. `bytes` is what the parameters occupy.
+    MACs are those of convolutions, matrix products and attention; biases, normalisation, activations and pooling are
+    not counted, as in the literature. `bytes` is the size of the parameters.
     """
 
     layers: Mapping[str, LayerCost]
@@ -49,7 +49,7 @@ class Complexity:
 def measure(model: nn.Module, input_shape: Shape) -> Complexity:
     """Count the network as it is, with torch's flop counter (two flops are one MAC).
 
-    Runs it once on a blank image in evaluation mode; modes, gradients and buffers are as before.
+    Runs it once on a blank image in evaluation mode; modes, gradients and buffers are left unchanged.
     """
     return effective(model, input_shape, {})
 
@@ -58,10 +58,10 @@ def effective(model: nn.Module, input_shape: Shape, masks: Mapping[str, Tensor])
     """Count the network as if masked weights cost nothing, whichever module multiplies by them.
 
     `masks` maps names of parameters to 0/1 tensors of their shapes; parameters without a mask count in full. The MACs
-    of a convolution or a matrix product with a parameter, or with a part of one, count for the module that holds the
-    parameter, scaled by the density of what is multiplied: exact, since they use every weight equally often. Products
-    of activations with each other, as in attention, count in full, and so do weights that the network multiplies
-    by as a changed copy. Raises ValueError for a mask of no parameter.
+    of a convolution or matrix product with a parameter or a part of it are counted for the module that holds the
+    parameter, scaled by the density of that part: this is exact, since every weight is used equally often. Products of
+    activations with each other, as in attention, count in full, and so do weights that the network transforms into a
+    copy before multiplying. Raises ValueError for a mask that belongs to no parameter.
     """
     parameters = dict(model.named_parameters())
     if unknown := masks.keys() - parameters.keys():
@@ -83,9 +83,9 @@ def effective(model: nn.Module, input_shape: Shape, masks: Mapping[str, Tensor])
 
 
 class _Multiplied:
-    """Tells, operation by operation, which parameter is multiplied; `macs` are those with living weights, by its name.
+    """Finds the parameter that each operation multiplies by; `macs` are those with unmasked weights, by parameter name.
 
-    A parameter is known by its storage, so that transposed, reshaped and partial views of it are found as well.
+    A parameter is recognised by its storage, so that transposed, reshaped and partial views are found as well.
     """
 
     def __init__(self, parameters: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
@@ -96,7 +96,7 @@ class _Multiplied:
         self.macs: dict[str, Fraction] = defaultdict(Fraction)
 
     def formulas(self) -> dict[Any, Callable[..., int]]:
-        """Return torch's formulas of flops for operations without a parameter; all others count in `macs`."""
+        """Return torch's flop formulas, made to count operations with a parameter in `macs` and to return the others."""
         return {operation: self._without_parameters(formula) for operation, formula in flop_registry.items()}
 
     def _without_parameters(self, formula: Callable[..., int]) -> Callable[..., int]:
@@ -172,7 +172,7 @@ def _module(parameter: str) -> str:
 
 
 def _unowned_macs(model: nn.Module, input_shape: Shape, multiplied: _Multiplied) -> Counter[str]:
-    """Run the network once; return the MACs without a parameter that each module makes itself, by its name."""
+    """Run the network once; return each module's own MACs that involve no parameter, by module name."""
     parameter = next(model.parameters())
     image = torch.zeros(1, *input_shape, device=parameter.device, dtype=parameter.dtype)
     counting = FlopCounterMode(display=False, custom_mapping=multiplied.formulas())
@@ -192,6 +192,6 @@ def _unowned_macs(model: nn.Module, input_shape: Shape, multiplied: _Multiplied)
 
 
 def _nearest_ancestor(name: str, known: Mapping[str, int]) -> str:
-    """Return the module around `name` that was called itself (containers such as ModuleList are not)."""
+    """Return the nearest module around `name` that was itself called (containers such as ModuleList are not)."""
     parent = _module(name)
     return parent if parent in known else _nearest_ancestor(parent, known)

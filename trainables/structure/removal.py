@@ -1,6 +1,6 @@
-"""Physical removal: a plan names the channels and residual blocks to remove; it masks a network, or shrinks it.
+"""Physical removal: a plan names the channels and residual blocks to remove; applying it masks or shrinks a network.
 
-Both give the same function: a filter goes together with its bias, its norm and the slices of all weights that read it.
+Both give the same function: with a filter go its bias, its norm and the slices of all weights that read it.
 """
 
 import copy
@@ -19,7 +19,7 @@ from trainables.structure.blocks import branch_parameters, drop_blocks
 from trainables.structure.channels import CONVOLUTIONS, ChannelGroup, is_depthwise
 
 TOLERANCE = 1e-4
-"""The largest relative difference of logits between a masked network and the one with its filters removed."""
+"""The largest allowed relative difference of logits between a masked network and one with its filters removed."""
 
 Channels = Mapping[str, tuple[int, ...]]
 Cut = Mapping[int, tuple[int, ...]]
@@ -30,10 +30,10 @@ _PER_OUTPUT = ("weight", "bias", "running_mean", "running_var")
 
 @dataclass(frozen=True)
 class RemovalPlan:
-    """What to remove, by module name, in the coordinates of the network that the plan was made for.
+    """What to remove, by module name, with channel indices of the network that the plan was made for.
 
-    `outputs` and `inputs` hold the indices of the channels that a module loses on that side; a norm and a depthwise
-    convolution, which map each channel to itself, lose outputs only. An empty plan is false.
+    `outputs` and `inputs` hold the indices of the channels that a module loses on that side; a norm or a depthwise
+    convolution, which maps each channel to itself, only loses outputs. An empty plan is false.
     """
 
     outputs: Channels = field(default_factory=dict)
@@ -76,13 +76,13 @@ class RemovalPlan:
 def plan_removal(
     groups: Collection[ChannelGroup], keep: Mapping[str, Tensor], dropped_blocks: Collection[str] = ()
 ) -> RemovalPlan:
-    """Plan the removal of all channels that are False in `keep`, a vector per group, by the group's name.
+    """Plan the removal of all channels that are False in `keep`, which has a vector per group, by the group's name.
 
-    Groups that `keep` leaves out stay whole. Raises ValueError for an unknown group, a vector of the wrong length,
-    and one that keeps nothing.
+    Groups that are not in `keep` stay complete. Raises ValueError for an unknown group, a vector of the wrong length,
+    and a vector that keeps nothing.
     """
     if unknown := keep.keys() - {group.name for group in groups}:
-        raise ValueError(f"no group of channels is called {', '.join(sorted(unknown))}")
+        raise ValueError(f"no group of channels is named {', '.join(sorted(unknown))}")
     cut: dict[str, dict[str, set[int]]] = {"outputs": {}, "inputs": {}}
     for group in groups:
         removed = _removed(group, keep[group.name]) if group.name in keep else set()
@@ -102,10 +102,10 @@ def _removed(group: ChannelGroup, keep: Tensor) -> set[int]:
 
 @torch.no_grad()
 def mask(model: nn.Module, plan: RemovalPlan) -> dict[str, Tensor]:
-    """Make zero, in place, what `plan` removes, and return the masks by parameter name.
+    """Set to zero, in place, what `plan` removes, and return the masks by parameter name.
 
-    From then on the network computes what `remove` will leave, as long as the masks hold. Loading a state of before
-    undoes it in the shortcuts too, which no mask covers: call it again then.
+    As long as the masks are applied, the network computes the same as after `remove`. Loading an earlier state undoes
+    this, also in the shortcuts, which no mask covers: call it again then.
     """
     masks = plan.masks(model)
     parameters = dict(model.named_parameters())
@@ -118,9 +118,9 @@ def mask(model: nn.Module, plan: RemovalPlan) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def remove(model: nn.Module, plan: RemovalPlan, optimizer: Optimizer | None = None) -> None:
-    """Delete, in place, what `plan` names; the state of `optimizer` follows its parameters.
+    """Delete, in place, what `plan` names, also from the state of `optimizer`.
 
-    Parameters become new objects: all that refers to them (masks, averages, a DDP wrapper) must be made again.
+    Parameters become new objects: whatever refers to them (masks, averages, a DDP wrapper) must be recreated.
     """
     replaced: dict[Tensor, tuple[Tensor, Cut]] = {}
     for name, cut in _cuts(model, plan).items():
@@ -139,7 +139,7 @@ def remove(model: nn.Module, plan: RemovalPlan, optimizer: Optimizer | None = No
 def rebuild(model: nn.Module, state_dict: Mapping[str, Tensor], dropped_blocks: Collection[str] = ()) -> None:
     """Give the dense `model`, in place, the shapes and values of `state_dict`, which `remove` may have shrunk.
 
-    `dropped_blocks` are those of the removal. Raises ValueError, and leaves the values alone, unless the names are
+    `dropped_blocks` are those of the removal. Raises ValueError, and leaves the values unchanged, unless the names are
     the network's own and every tensor has the rank and at most the size of the dense one.
     """
     drop_blocks(model, dropped_blocks)
@@ -164,10 +164,10 @@ def disagreement(
     generator: torch.Generator,
     batch: int = 8,
 ) -> float:
-    """Return the largest difference of the two networks' logits, relative to the image's largest logit, or to 1.
+    """Return the largest difference of the two networks' logits, relative to the image's largest logit or 1 if larger.
 
-    Compares in evaluation mode and float32, without TF32, on normal images from `generator` (a CPU one); infinite
-    when a logit is not a number. Neither network is touched.
+    Compares in evaluation mode and float32, without TF32, on normally distributed images from `generator` (on the CPU);
+    infinite if a logit is NaN. Neither network is changed.
     """
     images = torch.randn(batch, *input_shape, generator=generator, dtype=torch.float32)
     expected, actual = (_logits(network, images) for network in (masked, removed))
@@ -198,11 +198,11 @@ def _without_tf32() -> Iterator[None]:
 
 def _require_within(name: str, shape: torch.Size, dense: torch.Size) -> None:
     if len(shape) != len(dense) or not all(1 <= size <= most for size, most in zip(shape, dense, strict=True)):
-        raise ValueError(f"{name} has shape {tuple(shape)}, which no removal makes of {tuple(dense)}")
+        raise ValueError(f"{name} has shape {tuple(shape)}, which no removal can produce from {tuple(dense)}")
 
 
 def _cuts(model: nn.Module, plan: RemovalPlan) -> Mapping[str, Cut]:
-    """Return what every tensor loses, by its name in the state dictionary."""
+    """Return the indices that every tensor loses, by its name in the state dictionary."""
     cuts: dict[str, dict[int, tuple[int, ...]]] = {}
     for side, dim in ((plan.outputs, 0), (plan.inputs, 1)):
         for name, removed in side.items():
@@ -243,7 +243,7 @@ def _tensor(model: nn.Module, name: str) -> Tensor:
 
 
 def _assign(model: nn.Module, name: str, new: Tensor) -> Tensor:
-    """Put `new` in the place of a parameter or a buffer, whichever is there; return what is there now."""
+    """Replace a parameter or a buffer by `new`; return the new parameter or buffer."""
     old = _tensor(model, name)
     module, _, tensor = name.rpartition(".")
     placed = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
@@ -252,7 +252,7 @@ def _assign(model: nn.Module, name: str, new: Tensor) -> Tensor:
 
 
 def _refit(model: nn.Module) -> None:
-    """Make the sizes that modules state agree with their tensors."""
+    """Update the modules' size attributes to match their tensors."""
     for module in model.modules():
         if isinstance(module, CONVOLUTIONS):
             if is_depthwise(module):
@@ -266,7 +266,7 @@ def _refit(model: nn.Module) -> None:
 
 
 def _rebind(optimizer: Optimizer, replaced: Mapping[Tensor, tuple[Tensor, Cut]], alive: Collection[Tensor]) -> None:
-    """Make the optimizer step the parameters that are there now, with the state of those that they replace."""
+    """Make the optimizer update the new parameters, with the state of those that they replace."""
     for old, (new, cut) in replaced.items():
         if old in optimizer.state:
             state = optimizer.state.pop(old)

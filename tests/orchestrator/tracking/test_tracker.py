@@ -348,7 +348,7 @@ def test_a_database_that_is_deleted_after_the_last_run_is_not_taken_for_there(
     assert tracker.close("FINISHED", ENOUGH) == 0
     database.unlink()
     assert tracker.close("FINISHED", ENOUGH) == 0
-    assert str(tracker.missing()).endswith("mlflow.db is not there any more")
+    assert str(tracker.missing()).endswith("mlflow.db no longer exists")
 
 
 def test_after_an_orderly_end_nothing_lies_in_a_write_ahead_log(study: TrackedStudy, database: Path) -> None:

@@ -52,7 +52,7 @@ def test_only_the_shortcut_of_a_block_that_changes_the_shape_is_kept() -> None:
 
 def test_a_name_that_is_no_block_is_refused_with_the_nearest_one() -> None:
     model = build("resnet20")
-    with pytest.raises(ValueError, match=r"'layer1\.3' is no residual block of ResNet; did you mean 'layer1"):
+    with pytest.raises(ValueError, match=r"'layer1\.3' is not a residual block of ResNet; did you mean 'layer1"):
         drop_blocks(model, ["layer1.3"])
 
 
