@@ -147,7 +147,7 @@ def controller_of(schedulers_view: Any) -> "TuneController":
 
 
 def withdraw(controller: "TuneController", trial: "Trial") -> None:
-    """End a trial that has not started. Ray Tune would go on counting its workers as wanted.
+    """End a trial that has not started. Ray Tune would otherwise still count its workers as wanted.
 
     Stands in for `stop_trial`, which leaves the trial among those that wait for resources.
     """

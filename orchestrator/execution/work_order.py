@@ -40,7 +40,7 @@ class WorkOrder:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
-        """Return the order of which `as_dict` gave this."""
+        """Return the order from what `as_dict` returned."""
         resume_from = Path(plain["resume_from"]) if plain["resume_from"] else None
         values = {
             "owner": Owner(**plain["owner"]),

@@ -34,7 +34,7 @@ class ClusterState:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "ClusterState":
-        """Return the state of which `asdict` gave this."""
+        """Return the state from what `asdict` returned."""
         return cls(**{**plain, "nodes": tuple(Node(**node) for node in plain["nodes"])})
 
 

@@ -113,7 +113,7 @@ class PostgresJournalLocation:
             return PostgresDrive(self)
 
     def is_driven(self) -> bool:
-        """Say whether a driver runs the study; raises InvalidValue if the server cannot be used."""
+        """Return whether a driver runs the study; raises InvalidValue if the server cannot be used."""
         with _explained(self.url), _connect(self.url) as connection:
             return bool(_value(connection, _IS_LOCKED, [_key(self.study)]))
 
@@ -321,7 +321,7 @@ class PostgresDrive(OwnLines):
         command = shlex.join(["espalier", "resume", place.study, "--store", place.folder.store])
         return LedgerLost(
             f"study {place.study!r} has stopped, because its ledger at {place.url} cannot be written. "
-            f"What was told is kept; when the server is back, go on by `{command}` ({said})"
+            f"All recorded results are kept; when the server is back, continue by `{command}` ({said})"
         )
 
 

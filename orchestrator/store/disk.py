@@ -25,19 +25,19 @@ _OTHER: Final = re.compile("|".join(map(os.strerror, (errno.EACCES, errno.EPERM,
 
 
 class DiskFull(StudyStopped):
-    """A study cannot go on because something cannot be written. What was told before is kept."""
+    """A study cannot continue because something cannot be written. Results recorded before are kept."""
 
     def __init__(self, study: str, folder: Path, said: str, *, command: str) -> None:
         place = min((folder, Path(tempfile.gettempdir())), key=lambda one: shutil.disk_usage(one).free)
         usage = shutil.disk_usage(place)
         super().__init__(
             f"study {study!r} has stopped, because it cannot be written: {_size(usage.free)} of {_size(usage.total)} "
-            f"are free at {place}. What was told is kept; make room there, then go on by `{command}` ({said})"
+            f"are free at {place}. All results so far are kept; make room there, then continue by `{command}` ({said})"
         )
 
 
 def is_full(error: BaseException) -> bool:
-    """Say whether an exception, or one that led to it, means that nothing more can be written."""
+    """Return whether an exception, or one that led to it, means that nothing more can be written."""
     return any(_is_full(one) for one in chain(error))
 
 

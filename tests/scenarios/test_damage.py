@@ -202,7 +202,7 @@ def test_a_journal_that_cannot_grow_keeps_what_it_holds_and_goes_on_when_there_i
     assert driver.folder.journal.read_bytes().startswith(lines)
 
 
-def test_whoever_asks_learns_who_drives_a_study_and_when_it_last_lived(tmp_path: Path) -> None:
+def test_the_lock_names_the_driver_of_a_study_and_its_last_sign_of_life(tmp_path: Path) -> None:
     lock = Store(tmp_path).study("small").driver_lock
     assert read_holder(lock) is None
     with ledger_of(study(), tmp_path) as driver:
@@ -258,7 +258,7 @@ def test_a_full_disk_ends_the_study_with_advice_and_a_resume_loses_nothing(tmp_p
     subprocess.run([*unshared, sys.executable], input=STUDY, text=True, check=True, stdout=subprocess.DEVNULL)
     assert (tmp_path / "status").read_text() == "1\n"
     said = (tmp_path / "said").read_text()
-    assert "make room there, then go on by `espalier resume full --store" in said
+    assert "make room there, then continue by `espalier resume full --store" in said
     assert "Traceback" not in said
     before, after = (tmp_path / name for name in ("journal.before", "journal.after"))
     assert after.read_bytes().startswith(before.read_bytes())

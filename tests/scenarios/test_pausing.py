@@ -1,4 +1,4 @@
-"""Pausing at rungs: who is not among the best leaves its device, and goes on from its checkpoint once it is."""
+"""Pausing at rungs: a trial not among the best frees its device, and continues from its checkpoint once it is."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -289,7 +289,7 @@ def test_the_sampler_learns_of_a_pause_and_then_of_the_end(tmp_path: Path) -> No
     assert [one.values for one in view._study.trials][1] == [0.5]
 
 
-def test_whoever_looks_at_a_running_study_sees_who_pauses(tmp_path: Path) -> None:
+def test_progress_of_a_running_study_shows_paused_trials(tmp_path: Path) -> None:
     spec = pausing(trials=5)
     with ledger_of(spec, tmp_path) as driver:
         driver.folder.spec.write_text(spec.as_yaml(), encoding="utf-8")

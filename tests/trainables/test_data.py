@@ -256,7 +256,7 @@ def test_every_way_to_split_has_its_own_shared_file(tmp_path: Path) -> None:
     assert len({data.load(spec, tmp_path).hash for spec in specs}) == len(specs)
 
 
-def test_other_files_in_the_root_are_read_anew(tmp_path: Path) -> None:
+def test_changed_files_in_the_root_are_read_again(tmp_path: Path) -> None:
     test = random_split(10, (1, 28, 28), classes=10)
     spec = write_fashion_mnist(tmp_path / "root", random_split(200, (1, 28, 28), classes=10), test)
     before = data.load(spec, tmp_path / "cache")

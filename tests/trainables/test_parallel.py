@@ -50,7 +50,7 @@ BEGUN_ALONE = "rigl, begun by one process"
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run all trials in two processes, in float64; one of them goes on from a checkpoint of a single process."""
+    """Run all trials in two processes, in float64; one of them resumes from a checkpoint of a single process."""
     folder = tmp_path_factory.mktemp("together")
     interrupted = MemoryContext(folder / "interrupted", stop_after=1)
     with computing_in(torch.float64), pytest.raises(Interrupted):

@@ -96,7 +96,7 @@ class _Multiplied:
         self.macs: dict[str, Fraction] = defaultdict(Fraction)
 
     def formulas(self) -> dict[Any, Callable[..., int]]:
-        """Return torch's flop formulas, made to count products with a parameter in `macs` and return only the others."""
+        """Return torch's flop formulas, made to count products with a parameter in `macs` and return the others."""
         return {operation: self._without_parameters(formula) for operation, formula in flop_registry.items()}
 
     def _without_parameters(self, formula: Callable[..., int]) -> Callable[..., int]:

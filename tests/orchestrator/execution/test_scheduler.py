@@ -1,4 +1,4 @@
-"""Successive halving: at each rung the best of those that got there go on, and what is stopped never looks whole."""
+"""Successive halving: at each rung the best trials continue, and a stopped trial never looks complete."""
 
 from collections.abc import Mapping
 from dataclasses import replace

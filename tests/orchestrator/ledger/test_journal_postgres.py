@@ -163,7 +163,7 @@ def test_a_server_that_stays_away_ends_the_study_with_advice_and_loses_nothing(
     before = opened.records()
     server.stop()
     try:
-        with pytest.raises(LedgerLost, match=r"go on by `espalier resume small --store"):
+        with pytest.raises(LedgerLost, match=r"continue by `espalier resume small --store"):
             opened.begin(1)
         with pytest.raises(InvalidValue, match=r"ledger = .*Connection refused.*check host, port"):
             ledger.read(opened.folder)

@@ -40,7 +40,7 @@ def test_a_reader_sees_what_the_driver_wrote(tmp_path: Path, place: str) -> None
     assert last.finished.tzinfo is not None
 
 
-def test_whoever_opens_the_journal_with_optuna_finds_what_was_drawn(tmp_path: Path) -> None:
+def test_the_journal_opened_with_optuna_holds_what_was_drawn(tmp_path: Path) -> None:
     with launched(study(), tmp_path) as driver:
         records = run_all(Sweep(driver, Silence()))
     journal_of_optuna = optuna.storages.JournalStorage(JournalFileBackend(str(driver.folder.journal)))

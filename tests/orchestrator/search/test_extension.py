@@ -1,4 +1,4 @@
-"""A study goes on with an edited file: what it may change, what it knows, and that nothing told is lost."""
+"""A study continues with an edited file: what may change, what it knows, and that no result is lost."""
 
 import json
 import subprocess
@@ -146,7 +146,7 @@ def test_trials_of_fewer_epochs_teach_neither_the_sampler_nor_the_rungs(tmp_path
         assert rungs.verdict(newcomer, hopeless) is None
 
 
-def test_an_interrupted_trial_begins_anew_with_the_new_epochs(tmp_path: Path) -> None:
+def test_an_interrupted_trial_restarts_with_the_new_epochs(tmp_path: Path) -> None:
     spec = begun(tmp_path, trials=2)
     place = Store(tmp_path).study("small")
     with Ledger(place, small.study(trials=3)) as open_ledger:
@@ -175,7 +175,7 @@ def test_an_interrupted_trial_begins_anew_with_the_new_epochs(tmp_path: Path) ->
     assert record.seconds == pytest.approx(3 * 0.5 + 8 * 0.5)
 
 
-def test_other_bounds_decide_anew_who_is_feasible(tmp_path: Path) -> None:
+def test_new_bounds_decide_which_trials_are_feasible(tmp_path: Path) -> None:
     spec = begun(tmp_path, trials=5, constraints={"accuracy": ">= 0.99"})
     assert pareto_front(read(tmp_path), spec.objectives) == []
     extended(tmp_path, small.study(trials=5, constraints={"accuracy": ">= 0.1"}))

@@ -104,7 +104,7 @@ def test_what_is_foreseen_stays_out_of_the_ledger(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("constraints", [{}, {"accuracy": ">= 0.95"}], ids=["no constraint", "a constraint"])
-def test_the_sampler_learns_anew_of_stopped_trials_once_more_are_whole(
+def test_estimates_of_stopped_trials_are_updated_once_more_trials_have_finished(
     tmp_path: Path, constraints: dict[str, str]
 ) -> None:
     spec = study(rungs=[2], sampler="tpe", trials=20, constraints=constraints)

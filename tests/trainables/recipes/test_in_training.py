@@ -1,4 +1,4 @@
-"""What acts inside training goes on after an interruption as if there had been none, at other than default settings."""
+"""Companions of training resume after an interruption as if there had been none, with non-default settings."""
 
 from pathlib import Path
 from typing import Any
