@@ -1,4 +1,4 @@
-"""The command line. Commands that train nothing import neither torch nor Ray."""
+"""The command line. Commands that train nothing import neither torch nor Ray, and each imports only what it uses."""
 
 import dataclasses
 import json
@@ -10,38 +10,34 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from orchestrator import study
 from orchestrator.ledger import ledger
 from orchestrator.ledger.records import TrialRecord
-from orchestrator.results.compare import Entry
-from orchestrator.results.compare import compare as compare_studies
 from orchestrator.results.fairness import SETUPS, check_setup, unequal
 from orchestrator.results.front import pareto_front
 from orchestrator.results.progress import progress
 from orchestrator.results.summary import summarize
-from orchestrator.spec.history import Change, read_history
+from orchestrator.spec.history import read_history
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.tracking_url import STORE
 from orchestrator.store import stamp
 from orchestrator.store.attempts import attempts
 from orchestrator.store.store import Store, StudyFolder
-from orchestrator.store.trial_files import trial_files
-from orchestrator.sweep.observer import Outcome
-from orchestrator.terminal import comparison_tables, tables
-from orchestrator.terminal.live import shown
+from orchestrator.terminal import tables
 from orchestrator.terminal.objects import log_object, paradigm_object, trial_object
 from orchestrator.terminal.printable import PlainConsole, say
-from orchestrator.tracking.publishing import tracking_uri
-from orchestrator.tracking.serving import ENVIRONMENT, server
-from orchestrator.tracking.syncing import rebuild
 from trainables import paradigms as installed
 from trainables.errors import EspalierError, FileUnusable, InvalidValue, nearest
 from trainables.spec import Value
+
+if TYPE_CHECKING:
+    from orchestrator.results.compare import Entry
+    from orchestrator.spec.history import Change
+    from orchestrator.sweep.observer import Outcome
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -173,6 +169,9 @@ def launch(
     quiet: Quiet = False,
 ) -> None:
     """Run a new study and show its Pareto front."""
+    from orchestrator import study
+    from orchestrator.terminal.live import shown
+
     spec, studies = StudySpec.load(file), _store(store)
     with shown(_console(), quiet=quiet) as observer:
         outcome = study.launch(spec, studies, observer=observer, exist_ok=exist_ok, address=address)
@@ -199,6 +198,8 @@ def logs(
     as_json: AsJson = False,
 ) -> None:
     """Show why a trial ended, with its tracebacks and everything it logged and printed."""
+    from orchestrator.store.trial_files import trial_files
+
     folder = _study(_store(store), name)
     spec, records = _read(folder)
     record = _trial(records, trial)
@@ -215,6 +216,9 @@ def logs(
 @app.command()
 def resume(name: Name, store: StoreFolder = HERE, address: Address = None, quiet: Quiet = False) -> None:
     """Resume a study that was interrupted."""
+    from orchestrator import study
+    from orchestrator.terminal.live import shown
+
     studies = _store(store)
     with shown(_console(), quiet=quiet) as observer:
         outcome = study.resume(name, studies, observer=observer, address=address)
@@ -224,6 +228,9 @@ def resume(name: Name, store: StoreFolder = HERE, address: Address = None, quiet
 @app.command()
 def extend(file: StudyFile, store: StoreFolder = HERE, address: Address = None, quiet: Quiet = False) -> None:
     """Continue a study with its edited file: more trials, epochs or paradigms, other ranges, a larger budget."""
+    from orchestrator import study
+    from orchestrator.terminal.live import shown
+
     spec, studies = StudySpec.load(file), _store(store)
     folder = _study(studies, spec.name)
     if file.resolve() == folder.spec.resolve():
@@ -262,6 +269,9 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare the results of several studies; studies that differ only in their seed count as one."""
+    from orchestrator.results.compare import compare as compare_studies
+    from orchestrator.terminal import comparison_tables
+
     studies = _store(store)
     compared = compare_studies([_entry(_study(studies, name)) for name in names])
     if as_json:
@@ -290,6 +300,9 @@ def report(
 @app.command()
 def sync(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
     """Rebuild a study's table and MLflow runs from its ledger."""
+    from orchestrator.tracking.publishing import tracking_uri
+    from orchestrator.tracking.syncing import rebuild
+
     studies = _store(store)
     folder = _study(studies, name)
     with _console().status("reading the ledger") as line:
@@ -331,6 +344,8 @@ def ui(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to listen on.")] = 5000,
 ) -> None:
     """Open the store's MLflow dashboard on this machine; stop it with Ctrl-C."""
+    from orchestrator.tracking.serving import ENVIRONMENT, server
+
     studies = _store(store)
     if studies.remote is not None:
         allowed = "holds no MLflow pages: those of its studies are on the server that `tracking` names in their files"
@@ -395,14 +410,16 @@ def _trial(records: Sequence[TrialRecord], number: int) -> TrialRecord:
     return found
 
 
-def _tell_changes(changes: Sequence[Change]) -> None:
+def _tell_changes(changes: Sequence["Change"]) -> None:
     for change in changes:
         say(f"extended: {change}")
     if not changes:
         say("the file is the same as the study; resuming it")
 
 
-def _entry(folder: StudyFolder) -> Entry:
+def _entry(folder: StudyFolder) -> "Entry":
+    from orchestrator.results.compare import Entry
+
     return Entry(*_read(folder), stamp.read(folder.stamp)["data_hash"])
 
 
@@ -436,7 +453,7 @@ def _require_free(port: int) -> None:
             raise InvalidValue("--port", port, "is taken; name another one") from None
 
 
-def _conclude(outcome: Outcome, store: Store) -> None:
+def _conclude(outcome: "Outcome", store: Store) -> None:
     """Show the result of a run; exit with status 1 if it was interrupted or trials failed."""
     folder, console = outcome.folder, _console()
     spec = StudySpec.stored(folder.spec)

@@ -20,6 +20,9 @@
     │   ├── StoreLost                  the store cannot be read or written any more
     │   └── NodeLost                   Ray has died on this machine, again and again
     ├── RayNotStarted                  Ray cannot be started on this machine
+    ├── DatabaseUnusable               MLflow's database in the store cannot be used
+    ├── DatabaseReplaced               it is no longer the file that was written to
+    ├── ExportFailed                   an exported network does not compute what its original does (a RuntimeError)
     └── FileUnusable                   a file or folder that cannot be read or written
 
 The command line catches EspalierError alone, prints its text as one sentence and ends with its exit status.

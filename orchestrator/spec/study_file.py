@@ -4,8 +4,10 @@ What YAML 1.1 took for a number or a truth value (`1:30`, `010`, `1_000`, `0b11`
 that wants a number refuses it as it was typed.
 """
 
+import copy
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -136,8 +138,7 @@ def read_mapping(path: Path, longest: int | None = None) -> dict[str, Any]:
     """Return the mapping that a YAML file holds; raises StudyError where there is none, or for more than `longest`."""
     try:
         text = _text(path, longest)
-        _check_structure(text)
-        mapping = yaml.load(text, _Loader)  # a subclass of the safe loader
+        mapping = copy.deepcopy(_parsed(text))
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise StudyError([Problem("", _explain(error))], path) from None
     if not isinstance(mapping, dict):
@@ -146,6 +147,13 @@ def read_mapping(path: Path, longest: int | None = None) -> dict[str, Any]:
     if too_long:
         raise StudyError(too_long, path)
     return mapping
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> Any:
+    """Parse a text, once: a command reads its study's file several times, and the parser is slow."""
+    _check_structure(text)
+    return yaml.load(text, _Loader)  # a subclass of the safe loader
 
 
 def _text(path: Path, longest: int | None) -> str:

@@ -24,6 +24,7 @@ from orchestrator.tracking.database import Database, DatabaseUnusable
 from orchestrator.tracking.database_setup import set_up
 from orchestrator.tracking.runs import StudyRuns
 from orchestrator.tracking.steps import Answer, End, KeepOnly, ShowFront, Step, Tell, TrackedStudy
+from trainables.errors import EspalierError
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ SECONDS_TO_ANSWER: Final = 2.0
 """After this time a batch is answered even if some of its steps are left, to show the driver that there is progress."""
 
 
-class DatabaseReplaced(Exception):
+class DatabaseReplaced(EspalierError):
     """The database is no longer the file that this process has written to."""
 
 

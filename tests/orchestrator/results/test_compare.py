@@ -105,7 +105,7 @@ def test_data_that_changed_under_the_same_name_are_told(espalier: Espalier) -> N
 
 def test_a_study_without_a_front_is_compared_too(espalier: Espalier) -> None:
     finished("a")
-    finished("strict", constraints={"accuracy": ">= 2"})
+    finished("strict", constraints={"accuracy": ">= 1"})
     found = compared(espalier, "a", "strict")
     assert found["coverage"]["a"]["strict"] is None
     assert found["coverage"]["strict"]["a"] == 0
