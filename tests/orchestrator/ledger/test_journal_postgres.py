@@ -283,7 +283,7 @@ def test_a_study_cannot_be_extended_to_another_ledger(opened: Ledger, database: 
     opened.close()
     with Ledger(opened.folder, elsewhere) as again:
         assert again.asked == 2
-        with pytest.raises(StudyError, match=r"ledger = 'file': cannot change from 'postgresql://.*leave it as it is"):
+        with pytest.raises(StudyError, match=r"ledger = 'file': cannot change from 'postgresql://.*leave it unchanged"):
             extension.extend(elsewhere, opened.folder, again.records())
     assert StudySpec.stored(opened.folder.spec).ledger == database
     assert not opened.folder.journal.exists()
