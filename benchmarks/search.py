@@ -60,6 +60,7 @@ from orchestrator.ledger.epoch import Epoch, EpochReport
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.results.front import hypervolume
 from orchestrator.search.configurations import PARADIGM, Configurations
+from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import Assignment, Sweep
 from orchestrator.sweep.verdict import Decision
@@ -147,11 +148,12 @@ def rungs(epochs: int) -> list[int]:
     return list(takewhile(lambda rung: rung < epochs, (REDUCTION**power for power in count())))
 
 
-def _checkpoint(sweep: Sweep, trial: int, epoch: int) -> Path:
-    folder = sweep.ledger.folder.trials / f"{trial}" / f"{epoch}"
+def _checkpoint(sweep: Sweep, trial: int, epoch: int) -> CheckpointRef:
+    checkpoint = CheckpointRef(f"{trial}", f"{epoch}")
+    folder = sweep.ledger.folder.checkpoint(checkpoint)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "epoch").write_text("the benchmark knows it")
-    return folder
+    return checkpoint
 
 
 @dataclass(frozen=True)

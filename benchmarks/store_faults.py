@@ -25,7 +25,7 @@ from orchestrator.ledger.records import TrialRecord
 from orchestrator.ledger.repair import carry_out
 from orchestrator.results.front import TOLD, pareto_front
 from orchestrator.spec.study_spec import StudySpec
-from orchestrator.store.attempts import attempt_folder
+from orchestrator.store.attempts import CheckpointRef, attempt_folder
 from orchestrator.store.checkpoints import SEAL, owner_of, seal
 from orchestrator.store.store import Store, StudyFolder
 from orchestrator.store.trial_files import trial_files
@@ -160,11 +160,12 @@ def _hand_out_two(folder: StudyFolder) -> None:
             assert trial is not None
             sweep.begin(trial.number)
             sweep.report(trial.number, EpochReport(told.curve[0]))
-            checkpoint = attempt_folder(folder.trials, trial.number, "faults") / "checkpoint_000000"
-            shutil.copytree(source, checkpoint)
+            ref = CheckpointRef(attempt_folder(folder.trials, trial.number, "faults").name, "checkpoint_000000")
+            checkpoint = folder.checkpoint(ref)
+            shutil.copytree(folder.checkpoint(source), checkpoint)
             (checkpoint / "number").write_text(str(trial.number), encoding="utf-8")
             seal(checkpoint, driver.owner(trial.number))
-            sweep.save(trial.number, checkpoint)
+            sweep.save(trial.number, ref)
 
 
 def _damage_ledger(
@@ -307,7 +308,7 @@ def _elsewhere(store: Store, before: list[TrialRecord], *, is_copy: bool) -> tup
     with Ledger(folder, StudySpec.stored(folder.spec)) as driver:
         trial = Sweep(driver, Observers([])).next()
         records = driver.records()
-    if trial is None or trial.checkpoint is None or there not in trial.checkpoint.parents:
+    if trial is None or trial.checkpoint is None or not folder.checkpoint(trial.checkpoint).is_dir():
         return "wrong", "what was interrupted is not continued from its checkpoint"
     if _content(store.root) != old:
         return "wrong", "the old place was written"

@@ -27,7 +27,7 @@ from orchestrator.execution.watchdog import Watchdog
 from orchestrator.execution.work_order import WorkOrder
 from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.failures import Breakdown, Failure
-from orchestrator.store.attempts import OBITUARY
+from orchestrator.store.attempts import OBITUARY, CheckpointRef
 from orchestrator.store.remote import StoreLost, patiently
 from orchestrator.sweep.sweep import SECONDS_BETWEEN_NOTES, Sweep
 from orchestrator.sweep.verdict import CONTINUE, Verdict
@@ -100,8 +100,8 @@ class Recorder(Callback):  # type: ignore[misc]
         else:
             self._happened.append(partial(self._sweep.report, _number(trial), EpochReport.from_dict(result)))
             if CHECKPOINT in result:
-                path = _order(trial).folder / result[CHECKPOINT]
-                self._happened.append(partial(self._sweep.save, _number(trial), path))
+                checkpoint = CheckpointRef.parse(result[CHECKPOINT])
+                self._happened.append(partial(self._sweep.save, _number(trial), checkpoint))
 
     def note_verdict(self, trial: Trial, verdict: Verdict) -> None:
         """Remember why a trial ends."""

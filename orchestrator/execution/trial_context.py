@@ -15,7 +15,7 @@ from orchestrator.execution.trial_log import shorten
 from orchestrator.execution.work_order import WorkOrder
 from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.failures import GroupBroken, breakdown
-from orchestrator.store.attempts import TRIAL_LOG
+from orchestrator.store.attempts import TRIAL_LOG, CheckpointRef
 from orchestrator.store.checkpoints import Owner
 from orchestrator.store.disk import is_full
 from orchestrator.store.remote import Remote, StoreLost
@@ -36,7 +36,7 @@ STORE_LOST: Final = "store lost"
 
 
 CHECKPOINT: Final = "kept"
-"""The key under which a trial reports the name of the checkpoint that it kept with an epoch."""
+"""The key under which a trial reports which checkpoint it has kept with an epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class WorkerContext:
 
     files: TrialFiles
     folder: Path
-    resume_from: Path | None
+    resume_from: CheckpointRef | None
     device: str
     cache: Path | None
     cpus: float
@@ -75,11 +75,11 @@ class WorkerContext:
 
     def report(self, report: Report, save: SaveCheckpoint) -> None:
         """Report an epoch, with a checkpoint if `save` writes anything; the checkpoint is stored before the report."""
-        name = f"checkpoint_{next(self.numbers):06d}"
+        checkpoint = CheckpointRef(self.folder.name, f"checkpoint_{next(self.numbers):06d}")
         owner = self.owner and replace(self.owner, epoch=report.epoch)
-        kept = self.files.keep(self.folder / name, save, owner)
+        kept = self.files.keep(checkpoint, save, owner)
         shorten(self.folder / TRIAL_LOG)
-        tune.report({**EpochReport.of(report).as_dict(), **({CHECKPOINT: name} if kept else {})})
+        tune.report({**EpochReport.of(report).as_dict(), **({CHECKPOINT: str(checkpoint)} if kept else {})})
 
     def restore(self) -> Path | None:
         """Return a folder with the checkpoint to resume from, or None; it lasts as long as this context."""

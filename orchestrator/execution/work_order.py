@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.checkpoints import Owner
 from trainables.spec import TrialSpec
 
@@ -25,7 +26,7 @@ class WorkOrder:
     run: str
     folder: Path
     remote: str | None
-    resume_from: Path | None
+    resume_from: CheckpointRef | None
     device: str
     cache: Path
     cpus: float
@@ -35,13 +36,14 @@ class WorkOrder:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the order as plain values, which is what Ray Tune passes on as a trial's `config`."""
-        paths = {name: path and str(path) for name, path in self._paths().items()}
-        return {**asdict(self), **paths, "trial": self.trial.as_dict()}
+        resume_from = str(self.resume_from) if self.resume_from is not None else None
+        texts = {"folder": str(self.folder), "cache": str(self.cache), "resume_from": resume_from}
+        return {**asdict(self), **texts, "trial": self.trial.as_dict()}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """Return the order from what `as_dict` returned."""
-        resume_from = Path(plain["resume_from"]) if plain["resume_from"] else None
+        resume_from = CheckpointRef.parse(plain["resume_from"]) if plain["resume_from"] else None
         values = {
             "owner": Owner(**plain["owner"]),
             "trial": TrialSpec.from_dict(plain["trial"]),
@@ -50,6 +52,3 @@ class WorkOrder:
             "resume_from": resume_from,
         }
         return cls(**{**plain, **values})
-
-    def _paths(self) -> dict[str, Path | None]:
-        return {"folder": self.folder, "cache": self.cache, "resume_from": self.resume_from}

@@ -1,12 +1,10 @@
 """The ledger: a study's durable record of trials asked, results reported, and checkpoints to resume from."""
 
 import math
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -25,9 +23,9 @@ from orchestrator.ledger.table_check import require_told_in_table
 from orchestrator.ledger.trial import Configuration, Draft, digest
 from orchestrator.spec.history import first_epochs
 from orchestrator.spec.study_spec import Constraint, StudySpec
+from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.checkpoints import Owner
 from orchestrator.store.store import StudyFolder
-from trainables.errors import InvalidValue
 
 _CONFIGURATION: Final = "configuration"
 _SAMPLER: Final = "sampler"
@@ -196,20 +194,19 @@ class Ledger:
         self._set(number, f"{_REPORT}{report.epoch.epoch}", stamped.as_dict())
         reports.add(stamped)
 
-    def keep_checkpoints(self, number: int, paths: Sequence[Path]) -> None:
-        """Record the paths of a trial's checkpoints, newest first; any others may be deleted afterwards."""
-        within = [path.relative_to(self.folder.path).as_posix() for path in paths]
-        self._set(number, "checkpoints", within)
+    def keep_checkpoints(self, number: int, kept: Sequence[CheckpointRef]) -> None:
+        """Record a trial's checkpoints, newest first; any others may be deleted afterwards."""
+        self._set(number, "checkpoints", [str(checkpoint) for checkpoint in kept])
         self.storage.flush()
 
-    def checkpoints(self, number: int) -> list[Path]:
-        """Return the paths of a trial's checkpoints, newest first, whether or not they still exist and are intact.
+    def checkpoints(self, number: int) -> list[CheckpointRef]:
+        """Return a trial's checkpoints, newest first, whether or not they still exist and are intact.
 
-        Raises InvalidValue for a path outside the trials' folders, since returned paths are later deleted.
+        Raises InvalidValue if one would lie anywhere but in a trial's folder.
         """
         written = self._trial(number).user_attrs
         early = [written["checkpoint"]["path"]] if "checkpoint" in written else []
-        return [self.folder.path / _checked(within) for within in written.get("checkpoints", early)]
+        return [CheckpointRef.parse(one) for one in written.get("checkpoints", early)]
 
     def owner(self, number: int) -> Owner:
         """Return a trial, at the epoch it has reached, as the owner of checkpoints."""
@@ -366,15 +363,6 @@ def _in_study(spec: StudySpec, first: int, record: TrialRecord, trial: FrozenTri
     if share == 1 and feasible == record.feasible:
         return record
     return replace(record, share=share, fidelity=share * record.fidelity, feasible=feasible)
-
-
-def _checked(within: str) -> str:
-    """Return a checkpoint's path within its study's folder; raises InvalidValue for any other path."""
-    if not re.fullmatch(r"trials(/[A-Za-z0-9_-]+){2}", within):
-        raise InvalidValue(
-            "ledger", within, "is not a checkpoint of this study: another program has written to its ledger"
-        )
-    return within
 
 
 def _spending(attributes: Mapping[str, Any]) -> Spending:

@@ -38,6 +38,7 @@ from orchestrator.ledger.salvage import (
 from orchestrator.ledger.table_check import require_told_in_table
 from orchestrator.ledger.trial import Configuration, digest
 from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.attempts import checkpoints_of
 from orchestrator.store.checkpoints import Owner, is_intact, owner_of
 from orchestrator.store.store import StudyFolder
 from orchestrator.store.trial_files import trial_files
@@ -299,12 +300,12 @@ def _attributes(spec: StudySpec, row: TrialRecord) -> dict[str, Any]:
 
 
 def _checkpoints(folder: StudyFolder, study: str, number: int, record: TrialRecord) -> list[str]:
-    """Return where checkpoints lie that are whole and the trial's by their seals, the newest first."""
+    """Return the checkpoints that are whole and a trial's by their seals, as a ledger writes them, the newest first."""
     if folder.remote is not None or folder.trials.is_symlink():
         return []
     epoch = record.curve[-1].epoch if record.curve else 0
     owner = Owner(study, number, digest(_configuration(record)), epoch)
-    there = [path for path in folder.trials.glob(f"{number:05d}-*/checkpoint_*") if not path.parent.is_symlink()]
+    there = {folder.checkpoint(checkpoint): checkpoint for checkpoint in checkpoints_of(folder.trials, number)}
     whole = [path for path in there if is_intact(path, owner, unowned=False)]
     whole.sort(key=lambda path: (getattr(owner_of(path), "epoch", 0), path.stat().st_mtime), reverse=True)
-    return [path.relative_to(folder.path).as_posix() for path in whole]
+    return [str(there[path]) for path in whole]

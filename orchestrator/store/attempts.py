@@ -1,11 +1,16 @@
-"""The attempts at a trial: a folder for each, and the texts in it."""
+"""The attempts at a trial: a folder for each, the checkpoints and the texts in it."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
+
+from trainables.errors import InvalidValue
+
+TRIALS: Final = "trials"
+"""The folder of a study below which each attempt at a trial has one."""
 
 TRIAL_LOG: Final = "trial.log"
 """The file in which a trial's own words are: what it printed, logged and raised."""
@@ -18,6 +23,7 @@ ERROR_TEXT: Final = "error.txt"
 
 TEXTS: Final = (TRIAL_LOG, OBITUARY, ERROR_TEXT)
 
+_CHECKPOINT: Final = re.compile(rf"{TRIALS}/([A-Za-z0-9_-]+)/([A-Za-z0-9_-]+)")
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -29,6 +35,54 @@ class Attempt:
     last_word: datetime
     log: str
     error: str
+
+
+@dataclass(frozen=True)
+class CheckpointRef:
+    """A checkpoint of a study: the folder name of the attempt that wrote it, and its own name there.
+
+    It says nothing of where the study lies, so it stays true when a study is moved. Raises InvalidValue for names that
+    would lead anywhere but to a folder within an attempt's: what it names is deleted one day.
+    """
+
+    attempt: str
+    name: str
+
+    def __post_init__(self) -> None:
+        _names(str(self))
+
+    @classmethod
+    def parse(cls, written: str) -> Self:
+        """Return the checkpoint that is written as ``trials/ATTEMPT/NAME``; raises InvalidValue for another form."""
+        return cls(*_names(written))
+
+    def __str__(self) -> str:
+        return f"{TRIALS}/{self.within_trials}"
+
+    @property
+    def within_trials(self) -> str:
+        """Where it lies below the folder of the trials, or below their prefix in an object storage."""
+        return f"{self.attempt}/{self.name}"
+
+
+def _names(written: str) -> tuple[str, str]:
+    match = _CHECKPOINT.fullmatch(written)
+    if match is None:
+        raise InvalidValue(
+            "ledger", written, "is no checkpoint of this study: somebody else has written into its ledger"
+        )
+    return match[1], match[2]
+
+
+def checkpoints_of(trials: Path, number: int) -> Iterator[CheckpointRef]:
+    """Yield the checkpoints that lie in the folders of a trial's attempts, whole or not.
+
+    What lies behind a link is left out, and so is what no attempt calls a checkpoint: a copy by hand, for example.
+    """
+    for path in trials.glob(f"{number:05d}-*/checkpoint_*"):
+        written = f"{TRIALS}/{path.parent.name}/{path.name}"
+        if _CHECKPOINT.fullmatch(written) and not path.parent.is_symlink():
+            yield CheckpointRef.parse(written)
 
 
 def attempt_folder(trials: Path, number: int, attempt: str) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from orchestrator.safe_files import require_plain
 from orchestrator.spec.names import check_study_name
+from orchestrator.store.attempts import TRIALS, CheckpointRef
 from orchestrator.store.remote import CACHE, Remote
 from orchestrator.store.store_url import check_store_url
 
@@ -48,7 +49,11 @@ class StudyFolder:
     @property
     def trials(self) -> Path:
         """The folder of the trials: checkpoints and error texts."""
-        return self.path / "trials"
+        return self.path / TRIALS
+
+    def checkpoint(self, ref: CheckpointRef) -> Path:
+        """Return where a checkpoint lies, or would lie if the study were on this machine's disk."""
+        return self.trials / ref.within_trials
 
     @property
     def table(self) -> Path:

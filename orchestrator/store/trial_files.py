@@ -1,7 +1,6 @@
 """The files of trials, wherever their study lies: checkpoints are written whole or not at all, and go when told to.
 
-A path below the folder of a study's trials names them all. In an object storage nothing but the storage has them; the
-path is then that of their mirror, where they would lie.
+A CheckpointRef names a checkpoint wherever it lies; here it becomes a path on a disk, or an object's key in a storage.
 """
 
 import shutil
@@ -16,7 +15,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 from typing import Protocol
 
 from orchestrator.store import checkpoints
-from orchestrator.store.attempts import TEXTS, is_attempt, is_beyond, texts
+from orchestrator.store.attempts import TEXTS, CheckpointRef, is_attempt, is_beyond, texts
 from orchestrator.store.checkpoints import ASIDE, SEAL, Owner, seal
 from orchestrator.store.remote import Remote, StoreLost, patiently
 from orchestrator.store.store import StudyFolder
@@ -26,25 +25,25 @@ from trainables.context import SaveCheckpoint
 class TrialFiles(Protocol):
     """What driver and workers do with checkpoints."""
 
-    def keep(self, checkpoint: Path, save: SaveCheckpoint, owner: Owner | None = None) -> bool:
+    def keep(self, checkpoint: CheckpointRef, save: SaveCheckpoint, owner: Owner | None = None) -> bool:
         """Let `save` write a checkpoint, and put it there as a whole, sealed as `owner`'s.
 
         Return whether it wrote anything. Raises StoreLost where the store is not, or not any more.
         """
 
-    def fetch(self, checkpoint: Path) -> Path:
+    def fetch(self, checkpoint: CheckpointRef) -> Path:
         """Return a folder of this machine with what a checkpoint holds, which lasts as long as this object."""
 
-    def is_intact(self, checkpoint: Path, owner: Owner | None = None, *, unowned: bool = True) -> bool:
+    def is_intact(self, checkpoint: CheckpointRef, owner: Owner | None = None, *, unowned: bool = True) -> bool:
         """Return whether a checkpoint holds what was sealed, and is the owner's; reads all of it.
 
         `unowned` allows for a seal that names no owner.
         """
 
-    def discard(self, checkpoint: Path) -> None:
+    def discard(self, checkpoint: CheckpointRef) -> None:
         """Delete a checkpoint now or soon. What cannot be deleted is left for the next `tidy`."""
 
-    def tidy(self, keep: Collection[Path], known: int | None = None) -> Collection[object]:
+    def tidy(self, keep: Collection[CheckpointRef], known: int | None = None) -> Collection[object]:
         """Delete everything but the checkpoints in `keep` and what trials have said. Call it while no trial runs.
 
         Of trials beyond the first `known` nothing is deleted: it is set aside, and where it lies is returned.
@@ -82,26 +81,28 @@ class LocalFiles:
 
     trials: Path
 
-    def keep(self, checkpoint: Path, save: SaveCheckpoint, owner: Owner | None = None) -> bool:
-        self.make(checkpoint.parent)
-        with TemporaryDirectory(prefix="saving-", dir=checkpoint.parent) as staging:
-            made = Path(staging) / checkpoint.name
+    def keep(self, checkpoint: CheckpointRef, save: SaveCheckpoint, owner: Owner | None = None) -> bool:
+        final = self._path(checkpoint)
+        self.make(final.parent)
+        with TemporaryDirectory(prefix="saving-", dir=final.parent) as staging:
+            made = Path(staging) / final.name
             if written := _written(made, save, owner):
-                made.rename(checkpoint)
+                made.rename(final)
         return written
 
-    def fetch(self, checkpoint: Path) -> Path:
-        return checkpoint
+    def fetch(self, checkpoint: CheckpointRef) -> Path:
+        return self._path(checkpoint)
 
-    def is_intact(self, checkpoint: Path, owner: Owner | None = None, *, unowned: bool = True) -> bool:
-        beyond = any(folder.is_symlink() for folder in (self.trials, checkpoint.parent))
-        return not beyond and checkpoints.is_intact(checkpoint, owner, unowned=unowned)
+    def is_intact(self, checkpoint: CheckpointRef, owner: Owner | None = None, *, unowned: bool = True) -> bool:
+        path = self._path(checkpoint)
+        beyond = any(folder.is_symlink() for folder in (self.trials, path.parent))
+        return not beyond and checkpoints.is_intact(path, owner, unowned=unowned)
 
-    def discard(self, checkpoint: Path) -> None:
-        checkpoints.discard(checkpoint)
+    def discard(self, checkpoint: CheckpointRef) -> None:
+        checkpoints.discard(self._path(checkpoint))
 
-    def tidy(self, keep: Collection[Path], known: int | None = None) -> Collection[object]:
-        return checkpoints.tidy(self.trials, keep, known)
+    def tidy(self, keep: Collection[CheckpointRef], known: int | None = None) -> Collection[object]:
+        return checkpoints.tidy(self.trials, {self._path(checkpoint) for checkpoint in keep}, known)
 
     def set_aside(self, number: int) -> None:
         for trial in sorted(self.trials.glob(f"{number:05d}-*")):
@@ -123,6 +124,9 @@ class LocalFiles:
             away = f"{self.trials} is not there on {socket.gethostname()}, where a trial runs"
             raise StoreLost(f"{away}: a cluster needs a store that all its machines see at that path") from None
 
+    def _path(self, checkpoint: CheckpointRef) -> Path:
+        return self.trials / checkpoint.within_trials
+
 
 class RemoteFiles:
     """Files in an object storage. Copies that are at work lie in the mirror until the next `tidy` at the latest."""
@@ -130,34 +134,34 @@ class RemoteFiles:
     def __init__(self, mirror: Path, remote: Remote) -> None:
         self._mirror, self._remote = mirror, remote
 
-    def keep(self, checkpoint: Path, save: SaveCheckpoint, owner: Owner | None = None) -> bool:
+    def keep(self, checkpoint: CheckpointRef, save: SaveCheckpoint, owner: Owner | None = None) -> bool:
         with TemporaryDirectory(prefix="saving-", dir=self._here()) as staging:
             made = Path(staging) / checkpoint.name
             if written := _written(made, save, owner):
-                patiently(partial(self._push, made, self._name(checkpoint)))
+                patiently(partial(self._push, made, checkpoint.within_trials))
         return written
 
-    def fetch(self, checkpoint: Path) -> Path:
+    def fetch(self, checkpoint: CheckpointRef) -> Path:
         copy = Path(mkdtemp(prefix="fetched-", dir=self._here()))
         weakref.finalize(self, shutil.rmtree, copy, ignore_errors=True)
-        patiently(partial(self._remote.pull_folder, self._name(checkpoint), copy))
+        patiently(partial(self._remote.pull_folder, checkpoint.within_trials, copy))
         return copy
 
-    def is_intact(self, checkpoint: Path, owner: Owner | None = None, *, unowned: bool = True) -> bool:
+    def is_intact(self, checkpoint: CheckpointRef, owner: Owner | None = None, *, unowned: bool = True) -> bool:
         with TemporaryDirectory(prefix="fetched-", dir=self._here()) as name:
             copy = Path(name)
-            patiently(partial(self._remote.pull_folder, self._name(checkpoint), copy))
+            patiently(partial(self._remote.pull_folder, checkpoint.within_trials, copy))
             return (copy / SEAL).exists() and checkpoints.is_intact(copy, owner, unowned=unowned)
 
-    def discard(self, checkpoint: Path) -> None:
-        self._remote.delete_soon(self._name(checkpoint))
+    def discard(self, checkpoint: CheckpointRef) -> None:
+        self._remote.delete_soon(checkpoint.within_trials)
 
-    def tidy(self, keep: Collection[Path], known: int | None = None) -> Collection[object]:
+    def tidy(self, keep: Collection[CheckpointRef], known: int | None = None) -> Collection[object]:
         names = [name.split("/") for name in patiently(partial(self._remote.names, deep=True))]
         unknown = {name[0] for name in names if is_beyond(name[0], known)}
         aside = [self._set_aside(folder) for folder in sorted(unknown)]
         there = [name for name in names if name[0] not in unknown]
-        kept = {tuple(self._name(checkpoint).split("/")) for checkpoint in keep}
+        kept = {(checkpoint.attempt, checkpoint.name) for checkpoint in keep}
         holders = {trial for trial, _ in kept} | {trial for trial, *within in there if _is_text(within)}
         trials = {trial for trial, *_ in there if trial not in holders}
         rest = {(trial, within[0]) for trial, *within in there if trial in holders and within} - kept
@@ -174,7 +178,7 @@ class RemoteFiles:
             yield
         finally:
             for text in texts(trial):
-                patiently(partial(self._remote.push, text, self._name(text)))
+                patiently(partial(self._remote.push, text, text.relative_to(self._mirror).as_posix()))
 
     def make(self, trial: Path) -> None:
         trial.mkdir(parents=True, exist_ok=True)
@@ -202,9 +206,6 @@ class RemoteFiles:
         files = sorted(path for path in made.rglob("*") if path.is_file() and path.name != SEAL)
         for path in (*files, made / SEAL):  # last: without it nothing of this counts
             self._remote.add(path, f"{name}/{path.relative_to(made).as_posix()}")
-
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self._mirror).as_posix()
 
 
 def _is_text(within: list[str]) -> bool:

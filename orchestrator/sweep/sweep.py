@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from pathlib import Path
 from typing import Final
 
 from orchestrator.ledger.budget import Meter
@@ -18,6 +17,7 @@ from orchestrator.ledger.trial import Configuration
 from orchestrator.search.proposer import Proposer
 from orchestrator.search.prospects import Prospects
 from orchestrator.search.rungs import Rungs
+from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.trial_files import trial_files
 from orchestrator.sweep.observer import Observer
 from orchestrator.sweep.verdict import CONTINUE, Decision, Verdict
@@ -46,7 +46,7 @@ class Assignment:
 
     number: int
     configuration: Configuration
-    checkpoint: Path | None = None
+    checkpoint: CheckpointRef | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Sweep:
         self.ledger.report(number, report)
         self._show(number)
 
-    def save(self, number: int, checkpoint: Path) -> None:
+    def save(self, number: int, checkpoint: CheckpointRef) -> None:
         """Note a trial's new checkpoint; keep the previous one in case the new one is damaged, and discard the rest."""
         before = self.ledger.checkpoints(number)
         self.ledger.keep_checkpoints(number, [checkpoint, *before][:CHECKPOINTS_KEPT])
@@ -266,20 +266,23 @@ class Sweep:
         self._proposer.went_on(number)
         return Assignment(number, _configuration(self.ledger.record(number)), self._whole_checkpoint(number))
 
-    def _whole_checkpoint(self, number: int) -> Path | None:
+    def _whole_checkpoint(self, number: int) -> CheckpointRef | None:
         """Return a trial's newest intact checkpoint that is its own; drop damaged ones with a warning."""
         kept = self.ledger.checkpoints(number)
         owner, unowned = self.ledger.owner(number), not self.ledger.storage.is_proven
         damaged = list(takewhile(lambda one: not self._files.is_intact(one, owner, unowned=unowned), kept))
         whole = kept[len(damaged) :]
         if damaged:
-            from_where = f"continues from {whole[0]}" if whole else "restarts from the beginning"
-            logger.warning(
-                "trial %d %s: damaged, or another trial's: %s", number, from_where, ", ".join(map(str, damaged))
-            )
+            from_where = f"continues from {self._shown(whole[0])}" if whole else "restarts from the beginning"
+            unusable = ", ".join(map(self._shown, damaged))
+            logger.warning("trial %d %s: damaged, or another trial's: %s", number, from_where, unusable)
             self.ledger.count_damaged(number, len(damaged))
             self.ledger.keep_checkpoints(number, whole)
         return whole[0] if whole else None
+
+    def _shown(self, checkpoint: CheckpointRef) -> str:
+        folder = self.ledger.folder
+        return folder.shown(folder.checkpoint(checkpoint))
 
     def _set_back(self, number: int) -> "Setbacks":
         """Count a loss of a trial's process; the count restarts whenever the trial has made progress."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.checkpoints import SEAL, Owner
 from orchestrator.store.store import Store, StudyFolder
 from orchestrator.store.trial_files import TrialFiles, trial_files
@@ -24,7 +25,7 @@ def save(folder: Path) -> None:
     (folder / "extra" / "optimizer.pt").write_text("momenta")
 
 
-def kept(files: TrialFiles, *checkpoints: Path, owner: Owner | None = None) -> None:
+def kept(files: TrialFiles, *checkpoints: CheckpointRef, owner: Owner | None = None) -> None:
     for checkpoint in checkpoints:
         assert files.keep(checkpoint, save, owner)
 
@@ -41,15 +42,16 @@ FILES = ["extra/optimizer.pt", SEAL, "trial.pt"]
 
 
 def test_a_checkpoint_is_kept_sealed_and_comes_back_as_it_was(folder: StudyFolder) -> None:
-    files, checkpoint = trial_files(folder), folder.trials / "00000-x" / "checkpoint_000000"
+    files, checkpoint = trial_files(folder), CheckpointRef("00000-x", "checkpoint_000000")
     kept(files, checkpoint)
     assert there(folder) == [f"00000-x/checkpoint_000000/{name}" for name in FILES]
     assert files.is_intact(checkpoint)
     copy = files.fetch(checkpoint)
     assert sorted(path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file()) == FILES
     assert (copy / "extra" / "optimizer.pt").read_text() == "momenta"
-    assert not files.keep(checkpoint.with_name("checkpoint_000001"), lambda _: None)
-    assert not files.is_intact(checkpoint.with_name("checkpoint_000001"))
+    empty = CheckpointRef("00000-x", "checkpoint_000001")
+    assert not files.keep(empty, lambda _: None)
+    assert not files.is_intact(empty)
     del files
     assert copy.exists() == (folder.remote is None)  # what was fetched goes with who has fetched it
 
@@ -57,11 +59,11 @@ def test_a_checkpoint_is_kept_sealed_and_comes_back_as_it_was(folder: StudyFolde
 def test_what_is_not_kept_goes_but_for_the_texts_of_errors(folder: StudyFolder) -> None:
     files = trial_files(folder)
     first, second, pruned, failed = (
-        folder.trials / name / "checkpoint_000000" for name in ("00000-x", "00000-y", "00001-x", "00002-x")
+        CheckpointRef(attempt, "checkpoint_000000") for attempt in ("00000-x", "00000-y", "00001-x", "00002-x")
     )
-    newer = first.with_name("checkpoint_000001")
+    newer = CheckpointRef("00000-x", "checkpoint_000001")
     kept(files, first, newer, second, pruned, failed)
-    text = failed.with_name("error.txt")
+    text = folder.trials / failed.attempt / "error.txt"
     text.parent.mkdir(exist_ok=True)
     text.write_text("ValueError")
     folder.push(text)
@@ -72,7 +74,7 @@ def test_what_is_not_kept_goes_but_for_the_texts_of_errors(folder: StudyFolder) 
 
 def test_what_belongs_to_no_known_trial_is_set_aside(folder: StudyFolder) -> None:
     files = trial_files(folder)
-    known, unknown = (folder.trials / f"{number:05d}-x" / "checkpoint_000000" for number in range(2))
+    known, unknown = (CheckpointRef(f"{number:05d}-x", "checkpoint_000000") for number in range(2))
     kept(files, known, unknown)
     assert len(files.tidy({known}, known=1)) == 1
     assert there(folder) == [f"00000-x/checkpoint_000000/{name}" for name in FILES]

@@ -21,6 +21,7 @@ from orchestrator.ledger.journal import StudyBusy
 from orchestrator.ledger.journal_file import is_driven, read_holder
 from orchestrator.ledger.records import State
 from orchestrator.store import stamp
+from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.checkpoints import SEAL, Owner, is_intact, owner_of, seal, tidy
 from orchestrator.store.disk import is_full
 from orchestrator.store.store import Store
@@ -81,14 +82,15 @@ def test_a_trial_goes_on_from_its_newest_checkpoint_that_is_whole(
         trial = sweep.next()
         assert trial is not None
         sweep.begin(0)
-        folders = [driver.folder.trials / "00000-x" / f"checkpoint_{number:06d}" for number in range(3)]
-        for number, folder in enumerate(folders, start=1):
+        refs = [CheckpointRef("00000-x", f"checkpoint_{number:06d}") for number in range(3)]
+        for number, ref in enumerate(refs, start=1):
             sweep.report(0, epoch(sweep, trial, number))
-            sweep.save(0, checkpoint(folder, str(number), driver.owner(0)))
-    assert [folder.exists() for folder in folders] == [False, True, True]
-    oldest_first = folders[1:]
-    for folder in oldest_first[2 - damaged :]:
-        damage(folder / "trial.pt")
+            checkpoint(driver.folder.checkpoint(ref), str(number), driver.owner(0))
+            sweep.save(0, ref)
+    assert [driver.folder.checkpoint(ref).exists() for ref in refs] == [False, True, True]
+    oldest_first = refs[1:]
+    for ref in oldest_first[2 - damaged :]:
+        damage(driver.folder.checkpoint(ref) / "trial.pt")
     for _ in range(2):  # what was found damaged once is not counted again
         with ledger_of(study(trials=1), tmp_path) as again:
             resumed = Sweep(again, Silence()).next()
@@ -157,8 +159,9 @@ def test_a_trial_does_not_continue_from_what_another_one_left(tmp_path: Path) ->
             assert trial is not None
             sweep.begin(number)
             sweep.report(number, epoch(sweep, trial, 1))
-            folder = driver.folder.trials / f"{number:05d}-x" / "checkpoint_000000"
-            sweep.save(number, checkpoint(folder, owner=driver.owner(number)))
+            ref = CheckpointRef(f"{number:05d}-x", "checkpoint_000000")
+            checkpoint(driver.folder.checkpoint(ref), owner=driver.owner(number))
+            sweep.save(number, ref)
     mine, foreign = (driver.folder.trials / f"{number:05d}-x" / "checkpoint_000000" for number in range(2))
     shutil.rmtree(mine)
     shutil.copytree(foreign, mine)

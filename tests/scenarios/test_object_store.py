@@ -11,6 +11,7 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.records import State
 from orchestrator.spec.history import write_study
 from orchestrator.store import remote, stamp, store_check
+from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.checkpoints import SEAL
 from orchestrator.store.remote import Remote, StoreLost
 from orchestrator.store.store import Store
@@ -29,7 +30,7 @@ MLFLOW = "http://127.0.0.1:1"
 def test_a_cluster_whose_machines_do_not_see_the_folder_is_told_so(tmp_path: Path) -> None:
     away = tmp_path / "studies" / "small" / "trials"
     with pytest.raises(StoreLost, match="a cluster needs a store that all its machines see"):
-        LocalFiles(away).keep(away / "00000-x" / "checkpoint_000000", save)
+        LocalFiles(away).keep(CheckpointRef("00000-x", "checkpoint_000000"), save)
 
 
 Damage = Callable[[ObjectStore, str], None]
@@ -53,7 +54,7 @@ def test_a_trial_goes_on_from_the_checkpoint_before_a_damaged_one(
         trial = sweep.next()
         assert trial is not None
         sweep.begin(0)
-        checkpoints = [folder.trials / "00000-x" / f"checkpoint_{number:06d}" for number in range(3)]
+        checkpoints = [CheckpointRef("00000-x", f"checkpoint_{number:06d}") for number in range(3)]
         for number, checkpoint in enumerate(checkpoints, start=1):
             sweep.report(0, small.epoch(sweep, trial, number))
             kept(trial_files(folder), checkpoint, owner=driver.owner(0))
@@ -131,7 +132,7 @@ def test_a_checkpoint_that_cannot_be_kept_is_no_fault_of_its_trial(
     monkeypatch.setattr(remote, "STORE_PATIENCE", 0.0)
     away = Remote(f"s3://{bucket}/trials?endpoint_override=127.0.0.1:1&scheme=http&region=us-east-1")
     with pytest.raises(StoreLost, match="NETWORK_CONNECTION"):
-        files_at(tmp_path, away).keep(tmp_path / "00000-x" / "checkpoint_000000", save)
+        files_at(tmp_path, away).keep(CheckpointRef("00000-x", "checkpoint_000000"), save)
     assert list(tmp_path.rglob("trial.pt")) == []
 
 

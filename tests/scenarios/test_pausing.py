@@ -23,6 +23,7 @@ from orchestrator.search import extension
 from orchestrator.search.prospects import Prospects
 from orchestrator.search.rungs import Rungs
 from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import PAUSING, Assignment, Sweep
 from orchestrator.terminal import tables
@@ -49,8 +50,8 @@ class Trials:
         trial = self.sweep.next()
         if trial is not None:
             self.sweep.begin(trial.number)
-            at = int((trial.checkpoint / "epoch").read_text()) if trial.checkpoint else 0
-            self.running[trial.number] = (trial, at)
+            folder = trial.checkpoint and self.sweep.ledger.folder.checkpoint(trial.checkpoint)
+            self.running[trial.number] = (trial, int((folder / "epoch").read_text()) if folder else 0)
         return trial
 
     def step(self, number: int, *, saving: bool = True) -> None:
@@ -63,9 +64,10 @@ class Trials:
         verdict = sweep.judge(number, report.epoch)
         sweep.report(number, report)
         if saving:
-            checkpoint = sweep.ledger.folder.trials / f"{number:05d}" / f"{at + 1}"
-            checkpoint.mkdir(parents=True, exist_ok=True)
-            (checkpoint / "epoch").write_text(str(at + 1))
+            checkpoint = CheckpointRef(f"{number:05d}", f"{at + 1}")
+            folder = sweep.ledger.folder.checkpoint(checkpoint)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "epoch").write_text(str(at + 1))
             sweep.save(number, checkpoint)
         self.running[number] = (trial, at + 1)
         if last or not verdict.continues:
@@ -89,6 +91,11 @@ class Trials:
             self.run(trial.number)
         self.sweep.settle()
         return self.sweep.ledger.records()
+
+
+def names_there(driver: Ledger, number: int) -> list[str]:
+    """Return the names of a trial's checkpoints that are there, the newest first."""
+    return [kept.name for kept in driver.checkpoints(number) if driver.folder.checkpoint(kept).is_dir()]
 
 
 def states(records: Sequence[TrialRecord]) -> list[State]:
@@ -143,7 +150,7 @@ def test_no_more_trials_pause_than_there_is_room_for(tmp_path: Path) -> None:
         trials.run_until(count)
         records = driver.records()
         assert states(records) == [State.PAUSED] * PAUSING + [State.PRUNED] * 6
-        kept = {one.trial for one in records if any(folder.is_dir() for folder in driver.checkpoints(one.trial))}
+        kept = {one.trial for one in records if names_there(driver, one.trial)}
         assert kept == set(range(PAUSING))
         trial = trials.start()
         assert trial is not None
@@ -157,9 +164,9 @@ def test_a_paused_trial_keeps_its_checkpoints_and_a_told_one_does_not(tmp_path: 
             trials.start()
         trials.run(0)
         trials.run(1)
-        assert [checkpoint.name for checkpoint in driver.checkpoints(1) if checkpoint.is_dir()] == ["2", "1"]
+        assert names_there(driver, 1) == ["2", "1"]
         trials.sweep.settle()
-        assert not any(checkpoint.is_dir() for checkpoint in driver.checkpoints(1))
+        assert names_there(driver, 1) == []
 
 
 def test_a_paused_trial_holds_no_device(tmp_path: Path) -> None:

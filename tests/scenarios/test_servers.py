@@ -15,7 +15,7 @@ from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.records import State, read_table
 from orchestrator.results.front import pareto_front
 from orchestrator.spec.study_spec import StudySpec
-from orchestrator.store.attempts import TEXTS
+from orchestrator.store.attempts import TEXTS, CheckpointRef
 from orchestrator.store.store import Store
 from orchestrator.store.trial_files import trial_files
 from tests.orchestrator import mlflow_server, small
@@ -122,7 +122,7 @@ def test_a_study_on_servers_alone_survives_its_driver_and_goes_on_from_elsewhere
     assert sorted({int(name.split("-")[0]) for name in unlucky}) == failed
     checkpoints = {key.rpartition("/")[0] for key in objects.keys(trials) if key not in texts}
     assert sorted(int(name.split("-")[0]) for name in checkpoints) == complete
-    assert all(files.is_intact(folder.trials / name) for name in checkpoints)
+    assert all(files.is_intact(CheckpointRef(*name.split("/"))) for name in checkpoints)
 
     folder.pull(folder.table)
     assert read_table(folder.table) == records

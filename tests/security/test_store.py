@@ -19,6 +19,7 @@ from orchestrator.spec.history import write_study
 from orchestrator.spec.spec_errors import StudyError
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store import stamp
+from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.checkpoints import is_intact, seal, tidy
 from orchestrator.store.logs import logging_study
 from orchestrator.store.store import Store
@@ -101,6 +102,13 @@ def test_a_ledger_that_names_a_checkpoint_elsewhere_is_not_believed(tmp_path: Pa
         ledger.storage.set_trial_user_attr(ledger._ids[0], "checkpoints", [within])
         with pytest.raises(InvalidValue, match="another program has written to its ledger"):
             ledger.checkpoints(0)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "a\n", "\u00e4", "~"])
+def test_a_reference_that_would_lead_elsewhere_cannot_be_made(name: str) -> None:
+    for attempt, checkpoint in ((name, "checkpoint_000000"), ("00000-x", name)):
+        with pytest.raises(InvalidValue, match="is no checkpoint of this study"):
+            CheckpointRef(attempt, checkpoint)
 
 
 def test_a_study_whose_ledger_names_a_checkpoint_elsewhere_deletes_nothing(tmp_path: Path, victim: Path) -> None:

@@ -15,6 +15,7 @@ from orchestrator.ledger.failures import Failure
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import pareto_front
 from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.checkpoints import tidy
 from orchestrator.store.remote import StoreLost
 from orchestrator.sweep.observer import Observer
@@ -175,11 +176,12 @@ def test_a_trial_goes_on_from_the_checkpoint_that_the_ledger_knows(tmp_path: Pat
         sweep = Sweep(ledger, Silence())
         trial = sweep.next()
         assert trial is not None
-        known = ledger.folder.trials / "00000-earlier" / "checkpoint_000002"
+        ref = CheckpointRef("00000-earlier", "checkpoint_000002")
+        known = ledger.folder.checkpoint(ref)
         known.mkdir(parents=True)
         (known / "epoch").write_text("3")
         (known.parent / "saving-x").mkdir()
-        sweep.save(0, known)
+        sweep.save(0, ref)
         tidy(ledger.folder.trials, {known})
         assert [path.name for path in known.parent.iterdir()] == [known.name]
     resumed, fresh = swept(study(trials=2), tmp_path, "toy")

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from orchestrator.execution.work_order import WorkOrder
+from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.checkpoints import Owner
 from tests.orchestrator.small import study
 
 
-@pytest.mark.parametrize("resume_from", [None, Path("/store/trials/00003-abc/checkpoint_000001")])
-def test_an_order_survives_json(resume_from: Path | None) -> None:
+@pytest.mark.parametrize("resume_from", [None, CheckpointRef("00003-abc", "checkpoint_000001")])
+def test_an_order_survives_json(resume_from: CheckpointRef | None) -> None:
     order = WorkOrder(
         number=3,
         owner=Owner("small", 3, "0123456789abcdef", 0),

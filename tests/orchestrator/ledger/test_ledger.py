@@ -18,6 +18,8 @@ from orchestrator.ledger.budget import Spending
 from orchestrator.ledger.journal import StudyBusy
 from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.records import State
+from orchestrator.store.attempts import CheckpointRef
+from orchestrator.store.checkpoints import seal
 from orchestrator.store.store import StudyFolder
 from orchestrator.sweep.sweep import Sweep
 from orchestrator.sweep.verdict import Decision, Verdict
@@ -113,9 +115,10 @@ def test_what_was_asked_and_not_told_is_unfinished_with_its_checkpoint(tmp_path:
         run_to_end(sweep, told)
         sweep.begin(begun.number)
         sweep.report(begun.number, epoch(sweep, begun, 1))
-        checkpoint = driver.folder.trials / "00001-x" / "checkpoint_000000"
-        checkpoint.mkdir(parents=True)
-        (checkpoint / "epoch").write_text("1")
+        checkpoint = CheckpointRef("00001-x", "checkpoint_000000")
+        driver.folder.checkpoint(checkpoint).mkdir(parents=True)
+        (driver.folder.checkpoint(checkpoint) / "epoch").write_text("1")
+        seal(driver.folder.checkpoint(checkpoint), driver.owner(begun.number))
         sweep.save(begun.number, checkpoint)
     with ledger_of(driver.spec, tmp_path) as again:
         first, second = again.unfinished()
@@ -129,12 +132,13 @@ def test_a_study_that_was_moved_finds_its_checkpoints(tmp_path: Path) -> None:
         sweep = Sweep(driver, Silence())
         trial = sweep.next()
         assert trial is not None
-        checkpoint = driver.folder.trials / "00000-x" / "checkpoint_000000"
-        checkpoint.mkdir(parents=True)
+        checkpoint = CheckpointRef("00000-x", "checkpoint_000000")
+        driver.folder.checkpoint(checkpoint).mkdir(parents=True)
         sweep.save(trial.number, checkpoint)
     (tmp_path / "here").rename(tmp_path / "there")
     with ledger_of(study(), tmp_path / "there") as again:
-        assert again.checkpoints(0) == [again.folder.trials / "00000-x" / "checkpoint_000000"]
+        assert again.checkpoints(0) == [checkpoint]
+        assert again.folder.checkpoint(checkpoint).is_dir()
 
 
 @pytest.mark.parametrize(

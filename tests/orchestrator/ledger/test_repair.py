@@ -12,6 +12,7 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.proof import unproven
 from orchestrator.ledger.records import State, TrialRecord, write_table
 from orchestrator.ledger.repair import carry_out, diagnose
+from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.checkpoints import seal
 from orchestrator.store.store import StudyFolder
 from orchestrator.sweep.sweep import Sweep
@@ -33,11 +34,12 @@ def folder(tmp_path: Path) -> StudyFolder:
             sweep.begin(number)
             for epoch in range(1, 4 if number < 3 else 2):
                 sweep.report(number, small.epoch(sweep, trial, epoch))
-            checkpoint = driver.folder.trials / f"{number:05d}-x" / "checkpoint_000000"
+            ref = CheckpointRef(f"{number:05d}-x", "checkpoint_000000")
+            checkpoint = driver.folder.checkpoint(ref)
             checkpoint.mkdir(parents=True)
             (checkpoint / "epoch").write_text("1")
             seal(checkpoint, driver.owner(number))
-            sweep.save(number, checkpoint)
+            sweep.save(number, ref)
             if number < 3:
                 sweep.end(number)
     return driver.folder
@@ -98,7 +100,7 @@ def test_a_trial_whose_end_was_lost_runs_again_from_its_checkpoint(folder: Study
     with Ledger(folder, SPEC) as again:
         trial = Sweep(again, small.Silence()).next()
     assert trial is not None
-    assert trial.checkpoint == folder.trials / "00000-x" / "checkpoint_000000"
+    assert trial.checkpoint == CheckpointRef("00000-x", "checkpoint_000000")
 
 
 def test_without_a_table_a_trial_that_is_known_by_its_number_keeps_it(folder: StudyFolder) -> None:

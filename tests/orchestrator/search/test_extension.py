@@ -22,6 +22,7 @@ from orchestrator.spec.history import read_history, write_study
 from orchestrator.spec.spec_errors import StudyError
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store import stamp
+from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import Sweep
 from tests.orchestrator import small
@@ -156,8 +157,8 @@ def test_an_interrupted_trial_restarts_with_the_new_epochs(tmp_path: Path) -> No
         sweep.begin(trial.number)
         for epoch in (1, 2, 3):
             sweep.report(trial.number, small.epoch(sweep, trial, epoch))
-        checkpoint = place.trials / "00002-x" / "checkpoint_000002"
-        checkpoint.mkdir(parents=True)
+        checkpoint = CheckpointRef("00002-x", "checkpoint_000002")
+        place.checkpoint(checkpoint).mkdir(parents=True)
         sweep.save(trial.number, checkpoint)
     longer = small.study(trials=8, epochs=8)
     with Ledger(place, longer) as open_ledger:

@@ -12,7 +12,7 @@ from orchestrator.ledger.cluster import Noted
 from orchestrator.ledger.ledger import read_all
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.spec.study_spec import StudySpec
-from orchestrator.store.attempts import Attempt, attempts
+from orchestrator.store.attempts import Attempt, CheckpointRef, attempts, checkpoints_of
 from orchestrator.store.checkpoints import tidy
 from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import Sweep
@@ -139,3 +139,20 @@ def test_what_ray_says_is_left_out_where_the_trial_has_said_it(tmp_path: Path) -
         "00003-early": ("", "from before trials had logs\n"),
     }
     assert said[-1].folder.name == "00003-lost"
+
+
+def test_a_checkpoint_is_written_as_it_is_parsed_and_lies_where_that_says(tmp_path: Path) -> None:
+    checkpoint = CheckpointRef.parse("trials/00003-a1_b2/checkpoint_000001")
+    assert (checkpoint.attempt, checkpoint.name) == ("00003-a1_b2", "checkpoint_000001")
+    assert str(checkpoint) == "trials/00003-a1_b2/checkpoint_000001"
+    folder = Store(tmp_path).study("small")
+    assert folder.checkpoint(checkpoint) == folder.path / str(checkpoint)
+
+
+def test_a_trial_s_checkpoints_are_found_without_links_and_copies_by_hand(tmp_path: Path) -> None:
+    names = ("00003-x/checkpoint_000000", "00003-y/checkpoint_000001")
+    others = ("00003-x/checkpoint_000000 (copy)", "00003-x/saving-z", "00030-x/checkpoint_000000")
+    for name in (*names, *others):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "00003-link").symlink_to(tmp_path / "00003-x")
+    assert sorted(found.within_trials for found in checkpoints_of(tmp_path, 3)) == list(names)
