@@ -15,19 +15,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from orchestrator.ledger import ledger
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.fairness import SETUPS, check_setup, unequal
 from orchestrator.results.front import pareto_front
-from orchestrator.results.progress import progress
-from orchestrator.results.summary import summarize
 from orchestrator.spec.history import read_history
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.tracking_url import STORE
 from orchestrator.store import stamp
 from orchestrator.store.attempts import attempts
 from orchestrator.store.store import Store, StudyFolder
-from orchestrator.terminal import tables
 from orchestrator.terminal.objects import log_object, paradigm_object, trial_object
 from orchestrator.terminal.printable import PlainConsole, say
 from trainables import paradigms as installed
@@ -181,6 +177,10 @@ def launch(
 @app.command()
 def status(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> None:
     """Show how far a study is: what runs, what failed, the time left, and what it has spent."""
+
+    from orchestrator.results.progress import progress
+    from orchestrator.terminal import tables
+
     studies = _store(store)
     current = progress(_study(studies, name))
     if as_json:
@@ -199,6 +199,7 @@ def logs(
 ) -> None:
     """Show why a trial ended, with its tracebacks and everything it logged and printed."""
     from orchestrator.store.trial_files import trial_files
+    from orchestrator.terminal import tables
 
     folder = _study(_store(store), name)
     spec, records = _read(folder)
@@ -253,6 +254,9 @@ def front(
     ] = None,
 ) -> None:
     """Show a study's Pareto front."""
+
+    from orchestrator.terminal import tables
+
     spec, records = _read(_study(_store(store), name))
     if setup is not None:
         _require_comparable(pareto_front(records, spec.objectives), check_setup(setup))
@@ -362,6 +366,9 @@ def ui(
 @app.command()
 def paradigms(as_json: AsJson = False) -> None:
     """List the installed paradigms and their hyper-parameters."""
+
+    from orchestrator.terminal import tables
+
     found = {name: installed.find(name) for name in installed.names()}
     if as_json:
         _print_json([paradigm_object(name, paradigm) for name, paradigm in found.items()])
@@ -398,6 +405,8 @@ def _study(store: Store, name: str) -> StudyFolder:
 
 
 def _read(folder: StudyFolder) -> tuple[StudySpec, list[TrialRecord]]:
+    from orchestrator.ledger import ledger
+
     return StudySpec.stored(folder.spec), ledger.read(folder)
 
 
@@ -455,6 +464,10 @@ def _require_free(port: int) -> None:
 
 def _conclude(outcome: "Outcome", store: Store) -> None:
     """Show the result of a run; exit with status 1 if it was interrupted or trials failed."""
+
+    from orchestrator.results.summary import summarize
+    from orchestrator.terminal import tables
+
     folder, console = outcome.folder, _console()
     spec = StudySpec.stored(folder.spec)
     summary = summarize(spec, outcome.records)
