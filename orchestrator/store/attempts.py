@@ -69,7 +69,7 @@ def _names(written: str) -> tuple[str, str]:
     match = _CHECKPOINT.fullmatch(written)
     if match is None:
         raise InvalidValue(
-            "ledger", written, "is no checkpoint of this study: somebody else has written into its ledger"
+            "ledger", written, "is not a checkpoint of this study: another program has written to its ledger"
         )
     return match[1], match[2]
 
