@@ -16,7 +16,7 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import pareto_front
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.attempts import CheckpointRef
-from orchestrator.store.checkpoints import tidy
+from orchestrator.store.checkpoints import seal, tidy
 from orchestrator.store.remote import StoreLost
 from orchestrator.sweep.observer import Observer
 from orchestrator.sweep.sweep import Sweep
@@ -180,6 +180,7 @@ def test_a_trial_goes_on_from_the_checkpoint_that_the_ledger_knows(tmp_path: Pat
         known = ledger.folder.checkpoint(ref)
         known.mkdir(parents=True)
         (known / "epoch").write_text("3")
+        seal(known, ledger.owner(0))
         (known.parent / "saving-x").mkdir()
         sweep.save(0, ref)
         tidy(ledger.folder.trials, {known})

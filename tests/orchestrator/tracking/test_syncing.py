@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import cli
 from orchestrator.ledger import ledger
 from orchestrator.ledger.journal import StudyBusy
 from orchestrator.ledger.records import read_table
@@ -80,7 +79,7 @@ def test_mlflow_that_cannot_be_written_is_told_and_the_table_is_there(
     espalier: Espalier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_study(tmp_path / "store")
-    monkeypatch.setattr(cli, "rebuild", partial(rebuild, patience=1.0))
+    monkeypatch.setattr("orchestrator.tracking.syncing.rebuild", partial(rebuild, patience=1.0))
     store = Store(tmp_path / "store")
     store.mlflow_database.write_text("no database")
     status, out, err = espalier("sync", "small", "--store", "store")
