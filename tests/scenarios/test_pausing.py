@@ -24,6 +24,7 @@ from orchestrator.search.prospects import Prospects
 from orchestrator.search.rungs import Rungs
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.attempts import CheckpointRef
+from orchestrator.store.checkpoints import seal
 from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import PAUSING, Assignment, Sweep
 from orchestrator.terminal import tables
@@ -68,6 +69,7 @@ class Trials:
             folder = sweep.ledger.folder.checkpoint(checkpoint)
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "epoch").write_text(str(at + 1))
+            seal(folder, sweep.ledger.owner(number))
             sweep.save(number, checkpoint)
         self.running[number] = (trial, at + 1)
         if last or not verdict.continues:
