@@ -165,7 +165,13 @@ def _fixed_values(choices: Mapping[str, Choice]) -> dict[str, Value]:
 def _narrowed_space(paradigm: str, choices: Mapping[str, Choice]) -> Space:
     own, fixed = search_spaces.find(paradigm), _fixed_values(choices)
     names = [name for name in dict.fromkeys([*own, *choices]) if name not in fixed]
-    return Space({name: _narrowed(paradigm, name, own.get(name), choices.get(name)) for name in names})
+    space = {name: _narrowed(paradigm, name, own.get(name), choices.get(name)) for name in names}
+    return Space({name: dimension for name, dimension in space.items() if not _is_ruled_out(dimension, fixed)})
+
+
+def _is_ruled_out(dimension: Dimension, fixed: Mapping[str, Value]) -> bool:
+    """Return whether what the study fixes keeps a hyper-parameter from ever having an effect."""
+    return any(other in fixed and fixed[other] not in values for other, values in dimension.when.items())
 
 
 def _narrowed(paradigm: str, name: str, own: Dimension | None, choice: Any) -> Dimension:
