@@ -272,7 +272,7 @@ def test_a_study_is_extended_as_it_is_typed(
     assert "search.trials: 1 -&gt; 2" in store.study("small").report.read_text(encoding="utf-8")
 
     status, out, _ = espalier("extend", "study.yaml", "--quiet")
-    assert (status, "the file says what the study says already" in out) == (0, True)
+    assert (status, "the file is the same as the study" in out) == (0, True)
     status, _, err = espalier("extend", str(store.study("small").spec))
     assert (status, "edit a copy of it" in err) == (2, True)
     (tmp_path / "copy.yaml").write_bytes(store.study("small").spec.read_bytes())
