@@ -42,9 +42,7 @@ def check(name: str) -> None:
     A library's name imports that library; a reference is only read, for it runs its author's code: `build` does.
     """
     if is_reference(name):
-        from trainables.models.reference import check_form
-
-        check_form(name)
+        _module("reference").check_form(name)
     elif name.startswith((PREFIX, TIMM)):
         check_name("name", name, _library(name).names())
     else:
@@ -86,9 +84,8 @@ def build(
     if name in _FACTORIES:
         return _own(name, classes, input_shape, chosen)
     if is_reference(name) or not name.startswith((PREFIX, TIMM)):
-        from trainables.models.reference import build_by_reference
-
-        return build_by_reference(name, classes, input_shape, chosen)
+        referred: nn.Module = _module("reference").build_by_reference(name, classes, input_shape, chosen)
+        return referred
     library: Any = _library(name)
     model: nn.Module = library.build(classes, input_shape, name.partition("/")[2], **chosen)
     return model
@@ -106,4 +103,8 @@ def _own(name: str, classes: int, input_shape: tuple[int, int, int], options: Ma
 
 
 def _library(name: str) -> Any:
-    return import_module(f"{__name__}.{'zoo' if name.startswith(PREFIX) else 'timm_zoo'}")
+    return _module("zoo" if name.startswith(PREFIX) else "timm_zoo")
+
+
+def _module(name: str) -> Any:
+    return import_module(f"{__name__}.{name}")
