@@ -224,7 +224,7 @@ from orchestrator.store.store import Store
 
 spec, moment = StudySpec.load(sys.argv[1]), sys.argv[2]
 if moment == "before":
-    history.os.replace = lambda *_: os._exit(9)
+    history.write_whole = lambda *_: os._exit(9)
 study.extend(spec, Store(Path(sys.argv[3])), said=lambda _: os._exit(9), run="tests.orchestrator.runs:toy")
 """
 
