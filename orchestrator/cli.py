@@ -187,7 +187,9 @@ def status(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> No
         _print_json(current.as_object())
     else:
         commands = {verb: _command(studies, verb, name) for verb in ("resume", "logs")}
-        _console().print(tables.progress_lines(current, **commands))
+        _console().print(
+            tables.progress_lines(current, **commands), soft_wrap=True
+        )  # commands stay whole, to be copied
 
 
 @app.command()
@@ -209,7 +211,7 @@ def logs(
     if as_json:
         _print_json(log_object(record, heard))
     else:
-        _console().print(tables.trial_lines(spec, record, len(heard)))
+        _console().print(tables.trial_lines(spec, record, len(heard)), soft_wrap=True)
         for attempt in heard:
             say(f"\n{tables.attempt_heading(attempt)}\n{attempt.log}{attempt.error}".rstrip("\n"))
 
@@ -474,7 +476,7 @@ def _conclude(outcome: "Outcome", store: Store) -> None:
     _write_report(folder, spec, outcome.records, folder.report)
     console.print(tables.front_table(spec, outcome.records))
     commands = {verb: _command(store, verb, spec.name) for verb in ("resume", "logs")}
-    console.print(tables.status_lines(summary, outcome.records, **commands))
+    console.print(tables.status_lines(summary, outcome.records, **commands), soft_wrap=True)
     for what, path in (("report", folder.report), ("table", folder.table), ("log", folder.log)):
         say(f"{what + ':':<11}{folder.shown(path)}")
     say(f"{'dashboard:':<11}{_command(store, 'ui') if spec.tracking == STORE else spec.tracking}")

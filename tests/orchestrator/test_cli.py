@@ -37,9 +37,7 @@ def test_status_counts_every_trial(espalier: Espalier, tmp_path: Path) -> None:
     }
     status, out, _ = espalier("status", "small", "--store", "store")
     assert status == 0
-    assert f"small: unfinished; to resume it: espalier resume small --store {tmp_path / 'store'}" in out.replace(
-        "\n", " "
-    )
+    assert f"small: unfinished; to resume it: espalier resume small --store {tmp_path / 'store'}" in out.splitlines()
     assert "ValueError: unlucky" in out
 
 

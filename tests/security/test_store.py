@@ -107,7 +107,7 @@ def test_a_ledger_that_names_a_checkpoint_elsewhere_is_not_believed(tmp_path: Pa
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "a\n", "\u00e4", "~"])
 def test_a_reference_that_would_lead_elsewhere_cannot_be_made(name: str) -> None:
     for attempt, checkpoint in ((name, "checkpoint_000000"), ("00000-x", name)):
-        with pytest.raises(InvalidValue, match="is no checkpoint of this study"):
+        with pytest.raises(InvalidValue, match="is not a checkpoint of this study"):
             CheckpointRef(attempt, checkpoint)
 
 
