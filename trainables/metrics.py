@@ -1,7 +1,8 @@
 """The metrics of a trial, one row each: which way is better, in which unit, whether it shows before the end.
 
 A metric that a trial measures and that has a row here with a `direction` is an objective that a study can name, and can
-be constrained. Its dense and physical twins are measured as ``<name>_dense`` and ``<name>_physical``.
+be constrained. The value of the dense network and that of the one without what is removed, its twins, are measured as
+``<name>_dense`` and ``<name>_physical``.
 """
 
 import math
@@ -11,7 +12,7 @@ from enum import Enum
 from typing import Final, Literal
 
 Direction = Literal["maximize", "minimize"]
-Place = Literal["terminal", "mlflow", "figure"]
+Place = Literal["front", "mlflow", "figure"]
 
 
 class Unit(Enum):
@@ -27,16 +28,18 @@ class Unit(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """What is to be known of a metric.
+    """What the rest of the code knows about a metric.
 
-    `direction` is the better one, None of what is measured only to be shown. Values lie in [`low`, `high`]. `foretold`
-    is the field of an epoch's report that foretells the value at the end, if one does; where `settled`, it is known
-    early rather than still improving, so that a constraint can be judged by it. `shown` says where the metric stands
-    without being asked for: in tables of the terminal, in MLflow's table of the front, beside points of figures.
+    `words` is its full name; `short` the one for narrow columns, if `words` is too long for them. `direction` is the
+    better one, None for what is measured only to be shown. Values lie in [`low`, `high`]. `foretold` is the field of an
+    epoch's report that foretells the value at the end, if one does; where `settled`, it is known early rather than
+    still improving, so that a constraint can be judged by it. `shown` says where the metric is shown without being
+    asked for: in tables of the front (terminal, report), in MLflow's table of the front, beside points of figures.
     """
 
     name: str
     words: str
+    short: str | None = None
     unit: Unit
     direction: Direction | None = None
     low: float = 0.0
@@ -53,12 +56,13 @@ class Metric:
         return self.direction == "maximize" and self.high == 1
 
 
-_EVERYWHERE: Final[frozenset[Place]] = frozenset({"terminal", "mlflow", "figure"})
+_EVERYWHERE: Final[frozenset[Place]] = frozenset({"front", "mlflow", "figure"})
 
 _ROWS: Final = (
     Metric(
         name="accuracy",
         words="validation accuracy",
+        short="accuracy",
         unit=Unit.SHARE,
         direction="maximize",
         high=1.0,
@@ -71,6 +75,7 @@ _ROWS: Final = (
     Metric(
         name="macs",
         words="effective MACs",
+        short="MACs",
         unit=Unit.COUNT,
         direction="minimize",
         foretold="macs_projected",
@@ -81,6 +86,7 @@ _ROWS: Final = (
     Metric(
         name="params",
         words="effective parameters",
+        short="parameters",
         unit=Unit.COUNT,
         direction="minimize",
         foretold="params_projected",
@@ -88,7 +94,7 @@ _ROWS: Final = (
         twins=True,
         shown=_EVERYWHERE,
     ),
-    Metric(name="bytes", words="bytes", unit=Unit.COUNT, direction="minimize", twins=True),
+    Metric(name="bytes", words="bytes", unit=Unit.COUNT, direction="minimize"),
     Metric(
         name="latency",
         words="latency in seconds",
@@ -123,17 +129,34 @@ def unit(name: str) -> Unit:
 
 
 def words(name: str) -> str:
-    """Return what a metric is, in words, with the split or the kind that it is measured on."""
+    """Return a metric's full name, with the split or the kind that it is measured on."""
     return TABLE[name].words if name in TABLE else name.replace("_", " ")
 
 
+def short(name: str) -> str:
+    """Return a metric's name for a narrow column."""
+    return (TABLE[name].short if name in TABLE else None) or words(name)
+
+
 def dense_twin(name: str) -> str | None:
-    """Return the name of what the dense network has of a metric, if that is measured."""
+    """Return under which name the dense network's value of a metric is measured, if it is."""
     return f"{name}_dense" if name in TABLE and TABLE[name].twins else None
 
 
+def dense_value(name: str, values: Mapping[str, float]) -> float | None:
+    """Return the dense network's value of a metric, if it is among a trial's `values`."""
+    twin = dense_twin(name)
+    return values.get(twin) if twin is not None else None
+
+
+def share_of_dense(name: str, values: Mapping[str, float]) -> float | None:
+    """Return a metric as a share of the dense network's value, if both are among a trial's `values`."""
+    value, dense = values.get(name), dense_value(name, values)
+    return value / dense if value is not None and dense else None
+
+
 def shown(where: Place) -> Iterator[str]:
-    """Give the metrics that stand somewhere without being asked for, qualities before sizes, in MLflow with twins."""
+    """Yield the metrics that are shown without being asked for, qualities before sizes, in MLflow with twins."""
     chosen = [metric for metric in _ROWS if where in metric.shown]
     twins = [f"{metric.name}_physical" for metric in chosen if metric.twins and where == "mlflow"]
     return iter([*(metric.name for metric in chosen), *twins])

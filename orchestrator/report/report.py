@@ -24,9 +24,8 @@ from orchestrator.results.palette import colors
 from orchestrator.results.shares_of_front import holdings
 from orchestrator.results.summary import Summary, summarize
 from orchestrator.spec.study_spec import StudySpec
+from trainables import metrics
 
-COSTS: Final = ("macs", "params")
-"""Metrics that every front table shows, with their share of the dense network's."""
 COUNTED: Final = {
     "complete": "complete",
     "pruned": "stopped early",
@@ -59,6 +58,7 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
     """Return the page. Whatever comes from a study is escaped, by the template or by the figures."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(show=quantities.show, named=quantities.name, plain=plain, span=quantities.duration)
+    environment.globals.update(share_of_dense=metrics.share_of_dense, dense_twin=metrics.dense_twin)
     template = environment.from_string(files("orchestrator.report").joinpath("report.html").read_text(encoding="utf-8"))
     summary = summarize(spec, records)
     return template.render(
@@ -68,7 +68,6 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
         elapsed=_elapsed(records),
         front=pareto_front(records, spec.objectives),
         columns=_columns(spec, records),
-        costs=COSTS,
         tint=colors(record.paradigm for record in records),
         fronts=list(_fronts(spec, records)),
         holdings=holdings(records, spec.objectives),
@@ -97,8 +96,8 @@ def _elapsed(records: Sequence[TrialRecord]) -> float | None:
 
 def _columns(spec: StudySpec, records: Sequence[TrialRecord]) -> list[str]:
     """Return the metrics of the front table: validation beside test, costs, other objectives."""
-    metrics = dict.fromkeys(["accuracy", "test_accuracy", *COSTS, *spec.objectives])
-    return [metric for metric in metrics if any(metric in record.metrics for record in records)]
+    columns = dict.fromkeys([*metrics.shown("front"), *spec.objectives])
+    return [metric for metric in columns if any(metric in record.metrics for record in records)]
 
 
 def _fronts(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[Drawing]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.ledger.records import State, TrialRecord
-from trainables.metrics import dense_twin
+from trainables.metrics import dense_value
 
 if TYPE_CHECKING:
     from orchestrator.spec.study_spec import Direction
@@ -186,6 +186,5 @@ def _range(name: str, direction: "Direction", whole: list[TrialRecord]) -> tuple
     values = [record.metrics[name] for record in whole]
     if direction == "maximize":
         return min([0.0, *values]), max([1.0, *values])
-    twin = dense_twin(name)
-    dense = [record.metrics.get(twin, math.nan) for record in whole] if twin is not None else []
-    return max([d for d in dense if math.isfinite(d)] or values, default=0.0), min([0.0, *values])
+    dense = (dense_value(name, record.metrics) for record in whole)
+    return max([d for d in dense if d is not None and math.isfinite(d)] or values, default=0.0), min([0.0, *values])

@@ -20,6 +20,7 @@ from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import StudyFolder
 from orchestrator.sweep.observer import Observer, Outcome
 from orchestrator.terminal import tables
+from trainables import metrics
 
 REFRESHES_PER_SECOND = 2
 SHARE_FOR_SUMMARIES = 0.1
@@ -152,7 +153,8 @@ class Figures:
 def running_table(spec: StudySpec, records: Sequence[TrialRecord]) -> Table:
     """Return the trials that run, with the news of their last epoch."""
     table = Table(box=box.SIMPLE_HEAD, expand=True)
-    for name in ("trial", "paradigm", "budget", "epoch", "accuracy", "MACs at the end"):
+    news_of = (metrics.short("accuracy"), f"{metrics.short('macs')} at the end")
+    for name in ("trial", "paradigm", "budget", "epoch", *news_of):
         table.add_column(name, justify="left" if name == "paradigm" else "right", no_wrap=True)
     table.add_column("hyper-parameters", no_wrap=True, overflow="ellipsis", ratio=1)
     for record in records:

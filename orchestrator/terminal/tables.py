@@ -56,21 +56,21 @@ def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableTy
 
 def _columns(spec: StudySpec) -> list[str]:
     """Return the metrics of a front: qualities, what the study seeks, sizes."""
-    always = list(metrics.shown("terminal"))
+    always = list(metrics.shown("front"))
     qualities = [metric for metric in always if metrics.unit(metric) is metrics.Unit.SHARE]
     return list(dict.fromkeys([*qualities, *spec.objectives, *always]))
 
 
-def holdings_table(held: Sequence[Holding], metrics: Sequence[str]) -> Table:
+def holdings_table(held: Sequence[Holding], shown: Sequence[str]) -> Table:
     """Return how many members of the front each paradigm has, and from where to where they lie in each metric."""
     table = titled("Which paradigm holds which part of the front")
     table.add_column("paradigm", style="cyan", no_wrap=True)
     table.add_column("members", justify="right")
     table.add_column("of whole trials", justify="right")
-    for metric in metrics:
+    for metric in shown:
         table.add_column(quantities.name(metric), justify="right")
     for one in held:
-        extents = (one.extent(metric) for metric in metrics)
+        extents = (one.extent(metric) for metric in shown)
         table.add_row(one.paradigm, str(len(one.members)), str(one.whole), *extents)
     return table
 
@@ -84,11 +84,10 @@ def comparability(front: Sequence[TrialRecord]) -> str:
     return f"comparable in {', '.join(satisfied)}" + (f"; they differ in {named}" if named else "")
 
 
-def measured(metric: str, metrics: Mapping[str, float]) -> str:
+def measured(metric: str, values: Mapping[str, float]) -> str:
     """Return a metric in human units, with its share of the dense network's where that is known."""
-    value, dense = metrics.get(metric), metrics.get(f"{metric}_dense")
-    share = f" ({value / dense:.1%})" if value is not None and dense else ""
-    return quantities.show(metric, value) + share
+    share = metrics.share_of_dense(metric, values)
+    return quantities.show(metric, values.get(metric)) + (f" ({share:.1%})" if share is not None else "")
 
 
 def configuration(spec: StudySpec, record: TrialRecord) -> str:

@@ -35,6 +35,21 @@ def test_twins_are_written_as_what_they_are_twins_of() -> None:
     assert metrics.dense_twin("accuracy") is None
 
 
+def test_a_share_of_the_dense_network_needs_both_values() -> None:
+    assert metrics.share_of_dense("macs", {"macs": 1.0, "macs_dense": 4.0}) == 0.25
+    assert metrics.share_of_dense("macs", {"macs": 1.0}) is None
+    assert metrics.share_of_dense("macs", {"macs_dense": 4.0}) is None
+    assert metrics.share_of_dense("accuracy", {"accuracy": 0.9, "accuracy_dense": 0.9}) is None
+
+
+def test_a_narrow_column_has_the_short_name_or_the_whole_one() -> None:
+    assert [metrics.short(name) for name in ("macs", "test_accuracy", "finetune_lr")] == [
+        "MACs",
+        "test accuracy",
+        "finetune lr",
+    ]
+
+
 def test_the_table_costs_no_torch() -> None:
     code = "import sys, trainables.metrics; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

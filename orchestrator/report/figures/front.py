@@ -11,6 +11,7 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.report.figures.style import GREY, INK, blank, describe, spans_decades
 from orchestrator.results.front import Objectives, is_eligible, pareto_front
 from orchestrator.results.palette import colors
+from trainables.metrics import dense_value
 
 Position = tuple[float, float]
 Placing = Callable[[TrialRecord], Position | None]
@@ -40,8 +41,8 @@ def front_figure(records: Sequence[TrialRecord], objectives: Objectives, x: str)
 
 
 def is_unpruned(record: TrialRecord) -> bool:
-    """Say whether a trial ended with the dense network."""
-    dense = record.metrics.get("params_dense")
+    """Return whether a trial ended with the dense network."""
+    dense = dense_value("params", record.metrics)
     return dense is not None and record.metrics.get("params_effective") == dense
 
 
@@ -107,7 +108,8 @@ def _draw_dense_network(
     figure: go.Figure, whole: Sequence[TrialRecord], objectives: Objectives, x: str, y: str
 ) -> None:
     dotted = {"line": {"color": GREY, "dash": "dot", "width": 1}, "annotation_font_color": GREY}
-    cost = max((record.metrics.get(f"{x}_dense", math.nan) for record in whole), default=math.nan)
+    dense = (dense_value(x, record.metrics) for record in whole)
+    cost = max((one for one in dense if one is not None), default=math.nan)
     if math.isfinite(cost):
         figure.add_vline(cost, **dotted, annotation_text="dense network", annotation_position="bottom left")
     reached = [record.metrics[y] for record in whole if is_unpruned(record)]
