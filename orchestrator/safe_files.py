@@ -1,4 +1,4 @@
-"""Files of a store: opened where they lie and never through a link, and written whole."""
+"""Open a store's files without following links, and replace them atomically."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ from trainables.errors import InvalidValue
 
 
 def require_plain(paths: Iterable[Path]) -> None:
-    """Raise InvalidValue for a path that is there and is neither a file nor a folder, such as a link."""
+    """Raise InvalidValue for an existing path that is neither a file nor a folder, such as a link."""
     for path in paths:
         try:
             mode = path.lstat().st_mode
@@ -21,11 +21,11 @@ def require_plain(paths: Iterable[Path]) -> None:
 
 
 def open_file(path: Path, flags: int) -> int:
-    """Return a descriptor of a regular file; raises InvalidValue for a link, a pipe or a device."""
+    """Return a descriptor of a regular file; raises InvalidValue for a link, a folder, a pipe or a device."""
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     except OSError as trouble:
-        if trouble.errno in (errno.ELOOP, errno.ENXIO):
+        if trouble.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
             raise _refused(path) from None
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -35,9 +35,9 @@ def open_file(path: Path, flags: int) -> int:
 
 
 def write_whole(path: Path, content: bytes, *, sync: bool = True) -> None:
-    """Write a file in one piece: a reader finds what was there before, or this. With `sync` it is on disk then."""
+    """Replace a file atomically: a reader sees the old content or the new one. With `sync`, it is then on disk."""
     draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)  # what a killed process left, or a link
+    draft.unlink(missing_ok=True)  # left by a killed process, or a link
     with os.fdopen(open_file(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
         file.write(content)
         if sync:

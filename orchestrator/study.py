@@ -146,7 +146,7 @@ def _drive(ledger: Ledger, store: Store, observer: Observer | None, session: Ray
 
 def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, session: RaySession, run: str) -> Outcome:
     spec, folder = ledger.spec, ledger.folder
-    ledger.begin_anew()
+    ledger.restart_unfinished()
     with publisher(store, spec, _stamp(spec, store), ledger.records()) as published:
         watching = Observers([published, *([observer] if observer else [])])
         watching.started(spec, folder, spec.search.trials)

@@ -1,4 +1,4 @@
-"""What a study has spent of its budgets: counted while a driver runs, summed over all resumes."""
+"""Measure what a study spends of its budgets while a driver runs, summed over all resumes."""
 
 import time
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Spending:
 
 @dataclass(frozen=True)
 class Hold:
-    """The resources that a trial holds: those of `workers` workers, from time `since` of the clock."""
+    """A trial's hold on the resources of `workers` workers, from time `since` of the clock."""
 
     since: float
     workers: int
@@ -34,7 +34,7 @@ class Hold:
 
 
 class Meter:
-    """Adds to what earlier drivers have spent; the time between drivers is not counted."""
+    """Adds spending to that of earlier drivers; the time between drivers is not counted."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Meter:
 
     @property
     def spent(self) -> Spending:
-        """What has been spent so far, including by trials that are still running."""
+        """The spending so far, including that of trials still running."""
         now, resources = self._clock(), self._resources
         occupied = self._ended + sum(held.until(now) for held in self._since.values())
         return Spending(
@@ -76,7 +76,7 @@ class Meter:
 
     @property
     def exhausted(self) -> str | None:
-        """The budget that is spent, if any: no new trial may be started then."""
+        """A budget that is spent, if any; then no new trial may be started."""
         spent, budget = self.spent, self._budget
         hours, device_hours = spent.seconds / SECONDS_PER_HOUR, spent.device_seconds / SECONDS_PER_HOUR
         accounts = (

@@ -1,4 +1,4 @@
-"""The cluster that a study runs on, as the ledger keeps it and as others read it without Ray."""
+"""The state of the cluster that a study runs on, as the ledger stores it; reading it needs no Ray."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Node:
-    """A node that is alive, and all that it has."""
+    """A live node and its total resources."""
 
     address: str
     cpus: float
@@ -17,7 +17,7 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterState:
-    """The nodes that are alive, how many are gone, and how much of what there is is held by anybody's work."""
+    """The live nodes, the number of dead ones, and the resources in use by anyone's work."""
 
     nodes: tuple[Node, ...]
     gone: int
@@ -40,7 +40,7 @@ class ClusterState:
 
 @dataclass(frozen=True)
 class Noted:
-    """A cluster as it has been since `since`, and the address of the node on which each unfinished trial ran last."""
+    """The state of a cluster since `since`, and the address of the node on which each unfinished trial last ran."""
 
     state: ClusterState
     since: datetime

@@ -1,4 +1,4 @@
-"""One epoch of a trial as a value: made once, from what the trial reports or the ledger stores."""
+"""One epoch of a trial as a value, made once from what the trial reports or the ledger stores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -9,10 +9,10 @@ from trainables.context import Report, Usage
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Epoch:
-    """A point of a trial's curve: the fields of a `trainables.context.Report`, including those of its `usage`, flat.
+    """A point of a trial's curve: the fields of a `trainables.context.Report` and of its `usage`, flattened.
 
-    Unknown values are None: `train_loss` and `learning_rate` if nothing was trained, the use of the machine if it was
-    not measured.
+    Unknown values are None: `train_loss` and `learning_rate` if nothing was trained, machine use if it was not
+    measured.
     """
 
     epoch: int
@@ -44,7 +44,7 @@ class Epoch:
 
 
 USAGE_FIELDS: Final = tuple(f.name for f in fields(Usage))
-"""The fields about the use of the machine."""
+"""The fields about machine use."""
 
 EPOCH_FIELDS: Final[Mapping[str, type]] = {
     f.name: {"epoch": int, "stage": str}.get(f.name, float) for f in fields(Epoch)
@@ -56,14 +56,14 @@ _FIGURES: Final = frozenset(EPOCH_FIELDS) - {"stage"}
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What a trial reports: an epoch and, with the last one, the measurements of the final network."""
+    """What a trial reports: an epoch and, with the last epoch, the metrics of the final network."""
 
     epoch: Epoch
     metrics: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, report: Report) -> Self:
-        """Return a trial's report with plain Python numbers, which are all that the ledger can store."""
+        """Return a trial's report with plain Python numbers, because the ledger can store no others."""
         figures = {name: getattr(report.usage if name in USAGE_FIELDS else report, name, None) for name in EPOCH_FIELDS}
         known = {name: EPOCH_FIELDS[name](value) for name, value in figures.items() if value is not None}
         return cls(Epoch(**known), {str(name): float(value) for name, value in report.metrics.items()})
@@ -74,5 +74,5 @@ class EpochReport:
         return cls(Epoch.from_dict(plain), plain["metrics"])
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as one flat mapping, the form in which Ray passes it on and the ledger stores it."""
+        """Return the report as one flat mapping, the form that Ray passes on and the ledger stores."""
         return {**self.epoch.as_dict(), "metrics": dict(self.metrics)}

@@ -22,7 +22,7 @@ class Failure(StrEnum):
 
     @property
     def may_be_mended(self) -> bool:
-        """Whether another attempt may succeed. An error that the trial itself raised would be raised again."""
+        """Whether another attempt may succeed. An error raised by the trial itself would be raised again."""
         return self in (Failure.LOST, Failure.PREEMPTED)
 
 
@@ -35,7 +35,7 @@ class Breakdown:
 
     @property
     def reason(self) -> str:
-        """The text, preceded by the kind of failure unless that is a plain error."""
+        """The text, preceded by the kind of failure unless it is a plain error."""
         return self.text if self.failure is Failure.ERROR else f"{self.failure}: {self.text}"
 
 
@@ -48,7 +48,7 @@ class GroupBroken(TrialError, RuntimeError):
 
 
 def breakdown(error: BaseException) -> Breakdown:
-    """Return the failure that an exception raised by a trial amounts to."""
+    """Return the failure described by an exception that a trial raised."""
     if isinstance(error, GroupBroken):
         return error.breakdown
     return Breakdown(_kind(error), f"{type(error).__name__}: {error}")
@@ -61,7 +61,7 @@ def _kind(error: BaseException) -> Failure:
 
 
 _OUT_OF_MEMORY: Final = re.compile(r"out of memory|can't allocate memory|CU\w+_STATUS_ALLOC_FAILED", re.IGNORECASE)
-"""The messages of torch's allocators, CUDA and its libraries where they raise no exception specific to it."""
+"""Messages of torch's allocators, CUDA and its libraries if they raise no exception specific to a lack of memory."""
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

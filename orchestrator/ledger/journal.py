@@ -1,4 +1,4 @@
-"""A study's journal and the right to drive the study, whether they lie in a file or on a server."""
+"""A study's journal and the right to drive the study, in a file or on a server."""
 
 import json
 from abc import ABC, abstractmethod
@@ -22,17 +22,17 @@ class StudyBusy(RequestRefused, RuntimeError):
 
 
 def busy(study: str, holder: str) -> StudyBusy:
-    """Return what refuses a second driver of a study."""
+    """Return the error that refuses a second driver of a study."""
     return StudyBusy(f"study {study!r} is being run by {holder}; wait for it or stop it, then try again")
 
 
 class LedgerLost(StudyStopped):
-    """The ledger of a study that runs cannot be written any more. What was told before is kept."""
+    """The ledger of a running study can no longer be written. What was recorded before is kept."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """The process that holds a driver lock, or held it last: since when, and when it last showed that it lived."""
+    """The process that holds a driver lock, or held it last: since when, and when it last showed that it was alive."""
 
     pid: int
     host: str
@@ -59,18 +59,18 @@ class Snapshot(BaseJournalBackend):
 def open_snapshot(lines: Iterable[bytes], witness: Position | None, origin: Origin) -> JournalStorage:
     """Open lines for reading; raises LedgerDamaged if they are not as they were written."""
     chain = Chain(witness)
-    with _understood(lambda: chain, origin):
+    with _explained(lambda: chain, origin):
         return JournalStorage(Snapshot(lines, chain, origin))
 
 
 class OwnLines(BaseJournalBackend, ABC):
-    """The lines of a journal that nobody else writes: the driver lock keeps other writers away, and dies with them.
+    """The lines of a journal that only this process writes, because it holds the driver lock.
 
-    So they are read once, when the journal is opened; what is read later is what was appended since.
+    Therefore stored lines are read once, when the journal is opened; later only what was appended since is read.
     """
 
     takes_back: ClassVar[bool] = True
-    """Whether nothing of the lines is there when writing them raised; if not, they will be there."""
+    """Whether a failed write leaves nothing behind; if not, its lines are written later."""
 
     def __init__(self, origin: Origin) -> None:
         self.origin, self.chain = origin, Chain()
@@ -96,23 +96,23 @@ class OwnLines(BaseJournalBackend, ABC):
                 self.chain.at = before
             raise
         if self._unread is not None:
-            self._unread += map(_read, lines)  # as a resume would read them
+            self._unread += map(_parsed, lines)  # as a resume would read them
 
     @abstractmethod
     def witnessed(self) -> Position | None:
-        """Return how far the journal was when it was last put on disk, if that is known."""
+        """Return the length of the journal when it was last flushed to disk, if known."""
 
     @abstractmethod
     def stored(self) -> Iterable[bytes]:
-        """Return all lines that were there when the journal was opened."""
+        """Return all lines that the journal has when it is opened."""
 
     @abstractmethod
     def begin(self) -> None:
-        """Prepare for writing: all lines were read, and are whole."""
+        """Prepare for writing, after all lines were read and found intact."""
 
     @abstractmethod
     def write(self, lines: list[bytes]) -> None:
-        """Append lines: all of them, or none where this raises, if `takes_back`."""
+        """Append lines: all of them, or, if this raises and `takes_back`, none."""
 
     @abstractmethod
     def flush(self) -> None:
@@ -120,29 +120,29 @@ class OwnLines(BaseJournalBackend, ABC):
 
     @abstractmethod
     def flush_soon(self) -> None:
-        """Put everything written so far on disk; whether that is waited for depends on the kind of journal."""
+        """Flush everything written so far to disk, perhaps without waiting for it."""
 
     @abstractmethod
     def close(self) -> None:
-        """Put everything on disk, and write no more; a second time does nothing."""
+        """Flush everything to disk and write no more; a second call does nothing."""
 
 
 def _logs(lines: Iterable[bytes], chain: Chain, origin: Origin) -> Iterator[dict[str, Any]]:
-    """Yield what lines say; raises LedgerDamaged for the first that is not as it was written."""
+    """Yield the contents of lines; raises LedgerDamaged for the first that is not as it was written."""
     try:
         for line in chain.read(lines):
-            yield _read(line)
+            yield _parsed(line)
     except Damage as damage:
         raise origin.damaged(str(damage)) from None
     except InvalidValue:  # the file is a link
         raise
-    except ValueError:
-        raise origin.damaged(f"line {chain.at.lines} is no JSON") from None
+    except (ValueError, RecursionError):
+        raise origin.damaged(f"line {chain.at.lines} is not JSON") from None
 
 
 @contextmanager
-def _understood(chain: Callable[[], Chain], origin: Origin) -> Iterator[None]:
-    """Raise LedgerDamaged where Optuna stumbles over a line, as it may over one without a proof."""
+def _explained(chain: Callable[[], Chain], origin: Origin) -> Iterator[None]:
+    """Raise LedgerDamaged if Optuna cannot read a line, which can only be one without a proof."""
     try:
         yield
     except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as trouble:
@@ -151,10 +151,10 @@ def _understood(chain: Callable[[], Chain], origin: Origin) -> Iterator[None]:
         raise origin.damaged(f"line {chain().at.lines} cannot be understood") from trouble
 
 
-def _read(line: bytes) -> dict[str, Any]:
-    """Return what a line says, without what the sampler drew, and from which distributions.
+def _parsed(line: bytes) -> dict[str, Any]:
+    """Return the content of a line without the sampler's draws and their distributions.
 
-    Those are for people who open the journal with Optuna: here the configuration says what was tried, and building
+    Those are for people who open the journal with Optuna: espalier reads the configuration instead, and building
     all distributions again would take most of the time.
     """
     log: dict[str, Any] = json.loads(line)
@@ -165,15 +165,15 @@ def _read(line: bytes) -> dict[str, Any]:
 class Journal(JournalStorage):
     """A study's journal, open for writing by the process that holds the driver lock.
 
-    What is written survives the driver's death at once, and a power failure once it was flushed.
+    What is written survives the driver's death at once, and a power failure after a flush.
     """
 
     def __init__(self, lines: OwnLines) -> None:
-        """Read what there is; raises LedgerDamaged, with nothing changed, if it is not as it was written."""
+        """Read the stored lines; raises LedgerDamaged, with nothing changed, if they are not as they were written."""
         self._lines = lines
         self.witness = lines.witnessed()
-        """How far the journal was when it was last put on disk, if that is known."""
-        with _understood(lambda: lines.chain, lines.origin):
+        """The length of the journal when it was last flushed to disk, if known."""
+        with _explained(lambda: lines.chain, lines.origin):
             super().__init__(lines)
 
     @property
@@ -182,7 +182,7 @@ class Journal(JournalStorage):
 
     @property
     def is_proven(self) -> bool:
-        """Whether every line has a proof: whether no earlier version of espalier wrote any of it."""
+        """Whether every line has a proof, so that no version of espalier without proofs wrote any of them."""
         return self._lines.chain.proven_from_the_first
 
     def flush(self) -> None:
@@ -190,28 +190,28 @@ class Journal(JournalStorage):
         self._lines.flush()
 
     def flush_soon(self) -> None:
-        """Put everything written so far on disk, and do not wait for it where waiting costs much."""
+        """Flush everything written so far to disk, without waiting if that would be slow."""
         self._lines.flush_soon()
 
     def close(self) -> None:
-        """Put everything on disk, and write no more; a second time does nothing."""
+        """Flush everything to disk and write no more; a second call does nothing."""
         self._lines.close()
 
 
 class Drive(Protocol):
-    """The exclusive right to drive a study. It is given back when the process ends, however it ends."""
+    """The exclusive right to drive a study. It is released when the process ends, however it ends."""
 
     def journal(self) -> Journal:
         """Open the study's journal for writing; only once."""
 
     def beat(self) -> None:
-        """Show that the holder lives: `JournalLocation.holder` tells when it last did so."""
+        """Show that the holder is alive: `JournalLocation.holder` returns the time of the last beat."""
 
     def replace(self, lines: list[bytes], copy: Path, reached: Position) -> None:
-        """Put other lines, which reach that far, in place of a damaged journal, of which a copy is kept."""
+        """Copy a damaged journal to `copy` and replace it by other lines, which end at `reached`."""
 
     def release(self) -> None:
-        """Give the right back; a second time does nothing."""
+        """Give up the right; a second call does nothing."""
 
 
 class JournalLocation(Protocol):
@@ -219,13 +219,13 @@ class JournalLocation(Protocol):
 
     @property
     def origin(self) -> Origin:
-        """Where it lies, as people say it."""
+        """The location in words, for errors."""
 
     def raw(self) -> list[bytes]:
-        """Return the lines as they are, whole or not."""
+        """Return the lines as they are, damaged or not."""
 
     def witness(self) -> Position | None:
-        """Return how far the journal was when it was last put on disk, if that is known."""
+        """Return the length of the journal when it was last flushed to disk, if known."""
 
     def drive(self) -> Drive:
         """Take the right to drive the study; raises StudyBusy, naming its holder, if another process has it."""
@@ -234,10 +234,10 @@ class JournalLocation(Protocol):
         """Return whether a driver runs the study."""
 
     def holder(self) -> Holder | None:
-        """Return who drives the study, or drove it last; None if nobody ever did. `is_driven` says which."""
+        """Return who drives the study, or drove it last (see `is_driven`); None if nobody ever did."""
 
     def read(self) -> JournalStorage | None:
-        """Open the journal for reading, while it is written or after its driver died; None where there is none.
+        """Open the journal for reading, even while it is written; return None if there is none.
 
         Raises LedgerDamaged if it is not as it was written.
         """

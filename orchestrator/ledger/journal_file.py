@@ -1,4 +1,4 @@
-"""The journal file behind the ledger: one driver writes it, a torn last line is cut off, readers change nothing."""
+"""The journal file behind the ledger: one driver writes it and cuts off a torn last line; readers change nothing."""
 
 import fcntl
 import json
@@ -22,11 +22,11 @@ from orchestrator.store.store import StudyFolder
 from trainables.errors import InvalidValue
 
 BLOCK: Final = 2**16
-"""How many bytes of a journal's end are looked at at once."""
+"""How many bytes of a journal's end are searched at once for its last newline."""
 
 
 class DriverLock:
-    """The exclusive right to drive a study. The kernel gives it back when the process ends, however it ends."""
+    """The exclusive right to drive a study. The kernel releases it when the process ends, however it ends."""
 
     def __init__(self, path: Path) -> None:
         """Take the lock; raises StudyBusy, naming its holder, if another process has it."""
@@ -41,27 +41,24 @@ class DriverLock:
         self._file.flush()
 
     def beat(self) -> None:
-        """Show that the holder lives: `read_holder` tells when it last did so."""
+        """Show that the holder is alive: `read_holder` returns the time of the last beat."""
         os.utime(self._file.fileno())
 
     def release(self) -> None:
-        """Give the lock back; a second time does nothing."""
+        """Release the lock; a second call does nothing."""
         self._file.close()
 
 
 def read_holder(path: Path) -> Holder | None:
-    """Return who holds the lock at `path`, or held it last; None if nobody did, or the file does not say.
-
-    `is_driven` tells which.
-    """
+    """Return who holds the lock at `path`, or held it last (see `is_driven`); None if the file does not say."""
     try:
         with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
             written = json.loads(file.read())
             beat = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
         return Holder(int(written["pid"]), str(written["host"]), datetime.fromisoformat(written["since"]), beat)
-    except (FileNotFoundError, ValueError, KeyError, TypeError) as trouble:
-        if isinstance(trouble, InvalidValue):  # a link
-            raise
+    except InvalidValue:  # a link
+        raise
+    except (FileNotFoundError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
@@ -82,27 +79,27 @@ def is_driven(path: Path) -> bool:
 class FileDrive(DriverLock):
     """The right to drive a study whose journal is a file."""
 
-    def __init__(self, place: "FileJournalLocation") -> None:
-        super().__init__(place.lock)
-        self._place = place
+    def __init__(self, location: "FileJournalLocation") -> None:
+        super().__init__(location.lock)
+        self._location = location
 
     def journal(self) -> Journal:
         """Open the journal for writing; a torn last line is cut off. Raises LedgerDamaged."""
-        return Journal(_OwnFile(self._place))
+        return Journal(_OwnFile(self._location))
 
     def replace(self, lines: list[bytes], copy: Path, reached: Position) -> None:
-        """Put other lines in place of a damaged journal, of which a copy is kept."""
-        path = self._place.path
+        """Copy a damaged journal to `copy` and replace it by other lines, which end at `reached`."""
+        path = self._location.path
         if path.exists():
             with os.fdopen(open_file(path, os.O_RDONLY), "rb") as damaged:
                 write_whole(copy, damaged.read())
         write_whole(path, b"".join(line + b"\n" for line in lines))
-        Witness(self._place.folder.witness).write(reached)
+        Witness(self._location.folder.witness).write(reached)
 
 
 @dataclass(frozen=True)
 class FileJournalLocation:
-    """The journal of a study in a file, driven by the process that holds the lock on another file beside it."""
+    """The journal of a study in a file, driven by the process that holds the lock on another file next to it."""
 
     folder: StudyFolder
 
@@ -127,7 +124,7 @@ class FileJournalLocation:
         return is_driven(self.lock)
 
     def holder(self) -> Holder | None:
-        """Return who drives the study, or drove it last; what it wrote shows that it lived."""
+        """Return who drives the study, or drove it last; writing the journal counts as a beat."""
         holder = read_holder(self.lock)
         if holder is None or not self.path.exists():
             return holder
@@ -135,15 +132,15 @@ class FileJournalLocation:
         return replace(holder, last_beat=max(written, holder.last_beat))
 
     def read(self) -> JournalStorage | None:
-        """Open the journal for reading; None where there is none. A torn last line is not there yet for a reader.
+        """Open the journal for reading, without a torn last line; return None if there is none.
 
         Raises LedgerDamaged if it is not as it was written.
         """
-        witness = self.witnessed()  # before the lines, of which there are more and more
+        witness = self.witnessed()  # before the lines: a driver may be adding more
         return open_snapshot(_whole_lines(self.path), witness, self.origin) if self.path.exists() else None
 
     def raw(self) -> list[bytes]:
-        """Return the lines as they are, whole or not."""
+        """Return the lines as they are, damaged or not."""
         if not self.path.exists():
             return []
         with os.fdopen(open_file(self.path, os.O_RDONLY), "rb") as journal:
@@ -151,31 +148,28 @@ class FileJournalLocation:
         return lines if lines[-1] else lines[:-1]
 
     def witness(self) -> Position | None:
-        """Return how far the journal was when it was last put on disk, if that is known."""
+        """Return the length of the journal when it was last flushed to disk, if known."""
         return Witness(self.folder.witness).read()
 
     def witnessed(self) -> Position | None:
-        """Return the same.
-
-        Raises LedgerDamaged if it has no line although a witness, or the study's table, shows that it had.
-        """
+        """Return the same; raises LedgerDamaged if the journal is empty but its witness or the table show trials."""
         witness = self.witness()
         if not self.path.exists() or not self.path.stat().st_size:
-            what = "is empty" if self.path.exists() else "is not there"
+            what = "is empty" if self.path.exists() else "is missing"
             if witness is not None:
                 raise self.origin.damaged(f"{what}, and had {witness.lines} lines and {witness.trials} trials")
             if self.folder.table.exists():
-                raise self.origin.damaged(f"{what}, and {self.folder.table.name} beside it shows its trials")
+                raise self.origin.damaged(f"{what}, and {self.folder.table.name} beside it has its trials")
         return witness
 
 
 class _OwnFile(OwnLines):
-    """The lines of a file. Waiting for the disk costs milliseconds, so `flush_soon` leaves that to a thread."""
+    """The lines of a file. Waiting for the disk takes milliseconds, so `flush_soon` leaves it to a thread."""
 
-    def __init__(self, place: FileJournalLocation) -> None:
-        super().__init__(place.origin)
-        self._place, self._path = place, place.path
-        self._witness = Witness(place.folder.witness)
+    def __init__(self, location: FileJournalLocation) -> None:
+        super().__init__(location.origin)
+        self._location, self._path = location, location.path
+        self._witness = Witness(location.folder.witness)
         self._file: FileIO | None = None
         self._written = self._witnessed = Position()
         self._asked = threading.Event()
@@ -184,7 +178,7 @@ class _OwnFile(OwnLines):
         self._flusher = threading.Thread(target=self._flush_when_asked, name="journal", daemon=True)
 
     def witnessed(self) -> Position | None:
-        return self._place.witnessed()
+        return self._location.witnessed()
 
     def stored(self) -> Iterator[bytes]:
         return _whole_lines(self._path) if self._path.exists() else iter(())
@@ -204,7 +198,7 @@ class _OwnFile(OwnLines):
         try:
             while left:
                 left = left[self._file.write(left) :]
-        except BaseException:  # a full disk takes half a line, and the next one would be glued to it
+        except BaseException:  # a full disk may take half a line, and the next one would be appended to it
             self._file.truncate(before)
             raise
         self._written = self.chain.at
@@ -232,7 +226,7 @@ class _OwnFile(OwnLines):
         reached = self._written
         os.fsync(self._file.fileno())
         if reached != self._witnessed:
-            self._witness.write(reached)  # after it is on disk: a witness is never ahead
+            self._witness.write(reached)  # only now: a witness must never be ahead of the disk
             self._witnessed = reached
 
     def _flush_when_asked(self) -> None:
@@ -246,7 +240,7 @@ class _OwnFile(OwnLines):
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines, without their ends, up to one that is torn, or that its driver is just writing."""
+    """Yield the lines without their newlines, up to one that is torn or still being written."""
     with os.fdopen(open_file(path, os.O_RDONLY), "rb") as journal:
         for line in journal:
             if not line.endswith(b"\n"):
@@ -255,25 +249,25 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
 
 
 def _cut_torn_line(journal: int) -> None:
-    """Drop what a killed driver left of its last line: the next line would be glued to it and unreadable for ever."""
-    end = whole = os.fstat(journal).st_size
-    while whole > 0:
-        begin = max(0, whole - BLOCK)
-        newline = os.pread(journal, whole - begin, begin).rfind(b"\n")
-        whole = begin + newline + 1
+    """Cut off what a killed driver left of its last line: the next line would be appended to it and unreadable."""
+    size = end = os.fstat(journal).st_size
+    while end > 0:
+        begin = max(0, end - BLOCK)
+        newline = os.pread(journal, end - begin, begin).rfind(b"\n")
+        end = begin + newline + 1
         if newline >= 0:
             break
-    if whole < end:
-        os.ftruncate(journal, whole)
+    if end < size:
+        os.ftruncate(journal, end)
 
 
 def _take(file: TextIO) -> bool:
-    """Lock the file; tried for a moment, because `is_driven` holds it for an instant."""
-    for patience in (0.1, 0.2, 0.4, 0):
+    """Lock the file; try again for a moment, because `is_driven` holds the lock for an instant."""
+    for seconds in (0.1, 0.2, 0.4, 0):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(patience)
+            time.sleep(seconds)
         else:
             return True
     return False

@@ -1,4 +1,4 @@
-"""Where the journal of a study lies."""
+"""Find where the journal of a study lies: in a file, or on a server."""
 
 from orchestrator.ledger.journal import JournalLocation
 from orchestrator.ledger.journal_file import FileJournalLocation
@@ -9,9 +9,9 @@ from trainables.errors import InvalidValue
 
 
 def journal_location_of(folder: StudyFolder, new: str = FILE) -> JournalLocation:
-    """Return where a study's journal lies: where it was launched, or, of one that never was, where `new` says.
+    """Return where a study's journal lies, by its stored spec; for a study without one, where `new` says.
 
-    Raises InvalidValue if the driver of PostgreSQL is not installed and is needed.
+    Raises InvalidValue if the journal lies on a PostgreSQL server and psycopg is not installed.
     """
     ledger = StudySpec.stored(folder.spec).ledger if folder.spec.exists() else new
     if ledger == FILE:

@@ -1,11 +1,11 @@
-"""The journal in a table of a PostgreSQL server: written by the session that holds the study's advisory lock.
+"""The journal in a table of a PostgreSQL server, written by the session that holds the study's advisory lock.
 
-The server gives the lock back when that session ends, and a session ends when its driver dies. Every line is committed
-when it is appended, so that it outlives the driver at once; a commit that waits for the server's disk follows where the
-ledger asks for it: when a trial is told, or has a new checkpoint. Lines that the disk may not have yet are kept in the
-driver's memory as well, so that a server that crashes under a living driver gets them again.
+The server releases the lock when that session ends, and the session ends when its driver dies. Every line is committed
+when it is appended, so that it survives the driver's death; when a trial is told or has a new checkpoint, the ledger
+asks for a commit that waits for the server's disk. Lines that may not be on disk yet are also kept in the driver's
+memory, so that they are written again if the server crashes under a living driver.
 
-A pooler between driver and server must pool sessions, not transactions or statements: those share sessions.
+A pooler between driver and server must pool sessions, not transactions or statements, which would share a lock.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ from trainables.errors import InvalidValue
 logger = logging.getLogger(__name__)
 
 SERVER_PATIENCE: Final = 300.0
-"""Seconds for which a server that went away is tried again, enough for a restart or a standby that takes over."""
+"""Seconds during which a lost server is tried again, enough for a restart or for a standby to take over."""
 
 PAUSE: Final = 1.0
 """Seconds between two such attempts."""
@@ -49,12 +49,12 @@ CREATE TABLE IF NOT EXISTS espalier_driver (
     since timestamptz NOT NULL, beat timestamptz NOT NULL
 );
 """
-"""Lines are text, not jsonb: JSON as Optuna writes it has NaN, and a line is compared with what was sent."""
+"""Lines are text, not jsonb: JSON as Optuna writes it has NaN, and stored lines are compared with sent ones."""
 
 _NOTICE_SOON: Final = """
 SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3
 """
-"""A machine that vanishes says no goodbye: after half a minute the server ends its session, and the lock is free."""
+"""A machine that vanishes closes no session: the server then ends it after half a minute, and the lock is free."""
 
 _DEFAULTS: Final = {
     "connect_timeout": "10",
@@ -69,7 +69,7 @@ INSERT INTO espalier_journal
 SELECT %s, %s + place - 1, line
 FROM unnest(%s::text[]) WITH ORDINALITY AS appended (line, place), set_config('synchronous_commit', 'off', true)
 """
-"""Its commit does not wait for the disk, whatever the server's setting; those of all other statements follow that."""
+"""Its commit never waits for the disk; commits of all other statements follow the server's setting."""
 
 _HOLD: Final = """
 INSERT INTO espalier_driver VALUES (%s, %s, %s, %s, now()) ON CONFLICT (study) DO UPDATE
@@ -77,7 +77,7 @@ SET pid = EXCLUDED.pid, host = EXCLUDED.host, since = EXCLUDED.since, beat = EXC
 """
 
 _BEAT: Final = "UPDATE espalier_driver SET beat = now() WHERE study = %s"
-"""Its commit puts on disk what was committed before it, too."""
+"""Its commit also flushes earlier commits to disk."""
 
 _IS_LOCKED: Final = """
 SELECT EXISTS (
@@ -93,7 +93,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class PostgresJournalLocation:
-    """A journal on the server that `url` names, under the name of the study whose folder is given."""
+    """A journal on the server at `url`, under the name of the study in `folder`."""
 
     url: str
     folder: StudyFolder
@@ -123,87 +123,90 @@ class PostgresJournalLocation:
             return _read_holder(connection, self.study)
 
     def read(self) -> JournalStorage | None:
-        """Open the journal as it is now; None where there is none. Raises InvalidValue if the server cannot be used."""
+        """Open the journal as it is now; return None if there is none.
+
+        Raises LedgerDamaged if it is not as it was written, and InvalidValue if the server cannot be used.
+        """
         with _explained(self.url), _connect(self.url) as connection:
-            witness = self.witness()  # before the lines, of which there are more and more
+            witness = self.witness()  # before the lines: a driver may be adding more
             lines = _read_lines(connection, self.study) if _has_tables(connection) else []
         return open_snapshot(map(str.encode, lines), witness, self.origin) if lines or witness else None
 
     @property
     def origin(self) -> Origin:
-        """Where the journal lies."""
+        """The location in words, for errors."""
         return Origin(f"the ledger of study {self.study!r} at {self.url}", self.study, self.folder.store)
 
     def raw(self) -> list[bytes]:
-        """Return the lines as they are, whole or not."""
+        """Return the lines as they are, damaged or not."""
         with _explained(self.url), _connect(self.url) as connection:
             lines = _read_lines(connection, self.study) if _has_tables(connection) else []
         return [line.encode() for line in lines]
 
     def witness(self) -> Position | None:
-        """Return how far the journal was when the store was last told, if that is known."""
+        """Return the length of the journal when the store last recorded it, if known."""
         self.folder.pull(self.folder.witness)
         return Witness(self.folder.witness).read()
 
 
 class PostgresDrive(OwnLines):
-    """The right to drive a study, and its lines: a session that holds the advisory lock, and does all the writing.
+    """The right to drive a study, and its lines: a session that holds the advisory lock and does all the writing.
 
-    Should the session be lost, another one takes the lock, looks which lines are there, and appends those that are
-    missing. If another driver was faster, StudyBusy is raised, and LedgerLost if the server stays away; both again
-    for all that is written later, because what comes after a lost line would tell another story.
+    If the session is lost, a new one takes the lock and appends the lines that the server lacks. Raises StudyBusy if
+    another driver was faster, and LedgerLost if the server stays away. Every later write raises the same error, because
+    lines after a lost one would not follow it.
     """
 
-    def __init__(self, place: PostgresJournalLocation) -> None:
+    def __init__(self, location: PostgresJournalLocation) -> None:
         """Take the lock; raises StudyBusy, naming its holder, if another process has it, and psycopg's errors."""
-        super().__init__(place.origin)
-        self._place = place
+        super().__init__(location.origin)
+        self._location = location
         self._since = datetime.now(UTC)
-        self._witness = Witness(place.folder.witness)
+        self._witness = Witness(location.folder.witness)
         self._safe = 0
         """How many lines the server has on its disk."""
         self._unsure: list[str] = []
-        """The lines that follow them, which a crash of the server may take."""
+        """The lines after them, which a crash of the server may lose."""
         self._trouble: StudyBusy | LedgerLost | None = None
         self._connection = self._begin()
 
     def journal(self) -> Journal:
         """Open the journal for writing; raises InvalidValue if the server cannot be used."""
-        with _explained(self._place.url):
+        with _explained(self._location.url):
             return Journal(self)
 
     def beat(self) -> None:
-        """Show that the holder lives."""
+        """Show that the holder is alive."""
         self._carry_out(self._beat)
         self._safe += len(self._unsure)
         self._unsure.clear()
 
     def release(self) -> None:
-        """Give the right back; a second time does nothing."""
-        with suppress(psycopg.Error):  # a session that is lost has lost its lock
-            self._connection.execute("SELECT pg_advisory_unlock_all()")  # it is free when this returns
+        """Give up the right; a second call does nothing."""
+        with suppress(psycopg.Error):  # a lost session has lost its lock
+            self._connection.execute("SELECT pg_advisory_unlock_all()")  # closing frees it only some time later
         self._connection.close()
 
-    takes_back = False  # a line whose writing was interrupted is among the unsure ones, and follows later
+    takes_back = False  # a line whose writing was interrupted is among the unsure ones, and is written later
 
     def witnessed(self) -> Position | None:
-        return self._place.witness()
+        return self._location.witness()
 
     def replace(self, lines: list[bytes], copy: Path, reached: Position) -> None:
-        """Put other lines in place of a damaged journal, of which a copy is kept, at once and whole."""
-        study = self._place.study
+        """Copy a damaged journal to `copy`; replace it, in one transaction, by other lines, which end at `reached`."""
+        study = self._location.study
         damaged = _read_lines(self._connection, study)
         write_whole(copy, "".join(f"{line}\n" for line in damaged).encode())
-        with _explained(self._place.url), self._connection.transaction():
+        with _explained(self._location.url), self._connection.transaction():
             self._connection.execute("DELETE FROM espalier_journal WHERE study = %s", [study])
             self._append(self._connection, 0, [line.decode() for line in lines])
         self.beat()
         self._witness.write(reached)
-        self._place.folder.push(self._place.folder.witness)
+        self._location.folder.push(self._location.folder.witness)
 
     def stored(self) -> list[bytes]:
         """Return all lines; taking the lock has put them on disk."""
-        lines = _read_lines(self._connection, self._place.study)
+        lines = _read_lines(self._connection, self._location.study)
         self._safe = len(lines)
         return [line.encode() for line in lines]
 
@@ -223,18 +226,18 @@ class PostgresDrive(OwnLines):
             self._witness.write(self.chain.at)
 
     def flush_soon(self) -> None:
-        """Do the same: a commit on the server takes about as long as a thread here would need to be woken."""
+        """Do the same: a commit on the server takes about as long as waking a thread here would."""
         self.flush()
 
     def close(self) -> None:
-        """Wait until everything written is on the server's disk; a second time does nothing."""
+        """Wait until everything written is on the server's disk; a second call does nothing."""
         if self._trouble is None:
             self.flush()
-            if self._place.folder.witness.exists():
-                self._place.folder.push(self._place.folder.witness)
+            if self._location.folder.witness.exists():
+                self._location.folder.push(self._location.folder.witness)
 
     def _carry_out(self, work: Callable[[Connection], object]) -> None:
-        """Do work on the server. Where the session is lost, all that `work` could be is made good by the next one."""
+        """Do work on the server; if the session is lost, a new one catches up, which includes what `work` would do."""
         if self._trouble is not None:
             raise self._trouble
         try:
@@ -242,15 +245,17 @@ class PostgresDrive(OwnLines):
         except psycopg.Error as lost:
             try:
                 self._recover(lost)
-            except BaseException as trouble:  # a Ctrl-C, too: nobody waits any longer
-                self._trouble = trouble if isinstance(trouble, StudyBusy | LedgerLost) else self._lost(_said(lost))
+            except BaseException as trouble:  # also a Ctrl-C: nobody waits any longer
+                self._trouble = (
+                    trouble if isinstance(trouble, StudyBusy | LedgerLost) else self._lost(_in_one_line(lost))
+                )
                 raise
-        except BaseException:  # somebody's Ctrl-C: whether it was done is unknown, so that the next one has to look
+        except BaseException:  # a Ctrl-C: whether the work was done is unknown, so the next session has to check
             self._connection.close()
             raise
 
     def _recover(self, lost: psycopg.Error) -> None:
-        logger.warning("the ledger's server is away, and tried again for %g s: %s", SERVER_PATIENCE, _said(lost))
+        logger.warning("the ledger's server is away; trying again for %g s: %s", SERVER_PATIENCE, _in_one_line(lost))
         until = time.monotonic() + SERVER_PATIENCE
         while True:
             self._connection.close()
@@ -259,15 +264,15 @@ class PostgresDrive(OwnLines):
                 self._catch_up()
             except psycopg.Error as trouble:
                 if time.monotonic() >= until:
-                    raise self._lost(_said(trouble)) from trouble
+                    raise self._lost(_in_one_line(trouble)) from trouble
                 time.sleep(PAUSE)
             else:
                 logger.warning("the ledger's server is back; it has all lines")
                 return
 
     def _begin(self) -> Connection:
-        """Return a new session that holds the lock."""
-        connection = _connect(self._place.url)
+        """Open a session that holds the lock."""
+        connection = _connect(self._location.url)
         try:
             connection.execute(_NOTICE_SOON)
             if not _has_tables(connection):
@@ -279,64 +284,64 @@ class PostgresDrive(OwnLines):
         return connection
 
     def _take(self, connection: Connection) -> None:
-        """Take the lock; tried for a moment, because a server needs one to notice that a driver was killed."""
-        own, study = (os.getpid(), socket.gethostname(), self._since), self._place.study
-        for patience in (0.1, 0.2, 0.4, None):
+        """Take the lock; try again for a moment, because a server may need one to notice that a driver was killed."""
+        identity, study = (os.getpid(), socket.gethostname(), self._since), self._location.study
+        for seconds in (0.1, 0.2, 0.4, None):
             if _value(connection, "SELECT pg_try_advisory_lock(%s)", [_key(study)]):
-                connection.execute(_HOLD, [study, *own])
+                connection.execute(_HOLD, [study, *identity])
                 return
-            if patience is not None:
-                time.sleep(patience)
+            if seconds is not None:
+                time.sleep(seconds)
         holder = _read_holder(connection, study)
-        if holder is not None and (holder.pid, holder.host, holder.since) == own:
-            raise psycopg.OperationalError("the server has not noticed yet that the session before is gone")
+        if holder is not None and (holder.pid, holder.host, holder.since) == identity:
+            raise psycopg.OperationalError("the server has not noticed yet that the previous session is gone")
         raise busy(study, str(holder or "another process"))
 
     def _catch_up(self) -> None:
-        """Bring the server to where it was, and further: the outcome of what the lost session did last is unknown."""
-        there = _read_lines(self._connection, self._place.study, self._safe)
-        before = _value(
+        """Write the lines that the server lacks: how much of the lost session's last work it has is unknown."""
+        stored = _read_lines(self._connection, self._location.study, self._safe)
+        confirmed = _value(
             self._connection,
             "SELECT count(*) FROM espalier_journal WHERE study = %s AND number < %s",
-            [self._place.study, self._safe],
+            [self._location.study, self._safe],
         )
-        if before < self._safe:
-            raise self._lost(f"of {self._safe} lines that it had confirmed it has {before}")
-        if there != self._unsure[: len(there)]:
-            study = self._place.study
+        if confirmed < self._safe:
+            raise self._lost(f"of the {self._safe} lines that it had confirmed, it has {confirmed}")
+        if stored != self._unsure[: len(stored)]:
+            study = self._location.study
             raise StudyBusy(f"another process has driven study {study!r} while its ledger's server was out of reach")
-        self._append(self._connection, self._safe + len(there), self._unsure[len(there) :])
+        self._append(self._connection, self._safe + len(stored), self._unsure[len(stored) :])
         self._beat(self._connection)
         self._safe += len(self._unsure)
         self._unsure.clear()
 
     def _append(self, connection: Connection, begin: int, lines: list[str]) -> None:
-        connection.execute(_APPEND, [self._place.study, begin, lines])
+        connection.execute(_APPEND, [self._location.study, begin, lines])
 
     def _beat(self, connection: Connection) -> None:
-        connection.execute(_BEAT, [self._place.study])
+        connection.execute(_BEAT, [self._location.study])
 
-    def _lost(self, said: str) -> LedgerLost:
-        place = self._place
-        command = shlex.join(["espalier", "resume", place.study, "--store", place.folder.store])
+    def _lost(self, cause: str) -> LedgerLost:
+        location = self._location
+        command = shlex.join(["espalier", "resume", location.study, "--store", location.folder.store])
         return LedgerLost(
-            f"study {place.study!r} has stopped, because its ledger at {place.url} cannot be written. "
-            f"All recorded results are kept; when the server is back, continue by `{command}` ({said})"
+            f"study {location.study!r} has stopped, because its ledger at {location.url} cannot be written. "
+            f"All recorded results are kept; when the server is back, continue by `{command}` ({cause})"
         )
 
 
 @contextmanager
 def _explained(url: str) -> Iterator[None]:
-    """Raise what a server refuses as InvalidValue, with what to do."""
+    """Turn a server's errors into InvalidValue with what to do."""
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as refused:
-        allowed = f"that user may not keep a ledger there: {_said(refused)}; have the tables espalier_journal and "
-        grant = "espalier_driver made by somebody who may, or GRANT CREATE ON SCHEMA public to the user"
-        raise InvalidValue("ledger", url, allowed + grant) from None
+        allowed = f"its user may not create tables: {_in_one_line(refused)}; GRANT CREATE ON SCHEMA public to the "
+        instead = "user, or let another user create the tables espalier_journal and espalier_driver"
+        raise InvalidValue("ledger", url, allowed + instead) from None
     except psycopg.Error as trouble:
         check = "check host, port, user and database; a password is taken from PGPASSWORD or ~/.pgpass"
-        raise InvalidValue("ledger", url, f"cannot be used: {_said(trouble)} ({check})") from None
+        raise InvalidValue("ledger", url, f"cannot be used: {_in_one_line(trouble)} ({check})") from None
 
 
 def _connect(url: str) -> Connection:
@@ -375,6 +380,5 @@ def _utc(time: datetime) -> datetime:
     return time.astimezone(UTC)
 
 
-def _said(trouble: psycopg.Error) -> str:
-    """Return a message in one line."""
+def _in_one_line(trouble: psycopg.Error) -> str:
     return " ".join(str(trouble).split())

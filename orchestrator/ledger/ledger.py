@@ -30,13 +30,13 @@ from orchestrator.store.store import StudyFolder
 _CONFIGURATION: Final = "configuration"
 _SAMPLER: Final = "sampler"
 _BUDGET: Final = "budget"
-"""The epochs that a trial is given, and the attempt since which it has them: earlier ones were given fewer."""
+"""The epochs that a trial is given, and the last attempt that was given fewer."""
 _SPENDING: Final = "spending"
 _CLUSTER: Final = "cluster"
 _NODE: Final = "node"
 _REPORT: Final = "report:"
 _PAUSED: Final = "paused"
-"""How often a trial was paused, and why and since when it is paused now: one value, so that it is written at once."""
+"""How often a trial was paused, and why and since when it is paused now: one value, so that one write sets it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a ledger holds: all trials, by number; the spending and the cluster's state as of a few seconds ago."""
+    """The contents of a ledger: all trials, by number; spending and cluster state may be a few seconds old."""
 
     records: list[TrialRecord]
     spent: Spending
@@ -67,17 +67,17 @@ def read_all(folder: StudyFolder) -> Contents:
     studies = journal.get_all_studies() if journal is not None else []
     if journal is None or not studies:
         return Contents([], Spending(), None)
-    name, found = studies[0].study_name, journal.get_all_trials(study_id(studies[0]), deepcopy=False)
+    name, trials = studies[0].study_name, journal.get_all_trials(study_id(studies[0]), deepcopy=False)
     attributes = studies[0].user_attrs
-    return Contents(_records(folder, name, found), _spending(attributes), _noted(attributes, found))
+    return Contents(_records(folder, name, trials), _spending(attributes), _noted(attributes, trials))
 
 
-def _records(folder: StudyFolder, name: str, found: Iterable[FrozenTrial]) -> list[TrialRecord]:
+def _records(folder: StudyFolder, name: str, trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
     if not folder.spec.exists():
-        return [_record(name, trial, _reports(trial)) for trial in found]
+        return [_record(name, trial, _reports(trial)) for trial in trials]
     spec = StudySpec.stored(folder.spec)
     first = first_epochs(folder.spec, spec.fidelity.epochs)
-    return [_in_study(spec, first, _record(name, trial, _reports(trial)), trial) for trial in found]
+    return [_in_study(spec, first, _record(name, trial, _reports(trial)), trial) for trial in trials]
 
 
 class Ledger:
@@ -149,10 +149,10 @@ class Ledger:
         asked = (trial for trial in self._trials() if trial.state is TrialState.RUNNING and not _pause(trial))
         return [Unfinished(trial.number, _configuration(trial)) for trial in asked]
 
-    def begin_anew(self) -> None:
+    def restart_unfinished(self) -> None:
         """Restart interrupted trials from the beginning if the study's number of epochs has been raised since.
 
-        Paused ones were not among the best, and are marked PRUNED.
+        Paused trials were not among the best, and are marked PRUNED.
         """
         for trial in self._trials():
             if trial.state.is_finished() or self._as_record(trial).share == 1:
@@ -204,12 +204,12 @@ class Ledger:
 
         Raises InvalidValue if one would lie anywhere but in a trial's folder.
         """
-        written = self._trial(number).user_attrs
-        early = [written["checkpoint"]["path"]] if "checkpoint" in written else []
-        return [CheckpointRef.parse(one) for one in written.get("checkpoints", early)]
+        attributes = self._trial(number).user_attrs
+        early = [attributes["checkpoint"]["path"]] if "checkpoint" in attributes else []
+        return [CheckpointRef.parse(path) for path in attributes.get("checkpoints", early)]
 
     def owner(self, number: int) -> Owner:
-        """Return a trial, at the epoch it has reached, as the owner of checkpoints."""
+        """Return a trial at its current epoch as the owner of checkpoints."""
         record = self.record(number)
         epoch = record.curve[-1].epoch if record.curve else 0
         return Owner(self.spec.name, number, digest(_configuration(self._trial(number))), epoch)
@@ -220,7 +220,7 @@ class Ledger:
         self._set(number, "damaged_checkpoints", before + damaged)
 
     def conclude(self, number: int) -> None:
-        """Mark a trial that ended COMPLETE if its result is complete, else FAIL with what is missing."""
+        """Mark an ended trial COMPLETE if its result is complete, else FAIL with what is missing."""
         reports = self._reports_of(self._trial(number))
         missing = _missing(reports, [*self.spec.objectives, *self.spec.constraints])
         if missing is not None:
@@ -242,7 +242,7 @@ class Ledger:
         self._set(number, _PAUSED, {"times": times, "now": {"reason": reason, "since": since}})
         self.storage.flush_soon()
 
-    def go_on(self, number: int) -> None:
+    def unpause(self, number: int) -> None:
         """End a trial's pause; continuing does not count as a new attempt."""
         self._set(number, _PAUSED, {"times": _pauses(self._trial(number)), "now": None})
 
@@ -353,7 +353,7 @@ def _record(study: str, trial: FrozenTrial, reports: Reports) -> TrialRecord:
 
 
 def _in_study(spec: StudySpec, first: int, record: TrialRecord, trial: FrozenTrial) -> TrialRecord:
-    """Return a trial as judged by the study's present epochs and bounds, which an extension may have changed.
+    """Return a trial as judged by the study's current epochs and bounds, which an extension may have changed.
 
     `first` is the number of epochs that the study was launched with.
     """

@@ -1,7 +1,8 @@
-"""All that is used of Optuna without being part of its public interface.
+"""Everything that espalier uses of Optuna beyond its public interface.
 
-Each function says what would have to be public for it to go. `tests/orchestrator/ledger/test_optuna_internals.py` uses
-every one of these names, and pyproject.toml admits only the minor versions of Optuna for which that test passes.
+Each function names what Optuna would have to publish to make it unnecessary.
+`tests/orchestrator/ledger/test_optuna_internals.py` uses every one of these names, and pyproject.toml admits only the
+minor versions of Optuna for which that test passes.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -17,13 +18,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 def study_id(study: optuna.Study | FrozenStudy) -> int:
-    """Return the key of a study in its storage. Wanted: a public attribute; all methods of storages ask for it."""
+    """Return the key of a study in its storage. Wanted: a public attribute; all methods of storages need it."""
     key: int = study._study_id
     return key
 
 
 def trial_id(trial: FrozenTrial) -> int:
-    """Return the key of a trial in its storage. Wanted: a public attribute; all methods of storages ask for it."""
+    """Return the key of a trial in its storage. Wanted: a public attribute; all methods of storages need it."""
     key: int = trial._trial_id
     return key
 
@@ -31,7 +32,7 @@ def trial_id(trial: FrozenTrial) -> int:
 def ranks(points: npt.ArrayLike, missed: npt.ArrayLike | None = None) -> npt.NDArray[np.int64]:
     """Return the non-dominated rank of losses of shape (points, objectives), 0 for the front; shape (points,).
 
-    Those that miss a constraint, by `missed` of shape (points,), come after all others, those that miss it by less
+    Points that violate constraints, by `missed` of shape (points,), come after all others, the smallest violation
     first (Deb et al. 2002, https://doi.org/10.1109/4235.996017, section VI). Equal points have equal ranks.
     Wanted: a public non-dominated sort of values; `Study.best_trials` gives the first rank alone.
     """
@@ -53,31 +54,34 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
 
 
 FIRST_GENERATION: Final[Mapping[str, int]] = {NSGAIISampler._get_generation_key(): 0}
-"""What makes a trial that a sampler did not draw one of the first parents. Wanted: an argument of `NSGAIISampler`."""
+"""Attributes that make a trial one of the first parents, although the sampler did not draw it.
+
+Wanted: an argument of `NSGAIISampler`.
+"""
 
 
 def reseed(sampler: BaseSampler, seed: int) -> None:
-    """Make what a sampler draws next follow from a seed alone, all that it knows of trials being kept.
+    """Make a sampler's next draws depend only on a seed and on the trials that it knows.
 
-    Its parts get seeds of their own: with one for all, whether a value mutates and what it becomes would go together.
-    Wanted: `BaseSampler.reseed_rng` with a seed; as it is, it takes one from the operating system.
+    Each part gets its own seed: with a common one, whether a value mutates and what it becomes would be correlated.
+    Wanted: `BaseSampler.reseed_rng` with a seed; today it takes one from the operating system.
     """
     parts = [getattr(sampler, name, None) for name in ("_random_sampler", "_independent_sampler")]
     for number, part in enumerate([sampler, *(part for part in parts if isinstance(part, BaseSampler))]):
-        own = np.random.SeedSequence([seed, number]).generate_state(1)[0]
-        part._rng.rng.seed(int(own))  # type: ignore[attr-defined]  # no attribute of the base class
+        part_seed = np.random.SeedSequence([seed, number]).generate_state(1)[0]
+        part._rng.rng.seed(int(part_seed))  # type: ignore[attr-defined]  # no attribute of the base class
 
 
 def forget_cached_trials(study: optuna.Study) -> None:
-    """Make a sampler see all trials that are in the storage by now, as `Study.ask` does.
+    """Make a sampler see all trials that are now in the storage, as `Study.ask` does.
 
-    Wanted: to ask a sampler for a trial that is in the storage already.
+    Wanted: a way to ask a sampler about a trial that is already in the storage.
     """
     study._thread_local.cached_all_trials = None
 
 
 def reopen(storage: InMemoryStorage, key: int) -> None:
-    """Make a told trial a running one. Wanted: to tell a trial again."""
+    """Make a told trial a running one. Wanted: a way to tell a trial again."""
     trial = storage.get_trial(key)
     trial.state = TrialState.RUNNING
     storage._set_trial(key, trial)
@@ -92,7 +96,7 @@ def constraints_as_attributes(violations: Mapping[str, float]) -> dict[str, Any]
 
 
 def drop_draws(line: MutableMapping[str, Any]) -> None:
-    """Empty a line of a journal of what a sampler drew from which distributions, which takes long to read.
+    """Remove a sampler's draws and their distributions, which are slow to read, from a line of a journal.
 
     Wanted: a documented format of the journal's lines.
     """

@@ -1,12 +1,12 @@
-"""The proof that each line of a journal carries: that it is as it was written, and follows the line before it.
+"""The proof that each line of a journal carries: it is unchanged, and follows the line before it.
 
-A line is JSON as Optuna writes it, with one more key at its end, which Optuna's own reader ignores:
+A line is JSON as Optuna writes it, with one more key at the end, which Optuna's own reader ignores:
 
     "proof":"LINES TRIALS BEFORE DIGEST"
 
-the number of the line, how many trials were asked up to it, the digest of the line before, and that of this line, which
-covers all of this. The first three find lines that are missing, doubled or from elsewhere, the last one finds changed
-bytes. Lines that were written before there were proofs have none; the first proof covers them all.
+the number of the line, the number of trials asked so far, the digest of the previous line, and the digest of this line,
+which covers all of these. The first three reveal lines that are missing, doubled or foreign, the last one reveals
+changed bytes. Lines written before espalier had proofs have none; the first proof covers them all.
 """
 
 import json
@@ -24,15 +24,17 @@ from trainables.errors import InvalidValue, RequestRefused
 _KEY: Final = b',"proof":"'
 _END: Final = b'"}'
 _CREATE_TRIAL: Final = b'{"op_code":4,'
-"""How a line begins that asks a trial: Optuna numbers trials by the order of these lines."""
+"""The beginning of a line that creates a trial: Optuna numbers trials by the order of these lines."""
 _BYTES: Final = 6
+_LONGEST_COUNT: Final = 18
+"""Digits of a number of lines or trials. Python refuses to read numbers of thousands of digits."""
 
 
 class LedgerDamaged(RequestRefused):
     """A ledger is not as it was written."""
 
     def __init__(self, where: str, what: str, command: str) -> None:
-        super().__init__(f"{where}: {what}; `{command}` shows what can be saved, and changes nothing without --yes")
+        super().__init__(f"{where}: {what}; `{command}` shows what can be saved; it changes nothing without --yes")
         self.where, self.what, self.command = where, what, command
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
@@ -40,7 +42,7 @@ class LedgerDamaged(RequestRefused):
 
 
 class Damage(RequestRefused):
-    """What is wrong with a line, or with the journal as a whole if `line` is None."""
+    """A line is damaged, or the whole journal if `line` is None."""
 
     def __init__(self, line: int | None, what: str) -> None:
         super().__init__(what if line is None else f"line {line} {what}")
@@ -48,26 +50,26 @@ class Damage(RequestRefused):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a journal lies, as people say it, and whose it is."""
+    """The location of a journal, in words for people, and its study and store."""
 
     where: str
     study: str
     store: str
 
     def damaged(self, what: str) -> LedgerDamaged:
-        """Return what refuses the journal."""
+        """Return the error that refuses the journal, with the command that repairs it."""
         return LedgerDamaged(self.where, what, shlex.join(["espalier", "repair", self.study, "--store", self.store]))
 
 
 class Position(NamedTuple):
-    """How far a journal is: its lines, the trials asked in them, and the digest of the last line."""
+    """The length of a journal: its lines, the trials asked in them, and the digest of the last line."""
 
     lines: int = 0
     trials: int = 0
     digest: str = "0" * (2 * _BYTES)
 
     def after(self, body: bytes) -> "Position":
-        """Return the position after one more line, given without its proof."""
+        """Return the position after one more line, given without its proof and its closing brace."""
         lines, trials = self.lines + 1, self.trials + body.startswith(_CREATE_TRIAL)
         covered = b"%d %d %s %s" % (lines, trials, self.digest.encode(), body)
         return Position(lines, trials, blake2b(covered, digest_size=_BYTES).hexdigest())
@@ -80,7 +82,7 @@ class Position(NamedTuple):
         return b"%s%s%s%s" % (open_end, _KEY, proof, _END), now
 
     def follow(self, line: bytes, *, proven: bool) -> "Position":
-        """Return the position after a line; raises Damage if it does not follow. Once `proven`, all lines are."""
+        """Return the position after a line; raises Damage if it does not follow, or lacks a proof and is `proven`."""
         cut = line.rfind(_KEY)
         if cut < 0 or not line.endswith(_END):
             if proven:
@@ -94,7 +96,7 @@ class Position(NamedTuple):
 
 
 class Stated(NamedTuple):
-    """What the proof of a line states, of a line that is as it was written."""
+    """What the proof of an unchanged line states."""
 
     lines: int
     trials: int
@@ -105,14 +107,18 @@ class Stated(NamedTuple):
     def of(cls, line: bytes) -> Self | None:
         """Return what a line states; None if it has no proof, or was changed."""
         body, key, proof = line.rpartition(_KEY)
-        words = proof.removesuffix(_END).split(b" ")
-        if not key or not proof.endswith(_END) or len(words) != 4 or not (words[0].isdigit() and words[1].isdigit()):
+        parts = proof.removesuffix(_END).split(b" ")
+        if not key or not proof.endswith(_END) or len(parts) != 4 or not all(map(_is_count, parts[:2])):
             return None
-        before, digest = (word.decode("ascii", "replace") for word in words[2:])
-        stated = cls(int(words[0]), int(words[1]), before, digest)
+        before, digest = (part.decode("ascii", "replace") for part in parts[2:])
+        stated = cls(int(parts[0]), int(parts[1]), before, digest)
         asks = body.startswith(_CREATE_TRIAL)
-        made = Position(stated.lines - 1, stated.trials - asks, stated.before).after(body)
-        return stated if made.digest == stated.digest else None
+        computed = Position(stated.lines - 1, stated.trials - asks, stated.before).after(body)
+        return stated if computed.digest == stated.digest else None
+
+
+def _is_count(digits: bytes) -> bool:
+    return digits.isdigit() and len(digits) <= _LONGEST_COUNT
 
 
 def is_proven(line: bytes) -> bool:
@@ -126,14 +132,14 @@ def unproven(line: bytes) -> bytes:
 
 
 class Chain:
-    """Follows the lines of a journal: those that are read, then those that are written."""
+    """Follows the lines of a journal: first those that are read, then those that are written."""
 
     def __init__(self, witness: Position | None = None) -> None:
         self.at, self.proven_from_the_first = Position(), False
         self._witness, self._proven = witness, False
 
     def read(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield lines that follow one another and reach as far as the witness says; raises Damage."""
+        """Yield lines; raises Damage if one does not follow the other, or they end before the witnessed position."""
         for line in lines:
             now = self.at.follow(line, proven=self._proven)
             if not self._proven and is_proven(line):
@@ -142,8 +148,9 @@ class Chain:
             self._compare()
             yield line
         if self._witness is not None and self.at.lines < self._witness.lines:
-            here, had = f"{self.at.lines} lines and {self.at.trials} trials", self._witness
-            raise Damage(None, f"has {here}, and had {had.lines} lines and {had.trials} trials")
+            now, before = self.at, self._witness
+            has = f"has {now.lines} lines and {now.trials} trials"
+            raise Damage(None, f"{has}, and had {before.lines} lines and {before.trials} trials")
 
     def sign(self, body: bytes) -> bytes:
         """Return the next line, given without its proof."""
@@ -154,32 +161,32 @@ class Chain:
 
     def _compare(self) -> None:
         if self._witness is not None and self.at.lines == self._witness.lines and self.at != self._witness:
-            raise Damage(self.at.lines, "is another one than was written")
+            raise Damage(self.at.lines, "is not the one that was written")
 
 
 class Witness:
-    """A small file beside a journal that says how far it was when it was last put on disk."""
+    """A small file beside a journal with the length that the journal had when it was last flushed to disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> Position | None:
-        """Return what it says; None if it is not there or cannot be understood."""
+        """Return the position; None if the file is missing or cannot be understood."""
         try:
             with os.fdopen(open_file(self.path, os.O_RDONLY), "rb") as file:
-                said: dict[str, Any] = json.loads(file.read())
-            position = Position(said["lines"], said["trials"], said["digest"])
-            return position if said["sum"] == _sum(position) else None
+                written: dict[str, Any] = json.loads(file.read())
+            position = Position(written["lines"], written["trials"], written["digest"])
+            return position if written["sum"] == _sum(position) else None
         except InvalidValue:  # a link
             raise
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def write(self, position: Position) -> None:
-        """Say how far a journal is that is on disk that far."""
+        """Write the position up to which a journal is on disk."""
         if position.lines:
-            said = {**position._asdict(), "sum": _sum(position)}
-            write_whole(self.path, json.dumps(said).encode() + b"\n", sync=False)
+            plain = {**position._asdict(), "sum": _sum(position)}
+            write_whole(self.path, json.dumps(plain).encode() + b"\n", sync=False)
 
 
 def _sum(position: Position) -> str:
@@ -187,7 +194,7 @@ def _sum(position: Position) -> str:
 
 
 def _difference(line: bytes, before: Position) -> str:
-    """Return in words why a line does not follow."""
+    """Describe why a line does not follow."""
     stated = Stated.of(line)
     if stated is None:
         return "was changed"

@@ -1,4 +1,4 @@
-"""One record per trial: everything that is known about it, as a value, and as a row of the Parquet table."""
+"""One record per trial: everything known about it, as a value and as a row of the Parquet table."""
 
 import json
 import os
@@ -128,14 +128,14 @@ def write_table(records: Iterable[TrialRecord], path: Path) -> None:
     from pyarrow import parquet
 
     rows = [as_row(record) for record in sorted(records, key=lambda record: (record.study, record.trial))]
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished.unlink(missing_ok=True)  # it may be a link, which would be followed
+    draft.unlink(missing_ok=True)  # it may be a link, which would be followed
     try:
-        parquet.write_table(pa.Table.from_pylist(rows, schema=schema()), unfinished)
-        unfinished.replace(path)
+        parquet.write_table(pa.Table.from_pylist(rows, schema=schema()), draft)
+        draft.replace(path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
 
 
 def read_table(path: Path) -> list[TrialRecord]:

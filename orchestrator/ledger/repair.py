@@ -1,7 +1,7 @@
-"""Repair a damaged ledger: keep a copy, save every line that is whole, and restore from the table what it shows.
+"""Repair a damaged ledger: keep a copy, save every intact line, and restore from the table what was lost.
 
-A trial that had been told stays as it was told, or as the table shows it. One of which neither knows the end runs again
-from its last checkpoint; one that is known by its number alone is told as failed, so that the others keep theirs.
+A finished trial stays as it was told, or as the table has it. A trial whose end is in neither continues from its last
+checkpoint. A trial of which only the number is known is marked FAIL, so that the others keep their numbers.
 """
 
 import json
@@ -21,7 +21,7 @@ from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.journal import JournalLocation
 from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.ledger import missing_result, record_of, violations
-from orchestrator.ledger.optuna_internals import constraints_as_attributes
+from orchestrator.ledger.optuna_internals import constraints_as_attributes, study_id
 from orchestrator.ledger.proof import Chain, LedgerDamaged
 from orchestrator.ledger.records import State, TrialRecord, read_table
 from orchestrator.ledger.reports import StampedReport
@@ -31,8 +31,8 @@ from orchestrator.ledger.salvage import (
     SET_TRIAL_ATTRIBUTE,
     TELL,
     Log,
-    of_trial,
-    whole_lines,
+    intact_lines,
+    lines_by_trial,
     with_all_trials,
 )
 from orchestrator.ledger.table_check import require_told_in_table
@@ -49,7 +49,7 @@ _LOST: Final = "its lines in the ledger were lost"
 
 @dataclass(frozen=True)
 class Repair:
-    """What is wrong with a ledger, and what it would be afterwards."""
+    """What is wrong with a ledger, and what it would contain after the repair."""
 
     damage: LedgerDamaged | None
     lines_before: int
@@ -60,23 +60,23 @@ class Repair:
     lost: tuple[int, ...] = ()
 
     def lines(self) -> Iterator[str]:
-        """Yield what a person wants to know of it, line by line."""
+        """Yield a summary for people, line by line."""
         if self.damage is None:
-            yield f"The ledger is whole: {self.lines_before} lines."
+            yield f"The ledger is intact: {self.lines_before} lines."
             return
         yield f"{self.damage.where}: {self.damage.what}."
-        yield f"Saved would be {self.as_told} told trials as the ledger tells them."
+        yield f"Saved as the ledger has them: {self.as_told} finished trials."
         for what, trials in (
             ("Restored from trials.parquet", self.restored),
             ("Continued by a resume", self.run_again),
-            ("Marked FAIL, as nothing but their number is known", self.lost),
+            ("Marked FAIL, because only the number is known", self.lost),
         ):
             if trials:
                 yield f"{what}: trial{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}."
 
 
 def diagnose(folder: StudyFolder) -> Repair:
-    """Return what is wrong with the ledger of a study and how it would be repaired; changes nothing."""
+    """Return what is wrong with the ledger of a study, and how it would be repaired; changes nothing."""
     location = journal_location_of(folder)
     stored = location.raw()
     try:
@@ -89,7 +89,7 @@ def diagnose(folder: StudyFolder) -> Repair:
 
 
 def carry_out(folder: StudyFolder) -> Path:
-    """Repair the ledger of a study, with nobody driving it; return where the damaged one is kept.
+    """Repair the ledger of a study; return the path of the copy of the damaged one.
 
     Raises StudyBusy while a process drives the study.
     """
@@ -103,7 +103,7 @@ def carry_out(folder: StudyFolder) -> Path:
             [chain.sign(json.dumps(log, separators=(",", ":")).encode()) for log in repair.logs], copy, chain.at
         )
         folder.push(copy)
-        for number in repair.lost:  # a told trial that failed keeps no checkpoint
+        for number in repair.lost:  # a failed trial keeps no checkpoint
             trial_files(folder).set_aside(number)
     finally:
         drive.release()
@@ -112,7 +112,7 @@ def carry_out(folder: StudyFolder) -> Path:
 
 def _planned(folder: StudyFolder, location: JournalLocation, stored: Sequence[bytes], damage: LedgerDamaged) -> Repair:
     spec, witness = StudySpec.stored(folder.spec), location.witness()
-    lines = whole_lines(stored)
+    lines = intact_lines(stored)
     table = _table(folder, spec.name)
     trials = max([witness.trials if witness else 0, *(number + 1 for number in table)])
     directions = [StudyDirection[kind.upper()].value for kind in spec.objectives.values()]
@@ -123,11 +123,12 @@ def _planned(folder: StudyFolder, location: JournalLocation, stored: Sequence[by
 
 
 class _Salvage:
-    """Goes through the trials of a journal in which lines may be missing."""
+    """Decides for each trial of a journal that may lack lines which of its lines stay, and which are added."""
 
     def __init__(self, folder: StudyFolder, spec: StudySpec, logs: list[Log], table: Mapping[int, TrialRecord]) -> None:
         self._folder, self._spec, self._logs = folder, spec, logs
-        self._places = of_trial(logs)
+        self._lines = lines_by_trial(logs)
+        """The indices in `logs` of each trial's lines."""
         self._trials = _replayed(logs)
         known = [trial for trial in self._trials if not _is_blank(trial) and trial.number in table]
         is_same = all(
@@ -136,14 +137,15 @@ class _Salvage:
         self._table = table if is_same else {}
         self._dropped: set[int] = set()
         self._before: dict[int, list[Log]] = {}
+        """Lines to insert, by the index of the line that follows them."""
 
     def result(self) -> tuple[tuple[Log, ...], int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        """Return the lines, how many trials are as they were told, and which are restored, run again, and lost."""
+        """Return the lines, how many trials stay as they were told, and which are restored, run again, and lost."""
         fates = {trial.number: self._settle(trial) for trial in self._trials}
         logs: list[Log] = []
-        for place, log in enumerate(self._logs):
-            logs += self._before.get(place, [])
-            logs += [log] if place not in self._dropped else []
+        for index, log in enumerate(self._logs):
+            logs += self._before.get(index, [])
+            logs += [log] if index not in self._dropped else []
         logs += self._before.get(len(self._logs), [])
         restored, again, lost = (
             tuple(number for number, fate in fates.items() if fate == kind) for kind in ("restored", "again", "lost")
@@ -158,17 +160,16 @@ class _Salvage:
             self._restore(number, row)
             return "restored"
         if record is None:
-            self._dropped |= set(self._places[number][1:])
+            self._dropped |= set(self._lines[number][1:])
             return "lost"
+        tells = [index for index in self._lines[number] if self._logs[index]["op_code"] == TELL]
         if record.state is State.COMPLETE and self._lacks_result(trial, record):
-            tells = [place for place in self._places[number] if self._logs[place]["op_code"] == TELL]
             self._dropped |= set(tells)
             self._adopt(number, record, None)
             return "again"
         is_told = trial.state.is_finished()
-        tell = next((place for place in self._places[number] if self._logs[place]["op_code"] == TELL), None)
         if not is_told or record.state is State.COMPLETE:
-            self._adopt(number, record, tell)
+            self._adopt(number, record, next(iter(tells), None))
         return "told" if is_told else "again"
 
     def _lacks_result(self, trial: FrozenTrial, record: TrialRecord) -> bool:
@@ -176,8 +177,8 @@ class _Salvage:
         return missing_result(self._spec, trial) is not None or values != trial.values
 
     def _restore(self, number: int, row: TrialRecord) -> None:
-        """Put a trial as the table shows it in place of all its lines."""
-        first, *rest = self._places[number]
+        """Replace all lines of a trial by one that has it as the table does."""
+        first, *rest = self._lines[number]
         self._dropped |= set(rest)
         kept = self._trials[number].user_attrs.get("checkpoints", [])
         names = _checkpoints(self._folder, self._spec.name, number, row) or kept
@@ -186,13 +187,13 @@ class _Salvage:
         self._logs[first] = {**_asked(self._spec, row), **asked, **_told(self._spec, row), "user_attrs": attributes}
 
     def _adopt(self, number: int, record: TrialRecord, tell: int | None) -> None:
-        """Name the checkpoints of a trial that are there, if the line that named the newest is lost."""
-        there = _checkpoints(self._folder, self._spec.name, number, record)
-        named = self._trials[number].user_attrs.get("checkpoints", [])
-        if there and there[0] not in named:
+        """Record a trial's existing checkpoints if the line that recorded the newest is lost."""
+        existing = _checkpoints(self._folder, self._spec.name, number, record)
+        recorded = self._trials[number].user_attrs.get("checkpoints", [])
+        if existing and existing[0] not in recorded:
             line = {"op_code": SET_TRIAL_ATTRIBUTE, "worker_id": _WORKER, "trial_id": number}
-            place = len(self._logs) if tell is None else tell
-            self._before.setdefault(place, []).append({**line, "user_attr": {"checkpoints": there}})
+            following = len(self._logs) if tell is None else tell
+            self._before.setdefault(following, []).append({**line, "user_attr": {"checkpoints": existing}})
 
 
 class _Logs(BaseJournalBackend):
@@ -207,29 +208,31 @@ class _Logs(BaseJournalBackend):
 
 
 def _replayed(logs: list[Log]) -> list[FrozenTrial]:
-    """Return the trials; lines over which Optuna stumbles are made to say nothing."""
+    """Return the trials; replace lines that Optuna cannot read by ones without effect."""
     while True:
         reading = _Counted(logs)
         try:
             storage = JournalStorage(_Logs(reading))
-            return storage.get_all_trials(storage.get_all_studies()[0]._study_id)
+            return storage.get_all_trials(study_id(storage.get_all_studies()[0]))
         except (AssertionError, AttributeError, LookupError, TypeError, ValueError):
             logs[reading.last] = {"op_code": 2, "worker_id": _WORKER, "study_id": 0, "user_attr": {}}
 
 
 class _Counted:
+    """Yields logs, and remembers the index of the last one."""
+
     def __init__(self, logs: Sequence[Log]) -> None:
         self._logs, self.last = logs, 0
 
     def __iter__(self) -> Iterator[Log]:
-        for place, log in enumerate(self._logs):
-            self.last = place
-            # Optuna changes the attributes that it is given
+        for index, log in enumerate(self._logs):
+            self.last = index
+            # a copy, because Optuna changes the attributes that it is given
             yield json.loads(json.dumps({**log, **({"params": {}, "distributions": {}} if "params" in log else {})}))
 
 
 def _table(folder: StudyFolder, study: str) -> dict[int, TrialRecord]:
-    """Return what the study's table shows; nothing if it cannot be read, or is another study's."""
+    """Return the records in the study's table, by trial; none if it cannot be read or is another study's."""
     import pyarrow as pa
 
     folder.pull(folder.table)
@@ -251,13 +254,13 @@ def _configuration(record: TrialRecord) -> Configuration:
 
 
 def _agree(record: TrialRecord, row: TrialRecord) -> bool:
-    """Return whether ledger and table tell the same of a trial; bounds and epochs may have changed since."""
-    seen = ("state", "paradigm", "params", "seed", "metrics", "curve", "reason", "failure")
-    return all(getattr(record, name) == getattr(row, name) for name in seen)
+    """Return whether ledger and table agree on a trial; bounds and epochs may have changed since."""
+    names = ("state", "paradigm", "params", "seed", "metrics", "curve", "reason", "failure")
+    return all(getattr(record, name) == getattr(row, name) for name in names)
 
 
 def _asked(spec: StudySpec, row: TrialRecord | None) -> Log:
-    """Return the line that asks a trial: as the table shows it, or one told as failed if nothing is known of it."""
+    """Return the line that creates a trial: as the table has it, or one marked FAIL if it is not in the table."""
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     line = {"op_code": CREATE_TRIAL, "worker_id": _WORKER, "study_id": 0, "datetime_start": now, "state": 0}
     if row is not None:
@@ -271,7 +274,7 @@ def _asked(spec: StudySpec, row: TrialRecord | None) -> Log:
 
 
 def _told(spec: StudySpec, row: TrialRecord) -> Log:
-    """Return what a line that asks a trial says beside that, if the trial is told already."""
+    """Return what the line that creates a trial also holds if the trial has finished."""
     ended = row.finished or datetime.now(UTC)
     told: Log = {
         "state": TrialState[row.state.value].value,
@@ -284,7 +287,7 @@ def _told(spec: StudySpec, row: TrialRecord) -> Log:
 
 
 def _attributes(spec: StudySpec, row: TrialRecord) -> dict[str, Any]:
-    """Return what the ledger keeps of a told trial, from its row in the table."""
+    """Return what the ledger stores of a finished trial, from its row in the table."""
     attempts = row.attempts + row.pauses
     elapsed = accumulate(epoch.seconds for epoch in row.curve)
     reports = [
@@ -300,12 +303,12 @@ def _attributes(spec: StudySpec, row: TrialRecord) -> dict[str, Any]:
 
 
 def _checkpoints(folder: StudyFolder, study: str, number: int, record: TrialRecord) -> list[str]:
-    """Return the checkpoints that are whole and a trial's by their seals, as a ledger writes them, the newest first."""
+    """Return a trial's own and intact checkpoints by their seals, as a ledger writes them, newest first."""
     if folder.remote is not None or folder.trials.is_symlink():
         return []
     epoch = record.curve[-1].epoch if record.curve else 0
     owner = Owner(study, number, digest(_configuration(record)), epoch)
-    there = {folder.checkpoint(checkpoint): checkpoint for checkpoint in checkpoints_of(folder.trials, number)}
-    whole = [path for path in there if is_intact(path, owner, unowned=False)]
-    whole.sort(key=lambda path: (getattr(owner_of(path), "epoch", 0), path.stat().st_mtime), reverse=True)
-    return [str(there[path]) for path in whole]
+    existing = {folder.checkpoint(checkpoint): checkpoint for checkpoint in checkpoints_of(folder.trials, number)}
+    intact = [path for path in existing if is_intact(path, owner, unowned=False)]
+    intact.sort(key=lambda path: (getattr(owner_of(path), "epoch", 0), path.stat().st_mtime), reverse=True)
+    return [str(existing[path]) for path in intact]

@@ -32,15 +32,15 @@ class Reports:
     """
 
     def __init__(self, stored: Iterable[StampedReport] = (), *, after: int = 0) -> None:
-        """Add reports in any order; those up to attempt `after` were for fewer epochs, and only their time counts."""
+        """Add reports, given in any order; of those up to attempt `after`, made for fewer epochs, only time counts."""
         self.elapsed = 0.0
         """The seconds of training in all attempts."""
         self.metrics: Mapping[str, float] = {}
-        """What was measured on the final network, if the last valid report has it."""
+        """The metrics of the final network, if the last valid report has them."""
         self._curve: list[Epoch] = []
         self._latest: dict[int, Epoch] = {}
-        """By epoch, its latest report, whether it counts now or not."""
-        for report in sorted(stored, key=lambda one: (one.attempt, one.report.epoch.epoch)):
+        """The latest report of each epoch, whether it counts now or not."""
+        for report in sorted(stored, key=lambda stamped: (stamped.attempt, stamped.report.epoch.epoch)):
             if report.attempt > after or not after:
                 self.add(report)
             else:
@@ -60,7 +60,7 @@ class Reports:
 
     @property
     def curve(self) -> tuple[Epoch, ...]:
-        """The epochs that count, in their order."""
+        """The epochs that count, in order."""
         return tuple(self._curve)
 
     @property

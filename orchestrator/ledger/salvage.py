@@ -1,4 +1,4 @@
-"""Which lines of a damaged journal are whole, and in which order they were written."""
+"""Find the intact lines of a damaged journal and their original order."""
 
 import json
 from collections import defaultdict
@@ -9,7 +9,7 @@ from typing import Any, Final
 from orchestrator.ledger.proof import Stated, is_proven, unproven
 
 Log = dict[str, Any]
-"""What a line says, as Optuna reads it."""
+"""The content of a line, as Optuna reads it."""
 
 CREATE_STUDY: Final = 0
 CREATE_TRIAL: Final = 4
@@ -18,45 +18,50 @@ SET_TRIAL_ATTRIBUTE: Final = 8
 
 
 @dataclass(frozen=True)
-class WholeLine:
-    """A line that is as it was written: what it says, and what its proof states if it has one."""
+class IntactLine:
+    """A line that is as it was written: its content, and what its proof states if it has one."""
 
     log: Log
     stated: Stated | None = None
 
     @property
     def asks(self) -> bool:
+        """Whether the line creates a trial."""
         return bool(self.log["op_code"] == CREATE_TRIAL)
 
 
-def whole_lines(lines: Sequence[bytes]) -> list[WholeLine]:
-    """Return the lines that are whole, in the order in which they were written, each once.
+def intact_lines(lines: Sequence[bytes]) -> list[IntactLine]:
+    """Return the intact lines, each once, in the order in which they were written.
 
-    Lines without a proof are believed before the first line with one, where they can be understood.
+    Lines without a proof are trusted only before the first line with one, and only if they can be parsed.
     """
     first = next((n for n, line in enumerate(lines) if Stated.of(line) is not None), len(lines))
-    early = [WholeLine(log) for line in lines[:first] if not is_proven(line) and (log := _understood(line)) is not None]
+    early = [IntactLine(log) for line in lines[:first] if not is_proven(line) and (log := _parsed(line)) is not None]
     return early + _linked(lines[first:])
 
 
-def _linked(lines: Iterable[bytes]) -> list[WholeLine]:
-    """Return those of the lines with proofs that belong to one history."""
-    candidates: dict[int, dict[str, WholeLine]] = defaultdict(dict)
+def _linked(lines: Iterable[bytes]) -> list[IntactLine]:
+    """Return the lines with proofs that belong to one history."""
+    candidates: dict[int, dict[str, IntactLine]] = defaultdict(dict)
     for line in lines:
         stated = Stated.of(line)
-        if stated is not None and (log := _understood(unproven(line))) is not None:
-            candidates[stated.lines].setdefault(stated.digest, WholeLine(log, stated))
-    history: list[WholeLine] = []
+        if stated is not None and (log := _parsed(unproven(line))) is not None:
+            candidates[stated.lines].setdefault(stated.digest, IntactLine(log, stated))
+    history: list[IntactLine] = []
     for number in sorted(candidates):
         following = {line.stated.before for line in candidates.get(number + 1, {}).values() if line.stated}
-        choice = max(candidates[number].values(), key=lambda line: _standing(line, history, following))
-        if _standing(choice, history, following) >= 0:
-            history.append(choice)
+        best = max(candidates[number].values(), key=lambda line: _fit(line, history, following))
+        if _fit(best, history, following) >= 0:
+            history.append(best)
     return history
 
 
-def _standing(line: WholeLine, history: Sequence[WholeLine], following: set[str]) -> int:
-    """Return how well a line fits: to the one before it, then to one after it; negative if neither, beside one."""
+def _fit(line: IntactLine, history: Sequence[IntactLine], following: set[str]) -> int:
+    """Return how well a line fits the history.
+
+    2 if it follows the previous line, -1 if it contradicts it; if the previous line is lost: 1 if a candidate for the
+    next line follows this one, else 0.
+    """
     assert line.stated is not None
     before = history[-1].stated if history else None
     if before is not None and before.lines == line.stated.lines - 1:
@@ -64,22 +69,22 @@ def _standing(line: WholeLine, history: Sequence[WholeLine], following: set[str]
     return int(line.stated.digest in following)
 
 
-def _understood(line: bytes) -> Log | None:
+def _parsed(line: bytes) -> Log | None:
     try:
         log = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return log if isinstance(log, dict) and isinstance(log.get("op_code"), int) else None
 
 
 Blank = Callable[[int], Log]
-"""Returns the line that asks a trial, for one whose own line is lost."""
+"""Returns a line that creates the trial of a given number, in place of a lost one."""
 
 
-def with_all_trials(lines: Iterable[WholeLine], begin: Log, blank: Blank, trials: int) -> list[Log]:
-    """Return what a journal says in which no trial is missing: Optuna numbers them by the order of their lines.
+def with_all_trials(lines: Iterable[IntactLine], begin: Log, blank: Blank, trials: int) -> list[Log]:
+    """Return the contents of a journal with blanks for lost trials, because Optuna numbers trials by their lines.
 
-    `begin` creates the study, `trials` is how many there were at the least.
+    `begin` creates the study if its own line is lost; there were at least `trials` trials.
     """
     logs, asked = [begin], 0
     for line in lines:
@@ -94,21 +99,21 @@ def with_all_trials(lines: Iterable[WholeLine], begin: Log, blank: Blank, trials
     return [*logs, *map(blank, range(asked, trials))]
 
 
-def _asked_before(line: WholeLine, asked: int) -> int:
-    """Return how many trials had been asked before a line was written, as far as it shows."""
+def _asked_before(line: IntactLine, asked: int) -> int:
+    """Return how many trials had been asked before a line was written, as far as the line shows."""
     if line.stated is not None:
         return line.stated.trials - line.asks
     return line.log["trial_id"] + 1 if isinstance(line.log.get("trial_id"), int) else asked
 
 
-def of_trial(logs: Iterable[Log]) -> Mapping[int, list[int]]:
-    """Return which of the lines are about each trial, the one that asks it first."""
-    places: dict[int, list[int]] = defaultdict(list)
+def lines_by_trial(logs: Iterable[Log]) -> Mapping[int, list[int]]:
+    """Return the indices of the lines about each trial, beginning with the one that creates it."""
+    by_trial: dict[int, list[int]] = defaultdict(list)
     asked = 0
-    for place, log in enumerate(logs):
+    for index, log in enumerate(logs):
         if log["op_code"] == CREATE_TRIAL:
-            places[asked].append(place)
+            by_trial[asked].append(index)
             asked += 1
-        elif "trial_id" in log:
-            places[log["trial_id"]].append(place)
-    return places
+        elif isinstance(log.get("trial_id"), int):
+            by_trial[log["trial_id"]].append(index)
+    return by_trial

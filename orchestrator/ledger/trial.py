@@ -22,7 +22,7 @@ class Configuration:
 
 
 def digest(configuration: Configuration) -> str:
-    """Return what tells configurations apart, and stays the same through JSON."""
+    """Return a short hash that identifies a configuration, also after a round trip through JSON."""
     return hashlib.sha256(json.dumps(asdict(configuration), sort_keys=True).encode()).hexdigest()[:16]
 
 

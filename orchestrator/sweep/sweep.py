@@ -262,7 +262,7 @@ class Sweep:
         if number is None:
             return None
         del self._paused[number]
-        self.ledger.go_on(number)
+        self.ledger.unpause(number)
         self._proposer.went_on(number)
         return Assignment(number, _configuration(self.ledger.record(number)), self._whole_checkpoint(number))
 

@@ -279,7 +279,7 @@ def test_a_trial_that_paused_before_the_epochs_were_raised_is_told(tmp_path: Pat
     with ledger_of(longer, tmp_path) as again:
         extension.extend(longer, again.folder, again.records())
     with ledger_of(longer, tmp_path) as again:
-        again.begin_anew()
+        again.restart_unfinished()
         record = again.record(1)
         assert (record.state, record.share, record.fidelity) == (State.PRUNED, 0.5, 0.25)
         assert Sweep(again, Silence()).next() is not None

@@ -194,7 +194,7 @@ def test_ctrl_c_ends_the_waiting_for_a_server(opened: Ledger, server: Server) ->
 def test_a_server_that_was_set_back_is_not_written_to(opened: Ledger, server: Server, database: str) -> None:
     server.do(database, "DELETE FROM espalier_journal WHERE number > 2")
     server.end_sessions(database)
-    with pytest.raises(LedgerLost, match=r"of \d+ lines that it had confirmed it has 3"):
+    with pytest.raises(LedgerLost, match=r"of the \d+ lines that it had confirmed, it has 3"):
         opened.begin(1)
     assert len(written(server, database)) == 3
 

@@ -85,7 +85,7 @@ def test_a_line_that_another_study_wrote_is_recognised(folder: StudyFolder, tmp_
 
 def test_a_ledger_that_is_gone_is_no_new_study(folder: StudyFolder) -> None:
     folder.journal.unlink()
-    with pytest.raises(LedgerDamaged, match="is not there, and had"):
+    with pytest.raises(LedgerDamaged, match="is missing, and had"):
         Ledger(folder, small.study())
     assert not folder.journal.exists()
 

@@ -128,7 +128,7 @@ def test_a_ledger_from_before_there_were_proofs_is_repaired_too(folder: StudyFol
 def test_a_whole_ledger_is_left_as_it_is(espalier: Espalier, folder: StudyFolder) -> None:
     before = folder.journal.read_bytes()
     status, out, err = espalier("repair", "small", "--yes")
-    assert (status, out, err) == (0, f"The ledger is whole: {len(lines_of(folder))} lines.\n", "")
+    assert (status, out, err) == (0, f"The ledger is intact: {len(lines_of(folder))} lines.\n", "")
     assert folder.journal.read_bytes() == before
 
 
@@ -141,7 +141,7 @@ def test_the_command_says_what_it_would_do_and_does_it_when_told_to(espalier: Es
     assert (status, "Nothing was changed" in out, err) == (1, True, "")
     assert folder.journal.read_bytes() == b""
     status, out, err = espalier("repair", "small", "--yes")
-    assert (status, "Marked FAIL, as nothing but their number is known: trials 0, 1, 2, 3." in out, err) == (
+    assert (status, "Marked FAIL, because only the number is known: trials 0, 1, 2, 3." in out, err) == (
         0,
         True,
         "",
@@ -149,6 +149,6 @@ def test_the_command_says_what_it_would_do_and_does_it_when_told_to(espalier: Es
     assert espalier("status", "small")[0] == 0
     shutil.copyfile(folder.path / "copy", folder.journal)  # somebody finds it
     status, _, err = espalier("status", "small")
-    assert (status, "is another one than was written" in err) == (2, True)
+    assert (status, "is not the one that was written" in err) == (2, True)
     assert espalier("repair", "small", "--yes")[0] == 0
     assert [record.state for record in ledger.read(folder)] == [State.COMPLETE] * 3 + [State.RUNNING]

@@ -48,7 +48,7 @@ def extended(folder: Path, spec: StudySpec) -> list[TrialRecord]:
     place = Store(folder).study("small")
     with Ledger(place, spec) as open_ledger:
         extension.extend(spec, place, open_ledger.records())
-        open_ledger.begin_anew()
+        open_ledger.restart_unfinished()
         return small.run_all(Sweep(open_ledger, small.Silence()))
 
 
@@ -163,7 +163,7 @@ def test_an_interrupted_trial_restarts_with_the_new_epochs(tmp_path: Path) -> No
     longer = small.study(trials=8, epochs=8)
     with Ledger(place, longer) as open_ledger:
         extension.extend(longer, place, open_ledger.records())
-        open_ledger.begin_anew()
+        open_ledger.restart_unfinished()
         sweep = Sweep(open_ledger, small.Silence())
         again = sweep.next()
         assert again is not None
