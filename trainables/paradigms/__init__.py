@@ -1,4 +1,4 @@
-"""The paradigms, found by name: every module of this folder, and what other packages bring as entry points.
+"""Paradigms by name: every module of this folder, and those that other packages bring as entry points.
 
 A module defines ``PARADIGM``, a subclass of `Paradigm`; the module's name is the paradigm's. Another package adds
 one under the entry-point group ``espalier.paradigms``. Importing this costs no torch.
@@ -19,8 +19,8 @@ GROUP = "espalier.paradigms"
 def names() -> tuple[str, ...]:
     """Return the names of all installed paradigms, sorted."""
     modules = (module.name for module in pkgutil.iter_modules(__path__))
-    own = {name for name in modules if name != "base" and not name.startswith("_")}
-    return tuple(sorted(own | set(entry_points(group=GROUP).names)))
+    built_in = (name for name in modules if name != "base" and not name.startswith("_"))
+    return tuple(sorted({*built_in, *entry_points(group=GROUP).names}))  # `set` may be the module of that name here
 
 
 @cache
@@ -28,7 +28,7 @@ def find(name: str) -> type[Paradigm]:
     """Return the paradigm class of that name; raises InvalidValue for an unknown one."""
     check_name("paradigm", name, names())
     for entry in entry_points(group=GROUP, name=name):
-        loaded: type[Paradigm] = entry.load()
-        return loaded
-    found: type[Paradigm] = import_module(f"{__name__}.{name}").PARADIGM
-    return found
+        brought: type[Paradigm] = entry.load()
+        return brought
+    built_in: type[Paradigm] = import_module(f"{__name__}.{name}").PARADIGM
+    return built_in

@@ -1,4 +1,4 @@
-"""What the methods share that prune a network before it is trained, and the sanity switches of the field."""
+"""What methods that prune before training have in common, and the sanity switches of the field."""
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from trainables.recipes.recipe import Prune, Recipe, Reinitialize, Remove, Train
 
 
 def sanity_switch() -> Any:
-    """Declare the hyper-parameter that destroys what a mask knows, to see whether it mattered."""
+    """Declare the hyper-parameter that destroys a mask's information, to test whether it mattered."""
     return hyper(
         "none",
         "mask as chosen; shuffled within layers; of inverted scores; random of equal density; or with fresh weights",
@@ -19,13 +19,13 @@ def sanity_switch() -> Any:
 
 
 def scores_under(sanity: str) -> str:
-    """Return what the switch does to scores; fresh weights are none of it."""
+    """Return what the switch does to scores; drawing fresh weights leaves them alone."""
     return "none" if sanity == "reinitialize" else sanity
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrunedAtInitialization(Paradigm):
-    """Prune the untrained network, then spend the whole budget on training what is left; filters are removed first."""
+    """Prune the untrained network, remove pruned filters, then spend the whole budget on training the rest."""
 
     sparsity: float = hyper(0.8, "share of the prunable weights or filters that is pruned", low=0.0, high=0.999)
     granularity: str = hyper("weight", "what is pruned as one piece", choices=("weight", "filter"))

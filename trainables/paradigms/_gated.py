@@ -1,4 +1,4 @@
-"""What complexity-aware training and its relatives share: the hyper-parameters of gates, and the recipe."""
+"""What complexity-aware training and its variants have in common: the hyper-parameters of gates, and the recipe."""
 
 from dataclasses import dataclass, fields
 from typing import ClassVar
@@ -12,7 +12,7 @@ ROUND_TO = "every gated layer keeps a multiple of this many units (or all): 8 or
 
 @dataclass(frozen=True, kw_only=True)
 class GatedParadigm(Paradigm):
-    """Train weights and 0/1 gates together for the share `window` of the budget, then what is left alone."""
+    """Train weights and 0/1 gates together for the share `window` of the budget, then only the remaining weights."""
 
     gates_units: ClassVar[bool] = True
     gates_branches: ClassVar[bool] = True
@@ -67,7 +67,7 @@ class GatedParadigm(Paradigm):
         return (Train(epochs, during=self.gating(window)),)
 
     def gating(self, epochs: int) -> Gating:
-        """Return the gates of a training in which they are gone after so many epochs."""
-        own = self.hyperparameters()
-        settings = {field.name: getattr(self, field.name) for field in fields(Gating) if field.name in own}
+        """Describe gates that are all decided after the first `epochs` epochs."""
+        declared = self.hyperparameters()
+        settings = {field.name: getattr(self, field.name) for field in fields(Gating) if field.name in declared}
         return Gating(epochs=epochs, units=self.gates_units, branches=self.gates_branches, **settings)

@@ -1,4 +1,4 @@
-"""What the methods share that move masks over a network which is sparse from the first step of training."""
+"""What methods have in common that train a sparse network from the first step and move its mask."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,7 +20,7 @@ class RewiredInTraining(Paradigm):
     sparsity: float = hyper(0.8, "share of the prunable weights that is masked, at any time", low=0.0, high=0.999)
     scope: str = hyper("erk", "how the weights are spread over the layers", choices=("layer", "er", "erk"))
     fraction: float = hyper(0.3, "share of a layer's weights that the first update replaces", low=0.0, high=1.0)
-    updates: int = hyper(100, "how often the mask moves; in every step if there are fewer", low=1, high=10000)
+    updates: int = hyper(100, "how often the mask moves; every step if there are fewer steps", low=1, high=10000)
     end: float = hyper(0.75, "share of the epochs after which the mask stays", low=0.0, high=1.0)
 
     def recipe(self, epochs: int) -> Recipe:

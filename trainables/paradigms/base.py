@@ -1,4 +1,4 @@
-"""What a paradigm is: hyper-parameters that it declares, and the recipe that it makes of them."""
+"""What a paradigm is: declared hyper-parameters, and the recipe that they lead to."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class HyperParameter:
     choices: tuple[Value, ...] | None = None
 
     def allowed(self) -> str:
-        """Return in words which values are accepted."""
+        """Describe the accepted values, as the end of an error message."""
         if self.choices is not None:
             return "must be one of " + ", ".join(map(str, self.choices))
         return f"must lie in [{self.low}, {self.high}]" if self.high is not None else f"must be at least {self.low}"
@@ -60,9 +60,9 @@ class Paradigm(ABC):
     def __post_init__(self) -> None:
         for name, domain in self.hyperparameters().items():
             value = getattr(self, name)
-            whole = next(f for f in fields(self) if f.name == name).type in (int, "int")
-            if not domain.accepts(value) or (whole and not isinstance(value, int)):
-                raise InvalidValue(name, value, domain.allowed() + (", whole" if whole else ""))
+            integer = next(f for f in fields(self) if f.name == name).type in (int, "int")
+            if not domain.accepts(value) or (integer and not isinstance(value, int)):
+                raise InvalidValue(name, value, domain.allowed() + (", an integer" if integer else ""))
 
     @classmethod
     def hyperparameters(cls) -> dict[str, HyperParameter]:
@@ -84,9 +84,9 @@ class Paradigm(ABC):
         """Divide a budget of `epochs` into stages; raises InfeasibleTrial when it cannot be divided."""
 
     def judged_from(self, epochs: int) -> float:
-        """Return the fidelity from which on the accuracy may be compared with that of other trials of `epochs`.
+        """Return the fidelity from which the accuracy may be compared with that of other trials of `epochs`.
 
-        Before its final pruning a network's accuracy is that of a larger one than what it is to become.
+        Before its final pruning, a network is larger, and so more accurate, than it will be at the end.
         """
         recipe = self.recipe(epochs)
         return first_pruned_epoch(recipe) / training_epochs(recipe)

@@ -1,8 +1,8 @@
 """Complexity-aware training: units and residual branches are priced, and pruned while the network trains.
 
-Pick it for a network that is really smaller, and already cheaper while it trains: it starts from no pretrained network,
-decides by itself how wide and how deep each part stays, and takes one price or one budget. Layers can go only where
-there are shortcuts. Short trainings and small networks gain little.
+Pick it for a network that is physically smaller, and cheaper already while it trains: it needs no pretrained network,
+decides by itself how wide and how deep each part stays, and takes one price or one budget. Layers can be removed only
+where there are shortcuts. Short trainings and small networks gain little.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from trainables.recipes.gating import BRANCH_ESTIMATORS, UNIT_ESTIMATORS
 class ComplexityAware(GatedParadigm):
     """Learn 0/1 gates on units and layers under a price on MACs and parameters; delete what is not worth it.
 
-    The three knobs nu, beta and alpha have the meanings of the paper's; their names and formulae are derived.
+    The parameters nu, beta and alpha mean what the paper's do; their names and formulae are derived.
     """
 
     axes: ClassVar = {

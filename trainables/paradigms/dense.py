@@ -1,4 +1,4 @@
-"""The unpruned network, trained for the whole budget: the baseline that every front needs."""
+"""The unpruned network, trained for the whole budget: the baseline of every front."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,7 +1,7 @@
 """Dynamic sparse training with trainable thresholds (DST): the network finds its own sparsity while it trains.
 
-Pick it to leave the spread over layers, and over time, to the training itself, and to search the pressure `alpha` for
-a front. Pick something else to hit a given sparsity: it steers towards none.
+Pick it to let training decide how sparse each layer becomes, and when, and to search the pressure `alpha` for a front.
+Pick something else to reach a given sparsity: this method has no target.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from trainables.recipes.recipe import Recipe, Train
 
 @dataclass(frozen=True, kw_only=True)
 class DynamicSparseTraining(Paradigm):
-    """Train one threshold per neuron along with the weights and mask what lies below it; nothing is masked for good.
+    """Train one threshold per neuron along with the weights and mask what lies below it; masked weights may return.
 
-    The sparsity that comes out depends on `alpha`, the learning rate and the number of steps: the pressure moves a
+    The resulting sparsity depends on `alpha`, the learning rate and the number of steps: the pressure moves a
     threshold by about learning rate * alpha a step, so that short budgets need more of it than long ones.
     """
 

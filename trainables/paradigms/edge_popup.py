@@ -1,7 +1,8 @@
-"""Edge-popup: a good network is found inside a random one, without training a weight.
+"""Edge-popup: find a good network inside a random one, without training a weight.
 
-Pick it to ask what a random network holds already, or where weights must be cheap to store: all living weights of a
-layer have one size, so that a seed and a bit each describe them. Expect to lose accuracy against trained weights.
+Pick it to ask what a random network already contains, or where weights must be cheap to store: all surviving weights of
+a layer have one size, so that a seed and one bit per weight describe them. Expect less accuracy than trained weights
+have.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from trainables.recipes.recipe import Recipe, Train
 
 @dataclass(frozen=True, kw_only=True)
 class EdgePopup(Paradigm):
-    """Learn a score per frozen weight and keep those of the largest scores: a supermask.
+    """Learn a score per frozen weight and keep the weights with the largest scores: a supermask.
 
     Weights are +-sqrt(2 / fan_in), batch norms are not affine and biases are zero. The authors keep 30 to 50 percent of
     the weights of each layer.

@@ -1,7 +1,7 @@
-"""FORCE and Iter-SNIP: before training, SNIP asked again and again on the network as it grows sparse.
+"""FORCE and Iter-SNIP: before training, SNIP repeated while the network becomes sparser.
 
-Pick it instead of SNIP at high sparsity: what a weight is worth in the dense network says little about its worth in
-the sparse one. FORCE lets removed weights return, Iter-SNIP does not.
+Pick it instead of SNIP at high sparsity: the worth of a weight in the dense network says little about its worth in the
+sparse one. FORCE lets removed weights return, Iter-SNIP does not.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from trainables.recipes.recipe import Prune
 class Force(PrunedAtInitialization):
     """Prune at initialisation by foresight sensitivity, in rounds of geometrically falling density.
 
-    Each round scores other batches, as in the authors' code; one batch for all rounds makes the mask fit that batch.
+    Each round scores other batches, as in the authors' code; a single batch for all rounds overfits the mask to it.
     """
 
     axes: ClassVar = {
@@ -33,7 +33,7 @@ class Force(PrunedAtInitialization):
     rounds: int = hyper(60, "rounds of scoring and pruning", low=1, high=300)
     batches: int = hyper(1, "training batches over which each gradient is averaged", low=1, high=64)
     fresh_batches: bool = hyper(
-        True, "draw other batches for each round, as the authors do, or score the same in all", choices=(True, False)
+        True, "draw other batches for each round, as the authors do, or use the same in all", choices=(True, False)
     )
 
     def prune(self, density: float) -> Prune:

@@ -1,4 +1,4 @@
-"""Growing regularisation (GReg): what is to be pruned is driven to zero slowly, so that the rest can take over.
+"""Growing regularisation (GReg): weights to be pruned are driven to zero slowly, so that the others can take over.
 
 Pick it after magnitude pruning, where one-shot removal breaks the network and the budget allows a long, gentle
 pruning phase: at high sparsity, and for filters. GReg-2 also ranks by curvature.
@@ -21,9 +21,9 @@ PICK = 0.25
 class GrowingRegularization(Paradigm):
     """Train; grow an L2 penalty on the smallest weights, or filters, until they vanish; prune them; finetune.
 
-    GReg-1 chooses what goes at once; GReg-2 first grows the penalty on all weights, under which those of little
-    curvature shrink most, and chooses then. The paper adds 1e-4 to the penalty every 10 (CIFAR) or 5 (ImageNet) steps
-    up to 1, at a learning rate of 1e-3; here it grows over the share `pruning` of the epochs, along the trial's
+    GReg-1 chooses what to prune at once; GReg-2 first grows the penalty on all weights, which shrinks those of little
+    curvature most, and then chooses. The paper adds 1e-4 to the penalty every 10 (CIFAR) or 5 (ImageNet) steps
+    up to 1, at a learning rate of 1e-3. Here it grows over the share `pruning` of the epochs, along the trial's
     learning-rate schedule. The metric `penalised_left` is near 0 if pruning itself lost nothing.
     """
 
@@ -42,14 +42,16 @@ class GrowingRegularization(Paradigm):
     scope: str = hyper("global", "ranked across the network or within each layer", choices=("global", "layer"))
     variant: str = hyper("greg_1", "choose at once, or under a uniform penalty", choices=("greg_1", "greg_2"))
     ceiling: float = hyper(1.0, "factor of the penalty at its largest", low=1e-3, high=100.0)
-    pick_ceiling: float = hyper(0.1, "of GReg-2's uniform penalty; at most `ceiling`", low=1e-3, high=100.0)
+    pick_ceiling: float = hyper(
+        0.1, "largest factor of GReg-2's uniform penalty; at most `ceiling`", low=1e-3, high=100.0
+    )
     pruning: float = hyper(0.3, "share of the epochs in which the penalty grows", low=0.05, high=0.9)
     pruning_lr: float = hyper(0.5, "peak learning rate of this phase, as a share of that of training", low=1e-3, high=1)
     finetune: float = hyper(0.3, "share of the epochs that is spent after pruning", low=0.05, high=0.9)
     finetune_lr: float = hyper(
         0.1, "peak learning rate of finetuning, as a share of that of training", low=1e-3, high=1
     )
-    stream: bool = hyper(False, "filters of the residual stream may go as well", choices=(False, True))
+    stream: bool = hyper(False, "filters of the residual stream may be pruned as well", choices=(False, True))
 
     def recipe(self, epochs: int) -> Recipe:
         growing, tail = max(1, round(self.pruning * epochs)), max(1, round(self.finetune * epochs))

@@ -1,7 +1,7 @@
 """Layers alone pruned while the network trains: residual branches become their shortcuts.
 
-Pick it for speed where narrow layers are not faster (a GPU, batches of one image): a branch that is gone saves all of
-its time. It needs residual blocks.
+Pick it for speed where narrow layers are not faster (a GPU, batches of one image): a removed branch saves all
+of its time. It needs residual blocks.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Lottery tickets: train, prune, rewind the survivors to where they were early in training, train again.
+"""Lottery tickets: train, prune, rewind the survivors to their values early in training, train again.
 
-Pick it to find how sparse a network could have been from the start, or for the best accuracy at high sparsity where
-several trainings can be paid for.
+Pick it to find how sparse a network could have been from the start, or for the best accuracy at high sparsity if the
+budget allows several trainings.
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class LotteryTicket(Paradigm):
     scope: str = hyper(
         "global", "ranked across the network or within each layer", choices=("global", "layer", "lamp", "erk")
     )
-    weights: str = hyper("rewind", "what the survivors become after each pruning", choices=tuple(_AFTERWARDS))
+    weights: str = hyper("rewind", "what happens to the survivors after each pruning", choices=tuple(_AFTERWARDS))
     sanity: str = sanity_switch()
 
     def recipe(self, epochs: int) -> Recipe:
@@ -69,7 +69,7 @@ class LotteryTicket(Paradigm):
         return stages
 
     def judged_from(self, epochs: int) -> float:  # noqa: ARG002 - Paradigm's signature; this share is of any budget
-        """Return 1: each round begins from early weights again, and only the last one's end shows the ticket."""
+        """Return 1: each round restarts from early weights, and only the end of the last one shows the ticket."""
         return 1.0
 
     def _round(self, density: float, epochs: int, *, last: bool) -> Recipe:

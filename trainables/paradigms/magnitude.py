@@ -1,4 +1,4 @@
-"""Traditional pruning after training: the least important weights, filters or blocks go; the rest is finetuned.
+"""Traditional pruning after training: remove the least important weights, filters or blocks, finetune the rest.
 
 Pick it first: where a network can be trained before it is pruned, magnitude pruning with enough finetuning is hard
 to beat, and structured granularities (filters, residual blocks) save time on any hardware.
@@ -18,8 +18,8 @@ from trainables.recipes.schedules import Gradual, geometric_densities
 class Magnitude(Paradigm):
     """Train, prune, finetune; filters and residual blocks are physically removed at the end.
 
-    Patterns of N of M fix the density themselves, and every group of M is a scope of its own; residual blocks are
-    ranked across the network. With `rewind_lr` each finetuning runs along the last epochs of the schedule of training.
+    Patterns of N of M fix the density themselves, and every group of M is ranked by itself; residual blocks are
+    ranked across the network. With `rewind_lr` each finetuning follows the last epochs of the training schedule.
     """
 
     axes: ClassVar = {
@@ -63,7 +63,7 @@ class Magnitude(Paradigm):
     finetune_lr: float = hyper(
         0.1, "peak learning rate of finetuning, as a share of that of training", low=1e-3, high=1
     )
-    stream: bool = hyper(False, "filters of the residual stream may go as well", choices=(False, True))
+    stream: bool = hyper(False, "filters of the residual stream may be pruned as well", choices=(False, True))
 
     def recipe(self, epochs: int) -> Recipe:
         tail = max(1, round(self.finetune * epochs))

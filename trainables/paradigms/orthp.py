@@ -1,7 +1,7 @@
 """Pruned filters made orthogonal again (OrthP): finetuning starts from weights through which gradients flow well.
 
-Pick it to separate what pruning loses from what a short finetuning at a small learning rate fails to repair, with
-the mean Jacobian singular value as the probe. `weights: kept` is L1 filter pruning under the same probe.
+Pick it to separate what pruning loses from what a short finetuning at a small learning rate cannot repair; the mean
+Jacobian singular value is measured on the way. `weights: kept` is L1 filter pruning with the same measurements.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Orthogonalize:
-    """Make the weights of each convolution and linear layer orthogonal; masks keep holding."""
+    """Make the weights of each convolution and linear layer orthogonal; masked weights stay zero."""
 
     def run(self, trial: "LiveTrial") -> None:
         from trainables.methods.isometry import orthogonalize
@@ -40,11 +40,10 @@ class ProbeIsometry:
 
 @dataclass(frozen=True, kw_only=True)
 class OrthogonalPruning(Paradigm):
-    """Train, remove filters by L1 norm, make what is left orthogonal, finetune at a large learning rate.
+    """Train, remove filters by L1 norm, make the rest orthogonal, finetune at a large learning rate.
 
-    Measured are `mean_jsv_trained`, `mean_jsv_pruned`, `mean_jsv_orthogonal` and, of the final network, `mean_jsv`;
-    1 is dynamical isometry. The running statistics of batch norms stay those of the weights before, until finetuning
-    renews them.
+    It measures `mean_jsv_trained`, `mean_jsv_pruned`, `mean_jsv_orthogonal` and, of the final network, `mean_jsv`; 1 is
+    dynamical isometry. Batch norms keep the running statistics of the weights before, until finetuning updates them.
     """
 
     axes: ClassVar = {
@@ -59,12 +58,12 @@ class OrthogonalPruning(Paradigm):
 
     sparsity: float = hyper(0.5, "share of the filters that is pruned", low=0.0, high=0.999)
     scope: str = hyper("layer", "ranked across the network or within each layer", choices=("layer", "global"))
-    weights: str = hyper("orthogonal", "what the filters that stay become", choices=("orthogonal", "kept"))
+    weights: str = hyper("orthogonal", "what happens to the filters that stay", choices=("orthogonal", "kept"))
     finetune: float = hyper(0.5, "share of the epochs that is spent after pruning", low=0.05, high=0.9)
     finetune_lr: float = hyper(
         1.0, "peak learning rate of finetuning, as a share of that of training", low=1e-4, high=1
     )
-    stream: bool = hyper(False, "filters of the residual stream may go as well", choices=(False, True))
+    stream: bool = hyper(False, "filters of the residual stream may be pruned as well", choices=(False, True))
 
     def recipe(self, epochs: int) -> Recipe:
         tail = max(1, round(self.finetune * epochs))

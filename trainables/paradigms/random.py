@@ -1,6 +1,6 @@
 """Random pruning at initialisation, with layer-wise densities from a formula.
 
-Pick it as the baseline that every mask has to beat: with good densities per layer it is hard to beat.
+Pick it as the baseline for every other mask: with good densities per layer it is hard to beat.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from trainables.recipes.recipe import Prune, Recipe, Train
 
 @dataclass(frozen=True, kw_only=True)
 class Random(Paradigm):
-    """Mask weights at random and train what is left for the whole budget."""
+    """Mask weights at random and train the rest for the whole budget."""
 
     axes: ClassVar = {
         "when": "at initialisation",

@@ -1,7 +1,7 @@
 """Sparse evolutionary training (SET): sparse from the first step, with a mask that explores at random.
 
-Pick it to train under a fixed memory of few weights from the beginning, where dense gradients are too dear to
-compute: growing needs none. It is also the control for RigL: what the same exploration finds without looking.
+Pick it to train with few weights from the beginning where dense gradients are too expensive: growing needs none. It is
+also the control for RigL: the same exploration without gradients.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from trainables.paradigms._rewired import RewiredInTraining
 
 @dataclass(frozen=True, kw_only=True)
 class SparseEvolutionaryTraining(RewiredInTraining):
-    """Train a sparse network; again and again drop its smallest weights and grow as many others at random.
+    """Train a sparse network; repeatedly drop its smallest weights and grow as many others at random.
 
     The paper replaces a constant share once an epoch; here it falls along RigL's cosine. The metric `explored` is the
     share of weights that were ever alive.

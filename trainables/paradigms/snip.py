@@ -1,4 +1,4 @@
-"""SNIP: before training, keep the weights to which the loss of a batch is most sensitive.
+"""SNIP: before training, keep the weights to which the loss is most sensitive.
 
 Pick it where training itself must be cheap: one gradient decides, and the network is sparse from the first step.
 Expect less accuracy than from pruning after training, most of all at high sparsity.

@@ -1,6 +1,6 @@
 """SynFlow: before training and without data, keep the weights through which most synaptic flow runs.
 
-Pick it where no data may be looked at, and at extreme sparsity, where one-shot criteria empty whole layers.
+Pick it where no data may be used, and at extreme sparsity, where one-shot criteria empty whole layers.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from trainables.recipes.recipe import Prune
 class SynFlow(PrunedAtInitialization):
     """Prune at initialisation by synaptic flow, in many rounds of geometrically falling density.
 
-    Flow is shared out among parallel paths, so that the rounds can empty a layer beside a wider path, such as the
-    1x1 convolution of a shortcut. `spare` keeps the best weight of every layer against that.
+    Flow is divided among parallel paths, so the rounds can empty a layer beside a wider path, such as the 1x1
+    convolution of a shortcut. `spare` prevents that by keeping the best weight of every layer.
     """
 
     axes: ClassVar = {

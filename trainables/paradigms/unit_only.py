@@ -1,7 +1,7 @@
 """Units alone pruned while the network trains: parsimonious networks.
 
-Pick it where there are no shortcuts, or where every layer must stay; elsewhere complexity-aware training can do as much
-and drop layers too.
+Pick it where there are no shortcuts, or where every layer must stay; elsewhere complexity-aware training can do the
+same and drop layers too.
 """
 
 from dataclasses import dataclass

@@ -11,12 +11,10 @@ from torch import Tensor
 from tests.conftest import MemoryContext
 from tests.trainables.stages import Watched, a_trial, copied
 from tests.trainables.tiny_networks import ARCHITECTURES
-from trainables.errors import InfeasibleTrial
 from trainables.methods.penalties import GrowingPenalty, penalty_at
 from trainables.methods.pruning import masks_under
-from trainables.paradigms.greg import GrowingRegularization
 from trainables.recipes.in_training import GrowPenalty
-from trainables.recipes.recipe import Prune, Remove, Train
+from trainables.recipes.recipe import Prune, Train
 from trainables.runner import run_recipe
 from trainables.spec import DataSpec, ModelSpec, TrialSpec, Value
 from trainables.state import LiveTrial
@@ -127,16 +125,6 @@ def test_the_projected_cost_is_the_final_one_once_chosen(
     assert {report.macs_projected for report in context.reports[2:]} == {final["macs"]}
     assert {report.params_projected for report in context.reports[2:]} == {final["params"]}
     assert 0 < final["penalised_left"] < 1
-
-
-def test_the_budget_is_divided_among_training_pruning_and_finetuning() -> None:
-    recipe = GrowingRegularization(granularity="filter", pruning=0.3, finetune=0.2).recipe(10)
-    assert [stage.epochs for stage in recipe if isinstance(stage, Train)] == [5, 3, 2]
-    assert isinstance(recipe[-1], Remove)
-    with pytest.raises(InfeasibleTrial, match="3 epochs"):
-        GrowingRegularization().recipe(2)
-    with pytest.raises(InfeasibleTrial, match=r"finetune = 0\.6"):
-        GrowingRegularization(pruning=0.5, finetune=0.6).recipe(100)
 
 
 def _with_gradients(trial: LiveTrial, rule: GrowPenalty, step: int) -> tuple[GrowingPenalty, dict[str, Tensor]]:

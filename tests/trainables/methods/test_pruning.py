@@ -2,12 +2,13 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.trainables.stages import a_trial
+from tests.trainables.stages import a_trial, copied
 from trainables import granularities
 from trainables.errors import InfeasibleTrial, TrainingDiverged
 from trainables.masking import criteria
@@ -15,7 +16,6 @@ from trainables.masking.allocation import SCOPES
 from trainables.masking.criteria import CRITERIA, RETURNING
 from trainables.masking.masks import prunable_weights
 from trainables.methods.pruning import masks_under, prune, scoring_for
-from trainables.paradigms.force import Force
 from trainables.recipes.recipe import Prune, Remove, Train
 from trainables.recipes.schedules import Gradual
 from trainables.runner import run_recipe
@@ -226,10 +226,20 @@ def test_each_round_scores_other_batches_if_they_are_to_be_fresh(tmp_path: Path)
     assert torch.equal(trial.generator.get_state(), before)
 
 
-def test_force_and_iter_snip_draw_fresh_batches_unless_told_otherwise() -> None:
-    for variant in ("force", "iter_snip"):
-        (prune_stage, *_) = Force(variant=variant).recipe(4)
-        assert isinstance(prune_stage, Prune)
-        assert prune_stage.fresh_batches
-    (prune_stage, *_) = Force(fresh_batches=False).recipe(4)
-    assert prune_stage == Prune(prune_stage.density, criterion="force", rounds=60)  # type: ignore[union-attr]
+@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("kept", [0.5, 0.1, 0.02])
+def test_weight_pruning_is_exact_at_every_scope(tmp_path: Path, scope: Any, kept: float) -> None:
+    trial = a_trial(tmp_path)
+    run_recipe((Prune(kept, scope=scope),), trial)
+    sizes = [weight.numel() for weight in prunable_weights(trial.model).values()]
+    wanted = round(kept * sum(sizes)) if scope == "global" else sum(max(1, round(kept * size)) for size in sizes)
+    assert sum(int(w.count_nonzero()) for w in prunable_weights(trial.model).values()) == wanted
+
+
+def test_the_smallest_weights_of_the_network_go(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path)
+    before = copied(prunable_weights(trial.model))
+    run_recipe((Prune(0.3),), trial)
+    alive = torch.cat([before[name][mask.bool()].abs() for name, mask in trial.masks.items().items()])
+    dead = torch.cat([before[name][~mask.bool()].abs() for name, mask in trial.masks.items().items()])
+    assert alive.min() >= dead.max()

@@ -1,0 +1,64 @@
+"""What complexity-aware training and its relatives share: hyper-parameters become gates, the window ends."""
+
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainables.paradigms._gated import GatedParadigm
+from trainables.paradigms.complexity_aware import ComplexityAware
+from trainables.paradigms.layer_only import LayerOnly
+from trainables.paradigms.unit_only import UnitOnly
+from trainables.recipes.gating import Gating
+from trainables.recipes.recipe import Recipe, Train, training_epochs
+from trainables.spec import Value
+
+RELATIVES = pytest.mark.parametrize("paradigm", [ComplexityAware, UnitOnly, LayerOnly])
+
+
+def gating_of(recipe: Recipe) -> Gating:
+    (gating,) = [stage.during for stage in recipe if isinstance(stage, Train) and stage.during is not None]
+    assert isinstance(gating, Gating)
+    return gating
+
+
+@RELATIVES
+def test_every_hyperparameter_reaches_the_gates_or_the_recipe(paradigm: type[GatedParadigm]) -> None:
+    changed: dict[str, Value] = {}
+    for name, domain in paradigm.hyperparameters().items():
+        default = getattr(paradigm(), name)
+        if domain.choices is not None:
+            changed[name] = next(choice for choice in domain.choices if choice != default)
+        else:
+            assert domain.low is not None
+            changed[name] = domain.low if default != domain.low else type(default)(domain.high)
+    gating = gating_of(paradigm.create(changed).recipe(50))
+    by_name = {field.name: getattr(gating, field.name) for field in fields(gating)}
+    assert {name: by_name[name] for name in changed if name in by_name} == {
+        name: value for name, value in changed.items() if name in by_name
+    }
+    assert set(changed) - set(by_name) == {"window", "restart"}
+
+
+@RELATIVES
+@given(epochs=st.integers(1, 60), window=st.floats(0.05, 1.0))
+def test_the_gates_are_gone_after_the_window_which_has_an_epoch_at_least(
+    paradigm: type[GatedParadigm], epochs: int, window: float
+) -> None:
+    made = paradigm(window=window)
+    gating = gating_of(made.recipe(epochs))
+    assert gating.epochs == max(1, round(window * epochs))
+    assert made.judged_from(epochs) == (min(gating.epochs, epochs) + 1) / epochs
+    assert training_epochs(made.recipe(epochs)) == epochs
+
+
+@RELATIVES
+@pytest.mark.parametrize(("window", "parts"), [(0.5, [5, 5]), (1.0, [10])])
+def test_a_second_schedule_follows_the_window_if_any_of_the_budget_is_left(
+    paradigm: type[GatedParadigm], window: float, parts: list[int]
+) -> None:
+    recipe = paradigm(window=window, restart=0.3).recipe(10)
+    assert [stage.epochs for stage in recipe if isinstance(stage, Train)] == parts
+    assert [stage.lr_scale for stage in recipe if isinstance(stage, Train)] == [1.0, 0.3][: len(parts)]
+    assert gating_of(recipe).epochs == parts[0]

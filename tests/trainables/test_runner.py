@@ -1,0 +1,119 @@
+"""Recipes carried out: what each stage does to a network, and what is reported of it."""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import MemoryContext
+from tests.trainables.stages import a_trial, copied
+from trainables import data
+from trainables.checkpoint import CHECKPOINT
+from trainables.masking.masks import prunable_weights
+from trainables.masking.sparse_state import unpack
+from trainables.recipes.recipe import Prune, Reinitialize, Remove, Rewind, Train
+from trainables.runner import run_recipe
+from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
+from trainables.state import LiveTrial
+from trainables.trial import run_trial
+
+SPEC = TrialSpec(
+    data=DataSpec(name="digits", subset=200),
+    model=ModelSpec(name="digits_cnn"),
+    training=TrainingSpec(batch_size=50),
+    paradigm="dense",
+    epochs=4,
+)
+
+
+@pytest.fixture
+def trial(context: MemoryContext) -> LiveTrial:
+    return LiveTrial(SPEC, data.load(SPEC.data), context)
+
+
+def density(trial: LiveTrial) -> float:
+    weights = prunable_weights(trial.model).values()
+    return sum(int(w.count_nonzero()) for w in weights) / sum(w.numel() for w in weights)
+
+
+def copy_weights(trial: LiveTrial) -> dict[str, torch.Tensor]:
+    return {name: weight.detach().clone() for name, weight in prunable_weights(trial.model).items()}
+
+
+def test_pruned_weights_stay_zero_through_momentum_and_weight_decay(trial: LiveTrial) -> None:
+    run_recipe((Train(1), Prune(0.2), Train(2)), trial)
+    for name, mask in trial.masks.items().items():
+        assert not prunable_weights(trial.model)[name][~mask.bool()].any()
+    assert density(trial) == pytest.approx(0.2, abs=1e-3)
+
+
+def test_rewinding_returns_to_the_network_of_that_iteration(trial: LiveTrial, tmp_path: Path) -> None:
+    whole_epochs = MemoryContext(tmp_path / "epochs")
+    other = LiveTrial(SPEC, trial.dataset, whole_epochs)
+    run_recipe((Train(2),), other)
+    after_one = unpack(torch.load(whole_epochs.checkpoints[0] / CHECKPOINT, weights_only=True)["model"])
+    run_recipe((Train(2, snapshot_epoch=1.0), Rewind()), trial)
+    assert all(torch.equal(value, after_one[name]) for name, value in trial.model.state_dict().items())
+
+
+def test_a_fraction_of_an_epoch_is_a_count_of_iterations(trial: LiveTrial) -> None:
+    steps = -(-len(trial.dataset.train.images) // SPEC.training.batch_size)
+    run_recipe((Train(1, snapshot_epoch=1 / steps), Rewind()), trial)
+    counts = [int(value) for name, value in trial.model.state_dict().items() if name.endswith("num_batches_tracked")]
+    assert counts
+    assert set(counts) == {1}
+
+
+def test_reinitialising_keeps_the_mask_and_draws_other_weights(trial: LiveTrial) -> None:
+    initial = copied(prunable_weights(trial.model))
+    run_recipe((Prune(0.5), Reinitialize()), trial)
+    assert density(trial) == pytest.approx(0.5, abs=1e-3)
+    for name, weight in prunable_weights(trial.model).items():
+        alive = trial.masks.items()[name].bool()
+        assert not torch.equal(weight[alive], initial[name][alive])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_filters_are_removed_physically_without_changing_what_is_computed(trial: LiveTrial, stream: bool) -> None:
+    run_recipe((Train(1), Prune(0.5, granularity="filter", stream=stream), Remove()), trial)
+    assert trial.measured["removal_disagreement"] < 1e-4
+    assert not trial.masks.items()
+    assert sum(p.numel() for p in trial.model.parameters()) < sum(p.numel() for p in trial.build().parameters())
+
+
+@pytest.mark.parametrize("batch_size", [100, 64], ids=["up", "down"])
+def test_every_epoch_is_reported_once_where_a_part_of_one_is_rounded_to_steps(
+    batch_size: int, context: MemoryContext
+) -> None:
+    chosen: dict[str, Value] = {"sparsity": 0.3, "rounds": 3, "weights": "rewind_lr", "rewind_epoch": 0.68}
+    training = TrainingSpec(batch_size=batch_size)
+    run_trial(replace(SPEC, training=training, paradigm="lottery_ticket", hyperparameters=chosen), context)
+    assert [report.epoch for report in context.reports] == [1, 2, 3, 4]
+    fidelities = [report.fidelity for report in context.reports]
+    assert all(before < after for before, after in pairwise(fidelities))
+    assert fidelities[-1] == 1
+
+
+def test_signs_alone_are_kept(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path)
+    initial = copied(prunable_weights(trial.model))
+    run_recipe((Train(1, snapshot_epoch=0), Prune(0.4), Rewind(), Reinitialize(keep_signs=True)), trial)
+    for name, weight in copied(prunable_weights(trial.model)).items():
+        alive = trial.weight_masks[name] == 1
+        assert torch.equal(weight[alive].sign(), initial[name][alive].sign())
+        assert not torch.isclose(weight[alive], initial[name][alive]).all()
+        assert not weight[~alive].any()
+
+
+def test_constant_weights_have_one_size_per_layer_and_the_rewound_signs(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path)
+    initial = copied(prunable_weights(trial.model))
+    stages = (Train(1, snapshot_epoch=0), Prune(0.4), Rewind(), Reinitialize(keep_signs=True, constant=True))
+    run_recipe(stages, trial)
+    for name, weight in copied(prunable_weights(trial.model)).items():
+        alive = trial.weight_masks[name] == 1
+        assert torch.equal(weight[alive].sign(), initial[name][alive].sign())
+        assert weight[alive].abs().unique().numel() == 1
+        assert float(weight[alive].abs()[0]) == pytest.approx(float(initial[name].std()), rel=0.2)
