@@ -20,7 +20,7 @@ from orchestrator.results.fairness import SETUPS, check_setup, unequal
 from orchestrator.results.front import pareto_front
 from orchestrator.spec.history import read_history
 from orchestrator.spec.study_spec import StudySpec
-from orchestrator.spec.tracking_url import STORE
+from orchestrator.spec.tracking_url import NONE, STORE
 from orchestrator.store import stamp
 from orchestrator.store.attempts import attempts
 from orchestrator.store.store import Store, StudyFolder
@@ -122,6 +122,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the result.")]
 HERE = "./espalier-store"
 WIDTH_OF_A_FILE = 140
+_UNTRACKED = "none, as the study file says"
 
 
 @app.callback()
@@ -315,8 +316,9 @@ def sync(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
         synced = rebuild(name, studies, waiting=lambda left: line.update(f"{left} runs are on their way to MLflow"))
     if not quiet:
         say(f"{'table:':<11}{folder.shown(folder.table)}: {synced.trials} trials")
-        pages = tracking_uri(studies, StudySpec.stored(folder.spec))
-        say(f"{'MLflow:':<11}{pages}: experiment {name}, a run for each of {synced.told} told trials")
+        spec = StudySpec.stored(folder.spec)
+        runs = f"{tracking_uri(studies, spec)}: experiment {name}, a run for each of {synced.told} told trials"
+        say(f"{'MLflow:':<11}{_UNTRACKED if spec.tracking == NONE else runs}")
     if synced.missing:
         say(f"espalier: {synced.missing}; the log is {folder.shown(folder.log)}", error=True)
         raise typer.Exit(1)
@@ -479,7 +481,8 @@ def _conclude(outcome: "Outcome", store: Store) -> None:
     console.print(tables.status_lines(summary, outcome.records, **commands), soft_wrap=True)
     for what, path in (("report", folder.report), ("table", folder.table), ("log", folder.log)):
         say(f"{what + ':':<11}{folder.shown(path)}")
-    say(f"{'dashboard:':<11}{_command(store, 'ui') if spec.tracking == STORE else spec.tracking}")
+    dashboard = {STORE: _command(store, "ui"), NONE: _UNTRACKED}.get(spec.tracking, spec.tracking)
+    say(f"{'dashboard:':<11}{dashboard}")
     if outcome.tracking_note is not None:
         say(f"{'MLflow:':<11}{outcome.tracking_note}")
     if outcome.spent_budget is not None:

@@ -236,7 +236,8 @@ class StudySpec(Strict):
     `ledger` says where it is remembered: `file`, the journal in its folder, or ``postgresql://USER@HOST:PORT/DATABASE``,
     a table there. Such a URL holds no password: PGPASSWORD, ~/.pgpass or PGSERVICE do.
     `tracking` says where its MLflow pages lie: in the `store`, or on the MLflow server at ``http://HOST:PORT``, which
-    takes who asks from MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN.
+    takes who asks from MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN; with `none` there
+    are none, and no MLflow is started.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""How a study file says where its MLflow pages lie: in the store, or on an MLflow server."""
+"""How a study file says where its MLflow pages lie: in the store, on an MLflow server, or nowhere."""
 
 from typing import Final
 
@@ -6,6 +6,7 @@ from orchestrator.spec.urls import check_port, masked, split
 from trainables.errors import InvalidValue
 
 STORE: Final = "store"
+NONE: Final = "none"
 
 _HOW: Final = (
     "must not hold a user or a password, which would be stored with the study for all to read: "
@@ -14,13 +15,13 @@ _HOW: Final = (
 
 
 def check_tracking(value: str) -> str:
-    """Return `value` if MLflow pages can lie there; raises InvalidValue, in which no password is shown."""
-    if value == STORE:
+    """Return `value` if MLflow pages can lie there, or none are wanted; raises InvalidValue that shows no password."""
+    if value in (STORE, NONE):
         return value
     parts = split(value)
     if masked(value) != value or "@" in parts.netloc:
         raise InvalidValue("", f"{parts.scheme}://***", _HOW)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
-        raise InvalidValue("", value, f"must be {STORE}, or the URL of an MLflow server, http://HOST:PORT")
+        raise InvalidValue("", value, f"must be {STORE}, {NONE}, or the URL of an MLflow server, http://HOST:PORT")
     check_port(value)
     return value

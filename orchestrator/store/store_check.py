@@ -24,7 +24,7 @@ def check(spec: StudySpec, store: Store) -> None:
         allowed = f"cannot lie in {store.place}; write `ledger: postgresql://USER@HOST:PORT/DATABASE` in the study file"
         raise InvalidValue("ledger", spec.ledger, allowed)
     if spec.tracking == STORE:
-        server = "`tracking: http://HOST:PORT`, the address of an MLflow server,"
+        server = "`tracking: http://HOST:PORT`, the address of an MLflow server, or `tracking: none`"
         allowed = f"cannot lie in {store.place}; write {server} in the study file"
         raise InvalidValue("tracking", spec.tracking, allowed)
     store.remote.check()

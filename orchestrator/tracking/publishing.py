@@ -10,12 +10,13 @@ from typing import Any, Final
 from orchestrator.ledger.records import TrialRecord, write_table
 from orchestrator.results.front import TOLD
 from orchestrator.spec.study_spec import StudySpec
-from orchestrator.spec.tracking_url import STORE
+from orchestrator.spec.tracking_url import NONE, STORE
 from orchestrator.store.remote import patiently
 from orchestrator.store.store import Store, StudyFolder
 from orchestrator.sweep.observer import Outcome
 from orchestrator.tracking.steps import RunStatus
 from orchestrator.tracking.tracker import Tracker
+from orchestrator.tracking.untracked import Untracked
 
 SECONDS_BETWEEN_EDITIONS: Final = 30.0
 """How often the front in MLflow and the table are updated while a study runs."""
@@ -30,7 +31,7 @@ SECONDS_FOR_THE_REST: Final[Mapping[RunStatus, float]] = {"FINISHED": 60.0, "KIL
 class Publisher:
     """Observes a study: shows its finished trials in MLflow and writes its table."""
 
-    def __init__(self, tracker: Tracker, folder: StudyFolder, records: Iterable[TrialRecord]) -> None:
+    def __init__(self, tracker: Tracker | Untracked, folder: StudyFolder, records: Iterable[TrialRecord]) -> None:
         """Begin by making MLflow agree with `records`."""
         self._tracker, self._folder = tracker, folder
         self._sync = shlex.join(["espalier", "sync", folder.path.name, "--store", folder.store])
@@ -91,8 +92,10 @@ def publisher(
         tracker.close("FAILED", SECONDS_FOR_THE_REST["FAILED"])
 
 
-def tracker_for(store: Store, spec: StudySpec, stamp: Mapping[str, Any]) -> Tracker:
-    """Return the tracker of a study; its writer process starts at once."""
+def tracker_for(store: Store, spec: StudySpec, stamp: Mapping[str, Any]) -> Tracker | Untracked:
+    """Return the tracker of a study; its writer process, if it has one, starts at once."""
+    if spec.tracking == NONE:
+        return Untracked()
     tags = {name: stamp[name] for name in ("git_commit", "data_hash") if stamp[name]}
     log = store.study(spec.name).log
     return Tracker(tracking_uri(store, spec), store.artifacts, spec.name, tags, spec.objectives, log=log)

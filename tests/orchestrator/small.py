@@ -25,7 +25,10 @@ FIXED = {
 
 
 def study(**changes: Any) -> StudySpec:
-    """Return a study of toy trials; `trials`, `epochs`, `rungs`, `hopeless`, `hours` and any key can differ."""
+    """Return a study of toy trials, without MLflow.
+
+    `trials`, `epochs`, `rungs`, `hopeless`, `hours` and any key can differ.
+    """
     search = {
         "sampler": changes.pop("sampler", "random"),
         "trials": changes.pop("trials", 4),
@@ -45,6 +48,7 @@ def study(**changes: Any) -> StudySpec:
         "search": search,
         "fidelity": fidelity,
         "budget": changes.pop("budget", {"hours": changes.pop("hours", None)}),
+        "tracking": "none",
         **changes,
     }
     return StudySpec.model_validate_json(json.dumps(plain))

@@ -233,6 +233,7 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
         data={"name": "digits", "subset": 200},
         model={"name": "mlp"},
         paradigms={"dense": {}, "magnitude": {**small.FIXED, "sparsity": 0.5}},
+        tracking="store",
     )
     (folder / "study.yaml").write_text(spec.as_yaml(), encoding="utf-8")
     return folder, espalier_in(folder, "launch", "study.yaml")

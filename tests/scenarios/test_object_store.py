@@ -151,7 +151,7 @@ def test_a_ledger_or_mlflow_database_in_a_file_is_refused_in_an_object_storage(
     place = f"s3://{bucket}/shelf"
     for keys, said in (
         ({}, "ledger = 'file': cannot lie in"),
-        ({"ledger": "postgresql://me@127.0.0.1:1/x"}, "tracking = 'store': cannot lie in"),
+        ({"ledger": "postgresql://me@127.0.0.1:1/x", "tracking": "store"}, "tracking = 'store': cannot lie in"),
     ):
         (tmp_path / "study.yaml").write_text(small.study(**keys).as_yaml())
         status, _, err = espalier("launch", "study.yaml", "--store", place)
@@ -202,7 +202,7 @@ def test_an_interrupted_push_leaves_the_object_of_before(
     table, place = tmp_path / "trials.parquet", Remote(f"s3://{bucket}/studies/small")
     table.write_bytes(b"old")
     place.push(table, table.name)
-    table.write_bytes(bytes(48 * 2**20))
+    table.write_bytes(bytes(12 * 2**20))
     before = signal.signal(signal.SIGALRM, _interrupt)
     interrupted = False
     signal.setitimer(signal.ITIMER_REAL, delay)

@@ -44,6 +44,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Watched:
         data={"name": "digits", "subset": 200},
         model={"name": "mlp"},
         paradigms={"dense": {}, "magnitude": {**small.FIXED, "sparsity": 0.5}},
+        tracking="store",
     )
     (folder / "study.yaml").write_text(spec.as_yaml(), encoding="utf-8")
     command = [sys.executable, "-c", "from orchestrator.cli import main; main()", "launch", "study.yaml"]

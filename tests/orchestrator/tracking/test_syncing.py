@@ -36,7 +36,7 @@ def trials(store: Store, more: str = "") -> list[int]:
 
 
 def test_what_was_deleted_comes_back_and_what_the_ledger_does_not_know_goes(tmp_path: Path) -> None:
-    spec, store = a_study(tmp_path), Store(tmp_path)
+    spec, store = a_study(tmp_path, tracking="store"), Store(tmp_path)
     folder = store.study(spec.name)
     records = ledger.read(folder)
     told = [record.trial for record in records if record.state in TOLD]
@@ -69,7 +69,7 @@ def test_what_was_deleted_comes_back_and_what_the_ledger_does_not_know_goes(tmp_
 
 
 def test_a_study_that_is_being_run_is_left_to_its_driver(tmp_path: Path) -> None:
-    spec = a_study(tmp_path)
+    spec = a_study(tmp_path, tracking="store")
     with small.ledger_of(spec, tmp_path), pytest.raises(StudyBusy, match="is being run by process"):
         rebuild(spec.name, Store(tmp_path))
     assert not Store(tmp_path).mlflow_database.exists()
@@ -78,7 +78,7 @@ def test_a_study_that_is_being_run_is_left_to_its_driver(tmp_path: Path) -> None
 def test_mlflow_that_cannot_be_written_is_told_and_the_table_is_there(
     espalier: Espalier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    a_study(tmp_path / "store")
+    a_study(tmp_path / "store", tracking="store")
     monkeypatch.setattr("orchestrator.tracking.syncing.rebuild", partial(rebuild, patience=1.0))
     store = Store(tmp_path / "store")
     store.mlflow_database.write_text("no database")
@@ -88,7 +88,7 @@ def test_mlflow_that_cannot_be_written_is_told_and_the_table_is_there(
 
 
 def test_a_sync_says_what_it_wrote_and_starts_neither_torch_nor_ray(tmp_path: Path) -> None:
-    a_study(tmp_path / "espalier-store")
+    a_study(tmp_path / "espalier-store", tracking="store")
     program = (
         "import sys; from orchestrator.cli import main\n"
         "try: main()\n"
@@ -101,3 +101,15 @@ def test_a_sync_says_what_it_wrote_and_starts_neither_torch_nor_ray(tmp_path: Pa
     assert json.loads(modules) == []
     assert any("trials.parquet: 6 trials" in line for line in said)
     assert any("mlflow.db: experiment small, a run for each of 5 told trials" in line for line in said)
+
+
+def test_without_mlflow_a_sync_writes_the_table_alone(espalier: Espalier, tmp_path: Path) -> None:
+    a_study(tmp_path / "store", tracking="none")
+    status, out, err = espalier("sync", "small", "--store", "store")
+    assert (status, err) == (0, "")
+    table, pages = out.splitlines()
+    assert table.endswith("trials.parquet: 6 trials")
+    assert pages.split() == ["MLflow:", "none,", "as", "the", "study", "file", "says"]
+    store = Store(tmp_path / "store")
+    assert len(read_table(store.study("small").table)) == 6
+    assert not store.mlflow_database.exists()
