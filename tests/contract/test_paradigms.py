@@ -1,6 +1,7 @@
 """What every paradigm, own or third-party, must do."""
 
 import math
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,21 @@ def digits(name: str, **hyperparameters: Any) -> TrialSpec:
         hyperparameters=hyperparameters,
         epochs=EPOCHS,
     )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], MemoryContext]:
+    """Return a paradigm's trial that nothing interrupted; it is run once for all tests."""
+    ended: dict[str, MemoryContext] = {}
+
+    def trial(name: str) -> MemoryContext:
+        if name not in ended:
+            context = MemoryContext(tmp_path_factory.mktemp("whole"))
+            run_trial(digits(name), context)
+            ended[name] = context
+        return ended[name]
+
+    return trial
 
 
 @every_paradigm
@@ -81,8 +97,10 @@ def test_the_search_space_lies_inside_the_paradigm_s_domain(name: str) -> None:
 
 
 @every_paradigm
-def test_a_trial_reports_every_epoch_and_measures_the_final_network(name: str, context: MemoryContext) -> None:
-    run_trial(digits(name), context)
+def test_a_trial_reports_every_epoch_and_measures_the_final_network(
+    name: str, whole: Callable[[str], MemoryContext]
+) -> None:
+    context = whole(name)
     epochs = [report.epoch for report in context.reports]
     fidelities = [report.fidelity for report in context.reports]
     assert epochs == list(range(1, len(epochs) + 1))
@@ -96,9 +114,8 @@ def test_a_trial_reports_every_epoch_and_measures_the_final_network(name: str, c
 
 
 @every_paradigm
-def test_who_is_judged_has_come_to_the_size_it_says(name: str, tmp_path: Path) -> None:
-    context = MemoryContext(tmp_path / "trial")
-    run_trial(digits(name), context)
+def test_who_is_judged_has_come_to_the_size_it_says(name: str, whole: Callable[[str], MemoryContext]) -> None:
+    context = whole(name)
     judged_from = paradigms.find(name)().judged_from(EPOCHS)
     judged = [report for report in context.reports if report.fidelity >= judged_from]
     final = context.reports[-1].metrics["macs"]
@@ -109,20 +126,22 @@ def test_who_is_judged_has_come_to_the_size_it_says(name: str, tmp_path: Path) -
 
 
 @every_paradigm
-def test_an_interrupted_trial_ends_in_the_same_network(name: str, tmp_path: Path) -> None:
-    whole = MemoryContext(tmp_path / "whole")
-    run_trial(digits(name), whole)
-    for stop_after in (1, len(whole.reports) // 2, len(whole.reports) - 1):
-        first = MemoryContext(tmp_path / f"first{stop_after}", stop_after=stop_after)
-        with pytest.raises(Interrupted):
-            run_trial(digits(name), first)
-        second = MemoryContext(tmp_path / f"second{stop_after}", resume_from=first.checkpoints[-1])
+def test_an_interrupted_trial_ends_in_the_same_network(
+    name: str, tmp_path: Path, whole: Callable[[str], MemoryContext]
+) -> None:
+    first, uninterrupted = MemoryContext(tmp_path / "first", stop_after=1), whole(name)
+    with pytest.raises(Interrupted):
+        run_trial(digits(name), first)
+    middle, last = len(uninterrupted.reports) // 2, len(uninterrupted.reports) - 1
+    saved = {1: first.checkpoints[-1], **{epoch: uninterrupted.checkpoints[epoch - 1] for epoch in (middle, last)}}
+    for epochs, checkpoint in saved.items():
+        second = MemoryContext(tmp_path / f"second{epochs}", resume_from=checkpoint)
         run_trial(digits(name), second)
-        assert [report.epoch for report in second.reports] == [r.epoch for r in whole.reports[stop_after:]]
-        expected, resumed = load(whole.checkpoints[-1]), load(second.checkpoints[-1])
+        assert [report.epoch for report in second.reports] == [r.epoch for r in uninterrupted.reports[epochs:]]
+        expected, resumed = load(uninterrupted.checkpoints[-1]), load(second.checkpoints[-1])
         assert expected.keys() == resumed.keys()
         assert all(torch.equal(expected[key], resumed[key]) for key in expected)
-        assert second.reports[-1].metrics == whole.reports[-1].metrics
+        assert second.reports[-1].metrics == uninterrupted.reports[-1].metrics
 
 
 def load(checkpoint: Path) -> dict[str, torch.Tensor]:
@@ -145,9 +164,10 @@ def spent_or_refused(name: str, epochs: int) -> tuple[float, str]:
 
 
 @every_paradigm
-def test_a_trial_resumed_after_its_training_repeats_its_last_report(name: str, tmp_path: Path) -> None:
-    first = MemoryContext(tmp_path / "first")
-    run_trial(digits(name), first)
+def test_a_trial_resumed_after_its_training_repeats_its_last_report(
+    name: str, tmp_path: Path, whole: Callable[[str], MemoryContext]
+) -> None:
+    first = whole(name)
     second = MemoryContext(tmp_path / "second", resume_from=first.checkpoints[-1])
     run_trial(digits(name), second)
     assert second.reports == [first.reports[-1]]

@@ -46,7 +46,7 @@ def start(verb: str, what: Path | str, store: Path, ray: Path) -> subprocess.Pop
 def wait_until_told(folder: StudyFolder, number: int, driver: subprocess.Popen[bytes]) -> None:
     while sum(record.state in TOLD for record in ledger.read(folder)) < number:
         assert driver.poll() is None, "the driver ended before it could be killed"
-        time.sleep(0.02)
+        time.sleep(0.2)  # reading a ledger takes a processor that the study needs
 
 
 def told(records: list[TrialRecord]) -> dict[int, TrialRecord]:
