@@ -112,7 +112,7 @@ def launch_here(store: Store, spec: StudySpec, clock: Clock, *, ray: bool) -> No
 def run_to_end(sweep: Sweep, trial: Assignment) -> None:
     chosen = trial.configuration
     sweep.begin(trial.number)
-    made = report(sweep.ledger.spec.trial(chosen.paradigm, chosen.params, chosen.seed))
+    made = report(sweep.spec.trial(chosen.paradigm, chosen.params, chosen.seed))
     sweep.report(trial.number, EpochReport.of(made))
     sweep.end(trial.number)
     sweep.note_time()

@@ -150,7 +150,7 @@ def rungs(epochs: int) -> list[int]:
 
 def _checkpoint(sweep: Sweep, trial: int, epoch: int) -> CheckpointRef:
     checkpoint = CheckpointRef(f"{trial}", f"{epoch}")
-    folder = sweep.ledger.folder.checkpoint(checkpoint)
+    folder = sweep.folder.checkpoint(checkpoint)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "epoch").write_text("the benchmark knows it")
     return checkpoint

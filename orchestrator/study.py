@@ -2,7 +2,9 @@
 
 import logging
 import shlex
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final
 
@@ -54,23 +56,18 @@ def launch(
     """
     store_check.check(spec, store)
     _check_network(spec)
-    folder = store.study(spec.name)
     with RaySession(address) as session:
-        if _exists(folder):
-            _require_same(spec, folder, exist_ok)
+        drive = Drive(spec, store.study(spec.name), store, session, observer, run)
+        if _exists(drive.folder):
+            _require_same(spec, drive.folder, exist_ok)
             cluster.check(spec.resources, address)
-            made = None
-        else:
-            _require_one_place(spec, folder)
-            warm_start.check(spec, store)
-            data.check(spec.data)
-            session.open_with_room(spec.resources)
-            made = stamp.stamp(data.load(spec.data, store.data).hash)
-        with logging_study(folder), Ledger(folder, spec) as ledger:
-            if made is not None:
-                _require_new(ledger)
-                _write_down(spec, folder, made)
-            return _drive(ledger, store, observer, session, run)
+            return drive.finish()
+        _require_one_place(spec, drive.folder)
+        warm_start.check(spec, store)
+        data.check(spec.data)
+        session.open_with_room(spec.resources)
+        made = stamp.stamp(data.load(spec.data, store.data).hash)
+        return drive.finish(lambda ledger: _write_down(drive, made, ledger.asked))
 
 
 def resume(
@@ -84,8 +81,7 @@ def resume(
     folder = _existing(name, store)
     spec = StudySpec.stored(folder.spec)
     store_check.check(spec, store)
-    with logging_study(folder), Ledger(folder, spec) as ledger, RaySession(address) as session:
-        return _drive(ledger, store, observer, session, run)
+    return Drive(spec, folder, store, RaySession(address), observer, run).finish()
 
 
 def extend(
@@ -106,10 +102,98 @@ def extend(
     folder = _existing(spec.name, store)
     cluster.check(spec.resources, address)
     store_check.check(spec, store)
-    with logging_study(folder), Ledger(folder, spec) as ledger, RaySession(address) as session:
+
+    def adopt(ledger: Ledger) -> None:
         warm_start.check(spec, store)
         said(extension.extend(spec, folder, ledger.records()))
-        return _drive(ledger, store, observer, session, run)
+
+    return Drive(spec, folder, store, RaySession(address), observer, run).finish(adopt)
+
+
+@dataclass(frozen=True)
+class Drive:
+    """A run of a study until it is finished or interrupted, however it was begun.
+
+    `session` is the Ray that it uses, which may be open already; `run` names the function that runs a trial.
+    """
+
+    spec: StudySpec
+    folder: StudyFolder
+    store: Store
+    session: RaySession
+    observer: Observer | None
+    run: str
+
+    def finish(self, prepare: Callable[[Ledger], object] = lambda _: None) -> Outcome:
+        """Run what is left of the study, once `prepare` is done with its open ledger; return how it ended."""
+        with logging_study(self.folder), Ledger(self.folder, self.spec) as ledger:
+            prepare(ledger)
+            with self._stops_explained():
+                return self._run(ledger)
+
+    @contextmanager
+    def _stops_explained(self) -> Iterator[None]:
+        """Add to a full disk or a lost store what is kept, and how to continue."""
+        name = self.spec.name
+        command = shlex.join(["espalier", "resume", name, "--store", self.store.place])
+        try:
+            yield
+        except StoreLost as lost:
+            kept = f"All recorded results are kept; when the store can be used again, continue by `{command}`"
+            raise StoreLost(f"study {name!r} has stopped, because {lost}. {kept}") from lost
+        except Exception as error:
+            if not is_full(error):
+                raise
+            raise DiskFull(name, self.store.root, str(error), command=command) from error
+
+    def _run(self, ledger: Ledger) -> Outcome:
+        """Run what is left, notify the observers, clean up."""
+        ledger.restart_unfinished()
+        with publisher(self.store, self.spec, _stamp(self.spec, self.store), ledger.records()) as published:
+            watching = Observers([published, *([self.observer] if self.observer else [])])
+            watching.started(self.spec, self.folder, self.spec.search.trials)
+            for record in ledger.records():
+                watching.updated(record)
+            _tidy(ledger, self.folder)
+            sweep = Sweep(ledger, watching)
+            interrupted = self._run_trials(sweep)
+            if not interrupted:
+                sweep.settle()
+            _tidy(ledger, self.folder)
+            outcome = Outcome(self.folder, tuple(ledger.records()), interrupted, sweep.spent_budget)
+            watching.finished(outcome)
+            return replace(outcome, tracking_note=published.note)
+
+    def _run_trials(self, sweep: Sweep) -> bool:
+        """Run the trials that are left, if any; return whether the run was interrupted.
+
+        If Ray dies, it is restarted. Raises NodeLost if it dies more than `failures.retries` times in a row without a
+        report from any trial in between, and InvalidValue if the data are no longer there, as every trial would fail.
+        """
+        if sweep.is_over:
+            return False
+        data.check(self.spec.data)
+        vain = 0
+        try:
+            while True:
+                reports = sweep.reports
+                try:
+                    self.session.open(self.folder.log)
+                    from orchestrator.execution.tune_run import run_trials  # imports Ray
+
+                    return run_trials(sweep, self.store.data, self.run)
+                except NodeLost:
+                    self.session.close()
+                    vain = vain + 1 if sweep.reports == reports else 0
+                    if vain > self.spec.failures.retries:
+                        raise
+                    logger.warning("Ray died on this machine and is restarted")
+                    sweep.lose_all()
+        except KeyboardInterrupt:
+            return True
+        finally:
+            self.session.close()
+            sweep.close()
 
 
 def _check_network(spec: StudySpec) -> None:
@@ -129,76 +213,10 @@ def _existing(name: str, store: Store) -> StudyFolder:
     return folder
 
 
-def _drive(ledger: Ledger, store: Store, observer: Observer | None, session: RaySession, run: str) -> Outcome:
-    """Run what is left of a study, notify the observers, clean up, and return how it ended."""
-    name = ledger.spec.name
-    command = shlex.join(["espalier", "resume", name, "--store", store.place])
-    try:
-        return _drive_watched(ledger, store, observer, session, run)
-    except StoreLost as lost:
-        kept = f"All recorded results are kept; when the store can be used again, continue by `{command}`"
-        raise StoreLost(f"study {name!r} has stopped, because {lost}. {kept}") from lost
-    except Exception as error:
-        if not is_full(error):
-            raise
-        raise DiskFull(name, store.root, str(error), command=command) from error
-
-
-def _drive_watched(ledger: Ledger, store: Store, observer: Observer | None, session: RaySession, run: str) -> Outcome:
-    spec, folder = ledger.spec, ledger.folder
-    ledger.restart_unfinished()
-    with publisher(store, spec, _stamp(spec, store), ledger.records()) as published:
-        watching = Observers([published, *([observer] if observer else [])])
-        watching.started(spec, folder, spec.search.trials)
-        for record in ledger.records():
-            watching.updated(record)
-        _tidy(ledger)
-        sweep = Sweep(ledger, watching)
-        interrupted = _run_trials(sweep, store, session, run)
-        if not interrupted:
-            sweep.settle()
-        _tidy(ledger)
-        outcome = Outcome(folder, tuple(ledger.records()), interrupted, sweep.spent_budget)
-        watching.finished(outcome)
-        return replace(outcome, tracking_note=published.note)
-
-
-def _run_trials(sweep: Sweep, store: Store, session: RaySession, run: str) -> bool:
-    """Run the trials that are left, if any; return whether the run was interrupted.
-
-    If Ray dies, it is restarted. Raises NodeLost if it dies more than `failures.retries` times in a row without a
-    report from any trial in between, and InvalidValue if the data are no longer there, as every trial would fail.
-    """
-    if sweep.is_over:
-        return False
-    data.check(sweep.ledger.spec.data)
-    vain = 0
-    try:
-        while True:
-            reports = sweep.reports
-            try:
-                session.open(sweep.ledger.folder.log)
-                from orchestrator.execution.tune_run import run_trials  # imports Ray
-
-                return run_trials(sweep, store.data, run)
-            except NodeLost:
-                session.close()
-                vain = vain + 1 if sweep.reports == reports else 0
-                if vain > sweep.ledger.spec.failures.retries:
-                    raise
-                logger.warning("Ray died on this machine and is restarted")
-                sweep.lose_all()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        session.close()
-        sweep.close()
-
-
-def _tidy(ledger: Ledger) -> None:
+def _tidy(ledger: Ledger, folder: StudyFolder) -> None:
     kept = {State.RUNNING: CHECKPOINTS_KEPT, State.PAUSED: CHECKPOINTS_KEPT, State.COMPLETE: 1}
     checkpoints = (ledger.checkpoints(one.trial)[: kept.get(one.state, 0)] for one in ledger.records())
-    for aside in trial_files(ledger.folder).tidy(set(chain.from_iterable(checkpoints)), ledger.asked):
+    for aside in trial_files(folder).tidy(set(chain.from_iterable(checkpoints)), ledger.asked):
         logger.warning("set aside files that belong to no trial in the ledger: %s", aside)
 
 
@@ -217,13 +235,6 @@ def _require_same(spec: StudySpec, folder: StudyFolder, exist_ok: bool) -> None:
         raise InvalidValue("name", spec.name, f"{there}; continue it by `espalier extend`, or rename this one")
 
 
-def _require_new(ledger: Ledger) -> None:
-    """Raise InvalidValue if the ledger holds trials of a study that was not in this store before."""
-    if ledger.asked:
-        there = f"is taken: {ledger.asked} trials of a study of this name are in the database that `ledger` names"
-        raise InvalidValue("name", ledger.spec.name, f"{there}, but it is not in this store; rename this one")
-
-
 def _require_one_place(spec: StudySpec, folder: StudyFolder) -> None:
     """Raise InvalidValue if a study that never started was launched with another `ledger` than `spec` names."""
     if folder.spec.exists() and (before := StudySpec.stored(folder.spec).ledger) != spec.ledger:
@@ -231,8 +242,15 @@ def _require_one_place(spec: StudySpec, folder: StudyFolder) -> None:
         raise InvalidValue("ledger", spec.ledger, allowed)
 
 
-def _write_down(spec: StudySpec, folder: StudyFolder, made: dict[str, Any]) -> None:
-    """Write the stamp, then the spec, each atomically; those of a study that never started are overwritten."""
+def _write_down(drive: Drive, made: dict[str, Any], asked: int) -> None:
+    """Write a new study's stamp, then its spec, each atomically; those of a study that never started are overwritten.
+
+    Raises InvalidValue if its ledger holds trials already: they are of a study that was not in this store before.
+    """
+    spec, folder = drive.spec, drive.folder
+    if asked:
+        there = f"is taken: {asked} trials of a study of this name are in the database that `ledger` names"
+        raise InvalidValue("name", spec.name, f"{there}, but it is not in this store; rename this one")
     stamp.write(folder.stamp, made)
     folder.push(folder.stamp)
     write_study(folder.spec, spec)

@@ -56,7 +56,7 @@ class Recorder(Callback):  # type: ignore[misc]
         self._failures: dict[str, Breakdown] = {}
         self._verdicts: dict[str, Verdict] = {}
         """The verdicts on trials that Ray Tune is ending, until it reports that they have ended."""
-        self._minutes = sweep.ledger.spec.failures.timeout_minutes
+        self._minutes = sweep.spec.failures.timeout_minutes
         self._watchdog = Watchdog(self._minutes and self._minutes * 60)
         self._checked = time.monotonic()
         self._started: set[str] = set()
@@ -143,7 +143,7 @@ class Recorder(Callback):  # type: ignore[misc]
         if due:
             self._checked = time.monotonic()
         if not (is_alive() if due else vital_processes_live()):
-            raise NodeLost(self._sweep.ledger.folder.log)
+            raise NodeLost(self._sweep.folder.log)
 
     def _keep_error_text(self, trial: Trial) -> None:
         """Copy Ray's error text to the trial's files now: Ray Tune does so only at the end of the run, if ever."""
@@ -151,7 +151,7 @@ class Recorder(Callback):  # type: ignore[misc]
             kept = _order(trial).folder / OBITUARY
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(trial.error_file, kept)
-            patiently(partial(self._sweep.ledger.folder.push, kept))
+            patiently(partial(self._sweep.folder.push, kept))
 
     def _look_at_cluster(self, trials: list[Trial]) -> None:
         """Record the state of the cluster and where trials run, for commands that look at the study without Ray."""

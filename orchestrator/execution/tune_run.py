@@ -27,7 +27,7 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
 
     `run` names the function that runs a trial; `cache` is where trials on one machine share their data.
     """
-    spec, folder = sweep.ledger.spec, sweep.ledger.folder
+    spec, folder = sweep.spec, sweep.folder
     recorder, capacity = Recorder(sweep), Capacity(spec.resources)
     tuner = tune.Tuner(
         tune.with_resources(worker.train, _placement),
@@ -75,7 +75,7 @@ def _placement(config: dict[str, Any]) -> tune.PlacementGroupFactory:
 
 
 def _work_order(sweep: Sweep, cache: Path, run: str, trial: Assignment, workers: int, tune_id: str) -> WorkOrder:
-    spec, chosen, folder = sweep.ledger.spec, trial.configuration, sweep.ledger.folder
+    spec, chosen, folder = sweep.spec, trial.configuration, sweep.folder
     files = folder.remote and folder.remote.below(folder.trials.name)
     return WorkOrder(
         number=trial.number,

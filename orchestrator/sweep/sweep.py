@@ -74,18 +74,18 @@ class Sweep:
     """Hands out trials and records what happens to them. All state that must survive a crash is in the ledger."""
 
     def __init__(self, ledger: Ledger, observer: Observer, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.ledger = ledger
+        self.ledger, self.spec, self.folder = ledger, ledger.spec, ledger.folder
         self.live: set[int] = set()
         """The trials that were handed out and have not yet ended, paused or been taken back."""
         self._observer = observer
         self._proposer = Proposer(ledger, clock)
         self._clock = clock
-        self._files = trial_files(ledger.folder)
+        self._files = trial_files(self.folder)
         self._unfinished = [Waiting(one) for one in ledger.unfinished()]
         self._setbacks: dict[int, Setbacks] = {}
         records = ledger.records()
-        self._rungs = Rungs(ledger.spec, records)
-        self._prospects = Prospects(ledger.spec)
+        self._rungs = Rungs(self.spec, records)
+        self._prospects = Prospects(self.spec)
         self._learn(*records)
         self._paused = {one.trial: _epoch(one) for one in records if one.state is State.PAUSED}
         """The paused trials, with the epoch at which each paused."""
@@ -93,7 +93,7 @@ class Sweep:
         """The trials without a checkpoint of their last epoch."""
         self.reports = 0
         """How many epochs have been reported since the driver started."""
-        self._meter = Meter(ledger.spec.budget, ledger.spec.resources, ledger.spent, clock=clock)
+        self._meter = Meter(self.spec.budget, self.spec.resources, ledger.spent, clock=clock)
 
     def next(self) -> Assignment | None:
         """Hand out a trial; None if there is none now.
@@ -133,13 +133,13 @@ class Sweep:
 
     def judge(self, number: int, epoch: Epoch) -> Verdict:
         """Decide after a report whether a trial continues: at a rung, if it is among the best or may join the front."""
-        if epoch.epoch not in self.ledger.spec.fidelity.rungs:
+        if epoch.epoch not in self.spec.fidelity.rungs:
             return CONTINUE
         reason = self._rungs.verdict(self.ledger.record(number), epoch)
         if reason is None or self._prospects.may_reach_front(epoch):
             self._rungs.note_gone(number, epoch.epoch)
             return CONTINUE
-        return Verdict(Decision(self.ledger.spec.fidelity.hopeless), reason)
+        return Verdict(Decision(self.spec.fidelity.hopeless), reason)
 
     def end(self, number: int, verdict: Verdict = CONTINUE) -> None:
         """Note that a trial ended, by itself or by a verdict; it can pause only with a checkpoint of its last epoch."""
@@ -164,7 +164,7 @@ class Sweep:
             if self._meter.holds(number):
                 self.ledger.lose(number)
             setbacks = self._set_back(number)
-            if setbacks.in_a_row <= self.ledger.spec.failures.retries:
+            if setbacks.in_a_row <= self.spec.failures.retries:
                 logger.warning("trial %d restarts in %gs: %s", number, setbacks.pause, breakdown.reason)
                 self.take_back(number, setbacks.pause)
                 return
@@ -197,7 +197,7 @@ class Sweep:
     @property
     def waiting(self) -> int:
         """How many trials are still to be handed out, as far as is known now."""
-        unasked = self.ledger.spec.search.trials - self.ledger.asked if self._may_ask() else 0
+        unasked = self.spec.search.trials - self.ledger.asked if self._may_ask() else 0
         return len(self._unfinished) + unasked + (self._goes_on() is not None)
 
     @property
@@ -208,7 +208,7 @@ class Sweep:
     @property
     def spent_budget(self) -> str | None:
         """The budget that ran out before all trials were asked, or None."""
-        return self._meter.exhausted if self.ledger.asked < self.ledger.spec.search.trials else None
+        return self._meter.exhausted if self.ledger.asked < self.spec.search.trials else None
 
     def _learn(self, *records: TrialRecord) -> None:
         """Learn from finished trials what others can still reach."""
@@ -217,7 +217,7 @@ class Sweep:
             self._rungs.be_strict()
 
     def _may_ask(self) -> bool:
-        return self.ledger.asked < self.ledger.spec.search.trials and self._meter.exhausted is None
+        return self.ledger.asked < self.spec.search.trials and self._meter.exhausted is None
 
     def _new_trial(self) -> Assignment | None:
         return Assignment(*self._proposer.propose()) if self._may_ask() else None
@@ -281,7 +281,7 @@ class Sweep:
         return whole[0] if whole else None
 
     def _shown(self, checkpoint: CheckpointRef) -> str:
-        folder = self.ledger.folder
+        folder = self.folder
         return folder.shown(folder.checkpoint(checkpoint))
 
     def _set_back(self, number: int) -> "Setbacks":

@@ -84,14 +84,14 @@ class Silence:
 def epoch(sweep: Sweep, trial: Assignment, number: int, **changes: Any) -> EpochReport:
     """Return what a toy trial reports of an epoch, as it reaches the driver."""
     chosen = trial.configuration
-    made: Report = runs.report(sweep.ledger.spec.trial(chosen.paradigm, chosen.params, chosen.seed), number)
+    made: Report = runs.report(sweep.spec.trial(chosen.paradigm, chosen.params, chosen.seed), number)
     return EpochReport.from_dict({**EpochReport.of(made).as_dict(), **changes})
 
 
 def run_to_end(sweep: Sweep, trial: Assignment) -> TrialRecord:
     """Let a trial report all its epochs and end."""
     sweep.begin(trial.number)
-    for number in range(1, sweep.ledger.spec.fidelity.epochs + 1):
+    for number in range(1, sweep.spec.fidelity.epochs + 1):
         sweep.report(trial.number, epoch(sweep, trial, number))
     sweep.end(trial.number)
     return sweep.ledger.record(trial.number)

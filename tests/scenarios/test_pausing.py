@@ -51,14 +51,14 @@ class Trials:
         trial = self.sweep.next()
         if trial is not None:
             self.sweep.begin(trial.number)
-            folder = trial.checkpoint and self.sweep.ledger.folder.checkpoint(trial.checkpoint)
+            folder = trial.checkpoint and self.sweep.folder.checkpoint(trial.checkpoint)
             self.running[trial.number] = (trial, int((folder / "epoch").read_text()) if folder else 0)
         return trial
 
     def step(self, number: int, *, saving: bool = True) -> None:
         """Let a trial report an epoch, and leave a checkpoint, and end if it shall."""
         sweep, (trial, at) = self.sweep, self.running[number]
-        last, result = at + 1 == sweep.ledger.spec.fidelity.epochs, self.results[number]
+        last, result = at + 1 == sweep.spec.fidelity.epochs, self.results[number]
         foreseen = {"accuracy": result["accuracy"], "macs_projected": result.get("macs", 1.0)}
         metrics = {"accuracy": result["accuracy"], "macs": result.get("macs", 1.0)} if last else {}
         report = small.epoch(sweep, trial, at + 1, **foreseen, metrics=metrics)
@@ -66,7 +66,7 @@ class Trials:
         sweep.report(number, report)
         if saving:
             checkpoint = CheckpointRef(f"{number:05d}", f"{at + 1}")
-            folder = sweep.ledger.folder.checkpoint(checkpoint)
+            folder = sweep.folder.checkpoint(checkpoint)
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "epoch").write_text(str(at + 1))
             seal(folder, sweep.ledger.owner(number))
