@@ -168,13 +168,13 @@ class Optuna:
 
     def __call__(self, problem: Problem, epochs: int, seed: int) -> Ended:
         tuner = optuna.create_study(directions=["minimize"] * 2, sampler=self.sampler(seed))
-        configurations = Configurations(study(problem), joint=self.joint)
+        configurations = Configurations(study(problem))
         ended: Ended = []
         running: list[tuple[optuna.Trial, Drawn, int]] = []
         for spent in range(epochs):
             while len(running) < WORKERS:
                 trial = tuner.ask()
-                drawn = _drawn(configurations, configurations.draw(partial(_suggested, trial)))
+                drawn = _drawn(configurations, configurations.draw(partial(_suggested, trial), joint=self.joint))
                 if configurations.refusal(*drawn) is None:
                     running.append((trial, drawn, 0))
                 else:
@@ -215,7 +215,7 @@ def syne_tune(problem: Problem, epochs: int, seed: int) -> Ended:
     from syne_tune.optimizer.schedulers.multiobjective.moasha import MOASHA
 
     np.random.seed(seed)  # it samples from the global state
-    configurations = Configurations(study(problem), joint=True)
+    configurations = Configurations(study(problem))
     space = {name: _domain(found) for name, found in configurations.distributions.items()}
     metrics = ["loss", "macs_projected"]
     halving = {"max_t": problem.epochs, "reduction_factor": REDUCTION}

@@ -269,8 +269,10 @@ def record(problem: Recorded, trials: int, path: Path, processes: int) -> None:
     """
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         each = math.ceil(trials / len(problem.paradigms))
-        spec = study(problem, **problem.training)
-        drawn = [(paradigm, params) for paradigm in problem.paradigms for params in at_random(spec, paradigm, each)]
+        configurations = Configurations(study(problem, **problem.training))
+        drawn = [
+            (paradigm, params) for paradigm in problem.paradigms for params in at_random(configurations, paradigm, each)
+        ]
         curves: Iterator[Curve] = pool.map(_trained, repeat(problem), *zip(*drawn, strict=True))
         table = []
         for (paradigm, params), curve in zip(drawn, curves, strict=True):

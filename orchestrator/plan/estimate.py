@@ -20,6 +20,7 @@ from orchestrator.execution.cluster import named, ray_session
 from orchestrator.ledger.budget import SECONDS_PER_HOUR, Spending
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import TOLD
+from orchestrator.search.configurations import Configurations
 from orchestrator.search.initial_design import at_random
 from orchestrator.spec.params import Params
 from orchestrator.spec.study_spec import Resources, StudySpec
@@ -235,7 +236,8 @@ def _lengths(spec: StudySpec, records: Sequence[TrialRecord]) -> tuple[Span, str
     epochs, reduction = spec.fidelity.epochs, spec.fidelity.reduction
     if not spec.fidelity.rungs or not set(spec.objectives) & set(FORETOLD):
         return Span(epochs, epochs, epochs), "no trial is stopped early"
-    judged = {paradigm: _judged_from(spec, paradigm) for paradigm in spec.paradigms}
+    configurations = Configurations(spec)
+    judged = {paradigm: _judged_from(configurations, paradigm) for paradigm in spec.paradigms}
     strongest = _length(spec, judged, lambda _: 1 / reduction**2)
     told = [record for record in records if record.state in (State.COMPLETE, State.PRUNED, State.PAUSED)]
     if len(told) >= ENOUGH:
@@ -285,10 +287,10 @@ def _length(spec: StudySpec, judged: Mapping[str, Counter[float]], going_on: Sha
     return statistics.fmean(map(mean, judged.values()))
 
 
-def _judged_from(spec: StudySpec, paradigm: str) -> Counter[float]:
+def _judged_from(configurations: Configurations, paradigm: str) -> Counter[float]:
     """Count a paradigm's configurations by the fidelity from which they are judged."""
-    drawn = at_random(spec, paradigm, CONFIGURATIONS)
-    return Counter(Params.of(named).create(paradigm).judged_from(spec.fidelity.epochs) for named in drawn)
+    epochs, drawn = configurations.spec.fidelity.epochs, at_random(configurations, paradigm, CONFIGURATIONS)
+    return Counter(Params.of(named).create(paradigm).judged_from(epochs) for named in drawn)
 
 
 def _judged_length(spec: StudySpec, judged_from: float, going_on: Share) -> float:

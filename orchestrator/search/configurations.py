@@ -29,14 +29,9 @@ Suggest = Callable[[str, BaseDistribution], Value]
 
 @dataclass(frozen=True)
 class Configurations:
-    """All configurations that a study may try.
-
-    If `joint`, a draw holds a value for every hyper-parameter of every paradigm, used or not, as samplers that model
-    all of them together need it. Otherwise a draw holds only what its paradigm uses under its conditions.
-    """
+    """All configurations that a study may try."""
 
     spec: StudySpec
-    joint: bool = False
 
     @cached_property
     def searched(self) -> tuple[str, ...]:
@@ -60,9 +55,13 @@ class Configurations:
         several = (found for found in self.distributions.values() if not found.single())
         return len(self.searched) == 1 and not any(isinstance(found, CategoricalDistribution) for found in several)
 
-    def draw(self, suggest: Suggest) -> dict[str, Value]:
-        """Return one draw; `suggest` is called for each value in turn."""
-        if self.joint:
+    def draw(self, suggest: Suggest, *, joint: bool = False) -> dict[str, Value]:
+        """Return one draw; `suggest` is called for each value in turn.
+
+        If `joint`, a draw holds a value for every hyper-parameter of every paradigm, used or not, as samplers that
+        model all of them together need it. Otherwise it holds only what its paradigm uses under its conditions.
+        """
+        if joint:
             return {name: suggest(name, distribution) for name, distribution in self.distributions.items()}
         paradigm = str(suggest(PARADIGM, self.distributions[PARADIGM]))
         drawn: dict[str, Value] = {PARADIGM: paradigm}

@@ -61,19 +61,18 @@ def extend(spec: StudySpec, folder: StudyFolder, records: Sequence[TrialRecord])
     return found
 
 
-def to_try_again(spec: StudySpec, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+def to_try_again(allowed: Configurations, records: Sequence[TrialRecord]) -> list[TrialRecord]:
     """Return members of the front from before the epochs were raised, best first, that are still to be tried again.
 
-    Those outside the study's present search spaces are left out.
+    Those outside what is `allowed`, the study's present search spaces, are left out.
     """
     outgrown = [record for record in records if record.share < 1 and record.state is State.COMPLETE]
     largest = max((record.share for record in outgrown), default=0.0)
     before = [replace(record, fidelity=1.0) for record in outgrown if record.share == largest]
     tried = [_identity(record) for record in records if record.share == 1]
-    allowed = Configurations(spec)
     return [
         record
-        for record in pareto_front(before, spec.objectives)
+        for record in pareto_front(before, allowed.spec.objectives)
         if _identity(record) not in tried and allowed.contains(record.paradigm, record.params)
     ]
 
@@ -97,7 +96,7 @@ def _problem(change: Change, before: StudySpec) -> Problem | None:
 
 def _too_few_trials(after: StudySpec, records: Sequence[TrialRecord]) -> list[Problem]:
     """Return a problem if `search.trials` leaves no room for the existing trials and those that must follow."""
-    again, reasons = to_try_again(after, records), [f"{len(records)} trials exist already"]
+    again, reasons = to_try_again(Configurations(after), records), [f"{len(records)} trials exist already"]
     here = [record for record in records if record.share == 1 or record.state is State.RUNNING]
     untried = [name for name in after.paradigms if name not in {record.paradigm for record in (*again, *here)}]
     if again:

@@ -13,7 +13,6 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from orchestrator.ledger.trial import Named
 from orchestrator.search.configurations import PARADIGM, Configurations
-from orchestrator.spec.study_spec import StudySpec
 from trainables.spec import Value
 
 SOBOL: Final = "sobol"
@@ -21,26 +20,24 @@ FIRST: Final = 10
 """How many trials are spread: as many as a sampler would draw at random before it uses any results."""
 
 
-def spread(spec: StudySpec) -> Iterator[tuple[str, Named]]:
+def spread(configurations: Configurations) -> Iterator[tuple[str, Named]]:
     """Yield the paradigm and the hyper-parameters of a study's first configurations, feasible or not.
 
     The study must search a single paradigm: points spread over several spaces would fill none of them.
     """
     from scipy.stats import qmc  # takes a second to import
 
-    configurations = Configurations(spec, joint=True)
-    dice = qmc.Sobol(len(configurations.distributions), rng=spec.seed)
+    dice = qmc.Sobol(len(configurations.distributions), rng=configurations.spec.seed)
     for point in dice.random_base2(math.ceil(math.log2(FIRST)))[:FIRST]:
         drawn = _at(configurations, point)
         yield str(drawn[PARADIGM]), configurations.params(drawn)
 
 
-def at_random(spec: StudySpec, paradigm: str, count: int) -> list[Named]:
+def at_random(configurations: Configurations, paradigm: str, count: int) -> list[Named]:
     """Return the hyper-parameters of at most `count` random configurations of a paradigm, without refused ones."""
-    configurations = Configurations(spec, joint=True)
     if paradigm in configurations.settled:
         return [configurations.fixed(paradigm)]
-    points = np.random.default_rng(spec.seed).random((count, len(configurations.distributions)))
+    points = np.random.default_rng(configurations.spec.seed).random((count, len(configurations.distributions)))
     params = [configurations.params({**_at(configurations, point), PARADIGM: paradigm}) for point in points]
     return [chosen for chosen in params if configurations.refusal(paradigm, chosen) is None]
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.ledger.trial import Named
+from orchestrator.search.configurations import Configurations
 from orchestrator.search.initial_design import at_random
 from orchestrator.spec.params import Params
 from orchestrator.spec.spec_errors import ABSENT, Problem, StudyError
@@ -37,7 +38,7 @@ class NetworkCheck:
     """Checks the paradigms of a study against its network, which is built once, with shapes only."""
 
     def __init__(self, spec: StudySpec) -> None:
-        self._spec = spec
+        self._spec, self._configurations = spec, Configurations(spec)
         self._reasons: dict[frozenset[Demand], str | None] = {}
         self._attempted: dict[str, list[Attempted]] = {}
 
@@ -71,7 +72,7 @@ class NetworkCheck:
 
     def _attempts(self, paradigm: str) -> list[Attempted]:
         if paradigm not in self._attempted:
-            drawn = at_random(self._spec, paradigm, CONFIGURATIONS)
+            drawn = at_random(self._configurations, paradigm, CONFIGURATIONS)
             made = ((params, self._recipe(paradigm, params)) for params in drawn)
             self._attempted[paradigm] = [Attempted(p, r, self._reason(r)) for p, r in made if r is not None]
         return self._attempted[paradigm]

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final
 
@@ -11,7 +11,7 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.trial import Configuration, Draft, Named
 from orchestrator.results.front import pareto_front, spread
-from orchestrator.search import initial_design, warm_start
+from orchestrator.search import initial_design
 from orchestrator.search.configurations import PARADIGM, Configurations
 from orchestrator.search.extension import to_try_again
 from orchestrator.search.foresight import Foresight
@@ -39,21 +39,34 @@ class Proposer:
     it until it is handed out.
     """
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start from the ledger's records; `clock` gives the seconds at which trials are handed out."""
+    def __init__(
+        self,
+        configurations: Configurations,
+        ledger: Ledger,
+        foresight: Foresight,
+        earlier: Iterable[Lesson] = (),
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start from the ledger's records and what `earlier` studies teach.
+
+        Stopped trials teach what `foresight` expects of them, which its owner teaches.
+        `clock` gives the seconds at which trials are handed out.
+        """
+        self._configurations, self._spec = configurations, configurations.spec
         self._ledger = ledger
+        self._foresight = foresight
         self._clock = clock
-        self._configurations = Configurations(ledger.spec)
         records = ledger.records()
         self._policy = Policy(
-            ledger.spec, {record.sampler for record in records}, numeric=self._configurations.are_numeric
+            self._spec, {record.sampler for record in records}, numeric=self._configurations.are_numeric
         )
         self._tried = Counter(_key(record.paradigm, record.params) for record in records)
         known = {record.paradigm for record in records if record.share == 1}
-        self._again = to_try_again(ledger.spec, records)
+        self._again = to_try_again(configurations, records)
         self._untried = [
             paradigm
-            for paradigm in ledger.spec.paradigms
+            for paradigm in self._spec.paradigms
             if paradigm not in known | {record.paradigm for record in self._again}
         ]
         self._running: dict[int, int] = {}
@@ -63,10 +76,10 @@ class Proposer:
         self._guessed_from = 0
         """How many finished trials those estimates are based on."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
-        self._earlier = list(warm_start.lessons(ledger.spec, ledger.folder))
+        self._earlier = list(earlier)
         self._prepared: Future[Draw] | None = None
         self._view = self._new_view()
-        self._first = iter(initial_design.spread(ledger.spec) if self._begins_spread(records) else ())
+        self._first = iter(initial_design.spread(configurations) if self._begins_spread(records) else ())
 
     def propose(self) -> tuple[int, Configuration]:
         """Create the next trial; return its number and configuration."""
@@ -109,7 +122,7 @@ class Proposer:
         """
         drawn = any(record.sampler not in (FIXED, AGAIN, SOBOL) for record in records)
         knows = self._earlier or drawn or sum(record.sampler == SOBOL for record in records) >= FIRST
-        return len(self._configurations.searched) == 1 and self._ledger.spec.search.sampler != "random" and not knows
+        return len(self._configurations.searched) == 1 and self._spec.search.sampler != "random" and not knows
 
     def _is_new(self, chosen: tuple[str, Named]) -> bool:
         """Return whether a configuration can be carried out and has not been tried yet."""
@@ -121,7 +134,7 @@ class Proposer:
 
     def _chosen(self, chosen: Configuration, by: str) -> tuple[int | None, Draft]:
         """Try a configuration that the sampler did not draw, but learns from like any other."""
-        drawn = self._view.configurations.drawn_as(chosen.paradigm, chosen.params)
+        drawn = self._configurations.drawn_as(chosen.paradigm, chosen.params)
         key = self._view.take_up(Lesson(chosen.paradigm, chosen.params, State.RUNNING))
         return key, Draft(chosen, by, drawn, self._view.distributions(drawn))
 
@@ -131,7 +144,7 @@ class Proposer:
     def _drawn(self, given: dict[str, Value]) -> tuple[int, Draft]:
         prepared, self._prepared = (None, self._prepared) if given else (self._prepared, None)
         key, drawn = prepared.result() if prepared is not None else self._draw(given, self._ledger.asked)
-        configuration = self._seeded(str(drawn[PARADIGM]), self._view.configurations.params(drawn))
+        configuration = self._seeded(str(drawn[PARADIGM]), self._configurations.params(drawn))
         return key, Draft(configuration, self._view.name, drawn, self._view.distributions(drawn))
 
     def _draw(self, given: dict[str, Value], number: int) -> Draw:
@@ -144,7 +157,7 @@ class Proposer:
     def _seeded(self, paradigm: str, params: Named) -> Configuration:
         key = _key(paradigm, params)
         self._tried[key] += 1
-        return Configuration(paradigm, params, self._ledger.spec.seed + self._tried[key] - 1)
+        return Configuration(paradigm, params, self._spec.seed + self._tried[key] - 1)
 
     def _note(self, number: int, key: int | None) -> None:
         if key is not None:
@@ -161,8 +174,7 @@ class Proposer:
         for number, key in list(self._running.items()):
             record = self._ledger.record(number)
             if record.state is not State.RUNNING:
-                self._foresight.learn(record)
-                self._view.tell(key, lesson(self._ledger.spec, record, self._foresight))
+                self._view.tell(key, lesson(self._spec, record, self._foresight))
                 del self._running[number]
                 self._note_stopped(record, key)
         self._guess_again()
@@ -179,7 +191,7 @@ class Proposer:
         if self._foresight.whole > WISER * self._guessed_from:
             self._guessed_from = self._foresight.whole
             for number, key in self._stopped.items():
-                self._view.tell(key, lesson(self._ledger.spec, self._ledger.record(number), self._foresight))
+                self._view.tell(key, lesson(self._spec, self._ledger.record(number), self._foresight))
 
     def _sampler(self) -> SamplerName:
         return self._policy.sampler(self._ledger.asked - len(self._running))
@@ -187,17 +199,14 @@ class Proposer:
     def _new_view(self) -> View:
         asked, records = self._ledger.asked, self._ledger.records()
         name, population = self._sampler(), self._policy.population(len(self._running))
-        view = View(self._ledger.spec, name, population=population)
+        view = View(self._configurations, name, population=population)
         self._running.clear()
         self._stopped.clear()
-        self._foresight = Foresight(self._ledger.spec)
-        for record in records:
-            self._foresight.learn(record)
         self._guessed_from = self._foresight.whole
         for taught in self._earlier if name != BREEDS or asked < GENERATIONS_LAST else ():
             view.take_up(taught)
         for record in self._with_offspring(records, population) if name == BREEDS else records:
-            known = lesson(self._ledger.spec, record, self._foresight)
+            known = lesson(self._spec, record, self._foresight)
             key = view.take_up(known) if known is not None else None
             if record.state is State.RUNNING:
                 self._note(record.trial, key)
@@ -210,7 +219,7 @@ class Proposer:
         The front is limited to one generation, since the sampler would choose no more; if many trials have equal
         values, most of a study is on the front.
         """
-        objectives, newest = self._ledger.spec.objectives, len(records) - GENERATIONS_LAST
+        objectives, newest = self._spec.objectives, len(records) - GENERATIONS_LAST
         parents = spread(pareto_front(records, objectives), objectives, population)
         front = {record.trial for record in parents}
         return [one for one in records if one.trial >= newest or one.trial in front or one.state is State.RUNNING]

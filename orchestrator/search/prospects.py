@@ -27,7 +27,8 @@ class Prospects:
     def __init__(self, spec: StudySpec, records: Iterable[TrialRecord] = ()) -> None:
         """Learn from `records`."""
         self._spec = spec
-        self._foresight = Foresight(spec)
+        self.foresight = Foresight(spec)
+        """What finished trials gained after their rungs."""
         self._front = losses([], spec.objectives)
         """The distinct non-dominated points of all finished trials."""
         self.learn(*records)
@@ -38,20 +39,20 @@ class Prospects:
             return
         told = [record for record in records if record.state is State.COMPLETE and record.share == 1]
         for record in told:
-            self._foresight.learn(record)
+            self.foresight.learn(record)
         competing = [record for record in told if is_eligible(record, self._spec.objectives)]
         self._front = non_dominated(np.vstack([self._front, losses(competing, self._spec.objectives)]))
 
     @property
     def is_informed(self) -> bool:
         """Whether enough trials have finished to estimate what a trial may gain, and there is a front to reach."""
-        return self._foresight.whole >= ENOUGH and bool(len(self._front)) and self._foresight.sees_all
+        return self.foresight.whole >= ENOUGH and bool(len(self._front)) and self.foresight.sees_all
 
     def may_reach_front(self, report: Epoch) -> bool:
         """Return whether a trial at a rung may reach the front, judged by enough finished trials."""
         if not self.is_informed:
             return False
-        reached = self._foresight.with_luck(report)
+        reached = self.foresight.with_luck(report)
         if reached is None or not all(bound.holds(reached[bound.metric]) for bound in self._spec.bounds):
             return False
         objectives = self._spec.objectives

@@ -14,7 +14,7 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.trial import Named
 from orchestrator.search.configurations import Configurations
 from orchestrator.search.foresight import Foresight
-from orchestrator.search.samplers import MODELLED_JOINTLY, SamplerName, draws_for
+from orchestrator.search.samplers import SamplerName, draws_for
 from orchestrator.spec.study_spec import StudySpec
 from trainables.spec import Value
 
@@ -64,11 +64,11 @@ class View:
     To a sampler that breeds, trials that the view did not draw itself are the first generation: they are parents.
     """
 
-    def __init__(self, spec: StudySpec, name: SamplerName, *, population: int) -> None:
+    def __init__(self, configurations: Configurations, name: SamplerName, *, population: int) -> None:
         self.name = name
         self.drawn = 0
-        self.configurations = Configurations(spec, joint=name in MODELLED_JOINTLY)
-        self._draws = draws_for(name, self.configurations, population)
+        self._configurations, spec = configurations, configurations.spec
+        self._draws = draws_for(name, configurations, population)
         self._storage = InMemoryStorage()
         directions = [optuna.study.StudyDirection[direction.upper()] for direction in spec.objectives.values()]
         self._id = self._storage.create_new_study(directions, spec.name)
@@ -86,10 +86,10 @@ class View:
 
     def take_up(self, lesson: Lesson) -> int | None:
         """Learn from a trial that was not drawn here; return its key, or None if it teaches nothing."""
-        drawn = self.configurations.drawn_as(lesson.paradigm, lesson.params)
+        drawn = self._configurations.drawn_as(lesson.paradigm, lesson.params)
         if not drawn:
             return None
-        if self.configurations.joint:
+        if self._draws.joint:
             drawn = self._draws.fill(self._study, optuna.trial.create_trial(state=TrialState.RUNNING), drawn)
         template = optuna.trial.create_trial(
             state=TrialState[lesson.state.value],
@@ -114,4 +114,4 @@ class View:
 
     def distributions(self, drawn: Mapping[str, Value]) -> dict[str, BaseDistribution]:
         """Return the distribution of each value of a draw."""
-        return {name: self.configurations.distributions[name] for name in drawn}
+        return {name: self._configurations.distributions[name] for name in drawn}

@@ -37,9 +37,10 @@ class FeasibleDraws:
     resumed study draws what it would have drawn without the interruption.
     """
 
-    def __init__(self, own: BaseSampler, configurations: Configurations) -> None:
+    def __init__(self, own: BaseSampler, configurations: Configurations, *, joint: bool) -> None:
+        """Draw from `own`; if `joint`, every draw holds all hyper-parameters of all paradigms."""
         self._own, self._uniform = own, RandomSampler(seed=configurations.spec.seed)
-        self._configurations = configurations
+        self._configurations, self.joint = configurations, joint
         distributions = configurations.distributions
         self._several = {name: found for name, found in distributions.items() if not found.single()}
 
@@ -71,7 +72,7 @@ class FeasibleDraws:
 
     def _modelled(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         """Return the values that the sampler draws jointly, with a model of all known trials."""
-        if self._configurations.joint:
+        if self.joint:
             return self._own.sample_relative(study, trial, self._several)
         if trial.number >= JOINT_UP_TO:
             return {}
@@ -83,7 +84,7 @@ class FeasibleDraws:
         def value(name: str, distribution: BaseDistribution) -> Any:
             return given[name] if name in given else sampler.sample_independent(study, trial, name, distribution)
 
-        return self._configurations.draw(value)
+        return self._configurations.draw(value, joint=self.joint)
 
     def _is_feasible(self, drawn: Mapping[str, Value]) -> bool:
         return self._configurations.refusal(str(drawn[PARADIGM]), self._configurations.params(drawn)) is None
@@ -91,7 +92,8 @@ class FeasibleDraws:
 
 def draws_for(name: SamplerName, configurations: Configurations, population: int) -> FeasibleDraws:
     """Return the draws of a sampler; `population` is the size of a generation, for a sampler that breeds."""
-    return FeasibleDraws(_sampler(name, configurations.spec.seed, population), configurations)
+    sampler = _sampler(name, configurations.spec.seed, population)
+    return FeasibleDraws(sampler, configurations, joint=name in MODELLED_JOINTLY)
 
 
 def _sampler(name: SamplerName, seed: int, population: int) -> BaseSampler:

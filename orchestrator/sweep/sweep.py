@@ -14,6 +14,8 @@ from orchestrator.ledger.failures import Breakdown, Failure
 from orchestrator.ledger.ledger import Ledger, Unfinished
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.trial import Configuration
+from orchestrator.search import warm_start
+from orchestrator.search.configurations import Configurations
 from orchestrator.search.proposer import Proposer
 from orchestrator.search.prospects import Prospects
 from orchestrator.search.rungs import Rungs
@@ -78,7 +80,6 @@ class Sweep:
         self.live: set[int] = set()
         """The trials that were handed out and have not yet ended, paused or been taken back."""
         self._observer = observer
-        self._proposer = Proposer(ledger, clock)
         self._clock = clock
         self._files = trial_files(self.folder)
         self._unfinished = [Waiting(one) for one in ledger.unfinished()]
@@ -87,6 +88,9 @@ class Sweep:
         self._rungs = Rungs(self.spec, records)
         self._prospects = Prospects(self.spec)
         self._learn(*records)
+        earlier = warm_start.lessons(self.spec, self.folder)
+        foresight = self._prospects.foresight
+        self._proposer = Proposer(Configurations(self.spec), ledger, foresight, earlier, clock=clock)
         self._paused = {one.trial: _epoch(one) for one in records if one.state is State.PAUSED}
         """The paused trials, with the epoch at which each paused."""
         self._unsaved: set[int] = set()

@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from orchestrator.search.configurations import PARADIGM, Configurations
-from orchestrator.search.samplers import MODELLED_JOINTLY, FeasibleDraws, SamplerName, draws_for
+from orchestrator.search.samplers import FeasibleDraws, SamplerName, draws_for
 from orchestrator.spec.study_spec import StudySpec
 from tests.orchestrator.small import FIXED, study
 from trainables.spec import Value
@@ -24,7 +24,7 @@ def spec(**changes: object) -> StudySpec:
 
 def drawer(name: str, wanted: StudySpec) -> FeasibleDraws:
     sampler: SamplerName = next(known for known in get_args(SamplerName) if known == name)
-    return draws_for(sampler, Configurations(wanted, joint=name in MODELLED_JOINTLY), population=4)
+    return draws_for(sampler, Configurations(wanted), population=4)
 
 
 class Search:
@@ -32,7 +32,7 @@ class Search:
 
     def __init__(self, name: str, wanted: StudySpec) -> None:
         self._draws = drawer(name, wanted)
-        self._configurations = Configurations(wanted, joint=name in MODELLED_JOINTLY)
+        self._configurations = Configurations(wanted)
         self._study = optuna.create_study(direction="maximize")
 
     def draw(self, number: int, **given: Value) -> dict[str, Value]:

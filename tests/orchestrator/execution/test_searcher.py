@@ -26,6 +26,7 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import pareto_front
 from orchestrator.search import proposer, sampler_policy, samplers, warm_start
 from orchestrator.search.configurations import Configurations
+from orchestrator.search.foresight import Foresight
 from orchestrator.search.proposer import Proposer
 from orchestrator.search.sampler_policy import Policy
 from orchestrator.search.sampler_view import Lesson, View
@@ -156,8 +157,8 @@ def test_a_condition_holds_for_fixed_and_for_drawn_values() -> None:
     fixed = Configurations(study(paradigms={"magnitude": {**FIXED, "schedule": "iterative"}}, epochs=12))
     drawn = fixed.draw(first)
     assert fixed.params(drawn).keys() == {*FIXED, "sparsity", "rounds"}
-    joint = Configurations(study(paradigms={"magnitude": {}}, epochs=12), joint=True)
-    everything = joint.draw(first)
+    joint = Configurations(study(paradigms={"magnitude": {}}, epochs=12))
+    everything = joint.draw(first, joint=True)
     assert everything.keys() == joint.distributions.keys()
     assert {"rounds", "stream"}.isdisjoint(joint.params(everything))
 
@@ -301,7 +302,7 @@ def test_of_a_front_of_equal_trials_no_more_are_bred_from_than_make_a_generation
     spec = study(sampler="nsga2", trials=50, paradigms={"magnitude": {**FIXED, "sparsity": [0.3, 0.6]}})
     with ledger_of(spec, tmp_path) as driver:
         records = run_all(Sweep(driver, Silence()))
-        bred_from = Proposer(driver)._view._storage.get_all_trials(0)
+        bred_from = Proposer(Configurations(spec), driver, Foresight(spec))._view._storage.get_all_trials(0)
     assert len(pareto_front(records, spec.objectives)) == 50
     assert len(bred_from) <= 5 + Policy(spec, (), numeric=False).population(0)
 
@@ -372,9 +373,13 @@ def test_what_is_drawn_ahead_is_nowhere_until_it_is_handed_out(
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), joint=st.booleans())
 def test_a_draw_is_known_again_by_its_hyper_parameters(seed: int, joint: bool) -> None:
-    space = Configurations(study(paradigms={"magnitude": {}, "lottery_ticket": {}}, epochs=12), joint=joint)
+    space = Configurations(study(paradigms={"magnitude": {}, "lottery_ticket": {}}, epochs=12))
     random = RandomSampler(seed=seed)
-    drawn = space.draw(lambda name, found: random.sample_independent(None, None, name, found))  # type: ignore[arg-type]
+
+    def suggest(name: str, found: BaseDistribution) -> Value:
+        return random.sample_independent(None, None, name, found)  # type: ignore[arg-type,no-any-return]
+
+    drawn = space.draw(suggest, joint=joint)
     known = space.drawn_as(str(drawn["paradigm"]), space.params(drawn))
     assert known.items() <= drawn.items()
     assert space.params({**drawn, **known}) == space.params(drawn)
@@ -398,7 +403,7 @@ def test_of_few_trials_tpe_learns_how_hyper_parameters_belong_together(known: in
     def apart(drawn: Mapping[str, Any]) -> float:
         return float(abs(drawn["training.lr"] - drawn["training.momentum"]))
 
-    view, dice = View(spec, "tpe", population=20), np.random.default_rng(0)
+    view, dice = View(Configurations(spec), "tpe", population=20), np.random.default_rng(0)
     for lr, momentum in dice.random((known, 2)):
         params = {"training.lr": 0.01 + 0.99 * lr, "training.momentum": 0.99 * momentum}
         view.take_up(Lesson("dense", params, State.COMPLETE, [apart(params)]))

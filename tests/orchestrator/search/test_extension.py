@@ -17,6 +17,7 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import pareto_front
 from orchestrator.search import extension
+from orchestrator.search.configurations import Configurations
 from orchestrator.search.rungs import Rungs
 from orchestrator.spec.history import read_history, write_study
 from orchestrator.spec.spec_errors import StudyError
@@ -110,13 +111,15 @@ def test_a_member_is_not_tried_twice_and_not_outside_the_edited_ranges(tmp_path:
     longer = small.study(trials=30, epochs=8, paradigms=narrow)
     with Ledger(Store(tmp_path).study("small"), longer) as open_ledger:
         records = open_ledger.records()
-        assert [one.trial for one in extension.to_try_again(longer, records)] == [one.trial for one in inside]
+        assert [one.trial for one in extension.to_try_again(Configurations(longer), records)] == [
+            one.trial for one in inside
+        ]
         extension.extend(longer, open_ledger.folder, records)
         sweep = Sweep(open_ledger, small.Silence())
         first = sweep.next()
         assert first is not None
         assert first.configuration.params == inside[0].params
-        left = extension.to_try_again(longer, open_ledger.records())
+        left = extension.to_try_again(Configurations(longer), open_ledger.records())
     assert [one.trial for one in left] == [one.trial for one in inside[1:]]
 
 
