@@ -27,7 +27,7 @@ from orchestrator.store.store import Store, StudyFolder
 from orchestrator.terminal.objects import log_object, paradigm_object, trial_object
 from orchestrator.terminal.printable import PlainConsole, say
 from trainables import paradigms as installed
-from trainables.errors import EspalierError, FileUnusable, InvalidValue, nearest
+from trainables.errors import EspalierError, FileUnusable, InvalidValue
 from trainables.spec import Value
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def status(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> No
     from orchestrator.terminal import tables
 
     studies = _store(store)
-    current = progress(_study(studies, name))
+    current = progress(studies.existing(name, "NAME"))
     if as_json:
         _print_json(current.as_object())
     else:
@@ -204,7 +204,7 @@ def logs(
     from orchestrator.store.trial_files import trial_files
     from orchestrator.terminal import tables
 
-    folder = _study(_store(store), name)
+    folder = _store(store).existing(name, "NAME")
     spec, records = _read(folder)
     record = _trial(records, trial)
     trial_files(folder).fetch_texts(trial)
@@ -236,7 +236,7 @@ def extend(file: StudyFile, store: StoreFolder = HERE, address: Address = None, 
     from orchestrator.terminal.live import shown
 
     spec, studies = StudySpec.load(file), _store(store)
-    folder = _study(studies, spec.name)
+    folder = studies.existing(spec.name, "NAME")
     if file.resolve() == folder.spec.resolve():
         raise InvalidValue("STUDY.yaml", str(file), "is the store's own file; edit a copy of it and name that")
     with shown(_console(), quiet=quiet) as observer:
@@ -260,7 +260,7 @@ def front(
 
     from orchestrator.terminal import tables
 
-    spec, records = _read(_study(_store(store), name))
+    spec, records = _read(_store(store).existing(name, "NAME"))
     if setup is not None:
         _require_comparable(pareto_front(records, spec.objectives), check_setup(setup))
     if as_json:
@@ -280,7 +280,7 @@ def compare(
     from orchestrator.terminal import comparison_tables
 
     studies = _store(store)
-    compared = compare_studies([_entry(_study(studies, name)) for name in names])
+    compared = compare_studies([_entry(studies.existing(name, "NAME")) for name in names])
     if as_json:
         _print_json(comparison_tables.as_object(compared))
     else:
@@ -294,7 +294,7 @@ def report(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
 ) -> None:
     """Write a study's report, a single HTML page that works offline, and print its path."""
-    folder = _study(_store(store), name)
+    folder = _store(store).existing(name, "NAME")
     path = output or folder.report
     if output is not None:
         with _refusing("--output", str(output), "name another file"):
@@ -311,7 +311,7 @@ def sync(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
     from orchestrator.tracking.syncing import rebuild
 
     studies = _store(store)
-    folder = _study(studies, name)
+    folder = studies.existing(name, "NAME")
     with _console().status("reading the ledger") as line:
         synced = rebuild(name, studies, waiting=lambda left: line.update(f"{left} runs are on their way to MLflow"))
     if not quiet:
@@ -333,7 +333,7 @@ def repair(
     """Save what is whole of a study's damaged ledger; a copy of the damaged one is kept."""
     from orchestrator.ledger import repair as repairing
 
-    folder = _study(_store(store), name)
+    folder = _store(store).existing(name, "NAME")
     repair = repairing.diagnose(folder)
     for line in repair.lines():
         typer.echo(line)
@@ -397,15 +397,6 @@ def _console() -> Console:
     """Return standard output, wide enough for a table where it is no terminal."""
     console = PlainConsole()
     return console if console.is_terminal else PlainConsole(width=max(console.width, WIDTH_OF_A_FILE))
-
-
-def _study(store: Store, name: str) -> StudyFolder:
-    """Return the folder of a study that exists; raises InvalidValue for any other name."""
-    folder, there = store.study(name), store.names()
-    if name not in there:
-        known = f"there are {', '.join(there)}{nearest(name, there)}" if there else "there is none; launch one first"
-        raise InvalidValue("NAME", name, f"is no study in {store.place}: {known}")
-    return folder
 
 
 def _read(folder: StudyFolder) -> tuple[StudySpec, list[TrialRecord]]:

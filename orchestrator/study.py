@@ -29,7 +29,7 @@ from orchestrator.sweep.observer import Outcome as Outcome
 from orchestrator.sweep.sweep import CHECKPOINTS_KEPT, Sweep
 from orchestrator.tracking.publishing import publisher
 from trainables import data
-from trainables.errors import InvalidValue, nearest
+from trainables.errors import InvalidValue
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def resume(
     It need not run where it ran before. Raises InvalidValue if the study does not exist or the cluster cannot be used,
     and StudyBusy while another process drives it.
     """
-    folder = _existing(name, store)
+    folder = store.existing(name)
     spec = StudySpec.stored(folder.spec)
     store_check.check(spec, store)
     return Drive(spec, folder, store, RaySession(address), observer, run).finish()
@@ -99,7 +99,7 @@ def extend(
     that front are tried again first. Raises StudyError for changes that the study cannot adopt, InvalidValue if the
     study does not exist or the cluster cannot be used, and StudyBusy while another process drives it.
     """
-    folder = _existing(spec.name, store)
+    folder = store.existing(spec.name)
     cluster.check(spec.resources, address)
     store_check.check(spec, store)
 
@@ -202,15 +202,6 @@ def _check_network(spec: StudySpec) -> None:
     network.require_work()
     for problem in network.impossible():
         logger.warning("%s; such trials will fail", problem)
-
-
-def _existing(name: str, store: Store) -> StudyFolder:
-    """Return the folder of an existing study; raises InvalidValue if there is none of this name."""
-    folder, known = store.study(name), store.names()
-    if name not in known:
-        there_are = f"there are {', '.join(known)}" if known else "there are none"
-        raise InvalidValue("name", name, f"no study of this name in {store.place}; {there_are}{nearest(name, known)}")
-    return folder
 
 
 def _tidy(ledger: Ledger, folder: StudyFolder) -> None:

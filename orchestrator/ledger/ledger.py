@@ -205,8 +205,7 @@ class Ledger:
         Raises InvalidValue if one would lie anywhere but in a trial's folder.
         """
         attributes = self._trial(number).user_attrs
-        early = [attributes["checkpoint"]["path"]] if "checkpoint" in attributes else []
-        return [CheckpointRef.parse(path) for path in attributes.get("checkpoints", early)]
+        return [CheckpointRef.parse(path) for path in attributes.get("checkpoints", [])]
 
     def owner(self, number: int) -> Owner:
         """Return a trial at its current epoch as the owner of checkpoints."""
@@ -366,7 +365,7 @@ def _in_study(spec: StudySpec, first: int, record: TrialRecord, trial: FrozenTri
 
 
 def _spending(attributes: Mapping[str, Any]) -> Spending:
-    return Spending(**attributes.get(_SPENDING, {"seconds": attributes.get("spent", 0.0)}))
+    return Spending(**attributes.get(_SPENDING, {}))
 
 
 def _noted(attributes: Mapping[str, Any], trials: Iterable[FrozenTrial]) -> Noted | None:

@@ -11,7 +11,7 @@ from orchestrator.search.sampler_view import Lesson, lesson
 from orchestrator.spec.params import Params
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import Store, StudyFolder
-from trainables.errors import InvalidValue, nearest
+from trainables.errors import InvalidValue
 
 logger = logging.getLogger(__name__)
 
@@ -20,13 +20,8 @@ KEY = "search.warm_start"
 
 def check(spec: StudySpec, store: Store) -> None:
     """Raise InvalidValue for an earlier study that does not exist or has other objectives."""
-    known = [name for name in store.names() if name != spec.name]
     for name in spec.search.warm_start:
-        if name not in known:
-            there_are = f"there are {', '.join(known)}" if known else "there are none"
-            allowed = f"no earlier study of this name in {store.place}; {there_are}{nearest(name, known)}"
-            raise InvalidValue(KEY, name, allowed)
-        objectives = StudySpec.stored(store.study(name).spec).objectives
+        objectives = StudySpec.stored(store.existing(name, KEY, earlier_than=spec.name).spec).objectives
         if objectives != spec.objectives:
             own, other = _in_words(spec.objectives), _in_words(objectives)
             raise InvalidValue(KEY, name, f"has other objectives ({other}) than this study ({own}): leave it out")

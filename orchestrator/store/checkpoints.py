@@ -45,14 +45,10 @@ def seal(checkpoint: Path, owner: Owner | None = None) -> None:
 def is_intact(checkpoint: Path, owner: Owner | None = None, *, unowned: bool = True) -> bool:
     """Return whether a checkpoint holds what was sealed, and is the owner's if one is given; reads all of it.
 
-    Where `unowned` is allowed, a seal need not name an owner, as those of earlier versions do not; the earliest
-    checkpoints have no seal, and are never empty. Nothing that holds a link is intact.
+    Where `unowned` is allowed, a seal need not name an owner. Nothing that holds a link is intact.
     """
     if checkpoint.is_symlink() or any(path.is_symlink() for path in checkpoint.rglob("*")):
         return False
-    if not (checkpoint / SEAL).exists():
-        sizes = [path.stat().st_size for path in checkpoint.rglob("*") if path.is_file()]
-        return unowned and bool(sizes) and all(sizes)
     try:
         files, sealed = _read_seal(checkpoint)
     except (OSError, ValueError, TypeError):
@@ -72,7 +68,7 @@ def owner_of(checkpoint: Path) -> Owner | None:
 def _read_seal(checkpoint: Path) -> tuple[dict[str, Any], Owner | None]:
     sealed = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))
     if not isinstance(sealed.get("files"), dict):
-        return sealed, None  # an early one: hashes alone
+        return sealed, None  # version 0.1.0 sealed hashes alone
     return sealed["files"], Owner(**sealed["owner"]) if sealed.get("owner") else None
 
 

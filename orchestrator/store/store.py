@@ -10,6 +10,7 @@ from orchestrator.spec.names import check_study_name
 from orchestrator.store.attempts import TRIALS, CheckpointRef
 from orchestrator.store.remote import CACHE, Remote
 from orchestrator.store.store_url import check_store_url
+from trainables.errors import InvalidValue, nearest
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,20 @@ class Store:
         below = f"studies/{check_study_name(name)}"
         require_plain([*self._own, *StudyFolder(self.root / below)._own])
         return _current(StudyFolder(self.root / below, self.remote and self.remote.below(below)))
+
+    def existing(self, name: str, key: str = "name", *, earlier_than: str | None = None) -> StudyFolder:
+        """Return the folder of a study that exists, or exists beside the one named `earlier_than`.
+
+        Raises InvalidValue, about `key`, for any other name.
+        """
+        folder, names = self.study(name), [known for known in self.names() if known != earlier_than]
+        if name not in names:
+            kind = "study" if earlier_than is None else "earlier study"
+            known = (
+                f"there are {', '.join(names)}{nearest(name, names)}" if names else "there is none; launch one first"
+            )
+            raise InvalidValue(key, name, f"is no {kind} in {self.place}: {known}")
+        return folder
 
     def names(self) -> list[str]:
         """Return the names of the studies there are, sorted."""

@@ -151,7 +151,7 @@ class RemoteFiles:
         with TemporaryDirectory(prefix="fetched-", dir=self._here()) as name:
             copy = Path(name)
             patiently(partial(self._remote.pull_folder, checkpoint.within_trials, copy))
-            return (copy / SEAL).exists() and checkpoints.is_intact(copy, owner, unowned=unowned)
+            return checkpoints.is_intact(copy, owner, unowned=unowned)
 
     def discard(self, checkpoint: CheckpointRef) -> None:
         self._remote.delete_soon(checkpoint.within_trials)

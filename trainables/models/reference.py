@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from trainables.errors import InvalidValue, nearest
 from trainables.meta import meta_twin
 from trainables.models import GROUP, is_reference
+from trainables.modes import modes_kept
 
 _FORM: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
@@ -115,8 +116,5 @@ def _run(model: nn.Module, input_shape: tuple[int, int, int]) -> Any:
     try:
         return meta_twin(model)(torch.empty(2, *input_shape, device="meta"))
     except (RuntimeError, NotImplementedError):
-        was_training = model.training
-        try:
+        with modes_kept(model):
             return model.eval()(torch.zeros(2, *input_shape))
-        finally:
-            model.train(was_training)

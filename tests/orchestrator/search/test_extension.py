@@ -290,6 +290,6 @@ def test_only_a_study_that_is_there_and_not_driven_is_extended(espalier: Espalie
         assert (status, "is being run by process" in err) == (2, True)
     status, _, err = espalier("extend", "study.yaml", "--store", "elsewhere")
     assert (status, "launch one first" in err) == (2, True)
-    with pytest.raises(InvalidValue, match="no study of this name"):
+    with pytest.raises(InvalidValue, match="is no study in"):
         study.extend(spec, Store(tmp_path / "elsewhere"))
     assert json.loads(espalier("status", "small", "--json")[1])["trials"] == 6
