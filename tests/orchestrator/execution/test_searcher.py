@@ -431,7 +431,7 @@ def test_an_earlier_study_must_be_there_and_have_the_same_objectives(tmp_path: P
     other = study(name="other", objectives={"loss": "minimize"})
     store.study("other").path.mkdir(parents=True)
     store.study("other").spec.write_text(other.as_yaml())
-    with pytest.raises(InvalidValue, match=r"search.warm_start = 'othr': no earlier study .* did you mean 'other'"):
+    with pytest.raises(InvalidValue, match=r"search.warm_start = 'othr': is no earlier study .* did you mean 'other'"):
         launch(study(search={"warm_start": ["othr"]}), store)
     with pytest.raises(
         InvalidValue, match=r"other objectives \(minimize loss\) than .*maximize accuracy, minimize macs"
