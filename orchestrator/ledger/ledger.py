@@ -354,7 +354,8 @@ def _record(study: str, trial: FrozenTrial, reports: Reports) -> TrialRecord:
 def _in_study(spec: StudySpec, first: int, record: TrialRecord, trial: FrozenTrial) -> TrialRecord:
     """Return a trial as judged by the study's current epochs and bounds, which an extension may have changed.
 
-    `first` is the number of epochs that the study was launched with.
+    `first` is the number of epochs that the study was launched with: the budget of trials that have none of their own,
+    as those that `repair` could only mark FAIL.
     """
     share = trial.user_attrs.get(_BUDGET, {"epochs": first})["epochs"] / spec.fidelity.epochs
     missed = violations(spec, record.metrics).values() if record.state is State.COMPLETE else ()

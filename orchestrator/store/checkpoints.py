@@ -45,7 +45,8 @@ def seal(checkpoint: Path, owner: Owner | None = None) -> None:
 def is_intact(checkpoint: Path, owner: Owner | None = None, *, unowned: bool = True) -> bool:
     """Return whether a checkpoint holds what was sealed, and is the owner's if one is given; reads all of it.
 
-    Where `unowned` is allowed, a seal need not name an owner. Nothing that holds a link is intact.
+    Where `unowned` is allowed, a seal need not name an owner: version 0.1.0 named none. Nothing that holds a link is
+    intact.
     """
     if checkpoint.is_symlink() or any(path.is_symlink() for path in checkpoint.rglob("*")):
         return False
