@@ -47,26 +47,31 @@ def _linked(lines: Iterable[bytes]) -> list[IntactLine]:
         stated = Stated.of(line)
         if stated is not None and (log := _parsed(unproven(line))) is not None:
             candidates[stated.lines].setdefault(stated.digest, IntactLine(log, stated))
+    followers = _followers(line.stated for by_digest in candidates.values() for line in by_digest.values())
     history: list[IntactLine] = []
     for number in sorted(candidates):
-        following = {line.stated.before for line in candidates.get(number + 1, {}).values() if line.stated}
-        best = max(candidates[number].values(), key=lambda line: _fit(line, history, following))
-        if _fit(best, history, following) >= 0:
-            history.append(best)
+        fitting = [digest for digest, line in candidates[number].items() if _may_follow(line, history)]
+        if fitting:
+            best = max(fitting, key=lambda digest: followers.get((number, digest), 0))
+            history.append(candidates[number][best])
     return history
 
 
-def _fit(line: IntactLine, history: Sequence[IntactLine], following: set[str]) -> int:
-    """Return how well a line fits the history.
+def _followers(proofs: Iterable[Stated | None]) -> dict[tuple[int, str], int]:
+    """Return how many lines follow a line without a gap in the longest continuation, by its number and digest."""
+    followers: dict[tuple[int, str], int] = {}
+    for stated in sorted(filter(None, proofs), key=lambda stated: stated.lines, reverse=True):
+        before = (stated.lines - 1, stated.before)
+        count = 1 + followers.get((stated.lines, stated.digest), 0)
+        followers[before] = max(count, followers.get(before, 0))
+    return followers
 
-    2 if it follows the previous line, -1 if it contradicts it; if the previous line is lost: 1 if a candidate for the
-    next line follows this one, else 0.
-    """
+
+def _may_follow(line: IntactLine, history: Sequence[IntactLine]) -> bool:
+    """Return whether a line follows the last one of the history, or those between them are lost."""
     assert line.stated is not None
     before = history[-1].stated if history else None
-    if before is not None and before.lines == line.stated.lines - 1:
-        return 2 if before.digest == line.stated.before else -1
-    return int(line.stated.digest in following)
+    return before is None or before.lines < line.stated.lines - 1 or before.digest == line.stated.before
 
 
 def _parsed(line: bytes) -> Log | None:

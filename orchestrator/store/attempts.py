@@ -1,4 +1,4 @@
-"""The attempts at a trial: a folder for each, the checkpoints and the texts in it."""
+"""The attempts at a trial: each has a folder with its checkpoints and texts."""
 
 import re
 from collections.abc import Iterator
@@ -10,16 +10,16 @@ from typing import Final, Self
 from trainables.errors import InvalidValue
 
 TRIALS: Final = "trials"
-"""The folder of a study below which each attempt at a trial has one."""
+"""The folder of a study that has a folder for each attempt at a trial."""
 
 TRIAL_LOG: Final = "trial.log"
-"""The file in which a trial's own words are: what it printed, logged and raised."""
+"""The file with what a trial printed, logged and raised."""
 
 OBITUARY: Final = "obituary.txt"
-"""The file in which the driver keeps what Ray says of an attempt that could not say itself how it ended."""
+"""The file with Ray's account of an attempt that could not log itself how it ended."""
 
 ERROR_TEXT: Final = "error.txt"
-"""The file in which Ray Tune keeps its account of a failure, once all trials are over."""
+"""The file with Ray Tune's account of a failure, written once all trials have ended."""
 
 TEXTS: Final = (TRIAL_LOG, OBITUARY, ERROR_TEXT)
 
@@ -29,7 +29,7 @@ _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True)
 class Attempt:
-    """What is left of an attempt: what the trial itself said, and what Ray said where the trial could not."""
+    """The texts of an attempt: its log, and Ray's account of an error that the log lacks."""
 
     folder: Path
     last_word: datetime
@@ -41,8 +41,8 @@ class Attempt:
 class CheckpointRef:
     """A checkpoint of a study: the folder name of the attempt that wrote it, and its own name there.
 
-    It says nothing of where the study lies, so it stays true when a study is moved. Raises InvalidValue for names that
-    would lead anywhere but to a folder within an attempt's: what it names is deleted one day.
+    It does not depend on where the study lies, so it stays valid when a study is moved. Raises InvalidValue for names
+    that would lead anywhere but to a folder within an attempt's, because checkpoints are deleted one day.
     """
 
     attempt: str
@@ -53,7 +53,7 @@ class CheckpointRef:
 
     @classmethod
     def parse(cls, written: str) -> Self:
-        """Return the checkpoint that is written as ``trials/ATTEMPT/NAME``; raises InvalidValue for another form."""
+        """Return the checkpoint written as ``trials/ATTEMPT/NAME``; raises InvalidValue for another form."""
         return cls(*_names(written))
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ class CheckpointRef:
 
     @property
     def within_trials(self) -> str:
-        """Where it lies below the folder of the trials, or below their prefix in an object storage."""
+        """Its path below the folder of the trials, or below their prefix in an object storage."""
         return f"{self.attempt}/{self.name}"
 
 
@@ -75,9 +75,9 @@ def _names(written: str) -> tuple[str, str]:
 
 
 def checkpoints_of(trials: Path, number: int) -> Iterator[CheckpointRef]:
-    """Yield the checkpoints that lie in the folders of a trial's attempts, whole or not.
+    """Yield the checkpoints in the folders of a trial's attempts, intact or not.
 
-    What lies behind a link is left out, and so is what no attempt calls a checkpoint: a copy by hand, for example.
+    Leaves out folders behind a link, and those without a checkpoint's name, such as a copy made by hand.
     """
     for path in trials.glob(f"{number:05d}-*/checkpoint_*"):
         written = f"{TRIALS}/{path.parent.name}/{path.name}"
@@ -86,43 +86,43 @@ def checkpoints_of(trials: Path, number: int) -> Iterator[CheckpointRef]:
 
 
 def attempt_folder(trials: Path, number: int, attempt: str) -> Path:
-    """Return where the files of an attempt at a trial lie."""
+    """Return the folder of an attempt at a trial."""
     return trials / f"{number:05d}-{attempt}"
 
 
 def is_beyond(folder: str, known: int | None) -> bool:
-    """Return whether a folder of this name holds an attempt at a trial beyond the first `known`, if any is."""
+    """Return whether a folder of this name belongs to a trial beyond the first `known`, if their number is given."""
     number, dash, _ = folder.partition("-")
     return known is not None and bool(dash) and number.isascii() and number.isdigit() and int(number) >= known
 
 
 def is_attempt(folder: str, number: int) -> bool:
-    """Return whether a folder of this name holds an attempt at a trial."""
+    """Return whether a folder of this name belongs to a trial."""
     return folder.startswith(f"{number:05d}-")
 
 
 def attempts(trials: Path, number: int) -> list[Attempt]:
-    """Return the attempts at a trial that said anything, the earliest first, whether or not one is under way."""
-    found = (_attempt(folder) for folder in trials.glob(f"{number:05d}-*"))
-    return sorted((one for one in found if one is not None), key=lambda one: one.last_word)
+    """Return the attempts at a trial that have texts, the earliest first, including one that still runs."""
+    existing = (_attempt(folder) for folder in trials.glob(f"{number:05d}-*"))
+    return sorted((attempt for attempt in existing if attempt is not None), key=lambda attempt: attempt.last_word)
 
 
 def texts(folder: Path) -> Iterator[Path]:
-    """Yield the files in an attempt's folder in which something is said."""
+    """Yield the texts in an attempt's folder that are not empty."""
     yield from (
         path for name in TEXTS if (path := folder / name).is_file() and not path.is_symlink() and path.stat().st_size
     )
 
 
 def _attempt(folder: Path) -> Attempt | None:
-    said = {path.name: path for path in texts(folder)}
-    if not said:
+    paths = {path.name: path for path in texts(folder)}
+    if not paths:
         return None
-    if said.keys() != {ERROR_TEXT}:
-        said.pop(ERROR_TEXT, None)  # it tells the same again, as if it had happened when all trials were over
-    last = max(path.stat().st_mtime for path in said.values())
-    log, *rest = (_read(said[name]) if name in said else "" for name in TEXTS)
-    return Attempt(folder, datetime.fromtimestamp(last, UTC), log, "".join(rest))
+    if paths.keys() != {ERROR_TEXT}:
+        paths.pop(ERROR_TEXT, None)  # it repeats the others, with the time at which all trials had ended
+    last = max(path.stat().st_mtime for path in paths.values())
+    log, *errors = (_read(paths[name]) if name in paths else "" for name in TEXTS)
+    return Attempt(folder, datetime.fromtimestamp(last, UTC), log, "".join(errors))
 
 
 def _read(path: Path) -> str:

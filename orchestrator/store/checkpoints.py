@@ -1,10 +1,11 @@
-"""The files of trials: which of them are whole and whose they are, and which may go.
+"""Seal and check checkpoints on a disk, and delete files of trials that nobody needs.
 
-What a told trial no longer needs goes, and so does what a killed process left behind.
+These are checkpoints that a finished trial no longer needs, and whatever a killed process left behind.
 """
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
@@ -16,15 +17,15 @@ from orchestrator.store.attempts import TEXTS, is_beyond, texts
 from trainables.errors import InvalidValue
 
 SEAL: Final = "seal.json"
-"""The file beside a checkpoint's others that holds their hashes, and whose it is."""
+"""The file in a checkpoint that holds the hashes of all others, and the checkpoint's owner."""
 
 ASIDE: Final = "set-aside"
-"""The folder beside `trials` for those that the ledger does not know."""
+"""The folder next to `trials` for trials that the ledger does not know."""
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose a checkpoint is: a trial of a study, with the digest of its configuration, after so many epochs."""
+    """The owner of a checkpoint: a trial of a study, with the digest of its configuration, after some epochs."""
 
     study: str
     trial: int
@@ -32,45 +33,55 @@ class Owner:
     epoch: int
 
     def owns(self, sealed: "Owner") -> bool:
-        """Return whether a sealed checkpoint is this trial's, from an epoch that this one has reached."""
+        """Return whether a checkpoint's sealed owner is this trial, at an epoch that this one has reached."""
         return replace(sealed, epoch=self.epoch) == self and sealed.epoch <= self.epoch
 
 
 def seal(checkpoint: Path, owner: Owner | None = None) -> None:
-    """Write down what a checkpoint holds and whose it is, so that a part of it, or another trial's, is recognised."""
+    """Write a checkpoint's hashes and owner into its seal, so that damage or a foreign checkpoint is recognised."""
     sealed = {"files": _hashes(checkpoint), "owner": owner and asdict(owner)}
     (checkpoint / SEAL).write_text(json.dumps(sealed), encoding="utf-8")
 
 
 def is_intact(checkpoint: Path, owner: Owner | None = None, *, unowned: bool = True) -> bool:
-    """Return whether a checkpoint holds what was sealed, and is the owner's if one is given; reads all of it.
+    """Return whether a checkpoint matches its seal, and belongs to `owner` if one is given; reads all of it.
 
-    Where `unowned` is allowed, a seal need not name an owner: version 0.1.0 named none. Nothing that holds a link is
-    intact.
+    If `unowned` is allowed, the seal need not name an owner: version 0.1.0 named none. A checkpoint with a link, a pipe
+    or a device in it is not intact.
     """
-    if checkpoint.is_symlink() or any(path.is_symlink() for path in checkpoint.rglob("*")):
+    if not all(map(_is_plain, (checkpoint, *checkpoint.rglob("*")))):
         return False
     try:
         files, sealed = _read_seal(checkpoint)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
     is_owners = unowned if sealed is None else owner is None or owner.owns(sealed)
     return is_owners and files == _hashes(checkpoint)
 
 
 def owner_of(checkpoint: Path) -> Owner | None:
-    """Return whose a checkpoint is by its seal; None if that does not say."""
+    """Return the owner of a checkpoint by its seal; None if the seal names none or cannot be read."""
     try:
         return _read_seal(checkpoint)[1]
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 
+def _is_plain(path: Path) -> bool:
+    return not path.is_symlink() and (path.is_file() or path.is_dir())
+
+
 def _read_seal(checkpoint: Path) -> tuple[dict[str, Any], Owner | None]:
+    """Return the hashes and the owner in a seal; raises TypeError if it has neither form that there ever was."""
     sealed = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))
+    if not isinstance(sealed, dict):
+        raise TypeError(f"a seal is an object, not {sealed!r}")
     if not isinstance(sealed.get("files"), dict):
         return sealed, None  # version 0.1.0 sealed hashes alone
-    return sealed["files"], Owner(**sealed["owner"]) if sealed.get("owner") else None
+    owner = Owner(**sealed["owner"]) if sealed.get("owner") else None
+    if owner is not None and not isinstance(owner.epoch, int):
+        raise TypeError(f"an epoch is a whole number, not {owner.epoch!r}")
+    return sealed["files"], owner
 
 
 def _hashes(checkpoint: Path) -> dict[str, str]:
@@ -84,16 +95,16 @@ def _hash(path: Path) -> str:
 
 
 def discard(folder: Path) -> None:
-    """Delete a folder. What a dying worker still writes into it is left for the next `tidy`."""
+    """Delete a folder. What a dying worker writes into it meanwhile is left for the next `tidy`."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def tidy(trials: Path, keep: Collection[Path], known: int | None = None) -> list[Path]:
-    """Delete everything below `trials` but the checkpoints in `keep` and what trials have said.
+    """Delete everything below `trials` except the checkpoints in `keep` and the texts of trials.
 
-    Call it while no trial runs. Only the ledger knows which checkpoints are needed, so `keep` comes from there, and how
-    many trials are `known`: the folders of others are set aside instead, and returned as they lie then. Links
-    are deleted, never followed; raises InvalidValue if `trials` is one itself.
+    Call it while no trial runs. `keep` and the number of `known` trials come from the ledger: the folders of other
+    trials are not deleted but set aside; returns where they are then. Links are deleted, never followed; raises
+    InvalidValue if `trials` itself is one.
     """
     if trials.is_symlink():
         raise InvalidValue(
@@ -113,12 +124,13 @@ def tidy(trials: Path, keep: Collection[Path], known: int | None = None) -> list
 
 
 def set_aside(trial: Path) -> Path:
-    """Move the folder of an attempt at a trial out of the way; return where it is."""
+    """Move the folder of an attempt at a trial next to `trials`; return its new path."""
     folder = trial.parent.with_name(ASIDE)
-    folder.mkdir(exist_ok=True)
     if folder.is_symlink():
         raise InvalidValue(ASIDE, str(folder), "must be no link: what is set aside would leave the store; delete it")
-    aside = next(place for n in count() if not (place := folder / (f"{trial.name}.{n}" if n else trial.name)).exists())
+    folder.mkdir(exist_ok=True)
+    names = (f"{trial.name}.{number}" if number else trial.name for number in count())
+    aside = next(folder / name for name in names if not os.path.lexists(folder / name))
     trial.rename(aside)
     return aside
 

@@ -1,4 +1,4 @@
-"""Where libraries write what they have to say while a study runs."""
+"""Send the messages of libraries into a study's log while it runs."""
 
 import logging
 import sys
@@ -14,28 +14,25 @@ from orchestrator.store.store import StudyFolder
 
 FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 WARNINGS: Final = "py.warnings"
-"""The logger to which the standard library sends warnings, where it is told to."""
+"""The logger to which the standard library can send warnings."""
 
 
 @contextmanager
 def logging_study(folder: StudyFolder) -> Iterator[None]:
-    """Send what Optuna and the orchestrator have to say into the study's log while the block runs, and keep that.
-
-    So it does with all that is warned of.
-    """
+    """Send messages of Optuna and espalier, and all warnings, into the study's log while the block runs."""
     folder.pull_longer(folder.log)
     try:
         with logging_into(folder.log, "optuna", "orchestrator", WARNINGS), _warnings_logged():
             yield
     finally:
         if folder.log.exists():
-            with suppress(StoreLost):  # whoever writes anything else there will say so
+            with suppress(StoreLost):  # other writes to the store report that
                 folder.push(folder.log)
 
 
 @contextmanager
 def logging_into(path: Path, *names: str) -> Iterator[None]:
-    """Send what these loggers and all below them have to say into a file, not to the terminal, while the block runs."""
+    """Send messages of these loggers and all below them into a file, not to the terminal, while the block runs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = _LogFile(path, encoding="utf-8", delay=True)
     file.setFormatter(logging.Formatter(FORMAT))
@@ -55,7 +52,7 @@ def logging_into(path: Path, *names: str) -> Iterator[None]:
 
 @contextmanager
 def _warnings_logged() -> Iterator[None]:
-    """Log what is warned of, instead of writing it into the middle of what the terminal shows."""
+    """Log warnings instead of writing them to the terminal."""
     before = warnings.showwarning
 
     def log(
@@ -66,11 +63,11 @@ def _warnings_logged() -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        if file is not None:  # somebody wants it there
+        if file is not None:  # the caller chose where it goes
             before(message, category, filename, lineno, file, line)
             return
-        said = warnings.formatwarning(message, category, filename, lineno, line)
-        logging.getLogger(WARNINGS).warning("%s", said.rstrip())
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+        logging.getLogger(WARNINGS).warning("%s", text.rstrip())
 
     warnings.showwarning = log
     try:
@@ -80,7 +77,7 @@ def _warnings_logged() -> Iterator[None]:
 
 
 class _LogFile(logging.FileHandler):
-    """A log that falls silent on a full disk: what writes a study there ends it with words of its own."""
+    """A log that stays silent about a full disk, because the study then ends with an error that explains it."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
@@ -96,6 +93,6 @@ class _LogFile(logging.FileHandler):
 
 
 def _below(names: tuple[str, ...]) -> list[logging.Logger]:
-    """Return the loggers below those of these names that exist; some libraries give each its own handler."""
+    """Return the existing loggers below these names; some libraries give each its own handler."""
     prefixes = tuple(f"{name}." for name in names)
     return [logging.getLogger(name) for name in list(logging.root.manager.loggerDict) if name.startswith(prefixes)]

@@ -1,7 +1,7 @@
-"""A folder in an object storage, through pyarrow's file systems, which are imported when they are needed.
+"""A folder in an object storage, through pyarrow's file systems, which are imported when needed.
 
-An object is there as a whole or not at all. What a storage refuses is raised as StoreLost, at once: callers that can
-wait ask again by `patiently`. What the disk of this machine refuses is raised as InvalidValue.
+An object exists as a whole or not at all. Errors of the storage are raised as StoreLost, at once: callers that can wait
+retry by `patiently`. Errors of this machine's disk are raised as InvalidValue.
 """
 
 import logging
@@ -27,22 +27,22 @@ from trainables.errors import InvalidValue, StudyStopped
 logger = logging.getLogger(__name__)
 
 STORE_PATIENCE: Final = 120.0
-"""Seconds for which a storage that went away is tried again, beside what its own client does."""
+"""Seconds during which a lost storage is tried again, in addition to what its own client does."""
 
 PAUSE: Final = 2.0
 """Seconds between two such attempts."""
 
 AT_ONCE: Final = 8
-"""How many deletions are under way at a time: each is a matter of waiting for the storage."""
+"""How many deletions or downloads run at a time: each mostly waits for the storage."""
 
 BLOCK: Final = 8 * 2**20
-"""Bytes that are sent at once."""
+"""Bytes sent at once."""
 
 DRAFTS: Final = ".uploading"
-"""The folder in which an object lies until it is whole."""
+"""The folder of an object until it is complete."""
 
 LARGEST_MOVE: Final = 5 * 2**30
-"""Bytes that S3 can copy in one request. No file but a checkpoint's is larger, and those have seals."""
+"""Bytes that S3 can copy in one request. Only files of checkpoints can be larger, and those have seals."""
 
 CACHE: Final = "ESPALIER_CACHE"
 """The environment variable that names the folder of mirrors."""
@@ -51,12 +51,12 @@ T = TypeVar("T")
 
 
 class StoreLost(StudyStopped):
-    """A store cannot be read or written any more. What is there stays there."""
+    """A store can no longer be read or written. What it holds is kept."""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A folder in an object storage. Names of what is in it have slashes; nothing in them is a secret."""
+    """A folder in an object storage. Names in it have slashes; neither they nor the URL hold a secret."""
 
     url: str
 
@@ -67,121 +67,124 @@ class Remote:
 
     @property
     def parent(self) -> "Remote":
-        """The folder in which this one lies."""
+        """The folder that contains this one."""
         parts = urlsplit(self.url)
         return Remote(parts._replace(path=str(PurePosixPath(parts.path).parent)).geturl())
 
     @property
     def explicit(self) -> "Remote":
-        """The same, with what this process learns of the endpoint from its environment and others may not."""
+        """The same folder, with the endpoint from this process's environment, which other processes may lack."""
         parts = urlsplit(self.url)
-        given, environment = dict(parse_qsl(parts.query)), os.environ.get
+        query, environment = dict(parse_qsl(parts.query)), os.environ.get
         endpoint = environment("AWS_ENDPOINT_URL_S3") or environment("AWS_ENDPOINT_URL")
-        if parts.scheme != "s3" or not endpoint or "endpoint_override" in given:
+        if parts.scheme != "s3" or not endpoint or "endpoint_override" in query:
             return self
         region = environment("AWS_REGION") or environment("AWS_DEFAULT_REGION") or "us-east-1"
-        return Remote(
-            parts._replace(query=urlencode({"endpoint_override": endpoint, "region": region, **given})).geturl()
-        )
+        explicit = urlencode({"endpoint_override": endpoint, "region": region, **query})
+        return Remote(parts._replace(query=explicit).geturl())
 
     def push(self, path: Path, name: str) -> None:
-        """Copy a file there, in one piece: whatever interrupts it leaves the object of before.
+        """Upload a file atomically: an interruption leaves the previous object.
 
-        Raises StoreLost, and InvalidValue if the file here cannot be read.
+        Raises StoreLost, and InvalidValue if the file cannot be read.
         """
         if _size_here(path) > LARGEST_MOVE:
             self.add(path, name)
             return
-        files, place = self._open()
-        draft = f"{place}/{DRAFTS}/{uuid4().hex}"
+        files, root = self._open()
+        draft = f"{root}/{DRAFTS}/{uuid4().hex}"
         try:
-            self.add(path, draft.removeprefix(f"{place}/"))
+            self.add(path, draft.removeprefix(f"{root}/"))
             with _explained(self.url):
-                files.move(draft, f"{place}/{name}")
+                files.move(draft, f"{root}/{name}")
         except BaseException:
             with suppress(OSError):
                 files.delete_file(draft)
             raise
 
     def add(self, path: Path, name: str) -> None:
-        """Copy a file to a name that nobody reads yet: if interrupted, the object is a part of the file.
+        """Upload a file under a name that nobody reads yet: an interruption leaves an object with a part of the file.
 
-        Leaving pyarrow's stream by an exception publishes what was written. Raises StoreLost, and InvalidValue if the
-        file here cannot be read.
+        pyarrow publishes what was written even if its stream is left by an exception. Raises StoreLost, and
+        InvalidValue if the file cannot be read.
         """
-        files, place = self._open()
+        files, root = self._open()
         with _of_this_machine(path):
             source = path.open("rb")
         with source, ExitStack() as closing:
-            first = _read_here(source, path)  # before anything is opened there
+            first = _read_here(source, path)  # before the object is created
             with _explained(self.url):
-                there = files.open_output_stream(f"{place}/{name}")
-            closing.callback(self._close, there)
+                upload = files.open_output_stream(f"{root}/{name}")
+            closing.callback(self._close, upload)
             for block in chain([first], iter(partial(_read_here, source, path), b"")):
                 with _explained(self.url):
-                    there.write(block)
+                    upload.write(block)
 
     def pull(self, name: str, into: Path) -> bool:
-        """Copy a file from there, whole or not at all; return whether there is one.
+        """Download a file, whole or not at all; return whether there is one.
 
-        Raises StoreLost, and InvalidValue if it cannot be written here.
+        Raises StoreLost, and InvalidValue if it cannot be written on this machine.
         """
-        files, place = self._open()
+        files, root = self._open()
         with _explained(self.url):
             try:
-                source = files.open_input_stream(f"{place}/{name}")
+                source = files.open_input_stream(f"{root}/{name}")
             except FileNotFoundError:
                 return False
         with source, _of_this_machine(into):
             into.parent.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(prefix=f".{into.name}.", dir=into.parent) as draft:
-                with (Path(draft) / into.name).open("wb") as here:
-                    while block := self._read_there(source):
-                        here.write(block)
+                with (Path(draft) / into.name).open("wb") as copy:
+                    while block := self._read_remote(source):
+                        copy.write(block)
                 (Path(draft) / into.name).replace(into)
         return True
 
     def sizes(self, names: Sequence[str]) -> list[int | None]:
-        """Return how many bytes files have; None for those that are not there. Raises StoreLost."""
-        files, place = self._open()
+        """Return the sizes of files in bytes, None for missing ones; raises StoreLost."""
+        files, root = self._open()
         with _explained(self.url):
-            return [found.size for found in files.get_file_info([f"{place}/{name}" for name in names])]
+            return [info.size for info in files.get_file_info([f"{root}/{name}" for name in names])]
 
     def pull_folder(self, name: str, into: Path) -> None:
-        """Copy all that lies in a folder, which may be nothing, into one that exists; raises as `pull` does."""
+        """Download all files of a folder, which may be missing, into an existing one; raises as `pull` does.
+
+        Leaves out objects whose names would lead out of the folder, such as ``../x``.
+        """
         from pyarrow.fs import FileSelector
 
-        files, place = self._open()
+        files, root = self._open()
         with _explained(self.url):
-            selector = FileSelector(f"{place}/{name}", recursive=True, allow_not_found=True)
-            within = [one.path.removeprefix(f"{place}/") for one in files.get_file_info(selector) if one.is_file]
+            selector = FileSelector(f"{root}/{name}", recursive=True, allow_not_found=True)
+            infos = files.get_file_info(selector)
+        within = [info.path.removeprefix(f"{root}/{name}/") for info in infos if info.is_file]
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pulling") as pulling:
-            list(pulling.map(lambda file: self.pull(file, into / file.removeprefix(f"{name}/")), within))
+            list(pulling.map(lambda file: self.pull(f"{name}/{file}", into / file), filter(_stays_within, within)))
 
     def names(self, below: str = "", *, deep: bool = False) -> list[str]:
         """Return the files and folders in a folder, or at any depth below it; raises StoreLost."""
         from pyarrow.fs import FileSelector
 
-        files, place = self._open()
+        files, root = self._open()
         with _explained(self.url):
-            selector = FileSelector(f"{place}/{below}".rstrip("/"), recursive=deep, allow_not_found=True)
-            found = files.get_file_info(selector)
-        return sorted(one.path.removeprefix(f"{place}/") for one in found)
+            selector = FileSelector(f"{root}/{below}".rstrip("/"), recursive=deep, allow_not_found=True)
+            infos = files.get_file_info(selector)
+        return sorted(info.path.removeprefix(f"{root}/") for info in infos)
 
     def move_beside(self, folder: str, aside: str) -> None:
-        """Move all that lies in a folder into `aside`, a folder beside this one; raises StoreLost."""
+        """Move a folder with all its files into `aside`, a folder next to this one; raises StoreLost."""
         from pyarrow.fs import FileSelector
 
-        files, place = self._open()
+        files, root = self._open()
         with _explained(self.url):
-            found = files.get_file_info(FileSelector(f"{place}/{folder}", recursive=True, allow_not_found=True))
-            beside = f"{PurePosixPath(place).parent}/{aside}"
-            for one in found:
-                if one.is_file:
-                    files.move(one.path, f"{beside}/{one.path.removeprefix(f'{place}/')}")
+            infos = files.get_file_info(FileSelector(f"{root}/{folder}", recursive=True, allow_not_found=True))
+            target = f"{PurePosixPath(root).parent}/{aside}"
+            for info in infos:
+                if info.is_file:
+                    files.move(info.path, f"{target}/{info.path.removeprefix(f'{root}/')}")
 
     def delete_soon(self, folder: str) -> "Future[None]":
-        """Delete a folder with all that is in it, while others go on; what cannot be deleted stays."""
+        """Delete a folder with all its files in a thread; what cannot be deleted stays."""
         return _deleting().submit(partial(self._delete, folder))
 
     def check(self) -> None:
@@ -189,13 +192,13 @@ class Remote:
         probe = f".probe-{uuid4().hex}"
         try:
             with _explained(self.url):
-                files, place = self._open()
-                with files.open_output_stream(f"{place}/{probe}/written") as there:
-                    there.write(b"This file may be deleted.")
-                (found,) = self.names(probe)
-                with files.open_input_stream(f"{place}/{found}") as there:
-                    there.read()
-                files.delete_dir(f"{place}/{probe}")
+                files, root = self._open()
+                with files.open_output_stream(f"{root}/{probe}/written") as upload:
+                    upload.write(b"This file may be deleted.")
+                (name,) = self.names(probe)
+                with files.open_input_stream(f"{root}/{name}") as download:
+                    download.read()
+                files.delete_dir(f"{root}/{probe}")
         except StoreLost as refused:
             raise InvalidValue(KEY, self.url, str(refused).removeprefix(f"{self.url} ")) from None
 
@@ -209,36 +212,41 @@ class Remote:
             with _explained(self.url):
                 return _file_system(parts._replace(path="", query=query).geturl()), f"{bucket}{parts.path}".rstrip("/")
         except ValueError as trouble:
-            raise InvalidValue(KEY, self.url, f"cannot be understood: {_said(trouble)}") from None
+            raise InvalidValue(KEY, self.url, f"cannot be understood: {_in_one_line(trouble)}") from None
 
-    def _read_there(self, source: Any) -> bytes:
+    def _read_remote(self, source: Any) -> bytes:
         with _explained(self.url):
             block: bytes = source.read(BLOCK)
             return block
 
-    def _close(self, there: Any) -> None:
+    def _close(self, upload: Any) -> None:
         with _explained(self.url):
-            there.close()
+            upload.close()
 
     def _delete(self, folder: str) -> None:
-        files, place = self._open()
+        files, root = self._open()
         with suppress(OSError):
-            files.delete_dir(f"{place}/{folder}")
+            files.delete_dir(f"{root}/{folder}")
 
 
 def patiently(work: Callable[[], T]) -> T:
-    """Return what `work` returns; where the storage is away try it again, for STORE_PATIENCE; then raise StoreLost."""
-    until, told = time.monotonic() + STORE_PATIENCE, False
+    """Return what `work` returns; retry for STORE_PATIENCE while the storage is away, then raise StoreLost."""
+    until, warned = time.monotonic() + STORE_PATIENCE, False
     while True:
         try:
             return work()
         except StoreLost as lost:
             if time.monotonic() >= until:
                 raise
-            if not told:
-                logger.warning("tried again for %g s: %s", STORE_PATIENCE, lost)
-                told = True
+            if not warned:
+                logger.warning("trying again for %g s: %s", STORE_PATIENCE, lost)
+                warned = True
             time.sleep(PAUSE)
+
+
+def _stays_within(name: str) -> bool:
+    """Return whether a path made of a folder and this name lies in the folder."""
+    return not name.startswith("/") and ".." not in name.split("/")
 
 
 @cache
@@ -255,14 +263,14 @@ def _deleting() -> ThreadPoolExecutor:
 
 @contextmanager
 def _of_this_machine(path: Path) -> Iterator[None]:
-    """Raise what the disk here refuses as InvalidValue: it is no fault of the storage. A full one is left to others."""
+    """Turn errors of this machine's disk, but not a full one, into InvalidValue, which does not blame the storage."""
     try:
         yield
     except OSError as trouble:
         if is_full(trouble):
             raise
-        said = f"cannot be used on this machine: {trouble.strerror or trouble}"
-        allowed = f"{said}; {CACHE} names the folder for copies of a bucket's files"
+        cause = f"cannot be used on this machine: {trouble.strerror or trouble}"
+        allowed = f"{cause}; {CACHE} names the folder for copies of a bucket's files"
         raise InvalidValue("file", str(path), allowed) from trouble
 
 
@@ -278,22 +286,22 @@ def _size_here(path: Path) -> int:
 
 @contextmanager
 def _explained(url: str) -> Iterator[None]:
-    """Raise what the storage refuses as StoreLost, but not what the disk here refuses."""
+    """Turn errors of the storage into StoreLost, but not a full disk of this machine."""
     try:
         yield
     except OSError as trouble:
         if is_full(trouble):
             raise
-        raise StoreLost(f"{url} cannot be used: {_said(trouble)} ({_advice(url)})") from trouble
+        raise StoreLost(f"{url} cannot be used: {_in_one_line(trouble)} ({_advice(url)})") from trouble
 
 
 def _advice(url: str) -> str:
     scheme = urlsplit(url).scheme
     endpoint = ", AWS_REGION, AWS_ENDPOINT_URL" if scheme == "s3" else ""
-    may = "they must allow to list, read, write and delete"
-    return f"check the bucket{endpoint} and the credentials, {CREDENTIALS[scheme]}; {may}"
+    needed = "they must allow to list, read, write and delete"
+    return f"check the bucket{endpoint} and the credentials, {CREDENTIALS[scheme]}; {needed}"
 
 
-def _said(trouble: Exception) -> str:
-    """Return a message in one line, without the number that the storage gave the request."""
+def _in_one_line(trouble: Exception) -> str:
+    """Return a message in one line, without the number of the request."""
     return re.sub(r" *\(Request ID: [^)]*\)", "", " ".join(str(trouble).split()))

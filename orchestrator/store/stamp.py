@@ -1,4 +1,4 @@
-"""What a study ran on, written down when it is launched."""
+"""The stamp of a study: the code, machine and data that it was launched with."""
 
 import json
 import os
@@ -35,15 +35,15 @@ def stamp(data_hash: str) -> dict[str, Any]:
 
 
 def write(path: Path, stamped: dict[str, Any]) -> None:
-    """Write a stamp as JSON, in one piece."""
+    """Write a stamp as JSON, atomically."""
     write_whole(path, (json.dumps(stamped, indent=2) + "\n").encode())
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read what `write` wrote; raises InvalidValue if it is not there or something else."""
+    """Return the stamp that `write` wrote; raises InvalidValue if it is missing or something else."""
     try:
         stamped = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         stamped = None
     if not isinstance(stamped, dict) or not {"git_commit", "data_hash"} <= stamped.keys():
         allowed = f"does not say what the study ran on; `espalier resume {path.parent.name}` writes it again"
@@ -54,7 +54,7 @@ def read(path: Path) -> dict[str, Any]:
 def _git_commit() -> str | None:
     describe = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=40"]
     try:
-        found = subprocess.run(describe, capture_output=True, text=True, check=False, timeout=20)
+        described = subprocess.run(describe, capture_output=True, text=True, check=False, timeout=20)
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return None
-    return found.stdout.strip() or None
+    return described.stdout.strip() or None

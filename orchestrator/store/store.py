@@ -1,4 +1,4 @@
-"""Where studies live: one folder a study, one MLflow database and one data cache for all."""
+"""The layout of a store: one folder for each study, and one MLflow database and one data cache for all of them."""
 
 import hashlib
 import os
@@ -17,8 +17,8 @@ from trainables.errors import InvalidValue, nearest
 class StudyFolder:
     """The files of one study.
 
-    Where they lie in an object storage, `remote`, the folder is their mirror on this machine: a path below it names the
-    file there as well, and `pull` and `push` copy one. On a disk, both do nothing.
+    If they lie in an object storage, `remote`, the folder is their mirror on this machine: a path below it also names
+    the file in the storage, and `pull` and `push` copy one. On a disk, both do nothing.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class StudyFolder:
 
     @property
     def witness(self) -> Path:
-        """How far the ledger was when it was last put on disk (JSON)."""
+        """The length of the ledger when it was last flushed to disk (JSON)."""
         return self.path / "witness.json"
 
     @property
@@ -53,7 +53,7 @@ class StudyFolder:
         return self.path / TRIALS
 
     def checkpoint(self, ref: CheckpointRef) -> Path:
-        """Return where a checkpoint lies, or would lie if the study were on this machine's disk."""
+        """Return the path of a checkpoint, or the path that it would have if the study were on this machine's disk."""
         return self.trials / ref.within_trials
 
     @property
@@ -66,44 +66,44 @@ class StudyFolder:
 
     @property
     def log(self) -> Path:
-        """What Ray and the libraries had to say while the study ran."""
+        """The messages of Ray and other libraries while the study ran."""
         return self.path / "driver.log"
 
     @property
-    def _own(self) -> list[Path]:
-        """What espalier writes there, and the folder itself."""
+    def _written(self) -> list[Path]:
+        """The folder itself and everything that espalier writes in it."""
         files = [self.spec, self.stamp, self.journal, self.witness, self.driver_lock, self.table, self.report, self.log]
         return [self.path, self.trials, *files]
 
     @property
     def store(self) -> str:
-        """The store as one types it."""
+        """The store as a user types it."""
         return str(self.path.parent.parent) if self.remote is None else self.remote.parent.parent.url
 
     def beside(self, name: str) -> "StudyFolder":
-        """Return the folder of another study of the same store, as it is now."""
-        require_plain(StudyFolder(self.path.parent / name)._own)
+        """Return the folder of another study in the same store, as it is now."""
+        require_plain(StudyFolder(self.path.parent / name)._written)
         return _current(StudyFolder(self.path.parent / name, self.remote and self.remote.parent.below(name)))
 
     def shown(self, path: Path) -> str:
-        """Return where people find a file."""
+        """Return the location of a file for people: a path, or a URL without its query."""
         return str(path) if self.remote is None else self.remote.below(self._name(path)).url.partition("?")[0]
 
     def pull(self, path: Path) -> None:
-        """Bring a file here as it is in the store; a copy of what is not there goes. Raises StoreLost."""
+        """Copy a file from the store to this machine, or delete it here if the store lacks it; raises StoreLost."""
         if self.remote is not None and not self.remote.pull(self._name(path), path):
             path.unlink(missing_ok=True)
 
     def push(self, path: Path, made: Path | None = None) -> None:
-        """Bring a file into the store, from where it was made if that is another place; raises StoreLost."""
+        """Copy a file into the store, from `made` if it was made elsewhere; raises StoreLost."""
         if self.remote is not None:
             self.remote.push(made or path, self._name(path))
 
     def pull_longer(self, path: Path) -> None:
-        """Bring a file here that only ever grows, unless what is here is the later one; raises StoreLost."""
+        """Copy a file that only grows from the store, unless the one here is as long; raises StoreLost."""
         if self.remote is not None:
-            (there,) = self.remote.sizes([self._name(path)])
-            if (there or 0) > (path.stat().st_size if path.exists() else 0):
+            (size,) = self.remote.sizes([self._name(path)])
+            if (size or 0) > (path.stat().st_size if path.exists() else 0):
                 self.pull(path)
 
     def _name(self, path: Path) -> str:
@@ -112,9 +112,9 @@ class StudyFolder:
 
 @dataclass(frozen=True)
 class Store:
-    """A folder of studies, or its mirror where they lie in an object storage, `remote`.
+    """A folder of studies, or its mirror on this machine if they lie in an object storage, `remote`.
 
-    `root` is made absolute: a journal behind a relative path can lock for ever.
+    `root` is made absolute: a journal with a relative path can be locked forever.
     """
 
     root: Path
@@ -133,13 +133,13 @@ class Store:
 
     @property
     def place(self) -> str:
-        """The store as one types it."""
+        """The store as a user types it."""
         return str(self.root) if self.remote is None else self.remote.url
 
     def study(self, name: str) -> StudyFolder:
         """Return the folder of a study, as it is now; raises InvalidValue for a name that is no safe path."""
         below = f"studies/{check_study_name(name)}"
-        require_plain([*self._own, *StudyFolder(self.root / below)._own])
+        require_plain([*self._written, *StudyFolder(self.root / below)._written])
         return _current(StudyFolder(self.root / below, self.remote and self.remote.below(below)))
 
     def existing(self, name: str, key: str = "name", *, earlier_than: str | None = None) -> StudyFolder:
@@ -157,9 +157,9 @@ class Store:
         return folder
 
     def names(self) -> list[str]:
-        """Return the names of the studies there are, sorted."""
+        """Return the names of all studies, sorted."""
         if self.remote is None:
-            return sorted(found.parent.name for found in self.root.glob("studies/*/study.yaml"))
+            return sorted(spec.parent.name for spec in self.root.glob("studies/*/study.yaml"))
         studies = self.remote.below("studies")
         names = studies.names()
         sizes = studies.sizes([f"{name}/study.yaml" for name in names])
@@ -170,14 +170,14 @@ class Store:
         return self.root / "mlflow.db"
 
     @property
-    def _own(self) -> list[Path]:
-        """What espalier writes in a store, but for what belongs to one study; the store itself may be a link."""
+    def _written(self) -> list[Path]:
+        """Everything that espalier writes in a store outside of study folders; the store itself may be a link."""
         database = [self.mlflow_database.with_name(f"mlflow.db{end}") for end in ("", "-wal", "-shm", "-journal")]
         return [self.root / "studies", self.artifacts, self.data, *database]
 
     @property
     def mlflow_uri(self) -> str:
-        require_plain(self._own)
+        require_plain(self._written)
         return f"sqlite:///{self.mlflow_database}"
 
     @property
@@ -190,13 +190,13 @@ class Store:
 
 
 def cache_folder() -> Path:
-    """Return where this machine keeps mirrors: ESPALIER_CACHE, or `espalier` among the user's caches."""
-    usual = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "espalier"
-    return Path(os.environ.get(CACHE) or usual)
+    """Return the folder for mirrors on this machine: ESPALIER_CACHE, or `espalier` in the user's cache folder."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "espalier"
+    return Path(os.environ.get(CACHE) or default)
 
 
 def _current(folder: StudyFolder) -> StudyFolder:
-    """Return a folder with what says which study it is and how it came to be, as it is in the store."""
+    """Return a folder after updating its spec and stamp from the store."""
     folder.pull(folder.spec)
     folder.pull(folder.stamp)
     return folder

@@ -1,4 +1,4 @@
-"""Whether a study can be run in a store: found out before its first trial, not by it."""
+"""Check before the first trial that a study can be run in a store."""
 
 import tempfile
 from pathlib import Path
@@ -13,9 +13,9 @@ from trainables.errors import InvalidValue
 
 
 def check(spec: StudySpec, store: Store) -> None:
-    """Raise InvalidValue if a store cannot be written, or cannot hold what the study would put there.
+    """Raise InvalidValue if a store cannot be written, or cannot hold the study's ledger or MLflow database.
 
-    An object storage has neither files that grow nor locks, which a ledger and MLflow's database need.
+    These need files that grow and locks, and an object storage has neither.
     """
     if store.remote is None:
         _check_folder(store.root)
@@ -31,12 +31,12 @@ def check(spec: StudySpec, store: Store) -> None:
 
 
 def _check_folder(root: Path) -> None:
-    """Try the folder, or the nearest one above it that exists: a study that is refused later on leaves nothing."""
+    """Try the folder or its nearest existing parent, so that a study refused later leaves nothing behind."""
     nearest = next(folder for folder in (root, *root.parents) if folder.exists() or folder.is_symlink())
     try:
         with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as trouble:
-        if not is_full(trouble):  # of which the study itself has more to say
+        if not is_full(trouble):  # the study itself explains a full disk better
             allowed = f"cannot be written: {trouble.strerror}; name a folder in which you may write"
             raise InvalidValue(KEY, str(root), allowed) from None

@@ -1,4 +1,4 @@
-"""How a store in an object storage is named: s3://BUCKET/PREFIX or gs://BUCKET/PREFIX, without any secret."""
+"""Check the URL of a store in an object storage: s3://BUCKET/PREFIX or gs://BUCKET/PREFIX, without secrets."""
 
 import re
 from typing import Final
@@ -13,17 +13,17 @@ FIELDS: Final = {
     "s3": ("region", "scheme", "endpoint_override", "tls_ca_file_path"),
     "gs": ("scheme", "endpoint_override", "project_id", "retry_limit_seconds"),
 }
-"""What the query of such a URL may say, by scheme; pyarrow's file systems read it."""
+"""The allowed keys of such a URL's query, by scheme; pyarrow's file systems read them."""
 
 CREDENTIALS: Final = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile in ~/.aws, or the role of the machine",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS, `gcloud auth application-default login`, or the account of the machine",
 }
-"""Where credentials are taken from, by scheme."""
+"""The sources of credentials, by scheme."""
 
 
 def check_store_url(url: str) -> str:
-    """Return `url` if a store can be named so; raises InvalidValue, in which no secret is shown."""
+    """Return `url` if it can name a store; raises InvalidValue, which shows no secret."""
     parts = split(url)
     if parts.scheme not in FIELDS:
         allowed = "must be a folder, or a URL as s3://BUCKET/PREFIX or gs://BUCKET/PREFIX"

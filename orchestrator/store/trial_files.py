@@ -1,6 +1,6 @@
-"""The files of trials, wherever their study lies: checkpoints are written whole or not at all, and go when told to.
+"""The files of trials on a disk or in an object storage: checkpoints are written whole or not at all.
 
-A CheckpointRef names a checkpoint wherever it lies; here it becomes a path on a disk, or an object's key in a storage.
+A CheckpointRef is the same for both; here it becomes a path on a disk, or the key of objects in a storage.
 """
 
 import shutil
@@ -26,43 +26,43 @@ class TrialFiles(Protocol):
     """What driver and workers do with checkpoints."""
 
     def keep(self, checkpoint: CheckpointRef, save: SaveCheckpoint, owner: Owner | None = None) -> bool:
-        """Let `save` write a checkpoint, and put it there as a whole, sealed as `owner`'s.
+        """Store what `save` writes as a checkpoint, sealed as `owner`'s; return whether it wrote anything.
 
-        Return whether it wrote anything. Raises StoreLost where the store is not, or not any more.
+        Raises StoreLost if the store cannot be reached.
         """
 
     def fetch(self, checkpoint: CheckpointRef) -> Path:
-        """Return a folder of this machine with what a checkpoint holds, which lasts as long as this object."""
+        """Return a folder on this machine with a checkpoint's files, which lasts as long as this object."""
 
     def is_intact(self, checkpoint: CheckpointRef, owner: Owner | None = None, *, unowned: bool = True) -> bool:
-        """Return whether a checkpoint holds what was sealed, and is the owner's; reads all of it.
+        """Return whether a checkpoint matches its seal and belongs to `owner`; reads all of it.
 
-        `unowned` allows for a seal that names no owner.
+        `unowned` allows a seal that names no owner.
         """
 
     def discard(self, checkpoint: CheckpointRef) -> None:
-        """Delete a checkpoint now or soon. What cannot be deleted is left for the next `tidy`."""
+        """Delete a checkpoint now or soon; what cannot be deleted is left for the next `tidy`."""
 
     def tidy(self, keep: Collection[CheckpointRef], known: int | None = None) -> Collection[object]:
-        """Delete everything but the checkpoints in `keep` and what trials have said. Call it while no trial runs.
+        """Delete everything except the checkpoints in `keep` and the texts of trials. Call it while no trial runs.
 
-        Of trials beyond the first `known` nothing is deleted: it is set aside, and where it lies is returned.
+        Files of trials beyond the first `known` are not deleted but set aside; returns where they are then.
         """
 
     def set_aside(self, number: int) -> None:
-        """Move all that belongs to a trial out of the way, where nothing deletes it."""
+        """Move all files of a trial to where nothing deletes them."""
 
     def make(self, trial: Path) -> None:
-        """Make a trial's folder on this machine; raises StoreLost where the store is not there."""
+        """Make the folder of an attempt on this machine; raises StoreLost if the store is missing here."""
 
     def texts_of(self, trial: Path) -> AbstractContextManager[None]:
-        """Let a trial write texts into its folder on this machine while the block runs, and keep them.
+        """Store the texts that an attempt writes into its folder on this machine while the block runs.
 
-        Raises StoreLost where the store is not there.
+        Raises StoreLost if the store cannot be reached.
         """
 
     def fetch_texts(self, number: int) -> None:
-        """Bring what a trial has said in all its attempts to this machine, where `attempts` finds it."""
+        """Copy the texts of all attempts at a trial to this machine, where `attempts` finds them."""
 
 
 def trial_files(folder: StudyFolder) -> TrialFiles:
@@ -71,13 +71,13 @@ def trial_files(folder: StudyFolder) -> TrialFiles:
 
 
 def files_at(trials: Path, remote: Remote | None) -> TrialFiles:
-    """Return the files of trials in a folder, or of those in an object storage of which the folder is the mirror."""
+    """Return the files of trials in a folder, or in an object storage if the folder is only its mirror."""
     return LocalFiles(trials) if remote is None else RemoteFiles(trials, remote)
 
 
 @dataclass(frozen=True)
 class LocalFiles:
-    """Files on a disk, this machine's own or one that all machines of a cluster see."""
+    """Files on a disk: this machine's own, or one shared by all machines of a cluster."""
 
     trials: Path
 
@@ -85,9 +85,9 @@ class LocalFiles:
         final = self._path(checkpoint)
         self.make(final.parent)
         with TemporaryDirectory(prefix="saving-", dir=final.parent) as staging:
-            made = Path(staging) / final.name
-            if written := _written(made, save, owner):
-                made.rename(final)
+            draft = Path(staging) / final.name
+            if written := _write(draft, save, owner):
+                draft.rename(final)
         return written
 
     def fetch(self, checkpoint: CheckpointRef) -> Path:
@@ -95,8 +95,8 @@ class LocalFiles:
 
     def is_intact(self, checkpoint: CheckpointRef, owner: Owner | None = None, *, unowned: bool = True) -> bool:
         path = self._path(checkpoint)
-        beyond = any(folder.is_symlink() for folder in (self.trials, path.parent))
-        return not beyond and checkpoints.is_intact(path, owner, unowned=unowned)
+        is_behind_link = any(folder.is_symlink() for folder in (self.trials, path.parent))
+        return not is_behind_link and checkpoints.is_intact(path, owner, unowned=unowned)
 
     def discard(self, checkpoint: CheckpointRef) -> None:
         checkpoints.discard(self._path(checkpoint))
@@ -121,24 +121,24 @@ class LocalFiles:
         try:
             trial.mkdir(exist_ok=True)
         except FileNotFoundError:
-            away = f"{self.trials} is not there on {socket.gethostname()}, where a trial runs"
-            raise StoreLost(f"{away}: a cluster needs a store that all its machines see at that path") from None
+            missing = f"{self.trials} does not exist on {socket.gethostname()}, where a trial runs"
+            raise StoreLost(f"{missing}: a cluster needs a store that all its machines see at that path") from None
 
     def _path(self, checkpoint: CheckpointRef) -> Path:
         return self.trials / checkpoint.within_trials
 
 
 class RemoteFiles:
-    """Files in an object storage. Copies that are at work lie in the mirror until the next `tidy` at the latest."""
+    """Files in an object storage. Copies in use lie in the mirror, until the next `tidy` at the latest."""
 
     def __init__(self, mirror: Path, remote: Remote) -> None:
         self._mirror, self._remote = mirror, remote
 
     def keep(self, checkpoint: CheckpointRef, save: SaveCheckpoint, owner: Owner | None = None) -> bool:
         with TemporaryDirectory(prefix="saving-", dir=self._here()) as staging:
-            made = Path(staging) / checkpoint.name
-            if written := _written(made, save, owner):
-                patiently(partial(self._push, made, checkpoint.within_trials))
+            draft = Path(staging) / checkpoint.name
+            if written := _write(draft, save, owner):
+                patiently(partial(self._push, draft, checkpoint.within_trials))
         return written
 
     def fetch(self, checkpoint: CheckpointRef) -> Path:
@@ -160,13 +160,13 @@ class RemoteFiles:
         names = [name.split("/") for name in patiently(partial(self._remote.names, deep=True))]
         unknown = {name[0] for name in names if is_beyond(name[0], known)}
         aside = [self._set_aside(folder) for folder in sorted(unknown)]
-        there = [name for name in names if name[0] not in unknown]
+        known_names = [name for name in names if name[0] not in unknown]
         kept = {(checkpoint.attempt, checkpoint.name) for checkpoint in keep}
-        holders = {trial for trial, _ in kept} | {trial for trial, *within in there if _is_text(within)}
-        trials = {trial for trial, *_ in there if trial not in holders}
-        rest = {(trial, within[0]) for trial, *within in there if trial in holders and within} - kept
-        doomed = [*trials, *("/".join(one) for one in rest if one[1] not in TEXTS)]
-        for deletion in [self._remote.delete_soon(folder) for folder in doomed]:
+        holders = {trial for trial, _ in kept} | {trial for trial, *within in known_names if _is_text(within)}
+        trials = {trial for trial, *_ in known_names if trial not in holders}
+        rest = {(trial, within[0]) for trial, *within in known_names if trial in holders and within} - kept
+        unneeded = [*trials, *(f"{trial}/{name}" for trial, name in rest if name not in TEXTS)]
+        for deletion in [self._remote.delete_soon(folder) for folder in unneeded]:
             deletion.result()
         checkpoints.tidy(self._mirror, ())
         return aside
@@ -202,17 +202,18 @@ class RemoteFiles:
         self._mirror.mkdir(parents=True, exist_ok=True)
         return self._mirror
 
-    def _push(self, made: Path, name: str) -> None:
-        files = sorted(path for path in made.rglob("*") if path.is_file() and path.name != SEAL)
-        for path in (*files, made / SEAL):  # last: without it nothing of this counts
-            self._remote.add(path, f"{name}/{path.relative_to(made).as_posix()}")
+    def _push(self, draft: Path, name: str) -> None:
+        files = sorted(path for path in draft.rglob("*") if path.is_file() and path.name != SEAL)
+        for path in (*files, draft / SEAL):  # the seal last: without it the checkpoint is not intact
+            self._remote.add(path, f"{name}/{path.relative_to(draft).as_posix()}")
 
 
 def _is_text(within: list[str]) -> bool:
     return len(within) == 1 and within[0] in TEXTS
 
 
-def _written(folder: Path, save: SaveCheckpoint, owner: Owner | None) -> bool:
+def _write(folder: Path, save: SaveCheckpoint, owner: Owner | None) -> bool:
+    """Save a checkpoint and seal it; return False if nothing was saved."""
     folder.mkdir()
     save(folder)
     if not any(folder.iterdir()):

@@ -7,27 +7,20 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.ledger import ledger
-from orchestrator.ledger.journal import StudyBusy
-from orchestrator.ledger.journal_file import is_driven, read_holder
 from orchestrator.ledger.records import State
-from orchestrator.store import stamp
 from orchestrator.store.attempts import CheckpointRef
-from orchestrator.store.checkpoints import SEAL, Owner, is_intact, owner_of, seal, tidy
+from orchestrator.store.checkpoints import Owner, seal
 from orchestrator.store.disk import is_full
 from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import Sweep
 from tests.orchestrator.small import Silence, epoch, ledger_of, run_all, study
-from trainables.errors import InvalidValue
 
 
 def checkpoint(folder: Path, content: str = "weights", owner: Owner | None = None) -> Path:
@@ -52,22 +45,6 @@ def zero(path: Path) -> None:
 
 
 DAMAGES = pytest.mark.parametrize("damage", [empty, halve, zero, os.remove])
-
-
-@DAMAGES
-@pytest.mark.parametrize("name", ["trial.pt", "extra/optimizer.pt", SEAL])
-def test_a_checkpoint_of_which_a_file_is_damaged_is_not_whole(
-    tmp_path: Path, name: str, damage: Callable[[Path], None]
-) -> None:
-    folder = checkpoint(tmp_path / "checkpoint")
-    assert is_intact(folder)
-    damage(folder / name)
-    assert not is_intact(folder)
-
-
-def test_what_is_not_there_is_not_whole(tmp_path: Path) -> None:
-    assert not is_intact(tmp_path / "absent")
-    assert not is_intact(tmp_path)
 
 
 @DAMAGES
@@ -98,55 +75,7 @@ def test_a_trial_goes_on_from_its_newest_checkpoint_that_is_whole(
     assert ("damaged" in caplog.text) == (damaged > 0)
 
 
-@pytest.mark.parametrize("content", ["", "5", "[1]", "{}", "\0\0", '{"pid": "x", "host": 1, "since": "never"}'])
-def test_a_lock_that_says_nothing_is_taken_and_written_again(tmp_path: Path, content: str) -> None:
-    with ledger_of(study(), tmp_path) as driver:
-        lock = driver.folder.driver_lock
-        lock.write_text(content)
-        assert read_holder(lock) is None
-        with pytest.raises(StudyBusy, match="another process"):
-            ledger_of(study(), tmp_path)
-    with ledger_of(study(), tmp_path):
-        holder = read_holder(lock)
-    assert holder is not None
-    assert holder.pid == os.getpid()
-
-
-@pytest.mark.parametrize("content", [None, "", "5", "{}", "\0"])
-def test_a_stamp_that_says_nothing_is_one_sentence_for_readers(tmp_path: Path, content: str | None) -> None:
-    path = tmp_path / "small" / "stamp.json"
-    path.parent.mkdir()
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(InvalidValue, match="`espalier resume small` writes it again"):
-        stamp.read(path)
-
-
 OWNER = Owner("small", 3, "0123", 2)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [{"study": "large"}, {"trial": 4}, {"configuration": "4567"}, {"epoch": 3}],
-    ids=lambda other: next(iter(other)),
-)
-def test_a_checkpoint_that_is_another_trial_s_or_from_an_epoch_not_reached_is_damaged(
-    tmp_path: Path, other: dict[str, Any]
-) -> None:
-    folder = checkpoint(tmp_path / "checkpoint", owner=replace(OWNER, **other))
-    assert owner_of(folder) == replace(OWNER, **other)
-    assert is_intact(folder)
-    assert not is_intact(folder, OWNER)
-    assert is_intact(folder, replace(OWNER, **other))
-
-
-def test_a_seal_without_an_owner_is_believed_only_where_those_are_usual(tmp_path: Path) -> None:
-    folder = checkpoint(tmp_path / "checkpoint")
-    early = json.loads((folder / SEAL).read_text())["files"]
-    for sealed in ({"files": early, "owner": None}, early):
-        (folder / SEAL).write_text(json.dumps(sealed))
-        assert is_intact(folder, OWNER)
-        assert not is_intact(folder, OWNER, unowned=False)
 
 
 def test_a_trial_does_not_continue_from_what_another_one_left(tmp_path: Path) -> None:
@@ -167,16 +96,6 @@ def test_a_trial_does_not_continue_from_what_another_one_left(tmp_path: Path) ->
         resumed = [Sweep(again, Silence()).next()]
         assert [one and one.checkpoint for one in resumed] == [None]
         assert again.record(0).damaged_checkpoints == 1
-
-
-def test_what_belongs_to_no_known_trial_is_set_aside_and_nothing_of_it_deleted(tmp_path: Path) -> None:
-    known, unknown = (checkpoint(tmp_path / "trials" / f"{n:05d}-x" / "checkpoint_000000") for n in range(2))
-    for _ in range(2):
-        checkpoint(unknown, owner=OWNER) if not unknown.exists() else None
-        (aside,) = tidy(tmp_path / "trials", {known}, known=1)
-        assert is_intact(aside / "checkpoint_000000")
-    assert sorted(path.name for path in (tmp_path / "set-aside").iterdir()) == ["00001-x", "00001-x.1"]
-    assert is_intact(known)
 
 
 @settings(max_examples=15, deadline=None)
@@ -201,24 +120,6 @@ def test_a_journal_that_cannot_grow_keeps_what_it_holds_and_goes_on_when_there_i
     with ledger_of(driver.spec, tmp_path) as again:
         assert [record.state for record in run_all(Sweep(again, Silence()))] == [State.COMPLETE] * 3
     assert driver.folder.journal.read_bytes().startswith(lines)
-
-
-def test_the_lock_names_the_driver_of_a_study_and_its_last_sign_of_life(tmp_path: Path) -> None:
-    lock = Store(tmp_path).study("small").driver_lock
-    assert read_holder(lock) is None
-    with ledger_of(study(), tmp_path) as driver:
-        os.utime(lock, (0, 0))
-        holder = read_holder(lock)
-        assert holder is not None
-        assert holder.pid == os.getpid()
-        assert holder.last_beat.year == 1970
-        driver.beat()
-        beaten = read_holder(lock)
-    assert beaten is not None
-    assert abs((beaten.last_beat - datetime.now(UTC)).total_seconds()) < 60
-    assert beaten.since <= beaten.last_beat
-    assert not is_driven(lock)
-    assert read_holder(lock) == beaten
 
 
 FULL = """

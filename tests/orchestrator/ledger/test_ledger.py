@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.storages.journal import JournalFileBackend
 
-from orchestrator.ledger import journal_file, ledger
+from orchestrator.ledger import ledger
 from orchestrator.ledger.budget import Spending
 from orchestrator.ledger.journal import StudyBusy
 from orchestrator.ledger.journal_location import journal_location_of
@@ -79,21 +79,6 @@ def test_a_torn_journal_is_readable_untouched_and_can_be_driven_again(
     assert [record.state for record in records] == [State.COMPLETE] * 2
     assert ledger.read(driver.folder) == records
     assert torn.startswith(path.read_bytes()[: torn.rfind(b"\n") + 1])
-
-
-@settings(max_examples=30)
-@given(lines=st.lists(st.text("ab", max_size=20), max_size=5), torn=st.text("ab", max_size=30), block=st.integers(1, 9))
-def test_only_what_follows_the_last_newline_is_cut_off(
-    lines: list[str], torn: str, block: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.mktemp("cut") / "journal.log"
-    whole = "".join(f"{line}\n" for line in lines)
-    path.write_text(whole + torn)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(journal_file, "BLOCK", block)
-        with path.open("rb+") as file:
-            journal_file._cut_torn_line(file.fileno())
-    assert path.read_text() == whole
 
 
 def test_a_second_driver_is_refused_and_told_who_drives(tmp_path: Path, place: str) -> None:
