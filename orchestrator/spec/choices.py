@@ -1,4 +1,4 @@
-"""What a study says of one hyper-parameter: a fixed value, a list of choices, or a range; and whether it may."""
+"""A study's choice for one hyper-parameter: a fixed value, a list, or a range; and checks of it."""
 
 import math
 import random
@@ -22,7 +22,7 @@ MOST_COMBINATIONS: Final = 1000
 
 
 class Strict(BaseModel):
-    """A section of a study. Python may give it numbers of numpy, which count as Python's own."""
+    """A section of a study. Numbers of numpy are accepted as Python's own."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, revalidate_instances="always"
@@ -35,7 +35,7 @@ class Strict(BaseModel):
 
 
 def _as_python(value: Any) -> Any:
-    """Return a value with numpy's scalars in it as Python's own."""
+    """Return a value in which numpy's scalars are replaced by Python's own."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Mapping):
@@ -86,17 +86,17 @@ Choice = Annotated[
 
 
 def check_choices(name: str, chosen: Mapping[str, Choice]) -> Iterator[InvalidValue]:
-    """Yield what the paradigm of that name refuses, keyed by hyper-parameter."""
+    """Yield what the paradigm of this name refuses, by hyper-parameter."""
     paradigm = paradigms.find(name)
     known = paradigm.hyperparameters()
     for key, choice in chosen.items():
         named = known[key] if key in known and known[key].choices is not None else None
-        words = f"is no range of numbers; {named.allowed()}, or a list of these" if named is not None else None
-        yield from check_choice(key, choice, partial(_accept, paradigm, key), words)
+        no_range = f"has no range of numbers; {named.allowed()}, or a list of these" if named is not None else None
+        yield from check_choice(key, choice, partial(_accept, paradigm, key), no_range)
 
 
 def check_effects(name: str, chosen: Mapping[str, Choice]) -> Iterator[InvalidValue]:
-    """Yield the hyper-parameters that no configuration of the paradigm would use, given values that are allowed."""
+    """Yield the hyper-parameters that no configuration of the paradigm would use, given the allowed values."""
     space = search_spaces.find(name)
     possible = {key: _possible(choice) for key, choice in chosen.items()}
     for key, choice in chosen.items():
@@ -110,17 +110,17 @@ def check_effects(name: str, chosen: Mapping[str, Choice]) -> Iterator[InvalidVa
 def check_choice(
     key: str, choice: Choice, accept: Callable[[Value], object], no_range: str | None
 ) -> Iterator[InvalidValue]:
-    """Yield what is refused of a choice, under its key.
+    """Yield errors in a choice, under its key.
 
-    `accept` raises InvalidValue for a value that is not allowed; `no_range` says why there can be no range, if so.
+    `accept` raises InvalidValue for a value that is not allowed; `no_range` says why a range is not allowed, if so.
     """
     if no_range is not None and isinstance(choice, Range):
         yield InvalidValue(key, _shown(choice), no_range)
         return
     if choice == []:
         yield InvalidValue(key, choice, "needs at least one choice")
-    for place, value in _named(choice):
-        yield from _refusal(key, place, value, accept)
+    for index, value in _named(choice):
+        yield from _refusal(key, index, value, accept)
     if isinstance(choice, Range):
         yield from _check_range(key, choice)
     elif isinstance(choice, list) and len({(isinstance(value, bool), value) for value in choice}) < len(choice):
@@ -128,10 +128,10 @@ def check_choice(
 
 
 def cannot_fit(name: str, chosen: Mapping[str, Choice], epochs: int) -> str | None:
-    """Return why the paradigm's recipe cannot be divided into `epochs`, or None if it can.
+    """Return why the paradigm's recipe does not fit into `epochs`, or None if it does.
 
-    Every value that the study itself names must be possible together with some values of the other
-    hyper-parameters; combinations that the search meets and that are not are for the trial to refuse.
+    Every value that the study itself names must be feasible together with some values of the other hyper-parameters;
+    other infeasible combinations are refused by the trial that meets them.
     """
     paradigm = paradigms.find(name)
     corners = _corners(name, chosen)
@@ -148,7 +148,7 @@ def _possible(choice: Choice) -> list[Value] | tuple[float, float]:
 
 
 def _named(choice: Choice) -> list[tuple[str, Value]]:
-    """Return the values that a choice names, each with its place inside it."""
+    """Return the values that a choice names, each with its key or index in the choice."""
     if isinstance(choice, Range):
         return [(".low", choice.low), (".high", choice.high)]
     if isinstance(choice, list):
@@ -160,11 +160,11 @@ def _accept(paradigm: type[Paradigm], key: str, value: Value) -> None:
     paradigm.create({key: value})
 
 
-def _refusal(key: str, place: str, value: Value, accept: Callable[[Value], object]) -> Iterator[InvalidValue]:
+def _refusal(key: str, index: str, value: Value, accept: Callable[[Value], object]) -> Iterator[InvalidValue]:
     try:
         accept(value)
     except InvalidValue as refused:
-        yield InvalidValue(key if "unknown key" in refused.allowed else key + place, value, refused.allowed)
+        yield InvalidValue(key if "unknown key" in refused.allowed else key + index, value, refused.allowed)
 
 
 def _check_range(key: str, choice: Range) -> Iterator[InvalidValue]:
@@ -179,7 +179,7 @@ def _shown(choice: Range) -> dict[str, Value]:
 
 
 def _corners(name: str, chosen: Mapping[str, Choice]) -> dict[str, list[Value]]:
-    """Return the outermost values of all hyper-parameters that are fixed or searched."""
+    """Return the extreme values of all hyper-parameters that are fixed or searched."""
     searched = {key: _ends(dimension.distribution) for key, dimension in search_spaces.find(name).items()}
     return searched | {key: [value for _, value in _named(choice)] for key, choice in chosen.items()}
 
@@ -189,14 +189,14 @@ def _ends(distribution: Any) -> list[Value]:
 
 
 def _why_infeasible(paradigm: type[Paradigm], corners: Mapping[str, list[Value]], epochs: int) -> str | None:
-    """Return the reason of the last combination that is tried if none can be carried out."""
+    """Return the reason of the last combination tried if none is feasible."""
     reason = None
     for values in _combinations(list(corners.values())):
         try:
             paradigm.create(dict(zip(corners, values, strict=True))).recipe(epochs)
         except InfeasibleTrial as infeasible:
             reason = str(infeasible)
-        except Exception:  # noqa: BLE001 - a third party's code: what it raises, its trials will tell
+        except Exception:  # noqa: BLE001 - a third party's code: its trials will report what it raises
             return None
         else:
             return None
@@ -204,7 +204,7 @@ def _why_infeasible(paradigm: type[Paradigm], corners: Mapping[str, list[Value]]
 
 
 def _combinations(corners: Sequence[Sequence[Value]]) -> Iterator[Sequence[Value]]:
-    """Yield all combinations, or a fair sample where there are too many."""
+    """Yield all combinations, or a random sample if there are too many."""
     if math.prod(map(len, corners)) <= MOST_COMBINATIONS:
         yield from product(*corners)
         return

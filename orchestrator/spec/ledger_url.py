@@ -1,4 +1,4 @@
-"""Where a study's ledger lies, as its file says: in the study's folder, or on a PostgreSQL server."""
+"""Check where a study's ledger lies: in the study's folder, or on a PostgreSQL server."""
 
 from typing import Final
 
@@ -9,16 +9,16 @@ FILE: Final = "file"
 SCHEMES: Final = ("postgresql", "postgres")
 
 _SECRETS: Final = ("password", "sslpassword", "oauth_client_secret")
-"""What libpq would take from a URL and nobody should write into a file that others read."""
+"""Secrets that libpq would take from a URL's query, but that must not be in a file that others read."""
 
 _HOW: Final = (
-    "must not hold a password, which would be stored with the study for all to read: "
+    "must not hold a password, which would be stored with the study where others can read it: "
     "use PGPASSWORD, ~/.pgpass, or a service that PGSERVICE names"
 )
 
 
 def check_ledger(value: str) -> str:
-    """Return `value` if it says where a ledger can lie; raises InvalidValue, in which no password is shown."""
+    """Return `value` if it names a place for a ledger; raises InvalidValue, which shows no password."""
     if value == FILE:
         return value
     shown = masked(value, _SECRETS)

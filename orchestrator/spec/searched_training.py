@@ -1,4 +1,4 @@
-"""What a study searches of how its trials train, such as the learning rate, whatever their paradigm."""
+"""Check which hyper-parameters of training, such as the learning rate, a study searches for all paradigms."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,12 +12,12 @@ from orchestrator.spec.spec_errors import translate, unknown_key
 from trainables.errors import InvalidValue
 from trainables.spec import TrainingSpec, Value
 
-_TYPES: Final = {name: found for name, found in get_type_hints(TrainingSpec).items() if name != "milestones"}
-"""What may be searched, each with its type; a list of milestones is one value."""
+_TYPES: Final = {name: kind for name, kind in get_type_hints(TrainingSpec).items() if name != "milestones"}
+"""What may be searched, with its type; `milestones` may not, because a list of them is one value."""
 
 
 def check(searched: Mapping[str, Choice]) -> Iterator[InvalidValue]:
-    """Yield what cannot be searched, by its name."""
+    """Yield an error for each hyper-parameter that cannot be searched as given, under its name."""
     for name, choice in searched.items():
         if name not in _TYPES:
             yield InvalidValue(name, choice, unknown_key(name, _TYPES))
@@ -25,8 +25,8 @@ def check(searched: Mapping[str, Choice]) -> Iterator[InvalidValue]:
             allowed = f"must be a list of choices or a range {{low, high}}; one value for all trials is training.{name}"
             yield InvalidValue(name, choice, allowed)
         else:
-            words = None if _TYPES[name] in (int, float) else "is no range of numbers; must be a list of choices"
-            yield from check_choice(name, choice, partial(_accept, name), words)
+            no_range = None if _TYPES[name] in (int, float) else "has no range of numbers; must be a list of choices"
+            yield from check_choice(name, choice, partial(_accept, name), no_range)
 
 
 def is_integer(name: str) -> bool:
@@ -39,7 +39,7 @@ class _Section(Strict):
 
 
 def _accept(name: str, value: Value) -> None:
-    """Raise InvalidValue where the study's section `training` could not say this."""
+    """Raise InvalidValue if the study's section `training` would not allow this value."""
     try:
         _Section.model_validate_json(json.dumps({"training": {name: value}}))
     except ValidationError as error:

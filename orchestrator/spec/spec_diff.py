@@ -1,15 +1,15 @@
-"""A study file as a list of settings, to tell two of them apart."""
+"""A study file as flat settings, to compare two of them."""
 
 from typing import Any, Final
 
 from orchestrator.spec.study_spec import StudySpec
 
 WHEREABOUTS: Final = ("data.root", "data.download", "ledger", "tracking")
-"""Settings that say where things are, and change nothing of what a study does."""
+"""Settings that say where things lie, and have no effect on results."""
 
 
 def settings(spec: StudySpec) -> dict[str, Any]:
-    """Return all that a study says but whereabouts, by dotted key; a paradigm with its choices is one value."""
+    """Return all settings of a study but WHEREABOUTS, by dotted key; a paradigm with its choices is one value."""
     plain = spec.model_dump(mode="json")
     flat = {
         key if below is None else f"{key}.{below}": value

@@ -1,4 +1,4 @@
-"""What is wrong with a study, told to the person who wrote it."""
+"""Errors in a study file, in words for the person who wrote it."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -29,13 +29,13 @@ class Problem:
 
 
 class StudyError(RequestRefused):
-    """A study that cannot be run as it is written; `problems` holds all that was found, not only the first."""
+    """A study that cannot be run as it is written; `problems` holds everything that is wrong, not only the first."""
 
     def __init__(self, problems: Sequence[Problem], source: Path | None = None) -> None:
         self.problems = tuple(problems)
         self.source = source
-        place = "the study" if source is None else _printable(str(source))
-        lines = [f"{place} cannot be used:", *(f"  {problem}" for problem in self.problems)]
+        what = "the study" if source is None else _printable(str(source))
+        lines = [f"{what} cannot be used:", *(f"  {problem}" for problem in self.problems)]
         super().__init__("\n".join(lines))
 
 
@@ -48,22 +48,22 @@ class Refusals(RequestRefused, ValueError):
 
 
 def unknown_key(name: str, known: Iterable[str]) -> str:
-    """Say that a key is unknown, which ones are known, and which of them may have been meant."""
+    """Return a phrase that names the known keys, and the one that was probably meant."""
     names = list(known)
     return f"unknown key; known here are {', '.join(names)}{nearest(name, names)}"
 
 
 KnownKeys = Callable[[Sequence[str]], Sequence[str]]
-"""Names the keys that are known in the mapping at a path."""
+"""Returns the known keys of the mapping at a path."""
 
 
 def translate(error: ValidationError, known_keys: KnownKeys) -> list[Problem]:
-    """Return the problems behind a pydantic error, in the words of this project."""
-    found: dict[str, Problem] = {}
+    """Return the problems in a pydantic error, one for each key, in words of this project."""
+    problems: dict[str, Problem] = {}
     for detail in error.errors(include_url=False):
         for problem in _problems(detail, known_keys):
-            found.setdefault(problem.key, problem)
-    return list(found.values())
+            problems.setdefault(problem.key, problem)
+    return list(problems.values())
 
 
 def _problems(detail: ErrorDetails, known_keys: KnownKeys) -> list[Problem]:
@@ -71,7 +71,7 @@ def _problems(detail: ErrorDetails, known_keys: KnownKeys) -> list[Problem]:
     cause = detail.get("ctx", {}).get("error")
     refused = cause.refused if isinstance(cause, Refusals) else (cause,) if isinstance(cause, InvalidValue) else ()
     if refused:
-        return [Problem(key_of([*path, *filter(None, [one.key])]), one.allowed, one.value) for one in refused]
+        return [Problem(key_of([*path, *filter(None, [each.key])]), each.allowed, each.value) for each in refused]
     kind = detail["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         *parents, name = map(str, path)
@@ -82,7 +82,7 @@ def _problems(detail: ErrorDetails, known_keys: KnownKeys) -> list[Problem]:
 
 
 def key_of(path: Iterable[str | int]) -> str:
-    """Return the path of a key as errors name it: ``search.warm_start[1]``."""
+    """Return the path of a key as errors show it: ``search.warm_start[1]``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
@@ -106,7 +106,7 @@ _AS_WRITTEN: Final = {
     "float_type": ", in plain digits without quotes, such as 1.5",
     "bool_type": ", without quotes",
 }
-"""What to add where text stands in place of a number or a truth value: in quotes, or as only YAML 1.1 reads it."""
+"""What to add if a number or truth value was read as text: it is in quotes, or only YAML 1.1 would read it as one."""
 _BOUNDS: Final = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
 
 
@@ -115,7 +115,7 @@ def _allowed(detail: ErrorDetails) -> str:
     if detail["type"] == "literal_error":
         names = re.findall(r"'([^']*)'", context["expected"])
         return f"must be one of {', '.join(names)}{nearest(str(detail['input']), names)}"
-    bounds = [f"must be {words} {context[name]:g}" for name, words in _BOUNDS.items() if name in context]
+    bounds = [f"must be {relation} {context[name]:g}" for name, relation in _BOUNDS.items() if name in context]
     allowed = bounds[0] if bounds else _TYPES.get(detail["type"], detail["msg"])
     return f"{allowed}{_AS_WRITTEN.get(detail['type'], '')}" if isinstance(detail["input"], str) else allowed
 
@@ -126,5 +126,5 @@ def _short(value: object) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return a text without the control codes that a file can hold and a terminal would obey."""
+    """Return a text with escapes in place of control codes, which a terminal would obey."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

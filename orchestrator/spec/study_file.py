@@ -1,7 +1,7 @@
 """Read and write a study file: the core schema of YAML 1.2, in which nothing is ambiguous and nothing is executed.
 
-What YAML 1.1 took for a number or a truth value (`1:30`, `010`, `1_000`, `0b11`, `yes`) is text here, so that a section
-that wants a number refuses it as it was typed.
+What only YAML 1.1 reads as a number or a truth value (`1:30`, `010`, `1_000`, `0b11`, `yes`) is text here, so that an
+error about it shows it as it was typed.
 """
 
 import copy
@@ -17,11 +17,11 @@ from orchestrator.spec.spec_errors import Problem, StudyError, key_of
 from trainables.errors import nearest
 
 LONGEST: Final = 256 * 1024
-"""The bytes that a study file may have: a hundred times what the longest one has that comes along."""
+"""The largest size of a study file in bytes, a hundred times that of the longest study shipped with espalier."""
 DEEPEST: Final = 20
-"""How many collections may lie inside each other; a study has four."""
+"""How deep lists and mappings may be nested; a study has four levels."""
 DIGITS: Final = 18
-"""The digits that a whole number may have: so many fit into 64 bits, and pyarrow and Optuna keep no more."""
+"""The most digits of a whole number: these fit into 64 bits, and pyarrow and Optuna keep no more."""
 
 _TAG: Final = "tag:yaml.org,2002:"
 
@@ -49,8 +49,10 @@ _SCALARS: Final[Mapping[str, tuple[str, str, Callable[[str], Any]]]] = {
         _float,
     ),
 }
-"""By type: what is one, with which signs it can begin, and how it is read. A whole number has no leading zeros: with
-them it is 8 to one reader and 10 to another."""
+"""By type: the pattern of its texts, the characters with which they begin, and how they are read.
+
+A whole number has no leading zeros: with them it would be octal to one reader and decimal to another.
+"""
 
 
 class _Loader(yaml.SafeLoader):
@@ -59,13 +61,13 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         if not isinstance(node, yaml.MappingNode):
             raise _refused(f"expected a mapping, not {node.value!r}", node)
-        found: dict[Hashable, Any] = {}
+        mapping: dict[Hashable, Any] = {}
         for key, value in node.value:
             name = _checked_key(key)
-            if name in found:
+            if name in mapping:
                 raise _refused(f"the key {name!r} stands twice", key)
-            found[name] = self.construct_object(value, deep=deep)
-        return found
+            mapping[name] = self.construct_object(value, deep=deep)
+        return mapping
 
 
 def _checked_key(node: yaml.Node) -> str:
@@ -90,7 +92,7 @@ def _refused(problem: str, node: yaml.Node) -> yaml.constructor.ConstructorError
 
 
 def _scalar(name: str) -> Callable[[yaml.SafeLoader, yaml.Node], Any]:
-    """Return what reads a scalar of a type; an explicit tag can stand on text that is none."""
+    """Return the reader of scalars of a type; it refuses text of another form, which can only have an explicit tag."""
     pattern, _, read = _SCALARS[name]
 
     def construct(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
@@ -119,7 +121,7 @@ _Loader.yaml_implicit_resolvers[""] = [(f"{_TAG}null", re.compile(r"\Z"))]
 
 
 class _Dumper(yaml.SafeDumper):
-    """The safe dumper, which puts into quotes what a reader of YAML 1.1 or of 1.2 would take for anything but text."""
+    """The safe dumper, which quotes all text that a reader of YAML 1.1 or 1.2 would not read as text."""
 
 
 _Dumper.yaml_implicit_resolvers = {
@@ -129,13 +131,13 @@ _Dumper.yaml_implicit_resolvers = {
 
 
 def as_text(mapping: Mapping[str, Any]) -> str:
-    """Return the YAML of a mapping of plain values, from which `read_mapping` reads the same."""
+    """Return a mapping of plain values as YAML, from which `read_mapping` reads an equal one."""
     text: str = yaml.dump(dict(mapping), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     return text
 
 
 def read_mapping(path: Path, longest: int | None = None) -> dict[str, Any]:
-    """Return the mapping that a YAML file holds; raises StudyError where there is none, or for more than `longest`."""
+    """Return the mapping in a YAML file; raises StudyError if it holds none, or more than `longest` bytes."""
     try:
         text = _text(path, longest)
         mapping = copy.deepcopy(_parsed(text))
@@ -161,13 +163,13 @@ def _text(path: Path, longest: int | None) -> str:
         with path.open("rb") as file:
             content = file.read(-1 if longest is None else longest + 1)
     except FileNotFoundError:
-        beside = [found.name for found in path.parent.glob("*.y*ml")]
-        raise StudyError([Problem("", f"there is no such file{nearest(path.name, beside)}")], path) from None
+        neighbours = [file.name for file in path.parent.glob("*.y*ml")]
+        raise StudyError([Problem("", f"there is no such file{nearest(path.name, neighbours)}")], path) from None
     except OSError as error:
         raise StudyError([Problem("", f"cannot be read: {error.strerror}")], path) from None
     if longest is not None and len(content) > longest:
-        words = f"is not a study: it has more than {longest // 1024} KiB, of which a study needs a few"
-        raise StudyError([Problem("", words)], path)
+        allowed = f"is not a study: it has more than {longest // 1024} KiB, of which a study needs a few"
+        raise StudyError([Problem("", allowed)], path)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
@@ -175,7 +177,7 @@ def _text(path: Path, longest: int | None) -> str:
 
 
 def _check_structure(text: str) -> None:
-    """Raise for the first alias, since a few of them can stand for gigabytes, and where collections lie too deep."""
+    """Raise YAMLError for an alias, since a few of them can expand to gigabytes, and for too deep nesting."""
     depth = 0
     for event in yaml.parse(text, yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
@@ -189,10 +191,9 @@ def _check_structure(text: str) -> None:
 def _too_long(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str, str]]:
     if isinstance(value, _TooLong):
         yield key_of(path), value
-    for place, below in (
-        value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
-    ):
-        yield from _too_long(below, (*path, place))
+    items = value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
+    for key, below in items:
+        yield from _too_long(below, (*path, key))
 
 
 def _explain(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""How a study file says where its MLflow pages lie: in the store, on an MLflow server, or nowhere."""
+"""Check where a study's MLflow pages lie: in the store, on an MLflow server, or nowhere."""
 
 from typing import Final
 
@@ -9,13 +9,13 @@ STORE: Final = "store"
 NONE: Final = "none"
 
 _HOW: Final = (
-    "must not hold a user or a password, which would be stored with the study for all to read: "
+    "must not hold a user or a password, which would be stored with the study where others can read it: "
     "put them into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or a token into MLFLOW_TRACKING_TOKEN"
 )
 
 
 def check_tracking(value: str) -> str:
-    """Return `value` if MLflow pages can lie there, or none are wanted; raises InvalidValue that shows no password."""
+    """Return `value` if it names a place for MLflow pages, or none; raises InvalidValue, which shows no password."""
     if value in (STORE, NONE):
         return value
     parts = split(value)

@@ -1,4 +1,4 @@
-"""URLs that users write, and what of them may be shown."""
+"""Check URLs that users write, and hide the secrets in them."""
 
 import re
 from collections.abc import Collection
@@ -10,9 +10,9 @@ _NOTHING = SplitResult("", "", "", "", "")
 
 
 def masked(url: str, secrets: Collection[str] = ()) -> str:
-    """Return a URL with stars where it holds a password, and where it might: a password can have any sign in it.
+    """Return a URL with stars in place of all that may be a password, which can contain any character.
 
-    If the query has a field that `secrets` names, all of the query is replaced.
+    If the query has a field named in `secrets`, the whole query is replaced.
     """
     address, mark, query = re.sub(r"(://[^@:]*):[^@]*@.*@|(://[^@:]*):[^@]*@", r"\1\2:***@", url).partition("?")
     if any(name in secrets for name, _ in parse_qsl(query, keep_blank_values=True)):
@@ -21,8 +21,8 @@ def masked(url: str, secrets: Collection[str] = ()) -> str:
 
 
 def check_port(url: str) -> None:
-    """Raise InvalidValue where a URL names a port that there cannot be."""
-    hosts = split(url).netloc.rpartition("@")[2]  # several, with commas between them, where a server has replicas
+    """Raise InvalidValue if a URL names an impossible port."""
+    hosts = split(url).netloc.rpartition("@")[2]  # several, separated by commas, if a server has replicas
     if any(not 0 < int(port) < 2**16 for port in re.findall(r":([0-9]+)(?=,|$)", hosts)):
         raise InvalidValue("", masked(url), "must name a port between 1 and 65535")
 

@@ -16,9 +16,7 @@ from orchestrator.spec import study_spec
 from orchestrator.spec.choices import cannot_fit
 from orchestrator.spec.spec_errors import StudyError
 from orchestrator.spec.study_spec import Choice, Constraint, Fidelity, Range, Search, StudySpec
-from trainables import data, paradigms
-from trainables.paradigms.dense import Dense
-from trainables.recipes.recipe import Recipe
+from trainables import data
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec
 
 PLAIN: Mapping[str, Any] = {
@@ -248,76 +246,6 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     assert set(problems(tmp_path, wrong)) == set(wrong)
 
 
-def test_a_logarithmic_range_begins_above_zero(tmp_path: Path) -> None:
-    found = problems(tmp_path, {"paradigms.magnitude.sparsity": {"low": 0.0, "high": 0.5, "log": True}})
-    assert "greater than 0" in found["paradigms.magnitude.sparsity.low"]
-
-
-@pytest.mark.parametrize(
-    ("epochs", "chosen", "names"),
-    [
-        (1, {"magnitude": None}, "magnitude: finetune"),
-        (5, {"dense": None, "lottery_ticket": {"rounds": 5}}, "lottery_ticket: rounds = 5"),
-        (5, {"lottery_ticket": {"rounds": [1, 8]}}, "lottery_ticket: rounds = 8"),
-        (5, {"lottery_ticket": {"rounds": {"low": 1, "high": 20}}}, "lottery_ticket: rounds = 20"),
-        (6, {"magnitude": {"schedule": "iterative", "rounds": 4, "finetune": 0.3}}, "4 rounds of training"),
-    ],
-)
-def test_a_recipe_that_does_not_fit_the_epochs_is_told(
-    tmp_path: Path, epochs: int, chosen: dict[str, Any], names: str
-) -> None:
-    found = problems(tmp_path, {"paradigms": chosen, "fidelity.epochs": epochs})
-    assert names in found["fidelity.epochs"]
-
-
-def test_a_paradigm_that_breaks_over_its_recipe_is_left_to_its_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Broken(Dense):
-        def recipe(self, epochs: int) -> Recipe:
-            raise RuntimeError(f"a bug in a third party's code, at {epochs} epochs")
-
-    monkeypatch.setattr(paradigms, "find", lambda _: Broken)
-    assert cannot_fit("dense", {}, 10) is None
-
-
-def test_a_wide_space_of_which_a_part_fits_the_epochs_is_accepted(tmp_path: Path) -> None:
-    spec = load(tmp_path, {"paradigms": {"magnitude": None, "lottery_ticket": None}, "fidelity.epochs": 4})
-    assert spec.paradigms == {"magnitude": {}, "lottery_ticket": {}}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "is not a study"),
-        ("- a list", "is not a study"),
-        ("name: [", "is not YAML in line 1"),
-        ("name: a\nname: b", "the key 'name' stands twice"),
-        ("data: {name: digits, name: cifar10}", "the key 'name' stands twice"),
-        ("name: &a x\nmodel: *a", "aliases"),
-        ("name: !!python/object/apply:os.getcwd []", "python/object"),
-        ("constraints:\n  accuracy: >= 0.8\n", "stands in quotes"),
-        ("? [a]\n: 1", "unhashable"),
-    ],
-)
-def test_a_file_that_is_no_plain_mapping_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(StudyError, match=r"study\.yaml cannot be used") as raised:
-        load_text(tmp_path, text)
-    assert message in str(raised.value)
-
-
-def test_a_missing_file_names_its_neighbour(tmp_path: Path) -> None:
-    (tmp_path / "digits.yaml").touch()
-    with pytest.raises(StudyError, match=r"no such file; did you mean 'digits\.yaml'"):
-        StudySpec.load(tmp_path / "digit.yaml")
-    with pytest.raises(StudyError, match="cannot be read"):
-        StudySpec.load(tmp_path)
-
-
-@pytest.mark.parametrize("number", ["1e-3", "1E-3", ".001", "0.001", "+1.e-3"])
-def test_numbers_are_written_as_in_yaml_1_2(tmp_path: Path, number: str) -> None:
-    text = yaml.safe_dump(changed({})) + f"training: {{lr: {number}}}\n"
-    assert load_text(tmp_path, text).training.lr == 0.001
-
-
 def test_a_date_or_a_version_is_a_name_like_any_other(tmp_path: Path) -> None:
     text = yaml.safe_dump({key: value for key, value in changed({}).items() if key != "name"})
     assert load_text(tmp_path, f"{text}name: 2026-11-20\n").name == "2026-11-20"
@@ -371,86 +299,6 @@ def test_the_studies_that_come_along_are_accepted(shipped: Path) -> None:
     assert StudySpec.stored(shipped).name == shipped.stem
 
 
-@pytest.mark.parametrize(
-    ("key", "typed"),
-    [
-        ("budget.hours", "1:30"),
-        ("search.trials", "010"),
-        ("seed", "0123"),
-        ("search.trials", "1_000"),
-        ("seed", "0b11"),
-        ("data.download", "yes"),
-        ("data.download", "on"),
-        ("training.nesterov", "No"),
-        ("paradigms.magnitude.sparsity", "0_1.5"),
-        ("paradigms.magnitude.sparsity.low", "1:30.5"),
-        ("paradigms.magnitude.rounds", "010"),
-    ],
-)
-def test_what_only_yaml_1_1_takes_for_a_number_is_refused_as_it_was_typed(tmp_path: Path, key: str, typed: str) -> None:
-    text = yaml.safe_dump(changed({key: "TYPED"})).replace("TYPED", typed)
-    with pytest.raises(StudyError) as raised:
-        load_text(tmp_path, text)
-    assert [(one.key, one.value) for one in raised.value.problems] == [(key, typed)]
-
-
-@pytest.mark.parametrize(("typed", "value"), [("0x1F", 31), ("0o17", 15), ("12", 12), ("+12", 12), ("0", 0)])
-def test_whole_numbers_are_those_of_yaml_1_2(tmp_path: Path, typed: str, value: int) -> None:
-    assert load_text(tmp_path, yaml.safe_dump(changed({})) + f"seed: {typed}\n").seed == value
-
-
-@pytest.mark.parametrize("name", ["1e3", "0o7", "010", "1_000", "yes", "null", "0x1F", "2026-11-20", "123"])
-def test_a_name_that_some_reader_takes_for_a_number_is_written_so_that_it_stays_text(tmp_path: Path, name: str) -> None:
-    spec = StudySpec.model_validate(StudySpec.load(_written(tmp_path, changed({}))).model_copy(update={"name": name}))
-    assert load_text(tmp_path, spec.as_yaml()) == spec
-    assert yaml.safe_load(spec.as_yaml())["name"] == name
-
-
-def _written(folder: Path, plain: Mapping[str, Any]) -> Path:
-    path = folder / "study.yaml"
-    path.write_text(yaml.safe_dump(dict(plain)), encoding="utf-8")
-    return path
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("base: {a: 1}\nname: {<<: {a: 2}}", "merge keys (<<) are not read"),
-        ("seed: !!int abc", "the tag !!int stands on what is none"),
-        ("seed: !!float [1]", "the tag !!float stands on what is none"),
-        ("seed: !!bool maybe", "the tag !!bool stands on what is none"),
-        ("seed: !!null 5", "the tag !!null stands on what is none"),
-        ("data: !!map 5", "expected a mapping"),
-        ("data: !!seq 5", "expected a sequence"),
-        ("data: !!str {a: 1}", "the tag !!str stands on what is none"),
-        ("data: !!set {a}", "could not determine a constructor"),
-        ("a: " + "[" * 5000, "more than 20 lists and mappings inside each other"),
-        ("a: " + "{a: " * 5000, "more than 20 lists and mappings inside each other"),
-        ("seed: " + "1" * 300, "seed = '1111"),
-        ("seed: -" + "1" * 9000, "must have at most 18 digits"),
-        ("a: [1, {b: " + "7" * 50 + "}]", "a[1].b = '7777"),
-        ("'': 1", "a key is empty"),
-        ("name: a\x00b", "the sign #x0000 at position 7 is not allowed"),
-        ('name: "\\UFFFFFFFF"', "is not YAML"),
-        ('name: "\\ud800"', "surrogate"),
-        ("name: a\n---\nname: b", "in line 2: a second document"),
-        ("# " + "x" * 300_000, "has more than 256 KiB"),
-    ],
-)
-def test_what_no_study_needs_is_refused_in_a_sentence(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(StudyError) as raised:
-        load_text(tmp_path, text)
-    assert message in str(raised.value)
-    assert str(raised.value).count("\n") == 1
-
-
-def test_control_codes_of_a_file_do_not_reach_a_terminal(tmp_path: Path) -> None:
-    with pytest.raises(StudyError) as raised:
-        load_text(tmp_path, yaml.safe_dump(changed({})) + '"\\e[31mred": "\\e[0m"\n')
-    assert all(line.isprintable() for line in str(raised.value).splitlines())
-    assert "\\x1b[31mred" in str(raised.value)
-
-
 def test_a_file_is_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     check_data, fit = data.check, cannot_fit
@@ -467,37 +315,6 @@ def test_a_file_is_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study_spec, "cannot_fit", counted_fit)
     spec = StudySpec.load(Path("studies/paradigms-digits.yaml"))
     assert calls == ["data", *spec.paradigms]
-
-
-@pytest.mark.parametrize(
-    ("chosen", "key", "condition"),
-    [
-        ({"granularity": "2:4", "sparsity": 0.9}, "sparsity", "only where granularity is weight or filter"),
-        ({"granularity": ["2:4", "1:4"], "sparsity": [0.5, 0.9]}, "sparsity", "only where granularity is weight"),
-        ({"schedule": "one_shot", "rounds": 3}, "rounds", "only where schedule is iterative"),
-        ({"schedule": ["one_shot", "gradual"], "rounds": {"low": 2, "high": 4}}, "rounds", "schedule is iterative"),
-        ({"criterion": "magnitude", "batches": 4}, "batches", "only where criterion is taylor or obd or snip"),
-    ],
-)
-def test_a_hyper_parameter_that_no_configuration_uses_is_refused(
-    tmp_path: Path, chosen: dict[str, Any], key: str, condition: str
-) -> None:
-    found = problems(tmp_path, {"paradigms": {"magnitude": chosen}})
-    assert list(found) == [f"paradigms.magnitude.{key}"]
-    assert condition in found[f"paradigms.magnitude.{key}"]
-
-
-@pytest.mark.parametrize(
-    "chosen",
-    [
-        {"granularity": ["2:4", "filter"], "sparsity": 0.9},
-        {"granularity": "layer", "sparsity": 0.9},
-        {"rounds": 3},
-        {"criterion": ["magnitude", "snip"], "batches": 4},
-    ],
-)
-def test_a_hyper_parameter_that_some_configuration_uses_is_accepted(tmp_path: Path, chosen: dict[str, Any]) -> None:
-    assert load(tmp_path, {"paradigms": {"magnitude": chosen}}).paradigms == {"magnitude": chosen}
 
 
 def test_numbers_of_numpy_count_as_pythons_own() -> None:

@@ -42,7 +42,7 @@ def test_a_bucket_holds_neither_ledger_nor_mlflow_database(tmp_path: Path, monke
         "write `ledger: postgresql://USER@HOST:PORT/DATABASE` in the study file"
     )
     with pytest.raises(InvalidValue) as refused:
-        store_check.check(small.study(ledger="postgresql:///x"), store)
+        store_check.check(small.study(ledger="postgresql:///x", tracking="store"), store)
     assert str(refused.value) == (
         "tracking = 'store': cannot lie in s3://shelf/a; "
         "write `tracking: http://HOST:PORT`, the address of an MLflow server, in the study file"

@@ -2,12 +2,8 @@
 
 import pytest
 
-from orchestrator.spec.spec_errors import StudyError
-from orchestrator.spec.study_spec import StudySpec
-from orchestrator.spec.tracking_url import check_tracking
 from orchestrator.store.store import Store
 from orchestrator.store.store_url import check_store_url
-from tests.orchestrator import small
 from trainables.errors import InvalidValue
 
 SECRETS = ["hush", "hu/sh", "hu@sh", "hu:sh", "hu?sh", "hu#sh"]
@@ -45,18 +41,3 @@ def test_a_store_with_a_secret_is_refused_and_the_secret_not_repeated(url: str, 
     with pytest.raises(InvalidValue) as refused:
         Store.at(url.format(secret))
     assert secret not in str(refused.value)
-
-
-@pytest.mark.parametrize("secret", SECRETS)
-def test_an_mlflow_server_with_a_password_is_refused_and_the_password_not_repeated(secret: str) -> None:
-    with pytest.raises(StudyError, match="tracking") as refused:
-        small.study(tracking=f"http://me:{secret}@127.0.0.1:5000")
-    assert secret not in str(refused.value)
-
-
-@pytest.mark.parametrize("wrong", ["sqlite:///mlflow.db", "databricks", "http://", "http://host?a=b", "127.0.0.1:5000"])
-def test_mlflow_pages_lie_in_the_store_or_on_a_server(wrong: str) -> None:
-    with pytest.raises(InvalidValue, match="must be store, none, or the URL of an MLflow server"):
-        check_tracking(wrong)
-    assert [check_tracking(right) for right in ("store", "none", "https://mlflow.example.org/base")]
-    assert StudySpec.model_validate_json(small.study().model_dump_json(exclude={"tracking"})).tracking == "store"
