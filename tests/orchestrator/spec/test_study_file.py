@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from orchestrator.spec.spec_errors import StudyError
 from orchestrator.spec.study_file import DEEPEST, DIGITS, LONGEST, as_text, read_mapping
 from orchestrator.spec.study_spec import StudySpec
-from tests.orchestrator.spec.test_study_spec import changed, load_text
+from tests.orchestrator.spec.test_study_spec import changed, load, load_text
 
 
 def read(folder: Path, text: str) -> dict[str, Any]:
