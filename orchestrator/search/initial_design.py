@@ -17,7 +17,7 @@ from trainables.spec import Value
 
 SOBOL: Final = "sobol"
 FIRST: Final = 10
-"""How many trials are spread: as many as a sampler would draw at random before it uses any results."""
+"""How many trials are spread, as many as a sampler would draw at random before it uses any results."""
 
 
 def spread(configurations: Configurations) -> Iterator[tuple[str, Named]]:
@@ -34,7 +34,7 @@ def spread(configurations: Configurations) -> Iterator[tuple[str, Named]]:
 
 
 def at_random(configurations: Configurations, paradigm: str, count: int) -> list[Named]:
-    """Return the hyper-parameters of at most `count` random configurations of a paradigm, without refused ones."""
+    """Return the hyper-parameters of up to `count` random configurations of a paradigm, without refused ones."""
     if paradigm in configurations.settled:
         return [configurations.fixed(paradigm)]
     points = np.random.default_rng(configurations.spec.seed).random((count, len(configurations.distributions)))
@@ -43,8 +43,8 @@ def at_random(configurations: Configurations, paradigm: str, count: int) -> list
 
 
 def _at(configurations: Configurations, shares: Iterable[float]) -> dict[str, Value]:
-    found = configurations.distributions.items()
-    return {name: _value(one, float(share)) for (name, one), share in zip(found, shares, strict=True)}
+    named = configurations.distributions.items()
+    return {name: _value(distribution, float(share)) for (name, distribution), share in zip(named, shares, strict=True)}
 
 
 def _value(distribution: BaseDistribution, share: float) -> Value:

@@ -1,13 +1,13 @@
-"""Which unfinished trials deserve to continue: successive halving for several objectives, asynchronously.
+"""Decide which unfinished trials continue: asynchronous successive halving for several objectives.
 
-At a rung a trial continues if it is among the best 1/reduction of the trials that got there so far (ASHA: Li et al.
-2020, arXiv 1810.05934); a trial that is not may become so later, as each arrival changes what is among the best. The
-best 1/reduction of fewer than `reduction` trials is less than one: where trials pause, none continues before there
-are more; all continue where no more arrive, or where trials are stopped for good. Once finished trials show which
-others have a chance (`prospects.py`), only the best 1/reduction^2 continue in any case. Best is by non-dominated
-rank, and within a rank by an epsilon-net, so that the trials that continue are spread over the front (Schmucker et
-al. 2021, arXiv 2106.12639). Trials that are bound to miss a constraint come after all others, in the order of how
-much they miss it (Deb et al. 2002, https://doi.org/10.1109/4235.996017, section VI).
+At a rung a trial continues if it is among the best 1/reduction of the trials that have reached it so far (ASHA: Li et
+al. 2020, arXiv 1810.05934); each arrival may bring another trial among the best. If fewer than `reduction` trials have
+reached a rung, trials that can pause wait there for more, unless no more will arrive; trials that would be stopped for
+good continue instead. Once finished trials show which others have a chance (`prospects.py`), only the best
+1/reduction^2 continue regardless of their chance. Best is by non-dominated rank, and within a rank by an epsilon-net,
+so that the trials that continue are spread over the front (Schmucker et al. 2021, arXiv 2106.12639). Trials that are
+bound to miss a constraint come after all others, the smallest violation first (Deb et al. 2002,
+https://doi.org/10.1109/4235.996017, section VI).
 """
 
 import math
@@ -36,9 +36,9 @@ class Rungs:
         self._signs = {name: -1 if direction == "maximize" else 1 for name, direction in judged.items()}
         self._bounds = [bound for bound in spec.bounds if bound.metric in SETTLED]
         self._reached: dict[int, dict[int, tuple[float, ...]]] = {epoch: {} for epoch in spec.fidelity.rungs if judged}
-        """By epoch and trial: by how much the constraints are missed, then the losses."""
+        """By epoch and trial: the violation of the constraints, then the losses."""
         self._best: dict[int, list[int]] = {}
-        """By epoch, the trials that may continue, best first, if that was computed since the last arrival."""
+        """By epoch, the trials that may continue, best first; absent if not computed since the last arrival."""
         self._gone: dict[int, set[int]] = {epoch: set() for epoch in self._reached}
         """By epoch, the trials that continued from there."""
         self._judged: dict[int, float] = {}
@@ -66,7 +66,7 @@ class Rungs:
     def verdict(self, record: TrialRecord, report: Epoch) -> str | None:
         """Record a report if it is at a rung; return why its trial should stop, or None if it continues.
 
-        Reports at a fidelity at which the trial is not judged yet, and values that are not finite, do not count.
+        Reports before the fidelity from which the trial is judged, and values that are not finite, do not count.
         """
         if not self._record(record, report):
             return None
@@ -79,7 +79,7 @@ class Rungs:
             self._gone[epoch].add(trial)
 
     def standing(self, trial: int, epoch: int) -> str | None:
-        """Return why a trial that has reached an epoch may not continue now, or None if it may."""
+        """Return why a trial may not continue from an epoch now, or None if it may."""
         if trial not in self._reached.get(epoch, ()):
             return None
         best, reached = self._best_at(epoch), len(self._reached[epoch])
@@ -92,12 +92,12 @@ class Rungs:
     def next_best(self, paused: Mapping[int, int]) -> int | None:
         """Return which of the paused trials, given with their epochs, continues first, or None if none may now.
 
-        Trials that have come farther go first; a trial that paused where there is no rung any more may always continue.
+        Trials at later epochs come first; a trial that paused at a former rung may always continue.
         """
         for epoch in sorted(set(paused.values()), reverse=True):
-            there = {trial for trial, reached in paused.items() if reached == epoch}
-            free = there - self._reached.get(epoch, {}).keys()
-            first = min(free) if free else next((trial for trial in self._best_at(epoch) if trial in there), None)
+            waiting = {trial for trial, reached in paused.items() if reached == epoch}
+            free = waiting - self._reached.get(epoch, {}).keys()
+            first = min(free) if free else next((trial for trial in self._best_at(epoch) if trial in waiting), None)
             if first is not None:
                 return first
         return None
@@ -105,30 +105,30 @@ class Rungs:
     def least_promising(self, paused: Mapping[int, int]) -> int | None:
         """Return which of the paused trials, given with their epochs, would continue last; None if all may now.
 
-        Trials that have come less far go later.
+        Trials at earlier epochs come later.
         """
         behind = {trial: epoch for trial, epoch in paused.items() if self.standing(trial, epoch) is not None}
         if not behind:
             return None
         rung = min(behind.values())
-        there = sorted(trial for trial, epoch in behind.items() if epoch == rung)
-        rows = np.array([self._reached[rung][trial] for trial in there])
-        return there[best_first(rows[:, 1:], rows[:, 0])[-1]]
+        waiting = sorted(trial for trial, epoch in behind.items() if epoch == rung)
+        rows = np.array([self._reached[rung][trial] for trial in waiting])
+        return waiting[best_first(rows[:, 1:], rows[:, 0])[-1]]
 
     def _owes(self, trial: int, epoch: int) -> bool:
-        """Return whether a trial continues because too few have, although the order within its rank puts it behind.
+        """Return whether a trial continues because too few have, although others of its rank come before it.
 
-        Each trial is compared with those that came before it. Once a sampler draws configurations similar to known
-        ones, its trials are ranked behind near-equal ones that were stopped themselves: one in a thousand continued.
+        Each trial is compared with earlier ones. Once a sampler draws configurations similar to known ones, its trials
+        are ranked behind near-equal ones that were stopped themselves: only one in a thousand continued.
         """
         reached = self._reached[epoch]
         share = self._share(epoch)
         if len(self._gone[epoch] - {trial}) >= share:
             return False
         trials = sorted(reached)
-        rows = np.array([reached[one] for one in trials])
-        of_all = ranks(rows[:, 1:], rows[:, 0])
-        return bool((of_all < of_all[trials.index(trial)]).sum() < share)
+        rows = np.array([reached[number] for number in trials])
+        rank_of_each = ranks(rows[:, 1:], rows[:, 0])
+        return bool((rank_of_each < rank_of_each[trials.index(trial)]).sum() < share)
 
     def _share(self, epoch: int) -> int:
         """Return how many trials that reached a rung may continue."""
@@ -142,7 +142,7 @@ class Rungs:
             reached = self._reached[epoch]
             trials = sorted(reached)  # so that a resumed study decides as before
             rows = np.array([reached[trial] for trial in trials])
-            self._best[epoch] = [trials[place] for place in best_first(rows[:, 1:], rows[:, 0], self._share(epoch))]
+            self._best[epoch] = [trials[row] for row in best_first(rows[:, 1:], rows[:, 0], self._share(epoch))]
         return self._best[epoch]
 
     def _record(self, record: TrialRecord, report: Epoch) -> bool:
@@ -159,7 +159,7 @@ class Rungs:
         return True
 
     def _judged_from(self, record: TrialRecord) -> float:
-        """Return the fidelity from which a trial is judged; its recipe is made once."""
+        """Return the fidelity from which a trial is judged, computed once."""
         if record.trial not in self._judged:
             paradigm = Params.of(record.params).create(record.paradigm)
             self._judged[record.trial] = paradigm.judged_from(self._epochs)
@@ -179,11 +179,11 @@ def _ended_at(record: TrialRecord, epoch: int) -> bool:
 def best_first(losses: Points, missed: npt.ArrayLike | None = None, count: int | None = None) -> list[int]:
     """Return the order of losses of shape (trials, objectives) from best to worst, or its first `count`.
 
-    Trials that miss no constraint come first, in the order of their non-dominated ranks; within a rank, first the best
-    by the first objective, then always the one farthest from all before it, with distances in units of each
-    objective's range. The others follow by how much they miss the constraints: `missed`, shape (trials,).
+    Trials that miss no constraint come first, by non-dominated rank; within a rank, first the best by the first
+    objective, then always the one farthest from all before it, with distances in units of each objective's range.
+    The others follow by their violation of the constraints, `missed`, shape (trials,).
     """
-    of_all, scaled = ranks(losses, missed), in_ranges(losses)
-    layers = (np.flatnonzero(of_all == rank) for rank in range(of_all.max() + 1))
-    order = (int(members[place]) for members in layers for place in farthest_first(scaled[members]))
+    rank_of_each, scaled = ranks(losses, missed), in_ranges(losses)
+    layers = (np.flatnonzero(rank_of_each == rank) for rank in range(rank_of_each.max() + 1))
+    order = (int(members[index]) for members in layers for index in farthest_first(scaled[members]))
     return list(islice(order, count))

@@ -1,4 +1,4 @@
-"""Chooses the sampler, and whether it draws ahead, by how long drawing takes and how long the study is."""
+"""Choose the sampler, and whether it draws ahead, by how long drawing takes and how long the study is."""
 
 from collections.abc import Collection
 from typing import Final
@@ -7,31 +7,31 @@ from orchestrator.search.samplers import SamplerName
 from orchestrator.spec.study_spec import StudySpec
 
 BREEDS: Final = "nsga2"
-"""The sampler whose cost per trial does not depend on how many there were."""
+"""The sampler whose cost per trial does not depend on the number of earlier trials."""
 LONG: Final = 1000
-"""The number of trials after which `auto` breeds: TPE looks at all of them for every value that it draws."""
+"""The number of trials after which `auto` breeds, because TPE uses all of them for every value that it draws."""
 SLOW: Final = 0.1
 """The share of the time between two trials that drawing may take before `auto` breeds."""
 WORTH_PREPARING: Final = 0.02
-"""The share above which a suggestion is drawn while trials run. It does not know the trials that end meanwhile."""
+"""The share above which a suggestion is drawn while trials run, without knowing those that finish meanwhile."""
 ENOUGH_PARENTS: Final = 50
 """The number of trials needed before breeding starts, however slow the sampler is."""
 FEW: Final = 100
 EXPENSIVE: Final = 10.0
-"""A model that takes a second is worth it up to FEW trials, and from EXPENSIVE seconds between two of them."""
+"""A model that takes a second is worth it for up to FEW trials with at least EXPENSIVE seconds between two of them."""
 FEW_WITH_RUNGS: Final = 50
-"""The number of trials after which a study with rungs drops the model: its trials end sooner, and tell less."""
+"""The number of trials after which a study with rungs drops the model: its trials end sooner, and say less."""
 ENOUGH_TO_MODEL: Final = 10
-"""How many trials come before a model is used."""
+"""The number of finished trials from which a model is used."""
 GENERATIONS_LAST: Final = 500
-"""A breeding sampler gets a new view after this many trials: of one generation from the front, and as many trials back.
+"""A breeding sampler gets a new view after this many trials: one generation from the front, and as many recent trials.
 
-Other trials have no offspring any more, but would be looked at for every draw."""
+Other trials have no offspring any more, but would be considered for every draw."""
 _SMOOTHING: Final = 0.1
 
 
 class Pace:
-    """Running means, in seconds, of how long drawing takes and how much time there is for it."""
+    """Running means, in seconds, of how long drawing takes and of the time between trials."""
 
     def __init__(self) -> None:
         self._drawing = self._between = 0.0
@@ -52,7 +52,7 @@ class Pace:
         self._drawing += _SMOOTHING * (seconds - self._drawing) if self._drawing else seconds
 
     def another_draws(self) -> None:
-        """Forget how long drawing took: from now on another sampler draws."""
+        """Forget how long drawing took, because another sampler draws from now on."""
         self._drawing = 0.0
 
     def handed_out(self, now: float) -> None:
@@ -71,7 +71,7 @@ class Policy:
     """
 
     def __init__(self, spec: StudySpec, used: Collection[str | None], *, numeric: bool) -> None:
-        """Continue with what was `used` before; `numeric` says whether all that is searched are numbers."""
+        """Continue with the samplers `used` before; `numeric` says whether only numbers are searched."""
         self._named = spec.search.sampler
         self._trials = spec.search.trials
         self._breeds, self._models = BREEDS in used, "gp" in used
@@ -80,7 +80,7 @@ class Policy:
         self.pace = Pace()
 
     def sampler(self, told: int) -> SamplerName:
-        """Return which sampler draws once that many trials have finished."""
+        """Return the sampler that draws once `told` trials have finished."""
         if self._named != "auto":
             return self._named
         expensive = told >= ENOUGH_TO_MODEL and self.pace.between >= EXPENSIVE
@@ -95,7 +95,7 @@ class Policy:
         return BREEDS if self._breeds else "tpe"
 
     def population(self, running: int) -> int:
-        """Return how many trials make a generation: for `auto` about as many as run at once, but at least 20."""
+        """Return the size of a generation: for `auto` as many trials as run at once, but from 20 to 100."""
         return max(20, min(100, running)) if self._named == "auto" else max(4, min(50, self._trials // 5))
 
     @property

@@ -24,10 +24,10 @@ Draw = tuple[int, dict[str, Value]]
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a sampler learns from a trial: what was tried, and what came of it.
+    """What a sampler learns from a trial: what was tried, and its result.
 
-    `values` are the values of the objectives, in the study's order: measured for a COMPLETE trial, estimated for a
-    stopped one. `violations` say by how much constraints are missed, in Optuna's sense.
+    `values` are those of the objectives, in the study's order: measured for a COMPLETE trial, estimated for a stopped
+    one. `violations` say by how much constraints are missed, in Optuna's sense.
     """
 
     paradigm: str
@@ -38,13 +38,13 @@ class Lesson:
 
 
 def lesson(spec: StudySpec, record: TrialRecord, foresight: Foresight | None = None) -> Lesson | None:
-    """Return what a study's sampler learns from a trial; None where there is nothing to learn.
+    """Return what a study's sampler learns from a trial; None if there is nothing to learn.
 
     With `foresight`, stopped and paused trials teach their estimated final metrics. Raises KeyError for a COMPLETE
     trial of another study that has not measured a metric of this one.
     """
     if record.share < 1:
-        return None  # results of fewer epochs say little about the present ones, and would look too bad
+        return None  # results of fewer epochs would look too bad beside those of the current ones
     if record.state is State.COMPLETE:
         return _measured(spec, record, record.metrics)
     if record.state in (State.PRUNED, State.PAUSED):
@@ -59,9 +59,9 @@ def _measured(spec: StudySpec, record: TrialRecord, metrics: Mapping[str, float]
 
 
 class View:
-    """What one sampler knows of a study, and what it draws next.
+    """The trials that one sampler knows of a study, from which it draws the next.
 
-    To a sampler that breeds, trials that the view did not draw itself are the first generation: they are parents.
+    For a sampler that breeds, trials that the view did not draw itself are the first generation of parents.
     """
 
     def __init__(self, configurations: Configurations, name: SamplerName, *, population: int) -> None:
@@ -102,7 +102,7 @@ class View:
         return self._storage.create_new_trial(self._id, template)
 
     def tell(self, key: int, lesson: Lesson | None) -> None:
-        """Learn a trial's result; it replaces what was learnt before, if the trial had been stopped or paused."""
+        """Learn a trial's result, which replaces what was learnt before if the trial had been stopped or paused."""
         if self._storage.get_trial(key).state.is_finished():
             optuna_internals.reopen(self._storage, key)
         if lesson is None:

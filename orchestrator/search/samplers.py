@@ -1,4 +1,4 @@
-"""Optuna's samplers, made to draw whole configurations that the paradigm can carry out."""
+"""Optuna's samplers, wrapped to draw whole and feasible configurations."""
 
 import warnings
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ from trainables.spec import Value
 SamplerName = Literal["tpe", "nsga2", "gp", "random"]
 
 MODELLED_JOINTLY: Final = ("nsga2", "gp")
-"""The samplers that can use only hyper-parameters which every trial has."""
+"""The samplers that can only use hyper-parameters that every trial has."""
 
 JOINT_UP_TO: Final = 50
 """Up to this many known trials TPE models all hyper-parameters of a paradigm jointly, afterwards each by itself.
 
-With few trials it learns more from how values go together; with many it would only draw points close to the best, and
-get stuck."""
+With few trials it learns more from how values interact; with many it would only draw points close to the best, and get
+stuck."""
 OWN_DRAWS: Final = 8
 UNIFORM_DRAWS: Final = 100
 """How often an infeasible draw is repeated, by the sampler and then uniformly, before the trial is marked FAIL."""
@@ -37,12 +37,15 @@ class FeasibleDraws:
     resumed study draws what it would have drawn without the interruption.
     """
 
-    def __init__(self, own: BaseSampler, configurations: Configurations, *, joint: bool) -> None:
+    def __init__(self, sampler: BaseSampler, configurations: Configurations, *, joint: bool) -> None:
         """Draw from `own`; if `joint`, every draw holds all hyper-parameters of all paradigms."""
-        self._own, self._uniform = own, RandomSampler(seed=configurations.spec.seed)
+        self._sampler, self._uniform = sampler, RandomSampler(seed=configurations.spec.seed)
         self._configurations, self.joint = configurations, joint
-        distributions = configurations.distributions
-        self._several = {name: found for name, found in distributions.items() if not found.single()}
+        self._several = {
+            name: distribution
+            for name, distribution in configurations.distributions.items()
+            if not distribution.single()
+        }
 
     def draw(
         self, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value], number: int
@@ -51,13 +54,13 @@ class FeasibleDraws:
 
         `trial` is the one in the sampler's view, `number` is the trial's number in the ledger.
         """
-        words = np.random.SeedSequence([self._configurations.spec.seed, number]).generate_state(2)
-        for sampler, seed in zip((self._own, self._uniform), words, strict=True):
+        seeds = np.random.SeedSequence([self._configurations.spec.seed, number]).generate_state(2)
+        for sampler, seed in zip((self._sampler, self._uniform), seeds, strict=True):
             reseed(sampler, int(seed))
-        self._own.before_trial(study, trial)
+        self._sampler.before_trial(study, trial)
         for _ in range(OWN_DRAWS):
             modelled = self._modelled(study, trial)
-            drawn = self._draw(self._own, study, trial, {**modelled, **given})
+            drawn = self._draw(self._sampler, study, trial, {**modelled, **given})
             if self._is_feasible(drawn):
                 return drawn
         for _ in range(UNIFORM_DRAWS):
@@ -73,10 +76,10 @@ class FeasibleDraws:
     def _modelled(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         """Return the values that the sampler draws jointly, with a model of all known trials."""
         if self.joint:
-            return self._own.sample_relative(study, trial, self._several)
+            return self._sampler.sample_relative(study, trial, self._several)
         if trial.number >= JOINT_UP_TO:
             return {}
-        return self._own.sample_relative(study, trial, self._own.infer_relative_search_space(study, trial))
+        return self._sampler.sample_relative(study, trial, self._sampler.infer_relative_search_space(study, trial))
 
     def _draw(
         self, sampler: BaseSampler, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value]

@@ -23,14 +23,14 @@ def check(spec: StudySpec, store: Store) -> None:
     for name in spec.search.warm_start:
         objectives = StudySpec.stored(store.existing(name, KEY, earlier_than=spec.name).spec).objectives
         if objectives != spec.objectives:
-            own, other = _in_words(spec.objectives), _in_words(objectives)
-            raise InvalidValue(KEY, name, f"has other objectives ({other}) than this study ({own}): leave it out")
+            here, there = _in_words(spec.objectives), _in_words(objectives)
+            raise InvalidValue(KEY, name, f"has other objectives ({there}) than this study ({here}): leave it out")
 
 
 def lessons(spec: StudySpec, folder: StudyFolder) -> Iterator[Lesson]:
-    """Yield the lessons of the earlier studies' finished trials, in the order in which the study names the studies.
+    """Yield the lessons of earlier studies' COMPLETE trials, study by study as the spec names them.
 
-    `folder` is the study's own; the others lie beside it. A study that was deleted since the launch teaches nothing.
+    `folder` is that of the new study; the others lie beside it. A study deleted since the launch teaches nothing.
     """
     for name in spec.search.warm_start:
         earlier = folder.beside(name)

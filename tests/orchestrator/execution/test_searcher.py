@@ -1,18 +1,13 @@
 """What is tried: every paradigm once, nothing that cannot be carried out, nothing twice, and on where it stopped."""
 
 from collections import Counter
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import RandomSampler
+from optuna.distributions import FloatDistribution
 from ray.tune.search import Searcher
 
 from orchestrator.execution.capacity import Capacity
@@ -24,20 +19,16 @@ from orchestrator.ledger.budget import Spending
 from orchestrator.ledger.failures import Breakdown, Failure
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import pareto_front
-from orchestrator.search import proposer, sampler_policy, samplers, warm_start
+from orchestrator.search import proposer, sampler_policy, warm_start
 from orchestrator.search.configurations import Configurations
 from orchestrator.search.foresight import Foresight
 from orchestrator.search.proposer import Proposer
 from orchestrator.search.sampler_policy import Policy
-from orchestrator.search.sampler_view import Lesson, View
 from orchestrator.spec.study_spec import Resources, StudySpec
 from orchestrator.store.store import Store
-from orchestrator.study import launch
 from orchestrator.sweep.sweep import Sweep
 from tests.orchestrator.small import FIXED, Silence, ledger_of, run_all, run_to_end, study
 from trainables import paradigms
-from trainables.errors import InvalidValue
-from trainables.spec import Value
 
 SEVERAL = {"dense": {}, "magnitude": {}, "lottery_ticket": {"rounds": [1, 2]}}
 BROKEN = Breakdown(Failure.ERROR, "x")
@@ -132,53 +123,6 @@ def test_a_paradigm_that_raises_while_its_recipe_is_made_ends_no_search(
         monkeypatch.setattr(paradigms.find("magnitude"), "recipe", lambda *_: 1 / 0)
         assert Sweep(ledger, Silence()).next() is None
         assert ledger.record(0).reason == "infeasible: ZeroDivisionError: division by zero"
-
-
-@settings(max_examples=30, deadline=None)
-@given(low=st.floats(0.05, 0.4), span=st.floats(0.01, 0.5), rounds=st.integers(2, 20))
-def test_a_range_narrows_a_dimension_and_keeps_its_kind(low: float, span: float, rounds: int) -> None:
-    narrowed = {
-        "sparsity": {"low": low, "high": low + span},
-        "finetune_lr": {"low": low, "high": low + span},
-        "rounds": {"low": rounds, "high": rounds + 3},
-    }
-    found = Configurations(study(paradigms={"magnitude": narrowed}, epochs=100)).distributions
-    assert found["magnitude.sparsity"] == FloatDistribution(low, low + span)
-    assert found["magnitude.finetune_lr"] == FloatDistribution(low, low + span, log=True)
-    assert found["magnitude.rounds"] == IntDistribution(rounds, rounds + 3)
-
-
-def first(_: str, distribution: BaseDistribution) -> Any:
-    """Suggest the first of all values."""
-    return distribution.choices[0] if isinstance(distribution, CategoricalDistribution) else vars(distribution)["low"]
-
-
-def test_a_condition_holds_for_fixed_and_for_drawn_values() -> None:
-    fixed = Configurations(study(paradigms={"magnitude": {**FIXED, "schedule": "iterative"}}, epochs=12))
-    drawn = fixed.draw(first)
-    assert fixed.params(drawn).keys() == {*FIXED, "sparsity", "rounds"}
-    joint = Configurations(study(paradigms={"magnitude": {}}, epochs=12))
-    everything = joint.draw(first, joint=True)
-    assert everything.keys() == joint.distributions.keys()
-    assert {"rounds", "stream"}.isdisjoint(joint.params(everything))
-
-
-def test_a_trial_records_a_fixed_value_only_if_it_was_applied() -> None:
-    narrowed = {"granularity": ["2:4", "filter"], "sparsity": 0.9, "rounds": 3, "schedule": ["one_shot", "iterative"]}
-    space = Configurations(study(paradigms={"magnitude": narrowed}, epochs=12))
-    chosen = {"paradigm": "magnitude", "magnitude.granularity": "2:4", "magnitude.schedule": "one_shot"}
-    pattern = space.params({**space.draw(first), **chosen})
-    whole_filters: dict[str, Value] = {
-        "magnitude.granularity": "filter",
-        "magnitude.scope": "layer",
-        "magnitude.stream": False,
-    }
-    filters = space.params({**space.draw(first), **chosen, **whole_filters})
-    assert {"sparsity", "rounds"}.isdisjoint(pattern)
-    assert filters["sparsity"] == 0.9
-    assert space.contains("magnitude", {**pattern, "sparsity": 0.9, "rounds": 3}), (
-        "as studies recorded it that are older"
-    )
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -307,49 +251,6 @@ def test_of_a_front_of_equal_trials_no_more_are_bred_from_than_make_a_generation
     assert len(bred_from) <= 5 + Policy(spec, (), numeric=False).population(0)
 
 
-@pytest.mark.parametrize(
-    ("numeric", "told", "drawing", "between", "chosen"),
-    [
-        (True, 60, 0.5, 4.0, "nsga2"),
-        (True, 40, 0.5, 4.0, "tpe"),
-        (True, 60, 0.01, 4.0, "tpe"),
-        (False, 1000, 0.01, 4.0, "nsga2"),
-        (True, 60, 0.01, 60.0, "gp"),
-        (True, 5, 0.01, 60.0, "tpe"),
-        (False, 60, 0.01, 60.0, "tpe"),
-    ],
-)
-def test_what_drawing_costs_decides_who_draws(
-    numeric: bool, told: int, drawing: float, between: float, chosen: str
-) -> None:
-    chooser = Policy(study(sampler="auto", trials=90), (), numeric=numeric)
-    for number in range(3):
-        chooser.pace.drew(drawing)
-        chooser.pace.handed_out(number * between)
-    assert chooser.sampler(told) == chosen
-    assert Policy(study(sampler="tpe"), ("nsga2",), numeric=numeric).sampler(told) == "tpe"
-    if chosen != "tpe":
-        assert Policy(study(sampler="auto"), (chosen,), numeric=numeric).sampler(told) == chosen
-
-
-@pytest.mark.parametrize(("rungs", "trials"), [([], 90), ([1], 90), ([1], 900)])
-def test_the_model_draws_the_first_trials_where_they_are_expensive(rungs: list[int], trials: int) -> None:
-    chooser = Policy(study(sampler="auto", trials=trials, rungs=rungs), (), numeric=True)
-    for number in range(3):
-        chooser.pace.drew(0.1)
-        chooser.pace.handed_out(number * 60.0)
-    assert [chooser.sampler(told) for told in (9, 10, 49, 50)] == ["tpe", "gp", "gp", "tpe" if rungs else "gp"]
-
-
-def test_a_slow_model_does_not_make_its_successor_look_slow() -> None:
-    chooser = Policy(study(sampler="auto", trials=900, rungs=[1]), ("gp",), numeric=True)
-    for number in range(3):
-        chooser.pace.drew(20.0)
-        chooser.pace.handed_out(number * 60.0)
-    assert chooser.sampler(49) == "gp"
-    assert chooser.sampler(50) == "tpe"
-
-
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
 def test_what_is_drawn_ahead_is_nowhere_until_it_is_handed_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
@@ -370,47 +271,6 @@ def test_what_is_drawn_ahead_is_nowhere_until_it_is_handed_out(
     assert len({(str(record.params), record.seed) for record in records}) == 16
 
 
-@settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), joint=st.booleans())
-def test_a_draw_is_known_again_by_its_hyper_parameters(seed: int, joint: bool) -> None:
-    space = Configurations(study(paradigms={"magnitude": {}, "lottery_ticket": {}}, epochs=12))
-    random = RandomSampler(seed=seed)
-
-    def suggest(name: str, found: BaseDistribution) -> Value:
-        return random.sample_independent(None, None, name, found)  # type: ignore[arg-type,no-any-return]
-
-    drawn = space.draw(suggest, joint=joint)
-    known = space.drawn_as(str(drawn["paradigm"]), space.params(drawn))
-    assert known.items() <= drawn.items()
-    assert space.params({**drawn, **known}) == space.params(drawn)
-    assert known == drawn or joint
-
-
-def test_what_lies_outside_a_narrower_range_is_left_out() -> None:
-    space = Configurations(study(paradigms={"magnitude": {"sparsity": {"low": 0.5, "high": 0.9}}}))
-    assert "magnitude.sparsity" not in space.drawn_as("magnitude", {"sparsity": 0.3})
-    assert space.drawn_as("magnitude", {"sparsity": 0.6, "granularity": "no such"}) == {
-        "paradigm": "magnitude",
-        "magnitude.sparsity": 0.6,
-    }
-
-
-@pytest.mark.parametrize("known", [samplers.JOINT_UP_TO - 10, samplers.JOINT_UP_TO])
-def test_of_few_trials_tpe_learns_how_hyper_parameters_belong_together(known: int) -> None:
-    rates = {"lr": {"low": 0.01, "high": 1.0}, "momentum": {"low": 0.0, "high": 0.99}}
-    spec = study(paradigms={"dense": {}}, objectives={"loss": "minimize"}, search={"training": rates})
-
-    def apart(drawn: Mapping[str, Any]) -> float:
-        return float(abs(drawn["training.lr"] - drawn["training.momentum"]))
-
-    view, dice = View(Configurations(spec), "tpe", population=20), np.random.default_rng(0)
-    for lr, momentum in dice.random((known, 2)):
-        params = {"training.lr": 0.01 + 0.99 * lr, "training.momentum": 0.99 * momentum}
-        view.take_up(Lesson("dense", params, State.COMPLETE, [apart(params)]))
-    found = mean(apart(view.draw({}, known + number)[1]) for number in range(10))
-    assert (found < 0.15) == (known < samplers.JOINT_UP_TO)
-
-
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
 @pytest.mark.parametrize("paradigm", ["magnitude", "lottery_ticket"])
 def test_earlier_studies_teach_the_sampler_across_paradigms_that_share_a_hyper_parameter(
@@ -424,20 +284,6 @@ def test_earlier_studies_teach_the_sampler_across_paradigms_that_share_a_hyper_p
     warm = searched(tmp_path, name="warm", search={"warm_start": ["earlier"]}, **changes)
     assert len(warm) == 12
     assert mean(record.metrics["macs"] for record in warm) < 0.8 * mean(record.metrics["macs"] for record in cold)
-
-
-def test_an_earlier_study_must_be_there_and_have_the_same_objectives(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    other = study(name="other", objectives={"loss": "minimize"})
-    store.study("other").path.mkdir(parents=True)
-    store.study("other").spec.write_text(other.as_yaml())
-    with pytest.raises(InvalidValue, match=r"search.warm_start = 'othr': is no earlier study .* did you mean 'other'"):
-        launch(study(search={"warm_start": ["othr"]}), store)
-    with pytest.raises(
-        InvalidValue, match=r"other objectives \(minimize loss\) than .*maximize accuracy, minimize macs"
-    ):
-        launch(study(search={"warm_start": ["other"]}), store)
-    assert not store.study("small").path.exists()
 
 
 def test_the_searcher_keeps_to_the_capacity_and_finishes_only_when_nothing_can_be_lost(tmp_path: Path) -> None:

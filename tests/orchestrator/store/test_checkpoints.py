@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.store.checkpoints import ASIDE, SEAL, discard, is_intact, owner_of, seal, set_aside, tidy
-from tests.scenarios.test_damage import DAMAGES, OWNER, checkpoint, empty
+from tests.scenarios.test_damage import DAMAGES, OWNER, checkpoint
 from trainables.errors import InvalidValue
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.ledger.epoch import Epoch
@@ -149,3 +149,98 @@ def test_a_trial_that_arrives_twice_counts_once() -> None:
 def test_objectives_that_show_only_at_the_end_stop_nobody() -> None:
     rungs = Rungs(study(rungs=[2], objectives={"latency": "minimize"}), [record(0, report(2, 0.9))])
     assert rungs.verdict(record(1), report(2, 0.1)) is None
+
+
+def paused(*epochs: int) -> dict[int, int]:
+    return dict(enumerate(epochs))
+
+
+def arrived(rungs: Rungs, accuracies: Mapping[int, float], epoch: int = 2) -> list[str | None]:
+    return [rungs.verdict(record(trial), report(epoch, accuracy)) for trial, accuracy in accuracies.items()]
+
+
+def halving(**changes: Any) -> Rungs:
+    return Rungs(study(**{"rungs": [1, 2], "reduction": 2, "objectives": {"accuracy": "maximize"}, **changes}))
+
+
+def test_where_trials_pause_the_first_wait_until_they_can_be_compared_or_no_more_come() -> None:
+    rungs = halving(hopeless="pause", reduction=3)
+    assert arrived(rungs, {0: 0.9, 1: 0.8}) == [
+        "one of only 1 at epoch 2, where the best of 3 continues",
+        "one of only 2 at epoch 2, where the best of 3 continues",
+    ]
+    assert rungs.next_best(paused(2, 2)) is None
+    rungs.expect_no_more()
+    assert rungs.standing(0, 2) is rungs.standing(1, 2) is None
+    assert rungs.next_best(paused(2, 2)) == 0
+
+
+def test_where_trials_are_stopped_the_first_do_not_wait() -> None:
+    rungs = halving(hopeless="stop", reduction=3)
+    assert arrived(rungs, {0: 0.9, 1: 0.8}) == [None, None]
+    rungs.expect_no_more()
+    assert rungs.standing(0, 2) is None
+
+
+def test_a_worse_arrival_lets_an_earlier_trial_continue() -> None:
+    rungs = halving(hopeless="pause")
+    arrived(rungs, {0: 0.5, 1: 0.6, 2: 0.7})
+    assert rungs.standing(1, 2) == "not among the best 1 of 3 at epoch 2"
+    arrived(rungs, {3: 0.1})
+    assert rungs.standing(1, 2) is None
+
+
+def test_being_strict_leaves_the_square_of_the_share() -> None:
+    rungs = halving()
+    arrived(rungs, {trial: 0.1 * trial for trial in range(8)})
+    assert [trial for trial in range(8) if rungs.standing(trial, 2) is None] == [4, 5, 6, 7]
+    for _ in range(2):
+        rungs.be_strict()
+        assert [trial for trial in range(8) if rungs.standing(trial, 2) is None] == [6, 7]
+
+
+def test_of_the_paused_the_farthest_and_best_continues_first() -> None:
+    rungs = halving(hopeless="pause")
+    arrived(rungs, {0: 0.9, 1: 0.8, 2: 0.2, 3: 0.1}, epoch=1)
+    arrived(rungs, {4: 0.5, 5: 0.4}, epoch=2)
+    assert rungs.next_best({0: 1, 1: 1, 4: 2, 5: 2}) == 4
+    assert rungs.next_best({0: 1, 1: 1, 5: 2}) == 0
+    assert rungs.next_best({2: 1, 3: 1, 5: 2}) is None
+    assert rungs.next_best({}) is None
+
+
+def test_a_trial_that_paused_at_a_former_rung_may_always_continue() -> None:
+    rungs = halving(hopeless="pause")
+    assert rungs.next_best({7: 3, 5: 3}) == 5
+    assert rungs.standing(7, 3) is None
+    assert rungs.least_promising({7: 3}) is None
+
+
+def test_of_the_paused_the_nearest_and_worst_is_the_least_promising() -> None:
+    rungs = halving(hopeless="pause")
+    arrived(rungs, {0: 0.9, 1: 0.1, 2: 0.2, 3: 0.8}, epoch=1)
+    arrived(rungs, {4: 0.5, 5: 0.4}, epoch=2)
+    assert rungs.least_promising({0: 1, 1: 1, 2: 1, 5: 2}) == 1
+    assert rungs.least_promising({0: 1, 5: 2}) == 5
+    assert rungs.least_promising({0: 1, 3: 1, 4: 2}) is None
+    assert rungs.least_promising({}) is None
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.tuples(st.sampled_from([0.1, 0.5, 0.9]), st.sampled_from([1.0, 2.0, 3.0])), min_size=1, max_size=12),
+    st.sampled_from(["pause", "stop"]),
+)
+def test_whoever_may_continue_comes_before_whoever_may_not(seen: list[tuple[float, float]], hopeless: str) -> None:
+    rungs = Rungs(study(rungs=[2], reduction=2, hopeless=hopeless))
+    for trial, (accuracy, macs) in enumerate(seen):
+        rungs.verdict(record(trial), report(2, accuracy, macs))
+    waiting = dict.fromkeys(range(len(seen)), 2)
+    may = {trial for trial in waiting if rungs.standing(trial, 2) is None}
+    assert rungs.next_best(waiting) in may if may else rungs.next_best(waiting) is None
+    last = rungs.least_promising(waiting)
+    assert last not in may if len(may) < len(waiting) else last is None
+    order: list[int] = []
+    while (best := rungs.next_best({trial: 2 for trial in waiting if trial not in order})) is not None:
+        order.append(best)
+    assert set(order) == may
