@@ -1,4 +1,4 @@
-"""The page on all paradigms, written from their code: ``python -m orchestrator.handbook > docs/paradigms.md``."""
+"""Generate the page on all paradigms from their code: ``python -m orchestrator.handbook > docs/paradigms.md``."""
 
 import inspect
 from collections.abc import Iterator

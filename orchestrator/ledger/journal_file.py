@@ -24,6 +24,9 @@ from trainables.errors import InvalidValue
 BLOCK: Final = 2**16
 """How many bytes of a journal's end are searched at once for its last newline."""
 
+LOCK_RETRIES: Final = (0.1, 0.2, 0.4)
+"""Seconds between attempts to take a lock, because `is_driven` holds it for an instant."""
+
 
 class DriverLock:
     """The exclusive right to drive a study. The kernel releases it when the process ends, however it ends."""
@@ -262,8 +265,8 @@ def _cut_torn_line(journal: int) -> None:
 
 
 def _take(file: TextIO) -> bool:
-    """Lock the file; try again for a moment, because `is_driven` holds the lock for an instant."""
-    for seconds in (0.1, 0.2, 0.4, 0):
+    """Lock the file, trying again for a moment; return False if another process holds the lock."""
+    for seconds in (*LOCK_RETRIES, 0):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Which edits of a study file an existing study can adopt, and what they mean for its results."""
+"""Adopt an edited study file for an existing study, if its results stay valid."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -45,26 +45,26 @@ def extend(spec: StudySpec, folder: StudyFolder, records: Sequence[TrialRecord])
     the old study or the new one, never a mixture. Raises StudyError with every change that cannot be made.
     """
     before = StudySpec.stored(folder.spec)
-    found = changes(before, spec)
-    problems = [problem for change in found if (problem := _problem(change, before)) is not None]
+    edits = changes(before, spec)
+    problems = [problem for change in edits if (problem := _problem(change, before)) is not None]
     if spec.ledger != before.ledger:
-        said = f"cannot change from {before.ledger!r}, which holds the trials; leave it unchanged"
+        refusal = f"cannot change from {before.ledger!r}, which holds the trials; leave it unchanged"
         moved = f"if that database itself has moved, edit {folder.shown(folder.spec)}"
-        problems.append(Problem("ledger", f"{said} ({moved}), or {INSTEAD}", spec.ledger))
+        problems.append(Problem("ledger", f"{refusal} ({moved}), or {INSTEAD}", spec.ledger))
     problems = problems or _too_few_trials(spec, records)
     if problems:
         raise StudyError(problems)
     if spec != before:  # even if only the data's location differs, which is not listed as a change
-        now = [Extension(datetime.now(UTC).isoformat(timespec="seconds"), tuple(found))] if found else []
+        now = [Extension(datetime.now(UTC).isoformat(timespec="seconds"), tuple(edits))] if edits else []
         write_study(folder.spec, spec, [*read_history(folder.spec), *now])
         folder.push(folder.spec)
-    return found
+    return edits
 
 
 def to_try_again(allowed: Configurations, records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Return members of the front from before the epochs were raised, best first, that are still to be tried again.
+    """Return the former front from before the epochs were raised, best first, without members already tried again.
 
-    Those outside what is `allowed`, the study's present search spaces, are left out.
+    Members outside what is `allowed`, the study's current search spaces, are left out.
     """
     outgrown = [record for record in records if record.share < 1 and record.state is State.COMPLETE]
     largest = max((record.share for record in outgrown), default=0.0)
@@ -86,8 +86,8 @@ def _problem(change: Change, before: StudySpec) -> Problem | None:
     section = change.key.split(".")[0]
     only_bound = section == "constraints" and change.before is not None and change.after is not None
     if section in FIXED and not only_bound:
-        said = "nothing" if change.before is None else repr(change.before)
-        return Problem(change.key, f"cannot change from {said}: {FIXED[section]}; {INSTEAD}", change.after)
+        before_text = "nothing" if change.before is None else repr(change.before)
+        return Problem(change.key, f"cannot change from {before_text}: {FIXED[section]}; {INSTEAD}", change.after)
     if change.key == "fidelity.epochs" and change.after < before.fidelity.epochs:
         why = f"cannot fall below {change.before}: earlier trials were trained for longer than new ones would be"
         return Problem(change.key, f"{why}; {INSTEAD}", change.after)

@@ -38,7 +38,7 @@ class FeasibleDraws:
     """
 
     def __init__(self, sampler: BaseSampler, configurations: Configurations, *, joint: bool) -> None:
-        """Draw from `own`; if `joint`, every draw holds all hyper-parameters of all paradigms."""
+        """Draw from `sampler`; if `joint`, every draw holds all hyper-parameters of all paradigms."""
         self._sampler, self._uniform = sampler, RandomSampler(seed=configurations.spec.seed)
         self._configurations, self.joint = configurations, joint
         self._several = {

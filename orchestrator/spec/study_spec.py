@@ -85,18 +85,18 @@ class Constraint:
         return _COMPARISONS[self.comparison](value, self.bound)
 
     def violation(self, value: float) -> float:
-        """Return by how much `value` misses the bound; 0 or less where the constraint is met, but for equality."""
+        """Return by how much `value` misses the bound; at most 0 if it holds. 0 can also violate < and >."""
         return self.bound - value if self.comparison.startswith(">") else value - self.bound
 
 
 class Search(Strict):
     """How configurations are chosen, and how many.
 
-    `auto` is TPE; NSGA-II once TPE is too slow for the trials or the study is long; a Gaussian process where trials are
-    expensive and numbers are searched, while they are few (`search.sampler_policy`).
-    The whole trials of the studies in `warm_start`, which are of the same store and have the same objectives, teach the
-    sampler; they are no trials of this study. `training` holds what is searched of how trials train, whatever their
-    paradigm; what it names stands in place of what the study's own `training` says.
+    `auto` is TPE; NSGA-II once TPE is too slow for the trials or the study is long; a Gaussian process for the first
+    trials if they are expensive and only numbers are searched (`search.sampler_policy`).
+    The sampler also learns from the COMPLETE trials of the studies in `warm_start`, which must be in the same store and
+    have the same objectives. `training` searches hyper-parameters of training for all paradigms, instead of the values
+    in the study's section `training`.
     """
 
     sampler: Literal["auto", "tpe", "nsga2", "gp", "random"] = "auto"
@@ -121,10 +121,10 @@ class Search(Strict):
 class Fidelity(Strict):
     """The training budget of a trial, and the epochs (rungs) at which hopeless trials are held back.
 
-    The best 1/reduction of the trials at a rung continue, and trials that, judged by what finished trials have gained
-    from there, may still reach the front (`search.prospects`). The others pause: they leave their device, keep their
-    checkpoints, and continue, before any new trial begins, once they are among the best of the trials that have come
-    to their rung. With `hopeless: stop` they are stopped for good.
+    The best 1/reduction of the trials at a rung continue, and so do trials that may still reach the front, judged by
+    what finished trials gained from there (`search.prospects`). The others pause: they release their device, keep their
+    checkpoints, and continue before any new trial starts once they are among the best of the trials at their rung.
+    With `hopeless: stop` they are stopped for good.
     """
 
     epochs: Annotated[int, Field(ge=1, le=MOST)]
@@ -140,10 +140,10 @@ class Fidelity(Strict):
 
 
 class Budget(Strict):
-    """What may be spent before no new trial is begun; running trials finish. None is no limit.
+    """What may be spent before no new trial is started; running trials finish. None is no limit.
 
-    `hours` are those for which the study runs, `device_hours` the sum over all attempts of the time that trials hold
-    their devices times how many: GPU-hours where trials have a GPU, else CPU-hours. `money` is in the currency of
+    `hours` are those for which the study runs. `device_hours` are GPU-hours if trials have a GPU, else CPU-hours: the
+    time that trials hold devices, times their number, summed over all attempts. `money` is in the currency of
     `resources.price_per_hour`.
     """
 
@@ -153,7 +153,7 @@ class Budget(Strict):
 
 
 class Elastic(Strict):
-    """How many workers a trial may have: as many as there is room for when it starts, within these bounds."""
+    """Bounds on a trial's number of workers: it gets as many as there is room for when it starts."""
 
     min: Annotated[int, Field(ge=1, le=MOST_DEVICES)] = 1
     max: Annotated[int, Field(ge=1, le=MOST_DEVICES)] = 1
@@ -170,14 +170,14 @@ class Elastic(Strict):
 
 
 class Resources(Strict):
-    """What one worker of a trial occupies, and what that costs for an hour.
+    """The resources of one worker of a trial, and their price for an hour.
 
     A trial runs in one process (worker), or in several that train one network together, each with its rows of every
-    batch: how many there are changes neither the batches nor the learning rate. `parallel` is how many trials run, or
-    wait for nodes that the cluster has yet to start, at once; without it, as many as there is room for.
+    batch: their number changes neither the batches nor the learning rate. At most `parallel` trials run at once, or
+    wait for nodes that the cluster has yet to start; without it, as many as there is room for.
 
-    Of a share of a GPU, such as `gpus: 0.25`, a process gets that share of the memory. With `mps` the processes that
-    share a GPU compute on it at the same time, by NVIDIA's Multi-Process Service, which is started where none runs.
+    With a share of a GPU, such as `gpus: 0.25`, a process gets that share of its memory. With `mps` the processes that
+    share a GPU compute at the same time, by NVIDIA's Multi-Process Service, which is started if it does not run.
     """
 
     cpus: Annotated[float, Field(gt=0, le=MOST_DEVICES)] = 1
@@ -218,12 +218,12 @@ class Resources(Strict):
 
 
 class Failures(Strict):
-    """What a trial is forgiven.
+    """Which failures of a trial are retried, and when it times out.
 
-    A trial whose process or node was lost or preempted is started again from its last checkpoint, up to `retries` times
-    without getting any further; what it raised itself, it would raise again. One that reports no epoch for
-    `timeout_minutes` is ended. There is no such limit by default: how long an epoch takes, only the user knows, and a
-    slow trial that is ended for nothing is work lost.
+    A trial whose process or node was lost or preempted is restarted from its last checkpoint, up to `retries` times in
+    a row without progress; an error that it raised itself would be raised again. A trial that reports no epoch for
+    `timeout_minutes` is ended. There is no such limit by default, because only the user knows how long an epoch takes,
+    and ending a trial that is merely slow loses its work.
     """
 
     retries: Annotated[int, Field(ge=0, le=MOST)] = 3
@@ -231,13 +231,13 @@ class Failures(Strict):
 
 
 class StudySpec(Strict):
-    """One sweep. Making one checks all that can be known before it starts; raises StudyError.
+    """One sweep. Its constructor checks everything that can be known before it starts; raises StudyError.
 
-    `ledger` says where it is remembered: `file`, the journal in its folder, or ``postgresql://USER@HOST:PORT/DATABASE``,
-    a table there. Such a URL holds no password: PGPASSWORD, ~/.pgpass or PGSERVICE do.
-    `tracking` says where its MLflow pages lie: in the `store`, or on the MLflow server at ``http://HOST:PORT``, which
-    takes who asks from MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN; with `none` there
-    are none, and no MLflow is started.
+    `ledger` says where its records lie: `file`, a journal in its folder, or ``postgresql://USER@HOST:PORT/DATABASE``, a
+    table there. Such a URL holds no password: use PGPASSWORD, ~/.pgpass or PGSERVICE.
+    `tracking` says where its MLflow pages lie: in the `store`, or on the MLflow server at ``http://HOST:PORT``, with
+    credentials from MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN; with `none` there are
+    none, and no MLflow is started.
     """
 
     name: str
@@ -258,9 +258,9 @@ class StudySpec(Strict):
 
     @classmethod
     def load(cls, path: Path | str) -> "StudySpec":
-        """Read a study file; raises StudyError with all that is wrong in it.
+        """Read a study file; raises StudyError with everything that is wrong in it.
 
-        A relative `data.root` is meant from the current folder.
+        A relative `data.root` is resolved from the current folder.
         """
         path = Path(path)
         plain = _without(read_mapping(path, LONGEST), [HISTORY])
@@ -273,7 +273,7 @@ class StudySpec(Strict):
     def stored(cls, path: Path) -> "StudySpec":
         """Read a study that was checked when it was launched.
 
-        Whether its data and its paradigms are still there is not looked at: its results can be shown without them.
+        Its data and paradigms are not looked for, because its results can be shown without them.
         """
         return cls.model_validate_json(json.dumps(_without(read_mapping(path), [HISTORY])), context=_STORED)
 
@@ -458,22 +458,21 @@ def _unknown_keys(given: Mapping[str, object], known: Sequence[str]) -> list[Inv
 
 
 def _refuse(refused: Iterable[InvalidValue]) -> None:
-    found = tuple(refused)
-    if found:
-        raise Refusals(found)
+    errors = tuple(refused)
+    if errors:
+        raise Refusals(errors)
 
 
 def _all_problems(plain: Mapping[str, Any], first: Sequence[Problem]) -> list[Problem]:
-    """Return the problems of all layers, the `first` among them: what is refused is taken out, and the rest is checked
-    again."""
-    found: dict[str, Problem] = {}
+    """Return the `first` problems and those behind them: refused values are removed and the rest is checked again."""
+    problems: dict[str, Problem] = {}
     news: Sequence[Problem] = first
     while news:
-        found |= {problem.key: problem for problem in news}
+        problems |= {problem.key: problem for problem in news}
         plain = _without(plain, [problem.key for problem in news])
-        news = [problem for problem in _problems(plain) if not any(_within(known, problem.key) for known in found)]
-    order = {name: place for place, name in enumerate(StudySpec.model_fields)}
-    return sorted(found.values(), key=lambda one: order.get(re.split(r"[.\[]", one.key)[0], len(order)))
+        news = [problem for problem in _problems(plain) if not any(_within(known, problem.key) for known in problems)]
+    order = {name: index for index, name in enumerate(StudySpec.model_fields)}
+    return sorted(problems.values(), key=lambda each: order.get(re.split(r"[.\[]", each.key)[0], len(order)))
 
 
 def _problems(plain: Mapping[str, Any]) -> Sequence[Problem]:
@@ -492,11 +491,11 @@ def _without(plain: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     left = copy.deepcopy(dict(plain))
     for key in keys:
         *parents, last = re.sub(r"\[.*", "", key).split(".")
-        place: Any = left
+        section: Any = left
         for parent in parents:
-            place = place.get(parent) if isinstance(place, dict) else None
-        if isinstance(place, dict):
-            place.pop(last, None)
+            section = section.get(parent) if isinstance(section, dict) else None
+        if isinstance(section, dict):
+            section.pop(last, None)
     return left
 
 
@@ -506,4 +505,4 @@ def _known_keys(parents: Sequence[str]) -> list[str]:
         return list(StudySpec.model_fields)
     in_choice = parents[0] == "paradigms" or parents[:2] == ["search", "training"]
     section: Any = Range if in_choice else StudySpec.model_fields[parents[0]].annotation
-    return [one.name for one in fields(section)] if is_dataclass(section) else list(section.model_fields)
+    return [each.name for each in fields(section)] if is_dataclass(section) else list(section.model_fields)

@@ -9,7 +9,7 @@ from io import FileIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
@@ -22,6 +22,12 @@ from orchestrator.ledger.proof import Chain, LedgerDamaged, Position, Witness
 from orchestrator.store.store import Store, StudyFolder
 from tests.orchestrator.small import ledger_of, study
 from trainables.errors import InvalidValue
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks at a lock for an instant here: whoever holds one keeps it."""
+    monkeypatch.setattr(journal_file, "LOCK_RETRIES", ())
 
 
 @pytest.fixture
@@ -64,7 +70,7 @@ def trials_in(location: FileJournalLocation) -> int:
     return len(storage.get_all_trials(study._study_id))
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(st.text("ab", max_size=20), max_size=5), torn=st.text("ab", max_size=30), block=st.integers(1, 9))
 def test_only_what_follows_the_last_newline_is_cut_off(
     lines: list[str], torn: str, block: int, tmp_path_factory: pytest.TempPathFactory

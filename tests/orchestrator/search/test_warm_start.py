@@ -30,7 +30,7 @@ def test_an_earlier_study_must_be_there_and_have_the_same_objectives(tmp_path: P
 
 
 def told(folder: Path, name: str, trials: int) -> None:
-    with launched(study(name=name, trials=trials, epochs=1), folder) as ledger:
+    with launched(study(name=name, trials=trials, epochs=2), folder) as ledger:
         run_all(Sweep(ledger, Silence()))
 
 
