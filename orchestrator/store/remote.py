@@ -149,7 +149,7 @@ class Remote:
     def pull_folder(self, name: str, into: Path) -> None:
         """Download all files of a folder, which may be missing, into an existing one; raises as `pull` does.
 
-        Leaves out objects whose names would lead out of the folder, such as ``../x``.
+        Leaves out objects whose names are no plain paths below the folder, such as ``../x`` and ``a//b``.
         """
         from pyarrow.fs import FileSelector
 
@@ -245,8 +245,8 @@ def patiently(work: Callable[[], T]) -> T:
 
 
 def _stays_within(name: str) -> bool:
-    """Return whether a path made of a folder and this name lies in the folder."""
-    return not name.startswith("/") and ".." not in name.split("/")
+    """Return whether an object's name is a plain path below its folder; pyarrow raises for empty parts."""
+    return not {"", ".", ".."} & set(name.split("/"))
 
 
 @cache
