@@ -24,7 +24,7 @@ EXTENSIONS = st.builds(
 
 
 @settings(max_examples=30)
-@given(st.lists(EXTENSIONS, max_size=3))
+@given(history=st.lists(EXTENSIONS, max_size=3))
 def test_a_study_and_its_history_are_read_as_they_were_written(
     history: list[Extension], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

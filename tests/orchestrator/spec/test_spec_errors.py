@@ -51,7 +51,7 @@ def told(plain: dict[str, Any]) -> dict[str, str]:
         ({"share": 0}, "share", "share = 0: must be greater than 0"),
         ({"share": 1.0}, "share", "share = 1.0: must be less than 1"),
         ({"share": "1e"}, "share", "share = '1e': must be a number, in plain digits without quotes, such as 1.5"),
-        ({"share": float("nan")}, "share", "share = nan: must be greater than 0"),
+        ({"share": float("nan")}, "share", "share = nan: must be a finite number"),
         ({"is_on": 1}, "is_on", "is_on = 1: must be true or false"),
         ({"is_on": "yes"}, "is_on", "is_on = 'yes': must be true or false, without quotes"),
         ({"name": 5}, "name", "name = 5: must be text; a number stands in quotes"),

@@ -164,7 +164,7 @@ def test_what_is_written_is_read_again(
         ("paradigms.magnitude.sparsity", "most", "[0.0, 0.999]"),
         ("paradigms.magnitude.sparsity", [], "at least one choice"),
         ("paradigms.magnitude.sparsity", [0.5, 0.5], "twice"),
-        ("paradigms.magnitude.rounds", 2.5, "whole"),
+        ("paradigms.magnitude.rounds", 2.5, "an integer"),
         ("paradigms.magnitude.granularity", "filtr", "filter, layer"),
         ("paradigms.magnitude.granularity", {"low": 1, "high": 2}, "no range of numbers"),
         ("paradigms.magnitude.sparsity.lo", 0.1, "did you mean 'low'?"),

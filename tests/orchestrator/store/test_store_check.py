@@ -45,7 +45,7 @@ def test_a_bucket_holds_neither_ledger_nor_mlflow_database(tmp_path: Path, monke
         store_check.check(small.study(ledger="postgresql:///x", tracking="store"), store)
     assert str(refused.value) == (
         "tracking = 'store': cannot lie in s3://shelf/a; "
-        "write `tracking: http://HOST:PORT`, the address of an MLflow server, in the study file"
+        "write `tracking: http://HOST:PORT`, the address of an MLflow server, or `tracking: none` in the study file"
     )
     assert list(tmp_path.iterdir()) == []
 
