@@ -1,7 +1,6 @@
 """The command line. Commands that train nothing import neither torch nor Ray, and each imports only what it uses."""
 
 import dataclasses
-import json
 import os
 import shlex
 import socket
@@ -24,7 +23,7 @@ from orchestrator.spec.tracking_url import NONE, STORE
 from orchestrator.store import stamp
 from orchestrator.store.attempts import attempts
 from orchestrator.store.store import Store, StudyFolder
-from orchestrator.terminal.objects import log_object, paradigm_object, trial_object
+from orchestrator.terminal.objects import as_json, log_object, paradigm_object, trial_object
 from orchestrator.terminal.printable import PlainConsole, say
 from trainables import paradigms as installed
 from trainables.errors import EspalierError, FileUnusable, InvalidValue
@@ -148,7 +147,7 @@ def plan(
     from orchestrator.plan import plan_text
 
     spec, studies = StudySpec.load(file), _store(store)
-    estimate = plan_text.plan(spec, studies.study(spec.name), probe=probe, address=address)
+    estimate = plan_text.plan_of(spec, studies.study(spec.name), probe=probe, address=address)
     if as_json:
         _print_json(dataclasses.asdict(estimate))
     else:
@@ -177,7 +176,7 @@ def launch(
 
 @app.command()
 def status(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> None:
-    """Show how far a study is: what runs, what failed, the time left, and what it has spent."""
+    """Show a study's progress: what runs, what failed, the time left, and what was spent."""
 
     from orchestrator.results.progress import progress
     from orchestrator.terminal import tables
@@ -188,9 +187,8 @@ def status(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> No
         _print_json(current.as_object())
     else:
         commands = {verb: _command(studies, verb, name) for verb in ("resume", "logs")}
-        _console().print(
-            tables.progress_lines(current, **commands), soft_wrap=True
-        )  # commands stay whole, to be copied
+        lines = tables.progress_lines(current, **commands)
+        _console().print(lines, soft_wrap=True)  # commands must not be broken, so that they can be copied
 
 
 @app.command()
@@ -208,12 +206,12 @@ def logs(
     spec, records = _read(folder)
     record = _trial(records, trial)
     trial_files(folder).fetch_texts(trial)
-    heard = attempts(folder.trials, trial)
+    logged = attempts(folder.trials, trial)
     if as_json:
-        _print_json(log_object(record, heard))
+        _print_json(log_object(record, logged))
     else:
-        _console().print(tables.trial_lines(spec, record, len(heard)), soft_wrap=True)
-        for attempt in heard:
+        _console().print(tables.trial_lines(spec, record, len(logged)), soft_wrap=True)
+        for attempt in logged:
             say(f"\n{tables.attempt_heading(attempt)}\n{attempt.log}{attempt.error}".rstrip("\n"))
 
 
@@ -240,7 +238,7 @@ def extend(file: StudyFile, store: StoreFolder = HERE, address: Address = None, 
     if file.resolve() == folder.spec.resolve():
         raise InvalidValue("STUDY.yaml", str(file), "is the store's own file; edit a copy of it and name that")
     with shown(_console(), quiet=quiet) as observer:
-        outcome = study.extend(spec, studies, observer=observer, said=_tell_changes, address=address)
+        outcome = study.extend(spec, studies, observer=observer, said=_print_changes, address=address)
     _conclude(outcome, studies)
 
 
@@ -284,7 +282,7 @@ def compare(
     if as_json:
         _print_json(comparison_tables.as_object(compared))
     else:
-        _console().print(comparison_tables.comparison(compared))
+        _console().print(comparison_tables.comparison_lines(compared))
 
 
 @app.command()
@@ -313,7 +311,9 @@ def sync(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
     studies = _store(store)
     folder = studies.existing(name, "NAME")
     with _console().status("reading the ledger") as line:
-        synced = rebuild(name, studies, waiting=lambda left: line.update(f"{left} runs are on their way to MLflow"))
+        synced = rebuild(
+            name, studies, waiting=lambda left: line.update(f"{left} runs are still to be written to MLflow")
+        )
     if not quiet:
         say(f"{'table:':<11}{folder.shown(folder.table)}: {synced.trials} trials")
         spec = StudySpec.stored(folder.spec)
@@ -328,22 +328,22 @@ def sync(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
 def repair(
     name: Name,
     store: StoreFolder = HERE,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this nothing is changed.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Repair the ledger; without this nothing is changed.")] = False,
 ) -> None:
-    """Save what is whole of a study's damaged ledger; a copy of the damaged one is kept."""
+    """Save the intact part of a study's damaged ledger; a copy of the damaged one is kept."""
     from orchestrator.ledger import repair as repairing
 
     folder = _store(store).existing(name, "NAME")
     repair = repairing.diagnose(folder)
     for line in repair.lines():
-        typer.echo(line)
+        say(line)
     if repair.damage is not None and not yes:
-        typer.echo("Nothing was changed; with --yes it is done.")
+        say("Nothing was changed; add --yes to repair the ledger.")
         raise typer.Exit(1)
     if repair.damage is not None:
         copy = repairing.carry_out(folder)
         kept = f"the damaged ledger is kept: {folder.shown(copy)}" if copy.exists() else "there was no ledger to keep"
-        typer.echo(f"It is done; {kept}")
+        say(f"Repaired; {kept}")
 
 
 @app.command()
@@ -356,7 +356,7 @@ def ui(
 
     studies = _store(store)
     if studies.remote is not None:
-        allowed = "holds no MLflow pages: those of its studies are on the server that `tracking` names in their files"
+        allowed = "holds no MLflow pages; each study file names the server of its pages under `tracking`"
         raise InvalidValue("--store", studies.place, allowed)
     if not studies.mlflow_database.exists():
         raise InvalidValue("--store", str(studies.root), "holds no MLflow database; launch a study first")
@@ -373,28 +373,28 @@ def paradigms(as_json: AsJson = False) -> None:
 
     from orchestrator.terminal import tables
 
-    found = {name: installed.find(name) for name in installed.names()}
+    known = {name: installed.find(name) for name in installed.names()}
     if as_json:
-        _print_json([paradigm_object(name, paradigm) for name, paradigm in found.items()])
+        _print_json([paradigm_object(name, paradigm) for name, paradigm in known.items()])
     else:
-        _console().print(tables.paradigm_table(found))
+        _console().print(tables.paradigm_table(known))
 
 
 def _require_comparable(front: Sequence[TrialRecord], setup: str) -> None:
-    """End with status 1, and say what is unequal, unless the trials share a comparison setup."""
+    """Exit with status 1 and print what is unequal unless the trials share a comparison setup."""
     for quantity, values in unequal(front, setup).items():
-        groups = (f"{_exactly(value)} (trials {', '.join(map(str, trials))})" for value, trials in values.items())
+        groups = (f"{_four_digits(value)} (trials {', '.join(map(str, trials))})" for value, trials in values.items())
         say(f"espalier: not comparable in {setup}: {quantity} is {'; '.join(groups)}", error=True)
     if unequal(front, setup):
         raise typer.Exit(1)
 
 
-def _exactly(value: Value) -> str:
+def _four_digits(value: Value) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _console() -> Console:
-    """Return standard output, wide enough for a table where it is no terminal."""
+    """Return standard output, wide enough for a table if it is not a terminal."""
     console = PlainConsole()
     return console if console.is_terminal else PlainConsole(width=max(console.width, WIDTH_OF_A_FILE))
 
@@ -406,15 +406,15 @@ def _read(folder: StudyFolder) -> tuple[StudySpec, list[TrialRecord]]:
 
 
 def _trial(records: Sequence[TrialRecord], number: int) -> TrialRecord:
-    """Return a trial by its number; raises InvalidValue, saying which there are."""
-    found = next((record for record in records if record.trial == number), None)
-    if found is None:
-        there = f"there are 0 to {records[-1].trial}" if records else "there is none yet"
-        raise InvalidValue("TRIAL", number, f"is no trial of this study: {there}")
-    return found
+    """Return a trial by its number; raises InvalidValue, with the numbers that exist, if there is none."""
+    trial = next((record for record in records if record.trial == number), None)
+    if trial is None:
+        known = f"there are 0 to {records[-1].trial}" if records else "there is none yet"
+        raise InvalidValue("TRIAL", number, f"is not a trial of this study: {known}")
+    return trial
 
 
-def _tell_changes(changes: Sequence["Change"]) -> None:
+def _print_changes(changes: Sequence["Change"]) -> None:
     for change in changes:
         say(f"extended: {change}")
     if not changes:
@@ -438,14 +438,14 @@ def _require_file(path: Path) -> None:
 def _write_report(folder: StudyFolder, spec: StudySpec, records: Sequence[TrialRecord], path: Path) -> None:
     from orchestrator.report.report import write_report  # plotly, which no other command needs
 
-    extended = {f"extended {one.time}": [str(change) for change in one.changes] for one in read_history(folder.spec)}
+    extended = {f"extended {e.time}": [str(change) for change in e.changes] for e in read_history(folder.spec)}
     write_report(spec, records, path, stamp={**stamp.read(folder.stamp), **extended})
     if path == folder.report:
         folder.push(path)
 
 
 def _print_json(value: object) -> None:
-    say(json.dumps(value, indent=2))
+    say(as_json(value))
 
 
 def _require_free(port: int) -> None:
@@ -470,8 +470,8 @@ def _conclude(outcome: "Outcome", store: Store) -> None:
     console.print(tables.front_table(spec, outcome.records))
     commands = {verb: _command(store, verb, spec.name) for verb in ("resume", "logs")}
     console.print(tables.status_lines(summary, outcome.records, **commands), soft_wrap=True)
-    for what, path in (("report", folder.report), ("table", folder.table), ("log", folder.log)):
-        say(f"{what + ':':<11}{folder.shown(path)}")
+    for name, path in (("report", folder.report), ("table", folder.table), ("log", folder.log)):
+        say(f"{name + ':':<11}{folder.shown(path)}")
     dashboard = {STORE: _command(store, "ui"), NONE: _UNTRACKED}.get(spec.tracking, spec.tracking)
     say(f"{'dashboard:':<11}{dashboard}")
     if outcome.tracking_note is not None:
@@ -483,6 +483,6 @@ def _conclude(outcome: "Outcome", store: Store) -> None:
 
 
 def _command(store: Store, *words: str) -> str:
-    """Return a command as it is typed from here, with the store where it is not the usual one."""
-    usual = store == Store.at(os.environ.get("ESPALIER_STORE") or HERE)
-    return shlex.join(["espalier", *words, *([] if usual else ["--store", store.place])])
+    """Return a command as typed in this folder, with the store unless it is the default."""
+    default = store == Store.at(os.environ.get("ESPALIER_STORE") or HERE)
+    return shlex.join(["espalier", *words, *([] if default else ["--store", store.place])])

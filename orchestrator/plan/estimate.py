@@ -29,7 +29,7 @@ from trainables.metrics import FORETOLD
 
 TYPICAL: Final = 1.5
 SLOWEST: Final = 3.0
-"""How many dense epochs an epoch of a paradigm takes, unless a record tells, as measured over all paradigms with
+"""How many dense epochs an epoch of a paradigm takes, unless a record shows it, as measured over all paradigms with
 ResNet-20 on digits: masks, gates and penalties cost most in small networks."""
 
 ENOUGH: Final = 8
@@ -59,8 +59,8 @@ class Span:
         return Span(self.low * by.low, self.expected * by.expected, self.high * by.high)
 
     def __add__(self, other: "Span | float") -> "Span":
-        plus = other if isinstance(other, Span) else Span(other, other, other)
-        return Span(self.low + plus.low, self.expected + plus.expected, self.high + plus.high)
+        addend = other if isinstance(other, Span) else Span(other, other, other)
+        return Span(self.low + addend.low, self.expected + addend.expected, self.high + addend.high)
 
     def at_least(self, other: "Span") -> "Span":
         """Return the elementwise maximum."""
@@ -131,8 +131,8 @@ def make_plan(
     trial_seconds = epochs * pace.epoch + pace.beyond * left if pace is not None else None
     wall = None
     if pace is not None and trial_seconds is not None and left and place.slots:
-        one = lengths * pace.epoch + pace.beyond
-        wall = (trial_seconds * (1 / place.slots)).at_least(one)
+        single = lengths * pace.epoch + pace.beyond
+        wall = (trial_seconds * (1 / place.slots)).at_least(single)
     return Plan(
         study=spec.name,
         trials=spec.search.trials,
@@ -178,14 +178,14 @@ def recorded_pace(records: Iterable[TrialRecord]) -> EpochPace | None:
     means = {name: _mean(trials) for name, trials in by_paradigm.items()}
     everything = [trial for trials in by_paradigm.values() for trial in trials]
     fastest, slowest = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
-    words = f"from the study's own record of {len(everything)} trials: {fastest} is the fastest, {slowest} the slowest"
-    return EpochPace(Span(means[fastest], _mean(everything), means[slowest]), 0.0, words)
+    source = f"from the study's own record of {len(everything)} trials: {fastest} is the fastest, {slowest} the slowest"
+    return EpochPace(Span(means[fastest], _mean(everything), means[slowest]), 0.0, source)
 
 
 def _ran_through(record: TrialRecord) -> bool:
     """Return whether a trial ended in its first attempt without continuing after a pause."""
-    went_on = record.pauses > (record.state in (State.PRUNED, State.PAUSED))
-    return record.state in ENDED and record.attempts == 1 and not went_on
+    resumed = record.pauses > (record.state in (State.PRUNED, State.PAUSED))
+    return record.state in ENDED and record.attempts == 1 and not resumed
 
 
 def probed_pace(spec: StudySpec) -> EpochPace:
@@ -193,11 +193,13 @@ def probed_pace(spec: StudySpec) -> EpochPace:
     from orchestrator.plan.probe import measure
 
     probe = measure(spec)
-    words = f"measured on this machine's {probe.device}: {probe.steps} dense training steps, {probe.images} evaluations"
+    source = (
+        f"measured on this machine's {probe.device}: {probe.steps} dense training steps, {probe.images} evaluations"
+    )
     if set(spec.paradigms) == {"dense"}:
-        return EpochPace(Span(1, 1, 1) * probe.epoch, probe.last, words)
-    words += f"; other paradigms are taken to need {TYPICAL:g} times as long on average, and {SLOWEST:g} times at most"
-    return EpochPace(Span(1, TYPICAL, SLOWEST) * probe.epoch, probe.last, words)
+        return EpochPace(Span(1, 1, 1) * probe.epoch, probe.last, source)
+    source += f"; other paradigms are taken to need {TYPICAL:g} times as long on average, and {SLOWEST:g} times at most"
+    return EpochPace(Span(1, TYPICAL, SLOWEST) * probe.epoch, probe.last, source)
 
 
 def find_place(resources: Resources, address: str | None = None) -> Place:
@@ -211,10 +213,10 @@ def find_place(resources: Resources, address: str | None = None) -> Place:
     return _place("this machine", [node], resources)
 
 
-def _place(where: str, found: Sequence[NodeCapacity], resources: Resources) -> Place:
+def _place(where: str, capacities: Sequence[NodeCapacity], resources: Resources) -> Place:
     most = resources.parallel or sys.maxsize
     try:
-        room = require_room(found, resources) // resources.workers.min
+        room = require_room(capacities, resources) // resources.workers.min
         return Place(where, most if may_grow(resources) else min(most, room))
     except InvalidValue as refused:
         return Place(where, 0, str(refused))
@@ -243,13 +245,13 @@ def _lengths(spec: StudySpec, records: Sequence[TrialRecord]) -> tuple[Span, str
     if len(told) >= ENOUGH:
         mean = statistics.fmean(record.fidelity for record in told) * epochs
         stopped = sum(record.state is not State.COMPLETE for record in told) / len(told)
-        words = f"so far {stopped:.0%} of {len(told)} trials were stopped early{_or_paused(spec)}"
+        basis = f"so far {stopped:.0%} of {len(told)} trials were stopped early{_or_paused(spec)}"
     else:
         mean = _length(spec, judged, lambda arrived: _expected_share(arrived, reduction))
-        words = "expected assumes that good and bad trials come in random order"
+        basis = "expected assumes that good and bad trials come in random order"
     least = f"low: 1 in {reduction**2} continues at epoch {', '.join(map(str, spec.fidelity.rungs))}"
-    words = f"{words}; {least}; high: all continue{_not_judged(spec, judged)}"
-    return Span(min(strongest, mean), mean, epochs), words
+    explanation = f"{basis}; {least}; high: all continue{_not_judged(spec, judged)}"
+    return Span(min(strongest, mean), mean, epochs), explanation
 
 
 def _not_judged(spec: StudySpec, judged: Mapping[str, Counter[float]]) -> str:
@@ -274,14 +276,14 @@ def _or_paused(spec: StudySpec) -> str:
     return " or paused" if spec.fidelity.hopeless == "pause" else ""
 
 
-def _length(spec: StudySpec, judged: Mapping[str, Counter[float]], going_on: Share) -> float:
-    """Return a trial's mean epochs over the paradigms if the share `going_on` of the trials at each rung continues.
+def _length(spec: StudySpec, judged: Mapping[str, Counter[float]], continuing: Share) -> float:
+    """Return a trial's mean epochs over the paradigms if the share `continuing` of the trials at each rung continues.
 
     A trial is not stopped at rungs before the fidelity from which it is judged.
     """
 
     def mean(froms: Counter[float]) -> float:
-        lengths = [_judged_length(spec, share, going_on) for share in froms]
+        lengths = [_judged_length(spec, share, continuing) for share in froms]
         return statistics.fmean(lengths, weights=froms.values()) if froms else 0.0
 
     return statistics.fmean(map(mean, judged.values()))
@@ -293,17 +295,17 @@ def _judged_from(configurations: Configurations, paradigm: str) -> Counter[float
     return Counter(Params.of(named).create(paradigm).judged_from(epochs) for named in drawn)
 
 
-def _judged_length(spec: StudySpec, judged_from: float, going_on: Share) -> float:
+def _judged_length(spec: StudySpec, judged_from: float, continuing: Share) -> float:
     epochs = spec.fidelity.epochs
     alive, before, length = 1.0, 0, 0.0
     for rung in spec.fidelity.rungs:
         length += alive * (rung - before)
         if rung / epochs >= judged_from:
-            alive *= going_on(math.ceil(alive * spec.search.trials))
+            alive *= continuing(math.ceil(alive * spec.search.trials))
         before = rung
     return length + alive * (epochs - before)
 
 
 def _expected_share(arrived: int, reduction: int) -> float:
     """Return the share of trials that continue at a rung if each is compared with those before it, in random order."""
-    return statistics.fmean(max(1, place // reduction) / place for place in range(1, max(1, arrived) + 1))
+    return statistics.fmean(max(1, rank // reduction) / rank for rank in range(1, max(1, arrived) + 1))

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from orchestrator.ledger import ledger
 from orchestrator.plan.estimate import (
+    NOTHING,
     Allowance,
     EpochPace,
     Plan,
@@ -19,6 +20,7 @@ from orchestrator.plan.estimate import (
     probed_pace,
     recorded_pace,
 )
+from orchestrator.results import quantities
 from orchestrator.search.network_check import NetworkCheck
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import StudyFolder
@@ -30,13 +32,14 @@ UNITS: Final = ((48 * 3600.0, "days", 86400.0), (5400.0, "h", 3600.0), (90.0, "m
 """The least seconds that are shown in a unit, the unit, and its length in seconds."""
 
 
-def plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = True, address: str | None = None) -> Plan:
+def plan_of(spec: StudySpec, folder: StudyFolder, *, probe: bool = True, address: str | None = None) -> Plan:
     """Return the plan for a study, from its own record if there is one, else from a probe if `probe`.
 
     It would run on the cluster at `address` or in RAY_ADDRESS, else on this machine. Raises StudyError if the network
     supports none of the study's configurations, and InvalidValue if a different study has the same name.
     """
-    records = ledger.read(folder) if folder.spec.exists() else []
+    contents = ledger.read_all(folder) if folder.spec.exists() else ledger.Contents([], NOTHING, None)
+    records = contents.records
     if records and not _same_work(spec, StudySpec.stored(folder.spec)):
         allowed = (
             f"is taken by a study with other data, network or training: {folder.shown(folder.spec)}; rename this one"
@@ -45,7 +48,8 @@ def plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = True, address: s
     network = NetworkCheck(spec)
     network.require_work()
     place = find_place(spec.resources, address)
-    made = make_plan(spec, records, recorded_pace(records) or (_probe(spec) if probe else None), place)
+    pace = recorded_pace(records) or (_probe(spec) if probe else None)
+    made = make_plan(spec, records, pace, place, contents.spent)
     impossible = tuple(map(str, network.impossible()))
     return replace(made, removable_macs=network.removable_macs(), impossible=impossible)
 
@@ -67,30 +71,35 @@ def _probe(spec: StudySpec) -> EpochPace | None:
     return probed_pace(spec)
 
 
-def lines(found: Plan) -> RenderableType:
+def lines(plan: Plan) -> RenderableType:
     """Return the plan formatted for the terminal."""
-    done, trials = found.trials - found.left, "trial" if found.left == 1 else "trials"
+    done, trials = plan.trials - plan.left, "trial" if plan.left == 1 else "trials"
     parts: list[RenderableType] = [
-        Text.assemble((found.study, "bold"), f": {found.left} {trials} to run", f", {done} are done" if done else "")
+        Text.assemble((plan.study, "bold"), f": {plan.left} {trials} to run", f", {done} are done" if done else "")
     ]
-    if found.left:
-        parts += [_table(found), Text(f"Epochs: {found.stopping}", style="dim"), Text(_pace(found), style="dim")]
-    parts += [Text(f"Network: {problem}", style="yellow") for problem in found.impossible]
-    if found.removable_macs is not None:
-        parts.append(Text(f"Filters: removing them can save at most {found.removable_macs:.1%} of the network's MACs"))
-    return Group(*parts, Text(_place(found), style="" if found.place.slots else "red"), *map(_budget, found.allowances))
+    if plan.left:
+        parts += [_table(plan), Text(f"Epochs: {plan.stopping}", style="dim"), Text(_pace(plan), style="dim")]
+    parts += [Text(f"Network: {problem}", style="yellow") for problem in plan.impossible]
+    if plan.removable_macs is not None:
+        parts.append(Text(f"Filters: removing them can save at most {plan.removable_macs:.1%} of the network's MACs"))
+    return Group(*parts, Text(_place(plan), style="" if plan.place.slots else "red"), *map(_budget, plan.allowances))
 
 
-def _table(found: Plan) -> Table:
+def _table(plan: Plan) -> Table:
     shown = titled("What it takes")
     shown.add_column("")
     for name in ("low", "expected", "high"):
         shown.add_column(name, justify="right")
-    _add(shown, "epochs over all trials", found.epochs, lambda count: f"{float(f'{count:.2g}'):,.0f}")
-    if found.device_hours is not None:
-        _add(shown, f"{found.device} time", found.device_hours, lambda hours: f"{hours:.2g} {found.device}-hours")
-    if found.wall_hours is not None:
-        _add(shown, "wall time", found.wall_hours, lambda hours: rough(3600 * hours))
+    _add(shown, "epochs over all trials", plan.epochs, lambda count: quantities.number(count, 2))
+    if plan.device_hours is not None:
+        _add(
+            shown,
+            f"{plan.device} time",
+            plan.device_hours,
+            lambda hours: f"{quantities.number(hours, 2)} {plan.device}-hours",
+        )
+    if plan.wall_hours is not None:
+        _add(shown, "wall time", plan.wall_hours, lambda hours: rough(3600 * hours))
     return shown
 
 
@@ -100,30 +109,30 @@ def _add(shown: Table, name: str, span: Span, show: Callable[[float], str]) -> N
 
 def rough(seconds: float) -> str:
     """Return a time with two digits, as an estimate is no more precise: 3.4 h."""
-    _, unit, length = next(one for one in UNITS if seconds >= one[0])
-    return f"{float(f'{seconds / length:.2g}'):g} {unit}"
+    _, unit, length = next(row for row in UNITS if seconds >= row[0])
+    return f"{quantities.number(seconds / length, 2)} {unit}"
 
 
-def _pace(found: Plan) -> str:
-    if found.pace is None:
+def _pace(plan: Plan) -> str:
+    if plan.pace is None:
         return "Times: unknown, as this study has no record and no probe was run"
-    epoch = found.pace.epoch
+    epoch = plan.pace.epoch
     ends = " to ".join(dict.fromkeys((rough(epoch.low), rough(epoch.high))))
-    return f"Times: {ends} per epoch, {found.pace.source}"
+    return f"Times: {ends} per epoch, {plan.pace.source}"
 
 
-def _place(found: Plan) -> str:
-    if not found.place.slots:
-        return f"No trial can run: {found.place.problem}"
-    trials = "1 trial" if found.place.slots == 1 else f"{found.place.slots} trials"
-    return f"{found.place.where[:1].upper()}{found.place.where[1:]} runs {trials} at once"
+def _place(plan: Plan) -> str:
+    if not plan.place.slots:
+        return f"No trial can run: {plan.place.problem}"
+    trials = "1 trial" if plan.place.slots == 1 else f"{plan.place.slots} trials"
+    return f"{plan.place.where[:1].upper()}{plan.place.where[1:]} runs {trials} at once"
 
 
-def _budget(one: Allowance) -> Text:
+def _budget(allowance: Allowance) -> Text:
     """Return a line on whether a budget is expected to suffice."""
-    words = f"{one.key}: no new trial begins once {one.left:.3g} more are spent"
-    if one.needed is None:
-        return Text(words)
-    enough = one.needed <= one.left
+    rule = f"{allowance.key}: no new trial begins once {quantities.number(allowance.left)} more are spent"
+    if allowance.needed is None:
+        return Text(rule)
+    enough = allowance.needed <= allowance.left
     verdict = "which is expected to suffice" if enough else "which is expected to leave trials out"
-    return Text(f"{words}, {verdict}", style="" if enough else "yellow")
+    return Text(f"{rule}, {verdict}", style="" if enough else "yellow")

@@ -41,20 +41,20 @@ class Probe:
 def measure(spec: StudySpec) -> Probe:
     """Train and evaluate the dense network for a few seconds; raises InvalidValue if the data cannot be read."""
     torch.set_num_threads(max(1, math.floor(spec.resources.cpus)))
-    here = _Here("cuda" if spec.resources.gpus > 0 else "cpu")
-    dataset = data.load(replace(spec.data, download=False)).to(here.device)
-    whole = LiveTrial(spec.trial("dense", {}, spec.seed), dataset, here)
-    step, steps = _step(whole)
+    context = _ProbeContext("cuda" if spec.resources.gpus > 0 else "cpu")
+    dataset = data.load(replace(spec.data, download=False)).to(context.device)
+    trial = LiveTrial(spec.trial("dense", {}, spec.seed), dataset, context)
+    step, steps = _step(trial)
     few = replace(dataset, validation=_few(dataset.validation))
-    seconds = _evaluation(LiveTrial(whole.spec, few, here))
+    seconds = _evaluation(LiveTrial(trial.spec, few, context))
     image = seconds / len(few.validation)
-    epoch = step * len(whole.batches()) + image * len(dataset.validation)
+    epoch = step * len(trial.batches()) + image * len(dataset.validation)
     last = image * (len(dataset.validation) + len(dataset.test))
-    return Probe(epoch, last, steps, len(few.validation), here.device)
+    return Probe(epoch, last, steps, len(few.validation), context.device)
 
 
 @dataclass(frozen=True)
-class _Here:
+class _ProbeContext:
     """A context for a trial that neither reports nor saves."""
 
     device: str

@@ -44,7 +44,7 @@ class Drawing:
 
 
 def write_report(spec: StudySpec, records: Sequence[TrialRecord], path: Path, *, stamp: Mapping[str, Any]) -> None:
-    """Write the page; a reader finds the old one or the new one, whole. The same records give the same page."""
+    """Write the page atomically: readers see the old page or the new one. The same records give the same page."""
     page = render(spec, sorted(records, key=lambda record: record.trial), stamp)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -55,7 +55,7 @@ def write_report(spec: StudySpec, records: Sequence[TrialRecord], path: Path, *,
 
 
 def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, Any]) -> str:
-    """Return the page. Whatever comes from a study is escaped, by the template or by the figures."""
+    """Return the page. All text that comes from a study is escaped, by the template or by the figures."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(show=quantities.show, named=quantities.name, plain=plain, span=quantities.duration)
     environment.globals.update(share_of_dense=metrics.share_of_dense, dense_twin=metrics.dense_twin)
@@ -76,7 +76,7 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
         hyperparameters=list(_hyperparameters(spec, records)),
         records=records,
         use=(use := {record.trial: machine_use(record) for record in records}),
-        used=[name for name in USAGE_FIELDS if any(name in taken for taken in use.values())],
+        used=[name for name in USAGE_FIELDS if any(name in of_trial for of_trial in use.values())],
         failed=[record for record in records if record.state is State.FAIL],
         stamp=dict(_flat(stamp)),
         plotly=Markup(get_plotlyjs()),
@@ -84,7 +84,7 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
 
 
 def _states(summary: Summary) -> list[tuple[str, int]]:
-    return [(words, getattr(summary, name)) for name, words in COUNTED.items() if getattr(summary, name)]
+    return [(label, getattr(summary, name)) for name, label in COUNTED.items() if getattr(summary, name)]
 
 
 def _elapsed(records: Sequence[TrialRecord]) -> float | None:
@@ -115,10 +115,10 @@ def _learning(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[Drawi
 def _hyperparameters(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[Drawing]:
     """Draw each paradigm that has hyper-parameters and at least two trials to compare."""
     for number, paradigm in enumerate(colors(record.paradigm for record in records)):
-        own = [r for r in records if r.paradigm == paradigm and r.params and is_eligible(r, spec.objectives)]
-        if len(own) > 1:
-            figure = hyperparameter_figure(own, spec.objectives)
-            yield Drawing(f"{paradigm}: {len(own)} whole trials", _html(f"hyperparameters-{number}", figure))
+        trials = [r for r in records if r.paradigm == paradigm and r.params and is_eligible(r, spec.objectives)]
+        if len(trials) > 1:
+            figure = hyperparameter_figure(trials, spec.objectives)
+            yield Drawing(f"{paradigm}: {len(trials)} eligible trials", _html(f"hyperparameters-{number}", figure))
 
 
 def _draw(identity: str, figure: go.Figure, caption: str) -> Drawing:

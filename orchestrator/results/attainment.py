@@ -59,15 +59,17 @@ class Lead:
 
 def leads(fronts: Mapping[str, Points]) -> list[Lead]:
     """Return which fronts attain the best first loss as the second grows, as contiguous ranges."""
-    found: list[Lead] = []
+    ranges: list[Lead] = []
     levels = np.unique(np.concatenate([front[:, 1] for front in fronts.values()]))
     for begin, end in zip(levels, [*levels[1:], math.inf], strict=True):
-        here = {name: front[front[:, 1] <= begin][:, 0].min(initial=math.inf) for name, front in fronts.items()}
-        best = tuple(name for name, value in here.items() if value == min(here.values()))
-        if found and found[-1].best == best:
-            before = found.pop()
-            attained = {name: (before.attained[name][0], float(here[name])) for name in here}
-            found.append(Lead(before.begin, float(end), best, attained))
+        reached = {name: front[front[:, 1] <= begin][:, 0].min(initial=math.inf) for name, front in fronts.items()}
+        best = tuple(name for name, value in reached.items() if value == min(reached.values()))
+        if ranges and ranges[-1].best == best:
+            before = ranges.pop()
+            attained = {name: (before.attained[name][0], float(reached[name])) for name in reached}
+            ranges.append(Lead(before.begin, float(end), best, attained))
         else:
-            found.append(Lead(float(begin), float(end), best, {name: (float(v), float(v)) for name, v in here.items()}))
-    return found
+            ranges.append(
+                Lead(float(begin), float(end), best, {name: (float(v), float(v)) for name, v in reached.items()})
+            )
+    return ranges

@@ -91,8 +91,8 @@ class Comparison:
     def differences(self) -> dict[str, dict[str, Any]]:
         """What differs between the studies, except name and seed, by dotted key and study."""
         flat = {entry.spec.name: _settings(entry) for entry in self.entries}
-        keys = dict.fromkeys(key for said in flat.values() for key in said)
-        values = {key: {name: said.get(key) for name, said in flat.items()} for key in keys}
+        keys = dict.fromkeys(key for of_study in flat.values() for key in of_study)
+        values = {key: {name: of_study.get(key) for name, of_study in flat.items()} for key in keys}
         return {key: value for key, value in values.items() if len(set(map(_text, value.values()))) > 1}
 
     @property
@@ -113,7 +113,9 @@ class Comparison:
     def beaten_by(self, entry: Entry, record: TrialRecord) -> list[str]:
         """Return the other studies that have a trial which dominates this one."""
         point = losses([record], self.objectives)[0]
-        others = ((one.spec.name, losses(one.front, self.objectives)) for one in self.entries if one is not entry)
+        others = (
+            (other.spec.name, losses(other.front, self.objectives)) for other in self.entries if other is not entry
+        )
         return [name for name, front in others if ((front <= point).all(axis=1) & (front < point).any(axis=1)).any()]
 
 
@@ -125,9 +127,9 @@ def compare(entries: Sequence[Entry]) -> Comparison:
     objectives = entries[0].spec.objectives
     for entry in entries[1:]:
         if entry.spec.objectives != objectives:
-            wanted, found = (_text(dict(one)) for one in (objectives, entry.spec.objectives))
+            wanted, own = (_text(dict(some)) for some in (objectives, entry.spec.objectives))
             allowed = (
-                f"must have the objectives of {names[0]}, {wanted}; it has {found}, so their fronts cannot be compared"
+                f"must have the objectives of {names[0]}, {wanted}; it has {own}, so their fronts cannot be compared"
             )
             raise InvalidValue("NAME", entry.spec.name, allowed)
     within = box([record for entry in entries for record in entry.records], objectives)
@@ -149,8 +151,8 @@ def _group(entries: Sequence[Entry], objectives: Objectives, within: Box) -> Gro
 
 def _settings(entry: Entry) -> dict[str, Any]:
     """Return everything in which two studies may differ, by dotted key."""
-    said = {key: value for key, value in settings(entry.spec).items() if key not in ("name", "seed")}
-    return said | {"data_hash": entry.data_hash}
+    flat = {key: value for key, value in settings(entry.spec).items() if key not in ("name", "seed")}
+    return flat | {"data_hash": entry.data_hash}
 
 
 def _is_within(key: str, sections: Iterable[str]) -> bool:

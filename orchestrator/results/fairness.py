@@ -27,7 +27,8 @@ SETUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 finetuning epochs too, S3.2 their learning rates too, S4.1 pruning epochs too; SX-A all epochs together, SX-B all
 training MACs together. What a study searches of its training must be equal wherever the base network must."""
 
-UNSAID = "as the study says"
+UNSEARCHED = "as in the study file"
+"""Stands in for the value where a trial did not search this part of its training."""
 
 TOLERANCE = 0.01
 """Relative difference up to which epochs, rates and costs count as equal."""
@@ -58,7 +59,7 @@ def unequal(records: Iterable[TrialRecord], setup: str) -> dict[str, dict[Value,
     }
     if "pretrain_epochs" in SETUPS[setup]:
         names = dict.fromkeys(name for record in compared for name in record.params if name.startswith(PREFIX))
-        groups |= {name: _groups((r.params.get(name, UNSAID), r.trial) for r in compared) for name in names}
+        groups |= {name: _groups((r.params.get(name, UNSEARCHED), r.trial) for r in compared) for name in names}
     return {quantity: values for quantity, values in groups.items() if len(values) > 1}
 
 
@@ -66,8 +67,8 @@ def _groups(values: Iterable[tuple[Value, int]]) -> dict[Value, list[int]]:
     """Group trial numbers by their values; numbers within the tolerance count as one value."""
     groups: dict[Value, list[int]] = defaultdict(list)
     for value, trial in sorted(values, key=lambda pair: (isinstance(pair[0], str), pair[0])):
-        same = next((known for known in groups if _are_close(known, value)), value)
-        groups[same].append(trial)
+        equal = next((known for known in groups if _are_close(known, value)), value)
+        groups[equal].append(trial)
     return dict(groups)
 
 

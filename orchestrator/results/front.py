@@ -32,11 +32,11 @@ def pareto_front(records: Iterable[TrialRecord], objectives: Objectives) -> list
     Only eligible trials compete (see `is_eligible`). Trials with equal values do not dominate each other: all of them
     are on the front, the lower trial number first.
     """
-    whole = [record for record in records if is_eligible(record, objectives)]
-    points = losses(whole, objectives)
+    eligible = [record for record in records if is_eligible(record, objectives)]
+    points = losses(eligible, objectives)
     front = np.flatnonzero(~_dominated(points))
-    ordered = sorted((*points[place], whole[place].trial, place) for place in front)
-    return [whole[place] for *_, place in ordered]
+    ordered = sorted((*points[index], eligible[index].trial, index) for index in front)
+    return [eligible[index] for *_, index in ordered]
 
 
 def spread(front: Sequence[TrialRecord], objectives: Objectives, count: int) -> list[TrialRecord]:
@@ -44,7 +44,7 @@ def spread(front: Sequence[TrialRecord], objectives: Objectives, count: int) -> 
     if len(front) <= count:
         return list(front)
     kept = islice(farthest_first(in_ranges(losses(front, objectives))), count)
-    return [front[place] for place in sorted(kept)]
+    return [front[index] for index in sorted(kept)]
 
 
 def is_eligible(record: TrialRecord, objectives: Iterable[str]) -> bool:
@@ -52,9 +52,9 @@ def is_eligible(record: TrialRecord, objectives: Iterable[str]) -> bool:
 
     It must be COMPLETE at full fidelity, feasible and connected, with finite values of all objectives.
     """
-    at_the_end = record.state is State.COMPLETE and math.isclose(record.fidelity, 1.0)
-    may = at_the_end and record.feasible and not is_disconnected(record)
-    return may and all(math.isfinite(record.metrics.get(name, math.nan)) for name in objectives)
+    finished = record.state is State.COMPLETE and math.isclose(record.fidelity, 1.0)
+    may_compete = finished and record.feasible and not is_disconnected(record)
+    return may_compete and all(math.isfinite(record.metrics.get(name, math.nan)) for name in objectives)
 
 
 def is_disconnected(record: TrialRecord) -> bool:
@@ -76,8 +76,8 @@ def non_dominated(points: Points) -> Points:
 
 def is_dominated(point: npt.ArrayLike, others: Points) -> bool:
     """Return whether any of `others`, losses of shape (points, objectives), dominates a point."""
-    at = np.asarray(point, dtype=np.float64)
-    return bool(((others <= at).all(axis=1) & (others < at).any(axis=1)).any())
+    loss = np.asarray(point, dtype=np.float64)
+    return bool(((others <= loss).all(axis=1) & (others < loss).any(axis=1)).any())
 
 
 def in_ranges(points: Points) -> Points:
@@ -92,13 +92,13 @@ def farthest_first(points: Points) -> Iterator[int]:
     First the best by the first objective, then always the one farthest from all before it (Schmucker et al. 2021,
     arXiv 2106.12639). Each takes O(points) time.
     """
-    left = np.full(len(points), np.inf)
-    place = int(np.argmin(points[:, 0]))
+    distance = np.full(len(points), np.inf)
+    index = int(np.argmin(points[:, 0]))
     for _ in points:
-        yield place
-        left = np.minimum(left, np.linalg.norm(points - points[place], axis=1))
-        left[place] = -np.inf
-        place = int(np.argmax(left))
+        yield index
+        distance = np.minimum(distance, np.linalg.norm(points - points[index], axis=1))
+        distance[index] = -np.inf
+        index = int(np.argmax(distance))
 
 
 def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
@@ -122,8 +122,8 @@ def box(records: Iterable[TrialRecord], objectives: Objectives) -> Box:
     worst value of an eligible trial, which later trials may change. Ideal: the best conceivable value, which is 1 for a
     maximised objective (or the highest value if that is above) and 0 for a minimised one (or the lowest if below).
     """
-    whole = [record for record in records if is_eligible(record, objectives)]
-    return {name: _range(name, direction, whole) for name, direction in objectives.items()}
+    eligible = [record for record in records if is_eligible(record, objectives)]
+    return {name: _range(name, direction, eligible) for name, direction in objectives.items()}
 
 
 def hypervolume_share(points: Points, objectives: Objectives, within: Box) -> float:
@@ -166,13 +166,13 @@ def _dominates(point: Points, others: Points) -> npt.NDArray[np.bool_]:
 
 def _dominated(points: Points) -> npt.NDArray[np.bool_]:
     """Return which points are dominated. In lexicographic order no point dominates an earlier one."""
-    distinct, places = np.unique(points, axis=0, return_inverse=True)
+    distinct, indices = np.unique(points, axis=0, return_inverse=True)
     dominated, front, size = np.zeros(len(distinct), dtype=bool), np.empty_like(distinct), 0
-    for place, point in enumerate(distinct):
-        dominated[place] = (front[:size] <= point).all(axis=1).any()
-        if not dominated[place]:
+    for index, point in enumerate(distinct):
+        dominated[index] = (front[:size] <= point).all(axis=1).any()
+        if not dominated[index]:
             front[size], size = point, size + 1
-    return dominated[places.reshape(-1)]
+    return dominated[indices.reshape(-1)]
 
 
 def _sides(objectives: Objectives, within: Box) -> tuple[Points, Points, Points]:
@@ -182,9 +182,9 @@ def _sides(objectives: Objectives, within: Box) -> tuple[Points, Points, Points]
     return worst, ideal, np.where(worst > ideal, worst - ideal, 1.0)
 
 
-def _range(name: str, direction: "Direction", whole: list[TrialRecord]) -> tuple[float, float]:
-    values = [record.metrics[name] for record in whole]
+def _range(name: str, direction: "Direction", eligible: list[TrialRecord]) -> tuple[float, float]:
+    values = [record.metrics[name] for record in eligible]
     if direction == "maximize":
         return min([0.0, *values]), max([1.0, *values])
-    dense = (dense_value(name, record.metrics) for record in whole)
+    dense = (dense_value(name, record.metrics) for record in eligible)
     return max([d for d in dense if d is not None and math.isfinite(d)] or values, default=0.0), min([0.0, *values])

@@ -20,7 +20,7 @@ def why_no_front(spec: StudySpec, records: Sequence[TrialRecord]) -> str:
 def _reasons(spec: StudySpec, told: Sequence[TrialRecord]) -> Iterator[str]:
     failed = [record for record in told if record.state is State.FAIL]
     stopped = sum(record.state is State.PRUNED for record in told)
-    whole = [record for record in told if record.state is State.COMPLETE and record.share == 1]
+    complete = [record for record in told if record.state is State.COMPLETE and record.share == 1]
     outgrown = sum(record.state is State.COMPLETE and record.share < 1 for record in told)
     if failed:
         count = f"all {len(failed)}" if len(failed) == len(told) else f"{len(failed)} of {len(told)}"
@@ -29,14 +29,14 @@ def _reasons(spec: StudySpec, told: Sequence[TrialRecord]) -> Iterator[str]:
         yield f"{stopped} of {len(told)} trials were stopped early"
     if outgrown:
         yield f"{outgrown} of {len(told)} trials are from before the epochs were raised"
-    yield from _off_the_front(spec, whole)
+    yield from _off_the_front(spec, complete)
 
 
-def _off_the_front(spec: StudySpec, whole: Sequence[TrialRecord]) -> Iterator[str]:
-    connected = [record for record in whole if not is_disconnected(record)]
-    if len(connected) < len(whole):
-        count = len(whole) - len(connected)
-        yield f"{count} of {len(whole)} complete trials are disconnected: their outputs do not depend on the images"
+def _off_the_front(spec: StudySpec, complete: Sequence[TrialRecord]) -> Iterator[str]:
+    connected = [record for record in complete if not is_disconnected(record)]
+    if len(connected) < len(complete):
+        count = len(complete) - len(connected)
+        yield f"{count} of {len(complete)} complete trials are disconnected: their outputs do not depend on the images"
     if connected and spec.bounds:
         yield _unmet(spec.bounds, connected)
 
@@ -46,16 +46,16 @@ def _unmet(bounds: Sequence[Constraint], records: Sequence[TrialRecord]) -> str:
     meeting = {bound: sum(bound.holds(_value(record, bound)) for record in records) for bound in bounds}
     never = [_text(bound) for bound, count in meeting.items() if not count]
     if never:
-        words = f"none of {len(records)} complete trials meets {' nor '.join(never)}"
+        explanation = f"none of {len(records)} complete trials meets {' nor '.join(never)}"
     else:
-        words = f"no complete trial meets all constraints at once ({_counts(meeting, len(records))})"
+        explanation = f"no complete trial meets all constraints at once ({_counts(meeting, len(records))})"
     nearest = min(records, key=lambda record: sum(_miss(bound, record) for bound in bounds))
     shown = ", ".join(
         f"{quantities.name(bound.metric)} {quantities.show(bound.metric, _value(nearest, bound))}"
         for bound in bounds
         if not bound.holds(_value(nearest, bound))
     )
-    return f"{words}; trial {nearest.trial} comes nearest, with {shown}"
+    return f"{explanation}; trial {nearest.trial} comes nearest, with {shown}"
 
 
 def _counts(meeting: Mapping[Constraint, int], trials: int) -> str:

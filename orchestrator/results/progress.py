@@ -18,8 +18,8 @@ from orchestrator.spec.history import Extension, read_history
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import StudyFolder
 
-MOMENTS: Final = 30.0
-"""Seconds of running below which a rate means nothing."""
+SHORTEST_FOR_RATE: Final = 30.0
+"""A driver must have run for this many seconds before a rate is computed from its trials alone."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,15 @@ class Progress:
             **asdict(self.summary),
             "driven": self.driven,
             "driver": driver,
-            "under_way": [asdict(one) for one in self.under_way],
+            "under_way": [asdict(trial) for trial in self.under_way],
             "paused_at": {str(epoch): list(trials) for epoch, trials in self.paused.items()},
-            "failures": [asdict(one) for one in self.failures],
+            "failures": [asdict(failure) for failure in self.failures],
             "trials_per_hour": self.rate,
             "seconds_left": self.seconds_left,
             "spent": asdict(self.spent),
             "budget": self.spec.budget.model_dump(),
             "cluster": self.cluster and _cluster(self.cluster),
-            "extended": [asdict(one) for one in self.history],
+            "extended": [asdict(extension) for extension in self.history],
         }
 
 
@@ -104,9 +104,9 @@ def progress(folder: StudyFolder) -> Progress:
     """Return the progress of a study. Changes nothing."""
     spec, contents, now = StudySpec.stored(folder.spec), read_all(folder), datetime.now(UTC)
     records, spent, cluster = contents.records, contents.spent, contents.cluster
-    place = journal_location_of(folder)
-    holder, driven = place.holder(), place.is_driven()
-    places = cluster.places if cluster else {}
+    location = journal_location_of(folder)
+    holder, driven = location.holder(), location.is_driven()
+    nodes = cluster.places if cluster else {}
     if cluster and holder and driven and cluster.since < holder.since:
         cluster = None  # recorded by an earlier driver; this one has not recorded it yet
     summary = summarize(spec, records)
@@ -118,7 +118,7 @@ def progress(folder: StudyFolder) -> Progress:
         summary=summary,
         driven=driven,
         driver=Driver(holder.pid, holder.host, holder.since, holder.last_beat) if holder else None,
-        under_way=tuple(_under_way(spec, one, places.get(one.trial)) for one in records if one.state is State.RUNNING),
+        under_way=tuple(_under_way(spec, r, nodes.get(r.trial)) for r in records if r.state is State.RUNNING),
         paused=_paused(records),
         failures=failed_alike(records),
         rate=rate,
@@ -132,7 +132,7 @@ def progress(folder: StudyFolder) -> Progress:
 def _rate(records: Sequence[TrialRecord], since: datetime | None, now: datetime, seconds: float) -> float | None:
     told = [record for record in records if record.state in (*TOLD, State.PAUSED)]
     recent = [record for record in told if since and record.finished and record.finished >= since]
-    if since and recent and (now - since).total_seconds() >= MOMENTS:
+    if since and recent and (now - since).total_seconds() >= SHORTEST_FOR_RATE:
         told, seconds = recent, (now - since).total_seconds()
     return len(told) / seconds * SECONDS_PER_HOUR if told and seconds > 0 else None
 

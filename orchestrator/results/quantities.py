@@ -1,6 +1,7 @@
 """Formats measurements for people: 97.3 %, 40.6 M, 1.24 ms."""
 
 import math
+from decimal import Decimal
 
 from trainables import metrics
 from trainables.metrics import Unit
@@ -23,7 +24,7 @@ def show(metric: str, value: float | None) -> str:
         case Unit.ROUGH_SHARE:
             return f"{100 * value:.0f} %"
         case Unit.SECONDS:
-            return f"{1e3 * value:.3g} ms"
+            return f"{number(1e3 * value)} ms"
         case Unit.BYTES:
             return f"{count(value)}B"
         case Unit.COUNT:
@@ -34,10 +35,16 @@ def show(metric: str, value: float | None) -> str:
 
 def count(value: float) -> str:
     """Return a large number with three digits and a prefix: 40.6 M."""
+    rounded = float(f"{value:.3g}")
     for size, prefix in PREFIXES:
-        if abs(value) >= size:
-            return f"{_three_digits(value / size)}{prefix}"
-    return f"{value:.3g}"
+        if abs(rounded) >= size:
+            return f"{_three_digits(rounded / size)}{prefix}"
+    return number(value)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits, never as a power of ten: 1,500 rather than 1.5e+03."""
+    return f"{Decimal(f'{value:.{digits}g}'):,f}"
 
 
 def duration(seconds: float) -> str:

@@ -11,11 +11,11 @@ from orchestrator.results.front import Objectives, is_eligible, pareto_front
 
 @dataclass(frozen=True)
 class Holding:
-    """A paradigm's members of the front, best first, and the number of its trials that were eligible (`whole`)."""
+    """A paradigm's members of the front, best first, and how many of its trials were `eligible`."""
 
     paradigm: str
     members: tuple[TrialRecord, ...]
-    whole: int
+    eligible: int
 
     def extent(self, metric: str) -> str:
         """Return the range of the members' values of a metric, in human units; a dash if none has it."""
@@ -26,11 +26,11 @@ class Holding:
 
 def holdings(records: Iterable[TrialRecord], objectives: Objectives) -> list[Holding]:
     """Return what each paradigm holds, in the order of the front; paradigms that hold nothing come last, by name."""
-    known = sorted(records, key=lambda record: (record.paradigm, record.trial))
-    front = pareto_front(known, objectives)
-    whole = Counter(record.paradigm for record in known if is_eligible(record, objectives))
-    names = dict.fromkeys(record.paradigm for record in (*front, *known))
-    return [Holding(name, _of(name, front), whole[name]) for name in names]
+    ordered = sorted(records, key=lambda record: (record.paradigm, record.trial))
+    front = pareto_front(ordered, objectives)
+    eligible = Counter(record.paradigm for record in ordered if is_eligible(record, objectives))
+    names = dict.fromkeys(record.paradigm for record in (*front, *ordered))
+    return [Holding(name, _of(name, front), eligible[name]) for name in names]
 
 
 def _of(paradigm: str, front: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:

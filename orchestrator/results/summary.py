@@ -50,7 +50,7 @@ class Summary:
 def summarize(spec: StudySpec, records: Sequence[TrialRecord]) -> Summary:
     """Return the summary of a study's records."""
     states = Counter(record.state for record in records)
-    volumes, highs = hypervolume_over_trials(records, spec.objectives), best(spec, records)
+    volumes, reached = hypervolume_over_trials(records, spec.objectives), best(spec, records)
     return Summary(
         study=spec.name,
         trials=spec.search.trials,
@@ -64,16 +64,16 @@ def summarize(spec: StudySpec, records: Sequence[TrialRecord]) -> Summary:
         outgrown=sum(record.state in TOLD and record.share < 1 for record in records),
         on_front=len(pareto_front(records, spec.objectives)),
         hypervolume=volumes[-1] if volumes else 0.0,
-        best=highs,
-        no_front=None if highs else why_no_front(spec, records),
+        best=reached,
+        no_front=None if reached else why_no_front(spec, records),
         seconds=sum(record.seconds for record in records),
     )
 
 
 def best(spec: StudySpec, records: Sequence[TrialRecord]) -> dict[str, float]:
     """Return the best value of each objective among eligible trials; empty if there are none."""
-    whole = [record for record in records if is_eligible(record, spec.objectives)]
-    if not whole:
+    eligible = [record for record in records if is_eligible(record, spec.objectives)]
+    if not eligible:
         return {}
-    rows = losses(whole, spec.objectives).argmin(axis=0)
-    return {name: whole[row].metrics[name] for name, row in zip(spec.objectives, rows, strict=True)}
+    rows = losses(eligible, spec.objectives).argmin(axis=0)
+    return {name: eligible[row].metrics[name] for name, row in zip(spec.objectives, rows, strict=True)}

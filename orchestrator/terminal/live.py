@@ -1,4 +1,4 @@
-"""What a terminal shows of a study while it runs: a live table, or a line for every trial that is over."""
+"""What a terminal shows of a study while it runs: a live table, or a line for every finished trial."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ from trainables import metrics
 
 REFRESHES_PER_SECOND = 2
 SHARE_FOR_SUMMARIES = 0.1
-"""How much of the driver's time may go into the figures of the whole study, whose cost grows with it."""
+"""The most of the driver's time that summaries may take; their cost grows with the study."""
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def shown(console: Console, *, quiet: bool = False) -> Iterator[Observer | None]
 
 
 class Lines:
-    """Prints one line for every trial that comes to its end."""
+    """Prints one line for every trial that finishes."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -58,11 +58,11 @@ class Lines:
             return
         self._told.add(record.trial)
         if _is_since(record, self._begun):
-            what = f"trial {record.trial} {record.paradigm} {tables.configuration(self._spec, record)}".rstrip()
-            self._print(f"[{len(self._told)}/{self._total}] {what}: {ending(self._spec, record)}")
+            title = f"trial {record.trial} {record.paradigm} {tables.configuration(self._spec, record)}".rstrip()
+            self._print(f"[{len(self._told)}/{self._total}] {title}: {ending(self._spec, record)}")
 
     def finished(self, outcome: Outcome) -> None:
-        """Print nothing: what remains is shown by whoever ran the study."""
+        """Print nothing: the command that ran the study shows the results."""
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -74,12 +74,12 @@ def ending(spec: StudySpec, record: TrialRecord) -> str:
         return f"failed: {record.reason}"
     if record.state is State.PRUNED:
         return f"stopped early at {record.fidelity:.0%} of its budget"
-    reached = (f"{quantities.name(one)} {quantities.show(one, record.metrics.get(one))}" for one in spec.objectives)
+    reached = (f"{quantities.name(name)} {quantities.show(name, record.metrics.get(name))}" for name in spec.objectives)
     return ", ".join(reached) + ("" if record.feasible else ", missing a constraint")
 
 
 class LiveTable:
-    """Keeps a table of the study on the terminal up to date."""
+    """Shows a table of the study on the terminal and keeps it up to date."""
 
     def __init__(self, console: Console) -> None:
         self._records: dict[int, TrialRecord] = {}
@@ -103,7 +103,7 @@ class LiveTable:
         self._live.refresh()
 
     def stop(self) -> None:
-        """Take the table off the terminal; a second time does nothing."""
+        """Remove the table from the terminal; does nothing if it is not there."""
         self._live.stop()
 
     def _render(self) -> RenderableType:
@@ -112,7 +112,7 @@ class LiveTable:
 
 
 class Figures:
-    """Turns the records of a running study into what is seen of it."""
+    """Draws the records of a running study."""
 
     def __init__(self, spec: StudySpec) -> None:
         self._spec = spec
@@ -121,7 +121,7 @@ class Figures:
         self._next_summary = 0.0
 
     def picture(self, records: Sequence[TrialRecord]) -> RenderableType:
-        """Return the study's state, its progress, and the trials that run."""
+        """Return the study's state, its progress and the running trials."""
         summary = self._summarized(records)
         running = [record for record in records if record.state is State.RUNNING]
         told = [record for record in records if record.state in (*TOLD, State.PAUSED)]
@@ -151,7 +151,7 @@ class Figures:
 
 
 def running_table(spec: StudySpec, records: Sequence[TrialRecord]) -> Table:
-    """Return the trials that run, with the news of their last epoch."""
+    """Return the running trials, with their last epoch."""
     table = Table(box=box.SIMPLE_HEAD, expand=True)
     news_of = (metrics.short("accuracy"), f"{metrics.short('macs')} at the end")
     for name in ("trial", "paradigm", "budget", "epoch", *news_of):
@@ -159,13 +159,13 @@ def running_table(spec: StudySpec, records: Sequence[TrialRecord]) -> Table:
     table.add_column("hyper-parameters", no_wrap=True, overflow="ellipsis", ratio=1)
     for record in records:
         last = record.curve[-1] if record.curve else None
-        news = (
+        reached = (
             str(last.epoch) if last else "",
             quantities.show("accuracy", last.accuracy if last else None),
             quantities.show("macs", last.macs_projected if last else None),
         )
         chosen = Text(tables.configuration(spec, record), style="dim")
-        table.add_row(str(record.trial), record.paradigm, f"{record.fidelity:.0%}", *news, chosen)
+        table.add_row(str(record.trial), record.paradigm, f"{record.fidelity:.0%}", *reached, chosen)
     return table
 
 

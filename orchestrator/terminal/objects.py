@@ -1,7 +1,9 @@
 """Trials, their logs and paradigms as objects for programs, which the command line prints as JSON."""
 
 import dataclasses
-from collections.abc import Iterable
+import json
+import math
+from collections.abc import Iterable, Mapping
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.store.attempts import Attempt
@@ -9,20 +11,24 @@ from trainables.paradigms.base import Paradigm
 
 
 def trial_object(record: TrialRecord, objectives: Iterable[str]) -> dict[str, object]:
-    """Return a trial: what identifies it, then its objectives, then everything else that was measured."""
+    """Return a trial: what identifies it, then its objectives, then everything else that was measured.
+
+    `params` are its hyper-parameters; the number of parameters, which has the same name, is in `metrics` alone.
+    """
     about = {name: getattr(record, name) for name in ("trial", "paradigm", "state", "fidelity", "seed", "params")}
-    sought = {name: record.metrics[name] for name in objectives}
-    return {**about, **sought, **record.metrics, "seconds": record.seconds}
+    measured = {**{name: record.metrics[name] for name in objectives}, **record.metrics}
+    flat = {name: value for name, value in measured.items() if name not in about}
+    return {**about, **flat, "seconds": record.seconds, "metrics": dict(record.metrics)}
 
 
-def log_object(record: TrialRecord, said: Iterable[Attempt]) -> dict[str, object]:
+def log_object(record: TrialRecord, attempts: Iterable[Attempt]) -> dict[str, object]:
     """Return why a trial ended and what its attempts printed and logged."""
     about = {name: getattr(record, name) for name in ("trial", "paradigm", "state", "reason", "failure", "attempts")}
-    words = [
-        {"folder": str(one.folder), "last_word": one.last_word.isoformat(), "log": one.log, "error": one.error}
-        for one in said
+    logs = [
+        {"folder": str(a.folder), "last_word": a.last_word.isoformat(), "log": a.log, "error": a.error}
+        for a in attempts
     ]
-    return {**about, "said": words}
+    return {**about, "said": logs}
 
 
 def paradigm_object(name: str, paradigm: type[Paradigm]) -> dict[str, object]:
@@ -38,3 +44,19 @@ def paradigm_object(name: str, paradigm: type[Paradigm]) -> dict[str, object]:
         "source": paradigm.source,
         "hyperparameters": hyperparameters,
     }
+
+
+def as_json(value: object) -> str:
+    """Return a value as JSON. Numbers that are not finite become null: JSON has no other word for them."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False)
+
+
+def _finite(value: object) -> object:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {name: _finite(entry) for name, entry in value.items()}
+        case list() | tuple():
+            return [_finite(entry) for entry in value]
+    return value

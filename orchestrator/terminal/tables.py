@@ -62,16 +62,16 @@ def _columns(spec: StudySpec) -> list[str]:
 
 
 def holdings_table(held: Sequence[Holding], shown: Sequence[str]) -> Table:
-    """Return how many members of the front each paradigm has, and from where to where they lie in each metric."""
+    """Return how many members of the front each paradigm has, and the range of their values in each metric."""
     table = titled("Which paradigm holds which part of the front")
     table.add_column("paradigm", style="cyan", no_wrap=True)
     table.add_column("members", justify="right")
-    table.add_column("of whole trials", justify="right")
+    table.add_column("of eligible trials", justify="right")
     for metric in shown:
         table.add_column(quantities.name(metric), justify="right")
-    for one in held:
-        extents = (one.extent(metric) for metric in shown)
-        table.add_row(one.paradigm, str(len(one.members)), str(one.whole), *extents)
+    for holding in held:
+        extents = (holding.extent(metric) for metric in shown)
+        table.add_row(holding.paradigm, str(len(holding.members)), str(holding.eligible), *extents)
     return table
 
 
@@ -101,39 +101,40 @@ def _setting(value: Value) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value).lower()
 
 
-def progress_lines(found: Progress, *, resume: str, logs: str) -> RenderableType:
+def progress_lines(progress: Progress, *, resume: str, logs: str) -> RenderableType:
     """Return where a study stands now.
 
-    `resume` is the command that goes on with it if nobody drives it, `logs` the one that takes a trial's number.
+    `resume` is the command that resumes it if nobody drives it, `logs` the command that takes a trial's number.
     """
-    parts = [_heading(found.summary, found.driven, resume), *_lines_of_driver(found), *_results(found.summary)]
-    if found.summary.no_front and found.summary.told:
-        parts.append(Text(found.summary.no_front, style="yellow"))
-    parts += [_line_of_cluster(found.cluster)] if found.cluster and found.driven else []
-    parts += [_line_of(trial, found) for trial in found.under_way]
-    parts += [Text(f"paused: {_numbered(trials)} at epoch {epoch}") for epoch, trials in found.paused.items()]
-    if found.rate is not None:
-        left = f", about {quantities.duration(found.seconds_left)} left" if found.seconds_left else ""
-        rate = f"{found.rate:,.0f}" if found.rate >= 100 else f"{found.rate:.2g}"
+    summary = progress.summary
+    parts = [_heading(summary, progress.driven, resume), *_lines_of_driver(progress), *_results(summary)]
+    if summary.no_front and summary.told:
+        parts.append(Text(summary.no_front, style="yellow"))
+    parts += [_line_of_cluster(progress.cluster)] if progress.cluster and progress.driven else []
+    parts += [_line_of(trial, progress) for trial in progress.under_way]
+    parts += [Text(f"paused: {_numbered(trials)} at epoch {epoch}") for epoch, trials in progress.paused.items()]
+    if progress.rate is not None:
+        left = f", about {quantities.duration(progress.seconds_left)} left" if progress.seconds_left else ""
+        rate = quantities.number(progress.rate, 2 if progress.rate < 100 else 3)
         parts.append(Text(f"rate: {rate} trials an hour{left}"))
-    parts += [_spent(found), *(Text(f"extended {extension}", style="dim") for extension in found.history)]
-    return Group(*parts, *failures(found.failures, logs))
+    parts += [_spent(progress), *(Text(f"extended {extension}", style="dim") for extension in progress.history)]
+    return Group(*parts, *failures(progress.failures, logs))
 
 
-def _lines_of_driver(found: Progress) -> list[Text]:
-    driver = found.driver
+def _lines_of_driver(progress: Progress) -> list[Text]:
+    driver = progress.driver
     if driver is None:
         return []
     who, since = f"process {driver.pid} on {driver.host}", f"since {_moment(driver.since)}"
-    words = f"driven by {who} {since}" if found.driven else f"was driven by {who}"
+    words = f"driven by {who} {since}" if progress.driven else f"was driven by {who}"
     return [Text(f"{words}; last sign of life {_moment(driver.last_sign)}", style="dim")]
 
 
-def _line_of(trial: UnderWay, found: Progress) -> Text:
-    state = "running" if found.driven else "interrupted"
+def _line_of(trial: UnderWay, progress: Progress) -> Text:
+    state = "running" if progress.driven else "interrupted"
     reached = f", {quantities.name('accuracy')} {quantities.show('accuracy', trial.accuracy)}" if trial.epoch else ""
     words = f"{state}: trial {trial.trial} {trial.paradigm}, epoch {trial.epoch} of {trial.epochs}{reached}"
-    return Text(", ".join([words, *_use_of_machine(trial, "GPU" if found.spec.resources.gpus else "CPU")]))
+    return Text(", ".join([words, *_use_of_machine(trial, "GPU" if progress.spec.resources.gpus else "CPU")]))
 
 
 def _use_of_machine(trial: UnderWay, device: str) -> list[str]:
@@ -157,18 +158,19 @@ def _line_of_cluster(noted: Noted) -> Text:
     return Text(f"{words}; so since {_moment(noted.since)}")
 
 
-def _spent(found: Progress) -> Text:
+def _spent(progress: Progress) -> Text:
     """Return what was spent, each with what is allowed of it."""
-    spent, budget, device = found.spent, found.spec.budget, "GPU" if found.spec.resources.gpus else "CPU"
+    spent, budget, device = progress.spent, progress.spec.budget, "GPU" if progress.spec.resources.gpus else "CPU"
     parts = [_account(quantities.duration(spent.seconds) + " of running", budget.hours, "h")]
-    parts.append(_account(f"{spent.device_seconds / 3600:.3g} {device}-hours", budget.device_hours, f"{device}-hours"))
-    if found.spec.resources.price_per_hour is not None:
-        parts.append(_account(f"{spent.money:.2f} of money", budget.money, ""))
+    hours = quantities.number(spent.device_seconds / 3600)
+    parts.append(_account(f"{hours} {device}-hours", budget.device_hours, f"{device}-hours"))
+    if progress.spec.resources.price_per_hour is not None:
+        parts.append(_account(f"{spent.money:,.2f} of money", budget.money, ""))
     return Text(f"spent: {', '.join(parts)}", style="dim")
 
 
 def _account(used: str, allowed: float | None, unit: str) -> str:
-    return used if allowed is None else f"{used} (allowed: {allowed:g} {unit}".rstrip() + ")"
+    return used if allowed is None else f"{used} (allowed: {allowed:,.10g} {unit}".rstrip() + ")"
 
 
 def _moment(time: datetime) -> str:
@@ -179,7 +181,7 @@ def _moment(time: datetime) -> str:
 def status_lines(summary: Summary, records: Iterable[TrialRecord], *, resume: str, logs: str) -> RenderableType:
     """Return how a study ended.
 
-    `resume` is the command that goes on with it if that was before its end, `logs` the one that takes a trial's number.
+    `resume` is the command that resumes it if it is unfinished, `logs` the command that takes a trial's number.
     """
     return Group(
         _heading(summary, False, resume),
@@ -189,21 +191,21 @@ def status_lines(summary: Summary, records: Iterable[TrialRecord], *, resume: st
     )
 
 
-def trial_lines(spec: StudySpec, record: TrialRecord, attempts_heard: int) -> RenderableType:
-    """Return what became of a trial, and of how many attempts at it there are words."""
+def trial_lines(spec: StudySpec, record: TrialRecord, logged_attempts: int) -> RenderableType:
+    """Return how a trial ended or stands; says so if none of its attempts has printed or logged anything."""
     kind = f" ({record.failure})" if record.failure else ""
     begun = f"{record.attempts} attempt{'s' if record.attempts != 1 else ''}"
     state = Text.assemble((f"trial {record.trial} of {record.study}", "bold"), f": {record.state}{kind}")
     state.append(f" at {record.fidelity:.0%} of its budget, {begun}")
     chosen = Text(f"{record.paradigm} {configuration(spec, record)}".rstrip(), style="dim")
     why = [Text(record.reason, style="red" if record.state is State.FAIL else "")] if record.reason else []
-    quiet = [] if attempts_heard else [Text("It has printed and logged nothing.", style="dim")]
+    quiet = [] if logged_attempts else [Text("It has printed and logged nothing.", style="dim")]
     return Group(state, chosen, *why, *quiet)
 
 
 def attempt_heading(attempt: Attempt) -> str:
-    """Return where the words of an attempt lie, and from when the last ones are."""
-    return f"--- {attempt.folder}, last word {_moment(attempt.last_word)}"
+    """Return where the log of an attempt lies, and when its last line was written."""
+    return f"--- {attempt.folder}, last line {_moment(attempt.last_word)}"
 
 
 def _results(summary: Summary) -> list[Text]:
@@ -214,10 +216,10 @@ def _results(summary: Summary) -> list[Text]:
     return lines
 
 
-def failures(found: Sequence[FailedAlike], logs: str) -> list[Text]:
+def failures(alike: Sequence[FailedAlike], logs: str) -> list[Text]:
     """Return why trials failed, a line per reason, and the command that says more."""
-    lines = [Text(f"failed: {_numbered(one.trials)}: {one.reason}", style="red") for one in found]
-    return [*lines, Text(f"what a trial said: {logs} {found[0].trials[0]}", style="dim")] if found else []
+    lines = [Text(f"failed: {_numbered(failure.trials)}: {failure.reason}", style="red") for failure in alike]
+    return [*lines, Text(f"what a trial printed: {logs} {alike[0].trials[0]}", style="dim")] if alike else []
 
 
 def _numbered(trials: Sequence[int]) -> str:
@@ -226,7 +228,7 @@ def _numbered(trials: Sequence[int]) -> str:
 
 
 def counts(summary: Summary) -> str:
-    """Return how many trials there are in which state."""
+    """Return the number of trials in each state."""
     named = {
         "complete": summary.complete,
         "stopped early": summary.pruned,
@@ -251,18 +253,18 @@ def _heading(summary: Summary, driven: bool, resume: str) -> Text:
     return Text.assemble((summary.study, "bold"), ": ", (state, style), hint)
 
 
-def paradigm_table(found: Mapping[str, type[Paradigm]]) -> Table:
+def paradigm_table(paradigms: Mapping[str, type[Paradigm]]) -> Table:
     """Return the installed paradigms with their hyper-parameters."""
     table = titled("Paradigms")
     table.add_column("paradigm", style="cyan", no_wrap=True)
     table.add_column("when")
     table.add_column("hyper-parameters")
     table.add_column("source", style="dim")
-    for name, paradigm in found.items():
+    for name, paradigm in paradigms.items():
         table.add_row(name, paradigm.axes.get("when", ""), ", ".join(paradigm.hyperparameters()), paradigm.source)
     return table
 
 
 def titled(title: str) -> Table:
-    """Return an empty table in this house's style."""
+    """Return an empty table in the style of all tables."""
     return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, row_styles=("",))

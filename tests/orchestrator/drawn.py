@@ -31,11 +31,20 @@ EPOCHS: st.SearchStrategy[Epoch] = st.builds(
 )
 
 
+BLEMISHES = st.sampled_from(["none"] * 6 + ["missing", "nan", "infinite"])
+PARADIGMS = st.sampled_from(["dense", "magnitude"])
+STATES = st.sampled_from([State.COMPLETE] * 4 + list(State))
+FIDELITIES = st.sampled_from([1.0, 1.0, 1.0, 0.3])
+FEASIBLE = st.sampled_from([True, True, True, False])
+FINISHED = st.none() | TIMES
+"""Made once: hypothesis takes longer to make a strategy than to draw from it."""
+
+
 @st.composite
 def results(draw: st.DrawFn, trial: int = 0) -> TrialRecord:
     """Draw a trial in any state, whole or lacking something, from few values, so that ties and duplicates occur."""
     metrics = {"accuracy": draw(ACCURACIES), "macs": draw(COSTS), "macs_dense": 1e6, "params": draw(COSTS)}
-    blemish = draw(st.sampled_from(["none"] * 6 + ["missing", "nan", "infinite"]))
+    blemish = draw(BLEMISHES)
     if blemish == "missing":
         del metrics["macs"]
     elif blemish != "none":
@@ -43,13 +52,13 @@ def results(draw: st.DrawFn, trial: int = 0) -> TrialRecord:
     return TrialRecord(
         study="drawn",
         trial=trial,
-        paradigm=draw(st.sampled_from(["dense", "magnitude"])),
-        state=draw(st.sampled_from([State.COMPLETE] * 4 + list(State))),
+        paradigm=draw(PARADIGMS),
+        state=draw(STATES),
         seed=trial,
-        fidelity=draw(st.sampled_from([1.0, 1.0, 1.0, 0.3])),
+        fidelity=draw(FIDELITIES),
         metrics=metrics,
-        feasible=draw(st.sampled_from([True, True, True, False])),
-        finished=draw(st.none() | TIMES),
+        feasible=draw(FEASIBLE),
+        finished=draw(FINISHED),
     )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +21,7 @@ import pytest
 from orchestrator.ledger.records import read_table
 from orchestrator.results.front import pareto_front
 from orchestrator.store.store import Store
+from orchestrator.sweep.sweep import Sweep
 from tests.orchestrator import small
 from tests.orchestrator.commands import Espalier, a_study, espalier_in
 
@@ -191,6 +194,104 @@ def test_a_study_with_mistakes_starts_nothing_and_writes_nothing(espalier: Espal
     assert "data.name = 'digit'" in err
     assert "did you mean 'epochs'?" in err
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["report", "small", "--output", "folder"], "--output = 'folder': must be a file, and this is a folder"),
+        (["report", "small", "--output", "no/a.html"], "--output = 'no/a.html': must lie in a folder that exists"),
+        (["status", "small", "--store", " "], "--store = ' ': must name a folder, or s3://BUCKET/PREFIX; leave it out"),
+        (["front", "small", "--setup", "S31"], "--setup = 'S31': must be one of S1, S2, S3.1"),
+        (["logs", "small", "6"], "TRIAL = 6: is not a trial of this study: there are 0 to 5"),
+        (["status", "bigger"], "NAME = 'bigger': is no study in {store}: there are small"),
+        (["extend", "espalier-store/studies/small/study.yaml"], "is the store's own file; edit a copy of it"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_key_and_way_out(
+    espalier: Espalier, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    a_study(tmp_path / "espalier-store")
+    (tmp_path / "folder").mkdir()
+    status, out, err = espalier(*arguments)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert words.format(store=tmp_path / "espalier-store") in err
+
+
+def test_in_an_empty_store_there_is_no_study_to_show(espalier: Espalier) -> None:
+    status, _, err = espalier("front", "small")
+    assert (status, "there is none; launch one first" in err) == (2, True)
+
+
+def test_a_port_that_is_taken_is_refused(espalier: Espalier, tmp_path: Path) -> None:
+    a_study(tmp_path / "espalier-store")
+    Store(tmp_path / "espalier-store").mlflow_database.touch()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        status, _, err = espalier("ui", "--port", str(port))
+    assert (status, err) == (2, f"espalier: --port = {port}: is taken; name another one\n")
+
+
+def test_the_pages_of_an_object_storage_are_elsewhere(espalier: Espalier) -> None:
+    status, _, err = espalier("ui", "--store", "s3://shelf/studies")
+    assert status == 2
+    assert "holds no MLflow pages; each study file names the server of its pages under `tracking`" in err
+
+
+def test_a_front_that_does_not_share_a_setup_ends_with_what_is_unequal(espalier: Espalier, tmp_path: Path) -> None:
+    spec = small.study(trials=2, paradigms={"magnitude": small.FIXED})
+    with small.launched(spec, tmp_path / "espalier-store") as ledger:
+        sweep = Sweep(ledger, small.Silence())
+        for epochs in (1.0, 3.0):
+            trial = sweep.next()
+            assert trial is not None
+            sweep.begin(trial.number)
+            for number in range(1, 5):
+                report = small.epoch(sweep, trial, number)
+                metrics = {**report.metrics, "finetune_epochs": epochs} if report.metrics else {}
+                sweep.report(trial.number, replace(report, metrics=metrics))
+            sweep.end(trial.number)
+    assert espalier("front", "small", "--setup", "S2")[0] == 0
+    status, out, err = espalier("front", "small", "--setup", "S3.1")
+    assert (status, out) == (1, "")
+    assert err == "espalier: not comparable in S3.1: finetune_epochs is 1 (trials 0); 3 (trials 1)\n"
+
+
+def test_json_is_json_whatever_a_running_trial_has_come_to(espalier: Espalier, tmp_path: Path) -> None:
+    spec = a_study(tmp_path / "espalier-store")
+    with small.ledger_of(spec, tmp_path / "espalier-store") as ledger:
+        sweep = Sweep(ledger, small.Silence())
+        trial = sweep.next()
+        assert trial is not None
+        sweep.begin(trial.number)
+        sweep.report(trial.number, small.epoch(sweep, trial, 1, accuracy=math.nan))
+        status, out, _ = espalier("status", "small", "--json")
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    assert status == 0
+    assert json.loads(out, parse_constant=refuse)["under_way"][0]["accuracy"] is None
+
+
+def test_a_repair_says_what_it_would_do_and_does_it_when_that_is_meant(espalier: Espalier, tmp_path: Path) -> None:
+    a_study(tmp_path / "espalier-store")
+    journal = Store(tmp_path / "espalier-store").study("small").journal
+    status, out, _ = espalier("repair", "small")
+    assert (status, out.startswith("The ledger is ")) == (0, True)
+    damaged = b"".join(journal.read_bytes().splitlines(keepends=True)[:-3])
+    journal.write_bytes(damaged)
+    status, out, _ = espalier("repair", "small")
+    assert (status, out.splitlines()[-1]) == (1, "Nothing was changed; add --yes to repair the ledger.")
+    assert journal.read_bytes() == damaged
+    status, out, _ = espalier("repair", "small", "--yes")
+    assert status == 0
+    last = out.splitlines()[-1]
+    assert last.startswith("Repaired; the damaged ledger is kept: ")
+    assert Path(last.partition("kept: ")[2]).read_bytes() == damaged
+    assert espalier("status", "small")[0] == 0
 
 
 @pytest.mark.parametrize("arguments", [["launch"], ["statu", "x"], ["front", "x", "--jsn"], ["ui", "--port", "0"]])

@@ -21,10 +21,10 @@ def curves_figure(records: Sequence[TrialRecord], objectives: Objectives, metric
     figure = blank("epoch", metric)
     members = {record.trial for record in pareto_front(records, objectives)}
     for paradigm, color in colors(record.paradigm for record in records).items():
-        own = [record for record in records if record.paradigm == paradigm and record.curve]
-        on_front = [_points(record, metric) for record in own if record.trial in members]
-        others = [_points(record, metric) for record in own if record.trial not in members]
-        early = [_points(r, metric)[-1:] for r in own if r.state in (State.PRUNED, State.FAIL)]
+        trials = [record for record in records if record.paradigm == paradigm and record.curve]
+        on_front = [_points(record, metric) for record in trials if record.trial in members]
+        others = [_points(record, metric) for record in trials if record.trial not in members]
+        early = [_points(r, metric)[-1:] for r in trials if r.state in (State.PRUNED, State.FAIL)]
         group = {"legendgroup": paradigm, "name": html.escape(paradigm)}
         key = {**group, "mode": "lines", "line": {"color": color, "width": 2.5}}
         figure.add_scatter(x=[None], y=[None], **key)

@@ -22,21 +22,23 @@ UNPRUNED, PARTIAL, REFUSED = "star", "x-thin-open", "diamond-open"
 def front_figure(records: Sequence[TrialRecord], objectives: Objectives, x: str) -> go.Figure:
     """Draw the first objective against the metric `x`: all trials by paradigm, and the front.
 
-    Dotted lines mark the dense network. A partial trial stands, hollow, where its last epoch left it, at the cost
-    projected for the end of its recipe.
+    Dotted lines mark the dense network. A partial trial is drawn hollow, at its last epoch and at the cost projected
+    for the end of its recipe.
     """
     y = next(iter(objectives))
-    whole = [record for record in records if is_eligible(record, objectives)]
-    front = pareto_front(whole, objectives)
+    eligible = [record for record in records if is_eligible(record, objectives)]
+    front = pareto_front(eligible, objectives)
     figure = blank(x, y)
     _draw_front(figure, front, objectives, x, y)
     for paradigm, color in colors(record.paradigm for record in records).items():
         _draw_trials(figure, [r for r in records if r.paradigm == paradigm], objectives, x, y, color)
     _explain_symbols(figure, records)
-    _draw_dense_network(figure, whole, objectives, x, y)
+    _draw_dense_network(figure, eligible, objectives, x, y)
     _offer_closer_look(figure, front, y)
-    if spans_decades([record.metrics[x] for record in whole if x in record.metrics]):
+    if spans_decades([record.metrics[x] for record in eligible if x in record.metrics]):
         figure.update_xaxes(type="log", dtick="D2")
+        # on such an axis plotly takes the logarithm of a label's position, but of nothing else
+        figure.for_each_annotation(lambda label: label.update(x=math.log10(label.x)), selector={"xref": "x"})
     return figure
 
 
@@ -47,11 +49,11 @@ def is_unpruned(record: TrialRecord) -> bool:
 
 
 def _draw_front(figure: go.Figure, front: Sequence[TrialRecord], objectives: Objectives, x: str, y: str) -> None:
-    """Ring the members; with two objectives, draw the border of what they dominate as well."""
-    places = sorted(place for record in front if (place := _measured(x, y)(record)))
+    """Ring the members; with two objectives, also draw the border of what they dominate."""
+    points = sorted(point for record in front if (point := _measured(x, y)(record)))
     figure.add_scatter(
-        x=[place[0] for place in places],
-        y=[place[1] for place in places],
+        x=[point[0] for point in points],
+        y=[point[1] for point in points],
         name="front",
         mode="lines+markers" if set(objectives) == {x, y} else "markers",
         line={"color": INK, "width": 1.5, "shape": "hv" if objectives.get(x) == "minimize" else "vh"},
@@ -61,19 +63,19 @@ def _draw_front(figure: go.Figure, front: Sequence[TrialRecord], objectives: Obj
 
 
 def _draw_trials(
-    figure: go.Figure, own: Sequence[TrialRecord], objectives: Objectives, x: str, y: str, color: str
+    figure: go.Figure, trials: Sequence[TrialRecord], objectives: Objectives, x: str, y: str, color: str
 ) -> None:
-    """Draw the trials of one paradigm: filled what may be on the front, hollow what may not."""
-    group = {"legendgroup": own[0].paradigm, "name": html.escape(own[0].paradigm)}
-    whole = [record for record in own if is_eligible(record, objectives)]
+    """Draw the trials of one paradigm: filled if they may be on the front, hollow if not."""
+    group = {"legendgroup": trials[0].paradigm, "name": html.escape(trials[0].paradigm)}
+    eligible = [record for record in trials if is_eligible(record, objectives)]
     shapes = {
-        "symbol": [UNPRUNED if is_unpruned(record) else "circle" for record in whole],
-        "size": [15 if is_unpruned(record) else 9 for record in whole],
+        "symbol": [UNPRUNED if is_unpruned(record) else "circle" for record in eligible],
+        "size": [15 if is_unpruned(record) else 9 for record in eligible],
     }
-    _draw_points(figure, whole, _measured(x, y), marker={"color": color, **shapes}, **group)
+    _draw_points(figure, eligible, _measured(x, y), marker={"color": color, **shapes}, **group)
     hollow: list[tuple[list[TrialRecord], Placing, str]] = [
-        ([r for r in own if r.state is State.COMPLETE and not r.feasible], _measured(x, y), REFUSED),
-        ([r for r in own if r.state is State.PRUNED], _projected(x, y), PARTIAL),
+        ([r for r in trials if r.state is State.COMPLETE and not r.feasible], _measured(x, y), REFUSED),
+        ([r for r in trials if r.state is State.PRUNED], _projected(x, y), PARTIAL),
     ]
     for records, placing, symbol in hollow:
         marker = {"color": color, "size": 8, "symbol": symbol, "line": {"width": 1.5, "color": color}}
@@ -81,10 +83,10 @@ def _draw_trials(
 
 
 def _draw_points(figure: go.Figure, records: Sequence[TrialRecord], placing: Placing, **style: Any) -> None:
-    placed = [(record, place) for record in records if (place := placing(record))]
+    placed = [(record, point) for record in records if (point := placing(record))]
     figure.add_scatter(
-        x=[place[0] for _, place in placed],
-        y=[place[1] for _, place in placed],
+        x=[point[0] for _, point in placed],
+        y=[point[1] for _, point in placed],
         text=[describe(record) for record, _ in placed],
         hovertemplate="%{text}<extra></extra>",
         mode="markers",
@@ -105,21 +107,21 @@ def _explain_symbols(figure: go.Figure, records: Sequence[TrialRecord]) -> None:
 
 
 def _draw_dense_network(
-    figure: go.Figure, whole: Sequence[TrialRecord], objectives: Objectives, x: str, y: str
+    figure: go.Figure, eligible: Sequence[TrialRecord], objectives: Objectives, x: str, y: str
 ) -> None:
     dotted = {"line": {"color": GREY, "dash": "dot", "width": 1}, "annotation_font_color": GREY}
-    dense = (dense_value(x, record.metrics) for record in whole)
-    cost = max((one for one in dense if one is not None), default=math.nan)
-    if math.isfinite(cost):
-        figure.add_vline(cost, **dotted, annotation_text="dense network", annotation_position="bottom left")
-    reached = [record.metrics[y] for record in whole if is_unpruned(record)]
+    dense = (dense_value(x, record.metrics) for record in eligible)
+    costs = [cost for cost in dense if cost is not None and math.isfinite(cost)]
+    if costs:
+        figure.add_vline(max(costs), **dotted, annotation_text="dense network", annotation_position="bottom left")
+    reached = [record.metrics[y] for record in eligible if is_unpruned(record)]
     if reached:
         best = max(reached) if objectives[y] == "maximize" else min(reached)
         figure.add_hline(best, **dotted, annotation_text="best without pruning", annotation_position="bottom left")
 
 
 def _offer_closer_look(figure: go.Figure, front: Sequence[TrialRecord], y: str) -> None:
-    """Begin with a vertical range in which the front fills the larger part, and offer that of all trials."""
+    """Start with a vertical range that the front mostly fills, and offer the range of all trials."""
     if len(front) < 2:
         return
     low, high = min(record.metrics[y] for record in front), max(record.metrics[y] for record in front)
@@ -127,8 +129,8 @@ def _offer_closer_look(figure: go.Figure, front: Sequence[TrialRecord], y: str) 
     close = [low - 0.4 * margin, high + 0.15 * margin]
     choices = {"around the front": {"yaxis.range": close}, "all trials": {"yaxis.autorange": True}}
     buttons = [{"label": label, "method": "relayout", "args": [change]} for label, change in choices.items()]
-    place = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "direction": "right"}
-    figure.update_layout(updatemenus=[{"type": "buttons", "buttons": buttons, "pad": {"r": 0, "t": 0}, **place}])
+    corner = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "direction": "right"}
+    figure.update_layout(updatemenus=[{"type": "buttons", "buttons": buttons, "pad": {"r": 0, "t": 0}, **corner}])
     figure.update_layout(margin={"t": 50})
     figure.update_yaxes(range=close)
 

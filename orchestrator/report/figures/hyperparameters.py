@@ -21,19 +21,19 @@ Axis = dict[str, Any]
 
 
 def hyperparameter_figure(records: Sequence[TrialRecord], objectives: Objectives) -> go.Figure:
-    """Draw the whole trials of one paradigm across hyper-parameters and objectives, coloured by the first objective.
+    """Draw the eligible trials of one paradigm across hyper-parameters and objectives, coloured by the first objective.
 
-    A hyper-parameter that does not apply to a trial stands at ``none``; one that spans decades is logarithmic.
+    A hyper-parameter that does not apply to a trial is drawn at ``none``; one that spans decades is logarithmic.
     """
-    whole = [record for record in records if is_eligible(record, objectives)]
-    names = dict.fromkeys(name for record in whole for name in record.params)
-    chosen = [_axis(name, [record.params.get(name) for record in whole]) for name in names]
-    reached = [_measured(name, [record.metrics[name] for record in whole]) for name in objectives]
+    eligible = [record for record in records if is_eligible(record, objectives)]
+    names = dict.fromkeys(name for record in eligible for name in record.params)
+    chosen = [_axis(name, [record.params.get(name) for record in eligible]) for name in names]
+    measured = [_measured(name, [record.metrics[name] for record in eligible]) for name in objectives]
     first = next(iter(objectives))
     bar = {"title": {"text": quantities.name(first), "side": "right"}, "tickformat": tick_format(first)}
-    color = [record.metrics[first] for record in whole]
+    color = [record.metrics[first] for record in eligible]
     line = {"color": color, "colorscale": "Viridis", "showscale": True, "colorbar": bar}
-    figure = go.Figure(go.Parcoords(dimensions=chosen + reached, line=line, labelside="top"))
+    figure = go.Figure(go.Parcoords(dimensions=chosen + measured, line=line, labelside="top"))
     figure.update_layout(height=380, margin={"l": 70, "r": 40, "t": 60, "b": 30}, font=FONT, paper_bgcolor="white")
     return figure
 
@@ -43,33 +43,35 @@ def _measured(metric: str, values: list[float]) -> Axis:
 
 
 def _axis(name: str, values: Sequence[Value | None]) -> Axis:
-    there = {value for value in values if value is not None}
-    words = any(isinstance(value, bool | str) for value in there)
-    if words or (len(there) <= STEPS and all(isinstance(value, int) for value in there)):
+    present = {value for value in values if value is not None}
+    textual = any(isinstance(value, bool | str) for value in present)
+    if textual or (len(present) <= STEPS and all(isinstance(value, int) for value in present)):
         return _steps(name, values)
     return _range(name, [None if value is None else float(value) for value in values])
 
 
 def _steps(name: str, values: Sequence[Value | None]) -> Axis:
-    """Place each value that occurs on a step of its own; what is absent lowest, then numbers, then words."""
-    known = sorted(set(values), key=lambda v: (v is not None, isinstance(v, str), v if isinstance(v, int) else str(v)))
+    """Place each value that occurs on a step of its own; absent values lowest, then numbers, then text."""
+    known = sorted(
+        set(values), key=lambda v: (v is not None, isinstance(v, str), str(v) if isinstance(v, str) else v or 0)
+    )
     texts = [ABSENT if value is None else plain(value) for value in known]
     places = [known.index(value) for value in values]
     return {"label": name, "values": places, "tickvals": list(range(len(known))), "ticktext": texts}
 
 
 def _range(name: str, values: Sequence[float | None]) -> Axis:
-    there = [value for value in values if value is not None]
-    logarithmic = spans_decades(there)
-    places = [math.log10(value) if logarithmic else value for value in there]
+    present = [value for value in values if value is not None]
+    logarithmic = spans_decades(present)
+    places = [math.log10(value) if logarithmic else value for value in present]
     low, high = min(places), max(places)
     ticks = [low + (high - low) * step / (TICKS - 1) for step in range(TICKS)] if high > low else [low]
     texts = [f"{10**tick if logarithmic else tick:.3g}" for tick in ticks]
     below = low - 0.15 * (high - low or 1)
-    found = iter(places)
+    remaining = iter(places)
     return {
         "label": name,
-        "values": [below if value is None else next(found) for value in values],
-        "tickvals": ticks + ([below] if len(there) < len(values) else []),
-        "ticktext": texts + ([ABSENT] if len(there) < len(values) else []),
+        "values": [below if value is None else next(remaining) for value in values],
+        "tickvals": ticks + ([below] if len(present) < len(values) else []),
+        "ticktext": texts + ([ABSENT] if len(present) < len(values) else []),
     }

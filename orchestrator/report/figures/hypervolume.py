@@ -12,11 +12,11 @@ from orchestrator.results.palette import colors
 
 
 def hypervolume_figure(records: Sequence[TrialRecord], objectives: Objectives) -> go.Figure:
-    """Draw the hypervolume after each told trial, with a point for each trial that has raised it."""
+    """Draw the hypervolume after each finished trial, with a point for each trial that raised it."""
     told, volumes = in_order_told(records), hypervolume_over_trials(records, objectives)
     tint = colors(record.paradigm for record in records)
     risen = [index for index, (before, after) in enumerate(pairwise([0.0, *volumes])) if after > before]
-    figure = blank("told trials, in the order in which they ended", "hypervolume")
+    figure = blank("finished trials, in the order in which they finished", "hypervolume")
     figure.add_scatter(
         x=list(range(1, len(told) + 1)),
         y=volumes,

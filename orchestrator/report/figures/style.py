@@ -1,4 +1,4 @@
-"""What all figures share: their look, their axes, and the words under the pointer."""
+"""What all figures share: their look, their axes, and the text under the pointer."""
 
 import html
 import math
@@ -48,12 +48,12 @@ def tick_format(metric: str) -> str:
 
 
 def spans_decades(values: Sequence[float]) -> bool:
-    """Say whether values are better drawn on a logarithmic axis."""
+    """Return whether values are better drawn on a logarithmic axis."""
     return bool(values) and min(values) > 0 and math.log10(max(values) / min(values)) > DECADES
 
 
 def describe(record: TrialRecord) -> str:
-    """Return what there is to say of a trial, as the few tags that plotly understands; all else is escaped."""
+    """Return a description of a trial in the few tags that plotly understands; all other text is escaped."""
     return "<br>".join([f"<b>{title(record)}</b>", *_findings(record), *_settings(record)])
 
 
@@ -63,7 +63,7 @@ def title(record: TrialRecord) -> str:
 
 
 def plain(value: Value) -> str:
-    """Return a hyper-parameter as a person writes it."""
+    """Return a hyper-parameter as people write it."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

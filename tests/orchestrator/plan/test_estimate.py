@@ -1,13 +1,9 @@
 """What a study will take: ranges that hold what happens, from a record or from a probe, and where it fits."""
 
-import json
 import os
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,10 +12,8 @@ from hypothesis import strategies as st
 from orchestrator.ledger.budget import Spending
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.plan.estimate import Allowance, EpochPace, Place, Span, find_place, make_plan, recorded_pace
-from orchestrator.plan.plan_text import rough
 from orchestrator.spec.study_spec import Resources
 from tests.orchestrator import small
-from tests.orchestrator.commands import Espalier, a_study
 from tests.orchestrator.epochs import an_epoch
 
 PACE = EpochPace(Span(1, 2, 3), 0.0, "made up")
@@ -142,67 +136,6 @@ def test_a_machine_that_is_too_small_says_what_it_has(monkeypatch: pytest.Monkey
     problem = find_place(Resources(cpus=cpus + 1)).problem
     assert problem is not None
     assert f"must fit, each worker on one node; there are {cpus} CPUs" in problem
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.123, "0.12 s"), (44.4, "44 s"), (5000, "83 min"), (9000, "2.5 h"), (1e6, "12 days")]
-)
-def test_an_estimate_has_two_digits(seconds: float, words: str) -> None:
-    assert rough(seconds) == words
-
-
-def planned(espalier: Espalier, *arguments: str) -> dict[str, Any]:
-    status, out, err = espalier("plan", "study.yaml", "--json", *arguments)
-    assert (status, err) == (0, "")
-    found: dict[str, Any] = json.loads(out)
-    return found
-
-
-def test_a_study_with_a_record_is_planned_from_it_for_what_is_left(espalier: Espalier) -> None:
-    spec = a_study(Path("espalier-store"))
-    Path("study.yaml").write_text(spec.as_yaml(), encoding="utf-8")
-    found = planned(espalier)
-    assert (found["trials"], found["left"]) == (6, 1)
-    assert "own record" in found["pace"]["source"]
-    status, out, _ = espalier("plan", "study.yaml")
-    assert status == 0
-    assert "1 trial to run, 5 are done" in out
-    Path("study.yaml").write_text(spec.as_yaml().replace("digits_cnn", "mlp"), encoding="utf-8")
-    status, _, err = espalier("plan", "study.yaml")
-    assert (status, "other data, network or training" in err) == (2, True)
-
-
-def test_a_new_study_is_planned_without_a_trace(espalier: Espalier) -> None:
-    study = small.study(data={"name": "digits", "subset": 200}, model={"name": "mlp"}, budget={"hours": 1})
-    Path("study.yaml").write_text(study.as_yaml(), encoding="utf-8")
-    found = planned(espalier)
-    assert found["pace"]["epoch"]["low"] > 0
-    assert "dense training steps" in found["pace"]["source"]
-    assert found["wall_hours"]["low"] <= found["wall_hours"]["high"]
-    assert planned(espalier, "--no-probe")["wall_hours"] is None
-    assert os.listdir() == ["study.yaml"]
-
-
-def test_a_trial_that_fits_nowhere_ends_with_status_one(espalier: Espalier) -> None:
-    study = small.study(resources={"cpus": 5000})
-    Path("study.yaml").write_text(study.as_yaml(), encoding="utf-8")
-    status, out, _ = espalier("plan", "study.yaml", "--no-probe")
-    assert status == 1
-    assert "No trial can run: resources = '5000 CPUs and 0 GPUs'" in out
-
-
-def test_a_plan_without_a_probe_starts_neither_ray_nor_mlflow(tmp_path: Path) -> None:
-    """It takes torch: the network is asked what can be removed from it."""
-    (tmp_path / "study.yaml").write_text(small.study().as_yaml(), encoding="utf-8")
-    program = (
-        "import sys; from orchestrator.cli import main\n"
-        "try: main()\n"
-        "except SystemExit as ended: assert not ended.code, ended.code\n"
-        "print(sorted({'ray', 'mlflow'} & set(sys.modules)), file=sys.stderr)"
-    )
-    command = [sys.executable, "-c", program, "plan", "study.yaml", "--no-probe"]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert ended.stderr == "[]\n"
 
 
 def test_a_cluster_says_how_many_trials_it_runs_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 
 from orchestrator.ledger.epoch import USAGE_FIELDS
 from orchestrator.ledger.records import State, TrialRecord
-from orchestrator.report.figures import curves_figure, front_figure, hyperparameter_figure, hypervolume_figure
 from orchestrator.report.report import render, write_report
 from orchestrator.results.front import Objectives, pareto_front
 from orchestrator.spec.study_spec import StudySpec
@@ -138,62 +137,6 @@ def test_nothing_that_a_study_says_becomes_markup(spec: StudySpec) -> None:
         assert attacked.count(tag) == page.count(tag)
     assert not [attrs for _, attrs in attacked.tags if "onerror" in attrs]
     assert EVIL in attacked.text
-
-
-def test_what_is_under_the_pointer_is_escaped() -> None:
-    record = replace(told_trial(1), paradigm=EVIL, params={EVIL: EVIL})
-    for figure in (
-        front_figure([record], OBJECTIVES, "macs"),
-        hypervolume_figure([told_trial(0), record], OBJECTIVES),
-        curves_figure([record], OBJECTIVES, "accuracy"),
-    ):
-        shown = [str(text) for trace in figure.data for text in (*(trace.text or ()), trace.name) if text]
-        assert not any("<img" in text or "<script" in text for text in shown)
-        assert any("&lt;img" in text for text in shown)
-
-
-def test_partial_and_infeasible_trials_look_different_and_stay_off_the_line() -> None:
-    stopped, refused = told_trial(4), replace(told_trial(5), feasible=False)
-    figure = front_figure([told_trial(0), told_trial(1), stopped, refused], OBJECTIVES, "macs")
-    line = next(trace for trace in figure.data if trace.name == "front")
-    assert sorted(line.x) == sorted(r.metrics["macs"] for r in (told_trial(0), told_trial(1)))
-    symbols = {text.split("<br>")[0]: trace.marker.symbol for trace in figure.data if trace.text for text in trace.text}
-    assert symbols["<b>trial 4 · lottery_ticket</b>"] == "x-thin-open"
-    assert symbols["<b>trial 5 · magnitude</b>"] == "diamond-open"
-
-
-def test_a_partial_trial_stands_at_its_last_epoch_and_its_projected_cost() -> None:
-    figure = front_figure([told_trial(4)], OBJECTIVES, "macs")
-    (trace,) = [trace for trace in figure.data if trace.text]
-    last = told_trial(4).curve[-1]
-    assert (trace.x, trace.y) == ((last.macs_projected,), (last.accuracy,))
-
-
-def test_an_unpruned_trial_is_marked_as_such() -> None:
-    figure = front_figure([told_trial(0), told_trial(1)], OBJECTIVES, "macs")
-    stars = [trace for trace in figure.data if trace.text and "star" in trace.marker.symbol]
-    assert ["trial 0" in text for trace in stars for text in trace.text] == [True]
-
-
-def test_the_hypervolume_line_has_a_point_where_a_trial_raised_it() -> None:
-    line, points = hypervolume_figure(told_trials(8), OBJECTIVES).data
-    assert len(line.x) == 8
-    assert list(points.y) == sorted(set(points.y))
-    assert set(points.y) == set(line.y) - {0.0}
-
-
-def test_a_hyper_parameter_that_does_not_apply_stands_apart() -> None:
-    with_rate, without = told_trial(1), told_trial(3)
-    records = [
-        replace(with_rate, params={"rate": 1e-3, "rounds": 2, "scope": "global"}),
-        replace(with_rate, params={"rate": 1.0, "rounds": 5, "scope": "layer"}),
-        replace(without, params={"scope": "layer"}),
-    ]
-    rate, rounds, scope, *_ = hyperparameter_figure(records, OBJECTIVES).data[0].dimensions
-    assert dict(zip(rate.tickvals, rate.ticktext, strict=True))[rate["values"][2]] == "none"
-    assert rate["values"][:2] == pytest.approx((-3.0, 0.0))
-    assert [rounds.ticktext[place] for place in rounds["values"]] == ["2", "5", "none"]
-    assert [scope.ticktext[place] for place in scope["values"]] == ["global", "layer", "layer"]
 
 
 @pytest.mark.parametrize("objectives", [{"accuracy": "maximize"}, {**OBJECTIVES, "params": "minimize"}])

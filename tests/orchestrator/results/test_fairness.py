@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.ledger.records import State, TrialRecord
-from orchestrator.results.fairness import SETUPS, UNSAID, check_setup, satisfied_setups, unequal
+from orchestrator.results.fairness import SETUPS, UNSEARCHED, check_setup, satisfied_setups, unequal
 from trainables.errors import InvalidValue
 from trainables.paradigms.dense import Dense
 from trainables.paradigms.lottery_ticket import LotteryTicket
@@ -65,8 +65,8 @@ def test_where_the_base_network_must_be_equal_so_must_what_is_searched_of_traini
         record(2, params={"sparsity": 0.7}),
     ]
     assert unequal(records, "S2") == {
-        "training.lr": {0.1: [0], 0.3: [1], UNSAID: [2]},
-        "training.optimizer": {"adamw": [1], UNSAID: [2], "sgd": [0]},
+        "training.lr": {0.1: [0], 0.3: [1], UNSEARCHED: [2]},
+        "training.optimizer": {"adamw": [1], UNSEARCHED: [2], "sgd": [0]},
     }
     assert satisfied_setups(records) == ["S1", "SX-A", "SX-B"]
     assert satisfied_setups([records[0], record(3, params=records[0].params)]) == list(SETUPS)

@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-import pytest
-
 from orchestrator.ledger.failures import Failure
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import is_eligible, pareto_front
 from orchestrator.results.no_front import why_no_front
-from orchestrator.results.summary import summarize
 from orchestrator.spec.study_spec import StudySpec
 from tests.orchestrator import small
 
@@ -71,8 +68,3 @@ def test_a_disconnected_network_holds_no_place_on_a_front() -> None:
     assert not is_eligible(lost, OBJECTIVES)
     assert pareto_front([lost, kept], study().objectives) == [kept]
     assert "1 of 1 complete trials are disconnected" in why_no_front(study(), [lost])
-
-
-@pytest.mark.parametrize("records", [[complete(0, 0.9, 1e6)], []])
-def test_a_summary_says_why_only_where_there_is_no_front(records: list[TrialRecord]) -> None:
-    assert (summarize(study(), records).no_front is None) == bool(records)

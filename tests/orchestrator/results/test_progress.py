@@ -14,7 +14,7 @@ from orchestrator.ledger.cluster import ClusterState, Node
 from orchestrator.ledger.failures import Breakdown, Failure
 from orchestrator.ledger.journal_file import read_holder
 from orchestrator.ledger.ledger import Ledger
-from orchestrator.results.progress import MOMENTS, progress
+from orchestrator.results.progress import SHORTEST_FOR_RATE, progress
 from orchestrator.spec.history import Change, Extension, write_study
 from orchestrator.store import stamp
 from orchestrator.store.store import Store
@@ -157,7 +157,7 @@ def test_the_rate_is_that_of_this_driver_once_it_has_run_for_moments(tmp_path: P
         ledger.spent = Spending(seconds=1e6)
         slow = progress(place).rate
         holder = json.loads(place.driver_lock.read_text())
-        holder["since"] = (datetime.now(UTC) - timedelta(seconds=2 * MOMENTS)).isoformat()
+        holder["since"] = (datetime.now(UTC) - timedelta(seconds=2 * SHORTEST_FOR_RATE)).isoformat()
         place.driver_lock.write_text(json.dumps(holder))
         found = progress(place)
     assert slow is not None

@@ -20,14 +20,14 @@ def test_every_member_of_the_front_is_held_once_by_its_own_paradigm(records: lis
     members = [record for holding in held for record in holding.members]
     assert sorted(r.trial for r in members) == sorted(r.trial for r in pareto_front(records, OBJECTIVES))
     assert all(record.paradigm == holding.paradigm for holding in held for record in holding.members)
-    assert sum(holding.whole for holding in held) == sum(is_eligible(record, OBJECTIVES) for record in records)
+    assert sum(holding.eligible for holding in held) == sum(is_eligible(record, OBJECTIVES) for record in records)
     assert {holding.paradigm for holding in held} == {record.paradigm for record in records}
 
 
 def test_a_paradigm_whose_trials_were_all_stopped_holds_nothing_and_comes_last() -> None:
     stopped = replace(told_trial(4), paradigm="aardvark")
     last = holdings([stopped, told_trial(0), told_trial(1)], OBJECTIVES)[-1]
-    assert (last.paradigm, last.members, last.whole, last.extent("macs")) == ("aardvark", (), 0, "-")
+    assert (last.paradigm, last.members, last.eligible, last.extent("macs")) == ("aardvark", (), 0, "-")
 
 
 def test_the_order_is_that_of_the_front() -> None:
@@ -38,7 +38,7 @@ def test_the_order_is_that_of_the_front() -> None:
 def test_an_extent_names_both_ends_or_the_only_one() -> None:
     several, one = told_trial(1), told_trial(3)
     both, single = holdings([several, one], OBJECTIVES)[0], holdings([several], OBJECTIVES)[0]
-    assert both.whole == len(both.members) == 2
+    assert both.eligible == len(both.members) == 2
     assert both.extent("macs") == "897 k to 1.11 M"
     assert single.extent("macs") == "1.11 M"
 

@@ -111,7 +111,7 @@ def test_a_trial_that_is_not_there_is_refused_with_those_that_are(espalier: Espa
     a_study(STORE)
     code, _, err = espalier("logs", "small", "17")
     assert code == 2
-    assert "TRIAL = 17: is no trial of this study: there are 0 to 5" in err
+    assert "TRIAL = 17: is not a trial of this study: there are 0 to 5" in err
 
 
 def test_what_ray_says_is_left_out_where_the_trial_has_said_it(tmp_path: Path) -> None:

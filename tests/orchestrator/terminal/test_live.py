@@ -10,11 +10,9 @@ import pytest
 from rich.console import Console
 
 from orchestrator.ledger.records import State, TrialRecord
-from orchestrator.results.summary import summarize
 from orchestrator.spec.study_spec import Fidelity, Search, StudySpec
 from orchestrator.store.store import Store
 from orchestrator.sweep.observer import Outcome
-from orchestrator.terminal import tables
 from orchestrator.terminal.live import Lines, LiveTable, shown
 from tests.orchestrator.epochs import an_epoch
 from trainables.spec import DataSpec, ModelSpec
@@ -133,29 +131,3 @@ def test_the_output_decides_what_is_shown(terminal: Console, file: Console) -> N
         assert isinstance(live, LiveTable)
         assert isinstance(lines, Lines)
         assert nothing is None
-
-
-def test_a_summary_counts_every_trial_once() -> None:
-    records = [
-        complete(0, 0.9, 500.0),
-        replace(complete(1, 0.99, 50.0), feasible=False),
-        trial(2, State.PRUNED),
-        trial(3, State.FAIL),
-        trial(4, State.RUNNING),
-    ]
-    summary = summarize(SPEC, records)
-    assert (summary.asked, summary.running) == (5, 1)
-    assert (summary.complete, summary.pruned, summary.failed, summary.infeasible) == (2, 1, 1, 1)
-    assert summary.told + summary.running == len(records)
-    assert (summary.on_front, summary.best) == (1, {"accuracy": 0.9, "macs": 500.0})
-    assert 0 < summary.hypervolume < 1
-
-
-def test_a_front_too_long_to_be_read_is_shown_by_members_spread_over_it(file: Console) -> None:
-    ties = [complete(number, 0.9, 500.0) for number in range(tables.MOST_ROWS)]
-    others = [complete(number, 0.9 - number / 10_000, 500.0 - number) for number in range(1000, 1100)]
-    file.print(tables.front_table(SPEC, [*ties, *others]))
-    shown_trials = [int(line.split()[0]) for line in text_of(file).splitlines() if line[:7].strip().isdigit()]
-    assert len(shown_trials) == tables.MOST_ROWS
-    assert set(range(1000, 1100)) < set(shown_trials)
-    assert f"{tables.MOST_ROWS} of {tables.MOST_ROWS + 100} members" in text_of(file)
