@@ -49,15 +49,15 @@ def may_grow(resources: Resources) -> bool:
     return resources.parallel is not None and ADDRESS in os.environ
 
 
-def require_room(found: Sequence[NodeCapacity], resources: Resources) -> int:
+def require_room(capacities: Sequence[NodeCapacity], resources: Resources) -> int:
     """Return how many workers fit on the nodes; raises InvalidValue if too few for one trial."""
-    room = sum(workers_of(node, resources) for node in found)
+    room = sum(workers_of(node, resources) for node in capacities)
     if room < resources.workers.min and not may_grow(resources):
-        there = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in found)
-        one = f"{resources.cpus:g} CPUs and {resources.gpus:g} GPUs"
-        asked = one if resources.workers.min == 1 else f"{resources.workers.min} workers of {one}"
+        available = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in capacities)
+        worker = f"{resources.cpus:g} CPUs and {resources.gpus:g} GPUs"
+        asked = worker if resources.workers.min == 1 else f"{resources.workers.min} workers of {worker}"
         hint = "; set resources.parallel if the cluster starts other nodes by itself" if ADDRESS in os.environ else ""
-        raise InvalidValue("resources", asked, f"must fit, each worker on one node; there are {there}{hint}")
+        raise InvalidValue("resources", asked, f"must fit, each worker on one node; there are {available}{hint}")
     return room
 
 
@@ -82,10 +82,10 @@ class Capacity:
         if self._resources.parallel is not None and len(live) >= self._resources.parallel:
             return 0
         taken = sum(self._taken.values())
-        found = share_out(self._now() - taken, waiting, self._resources)
-        if found > self._resources.workers.min:  # a node may just have left
-            found = share_out(self._count_now() - taken, waiting, self._resources)
-        return max(found, self._resources.workers.min) if may_grow(self._resources) else found
+        share = share_out(self._now() - taken, waiting, self._resources)
+        if share > self._resources.workers.min:  # count again, as a node may just have left
+            share = share_out(self._count_now() - taken, waiting, self._resources)
+        return max(share, self._resources.workers.min) if may_grow(self._resources) else share
 
     def may_hold(self, workers: int) -> bool:
         """Return whether that many workers would fit if none were taken; always True for the minimum."""

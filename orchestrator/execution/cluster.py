@@ -35,7 +35,7 @@ SWITCHES: Final = {
 As many trials may wait for a worker as the searcher hands out. If only one may, as is usual, it takes the worker of
 the first trial that ends, its own is ended while it starts, and short trials never get a second one.
 
-A call under way when Ray's control store dies fails after 30 s, long before Ray ends this process for want of it.
+A call under way when Ray's control store dies fails after 30 s, long before Ray ends this process because of it.
 """
 
 _FOR_WORKERS: Final = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": THREAD_TIMEOUT}
@@ -47,22 +47,22 @@ _MISSES_LOGGERS: Final = "ray.tune.analysis.experiment_analysis"
 
 def named(address: str | None = None) -> str | None:
     """Return the cluster that `address` names, or else RAY_ADDRESS; None, or `local`, is one on this machine."""
-    found = address or os.environ.get(ADDRESS)
-    return None if found in ("", "local") else found
+    cluster = address or os.environ.get(ADDRESS)
+    return None if cluster in ("", "local") else cluster
 
 
 @contextmanager
 def ray_session(log: Path, address: str | None = None) -> Iterator[None]:
-    """Use the Ray that is there, or the cluster that is `named`, or one on this machine; its messages go to `log`.
+    """Use the Ray that runs already, or the cluster that is `named`, or one on this machine; its messages go to `log`.
 
-    SIGTERM and SIGHUP interrupt the block, as Ctrl-C does. A Ray that was there before is left as it was found. Raises
+    SIGTERM and SIGHUP interrupt the block, as Ctrl-C does. A Ray that ran before is left as it was. Raises
     InvalidValue for a cluster or a folder that cannot be used, RayNotStarted if this machine cannot run Ray.
     """
     cluster = named(address)
     with ExitStack() as stack:
         stack.enter_context(interruptible())
         stack.enter_context(environment(SWITCHES))
-        import ray  # after its switches are set, before its messages are turned aside: the import sets both up
+        import ray  # after its switches are set, before its messages are redirected: the import sets both up
 
         stack.enter_context(logging_into(log, "ray"))
         logging.getLogger(_MISSES_LOGGERS).setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""The steps that have yet to reach MLflow, in order."""
+"""The steps that are still to be written to MLflow, in order."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Final
 from orchestrator.tracking.steps import ORDER, Answer, Begin, End, KeepOnly, ShowFront, Step, Tell
 
 BATCH: Final = 512
-"""The most steps that the writer gets at a time; it answers after those that it could do in a moment."""
+"""The most steps that the writer gets at a time; it answers once it has done as many as it can in a moment."""
 
 NAMES: Final[Mapping[type[Step], str]] = {
     Begin: "the study's own run",
@@ -37,7 +37,7 @@ class Backlog:
 
     @property
     def other_things(self) -> list[str]:
-        """What waits apart from trials, in words."""
+        """The names of the steps that wait, except trials."""
         return [name for kind, name in NAMES.items() if self._steps[kind]]
 
     def add(self, step: Step) -> None:

@@ -1,6 +1,7 @@
 """The front as MLflow shows it on a study's parent run: a table, a picture and a description."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -25,12 +26,17 @@ def table(study: TrackedStudy, front: Sequence[TrialRecord]) -> str:
     """Return the front as the JSON that MLflow shows as a table."""
     columns = dict.fromkeys([*study.objectives, *metrics.shown("mlflow")])
     shown = [name for name in columns if any(name in record.metrics for record in front)]
-    named = ["trial", "paradigm", *shown, "seed", "params"]
+    named = ["trial", "paradigm", *shown, "seed", "hyper-parameters"]
     rows = [
-        [r.trial, r.paradigm, *(r.metrics.get(name) for name in shown), r.seed, json.dumps(dict(r.params))]
+        [r.trial, r.paradigm, *(_finite(r.metrics.get(name)) for name in shown), r.seed, json.dumps(dict(r.params))]
         for r in front
     ]
     return json.dumps({"columns": named, "data": rows})
+
+
+def _finite(value: float | None) -> float | None:
+    """Return a number that JSON has: MLflow's page does not read others."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def note(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[TrialRecord], experiment: str) -> str:
@@ -42,7 +48,7 @@ def note(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[Tr
         "",
         f"[Front]({address(experiment, 'front')}): {len(front)} trials, hypervolume {(volumes or [0.0])[-1]:.3f}; "
         "its members are the runs with `tags.on_front = 'true'`, picture and table are artifacts of the parent run. "
-        "Validation selects; test figures are only shown.",
+        "Validation results select the front; test results are only shown.",
         "",
         *_markdown_table(study, front[:LONGEST_NOTE]),
     ]
@@ -54,19 +60,19 @@ def picture(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence
     """Draw the first objective against each of the others: eligible trials by paradigm, the front as a line."""
     first, *others = study.objectives
     figure = Figure(figsize=(7.0 * max(1, len(others)), 5.0), dpi=120, layout="constrained")
-    whole = [record for record in records if is_eligible(record, study.objectives)]
+    eligible = [record for record in records if is_eligible(record, study.objectives)]
     for axes, other in zip(figure.subplots(1, max(1, len(others)), squeeze=False)[0], others or [first], strict=True):
-        _plot(axes, other, first, study, whole, front)
-    figure.suptitle(f"{study.name}: {len(front)} of {len(whole)} eligible trials on the front")
+        _plot(axes, other, first, study, eligible, front)
+    figure.suptitle(f"{study.name}: {len(front)} of {len(eligible)} eligible trials on the front")
     return figure
 
 
 def _plot(
-    axes: Axes, x: str, y: str, study: TrackedStudy, whole: Sequence[TrialRecord], front: Sequence[TrialRecord]
+    axes: Axes, x: str, y: str, study: TrackedStudy, eligible: Sequence[TrialRecord], front: Sequence[TrialRecord]
 ) -> None:
-    for paradigm, color in colors(record.paradigm for record in whole).items():
-        own = [record.metrics for record in whole if record.paradigm == paradigm]
-        axes.scatter([m[x] for m in own], [m[y] for m in own], s=28, alpha=0.75, color=color, label=paradigm)
+    for paradigm, color in colors(record.paradigm for record in eligible).items():
+        points = [record.metrics for record in eligible if record.paradigm == paradigm]
+        axes.scatter([m[x] for m in points], [m[y] for m in points], s=28, alpha=0.75, color=color, label=paradigm)
     line = sorted((record.metrics[x], record.metrics[y]) for record in front)
     xs, ys = [x for x, _ in line], [y for _, y in line]
     axes.scatter(xs, ys, s=70, facecolors="none", edgecolors="black", linewidths=0.8, label="front")
@@ -84,9 +90,9 @@ def _tick(metric: str, value: float, _position: int) -> str:
 
 
 def _counts(records: Sequence[TrialRecord]) -> str:
-    words = {State.COMPLETE: "complete", State.PRUNED: "stopped early", State.FAIL: "failed"}
+    names = {State.COMPLETE: "complete", State.PRUNED: "stopped early", State.FAIL: "failed"}
     states = Counter(record.state for record in records)
-    counted = ", ".join(f"{states[state]} {word}" for state, word in words.items() if states[state])
+    counted = ", ".join(f"{states[state]} {name}" for state, name in names.items() if states[state])
     return f"{len(records)} trials" + (f": {counted}" if counted else "")
 
 

@@ -66,7 +66,7 @@ class StudyRuns:
         self._rows = RunRows.of(study.uri)
 
     def tell_some(self, records: Sequence[TrialRecord]) -> int:
-        """Write the runs of the first of these finished trials, as many as take a moment; return how many."""
+        """Write the runs of the first of these finished trials, as many as take about a second; return how many."""
         some = _first(records)
         due = [record for record in some if not self._is_written(record)]
         if due and not self._rows:
@@ -106,25 +106,25 @@ class StudyRuns:
         self._client.log_figure(self._parent, picture(self._study, everything, front), "front.png")
         shown_as_table = json.dumps([{"path": "front.json", "type": "table"}])
         self._client.set_tag(self._parent, "mlflow.loggedArtifacts", shown_as_table)
-        words = note(self._study, everything, front, self._experiment)
-        self._client.set_tag(self._parent, "mlflow.note.content", words)
-        self._client.set_experiment_tag(self._experiment, "mlflow.note.content", words)
+        description = note(self._study, everything, front, self._experiment)
+        self._client.set_tag(self._parent, "mlflow.note.content", description)
+        self._client.set_experiment_tag(self._experiment, "mlflow.note.content", description)
 
     def end(self, outcome: RunStatus) -> None:
         """End the parent run."""
         self._client.set_terminated(self._parent, outcome)
 
     def _find_experiment(self) -> str:
-        found = self._client.get_experiment_by_name(self._study.name)
-        if found is None:
+        experiment = self._client.get_experiment_by_name(self._study.name)
+        if experiment is None:
             return self._create_experiment()
-        if found.lifecycle_stage == "deleted":
-            self._client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
+        if experiment.lifecycle_stage == "deleted":
+            self._client.restore_experiment(experiment.experiment_id)
+        return str(experiment.experiment_id)
 
     def _create_experiment(self) -> str:
-        local = not self._study.uri.startswith(("http:", "https:", "databricks"))  # a server has its own place
-        place = (self._study.artifacts / self._study.name).as_uri() if local else None
+        local = not self._study.uri.startswith(("http:", "https:", "databricks"))  # a server has its own location
+        location = (self._study.artifacts / self._study.name).as_uri() if local else None
         metric, direction = next(iter(self._study.objectives.items()))
         tags = {
             "mlflow.experimentKind": "custom_model_development",
@@ -132,7 +132,7 @@ class StudyRuns:
             "mlflow.experiment.primaryMetric.greaterIsBetter": str(direction == "maximize"),
             **views(self._study.objectives),
         }
-        return str(self._client.create_experiment(self._study.name, artifact_location=place, tags=tags))
+        return str(self._client.create_experiment(self._study.name, artifact_location=location, tags=tags))
 
     def _find_runs(self) -> str | None:
         """Collect the existing children, one per trial, and return the parent's id, or None."""
@@ -141,7 +141,7 @@ class StudyRuns:
             if run.data.tags.get("level") == "study":
                 parent = parent or run.info.run_id
             elif run.data.tags.get("level") == "trial":
-                self._take_up(run)
+                self._adopt(run)
         return parent
 
     def _search(self) -> Iterator[Run]:
@@ -155,7 +155,7 @@ class StudyRuns:
             if not token:
                 return
 
-    def _take_up(self, run: Run) -> None:
+    def _adopt(self, run: Run) -> None:
         tags, trial = run.data.tags, int(run.data.tags["trial"])
         if trial in self._children:
             self._client.delete_run(run.info.run_id)

@@ -14,8 +14,8 @@ SHOWN_TAGS: Final = ("on_front", "paradigm", "state", "reason")
 
 def views(objectives: Objectives) -> dict[str, str]:
     """Return the experiment's tags that hold the views ``trials`` and ``front``."""
-    found = {"trials": _view(objectives, "tags.level = 'trial'"), "front": _view(objectives, "tags.on_front = 'true'")}
-    return {f"mlflow.sharedViewState.{name}": json.dumps(view) for name, view in found.items()}
+    shared = {"trials": _view(objectives, "tags.level = 'trial'"), "front": _view(objectives, "tags.on_front = 'true'")}
+    return {f"mlflow.sharedViewState.{name}": json.dumps(view) for name, view in shared.items()}
 
 
 def address(experiment: str, view: str) -> str:

@@ -12,12 +12,12 @@ from orchestrator.tracking.writer_process import ENVIRONMENT as ENVIRONMENT
 def server(store: Store, port: int) -> list[str]:
     """Make a store's database ready and return the command that serves it; raises DatabaseUnusable.
 
-    The server would create and upgrade tables by itself, but without locking out launches meanwhile.
+    The server would create and upgrade tables by itself, but without keeping launches away meanwhile.
     """
     _prepare(Database(store.mlflow_database, store.artifacts))
-    where = ["--backend-store-uri", store.mlflow_uri, "--artifacts-destination", store.artifacts.as_uri()]
+    storage = ["--backend-store-uri", store.mlflow_uri, "--artifacts-destination", store.artifacts.as_uri()]
     listen = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    return [sys.executable, "-m", "mlflow", "server", *where, *listen]
+    return [sys.executable, "-m", "mlflow", "server", *storage, *listen]
 
 
 def _prepare(database: Database) -> None:

@@ -1,15 +1,11 @@
 """A cluster that is not there, or is none: refused before anything is written, saying what to change."""
 
 import socket
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from ray.util import get_node_ip_address
 
-from orchestrator.execution import cluster, software
-from orchestrator.execution.capacity import may_grow
-from orchestrator.spec.study_spec import Resources
 from tests.orchestrator import small
 from tests.orchestrator.commands import Espalier, espalier_in
 
@@ -49,40 +45,3 @@ def test_somebody_who_listens_and_says_nothing_is_not_waited_for(
     assert f"address = '{address}': is not a healthy Ray head node" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
-
-
-@pytest.mark.parametrize(
-    ("address", "environment", "found"),
-    [
-        (None, None, None),
-        (None, "a:1", "a:1"),
-        ("b:2", "a:1", "b:2"),
-        ("local", "a:1", None),
-        (None, "local", None),
-        (None, "", None),
-    ],
-)
-def test_an_address_that_is_typed_is_stronger_than_the_environment(
-    monkeypatch: pytest.MonkeyPatch, address: str | None, environment: str | None, found: str | None
-) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    if environment is not None:
-        monkeypatch.setenv("RAY_ADDRESS", environment)
-    assert cluster.named(address) == found
-
-
-def test_trials_may_wait_for_nodes_of_a_cluster_that_is_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(cluster, "connected", lambda *_: nullcontext())
-    resources = Resources(parallel=2)
-    with cluster.ray_session(tmp_path / "log", "a:1"):
-        assert may_grow(resources)
-    assert not may_grow(resources)
-
-
-def test_builds_for_other_hardware_are_the_same_software(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(software, "version", lambda _: "2.13.0+cu130")
-    there = software.software()
-    monkeypatch.setattr(software, "version", lambda _: "2.13.0")
-    assert {name: there[name] for name in software.PACKAGES} == dict.fromkeys(software.PACKAGES, "2.13.0")
-    assert software.software().keys() == there.keys()

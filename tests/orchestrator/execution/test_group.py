@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 import ray
-from hypothesis import given
-from hypothesis import strategies as st
 from ray.cluster_utils import Cluster
 
-from orchestrator.execution.capacity import Capacity, NodeCapacity, nodes, share_out
+from orchestrator.execution.capacity import Capacity, NodeCapacity, nodes
 from orchestrator.execution.cluster import ray_session
 from orchestrator.ledger.records import State, TrialRecord
-from orchestrator.spec.study_spec import Resources, StudySpec
+from orchestrator.spec.study_spec import StudySpec
 from orchestrator.sweep.sweep import Sweep
 from tests.orchestrator.small import Silence, ledger_of, study
 
@@ -149,47 +147,3 @@ def test_a_process_of_a_group_that_dies_is_a_lost_worker_and_the_trial_goes_on(
     (record,) = swept(spec, tmp_path, "second_one_dies_once", observer)
     assert (record.state, record.attempts) == (State.COMPLETE, 2)
     assert Counter(epoch for _, epoch, *_ in notes(tmp_path)) == {"1": 2, "2": 2, "3": 2, "4": 2}
-
-
-@given(free=st.integers(0, 64), waiting=st.integers(0, 64), least=st.integers(1, 8), more=st.integers(0, 8))
-def test_workers_are_shared_out_within_the_bounds_and_never_more_than_are_free(
-    free: int, waiting: int, least: int, more: int
-) -> None:
-    resources = Resources.model_validate({"workers": {"min": least, "max": least + more}})
-    given_out = share_out(free, waiting, resources)
-    assert given_out == 0 if free < least else least <= given_out <= min(least + more, free)
-
-
-def test_nodes_that_come_and_go_are_noticed() -> None:
-    there, now = [{"CPU": 2.0}], [0.0]
-    capacity = Capacity(Resources(cpus=1), count=lambda: there, clock=lambda: now[0])
-    capacity.give(0, 1)
-    capacity.give(1, 1)
-    assert capacity.take({0, 1}, 5) == 0
-    there.append({"CPU": 1.0})
-    now[0] += 60
-    assert capacity.take({0, 1}, 5) == 1
-    there[:] = []
-    now[0] += 60
-    assert capacity.take(set(), 5) == 0
-
-
-def test_a_trial_waits_only_for_more_workers_than_the_least_while_there_are_nodes_for_them() -> None:
-    there, now = [{"CPU": 2.0}, {"CPU": 2.0}], [0.0]
-    resources = Resources.model_validate({"workers": {"min": 2, "max": 4}})
-    capacity = Capacity(resources, count=lambda: there, clock=lambda: now[0])
-    assert capacity.may_hold(4)
-    there[:] = [{"CPU": 1.0}]
-    now[0] += 60
-    assert [capacity.may_hold(workers) for workers in (2, 3, 4)] == [True, False, False]
-
-
-def test_where_the_cluster_grows_by_itself_trials_wait_for_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    grows = Resources.model_validate({"gpus": 1, "workers": 2, "parallel": 2})
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with pytest.raises(ValueError, match="2 workers of 1 CPUs and 1 GPUs"):
-        Capacity(grows, count=lambda: [{"CPU": 8.0}])
-    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
-    capacity = Capacity(grows, count=lambda: [{"CPU": 8.0}])
-    assert capacity.take({}, 5) == 2
-    assert capacity.take({0, 1}, 5) == 0

@@ -1,6 +1,5 @@
 """The tracker is tested with its writing process, what it writes with the runs themselves, both on real databases."""
 
-import json
 import os
 import re
 import shutil
@@ -10,248 +9,28 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from orchestrator.ledger.records import State
 from orchestrator.results.front import pareto_front
-from orchestrator.tracking.steps import Begin, TrackedStudy
+from orchestrator.tracking.steps import TrackedStudy
 from orchestrator.tracking.tracker import Tracker
 from tests.orchestrator.example import OBJECTIVES, told_trial, told_trials
+from tests.orchestrator.mlflow_runs import artifact, parent, rows, runs, trials
 
-if TYPE_CHECKING:
-    from orchestrator.tracking.runs import StudyRuns
-    from orchestrator.tracking.writer import StepHandler
-
-TAGS = {"git_commit": "c0ffee", "data_hash": "0123"}
 ENOUGH = 60.0
 """Seconds after which a test gives up waiting; none takes nearly as long."""
-
-
-@contextmanager
-def mlflow_may_warn() -> Iterator[None]:
-    """MLflow's database models use what SQLAlchemy deprecates."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        yield
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database that has had its migrations, which take more than a second."""
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    with mlflow_may_warn():
-        from mlflow import MlflowClient
-
-        MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture
-def database(tmp_path: Path, empty_database: Path) -> Path:
-    """A copy, with what lies in the write-ahead log alone."""
-    with closing(sqlite3.connect(empty_database)) as source, closing(sqlite3.connect(tmp_path / "mlflow.db")) as copy:
-        source.backup(copy)
-    return tmp_path / "mlflow.db"
-
-
-@pytest.fixture
-def study(tmp_path: Path, database: Path) -> TrackedStudy:
-    return TrackedStudy(
-        uri=f"sqlite:///{database}", artifacts=tmp_path / "a", name="example", tags=TAGS, objectives=OBJECTIVES
-    )
-
-
-def open_runs(study: TrackedStudy) -> "StudyRuns":
-    from orchestrator.tracking.runs import StudyRuns
-
-    study.artifacts.mkdir(exist_ok=True)
-    with mlflow_may_warn():
-        return StudyRuns(study)
-
-
-def open_handler(study: TrackedStudy) -> "StepHandler":
-    from orchestrator.tracking.writer import StepHandler
-
-    return StepHandler(study)
 
 
 def open_tracker(study: TrackedStudy) -> Tracker:
     log = study.artifacts.parent / "log"
     return Tracker(study.uri, study.artifacts, study.name, study.tags, study.objectives, log=log)
-
-
-def runs(study: TrackedStudy, where: str = "tags.level = 'trial'") -> list[Any]:
-    from mlflow import MlflowClient
-
-    with mlflow_may_warn():
-        client = MlflowClient(study.uri)
-        experiments = [found.experiment_id for found in client.search_experiments() if found.name == study.name]
-        return sorted(client.search_runs(experiments, where), key=lambda run: str(run.info.run_name))
-
-
-def trials(found: list[Any]) -> list[int]:
-    return [int(run.data.tags["trial"]) for run in found]
-
-
-def parent(study: TrackedStudy) -> Any:
-    (only,) = runs(study, "tags.level = 'study'")
-    return only
-
-
-def artifact(study: TrackedStudy, name: str) -> Path:
-    return study.artifacts / study.name / str(parent(study).info.run_id) / "artifacts" / name
-
-
-def rows(database: Path, query: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(database)) as connection:
-        return sorted(connection.execute(query))
-
-
-def test_a_child_run_holds_parameters_final_metrics_curves_and_tags(study: TrackedStudy) -> None:
-    record = told_trial(3)
-    open_runs(study).tell(record)
-    (run,) = runs(study)
-    assert run.info.status == "FINISHED"
-    assert run.data.params == {name: str(value) for name, value in record.params.items()}
-    assert record.metrics.items() <= run.data.metrics.items()
-    assert run.data.metrics["curve/accuracy"] == record.curve[-1].accuracy
-    assert run.data.metrics["system/peak_memory"] == record.curve[-1].peak_memory
-    expected = {
-        "study": "example",
-        "trial": "3",
-        "paradigm": "magnitude",
-        "state": "COMPLETE",
-        "seed": "103",
-        "fidelity": "1",
-        "git_commit": "c0ffee",
-        "data_hash": "0123",
-        "mlflow.parentRunId": parent(study).info.run_id,
-    }
-    assert expected.items() <= run.data.tags.items()
-    assert (run.info.start_time, run.info.end_time) == tuple(
-        int(t.timestamp() * 1000) for t in (record.started, record.finished) if t
-    )
-
-
-def test_a_curve_has_one_point_per_epoch(study: TrackedStudy, database: Path) -> None:
-    open_runs(study).tell(told_trial(3))
-    found = rows(database, "select step, value from metrics where key = 'curve/accuracy'")
-    assert found == [(epoch.epoch, epoch.accuracy) for epoch in told_trial(3).curve]
-
-
-def test_states_become_statuses_and_partial_trials_have_no_final_accuracy(study: TrackedStudy) -> None:
-    writer = open_runs(study)
-    for number in (3, 4, 6):
-        writer.tell(told_trial(number))
-    found = runs(study)
-    assert [run.info.status for run in found] == ["FINISHED", "KILLED", "FAILED"]
-    assert [run.data.tags.get("reason") for run in found] == [None, "stopped at epoch 2", "accuracy is NaN"]
-    assert [run.data.tags.get("failure") for run in found] == [None, None, "error"]
-    assert ["accuracy" in run.data.metrics for run in found] == [True, False, False]
-
-
-def test_writing_everything_again_changes_nothing(study: TrackedStudy, database: Path) -> None:
-    tables = ["runs", "params", "tags", "metrics", "latest_metrics", "experiment_tags"]
-    contents = []
-    for _ in range(2):
-        writer, records = open_runs(study), told_trials(8)
-        for record in [*records, *records]:
-            writer.tell(record)
-        writer.keep_only(range(8))
-        writer.show_front(records)
-        contents.append({table: rows(database, f"select * from {table}") for table in tables})
-    assert contents[0] == contents[1]
-    assert trials(runs(study)) == list(range(8))
-
-
-def test_a_run_that_was_cut_short_is_completed_rather_than_written_twice(
-    study: TrackedStudy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writer = open_runs(study)
-    with monkeypatch.context() as patch:
-        patch.setattr(writer._client, "log_batch", _away)
-        with pytest.raises(OSError, match="away"):
-            writer.tell(told_trial(3))
-    assert [run.info.status for run in runs(study)] == ["RUNNING"]
-    open_runs(study).tell(told_trial(3))
-    (run,) = runs(study)
-    assert run.info.status == "FINISHED"
-    assert run.data.metrics["accuracy"] == told_trial(3).metrics["accuracy"]
-
-
-def test_a_run_written_from_another_record_is_replaced(study: TrackedStudy) -> None:
-    open_runs(study).tell(told_trial(3))
-    open_runs(study).tell(replace(told_trial(3), params={"sparsity": 0.1}))
-    (run,) = runs(study)
-    assert run.data.params == {"sparsity": "0.1"}
-
-
-def test_more_metrics_and_parameters_than_mlflow_takes_at_once_all_arrive(study: TrackedStudy) -> None:
-    epochs = tuple(replace(told_trial(3).curve[0], epoch=number) for number in range(1, 401))
-    params = {f"p{number}": number for number in range(230)}
-    open_runs(study).tell(replace(told_trial(3), curve=epochs, params=params, metrics={"odd(name)": 1.0}))
-    (run,) = runs(study)
-    assert len(run.data.params) == 230
-    assert run.data.metrics["odd_name_"] == 1.0
-    from mlflow import MlflowClient
-
-    with mlflow_may_warn():
-        assert len(MlflowClient(study.uri).get_metric_history(run.info.run_id, "curve/loss")) == 400
-
-
-def test_a_study_of_more_trials_than_mlflow_takes_metrics_at_once_shows_its_whole_growth(
-    study: TrackedStudy, database: Path
-) -> None:
-    many = [replace(told_trial(number % 4), trial=number) for number in range(1100)]
-    open_runs(study).show_front(many)
-    assert rows(database, "select count(*) from metrics where key = 'hypervolume'") == [(1100,)]
-
-
-def test_on_front_finds_the_members_and_only_the_present_ones(study: TrackedStudy) -> None:
-    writer, records = open_runs(study), told_trials(8)
-    for record in records:
-        writer.tell(record)
-    best = replace(records[3], metrics={**records[3].metrics, "accuracy": 1.0, "macs": 1.0})
-    for known in (records, [*records[:3], best, *records[4:]], records):
-        writer.show_front(known)
-        members = {record.trial for record in pareto_front(known, OBJECTIVES)}
-        assert set(trials(runs(study, "tags.on_front = 'true'"))) == members
-    writer = open_runs(study)
-    writer.show_front([])
-    assert runs(study, "tags.on_front = 'true'") == []
-
-
-def test_the_parent_shows_the_front_as_table_picture_and_words(study: TrackedStudy) -> None:
-    writer, records = open_runs(study), told_trials(8)
-    writer.show_front(records)
-    table = json.loads(artifact(study, "front.json").read_text())
-    front = pareto_front(records, OBJECTIVES)
-    assert [row[table["columns"].index("trial")] for row in table["data"]] == [record.trial for record in front]
-    assert artifact(study, "front.png").read_bytes().startswith(b"\x89PNG")
-    tags = parent(study).data.tags
-    assert "8 trials: 6 complete, 1 stopped early, 1 failed" in tags["mlflow.note.content"]
-    assert json.loads(tags["mlflow.loggedArtifacts"]) == [{"path": "front.json", "type": "table"}]
-    assert parent(study).data.metrics["front_members"] == len(front)
-
-
-def test_a_study_whose_experiment_was_deleted_comes_back(study: TrackedStudy) -> None:
-    from mlflow import MlflowClient
-
-    open_runs(study).tell(told_trial(3))
-    with mlflow_may_warn():
-        client = MlflowClient(study.uri)
-        client.delete_experiment(client.get_experiment_by_name("example").experiment_id)
-    open_runs(study).tell(told_trial(3))
-    assert trials(runs(study)) == [3]
 
 
 def test_the_tracker_writes_what_it_is_told_in_a_process_that_ctrl_c_does_not_end(study: TrackedStudy) -> None:
@@ -448,14 +227,6 @@ def test_when_the_driver_is_killed_the_writer_ends_and_a_rebuild_mends_everythin
     assert parent(study).info.status == "FINISHED"
 
 
-def test_a_study_that_was_not_ended_is_marked_as_killed(study: TrackedStudy) -> None:
-    desk = open_handler(study)
-    desk.handle([Begin()])
-    assert parent(study).info.status == "RUNNING"
-    desk.leave()
-    assert parent(study).info.status == "KILLED"
-
-
 def test_a_running_trial_is_refused(study: TrackedStudy) -> None:
     tracker = open_tracker(study)
     with pytest.raises(ValueError, match="RUNNING"):
@@ -468,7 +239,3 @@ def wait_until(condition: Callable[[], bool]) -> bool:
     while not condition() and time.monotonic() < end:
         time.sleep(0.05)
     return condition()
-
-
-def _away(*_: object, **__: object) -> None:
-    raise OSError("away")

@@ -1,0 +1,124 @@
+"""The front as MLflow's pages show it: table, picture and description."""
+
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.results.front import Objectives, hypervolume_over_trials, pareto_front
+from orchestrator.results.palette import colors
+from orchestrator.tracking.front_page import LONGEST_NOTE, note, picture, table
+from orchestrator.tracking.saved_views import address
+from orchestrator.tracking.steps import TrackedStudy
+from tests.orchestrator.example import OBJECTIVES, told_trial, told_trials
+
+THREE: Objectives = {**OBJECTIVES, "params": "minimize"}
+
+
+def study(objectives: Objectives = OBJECTIVES) -> TrackedStudy:
+    return TrackedStudy(uri="unused", artifacts=Path("unused"), name="example", tags={}, objectives=objectives)
+
+
+def front_of(records: Sequence[TrialRecord], objectives: Objectives = OBJECTIVES) -> list[TrialRecord]:
+    return pareto_front(records, objectives)
+
+
+def refuse(word: str) -> None:
+    raise AssertionError(f"{word} is not JSON")
+
+
+def test_the_table_has_a_row_for_each_member_in_the_order_of_the_front() -> None:
+    front = front_of(told_trials(8))
+    shown = json.loads(table(study(), front))
+    assert shown["columns"][:4] == ["trial", "paradigm", "accuracy", "macs"]
+    assert shown["columns"][-2:] == ["seed", "hyper-parameters"]
+    rows = [dict(zip(shown["columns"], row, strict=True)) for row in shown["data"]]
+    assert [row["trial"] for row in rows] == [record.trial for record in front]
+    for row, record in zip(rows, front, strict=True):
+        assert row["accuracy"] == record.metrics["accuracy"]
+        assert json.loads(row["hyper-parameters"]) == record.params
+        assert row["params"] == record.metrics["params"]
+
+
+def test_the_table_has_no_column_that_no_member_measured_and_a_gap_where_one_did_not() -> None:
+    sparse = replace(told_trial(1), metrics={"accuracy": 0.9, "macs": 1.0})
+    assert "test_accuracy" not in json.loads(table(study(), [sparse]))["columns"]
+    shown = json.loads(table(study(), [told_trial(0), sparse]))
+    column = shown["columns"].index("test_accuracy")
+    assert [row[column] for row in shown["data"]] == [0.98, None]
+
+
+def test_a_figure_that_is_not_finite_leaves_a_table_that_pages_can_read() -> None:
+    diverged = replace(told_trial(1), metrics={**told_trial(1).metrics, "test_accuracy": math.nan})
+    shown = json.loads(table(study(), [diverged]), parse_constant=refuse)
+    assert shown["data"][0][shown["columns"].index("test_accuracy")] is None
+
+
+def test_the_description_counts_trials_and_links_to_the_views() -> None:
+    records = told_trials(8)
+    text = note(study(), records, front_of(records), "17")
+    first, _, second, *_ = text.splitlines()
+    assert first.startswith("**8 trials: 6 complete, 1 stopped early, 1 failed** · maximize validation accuracy, ")
+    assert f"({address('17', 'trials')})" in first
+    volume = hypervolume_over_trials(records, OBJECTIVES)[-1]
+    assert second.startswith(f"[Front]({address('17', 'front')}): 6 trials, hypervolume {volume:.3f};")
+
+
+def test_the_description_of_a_study_without_trials_has_an_empty_table() -> None:
+    text = note(study(), [], [], "17")
+    assert text.startswith("**0 trials** · ")
+    assert "0 trials, hypervolume 0.000" in text
+    assert text.splitlines()[-1] == "| --- | --- | --- | --- | --- |"
+
+
+@pytest.mark.parametrize("more", [0, 1, 5])
+def test_the_description_shows_the_first_members_and_counts_the_rest(more: int) -> None:
+    front = [replace(told_trial(1), trial=number) for number in range(LONGEST_NOTE + more)]
+    lines = note(study(), front, front, "17").splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    assert rows[0] == "| trial | paradigm | validation accuracy | effective MACs | test accuracy |"
+    assert rows[2] == "| 0 | magnitude | 99.00 % | 1.11 M | 98.00 % |"
+    assert len(rows) == 2 + LONGEST_NOTE
+    assert (lines[-1] == f"… and {more} more") == bool(more)
+
+
+def test_the_picture_has_a_plot_for_each_further_objective_and_a_point_for_each_eligible_trial() -> None:
+    records = told_trials(12)
+    drawn = picture(study(THREE), records, front_of(records, THREE))
+    assert [axes.get_xlabel() for axes in drawn.axes] == ["effective MACs", "effective parameters"]
+    for axes in drawn.axes:
+        assert axes.get_ylabel() == "validation accuracy"
+        *paradigms, front = [len(np.asarray(points.get_offsets())) for points in axes.collections]
+        assert (sum(paradigms), front) == (9, len(front_of(records, THREE)))
+        assert not axes.lines
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, format="png", dpi=20)
+    assert buffer.getvalue().startswith(b"\x89PNG")
+
+
+def test_two_objectives_join_the_front_by_a_line_from_the_cheapest_on() -> None:
+    records = told_trials(4)
+    (axes,) = picture(study(), records, front_of(records)).axes
+    (line,) = axes.lines
+    assert np.asarray(line.get_xdata()).tolist() == sorted(record.metrics["macs"] for record in records)
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [*colors(record.paradigm for record in records), "front"]
+
+
+def test_one_objective_is_drawn_against_itself() -> None:
+    only: Objectives = {"accuracy": "maximize"}
+    (axes,) = picture(study(only), told_trials(4), front_of(told_trials(4), only)).axes
+    assert axes.get_xlabel() == axes.get_ylabel() == "validation accuracy"
+    assert axes.xaxis.get_major_formatter()(0.97, 0) == "97.00 %"
+
+
+def test_a_study_without_eligible_trials_makes_an_empty_picture() -> None:
+    drawn = picture(study(), [told_trial(4)], [])
+    assert drawn.get_suptitle() == "example: 0 of 0 eligible trials on the front"
