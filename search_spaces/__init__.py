@@ -1,7 +1,7 @@
-"""The search spaces, found by the paradigm's name.
+"""Search spaces by the name of their paradigm.
 
 A module defines ``SPACE``; another package adds one under the entry-point group ``espalier.search_spaces``.
-A paradigm without a space is run with its defaults, but for what a study says.
+A paradigm without a space runs with its defaults, except for what a study sets.
 """
 
 import pkgutil
@@ -18,9 +18,9 @@ GROUP = "espalier.search_spaces"
 def find(paradigm: str) -> Space:
     """Return the search space of a paradigm; empty where none is installed."""
     for entry in entry_points(group=GROUP, name=paradigm):
-        loaded: Space = entry.load()
-        return loaded
+        brought: Space = entry.load()
+        return brought
     if paradigm in {module.name for module in pkgutil.iter_modules(__path__)} - {"space"}:
-        own: Space = import_module(f"{__name__}.{paradigm}").SPACE
-        return own
+        built_in: Space = import_module(f"{__name__}.{paradigm}").SPACE
+        return built_in
     return Space()

@@ -26,17 +26,17 @@ class Space(dict[str, Dimension]):
     """Dimensions by hyper-parameter, in the order in which they are asked."""
 
     def may_matter(self, name: str, possible: Mapping[str, Possible]) -> bool:
-        """Return whether a hyper-parameter matters for some of the `possible` values of those on which that depends.
+        """Return whether a hyper-parameter matters for some of the `possible` values of those that it depends on.
 
-        It may for values that this space does not search, of which it knows nothing.
+        For values that this space does not search, it may.
         """
         when = self[name].when if name in self else {}
         return all(self._may_hold(other, values, possible.get(other)) for other, values in when.items())
 
     def condition(self, name: str) -> str:
-        """Return in words when a hyper-parameter matters: ``where schedule is iterative``."""
-        named = (f"{other} is {' or '.join(map(str, values))}" for other, values in self[name].when.items())
-        return f"where {' and '.join(named)}"
+        """Describe when a hyper-parameter matters: ``where schedule is iterative``."""
+        conditions = (f"{other} is {' or '.join(map(str, values))}" for other, values in self[name].when.items())
+        return f"where {' and '.join(conditions)}"
 
     def _may_hold(self, other: str, values: tuple[Value, ...], possible: Possible | None) -> bool:
         if possible is None or other not in self:

@@ -1,4 +1,4 @@
-"""What a trial may ask of the world around it: to report, to save, to resume."""
+"""What a trial needs from its surroundings: to report, to save, to resume."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ SaveCheckpoint = Callable[[Path], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What training took in one epoch; evaluation and checkpoints are not in it. None is what nobody could tell.
+    """What training took in one epoch, without evaluation and checkpoints. None is what could not be measured.
 
     `peak_memory`, in bytes, is on a GPU the most that tensors of this process held at once; what CUDA itself and
     torch's cache hold comes on top. On a CPU it is the most of the process that was resident at once: with libraries,
@@ -29,13 +29,13 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One epoch's news.
+    """What is reported of one epoch.
 
     `fidelity` is the share of the training budget spent, in (0, 1]; `accuracy` and `loss` are measured on the
     validation split; `macs_projected` and `params_projected` are what the network will cost at the *end* of the
     recipe, so that a gradual method is not judged by a network that is not pruned yet. `train_loss` and
     `learning_rate` are None if no epoch was trained, or if it is not known how; `usage` is what the epoch took of the
-    machine, where that was measured. `metrics` is empty but in the last report, which carries everything
+    machine, if that was measured. `metrics` is empty except in the last report, which carries everything
     measured on the final network and has fidelity 1.
     """
 
@@ -54,7 +54,7 @@ class Report:
 
 
 class Context(Protocol):
-    """The three verbs through which `run_trial` meets the world, and where it runs.
+    """How `run_trial` reports, saves and resumes, and where it runs.
 
     Of several processes that train one network together each has its own; all report and restore at the same points.
     """

@@ -1,4 +1,4 @@
-"""How a package shows its public names without importing what lies behind them before somebody asks."""
+"""How a package offers its public names without importing the modules behind them until one is used."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def lazily(package: str, **names: str) -> Callable[[str], Any]:
-    """Return a module's ``__getattr__`` (PEP 562): each submodule of `package` is given with the names it holds."""
+    """Return a module's ``__getattr__`` (PEP 562); each keyword is a submodule with the names to take from it."""
     submodules = {name: submodule for submodule, held in names.items() for name in held.split()}
 
     def find(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""How a network runs while it is looked at: its modes are kept, its attention is made of plain operations."""
+"""How a network runs while it is measured: its modes are kept, its attention consists of plain operations."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 @contextmanager
 def modes_kept(model: nn.Module) -> Iterator[None]:
-    """Give every module of `model` back the mode that it has now, also after an error."""
+    """Restore the present mode of every module of `model` at the end, also after an error."""
     modes = [(module, module.training) for module in model.modules()]
     try:
         yield
@@ -21,7 +21,7 @@ def modes_kept(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def composite_attention() -> Iterator[None]:
-    """Run attention without its fused kernels, not all of which can be counted or derived twice."""
+    """Run attention without its fused kernels, not all of which can be counted or differentiated twice."""
     enabled = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

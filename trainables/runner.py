@@ -39,7 +39,7 @@ FRESH_SEED = 1_000_003
 def run_recipe(recipe: Recipe, trial: LiveTrial) -> None:
     """Carry out the stages that `trial` has not finished, publishing each epoch's report except the last.
 
-    The last epoch's report stays with the trial, because it is to carry what is measured on the final network.
+    The last epoch's report stays with the trial, because what is measured on the final network is added to it.
     """
     for stage in recipe[trial.position.stage :]:
         match stage:
@@ -61,14 +61,14 @@ def run_recipe(recipe: Recipe, trial: LiveTrial) -> None:
 
 
 def _may_rewind(coming: Recipe) -> bool:
-    """Return whether a stage to come may want the snapshot, which is dense and as large as the network."""
+    """Return whether a later stage may need the snapshot, which is dense and as large as the network."""
     return any(not isinstance(stage, Train | Prune | Reinitialize | Remove) for stage in coming)
 
 
 def projected(recipe: Recipe, trial: LiveTrial) -> Complexity:
-    """Return what the network would cost at the end of the recipe, were the pruning still to come done now.
+    """Return what the network would cost at the end of the recipe if all remaining pruning were done now.
 
-    A companion that knows better (gates do) is asked first.
+    A companion with a better estimate (gates have one) is asked first.
     """
     foreseen = trial.companion.projected()
     if foreseen is not None:
@@ -83,7 +83,7 @@ def projected(recipe: Recipe, trial: LiveTrial) -> Complexity:
 
 
 def _final_pruning(stage: object) -> Prune | None:
-    """Return the pruning that `stage` will have done when it is over."""
+    """Return the pruning that `stage` will have done when it ends."""
     if isinstance(stage, Train):
         stage = getattr(stage.during, "final", None)
     return stage if isinstance(stage, Prune) else None
@@ -131,8 +131,8 @@ def _train(stage: Train, trial: LiveTrial, recipe: Recipe) -> None:
 
 
 def _prepare(trial: LiveTrial, schedule: _Schedule) -> None:
-    """Give the trial the stage's optimizer and companion, as they were if the stage was interrupted."""
-    _ = trial.precision  # chosen before gates or the like are at the network
+    """Give the trial the stage's optimizer and companion, restored if the stage was interrupted."""
+    _ = trial.precision  # chosen before gates or the like are attached to the network
     trial.optimizer = optimizer_for(trial.model, trial.spec.training)
     trial.optimizer.register_step_post_hook(lambda *_: trial.masks.apply())
     trial.companion = _companion(trial, schedule)
@@ -225,7 +225,7 @@ class _SnapshotAt(Companion):
 
 def _rewind(trial: LiveTrial) -> None:
     if trial.snapshot is None:
-        raise AssertionError("a recipe rewinds to a snapshot that no stage before has taken")
+        raise AssertionError("a recipe rewinds, but no earlier stage has taken a snapshot")
     trial.model.load_state_dict(trial.snapshot)
     trial.remask()
 

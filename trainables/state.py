@@ -26,8 +26,10 @@ from trainables.training.precision import precision_for, trusted_or_float32
 
 @dataclass
 class Position:
-    """Where a trial stands: finished stages, finished epochs of the current one; in all, epochs trained, reports
-    made, and `macs`, the epochs trained times the effective MACs of the network that was trained.
+    """How far a trial is: finished stages, and finished epochs of the current one.
+
+    Over all stages: epochs trained, reports made, and `macs`, the epochs trained times the effective MACs of the
+    network that was trained.
     """
 
     stage: int = 0
@@ -83,7 +85,7 @@ class LiveTrial:
         return placed
 
     def batches(self) -> Batches:
-        """The training batches; iterating them moves the trial's generator on."""
+        """The training batches; iterating them advances the trial's generator."""
         data, spec = self.dataset, self.spec.training
         return Batches(
             data.train,
@@ -161,8 +163,8 @@ class LiveTrial:
         weights = dict(model.named_parameters())
         self.weight_masks = {name: (weights[name] != 0).float() for name in self.weight_masks if name in weights}
         self.masks = Masks(model, self.weight_masks)
-        for found in ("groups", "blocks"):
-            self.__dict__.pop(found, None)
+        for cached in ("groups", "blocks"):
+            self.__dict__.pop(cached, None)
 
     def take_snapshot(self) -> None:
         """Remember the network as it is, for a later rewind."""

@@ -35,7 +35,7 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
 def final_report(recipe: Recipe, trial: LiveTrial) -> Report:
     """Return the trial's last report: that of the last epoch with everything measured on the final network.
 
-    A trial that had finished its training before it was resumed says again what it said of its last epoch.
+    A trial that had finished its training before it was resumed repeats the report of its last epoch.
     """
     metrics, last = measure_final(trial), trial.last_report
     return Report(

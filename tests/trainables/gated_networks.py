@@ -4,9 +4,10 @@ import copy
 from functools import cache
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tests.trainables.networks import SHAPES, build
+from trainables.gates.expected import ExpectedComplexity
 from trainables.gates.rounding import Kept, Rounding
 from trainables.gates.structures import Structures, find_structures
 from trainables.structure.channels import ChannelGroup, find_groups
@@ -59,3 +60,18 @@ def removed(name: str, kept: Kept) -> nn.Module:
     dropped = [branch.block for branch, stays in zip(found.branches, kept[1].tolist(), strict=True) if not stays]
     remove(network, plan_removal(groups(name), {key: keep for key, keep in units.items() if keep.any()}, dropped))
     return network
+
+
+def expected(name: str) -> ExpectedComplexity:
+    return ExpectedComplexity.of(dense(name), SHAPE[name], structures(name))
+
+
+def ones(name: str) -> tuple[Tensor, Tensor]:
+    every = structures(name)
+    return torch.ones(every.units, dtype=torch.float64), torch.ones(len(every.branches), dtype=torch.float64)
+
+
+def probabilities(name: str, seed: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    units, branches = (torch.rand(len(part), generator=generator, dtype=torch.float64) for part in ones(name))
+    return units.requires_grad_(), branches.requires_grad_()

@@ -1,6 +1,6 @@
 """Recipes carried out: what each stage does to a network, and what is reported of it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,10 +11,12 @@ from tests.conftest import MemoryContext
 from tests.trainables.stages import a_trial, copied
 from trainables import data
 from trainables.checkpoint import CHECKPOINT
+from trainables.errors import RemovalMismatch, TrainingDiverged
 from trainables.masking.masks import prunable_weights
 from trainables.masking.sparse_state import unpack
 from trainables.recipes.recipe import Prune, Reinitialize, Remove, Rewind, Train
-from trainables.runner import run_recipe
+from trainables.recipes.schedules import Gradual
+from trainables.runner import _may_rewind, projected, run_recipe
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 from trainables.state import LiveTrial
 from trainables.trial import run_trial
@@ -117,3 +119,82 @@ def test_constant_weights_have_one_size_per_layer_and_the_rewound_signs(tmp_path
         assert torch.equal(weight[alive].sign(), initial[name][alive].sign())
         assert weight[alive].abs().unique().numel() == 1
         assert float(weight[alive].abs()[0]) == pytest.approx(float(initial[name].std()), rel=0.2)
+
+
+def test_a_recipe_that_rewinds_before_it_trained_is_a_fault_of_its_paradigm(trial: LiveTrial) -> None:
+    with pytest.raises(AssertionError, match="no earlier stage has taken a snapshot"):
+        run_recipe((Rewind(),), trial)
+
+
+def test_a_removal_that_changes_the_network_ends_the_trial(trial: LiveTrial) -> None:
+    run_recipe((Prune(0.5, granularity="filter"),), trial)
+    with torch.no_grad():
+        for parameter in trial.model.parameters():
+            parameter.add_(0.1)  # behind the masks' back
+    trial.position.stage = 0
+    with pytest.raises(
+        RemovalMismatch, match=r"logits differ by \d\.\de[+-]\d+ after removal; at most 1e-04 is rounding"
+    ):
+        run_recipe((Remove(),), trial)
+
+
+def test_a_loss_that_is_no_number_ends_the_trial_and_names_the_epoch(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path, lr=1000.0, precision="float32")
+    with torch.no_grad():
+        trial.model.get_parameter("fc.weight").fill_(torch.inf)
+    with pytest.raises(TrainingDiverged, match=r"the training loss is (nan|inf) in epoch 1"):
+        run_recipe((Train(2),), trial)
+
+
+@dataclass(frozen=True)
+class Shrinks:
+    """A third-party stage that makes all weights smaller."""
+
+    factor: float
+
+    def run(self, trial: LiveTrial) -> None:
+        with torch.no_grad():
+            for parameter in trial.model.parameters():
+                parameter.mul_(self.factor)
+        trial.measured["shrunk_by"] = self.factor
+
+
+def test_a_stage_of_another_package_carries_itself_out(trial: LiveTrial) -> None:
+    before = copied(prunable_weights(trial.model))
+    run_recipe((Shrinks(0.5), Shrinks(0.5)), trial)
+    assert all(torch.equal(weight, 0.25 * before[name]) for name, weight in prunable_weights(trial.model).items())
+    assert trial.measured == {"shrunk_by": 0.5}
+    assert trial.position.stage == 2
+
+
+def test_finished_stages_are_skipped(trial: LiveTrial) -> None:
+    before = copied(prunable_weights(trial.model))
+    trial.position.stage = 1
+    run_recipe((Shrinks(0.5),), trial)
+    assert all(torch.equal(weight, before[name]) for name, weight in prunable_weights(trial.model).items())
+
+
+def test_the_last_report_is_kept_and_the_others_are_published(trial: LiveTrial) -> None:
+    run_recipe((Train(1), Prune(0.5), Train(2)), trial)
+    context = trial.context
+    assert isinstance(context, MemoryContext)
+    assert [report.fidelity for report in context.reports] == [pytest.approx(1 / 3), pytest.approx(2 / 3)]
+    assert trial.last_report is not None
+    assert (trial.last_report.epoch, trial.last_report.fidelity) == (3, 1.0)
+
+
+def test_the_cost_to_come_is_that_of_the_last_pruning_left(trial: LiveTrial) -> None:
+    recipe = (Prune(0.5), Train(1), Train(2, during=Gradual(Prune(0.2))))
+    dense = trial.cost().params
+    assert projected((Train(1),), trial).params == dense
+    foreseen = projected(recipe, trial)
+    weights = sum(weight.numel() for weight in prunable_weights(trial.model).values())
+    assert dense - foreseen.params == pytest.approx(0.8 * weights, abs=1)
+    assert not trial.masks.items()
+
+
+def test_the_snapshot_is_dropped_once_no_stage_can_want_it(trial: LiveTrial) -> None:
+    run_recipe((Train(1, snapshot_epoch=0), Rewind()), trial)
+    assert trial.snapshot is None
+    assert not _may_rewind((Train(1), Prune(0.5), Reinitialize(), Remove()))
+    assert _may_rewind((Train(1), Shrinks(0.5)))

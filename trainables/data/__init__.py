@@ -1,4 +1,4 @@
-"""Small image datasets by name: checked, read, split, and shared by the trials of a machine. Does not import torch."""
+"""Image datasets by name: checked, read, split, and shared by the trials of a machine. Does not import torch."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ def needs_root(name: str) -> bool:
 
 
 def check(spec: DataSpec) -> None:
-    """Raise InvalidValue, keyed by the field of `spec`, for anything that is wrong before any image is read."""
+    """Raise InvalidValue, keyed by the field of `spec`, for all that can be found wrong without reading an image."""
     check_name("name", spec.name, names())
     _check_root(spec)
     _check_sizes(spec)
@@ -50,11 +50,11 @@ def _check_root(spec: DataSpec) -> None:
     if not source.files:
         return
     if spec.root is None:
-        raise InvalidValue("root", None, f"must name the folder that contains, or is to contain, {source.folder}")
+        raise InvalidValue("root", None, f"must name the folder that contains, or will contain, {source.folder}")
     missing = source.missing(spec.root)
     if missing and not spec.download:
         expected = f"{source.folder}/{missing[0]}"
-        raise InvalidValue("root", spec.root, f"must contain {expected}; set download: true to have it fetched there")
+        raise InvalidValue("root", spec.root, f"must contain {expected}; set download: true to download it there")
 
 
 def _check_sizes(spec: DataSpec) -> None:

@@ -86,8 +86,8 @@ class Batches:
         self._generator = generator
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self._split), self._batch_size)
-        return whole + (rest > 1)
+        full, left_over = divmod(len(self._split), self._batch_size)
+        return full + (left_over > 1)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         return self.epoch()
@@ -106,9 +106,9 @@ class Batches:
         count = len(self._split)
         order = torch.randperm(count, generator=self._generator).to(self._device)
         draws = self._augment.draw(count, self._generator).to(self._device) if self._augment else None
-        return self._give(order, draws, skip)
+        return self._batches(order, draws, skip)
 
-    def _give(self, order: Tensor, draws: Tensor | None, skip: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self, order: Tensor, draws: Tensor | None, skip: int) -> Iterator[tuple[Tensor, Tensor]]:
         for step in range(skip, len(self)):
             part = _within(step * self._batch_size, parallel.rows(self.images(step)))
             images = self._split.images.index_select(0, order[part])

@@ -16,7 +16,7 @@ from trainables.spec import DataSpec
 
 DIGITS_TEST_SHARE = 0.2
 DIGITS_TEST_SEED = 1797
-"""scikit-learn's digits come without a test split; this one is the same for every study."""
+"""scikit-learn's digits have no published test split; this one is the same in every study."""
 
 _TORCHVISION = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "fashion_mnist": "FashionMNIST"}
 
@@ -55,7 +55,7 @@ def _read_torchvision(spec: DataSpec) -> tuple[Split, Split]:
     try:
         return _split(published(root, train=True)), _split(published(root, train=False))
     except RuntimeError as error:  # torchvision compares checksums before it unpickles anything
-        allowed = f"holds a damaged copy of {spec.name}; delete {SOURCES[spec.name].folder} there and fetch it again"
+        allowed = f"holds a damaged copy of {spec.name}; delete {SOURCES[spec.name].folder} there and download it again"
         raise InvalidValue("root", spec.root, allowed) from error
 
 

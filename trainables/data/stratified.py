@@ -23,7 +23,7 @@ def draw(labels: Tensor, count: int, seed: int) -> Tensor:
 
 def _quotas(sizes: np.ndarray, count: int) -> np.ndarray:
     """Distribute `count` over classes of these `sizes` by largest remainder; the sum is exact."""
-    whole, remainder = np.divmod(count * sizes, sizes.sum())
-    largest = np.argsort(-remainder, kind="stable")[: count - whole.sum()]
-    whole[largest] += 1
-    return whole
+    quotas, remainder = np.divmod(count * sizes, sizes.sum())
+    largest = np.argsort(-remainder, kind="stable")[: count - quotas.sum()]
+    quotas[largest] += 1
+    return quotas

@@ -1,4 +1,4 @@
-"""Networks leave: as files that run without espalier, each checked against the network that it was made of."""
+"""Exported networks: files that run without espalier, each checked against the network from which it was made."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""A network becomes a file, which is read back and must compute what the network does."""
+"""Writes a network into a file, reads it back, and checks that it computes what the network does."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from trainables.errors import InvalidValue, check_name
 from trainables.export.failure import ExportFailed
 
 Architecture = Mapping[str, Any]
-"""What says how to build the network that weights belong to: plain values that JSON can hold."""
+"""How to build the network that weights belong to: plain values that JSON can hold."""
 
 BATCHES: Final = (1, 2, 5)
 """The sizes of the batches on which a file must agree with the network: some exporters fix that of their example."""
@@ -28,7 +28,7 @@ class Exported:
     """A file that was written and checked.
 
     `difference` is the largest deviation of an output from the network's, as a share of the largest output; `note`
-    says what a reader of the file has to know of it.
+    tells a reader of the file how to use it.
     """
 
     path: Path
@@ -44,7 +44,7 @@ class Format(Protocol):
     SUFFIX: str
 
     def write(self, model: nn.Module, example: Tensor, path: Path, architecture: Architecture) -> str:
-        """Write a network in evaluation mode into a file; return what a reader has to know of it."""
+        """Write a network in evaluation mode into a file; return a note for its readers."""
 
     def read(self, path: Path, model: nn.Module) -> Callable[[Tensor], Tensor]:
         """Return what the file computes; of files with weights only, when they are put into a copy of `model`."""
@@ -68,12 +68,12 @@ def export(
     an unknown format, and ExportFailed where the network cannot be written so, or the file computes something else.
     """
     check_name("format", format, FORMATS)
-    own: Format = import_module(f"trainables.export.{FORMATS[format]}")
+    chosen: Format = import_module(f"trainables.export.{FORMATS[format]}")
     still = evaluated(model)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        note = own.write(still, torch.rand(2, *input_shape), path, architecture or {})
-        difference = disagreement(still, own.read(path, still), input_shape)
+        note = chosen.write(still, torch.rand(2, *input_shape), path, architecture or {})
+        difference = disagreement(still, chosen.read(path, still), input_shape)
     except ImportError as missing:
         allowed = f"needs {missing.name}, which is not installed: pip install 'espalier[export]'"
         raise InvalidValue("format", format, allowed) from missing

@@ -1,4 +1,4 @@
-"""What ends an export."""
+"""Why an export fails."""
 
 from trainables.errors import EspalierError
 

@@ -45,9 +45,9 @@ TINY = 1e-12
 """The least slope: a useful structure that costs nothing is kept at any price."""
 
 
-def require_gates(name: str, gating: "Gating", found: Structures) -> None:
+def require_gates(name: str, gating: "Gating", structures: Structures) -> None:
     """Raise InfeasibleTrial if the network `name` has none of the structures that `gating` asks to gate."""
-    if not (gating.units and found.groups) and not (gating.branches and found.branches):
+    if not (gating.units and structures.groups) and not (gating.branches and structures.branches):
         kinds = [kind for kind, asked in (("units", gating.units), ("residual branches", gating.branches)) if asked]
         raise InfeasibleTrial(f"{name} has no {' and no '.join(kinds)} to gate; choose another network or paradigm")
 
@@ -83,8 +83,8 @@ class GatedTraining(Companion):
 
     def _open(self) -> None:
         """Find the structures of the present network that can be gated, and gate them."""
-        found = find_structures(self._trial.model, self._trial.groups)
-        self._structures = found if self._gating.units else Structures((), found.branches)
+        structures = find_structures(self._trial.model, self._trial.groups)
+        self._structures = structures if self._gating.units else Structures((), structures.branches)
         self._rounding = Rounding(self._structures, self._gating.round_to)
         shape = self._trial.dataset.input_shape
         self._expected = ExpectedComplexity.of(self._trial.model, shape, self._structures)
@@ -96,9 +96,9 @@ class GatedTraining(Companion):
         macs, params = self._expected(*ones)
         self._dense = float(macs), float(params)
         self._dense_branches = torch.zeros(sizes[1], dtype=torch.float64)
-        whole = self._regulariser(Balance(1.0, 0.5, self._gating.alpha))
-        self._dense_branches = whole.per_branch(ones[0])
-        self._scale: Pair = whole.slopes(*ones)
+        balanced = self._regulariser(Balance(1.0, 0.5, self._gating.alpha))
+        self._dense_branches = balanced.per_branch(ones[0])
+        self._scale: Pair = balanced.slopes(*ones)
 
     def _require_reachable_budget(self) -> None:
         units, branches = (torch.zeros(len(theta), dtype=torch.bool) for theta in self._theta)
@@ -198,12 +198,12 @@ class GatedTraining(Companion):
         kept = _pair(
             (theta > self._gating.lowest) | (speed <= 0) for theta, speed in zip(self._theta, self._speed, strict=True)
         )
-        whole = _pair(torch.ones_like(part) for part in kept)
-        for choice in (kept, (kept[0], whole[1])):
+        everything = _pair(torch.ones_like(part) for part in kept)
+        for choice in (kept, (kept[0], everything[1])):
             network = self._rounding.consistent(self._theta[0], choice)
             if self._cost(network) >= self._gating.target_macs * self._dense[0]:
                 return network
-        return whole
+        return everything
 
     def _cost(self, kept: Kept) -> float:
         return float(self._expected(kept[0].double(), kept[1].double())[0])
@@ -212,12 +212,14 @@ class GatedTraining(Companion):
         """Delete all but `kept` from weights, statistics, optimizer and gates, and check the remaining network."""
         if self._gates is None or bool(torch.cat(kept).all()):
             return
-        trial, found = self._trial, self._structures
+        trial, structures = self._trial, self._structures
         self._gates.round(kept)
         gated = copy.deepcopy(trial.model)
         self._gates.remove()
-        units = {group.name: kept[0][part] for group, part in zip(found.groups, found.slices(), strict=True)}
-        dropped = [branch.block for branch, stays in zip(found.branches, kept[1].tolist(), strict=True) if not stays]
+        units = {group.name: kept[0][part] for group, part in zip(structures.groups, structures.slices(), strict=True)}
+        dropped = [
+            branch.block for branch, stays in zip(structures.branches, kept[1].tolist(), strict=True) if not stays
+        ]
         stays = {name: keep for name, keep in units.items() if keep.any()}
         remove(trial.model, plan_removal(trial.groups, stays, dropped), trial.optimizer)
         self._check(gated)

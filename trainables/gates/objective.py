@@ -1,4 +1,4 @@
-"""The price of complexity: what every unit and every residual branch must be worth to be kept."""
+"""The price of complexity: how much every unit and every residual branch must lower the loss to be kept."""
 
 from dataclasses import dataclass
 

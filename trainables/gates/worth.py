@@ -109,10 +109,10 @@ class Worth:
         if slopes is None:
             raise AssertionError("a sampled gate is in every network's graph")
         # the loss is a mean over the whole batch, times the processes that share it; a shared mask already sums over it
-        own = slopes * (1 if self._gating.shared else self._images) / parallel.size()
+        per_image = slopes * (1 if self._gating.shared else self._images) / parallel.size()
         weight = 1 / parallel.size() if self._gating.shared else 1.0
-        self._units.update(masks[:, : self._count], own[:, : self._count], weight)
-        self._branches.update(masks[:, self._count :], own[:, self._count :], weight)
+        self._units.update(masks[:, : self._count], per_image[:, : self._count], weight)
+        self._branches.update(masks[:, self._count :], per_image[:, self._count :], weight)
         if self._switched is not None:
             self._compare(self._switched)
         self._masks = self._switched = None

@@ -1,8 +1,8 @@
-"""The granularities, found by name: every module of this folder, and what other packages bring as entry points.
+"""Granularities by name: every module of this folder, and those that other packages bring as entry points.
 
 A module defines ``GRANULARITY``, a subclass of `Granularity` that says which names are its own. Another package adds
 one under the entry-point group ``espalier.granularities``. Importing this, and asking a granularity what it removes,
-costs no torch.
+does not import torch.
 """
 
 import pkgutil
@@ -18,7 +18,7 @@ GROUP = "espalier.granularities"
 
 @cache
 def names() -> tuple[str, ...]:
-    """Return the names that a study may choose from; blocks and patterns of other sizes are understood too."""
+    """Return the names that a study may choose from; blocks and patterns of other sizes are accepted too."""
     return tuple(name for kind in _kinds() for name in kind.names)
 
 
@@ -34,6 +34,6 @@ def find(name: str) -> Granularity:
 
 @cache
 def _kinds() -> tuple[type[Granularity], ...]:
-    own = [module.name for module in pkgutil.iter_modules(__path__) if module.name != "base"]
+    built_in = [module.name for module in pkgutil.iter_modules(__path__) if module.name != "base"]
     brought: list[type[Granularity]] = [entry.load() for entry in entry_points(group=GROUP)]
-    return (*(import_module(f"{__name__}.{name}").GRANULARITY for name in own), *brought)
+    return (*(import_module(f"{__name__}.{name}").GRANULARITY for name in built_in), *brought)

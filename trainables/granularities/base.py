@@ -1,4 +1,4 @@
-"""What a granularity is: which weights go together as one piece, what is ranked, and what becomes of the choice."""
+"""What a granularity is: which weights form a piece, what is ranked, and how the choice is carried out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class Granularity(ABC):
         return cls() if name in cls.names else None
 
     def density(self, asked: float) -> float:
-        """Return the density of a network of this granularity where `asked` is wanted."""
+        """Return the density that a network of this granularity has if `asked` is requested."""
         return asked
 
     @abstractmethod
@@ -46,13 +46,13 @@ class Granularity(ABC):
 
     @abstractmethod
     def spread(self, pieces: "Tensor", shape: "torch.Size") -> "Tensor":
-        """Give every weight of a tensor of `shape` the value of its piece: the way back from `sum`."""
+        """Give every weight of a tensor of `shape` the value of its piece, the inverse direction of `sum`."""
 
     def score(self, trial: "LiveTrial", stage: "Prune", pieces: Scores, dead: Scores) -> Scores:  # noqa: ARG002
-        """Return the scores of what is ranked, -inf for what is gone for good.
+        """Return the scores of what is ranked; -inf marks what was pruned before and stays so.
 
         `pieces` are the criterion's scores by prunable weight, `dead` True where a piece may not return. Raises
-        InfeasibleTrial for a network without anything to rank.
+        InfeasibleTrial if the network has nothing to rank.
         """
         return {name: s.masked_fill(dead[name], -float("inf")) if name in dead else s for name, s in pieces.items()}
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Filter(Granularity):
-    """Remove the channels that rank lowest, each group's own best one excepted. Pieces are [filters]."""
+    """Remove the channels that rank lowest, except the best one of each group. Pieces are [filters]."""
 
     names: ClassVar = ("filter",)
     removes: ClassVar = True

@@ -1,4 +1,4 @@
-"""Layers: whole residual blocks, of which only the shortcuts remain."""
+"""Layers: residual blocks, of which only the shortcuts remain."""
 
 import math
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ _BLOCKS = "blocks"
 
 @dataclass(frozen=True)
 class Layer(Granularity):
-    """Drop the residual blocks whose branches are worth least, ranked across the network. Pieces are [1]."""
+    """Drop the residual blocks whose branches score lowest across the network. Pieces are [1]."""
 
     names: ClassVar = ("layer",)
     removes: ClassVar = True
@@ -32,7 +32,7 @@ class Layer(Granularity):
         return pieces.view([1] * len(shape)).expand(shape)
 
     def score(self, trial: "LiveTrial", stage: "Prune", pieces: Scores, dead: Scores) -> Scores:  # noqa: ARG002
-        """Score each residual block by what its branch's layers are worth together; dropped ones stay dropped."""
+        """Score each residual block by the sum over its branch's layers; dropped blocks stay dropped."""
         import torch
 
         from trainables.structure.blocks import branch_parameters
@@ -40,13 +40,13 @@ class Layer(Granularity):
         if not trial.blocks:
             name = trial.spec.model.name
             raise InfeasibleTrial(f"{name} has no residual blocks that could be dropped; prune filters")
-        worth = [
+        sums = [
             -math.inf
             if block in trial.plan.dropped_blocks
             else sum(float(pieces[name]) for name in branch_parameters(trial.model, [block]) if name in pieces)
             for block in trial.blocks
         ]
-        return {_BLOCKS: torch.tensor(worth)}
+        return {_BLOCKS: torch.tensor(sums)}
 
     def decide(self, trial: "LiveTrial", stage: "Prune", scores: Scores) -> "RemovalPlan":
         from trainables.masking.allocation import keep_best

@@ -19,10 +19,10 @@ _NAME = re.compile(r"([1-9]\d*):([1-9]\d*)")
 
 @dataclass(frozen=True)
 class NOfM(Weight):
-    """Keep the best `kept` of every `group` consecutive input channels; every group is a scope of its own.
+    """Keep the best `kept` of every `group` consecutive input channels; every group is ranked by itself.
 
     The layout that sparse tensor cores multiply (Mishra et al. 2021, arXiv 2104.08378). A stage of a larger density
-    keeps more of each group, so that a schedule can lead there.
+    keeps more of each group, so that a schedule can approach the pattern.
     """
 
     names: ClassVar = ("2:4", "1:4")

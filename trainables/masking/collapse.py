@@ -45,9 +45,9 @@ class Connectivity:
 
 def connectivity(model: nn.Module, dense: nn.Module, input_shape: Shape) -> Connectivity:
     """Compare a pruned network with the `dense` one; layers that were physically removed are left out."""
-    whole = prunable_weights(dense)
+    weights = prunable_weights(dense)
     densities = {
-        name.removesuffix(".weight"): int(weight.count_nonzero()) / whole.get(name, weight).numel()
+        name.removesuffix(".weight"): int(weight.count_nonzero()) / weights.get(name, weight).numel()
         for name, weight in prunable_weights(model).items()
     }
     _, from_input = flow_through(model, input_shape)

@@ -1,4 +1,4 @@
-"""What can flow through a network at all: the network with |.| on everything, a positive linear map of a blank image.
+"""What can flow through a network: with |.| on all parameters it is a positive linear map, here of a blank image.
 
 Its derivatives tell which weights lie on a path from the input to the output (Tanaka et al. 2020, arXiv 2006.05467).
 """

@@ -1,4 +1,4 @@
-"""Which companion carries out what a recipe says of the inside of a training stage."""
+"""Which companion carries out the method of pruning that a recipe puts inside a training stage."""
 
 from trainables.errors import InvalidValue
 from trainables.gates.gated_training import GatedTraining
@@ -16,10 +16,9 @@ from trainables.training.companion import Companion
 
 
 def attach(during: During, trial: LiveTrial, steps: int) -> Companion:
-    """Return what carries out `during` in a stage of `steps` optimizer steps.
+    """Return the companion that carries out `during` in a stage of `steps` optimizer steps.
 
-    A value with a method `attach` is asked for its own companion. Raises InvalidValue for a value that nothing here
-    knows.
+    A value with a method `attach` provides its own companion. Raises InvalidValue for an unknown value without one.
     """
     match during:
         case Attaches():
@@ -36,7 +35,7 @@ def attach(during: During, trial: LiveTrial, steps: int) -> Companion:
             return GrowingPenalty(during, trial, steps)
         case Gating():
             return GatedTraining(during, trial, steps)
-    raise InvalidValue("during", during, "has no companion here; give it a method `attach(trial, steps)`")
+    raise InvalidValue("during", during, "has no companion; give it a method `attach(trial, steps)`")
 
 
 def _own(during: Attaches, trial: LiveTrial, steps: int) -> Companion:

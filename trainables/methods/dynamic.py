@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from trainables.state import LiveTrial
 
 Growth = Callable[[nn.Parameter, torch.Generator], Tensor]
-"""What it is worth to grow each weight, of the weight's shape and at least 0."""
+"""The priority for growing each weight, of the weight's shape and at least 0."""
 
 
 def at_random(weight: nn.Parameter, generator: torch.Generator) -> Tensor:
-    """Grow any weight, each with the same chance (SET)."""
+    """Grow weights at random, each with the same chance (SET)."""
     return torch.rand(weight.shape, generator=generator).to(weight)
 
 

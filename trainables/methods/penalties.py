@@ -1,4 +1,4 @@
-"""Growing L2 penalties: what is to be pruned is driven to zero first (GReg; Wang et al. 2021, arXiv 2012.09243)."""
+"""Growing L2 penalties: weights to be pruned are driven to zero first (GReg; Wang et al. 2021, arXiv 2012.09243)."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def penalty_at(progress: float, rule: "GrowPenalty") -> float:
     """Return the factor of the penalty at `progress` in [0, 1] of the stage.
 
-    The paper adds a constant every few iterations until a ceiling, then lets the weights settle; here
-    the same line is drawn over whatever the stage lasts.
+    The paper adds a constant every few iterations up to a ceiling, then lets the weights settle; here
+    the same line spans the stage, however long it is.
     """
     if progress < rule.pick:
         return rule.pick_ceiling * progress / rule.pick
@@ -29,10 +29,10 @@ def penalty_at(progress: float, rule: "GrowPenalty") -> float:
 
 
 class GrowingPenalty(Companion):
-    """Penalises, chooses, penalises what is chosen, and prunes it at the end of the stage.
+    """Chooses weights (GReg-2 after penalising all), penalises them, and prunes them at the end of the stage.
 
-    With filters, all that goes with them is penalised: their batch norm, the next layer's weights on them. Measures
-    `penalised_left`: the share of the L1 norm that what was chosen still had when it was pruned.
+    With filters, everything removed with them is penalised: their batch norm, the next layer's weights on them.
+    Measures `penalised_left`: the share of their L1 norm that the chosen weights still had when they were pruned.
     """
 
     def __init__(self, rule: "GrowPenalty", trial: "LiveTrial", steps: int) -> None:
@@ -58,7 +58,7 @@ class GrowingPenalty(Companion):
         self._trial.measured["penalised_left"] = self._size() / max(self._norm, 1e-30)
         for name, parameter in self._trial.model.named_parameters():
             if name in self._doomed:
-                parameter.mul_(1 - self._doomed[name])  # so that the ranking below can choose nothing else
+                parameter.mul_(1 - self._doomed[name])  # so that the ranking below chooses exactly these
         prune(self._trial, self._rule.final)
 
     def projected(self) -> Complexity | None:
@@ -68,12 +68,12 @@ class GrowingPenalty(Companion):
         return effective(self._trial.model, self._trial.dataset.input_shape, masks)
 
     def state_dict(self) -> dict[str, Any]:
-        doomed = {name: own.bool() for name, own in self._doomed.items()}
+        doomed = {name: mask.bool() for name, mask in self._doomed.items()}
         return {"step": self._step, "chosen": self._chosen, "norm": self._norm, "doomed": doomed}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._step, self._chosen, self._norm = state["step"], state["chosen"], state["norm"]
-        self._doomed = {name: own.float() for name, own in state["doomed"].items()}
+        self._doomed = {name: mask.float() for name, mask in state["doomed"].items()}
 
     def _choose(self) -> None:
         self._doomed = {name: 1 - mask for name, mask in masks_under(self._trial, self._rule.final).items()}

@@ -45,7 +45,7 @@ def prune(trial: "LiveTrial", stage: Prune) -> None:
 
 
 def masks_under(trial: "LiveTrial", stage: Prune) -> Mapping[str, Tensor]:
-    """Return masks that cost what the network would if `stage` pruned it now; nothing is set.
+    """Return masks that cost what the network would if `stage` pruned it now; the network is not changed.
 
     Magnitude stands in for criteria that run the network: only how many weights of each layer stay matters.
     """
@@ -58,7 +58,7 @@ def masks_under(trial: "LiveTrial", stage: Prune) -> Mapping[str, Tensor]:
 
 
 def scoring_for(trial: "LiveTrial", stage: Prune, dense: Mapping[str, Tensor], turn: int = 1) -> Scoring:
-    """Return what the stage's criterion may look at in round number `turn`."""
+    """Return what the stage's criterion may use in round number `turn`."""
     fresh = stage.fresh_batches and turn > 1
 
     def batches() -> list[Batch]:
@@ -76,8 +76,8 @@ def scoring_for(trial: "LiveTrial", stage: Prune, dense: Mapping[str, Tensor], t
 def _scores(
     trial: "LiveTrial", stage: Prune, granularity: "Granularity", dense: Mapping[str, Tensor], turn: int = 1
 ) -> "Scores":
-    """Score what is ranked; -inf if it is gone for good."""
-    with parallel.alone():  # all processes look at whole batches: few of them, and any criterion stays as it is
+    """Score what is ranked; -inf marks what was pruned before and stays so."""
+    with parallel.alone():  # every process sees full batches: there are few, and criteria need not know of processes
         pieces = criteria.find(stage.criterion)(scoring_for(trial, stage, dense, turn))
     pieces = parallel.agree(pieces)
     if not all(score.isfinite().all() for score in pieces.values()):

@@ -1,4 +1,4 @@
-"""What a recipe asks of a network, tried without data and without training: the network's shapes are enough."""
+"""What a recipe demands of a network, checked without data and training: the network's shapes are enough."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,7 +24,7 @@ Demand = tuple[object, ...]
 
 
 class _Nowhere:
-    """The context of a trial that has shapes but no numbers, and that never runs."""
+    """The context of a trial that has shapes but no numbers and is never run."""
 
     device = "meta"
     cache: Path | None = None
@@ -43,7 +43,7 @@ def shapes_of(spec: TrialSpec, classes: int, input_shape: tuple[int, int, int]) 
 
 
 def demands(recipe: Recipe) -> frozenset[Demand]:
-    """Return what a recipe asks of the network's structure; third-party stages are taken to ask nothing."""
+    """Return what a recipe asks of the network's structure; third-party stages are assumed to ask nothing."""
     return frozenset(_demands(recipe))
 
 
@@ -73,7 +73,7 @@ def rehearse(recipe: Recipe, trial: LiveTrial) -> None:
 
 
 def removable_macs(trial: LiveTrial, *, stream: bool) -> float:
-    """Return the share of the network's MACs that goes with all removable filters but one of each group, in [0, 1].
+    """Return the share of MACs, in [0, 1], that is removed with all removable filters but one of each group.
 
     `stream` counts filters of residual streams as removable too.
     """

@@ -1,7 +1,7 @@
-"""The networks: our own, other libraries', and anybody's by reference. Importing this costs no torch.
+"""Networks by name: our own, those of other libraries, and any by reference. Importing this does not import torch.
 
 A name is one of our own (``resnet20``), a library's (``torchvision/resnet18``, ``timm/resnet26d``), a reference
-(``my_package.nets:build``), or what another package brings under the entry-point group ``espalier.models``.
+(``my_package.nets:build``), or one that another package provides under the entry-point group ``espalier.models``.
 """
 
 import inspect
@@ -37,9 +37,10 @@ def names() -> tuple[str, ...]:
 
 
 def check(name: str) -> None:
-    """Raise InvalidValue unless `name` may be a network's.
+    """Raise InvalidValue unless `name` can name a network.
 
-    A library's name imports that library; a reference is only read, for it runs its author's code: `build` does.
+    A library's name imports that library. Of a reference only the form is checked: importing it runs its author's code,
+    which `build` does.
     """
     if is_reference(name):
         _module("reference").check_form(name)
@@ -75,9 +76,9 @@ def build(
 ) -> "nn.Module":
     """Build the untrained network of that name, its weights drawn from torch's global generator.
 
-    `input_shape` is (channels, height, width); the network maps (N, *input_shape) to logits (N, classes). `options` go
-    to the function that builds it. Raises InvalidValue for an unknown name or option, for images that the network
-    cannot take, and for a function that cannot be imported or returns something else than such a network.
+    `input_shape` is (channels, height, width); the network maps (N, *input_shape) to logits (N, classes). `options` are
+    passed to the function that builds it. Raises InvalidValue for an unknown name or option, for images that the
+    network cannot take, and for a function that cannot be imported or does not return such a network.
     """
     check(name)
     chosen = dict(options or {})

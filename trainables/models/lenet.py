@@ -10,7 +10,7 @@ SMALLEST = 16
 
 
 def build(classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
-    """Build the network; raises InvalidValue for images under 16x16: nothing of them reaches the linear layers."""
+    """Build the network; raises InvalidValue for images under 16x16, of which nothing reaches the linear layers."""
     require_size("lenet", input_shape, SMALLEST)
     channels, height, width = input_shape
     return nn.Sequential(
@@ -28,5 +28,5 @@ def build(classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
 
 
 def _side(pixels: int) -> int:
-    """Return what two unpadded 5x5 convolutions, each followed by pooling, leave of a side."""
+    """Return the side of the image after two unpadded 5x5 convolutions, each followed by pooling."""
     return ((pixels - 4) // 2 - 4) // 2

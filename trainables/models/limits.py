@@ -14,10 +14,10 @@ def require_size(name: str, input_shape: tuple[int, int, int], smallest: int) ->
 
 
 def check_widths(name: str, widths: Sequence[int], count: int | None = None) -> list[int]:
-    """Return the widths of a network's layers; raises InvalidValue unless they are `count` whole numbers from 1 on."""
-    expected = "a list of" if count is None else f"{count}"
+    """Return the widths of a network's layers; raises InvalidValue unless they are `count` positive whole numbers."""
+    expected = "a list of" if count is None else str(count)
     if isinstance(widths, str | int | float) or count not in (None, len(widths)) or not all(map(_is_width, widths)):
-        raise InvalidValue("options.widths", widths, f"must be {expected} whole numbers from 1 on, for {name}")
+        raise InvalidValue("options.widths", widths, f"must be {expected} whole numbers of at least 1, for {name}")
     return list(widths)
 
 

@@ -20,14 +20,14 @@ SMALL = 64
 def build(classes: int, input_shape: tuple[int, int, int], width: float = 1.0) -> nn.Module:
     """Build the network, `width` times as wide, for images of any size.
 
-    Where a side has at most 64 pixels, the stem and the first strided block work at stride 1, so that the network
-    divides a side by 8 instead of 32, as is usual for CIFAR.
+    Where a side has at most 64 pixels, the stem and the first strided block have stride 1, so that the network divides
+    a side by 8 instead of 32, as is usual for CIFAR.
     """
     channels, *sides = input_shape
     small = min(sides) <= SMALL
     settings = [list(block) for block in BLOCKS]
     settings[1][3] = 1 if small else 2
-    scaled("mobilenet_v2", width, ())  # raises for what is no width; the rounding is torchvision's own
+    scaled("mobilenet_v2", width, ())  # raises for an invalid width; torchvision does the rounding
     model: nn.Module = torchvision.models.MobileNetV2(
         num_classes=classes, inverted_residual_setting=settings, width_mult=width
     )

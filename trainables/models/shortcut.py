@@ -8,7 +8,7 @@ from torch.nn import functional as F
 class Shortcut(nn.Module):
     """Subsample the image and pad its channels with zeros, evenly on both sides.
 
-    Option A of He et al. 2015, arXiv 1512.03385, section 4.2. Written as a map so that both sides can lose channels
+    Option A of He et al. 2015, arXiv 1512.03385, section 4.2. It is a map, so that both sides can lose channels
     independently: output channel j is zero where ``src[j]`` is 0, else input channel ``src[j] - 1``.
     Input (N, in, H, W), output (N, len(src), ceil(H / stride), ceil(W / stride)).
     """
@@ -28,12 +28,12 @@ class Shortcut(nn.Module):
         return F.pad(subsampled, (0, 0, 0, 0, 1, 0)).index_select(1, self.src)
 
     def silence(self, outputs: Tensor, inputs: Tensor) -> None:
-        """Make some output channels zero, and those fed by some input channels; both are int64 index vectors."""
+        """Zero these output channels, and those fed by these input channels; both are int64 index vectors."""
         self.src[outputs] = 0
         self.src[torch.isin(self.src, inputs + 1)] = 0
 
     def shrink(self, outputs: Tensor, inputs: Tensor) -> None:
-        """Delete output channels, and renumber the input channels for an input without those of `inputs`."""
+        """Delete these output channels, and renumber the input channels for an input that lacks `inputs`."""
         self.silence(outputs, inputs)
         deleted_before = torch.searchsorted(inputs.sort().values + 1, self.src)
         kept = torch.ones_like(self.src, dtype=torch.bool)

@@ -40,7 +40,7 @@ def _construct(name: str, classes: int, input_shape: tuple[int, int, int], chose
 
 
 def _options(name: str, height: int, width: int) -> Mapping[str, Any]:
-    """Return what a family's constructor must be told: the size of the images, or to give nothing but logits."""
+    """Return the options that a family's constructor needs: the image size, or to return nothing but logits."""
     if name in ("googlenet", "inception_v3"):
         return {"aux_logits": False, "init_weights": True}
     if name.startswith("vit_"):
@@ -49,7 +49,7 @@ def _options(name: str, height: int, width: int) -> Mapping[str, Any]:
 
 
 def _adapt_stem(model: nn.Module, channels: int) -> None:
-    """Give the first convolution as many input channels as the images have, its weights drawn as they were."""
+    """Give the first convolution as many input channels as the images have, by repeating its drawn weights."""
     stem = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
     repeated = torch.arange(channels) % stem.in_channels
     stem.weight = nn.Parameter(stem.weight.detach()[:, repeated])

@@ -1,4 +1,4 @@
-"""What a trial spends on training, in the terms in which pruning papers must be compared to be comparable.
+"""What a trial spends on training, in the terms that make pruning papers comparable.
 
 Wang et al. 2023, Why is the State of Neural Network Pruning so Confusing?, arXiv 2301.05219, sections 2 and 5.
 """

@@ -1,4 +1,4 @@
-"""What learns or moves masks inside a training stage, as plain values for recipes; importing them costs no torch."""
+"""What learns or moves masks inside a training stage, as plain values for recipes; importing it costs no torch."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Rewire(InTraining):
 
 @dataclass(frozen=True)
 class Select(InTraining):
-    """Choose `density` of the frozen weights by scores that are learned in their stead (edge-popup).
+    """Choose `density` of the frozen weights by scores that are learned instead of them (edge-popup).
 
     `density` counts against the unpruned network; `scope` is a name of `allocation.py`.
     """

@@ -10,9 +10,9 @@ from trainables.structure.complexity import Complexity
 
 
 class Companion:
-    """A companion of one training stage; every method does nothing unless a method of pruning needs it.
+    """A companion of one training stage; here every method does nothing, and subclasses override what they need.
 
-    The loop calls, per step: `before_forward`, `penalty` (added to the loss), `before_step` (gradients are there),
+    The loop calls, per step: `before_forward`, `penalty` (added to the loss), `before_step` (gradients are computed),
     `after_step` (weights have moved and masks hold again); and `after_epoch` after each epoch, before the validation.
     """
 
@@ -33,7 +33,7 @@ class Companion:
         """Act at the end of an epoch; the network may change its shape here."""
 
     def projected(self) -> Complexity | None:
-        """Return what the network is expected to cost at the end of the stage, or None if the recipe tells."""
+        """Return what the network is expected to cost at the end of the stage, or None if the recipe determines it."""
         return None
 
     def finish(self) -> None:
@@ -48,7 +48,7 @@ class Companion:
 
 
 class Companions(Companion):
-    """Several companions as one; they act in the order given."""
+    """Several companions as one; they act in the given order."""
 
     def __init__(self, *companions: Companion) -> None:
         self._all = companions
@@ -58,8 +58,8 @@ class Companions(Companion):
             companion.before_forward(inputs, labels)
 
     def penalty(self) -> Tensor | None:
-        given = [penalty for companion in self._all if (penalty := companion.penalty()) is not None]
-        return torch.stack(given).sum() if given else None
+        penalties = [penalty for companion in self._all if (penalty := companion.penalty()) is not None]
+        return torch.stack(penalties).sum() if penalties else None
 
     def before_step(self) -> None:
         for companion in self._all:

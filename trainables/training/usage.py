@@ -117,5 +117,5 @@ def _resident(which: str) -> float | None:
         status = _STATUS.read_text()
     except OSError:
         return None
-    found = re.search(rf"^{which}:\s*(\d+) kB$", status, re.MULTILINE)
-    return 1024.0 * int(found[1]) if found else None
+    line = re.search(rf"^{which}:\s*(\d+) kB$", status, re.MULTILINE)
+    return 1024.0 * int(line[1]) if line else None

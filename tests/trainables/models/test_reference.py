@@ -139,7 +139,7 @@ def test_our_own_networks_take_options(
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("mlp", {"widths": [0, 3]}, r"options.widths = \[0, 3\]: must be a list of whole numbers from 1 on"),
+        ("mlp", {"widths": [0, 3]}, r"options.widths = \[0, 3\]: must be a list of whole numbers of at least 1"),
         ("digits_cnn", {"widths": [3, 3]}, "must be 3 whole numbers"),
         ("resnet20", {"width": 0}, "options.width = 0: must be a factor above 0"),
         ("resnet20", {"widths": [1]}, r"options.widths = \[1\]: resnet20 takes width"),

@@ -1,0 +1,188 @@
+"""Batches: every image once, the same stream for the same seed, augmentation that shifts and mirrors."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+from tests.trainables.small_data import random_split
+from trainables import data
+from trainables.data.batches import Augmentation, Batches, augmentation_for, ordered
+from trainables.data.dataset import Split
+from trainables.data.sources import SOURCES
+from trainables.data.splits import channel_statistics
+from trainables.errors import InvalidValue
+
+
+@pytest.mark.parametrize("name", data.names())
+def test_every_dataset_has_an_augmentation(name: str) -> None:
+    assert augmentation_for(name, SOURCES[name].image_size).padding > 0
+
+
+def test_smaller_images_are_shifted_by_fewer_pixels() -> None:
+    assert [augmentation_for("cifar10", size).padding for size in (32, 16, 4)] == [4, 2, 1]
+
+
+def batches(split: Split, *, seed: int = 0, batch_size: int = 32, augment: Augmentation | None = None) -> Batches:
+    channels = split.images.shape[1]
+    return Batches(
+        split,
+        (0.0,) * channels,
+        (1 / 255,) * channels,  # so that normalised values are the pixels' own
+        batch_size=batch_size,
+        augment=augment,
+        channels_last=False,
+        device="cpu",
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def concatenated(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    images, labels = zip(*parts, strict=True)
+    return torch.cat(images), torch.cat(labels)
+
+
+def test_an_epoch_holds_every_image_once_with_its_label() -> None:
+    split = random_split(70)
+    images, labels = concatenated(list(batches(split)))
+    expected = {(image.numpy().tobytes(), int(label)) for image, label in zip(split.images, split.labels, strict=True)}
+    pixels = images.round().to(torch.uint8)
+    assert {(p.numpy().tobytes(), int(label)) for p, label in zip(pixels, labels, strict=True)} == expected
+    assert len(images) == len(split)
+
+
+def test_the_same_seed_gives_the_same_stream_and_epochs_differ() -> None:
+    split, augment = random_split(70), Augmentation(padding=2, flip=True)
+    one, other = batches(split, augment=augment), batches(split, augment=augment)
+    first, second = (concatenated(list(one))[0] for _ in range(2))
+    assert torch.equal(concatenated(list(other))[0], first)
+    assert torch.equal(concatenated(list(other))[0], second)
+    assert not torch.equal(first, second)
+    assert not torch.equal(concatenated(list(batches(split, seed=1, augment=augment)))[0], first)
+
+
+@given(count=st.integers(2, 60), size=st.integers(2, 20))
+def test_only_a_single_image_is_left_over(count: int, size: int) -> None:
+    stream = batches(random_split(count, (1, 4, 4)), batch_size=size)
+    sizes = [len(labels) for _, labels in stream]
+    assert len(stream) == len(sizes)
+    assert min(sizes) >= 2
+    assert sum(sizes) == count - (count % size == 1)
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 32), (10, 1)])
+def test_batches_of_single_images_are_refused(count: int, size: int) -> None:
+    with pytest.raises(ValueError, match="at least 2"):
+        batches(random_split(count), batch_size=size)
+
+
+@given(skip=st.integers(0, 4))
+def test_skipping_gives_the_tail_of_the_same_epoch(skip: int) -> None:
+    split, augment = random_split(140, (1, 8, 8)), Augmentation(padding=1, flip=True)
+    whole, tail = batches(split, augment=augment), batches(split, augment=augment)
+    expected = concatenated(list(whole)[skip:])
+    images, labels = concatenated(list(tail.epoch(skip)))
+    assert torch.equal(images, expected[0])
+    assert torch.equal(labels, expected[1])
+    assert torch.equal(next(iter(tail))[0], next(iter(whole))[0])
+
+
+@pytest.mark.parametrize("skip", [-1, 5, 6])
+def test_skipping_more_than_an_epoch_is_refused(skip: int) -> None:
+    with pytest.raises(ValueError, match="5 batches"):
+        batches(random_split(140)).epoch(skip)
+
+
+@given(padding=st.integers(1, 4), flip=st.booleans(), seed=st.integers(0, 1000))
+def test_augmentation_only_shifts_and_mirrors(padding: int, flip: bool, seed: int) -> None:
+    images, augmentation = random_split(6, (2, 7, 5)).images, Augmentation(padding, flip)
+    draws = augmentation.draw(len(images), torch.Generator().manual_seed(seed))
+    for image, result, (top, left, mirrored) in zip(images, augmentation.apply(images, draws), draws.T, strict=True):
+        cropped = F.pad(image, (padding,) * 4)[:, top : top + 7, left : left + 5]
+        assert torch.equal(result, cropped.flip(2) if mirrored else cropped)
+    assert flip or not draws[2].any()
+
+
+def test_every_shift_and_both_sides_are_drawn() -> None:
+    top, left, mirrored = Augmentation(padding=4, flip=True).draw(10_000, torch.Generator().manual_seed(0))
+    assert set(top.tolist()) == set(left.tolist()) == set(range(9))
+    assert 0.45 < mirrored.float().mean() < 0.55
+
+
+def test_digits_are_never_mirrored() -> None:
+    assert not augmentation_for("digits", 8).flip
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_images_are_normalised_in_the_wanted_memory_format(channels_last: bool) -> None:
+    split = random_split(64)
+    mean, std = channel_statistics(split.images)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    stream = Batches(
+        split,
+        mean,
+        std,
+        batch_size=32,
+        augment=None,
+        channels_last=channels_last,
+        device="cpu",
+        generator=torch.Generator(),
+    )
+    for images, _ in stream:
+        assert images.dtype == torch.float32
+        assert images.is_contiguous(memory_format=layout)
+    images, _ = concatenated(list(stream))
+    assert torch.allclose(images.mean((0, 2, 3)), torch.zeros(3), atol=1e-5)
+    assert torch.allclose(images.std((0, 2, 3), correction=0), torch.ones(3), atol=1e-5)
+
+
+def test_ordered_batches_are_the_split_itself() -> None:
+    split = random_split(70)
+    parts = list(ordered(split, (0.0,) * 3, (1 / 255,) * 3, batch_size=32, channels_last=True))
+    images, labels = concatenated(parts)
+    assert [len(part) for _, part in parts] == [32, 32, 6]
+    assert torch.equal(images.round().to(torch.uint8), split.images)
+    assert torch.equal(labels, split.labels)
+
+
+@given(count=st.integers(2, 50), size=st.integers(2, 20), skip=st.integers(0, 30))
+def test_every_step_has_as_many_images_as_it_says(count: int, size: int, skip: int) -> None:
+    stream = batches(random_split(count, (1, 2, 2)), batch_size=size)
+    skip %= len(stream)
+    sizes = [len(labels) for _, labels in stream.epoch(skip)]
+    assert sizes == [stream.images(step) for step in range(skip, len(stream))]
+
+
+@pytest.mark.parametrize("augment", [None, Augmentation(padding=1, flip=True)], ids=["plain", "augmented"])
+def test_skipping_draws_as_many_random_numbers_as_a_whole_epoch(augment: Augmentation | None) -> None:
+    split = random_split(70, (1, 4, 4))
+    skipping, whole = batches(split, augment=augment), batches(split, augment=augment)
+    skipping.epoch(2)
+    whole.epoch()
+    assert torch.equal(concatenated(list(skipping))[0], concatenated(list(whole))[0])
+
+
+def test_without_padding_and_flip_nothing_changes() -> None:
+    images = random_split(5).images
+    still = Augmentation(padding=0, flip=False)
+    assert torch.equal(still.apply(images, still.draw(5, torch.Generator())), images)
+
+
+@given(first=st.integers(0, 3), every=st.integers(1, 4))
+def test_processes_that_take_every_nth_batch_share_out_the_split(first: int, every: int) -> None:
+    split = random_split(70, (1, 2, 2))
+    options: dict[str, Any] = {"batch_size": 8, "channels_last": False}
+    whole = list(ordered(split, (0.0,), (1.0,), **options))
+    part = list(ordered(split, (0.0,), (1.0,), first=first % every, every=every, **options))
+    expected = whole[first % every :: every]
+    assert len(part) == len(expected)
+    assert all(torch.equal(images, other) for (images, _), (other, _) in zip(part, expected, strict=True))
+
+
+def test_an_unknown_dataset_has_no_augmentation() -> None:
+    with pytest.raises(InvalidValue, match="name = 'svhn': must be one of cifar10, cifar100, digits, fashion_mnist"):
+        augmentation_for("svhn", 32)

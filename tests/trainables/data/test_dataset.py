@@ -1,0 +1,56 @@
+"""Datasets in memory: what a split may hold, and where it lies."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.trainables.small_data import random_split
+from trainables.data.dataset import Dataset, Split
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (torch.zeros(3, 1, 2, 2), torch.zeros(3, dtype=torch.int64), r"uint8 \[N, C, H, W\], not torch.float32"),
+        (torch.zeros(3, 4, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64), r"not torch.uint8 \[3, 4\]"),
+        (torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.zeros(3), r"labels must be int64 \[3\], not torch.float32"),
+        (torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64), r"labels must be int64 \[3\]"),
+    ],
+)
+def test_tensors_of_another_type_or_shape_are_refused(images: Tensor, labels: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Split(images, labels)
+
+
+def test_a_split_has_as_many_examples_as_labels() -> None:
+    assert len(random_split(7)) == 7
+    assert len(random_split(0)) == 0
+
+
+def test_an_image_s_shape_is_that_of_the_training_split() -> None:
+    assert a_dataset().input_shape == (3, 8, 6)
+
+
+def test_moving_to_where_it_is_copies_nothing() -> None:
+    dataset = a_dataset()
+    moved = dataset.to("cpu")
+    for name in ("train", "validation", "test"):
+        assert getattr(moved, name).images.data_ptr() == getattr(dataset, name).images.data_ptr()
+    assert (moved.name, moved.classes, moved.mean, moved.std, moved.hash) == ("made", 4, (0.0,) * 3, (1.0,) * 3, "0")
+
+
+def test_all_three_splits_move_and_keep_their_shapes() -> None:
+    moved = a_dataset().to("meta")
+    assert {split.images.device.type for split in (moved.train, moved.validation, moved.test)} == {"meta"}
+    assert [len(split) for split in (moved.train, moved.validation, moved.test)] == [6, 3, 2]
+
+
+def test_datasets_are_told_apart_by_identity_because_tensors_have_no_truth() -> None:
+    dataset = a_dataset()
+    assert dataset == dataset
+    assert dataset != a_dataset()
+
+
+def a_dataset() -> Dataset:
+    train, validation, test = (random_split(count, (3, 8, 6)) for count in (6, 3, 2))
+    return Dataset("made", 4, train, validation, test, (0.0,) * 3, (1.0,) * 3, "0")

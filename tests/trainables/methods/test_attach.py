@@ -1,0 +1,76 @@
+"""Which companion carries out what a recipe says of the inside of a training stage."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.trainables.stages import a_trial
+from trainables.errors import InvalidValue
+from trainables.gates.gated_training import GatedTraining
+from trainables.methods.attach import attach
+from trainables.methods.dynamic import Rewiring
+from trainables.methods.gradual import GradualPruning
+from trainables.methods.penalties import GrowingPenalty
+from trainables.methods.selection import Selection
+from trainables.methods.thresholds import Thresholds
+from trainables.recipes.gating import Gating
+from trainables.recipes.in_training import GrowPenalty, LearnThresholds, Rewire, Select
+from trainables.recipes.recipe import During, InTraining, Prune
+from trainables.recipes.schedules import Gradual
+from trainables.state import LiveTrial
+from trainables.training.companion import Companion
+from trainables.training.training import optimizer_for
+
+HALF = Prune(0.5)
+
+
+@pytest.mark.parametrize(
+    ("during", "companion"),
+    [
+        (Gradual(HALF), GradualPruning),
+        (Rewire("random"), Rewiring),
+        (Select(0.5), Selection),
+        (LearnThresholds(0.1), Thresholds),
+        (GrowPenalty(HALF), GrowingPenalty),
+        (Gating(epochs=1), GatedTraining),
+    ],
+)
+def test_every_description_has_its_companion(during: During, companion: type[Companion], tmp_path: Path) -> None:
+    trial = a_trial(tmp_path)
+    trial.optimizer = optimizer_for(trial.model, trial.spec.training)
+    assert type(attach(during, trial, 6)) is companion
+
+
+def test_every_description_of_recipes_is_known_here() -> None:
+    known = {Gradual, Rewire, Select, LearnThresholds, GrowPenalty, Gating}
+    ours = {kind for kind in InTraining.__subclasses__() if kind.__module__.startswith("trainables.")}
+    assert ours == known
+
+
+@dataclass(frozen=True)
+class Bringing(InTraining):
+    """A description that brings its companion, though it could be one of those known here."""
+
+    def attach(self, trial: LiveTrial, steps: int) -> Companion:
+        made = Companion()
+        made.seen = trial, steps  # type: ignore[attr-defined]
+        return made
+
+
+def test_a_description_with_a_companion_of_its_own_is_asked_for_it(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path)
+    companion = attach(Bringing(), trial, 11)
+    assert companion.seen == (trial, 11)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Nameless(InTraining):
+    """A description that nobody carries out."""
+
+
+def test_what_nobody_carries_out_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidValue, match=r"Nameless\(\): has no companion; give it a method `attach\(trial, steps\)`"
+    ):
+        attach(Nameless(), a_trial(tmp_path), 3)

@@ -1,0 +1,90 @@
+"""One trial from its spec to the measured final network."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.conftest import MemoryContext
+from trainables.context import Report
+from trainables.errors import InfeasibleTrial, InvalidValue
+from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
+from trainables.trial import run_trial
+
+SPEC = TrialSpec(
+    data=DataSpec(name="digits", subset=80),
+    model=ModelSpec(name="digits_cnn", options={"widths": [4, 4, 8]}),
+    training=TrainingSpec(batch_size=40),
+    paradigm="dense",
+    epochs=2,
+)
+
+
+def last(spec: TrialSpec, folder: Path) -> Report:
+    context = MemoryContext(folder)
+    run_trial(spec, context)
+    return context.reports[-1]
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    return last(SPEC, tmp_path_factory.mktemp("dense"))
+
+
+def test_a_dense_trial_costs_what_the_dense_network_costs(dense: Report) -> None:
+    metrics = dense.metrics
+    for kind in ("macs", "params"):
+        assert metrics[kind] == metrics[f"{kind}_dense"] == metrics[f"{kind}_effective"] == metrics[f"{kind}_physical"]
+    assert metrics["sparsity"] == 0
+    assert metrics["train_cost"] == pytest.approx(1)
+    assert metrics["total_epochs"] == 2
+
+
+def test_the_last_report_says_what_was_measured(dense: Report) -> None:
+    assert (dense.epoch, dense.fidelity, dense.stage) == (2, 1.0, "train")
+    assert (dense.accuracy, dense.loss) == (dense.metrics["accuracy"], dense.metrics["loss"])
+    assert (dense.macs_projected, dense.params_projected) == (dense.metrics["macs"], dense.metrics["params"])
+
+
+def test_latency_is_measured_only_where_it_is_asked_for(dense: Report, tmp_path: Path) -> None:
+    assert "latency" not in dense.metrics
+    timed = replace(SPEC, epochs=1, objectives=("accuracy", "latency"))
+    assert last(timed, tmp_path).metrics["latency"] > 0
+
+
+def test_a_network_that_was_sparse_from_the_start_costs_less_to_train(tmp_path: Path) -> None:
+    metrics = last(replace(SPEC, paradigm="random", hyperparameters={"sparsity": 0.8}), tmp_path).metrics
+    assert metrics["train_cost"] == pytest.approx(metrics["macs"] / metrics["macs_dense"])
+    assert metrics["sparsity"] == pytest.approx(1 - metrics["params"] / metrics["params_dense"])
+    assert metrics["params_physical"] == metrics["params_dense"]
+
+
+def test_what_a_recipe_spends_is_measured(tmp_path: Path) -> None:
+    metrics = last(replace(SPEC, paradigm="magnitude", hyperparameters={"finetune": 0.5}), tmp_path).metrics
+    assert (metrics["pretrain_epochs"], metrics["finetune_epochs"], metrics["finetune_lr"]) == (1, 1, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"paradigm": "magnitud"}, InvalidValue, "did you mean 'magnitude'"),
+        ({"hyperparameters": {"sparsity": 0.5}}, InvalidValue, "unknown key; hyper-parameters are none"),
+        ({"paradigm": "lottery_ticket"}, InfeasibleTrial, "4 rounds of training need at least 4 epochs"),
+        ({"model": ModelSpec(name="lenet")}, InvalidValue, "16x16"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_anything_is_reported(
+    change: dict[str, Any], error: type[Exception], message: str, context: MemoryContext
+) -> None:
+    with pytest.raises(error, match=message):
+        run_trial(replace(SPEC, **change), context)
+    assert not context.reports
+
+
+def test_the_same_spec_gives_the_same_reports_whatever_ran_before(dense: Report, tmp_path: Path) -> None:
+    torch.rand(7)
+    again = last(SPEC, tmp_path)
+    assert again.metrics == dense.metrics
+    assert again.train_loss == dense.train_loss
