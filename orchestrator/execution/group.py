@@ -56,28 +56,30 @@ class _Leading(WorkerContext):
     """The context of the first process: after each report it tells the others whether the trial continues."""
 
     def report(self, report: Report, save: SaveCheckpoint) -> None:
-        goes_on = False
+        continues = False
         try:
             super().report(report, save)
-            goes_on = True
+            continues = True
         finally:
-            with nullcontext() if goes_on else suppress(RuntimeError):  # it ends, whether or not others are there
-                _word(goes_on)
+            with (
+                nullcontext() if continues else suppress(RuntimeError)
+            ):  # the trial ends, whether the others still live or not
+                _agreed(continues)
 
 
 class _Following(WorkerContext):
     """The context of the other processes, which do not report: their reports would be the same."""
 
     def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - a context's; the first one's tells
-        if not _word(True):
+        if not _agreed(True):
             raise Stopped
 
 
-def _word(goes_on: bool) -> bool:
-    """Broadcast from the first process whether the trial continues; return what it said."""
-    said = torch.tensor(goes_on)
-    dist.broadcast(said, src=0)
-    return bool(said)
+def _agreed(continues: bool) -> bool:
+    """Broadcast from the first process whether the trial continues; return its answer."""
+    answer = torch.tensor(continues)
+    dist.broadcast(answer, src=0)
+    return bool(answer)
 
 
 def lead(order: WorkOrder) -> None:

@@ -96,7 +96,7 @@ class Proposer:
         """Return why a configuration cannot be carried out, or None if it can."""
         return self._configurations.refusal(configuration.paradigm, configuration.params)
 
-    def went_on(self, number: int) -> None:
+    def resumed(self, number: int) -> None:
         """Note that a paused trial continues: the view will be told its final result."""
         if number in self._stopped:
             self._running[number] = self._stopped.pop(number)

@@ -202,12 +202,12 @@ class Sweep:
     def waiting(self) -> int:
         """How many trials are still to be handed out, as far as is known now."""
         unasked = self.spec.search.trials - self.ledger.asked if self._may_ask() else 0
-        return len(self._unfinished) + unasked + (self._goes_on() is not None)
+        return len(self._unfinished) + unasked + (self._next_paused() is not None)
 
     @property
     def is_over(self) -> bool:
         """Whether no trial is left to hand out, unless a running one is lost or lets a paused one continue."""
-        return not (self._unfinished or self._may_ask() or self._goes_on() is not None)
+        return not (self._unfinished or self._may_ask() or self._next_paused() is not None)
 
     @property
     def spent_budget(self) -> str | None:
@@ -253,7 +253,7 @@ class Sweep:
         self.ledger.prune(number, reason)
         self._close(number)
 
-    def _goes_on(self) -> int | None:
+    def _next_paused(self) -> int | None:
         """Return which paused trial continues next; None once a budget is spent."""
         if not self._paused or self._meter.exhausted is not None:
             return None
@@ -262,12 +262,12 @@ class Sweep:
         return self._rungs.next_best(self._paused)
 
     def _paused_trial(self) -> Assignment | None:
-        number = self._goes_on()
+        number = self._next_paused()
         if number is None:
             return None
         del self._paused[number]
         self.ledger.unpause(number)
-        self._proposer.went_on(number)
+        self._proposer.resumed(number)
         return Assignment(number, _configuration(self.ledger.record(number)), self._whole_checkpoint(number))
 
     def _whole_checkpoint(self, number: int) -> CheckpointRef | None:

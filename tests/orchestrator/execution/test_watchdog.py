@@ -47,7 +47,7 @@ def test_without_patience_no_trial_is_ever_overdue() -> None:
     assert watchdog.overdue() == []
 
 
-def test_a_trial_that_is_heard_again_is_waited_for_anew() -> None:
+def test_a_trial_that_is_heard_again_is_waited_for_again() -> None:
     clock = Clock()
     watchdog = Watchdog(4, clock=clock)
     watchdog.hear("trial")
