@@ -86,13 +86,13 @@ def together(model: nn.Module) -> Iterator[nn.Module]:
         yield model
         return
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
-    own = [type(norm) for norm in norms]
+    kinds = [type(norm) for norm in norms]
     for norm in norms:
         norm.__class__ = _over_all(type(norm))  # type: ignore[arg-type]
     try:
         yield DistributedDataParallel(model, **_AS_THEY_ARE)
     finally:
-        for norm, kind in zip(norms, own, strict=True):
+        for norm, kind in zip(norms, kinds, strict=True):
             norm.__class__ = kind
 
 
@@ -112,9 +112,9 @@ class _OverAll(_BatchNorm):
             return super().forward(input)
         x = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
         axes = [axis for axis in range(x.ndim) if axis != 1]
-        own = x.numel() // x.shape[1]
+        local = x.numel() // x.shape[1]
         with torch.no_grad():
-            mean, variance, count = _moments(x, axes, own)
+            mean, variance, count = _moments(x, axes, local)
             self._remember(mean, variance, count)
         factor = self.weight if self.affine else torch.ones_like(mean)
         shift = self.bias if self.affine else torch.zeros_like(mean)
@@ -139,14 +139,14 @@ def _layout(x: Tensor) -> torch.memory_format:
     return torch.channels_last if channels_last else torch.contiguous_format
 
 
-def _moments(x: Tensor, axes: list[int], own: int) -> tuple[Tensor, Tensor, Tensor]:
+def _moments(x: Tensor, axes: list[int], local: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return mean [C] and biased variance [C] over the rows of all processes, and their number.
 
     Processes send means and variances, not sums of squares, which would cancel (Chan et al. 1979).
     """
     zeros = x.new_zeros(x.shape[1])
-    variance, mean = torch.var_mean(x, axes, correction=0) if own else (zeros, zeros)
-    sent = torch.cat([mean, variance, x.new_tensor([own])])
+    variance, mean = torch.var_mean(x, axes, correction=0) if local else (zeros, zeros)
+    sent = torch.cat([mean, variance, x.new_tensor([local])])
     received = [torch.empty_like(sent) for _ in range(size())]
     dist.all_gather(received, sent)
     means, variances, counts = torch.stack(received).split([len(mean), len(mean), 1], 1)
@@ -172,8 +172,8 @@ class _Normalise(Function):
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         normal, factor, scale, count = ctx.saved_tensors
-        own = torch.stack([slope.sum(ctx.axes), (slope * normal).sum(ctx.axes)])
-        mean, along = (total(own) / count).unbind()
+        local = torch.stack([slope.sum(ctx.axes), (slope * normal).sum(ctx.axes)])
+        mean, along = (total(local) / count).unbind()
         shape = ctx.shape
         centred = slope - mean.view(shape) - normal * along.view(shape)
-        return centred * (factor * scale).view(shape), own[1], own[0], None, None, None, None
+        return centred * (factor * scale).view(shape), local[1], local[0], None, None, None, None

@@ -82,8 +82,8 @@ class ExpectedComplexity:
         layers: dict[str, LayerCost] = {}
         costs = zip(self.modules, (self.macs * pairs).tolist(), (self.params * pairs).tolist(), strict=True)
         for module, macs, params in costs:
-            own = layers.get(module, LayerCost(0, 0))
-            layers[module] = LayerCost(own.macs + round(macs), own.params + round(params))
+            so_far = layers.get(module, LayerCost(0, 0))
+            layers[module] = LayerCost(so_far.macs + round(macs), so_far.params + round(params))
         return Complexity(layers, bytes=BYTES * sum(layer.params for layer in layers.values()))
 
 
@@ -106,10 +106,10 @@ def _rows(model: nn.Module, input_shape: Shape, structures: Structures) -> Itera
     writes = {name: index for index, group in enumerate(structures.groups) for name in group.writers}
     reads = {reader.module: index for index, group in enumerate(structures.groups) for reader in group.readers}
     for name, module in model.named_modules():
-        own = dict(module.named_parameters(recurse=False))
-        if name in measured and "weight" not in own:
+        parameters = dict(module.named_parameters(recurse=False))
+        if name in measured and "weight" not in parameters:
             yield _fixed_row(name, measured[name].macs, branch.get(name, NO_BRANCH), len(structures.groups))
-        for key, parameter in own.items():
+        for key, parameter in parameters.items():
             is_weight = key == "weight" and name in measured
             read = reads.get(name) if is_weight and is_dense_layer(module) else None
             written = writes.get(name)

@@ -78,14 +78,14 @@ def find_structures(model: nn.Module, groups: tuple[ChannelGroup, ...]) -> Struc
 def _unit_groups(
     model: nn.Module, groups: tuple[ChannelGroup, ...], branches: tuple[Branch, ...]
 ) -> Iterator[UnitGroup]:
-    place = {module: index for index, branch in enumerate(branches) for module in branch.modules}
+    branch_of = {module: index for index, branch in enumerate(branches) for module in branch.modules}
     modules = dict(model.named_modules())
     for group in groups:
         readers = () if group.coupled else _readers(group, modules)
-        places = {place.get(module, -1) for module in (group.name, *(reader.module for reader in readers))}
-        if readers and len(places) == 1 and (places != {-1} or not branches):
+        touched = {branch_of.get(module, -1) for module in (group.name, *(reader.module for reader in readers))}
+        if readers and len(touched) == 1 and (touched != {-1} or not branches):
             writers = tuple(member.module for member in group.members if member.side == "outputs")
-            yield UnitGroup(group.name, group.size, writers, readers, places.pop())
+            yield UnitGroup(group.name, group.size, writers, readers, touched.pop())
 
 
 def _readers(group: ChannelGroup, modules: Mapping[str, nn.Module]) -> tuple[Reader, ...]:

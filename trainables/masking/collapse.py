@@ -54,7 +54,7 @@ def connectivity(model: nn.Module, dense: nn.Module, input_shape: Shape) -> Conn
     return Connectivity(densities, disconnected=not from_input.any())
 
 
-def warn_of_collapse(found: Connectivity) -> None:
+def warn_of_collapse(connected: Connectivity) -> None:
     """Log a warning that names the dead layers, if there are any."""
-    if (warning := found.warning()) is not None:
+    if (warning := connected.warning()) is not None:
         LOG.warning("%s", warning)

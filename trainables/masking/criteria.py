@@ -190,12 +190,12 @@ def _gradients(
 ) -> dict[str, Tensor]:
     """Return the gradient of the mean cross-entropy by prunable weight, averaged over the batches."""
     weights = prunable_weights(model)
-    found = []
+    by_batch = []
     for images, labels in batches:
         loss = F.cross_entropy(model(images) / temperature, labels) / len(batches)
         slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=create_graph)
-        found.append(dict(zip(weights, slopes, strict=True)))
-    return _sum(found)
+        by_batch.append(dict(zip(weights, slopes, strict=True)))
+    return _sum(by_batch)
 
 
 def _hessian_times(

@@ -71,11 +71,11 @@ def branch_parameters(model: nn.Module, names: Collection[str]) -> list[str]:
 def _select(model: nn.Module, names: Collection[str]) -> dict[str, _Block]:
     if not names:
         return {}
-    found = _find_blocks(model)
+    blocks = _find_blocks(model)
     for name in names:
-        if name not in found:
-            raise ValueError(f"{name!r} is not a residual block of {type(model).__name__}{nearest(name, found)}")
-    return {name: found[name] for name in names}
+        if name not in blocks:
+            raise ValueError(f"{name!r} is not a residual block of {type(model).__name__}{nearest(name, blocks)}")
+    return {name: blocks[name] for name in names}
 
 
 class _Tracer(fx.Tracer):
@@ -89,13 +89,13 @@ def _find_blocks(model: nn.Module) -> dict[str, _Block]:
     except Exception as error:
         reason = f"torch.fx cannot trace it ({type(error).__name__}: {error})"
         raise InfeasibleTrial(f"the residual blocks of {type(model).__name__} cannot be dropped: {reason}") from error
-    found = {}
+    blocks = {}
     for addition in filter(_is_addition, nodes):
         owner = _owners(addition)[-1:]
         block = _block(model, owner[0], addition, nodes) if owner else None
         if block is not None:
-            found[owner[0]] = block
-    return found
+            blocks[owner[0]] = block
+    return blocks
 
 
 def _block(model: nn.Module, owner: str, addition: fx.Node, nodes: list[fx.Node]) -> _Block | None:

@@ -109,8 +109,8 @@ def mask(model: nn.Module, plan: RemovalPlan) -> dict[str, Tensor]:
     """
     masks = plan.masks(model)
     parameters = dict(model.named_parameters())
-    for name, own in masks.items():
-        parameters[name].masked_fill_(own == 0, 0)
+    for name, keep in masks.items():
+        parameters[name].masked_fill_(keep == 0, 0)
     for shortcut, outputs, inputs in _shortcuts(model, plan):
         shortcut.silence(outputs, inputs)
     return masks

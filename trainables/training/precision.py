@@ -91,6 +91,6 @@ def _leave_in_memory(value: float, parameters: Sequence[Tensor], precision: torc
 
 def _are_close(gradients: Sequence[Tensor], expected: Sequence[Tensor]) -> bool:
     sizes = torch.stack([gradient.norm() for gradient in expected])
-    apart = torch.stack([(one - other).norm() for one, other in zip(gradients, expected, strict=True)])
+    apart = torch.stack([(narrow - wide).norm() for narrow, wide in zip(gradients, expected, strict=True)])
     total = sizes.norm()
     return bool((apart <= CLOSE * (sizes + SMALL * total)).all() and apart.norm() <= CLOSE * total)
