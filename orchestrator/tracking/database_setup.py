@@ -6,12 +6,14 @@ is killed meanwhile, leave a database that no MLflow can read: hence the lock, a
 
 import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from mlflow import MlflowClient
 from sqlalchemy import event
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from orchestrator.tracking.database import Database, DatabaseUnusable
 
@@ -22,7 +24,7 @@ def set_up(database: Database) -> None:
         database.check()
         try:
             if not database.exists:
-                with database.being_made() as new:
+                with database.being_made() as new, _closed_afterwards():
                     _open(new)
             _open(database)
             database.relocate()
@@ -34,6 +36,27 @@ def set_up(database: Database) -> None:
 def _open(database: Database) -> None:
     """Let MLflow open a database, which creates or upgrades its tables."""
     MlflowClient(database.uri).search_experiments(max_results=1)
+
+
+@contextmanager
+def _closed_afterwards() -> Iterator[None]:
+    """Close all connections that the block opens.
+
+    MLflow keeps its connections. SQLite tells files by their inode, so a process that renames a database it has open
+    would go on with the shared memory of the old name, unseen by other programs: each would overwrite the other.
+    """
+    engines: set[Engine] = set()
+
+    def keep(connection: Connection) -> None:
+        engines.add(connection.engine)
+
+    event.listen(Engine, "engine_connect", keep)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "engine_connect", keep)
+        for engine in engines:
+            engine.dispose()
 
 
 @event.listens_for(Engine, "connect")

@@ -19,6 +19,33 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow'
 
 LOGS = ("mlflow.db-wal", "mlflow.db-shm")
 
+ANOTHER_PROGRAM = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (77, 'theirs', 'active')")
+connection.commit()
+connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+"""
+
+READER = (
+    "import sqlite3, sys; print(*(n for n, in sqlite3.connect(sys.argv[1]).execute('SELECT name FROM experiments')))"
+)
+
+
+def test_the_process_that_created_a_database_and_others_see_what_each_writes(tmp_path: Path) -> None:
+    database = database_in(tmp_path)
+    set_up(database)
+    client = MlflowClient(database.uri)
+    client.create_experiment("before")
+    subprocess.run([sys.executable, "-c", ANOTHER_PROGRAM, str(database.path)], check=True)
+    client.create_experiment("after")
+    everything = {"Default", "before", "theirs", "after"}
+    assert {experiment.name for experiment in client.search_experiments()} == everything
+    read = subprocess.run(
+        [sys.executable, "-c", READER, str(database.path)], check=True, capture_output=True, text=True
+    )
+    assert set(read.stdout.split()) == everything
+
 
 def test_programs_that_start_at_once_in_a_fresh_store_find_one_whole_database(tmp_path: Path) -> None:
     database = database_in(tmp_path)
