@@ -3,10 +3,10 @@
     python benchmarks/orchestration.py [--trials 200] [--repeats 3] [--syne-tune PYTHON]
 
 `espalier` draws by random search, keeps its ledger and shows every trial in MLflow. `ray tune` is Ray Tune as it comes:
-random search, its CSV, JSON and TensorBoard loggers, its snapshots. `ray tune, bare` has no loggers and no snapshots:
-the ceiling. All reuse actors. `syne tune` takes part where a Python that has it is named; it starts a process for every
-trial, and the rate of FEW trials is taken for that of all. Each run is a process and a folder of its own, and the
-contenders take turns.
+random search, its CSV, JSON and TensorBoard loggers, its snapshots. `ray tune, bare` has no loggers and no snapshots,
+as a careful user writes it. All reuse actors. `syne tune` takes part where a Python that has it is named; it starts a
+process for every trial, and the rate of FEW trials is taken for that of all. Each run is a process and a folder of its
+own, and the contenders take turns.
 
 Trials per second are counted until the last trial has reported, from when Ray is up and everything is imported. The
 whole call is longer: Ray Tune ends its actors and writes a last snapshot; espalier also reads and hashes the data

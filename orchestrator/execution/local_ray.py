@@ -49,11 +49,11 @@ class LocalRay:
     """The processes of a Ray that this process has started."""
 
     def __init__(self) -> None:
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._vital: list[subprocess.Popen[bytes]] = []
 
     def is_alive(self) -> bool:
         """Return whether the vital processes live. Asks nobody: a call to a dead control store never returns."""
-        return all(process.poll() is None for process in self._processes if _program(process) in _VITAL)
+        return all(process.poll() is None for process in self._vital)
 
     def start(self, popen: type[subprocess.Popen[bytes]], *words: Any, **options: Any) -> subprocess.Popen[bytes]:
         """Start one of Ray's processes in a process group of its own.
@@ -62,7 +62,8 @@ class LocalRay:
         the driver's session: between sessions Linux shares processors evenly, whatever the priorities.
         """
         process = popen(*words, **options, process_group=0)
-        self._processes.append(process)
+        if _program(process) in _VITAL:
+            self._vital.append(process)
         return process
 
 

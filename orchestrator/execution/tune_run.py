@@ -1,7 +1,7 @@
 """Runs the sweep's trials with Ray Tune. Import it inside a `cluster.ray_session`: it imports Ray."""
 
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
     spec, folder = sweep.spec, sweep.folder
     recorder, capacity = Recorder(sweep), Capacity(spec.resources)
     tuner = tune.Tuner(
-        tune.with_resources(worker.train, _placement),
+        tune.with_resources(worker.WorkerTrial, _placement),
         tune_config=tune.TuneConfig(
             search_alg=LedgerSearcher(
                 sweep,
@@ -70,8 +70,14 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
 def _placement(config: dict[str, Any]) -> tune.PlacementGroupFactory:
     """Return what a trial occupies: one bundle per worker, all at once or none, close together if possible."""
     order = WorkOrder.from_dict(config)
-    bundle = {kind: amount for kind, amount in (("CPU", order.cpus), ("GPU", order.gpus)) if amount}
-    return tune.PlacementGroupFactory([bundle] * order.workers)
+    return _bundles(order.workers, order.cpus, order.gpus)
+
+
+@lru_cache
+def _bundles(workers: int, cpus: float, gpus: float) -> tune.PlacementGroupFactory:
+    """Return the same object for the same request: Ray Tune compares those of trials by all that is in them."""
+    bundle = {kind: amount for kind, amount in (("CPU", cpus), ("GPU", gpus)) if amount}
+    return tune.PlacementGroupFactory([bundle] * workers)
 
 
 def _work_order(sweep: Sweep, cache: Path, run: str, trial: Assignment, workers: int, tune_id: str) -> WorkOrder:

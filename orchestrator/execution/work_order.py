@@ -1,13 +1,21 @@
 """What the driver tells a trial's workers, and what it asks Ray Tune to keep with the trial."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final
 
 from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.checkpoints import Owner
 from trainables.spec import TrialSpec
+
+_ORDER: Final = "order"
+"""The only key of a trial's `config`."""
+
+_REMEMBERED: Final = 4096
+"""How many orders a process keeps: those of the trials that run at once, which the driver reads at each event."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,21 +42,30 @@ class WorkOrder:
     workers: int
     mps: bool
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the order as plain values, which is what Ray Tune passes on as a trial's `config`."""
+    def as_dict(self) -> dict[str, str]:
+        """Return the order as what Ray Tune passes on as a trial's `config`.
+
+        It is a single text: Ray Tune copies, flattens and hashes a `config` several times per trial and report.
+        """
         resume_from = str(self.resume_from) if self.resume_from is not None else None
         texts = {"folder": str(self.folder), "cache": str(self.cache), "resume_from": resume_from}
-        return {**asdict(self), **texts, "trial": self.trial.as_dict()}
+        plain = {**vars(self), **texts, "owner": vars(self.owner), "trial": self.trial.as_dict()}
+        return {_ORDER: json.dumps(plain)}
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+    def from_dict(cls, config: Mapping[str, Any]) -> "WorkOrder":
         """Return the order from what `as_dict` returned."""
-        resume_from = CheckpointRef.parse(plain["resume_from"]) if plain["resume_from"] else None
-        values = {
-            "owner": Owner(**plain["owner"]),
-            "trial": TrialSpec.from_dict(plain["trial"]),
-            "folder": Path(plain["folder"]),
-            "cache": Path(plain["cache"]),
-            "resume_from": resume_from,
-        }
-        return cls(**{**plain, **values})
+        return _read(config[_ORDER])
+
+
+@lru_cache(_REMEMBERED)
+def _read(text: str) -> WorkOrder:
+    plain = json.loads(text)
+    values = {
+        "owner": Owner(**plain["owner"]),
+        "trial": TrialSpec.from_dict(plain["trial"]),
+        "folder": Path(plain["folder"]),
+        "cache": Path(plain["cache"]),
+        "resume_from": CheckpointRef.parse(plain["resume_from"]) if plain["resume_from"] else None,
+    }
+    return WorkOrder(**{**plain, **values})

@@ -108,6 +108,9 @@ def misbehaving(spec: TrialSpec, context: WorkerContext) -> None:
             context.report(report(spec, 1), _save_nothing)
         case 0.5:
             pass
+        case 0.7:
+            context.report(whole, _save_nothing)
+            raise ValueError("unlucky at the end")
         case _:
             toy(spec, context)
 

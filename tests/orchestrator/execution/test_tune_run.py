@@ -96,8 +96,8 @@ def test_ray_tune_forgets_the_trials_that_are_over(tmp_path: Path) -> None:
 
 
 def test_whatever_goes_wrong_with_a_trial_is_told_and_the_others_go_on(tmp_path: Path) -> None:
-    sparsities = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
-    spec = study(paradigms={"magnitude": {**FIXED, "sparsity": sparsities}}, trials=12)
+    sparsities = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+    spec = study(paradigms={"magnitude": {**FIXED, "sparsity": sparsities}}, trials=14)
     records = swept(spec, tmp_path, "misbehaving")
     reasons = {record.params["sparsity"]: (record.state, record.reason, record.attempts) for record in records}
     expected = {
@@ -107,10 +107,12 @@ def test_whatever_goes_wrong_with_a_trial_is_told_and_the_others_go_on(tmp_path:
         0.4: (State.FAIL, "ended at fidelity 0.25", 1),
         0.5: (State.FAIL, "ended without a report", 1),
         0.6: (State.COMPLETE, None, 1),
+        0.7: (State.FAIL, "ValueError: unlucky at the end", 1),
     }
-    assert len(records) == 12
+    assert len(records) == 14
     assert reasons == {sparsity: expected[float(sparsity)] for sparsity in reasons}
     assert len(reasons) > 4
+    assert 0.7 in reasons
 
 
 def test_a_lost_worker_is_replaced_and_the_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
