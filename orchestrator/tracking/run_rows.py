@@ -13,7 +13,7 @@ from typing import Final, Self
 from uuid import uuid4
 
 from mlflow.entities import Metric, Param
-from sqlalchemy import Engine, MetaData, create_engine, insert
+from sqlalchemy import Engine, MetaData, bindparam, create_engine, delete, insert
 from sqlalchemy.exc import InvalidRequestError
 
 _TEXTS: Final = frozenset({"run_uuid", "key", "value"})
@@ -92,6 +92,15 @@ class RunRows:
                 if batch := list(rows[table]):
                     connection.execute(insert(self._tables.tables[table]), batch)
         return ids
+
+    def mark(self, marked: Sequence[str], unmarked: Sequence[str], tag: str) -> None:
+        """Set a tag to true on some runs, and remove it from others; all of it or nothing."""
+        tags = self._tables.tables["tags"]
+        with self._engine.begin() as connection:
+            if either := [{"run": run} for run in (*marked, *unmarked)]:
+                connection.execute(delete(tags).where(tags.c.key == tag, tags.c.run_uuid == bindparam("run")), either)
+            if marked:
+                connection.execute(insert(tags), [_text_row(run, tag, "true") for run in marked])
 
     def close(self) -> None:
         """Close the connections."""

@@ -36,6 +36,8 @@ CURVES: Final = {name: f"curve/{name}" for name in MEASURED} | {name: f"system/{
 METRICS_PER_BATCH, PARAMS_PER_BATCH = 900, 100
 """MLflow takes at most 1,000 items at a time, of them 100 params."""
 LONGEST_TAG: Final = 2000
+_ON_FRONT: Final = "on_front"
+"""The tag of runs whose trials are on the front."""
 ROWS_AT_ONCE: Final = 20_000
 """About how many metrics go into one transaction: a second's work."""
 
@@ -160,7 +162,7 @@ class StudyRuns:
         if trial in self._children:
             self._client.delete_run(run.info.run_id)
         else:
-            ended, on_front = run.info.status in ENDED, tags.get("on_front") == "true"
+            ended, on_front = run.info.status in ENDED, tags.get(_ON_FRONT) == "true"
             self._children[trial] = Child(run.info.run_id, tags.get("digest", ""), ended, on_front)
 
     def _create_parent(self) -> str:
@@ -215,12 +217,24 @@ class StudyRuns:
         del self._children[trial]
 
     def _tag_members(self, members: set[int]) -> None:
-        for trial, child in self._children.items():
-            if trial in members and not child.on_front:
-                self._client.set_tag(child.run_id, "on_front", "true")
-            elif trial not in members and child.on_front:
-                self._client.delete_tag(child.run_id, "on_front")
-            self._children[trial] = replace(child, on_front=trial in members)
+        joined = [child for trial, child in self._children.items() if trial in members and not child.on_front]
+        left = [child for trial, child in self._children.items() if trial not in members and child.on_front]
+        if not self._write_tags(joined, left):
+            for child in joined:
+                self._client.set_tag(child.run_id, _ON_FRONT, "true")
+            for child in left:
+                self._client.delete_tag(child.run_id, _ON_FRONT)
+        self._children = {t: replace(child, on_front=t in members) for t, child in self._children.items()}
+
+    def _write_tags(self, joined: Sequence[Child], left: Sequence[Child]) -> bool:
+        """Tag the runs that joined the front, and no longer those that left it; return whether the database took it."""
+        if not self._rows:
+            return False
+        try:
+            self._rows.mark([child.run_id for child in joined], [child.run_id for child in left], _ON_FRONT)
+        except SQLAlchemyError:
+            return False
+        return True
 
 
 def _first(records: Sequence[TrialRecord]) -> Sequence[TrialRecord]:

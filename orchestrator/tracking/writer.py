@@ -8,6 +8,7 @@ there is no lock: if both have created a run of the same trial, the next search 
 
 import fcntl
 import logging
+import os
 import signal
 import sys
 import time
@@ -48,6 +49,9 @@ def main() -> None:
     study: TrackedStudy = connection.recv()
     with _alone(study):
         _serve(connection, StepHandler(study))
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)  # the driver waits for this process, and Python would take apart for a second all that MLflow imported
 
 
 class StepHandler:
@@ -75,11 +79,15 @@ class StepHandler:
 
     def leave(self) -> None:
         """Mark the study as interrupted unless its parent run has been ended."""
-        if self._runs and not self._ended:
+        if self._ended:
+            return
+        if self._runs:
             try:
                 self._runs.end("KILLED")
             except TROUBLE:
                 logger.exception("the parent run of %s stays RUNNING", self._study.name)
+        if self._database:
+            self._database.checkpoint()  # the driver does so at the end of a study, but it may be dead
 
     def _carry_out(self, steps: Sequence[Step]) -> int:
         """Carry out the first step and, if it is a trial, some of the trials after it; return how many steps."""

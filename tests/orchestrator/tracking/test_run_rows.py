@@ -78,3 +78,18 @@ def test_a_database_with_other_columns_is_left_to_mlflow(tmp_path: Path) -> None
         database.execute("ALTER TABLE tags ADD COLUMN language TEXT")
     assert RunRows.of(uri) is None
     assert RunRows.of("http://127.0.0.1:1") is None
+
+
+def test_the_front_is_marked_at_once_as_mlflow_marks_it(tmp_path: Path) -> None:
+    at_once, one_by_one = StudyRuns(a_study(tmp_path, "at-once")), StudyRuns(a_study(tmp_path, "one-by-one"))
+    one_by_one._rows = None
+    records = told_trials(8)
+    for front in (records[:4], records):  # some that were on it are no longer
+        for runs in (at_once, one_by_one):
+            runs.tell_some(front)
+            while len(runs._children) < len(front):
+                runs.tell_some(front)
+            runs.show_front(front)
+    written = dict(rows_of(a_study(tmp_path, "at-once")))
+    assert written == dict(rows_of(a_study(tmp_path, "one-by-one")))
+    assert any(("key", "on_front") in row for row in written["tags"])
