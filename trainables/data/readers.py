@@ -1,12 +1,14 @@
 """Reads the published training and test images of each dataset."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from filelock import FileLock
+from numpy.typing import NDArray
 
 from trainables.data.dataset import Split
 from trainables.data.sources import SOURCES
@@ -17,6 +19,9 @@ from trainables.spec import DataSpec
 DIGITS_TEST_SHARE = 0.2
 DIGITS_TEST_SEED = 1797
 """scikit-learn's digits have no published test split; this one is the same in every study."""
+
+_DIGITS_SHAPE = (1797, 65)
+"""In scikit-learn's file: an image a row, and its class."""
 
 _TORCHVISION = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "fashion_mnist": "FashionMNIST"}
 
@@ -41,13 +46,28 @@ def fetch(spec: DataSpec) -> None:
 
 
 def _read_digits() -> tuple[Split, Split]:
-    from sklearn.datasets import load_digits
-
-    values, classes = load_digits(return_X_y=True)  # [N, 64] grey levels from 0 to 16
+    values, classes = _digits()
     images = torch.from_numpy(np.rint(values * (255 / 16)).astype(np.uint8)).reshape(-1, 1, 8, 8)
     labels = torch.from_numpy(classes.astype(np.int64))
     test = draw(labels, round(DIGITS_TEST_SHARE * len(labels)), DIGITS_TEST_SEED)
     return Split(images[~test], labels[~test]), Split(images[test], labels[test])
+
+
+def _digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the digits that scikit-learn ships: [N, 64] grey levels from 0 to 16, and [N] classes.
+
+    They are read from its file where that is as expected: importing scikit-learn takes seconds, for each process.
+    """
+    package = find_spec("sklearn")
+    file = Path(str(package.origin)).with_name("datasets") / "data" / "digits.csv.gz" if package else None
+    if file is not None and file.exists():
+        rows = np.loadtxt(file, delimiter=",")
+        if rows.shape == _DIGITS_SHAPE:
+            return rows[:, :-1], rows[:, -1].astype(np.int64)
+    from sklearn.datasets import load_digits
+
+    values, classes = load_digits(return_X_y=True)
+    return values, classes
 
 
 def _read_torchvision(spec: DataSpec) -> tuple[Split, Split]:

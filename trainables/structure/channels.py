@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import torch
 import torch_pruning
@@ -13,6 +13,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from trainables.errors import InfeasibleTrial
 from trainables.meta import meta_twin
 from trainables.models.shortcut import Shortcut
+
+TRACED_ON_CPU: Final = 30_000_000
+"""Networks of up to this many parameters are traced with numbers, in less time than PyTorch takes to import what runs
+linear layers on the meta device."""
 
 Side = Literal["outputs", "inputs"]
 
@@ -68,7 +72,8 @@ def find_groups(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[Ch
     outputs, and channels that meet a grouped (not depthwise) convolution, a norm across channels, attention or a bare
     parameter. `model` is not changed. Raises InfeasibleTrial for a network that torch-pruning cannot trace.
     """
-    twin = meta_twin(model)
+    small = sum(parameter.numel() for parameter in model.parameters()) <= TRACED_ON_CPU
+    twin = meta_twin(model, "cpu" if small else "meta")
     graph = _trace(twin, input_shape)
     modules = dict(twin.named_modules())
     found: list[ChannelGroup] = []
@@ -173,7 +178,8 @@ class _ShortcutChannels:
 
 
 def _trace(twin: nn.Module, input_shape: tuple[int, int, int]) -> Any:
-    image = torch.empty(1, *input_shape, device="meta", dtype=next(twin.parameters()).dtype)
+    like = next(twin.parameters())
+    image = torch.zeros(1, *input_shape, device=like.device, dtype=like.dtype)
     graph = torch_pruning.DependencyGraph()
     shortcuts = {Shortcut: _ShortcutChannels()}
     try:
