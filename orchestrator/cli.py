@@ -359,7 +359,8 @@ def ui(
         allowed = "holds no MLflow pages; each study file names the server of its pages under `tracking`"
         raise InvalidValue("--store", studies.place, allowed)
     if not studies.mlflow_database.exists():
-        raise InvalidValue("--store", str(studies.root), "holds no MLflow database; launch a study first")
+        allowed = "holds no MLflow database; launch a study first, without `tracking: none`"
+        raise InvalidValue("--store", str(studies.root), allowed)
     _require_free(port)
     serve = server(studies, port)
     say(f"http://127.0.0.1:{port} shows {studies.root}; stop it with Ctrl-C")

@@ -102,6 +102,7 @@ def extend(
     folder = store.existing(spec.name)
     cluster.check(spec.resources, address)
     store_check.check(spec, store)
+    _check_network(spec)
 
     def adopt(ledger: Ledger) -> None:
         warm_start.check(spec, store)

@@ -1,7 +1,7 @@
 """What one trial is: data, network, training, paradigm, budget. Plain frozen values, free of torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from trainables.errors import InvalidValue
@@ -115,9 +115,7 @@ class TrialSpec:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the spec as plain nested dictionaries, for a queue, a file or a process boundary."""
-        model = {"name": self.model.name, "options": dict(self.model.options)}
-        parts = {"data": dict(vars(self.data)), "model": model, "training": dict(vars(self.training))}
-        return {**vars(self), **parts, "hyperparameters": dict(self.hyperparameters)}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "TrialSpec":

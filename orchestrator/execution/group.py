@@ -61,9 +61,7 @@ class _Leading(WorkerContext):
             super().report(report, save)
             continues = True
         finally:
-            with (
-                nullcontext() if continues else suppress(RuntimeError)
-            ):  # the trial ends, whether the others still live or not
+            with nullcontext() if continues else suppress(RuntimeError):  # it ends even if the others have died
                 _agreed(continues)
 
 

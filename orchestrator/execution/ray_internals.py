@@ -168,6 +168,26 @@ def forget(controller: "TuneController", finished: Collection["Trial"]) -> None:
         kept -= set(finished)
 
 
+def stepwise(function: Callable[[dict[str, Any]], None]) -> Any:
+    """Return the class in which Ray Tune runs a function: each `step` runs it up to its next report, and returns that.
+
+    Stands in for a last report that says that it is the last: the end costs a step of its own.
+    """
+    from ray.tune.trainable import wrap_function
+
+    return wrap_function(function)
+
+
+def ends(step: Mapping[str, Any], report: dict[str, Any]) -> bool:
+    """Return whether a step was that of the end, after which no report came; then mark the last `report` as such."""
+    from ray.tune.result import DONE, RESULT_DUPLICATE
+
+    if RESULT_DUPLICATE not in step:
+        return False
+    report[DONE] = True
+    return True
+
+
 def actor_of(trial: "Trial") -> Any:
     """Return the actor in which a trial runs, or None. Stands in for naming actors, which Ray Tune does itself."""
     return trial.temporary_state.ray_actor

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NoReturn
 
-from ray.tune.result import DONE, RESULT_DUPLICATE
-from ray.tune.trainable import wrap_function
-
+from orchestrator.execution import ray_internals
 from orchestrator.execution.trial_context import WorkerContext, run, tell
 from orchestrator.execution.trial_log import heard_in
 from orchestrator.execution.work_order import WorkOrder
@@ -33,7 +31,7 @@ def train(config: dict[str, Any]) -> None:
         raise  # so that Ray ends this process: a CUDA error makes it unusable, and the next trial needs its memory
 
 
-class WorkerTrial(wrap_function(train)):  # type: ignore[misc]  # Ray has no types
+class WorkerTrial(ray_internals.stepwise(train)):  # type: ignore[misc]  # the class is made while the program runs
     """A trial in its worker, as Ray Tune drives it: each call runs it up to its next report.
 
     Ray Tune asks once more after the last report whether there is another. Here the call for a report of the whole
@@ -57,12 +55,10 @@ class WorkerTrial(wrap_function(train)):  # type: ignore[misc]  # Ray has no typ
     def _look_ahead(self, report: dict[str, Any]) -> None:
         try:
             following = super().step()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised in its turn
+        except Exception as error:  # noqa: BLE001 - the next step raises it
             self._next = partial(_raise, error)
         else:
-            if RESULT_DUPLICATE in following:
-                report[DONE] = True
-            else:
+            if not ray_internals.ends(following, report):
                 self._next = lambda: following
 
 

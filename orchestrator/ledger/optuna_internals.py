@@ -69,7 +69,7 @@ def reseed(sampler: BaseSampler, seed: int) -> None:
     parts = [getattr(sampler, name, None) for name in ("_random_sampler", "_independent_sampler")]
     for number, part in enumerate([sampler, *(part for part in parts if isinstance(part, BaseSampler))]):
         part_seed = np.random.SeedSequence([seed, number]).generate_state(1)[0]
-        part._rng.rng.seed(int(part_seed))  # type: ignore[attr-defined]  # no attribute of the base class
+        part._rng.rng.seed(int(part_seed))  # type: ignore[attr-defined]  # each sampler has its own; `BaseSampler` has none
 
 
 def forget_cached_trials(study: optuna.Study) -> None:

@@ -65,7 +65,7 @@ class Repair:
             yield f"The ledger is intact: {self.lines_before} lines."
             return
         yield f"{self.damage.where}: {self.damage.what}."
-        yield f"Saved as the ledger has them: {self.as_told} finished trials."
+        yield f"Saved as the ledger has them: {self.as_told} finished trial{'s' if self.as_told != 1 else ''}."
         for what, trials in (
             ("Restored from trials.parquet", self.restored),
             ("Continued by a resume", self.run_again),

@@ -196,7 +196,7 @@ def _why_infeasible(paradigm: type[Paradigm], corners: Mapping[str, list[Value]]
             paradigm.create(dict(zip(corners, values, strict=True))).recipe(epochs)
         except InfeasibleTrial as infeasible:
             reason = str(infeasible)
-        except Exception:  # noqa: BLE001 - a third party's code: its trials will report what it raises
+        except Exception:  # noqa: BLE001 - a plug-in may raise anything; its trials report it, with the traceback
             return None
         else:
             return None

@@ -10,7 +10,6 @@ from orchestrator.tracking.steps import RunStatus
 class Untracked:
     """Takes what a Tracker takes and writes nothing: the ledger, the table and the report have it all."""
 
-    trouble: Final = None
     replaced: Final = None
 
     def tell(self, record: TrialRecord) -> None:

@@ -15,12 +15,12 @@ from ray.tune.experiment import Trial
 from orchestrator.execution import recorder as recording
 from orchestrator.execution.recorder import Recorder
 from orchestrator.execution.trial_context import CHECKPOINT, DISK_FULL, FAILURE, STORE_LOST
-from orchestrator.execution.work_order import WorkOrder
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.store.remote import StoreLost
 from orchestrator.sweep.sweep import Assignment, Sweep
 from orchestrator.sweep.verdict import Decision, Verdict
+from tests.orchestrator.execution.orders import tune_trial
 from tests.orchestrator.small import Silence, epoch, ledger_of, study
 
 
@@ -33,23 +33,7 @@ class Run:
         assigned = self.sweep.next()
         assert assigned is not None
         self.assigned: Assignment = assigned
-        chosen = assigned.configuration
-        order = WorkOrder(
-            number=assigned.number,
-            owner=ledger.owner(assigned.number),
-            trial=ledger.spec.trial(chosen.paradigm, chosen.params, chosen.seed),
-            run="unused:unused",
-            folder=ledger.folder.trials / "00000-1",
-            remote=None,
-            resume_from=None,
-            device="cpu",
-            cache=ledger.folder.trials,
-            cpus=1.0,
-            gpus=0.0,
-            workers=2,
-            mps=False,
-        )
-        self.trial = Trial("unused", config=order.as_dict(), stub=True)
+        self.trial = tune_trial(self.sweep, assigned, workers=2)
 
     @property
     def record(self) -> TrialRecord:

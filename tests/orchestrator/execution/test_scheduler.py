@@ -12,10 +12,10 @@ from ray.tune.schedulers import TrialScheduler
 from orchestrator.execution.capacity import Capacity
 from orchestrator.execution.scheduler import ParetoHalving
 from orchestrator.execution.trial_context import FAILURE
-from orchestrator.execution.work_order import WorkOrder
 from orchestrator.spec.study_spec import Resources
 from orchestrator.sweep.sweep import Sweep
 from orchestrator.sweep.verdict import Decision, Verdict
+from tests.orchestrator.execution.orders import tune_trial
 from tests.orchestrator.small import Silence, epoch, ledger_of, study
 
 SPEC = study(trials=4, rungs=[2], objectives={"accuracy": "maximize"})
@@ -38,23 +38,7 @@ class Run:
         for number in range(1, rung + 1):
             report = epoch(self.sweep, assigned, number, accuracy=accuracy)
             self.sweep.report(assigned.number, report)
-        chosen, trials = assigned.configuration, self.sweep.ledger.folder.trials
-        order = WorkOrder(
-            number=assigned.number,
-            owner=self.sweep.ledger.owner(assigned.number),
-            trial=SPEC.trial(chosen.paradigm, chosen.params, chosen.seed),
-            run="unused:unused",
-            folder=trials,
-            remote=None,
-            resume_from=None,
-            device="cpu",
-            cache=trials,
-            cpus=1.0,
-            gpus=0.0,
-            workers=1,
-            mps=False,
-        )
-        trial = Trial("unused", config=order.as_dict(), stub=True)
+        trial = tune_trial(self.sweep, assigned)
         return trial, self.ask(trial, report.as_dict())
 
     def ask(self, trial: Trial, result: dict[str, Any]) -> str:

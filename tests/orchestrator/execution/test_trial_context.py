@@ -11,45 +11,14 @@ from ray import tune
 
 from orchestrator.execution.trial_context import CHECKPOINT, DISK_FULL, FAILURE, STORE_LOST, WorkerContext, run, tell
 from orchestrator.execution.trial_log import LONGEST
-from orchestrator.execution.work_order import WorkOrder
 from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.failures import Breakdown, Failure, GroupBroken
 from orchestrator.store.attempts import TRIAL_LOG, CheckpointRef
-from orchestrator.store.checkpoints import Owner
 from orchestrator.store.remote import StoreLost
 from orchestrator.store.trial_files import LocalFiles
 from tests.orchestrator import runs
-from tests.orchestrator.small import study
+from tests.orchestrator.execution.orders import OWNER, order_in
 from trainables.errors import InfeasibleTrial, TrainingDiverged
-
-OWNER = Owner("small", 3, "0123456789abcdef", 0)
-
-
-def order_in(store: Path, **changes: Any) -> WorkOrder:
-    plain = WorkOrder(
-        number=3,
-        owner=OWNER,
-        trial=study().trial("magnitude", {"sparsity": 0.5}, seed=7),
-        run="tests.orchestrator.runs:toy",
-        folder=store / "00003-1",
-        remote=None,
-        resume_from=None,
-        device="cpu",
-        cache=store,
-        cpus=1.0,
-        gpus=0.0,
-        workers=1,
-        mps=False,
-    )
-    return replace(plain, **changes)
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What reaches Ray Tune, which takes reports only in a run of its own."""
-    reports: list[dict[str, Any]] = []
-    monkeypatch.setattr(tune, "report", reports.append)
-    return reports
 
 
 def test_the_context_is_that_of_the_order(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,9 +80,8 @@ def test_an_epoch_without_training_or_measured_usage_says_so() -> None:
 
 
 def test_numbers_of_numpy_become_plain_ones_that_json_takes() -> None:
-    report = EpochReport.of(
-        replace(REPORT, epoch=np.int64(3), accuracy=np.float32(0.5), metrics={"macs": np.float64(7)})  # type: ignore[arg-type]
-    )
+    numbers: dict[str, Any] = {"epoch": np.int64(3), "accuracy": np.float32(0.5), "metrics": {"macs": np.float64(7)}}
+    report = EpochReport.of(replace(REPORT, **numbers))
     assert [type(report.epoch.epoch), type(report.epoch.accuracy)] == [int, float]
     assert type(report.metrics["macs"]) is float
     assert json.loads(json.dumps(report.as_dict()))["metrics"] == {"macs": 7.0}

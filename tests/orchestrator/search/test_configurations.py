@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna import create_study
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import RandomSampler
 
@@ -64,10 +65,11 @@ def test_a_trial_records_a_fixed_value_only_if_it_was_applied() -> None:
 @given(seed=st.integers(0, 2**32 - 1), joint=st.booleans())
 def test_a_draw_is_known_again_by_its_hyper_parameters(seed: int, joint: bool) -> None:
     space = Configurations(study(paradigms={"magnitude": {}, "lottery_ticket": {}}, epochs=12))
-    random = RandomSampler(seed=seed)
+    random = create_study(sampler=RandomSampler(seed=seed))
 
-    def suggest(name: str, found: BaseDistribution) -> Value:
-        return random.sample_independent(None, None, name, found)  # type: ignore[arg-type,no-any-return]
+    def suggest(name: str, distribution: BaseDistribution) -> Value:
+        drawn: Value = random.ask({name: distribution}).params[name]
+        return drawn
 
     drawn = space.draw(suggest, joint=joint)
     known = space.drawn_as(str(drawn["paradigm"]), space.params(drawn))

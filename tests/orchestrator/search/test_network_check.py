@@ -8,6 +8,8 @@ import pytest
 from orchestrator.search.network_check import NetworkCheck
 from orchestrator.spec.spec_errors import StudyError
 from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.store import Store
+from orchestrator.study import extend
 from tests.orchestrator import small
 from tests.orchestrator.commands import Espalier
 from trainables.errors import InvalidValue
@@ -84,3 +86,13 @@ def test_plan_says_what_the_network_cannot_do_and_what_filters_can_take(espalier
     assert status == 0
     assert "Network: paradigms.layer_only: mlp has no residual branches to gate" in out
     assert "Filters: removing them can save at most 99.9% of the network's MACs" in out
+
+
+def test_an_extension_names_what_the_network_cannot_do(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    before = study("mlp", dense={})
+    small.launched(before, tmp_path).close()
+    more = study("mlp", dense={}, layer_only={}).model_copy(update={"seed": 1})
+    with pytest.raises(StudyError, match="seed = 1: cannot change"):
+        extend(more, Store(tmp_path))
+    assert "paradigms.layer_only: mlp has no residual branches to gate" in caplog.text
+    assert "such trials will fail" in caplog.text

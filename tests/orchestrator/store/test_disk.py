@@ -11,24 +11,16 @@ import torch
 from orchestrator.store.disk import FULL, DiskFull, chain, is_full
 
 
-def raised(error: Exception, cause: BaseException | None = None) -> BaseException:
-    """Return an error as it is caught, raised while or because another one was handled."""
-    try:
-        if cause is not None:
-            raise error from cause
-        raise error
-    except Exception as caught:  # noqa: BLE001 - it is returned
-        return caught
+def raised(error: Exception, cause: Exception | None = None) -> Exception:
+    """Return an error as it is caught, raised because of another one."""
+    error.__cause__ = cause
+    return error
 
 
-def during(error: Exception, other: BaseException) -> BaseException:
-    try:
-        try:
-            raise other
-        except Exception:  # noqa: BLE001 - it becomes the context
-            raise error  # noqa: B904 - a context, no cause
-    except Exception as caught:  # noqa: BLE001 - it is returned
-        return caught
+def during(error: Exception, other: Exception) -> Exception:
+    """Return an error as it is caught, raised while another one was handled."""
+    error.__context__ = other
+    return error
 
 
 @pytest.mark.parametrize("number", FULL)
