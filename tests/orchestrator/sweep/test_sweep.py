@@ -82,24 +82,25 @@ def test_a_lost_trial_is_handed_out_again_after_pauses_that_grow_and_others_need
         assert {0, 1} - sweep.live == {first.number}
 
 
+def lose_after(sweep: Sweep, number: int) -> None:
+    """Hand out a trial and lose its worker after it has reported an epoch."""
+    trial = sweep.next()
+    assert trial is not None
+    sweep.begin(trial.number)
+    sweep.report(trial.number, epoch(sweep, trial, number))
+    sweep.fail(trial.number, LOST)
+
+
 def test_a_trial_that_gets_further_each_time_is_never_given_up(tmp_path: Path) -> None:
     clock = Clock()
     with ledger_of(study(trials=1, epochs=6, failures={"retries": 2}), tmp_path) as ledger:
         sweep = Sweep(ledger, Silence(), clock=clock)
         for number in range(1, 6):
-            trial = sweep.next()
-            assert trial is not None
-            sweep.begin(trial.number)
-            sweep.report(trial.number, epoch(sweep, trial, number))
-            sweep.fail(trial.number, LOST)
+            lose_after(sweep, number)
             clock.now += LONGEST_PAUSE
         assert ledger.record(0).state is State.RUNNING
         for number in (1, 2):  # from the beginning again, and not as far
-            trial = sweep.next()
-            assert trial is not None
-            sweep.begin(trial.number)
-            sweep.report(trial.number, epoch(sweep, trial, number))
-            sweep.fail(trial.number, LOST)
+            lose_after(sweep, number)
             clock.now += LONGEST_PAUSE
         assert ledger.record(0).state is State.FAIL
 

@@ -1,8 +1,10 @@
 """The published images: as they come from a library or from files, and files that are damaged or missing."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -48,9 +50,13 @@ def test_damaged_files_are_refused_before_they_are_unpickled(tmp_path: Path) -> 
 def test_digits_are_the_embedded_ones_in_three_disjoint_splits(digits: Dataset) -> None:
     from sklearn.datasets import load_digits
 
-    assert len(digits.train) + len(digits.validation) + len(digits.test) == len(load_digits().images)
+    splits = (digits.train, digits.validation, digits.test)
+    values, classes = load_digits(return_X_y=True)
+    published = np.rint(values * (255 / 16)).astype(np.uint8)  # grey levels from 0 to 16
+    pairs = (zip(split.images.numpy(), split.labels.tolist(), strict=True) for split in splits)
+    shown = Counter((image.tobytes(), label) for split in pairs for image, label in split)
+    assert shown == Counter(zip((image.tobytes() for image in published), classes.tolist(), strict=True))
     assert digits.input_shape == (1, 8, 8)
-    assert digits.train.images.max() == 255
     for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
         assert not images_of(getattr(digits, one)) & images_of(getattr(digits, other))
 
