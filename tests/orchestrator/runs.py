@@ -51,7 +51,7 @@ def noting(spec: TrialSpec, context: WorkerContext) -> None:
     """Note each epoch, in which process and on which node it runs; wait in the fifth for a file named "go on"."""
     assert context.cache is not None
     for epoch in range(_epochs_done(context) + 1, spec.epochs + 1):
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 900  # on a busy machine, Ray takes minutes to see that a node is gone
         while epoch == 5 and not (context.cache / "go on").exists():
             assert time.monotonic() < deadline, "nobody lets the trials go on"
             time.sleep(0.1)

@@ -44,7 +44,7 @@ class Host:
     def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command on this host to its end."""
         command = self.command(*words, **environment)
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
 
 
 @contextmanager
