@@ -51,6 +51,12 @@ class ModelSpec:
     name: str
     options: Mapping[str, Option] = field(default_factory=dict)
 
+    @property
+    def label(self) -> str:
+        """Its name and options in one line, as ``resnet56(width=0.5)``."""
+        options = ", ".join(f"{option}={value}" for option, value in self.options.items())
+        return f"{self.name}({options})" if options else self.name
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSpec:

@@ -1,4 +1,4 @@
-"""Measures how long a study's dense network takes for an epoch, by a few training steps. Imports torch."""
+"""Measures how long a study's dense networks take for an epoch, by a few training steps. Imports torch."""
 
 import math
 import time
@@ -39,7 +39,16 @@ class Probe:
 
 
 def measure(spec: StudySpec) -> Probe:
-    """Train and evaluate the dense network for a few seconds; raises InvalidValue if the data cannot be read."""
+    """Train and evaluate the dense network for a few seconds; raises InvalidValue if the data cannot be read.
+
+    Of several networks each is measured; the times are their means, since a study draws them equally often.
+    """
+    probes = [_measure(spec.model_copy(update={"model": network})) for network in spec.networks]
+    mean = {name: sum(getattr(probe, name) for probe in probes) / len(probes) for name in ("epoch", "last")}
+    return replace(probes[0], **mean, steps=sum(probe.steps for probe in probes))
+
+
+def _measure(spec: StudySpec) -> Probe:
     torch.set_num_threads(max(1, math.floor(spec.resources.cpus)))
     context = _ProbeContext("cuda" if spec.resources.gpus > 0 else "cpu")
     dataset = data.load(replace(spec.data, download=False)).to(context.device)

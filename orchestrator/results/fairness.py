@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from orchestrator.ledger.records import TrialRecord
-from orchestrator.spec.params import PREFIX
+from orchestrator.spec.params import PREFIX, is_shared
 from trainables.errors import InvalidValue, nearest
 from trainables.spec import Value
 
@@ -23,12 +23,13 @@ SETUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "SX-B": ("train_cost",),
     }
 )
-"""What must be equal, by setup: S1 data and network (one study has one of each), S2 the base network too, S3.1
-finetuning epochs too, S3.2 their learning rates too, S4.1 pruning epochs too; SX-A all epochs together, SX-B all
-training MACs together. What a study searches of its training must be equal wherever the base network must."""
+"""What must be equal, by setup: S1 data and network (a study that searches neither has one of each), S2 the base
+network too, S3.1 finetuning epochs too, S3.2 their learning rates too, S4.1 pruning epochs too; SX-A all epochs
+together, SX-B all training MACs together. What a study searches of its network must be equal in all, what it searches
+of its training wherever the base network must."""
 
 UNSEARCHED = "as in the study file"
-"""Stands in for the value where a trial did not search this part of its training."""
+"""Stands in for the value where a trial did not search this part of its network or training."""
 
 TOLERANCE = 0.01
 """Relative difference up to which epochs, rates and costs count as equal."""
@@ -57,10 +58,14 @@ def unequal(records: Iterable[TrialRecord], setup: str) -> dict[str, dict[Value,
         quantity: _groups((record.metrics.get(quantity, 0.0), record.trial) for record in compared)
         for quantity in SETUPS[setup]
     }
-    if "pretrain_epochs" in SETUPS[setup]:
-        names = dict.fromkeys(name for record in compared for name in record.params if name.startswith(PREFIX))
-        groups |= {name: _groups((r.params.get(name, UNSEARCHED), r.trial) for r in compared) for name in names}
+    names = dict.fromkeys(name for record in compared for name in record.params if _must_be_equal(name, setup))
+    groups |= {name: _groups((r.params.get(name, UNSEARCHED), r.trial) for r in compared) for name in names}
     return {quantity: values for quantity, values in groups.items() if len(values) > 1}
+
+
+def _must_be_equal(name: str, setup: str) -> bool:
+    """Return whether a hyper-parameter is of the network, or of a training that the base network shares."""
+    return is_shared(name) and (not name.startswith(PREFIX) or "pretrain_epochs" in SETUPS[setup])
 
 
 def _groups(values: Iterable[tuple[Value, int]]) -> dict[Value, list[int]]:

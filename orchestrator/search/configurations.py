@@ -1,7 +1,7 @@
 """The configurations of a study, as one tree to draw from: its paradigms' search spaces, as the study narrows them, and
-the training hyper-parameters that it searches."""
+what all paradigms share: the networks, their options, and the training hyper-parameters that it searches."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Final
@@ -10,18 +10,18 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 import search_spaces
 from orchestrator.ledger.trial import Named
-from orchestrator.spec import searched_training
+from orchestrator.spec import searched_options, searched_training
 from orchestrator.spec.choices import Choice, Range
-from orchestrator.spec.params import PREFIX, Params
+from orchestrator.spec.params import MODEL, OPTION, PREFIX, Params
 from orchestrator.spec.study_spec import StudySpec
 from search_spaces.space import Dimension, Space
 from trainables import paradigms
 from trainables.errors import InfeasibleTrial, InvalidValue
-from trainables.spec import Value
+from trainables.spec import ModelSpec, Value
 
 PARADIGM: Final = "paradigm"
-"""The name under which the sampler chooses the paradigm. Hyper-parameters are named ``<paradigm>.<name>``, and those of
-training, which all paradigms share, ``training.<name>``."""
+"""The name under which the sampler chooses the paradigm. Hyper-parameters are named ``<paradigm>.<name>``, and those
+that all paradigms share ``model``, ``model.<option>`` and ``training.<name>``."""
 
 Suggest = Callable[[str, BaseDistribution], Value]
 """Returns a value for a name from its distribution."""
@@ -36,7 +36,7 @@ class Configurations:
     @cached_property
     def searched(self) -> tuple[str, ...]:
         """The paradigms with anything to search."""
-        return tuple(name for name in self.spec.paradigms if self._spaces[name] or self._training)
+        return tuple(name for name in self.spec.paradigms if self._spaces[name] or self._shared)
 
     @cached_property
     def settled(self) -> tuple[str, ...]:
@@ -47,7 +47,8 @@ class Configurations:
     def distributions(self) -> dict[str, BaseDistribution]:
         """Everything that is drawn, by name."""
         drawn = {f"{p}.{name}": d.distribution for p in self.searched for name, d in self._spaces[p].items()}
-        return {PARADIGM: CategoricalDistribution(self.searched), **drawn, **self._training} if self.searched else {}
+        shared = {name: dimension.distribution for name, dimension in self._shared.items()}
+        return {PARADIGM: CategoricalDistribution(self.searched), **drawn, **shared} if self.searched else {}
 
     @cached_property
     def are_numeric(self) -> bool:
@@ -70,16 +71,20 @@ class Configurations:
             if dimension.applies(chosen):
                 key = f"{paradigm}.{name}"
                 drawn[key] = chosen[name] = suggest(key, dimension.distribution)
-        return drawn | {name: suggest(name, distribution) for name, distribution in self._training.items()}
+        for name, dimension in self._shared.items():
+            if dimension.applies(drawn):
+                drawn[name] = suggest(name, dimension.distribution)
+        return drawn
 
     def params(self, drawn: Named) -> dict[str, Value]:
-        """Return the hyper-parameters that a trial gets from a draw: its paradigm's, and those of training."""
+        """Return the hyper-parameters that a trial gets from a draw: its paradigm's, and those that all share."""
         paradigm = str(drawn[PARADIGM])
         chosen = dict(self._fixed[paradigm])
         for name, dimension in self._spaces[paradigm].items():
             if dimension.applies(chosen):
                 chosen[name] = drawn[f"{paradigm}.{name}"]
-        return self._applied(paradigm, chosen) | {name: drawn[name] for name in self._training}
+        shared = {name: drawn[name] for name, dimension in self._shared.items() if dimension.applies(drawn)}
+        return self._applied(paradigm, chosen) | shared
 
     def drawn_as(self, paradigm: str, params: Named) -> dict[str, Value]:
         """Return the draw that gives a trial these hyper-parameters, without those not searched or outside the ranges.
@@ -96,16 +101,22 @@ class Configurations:
         }
         trained = Params.of(params).completed(self.spec.training, self.spec.search.training).named
         known |= {
-            name: trained[name] for name, distribution in self._training.items() if _holds(distribution, trained[name])
+            name: trained[name]
+            for name, dimension in self._shared.items()
+            if name in trained and _holds(dimension.distribution, trained[name])
         }
         return {PARADIGM: paradigm, **known} if paradigm in self.searched else known
+
+    def takes(self, label: str, option: str) -> bool:
+        """Return whether the network of that label is built with a searched option."""
+        return self._shared[f"{OPTION}{option}"].applies({MODEL: label})
 
     def contains(self, paradigm: str, params: Named) -> bool:
         """Return whether the study's present search spaces include these hyper-parameters."""
         if paradigm not in self.spec.paradigms:
             return False
         space, fixed = self._spaces[paradigm], self._fixed[paradigm]
-        searched = {name: dimension.distribution for name, dimension in space.items()} | self._training
+        searched = {name: dimension.distribution for name, dimension in {**space, **self._shared}.items()}
         return all(
             fixed[name] == value if name in fixed else name in searched and _holds(searched[name], value)
             for name, value in params.items()
@@ -139,11 +150,25 @@ class Configurations:
         return {name: _narrowed_space(name, choices) for name, choices in self.spec.paradigms.items()}
 
     @cached_property
-    def _training(self) -> dict[str, BaseDistribution]:
-        return {
-            f"{PREFIX}{name}": _distribution(choice, whole=searched_training.is_integer(name))
+    def _shared(self) -> Space:
+        """What is searched for all paradigms; an option only for the networks that take it."""
+        networks = self.spec.networks
+        several = {MODEL: Dimension(CategoricalDistribution([one.label for one in networks]))}
+        options = {
+            f"{OPTION}{name}": _option(name, choice, networks) for name, choice in self.spec.search.options.items()
+        }
+        training = {
+            f"{PREFIX}{name}": Dimension(_distribution(choice, whole=searched_training.is_integer(name)))
             for name, choice in self.spec.search.training.items()
         }
+        return Space({**(several if len(networks) > 1 else {}), **options, **training})
+
+
+def _option(name: str, choice: Choice, networks: Sequence[ModelSpec]) -> Dimension:
+    takers = tuple(network.label for network in networks if searched_options.takes(network, name))
+    when = {MODEL: takers} if len(takers) < len(networks) else {}
+    whole = isinstance(choice, Range) and isinstance(choice.low, int) and isinstance(choice.high, int)
+    return Dimension(_distribution(choice, whole=whole), when)
 
 
 def _holds(distribution: BaseDistribution, value: Value) -> bool:

@@ -1,7 +1,7 @@
 """Adopt an edited study file for an existing study, if its results stay valid."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,6 +13,7 @@ from orchestrator.spec.spec_diff import settings
 from orchestrator.spec.spec_errors import Problem, StudyError
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import StudyFolder
+from trainables.spec import ModelSpec
 
 FIXED: Final = {
     "name": "a study keeps its name",
@@ -85,13 +86,20 @@ def _problem(change: Change, before: StudySpec) -> Problem | None:
     """Return why a change cannot be made, or None if it can."""
     section = change.key.split(".")[0]
     only_bound = section == "constraints" and change.before is not None and change.after is not None
-    if section in FIXED and not only_bound:
+    more_networks = change.key == "model" and _grew(before.networks, change.after)
+    if section in FIXED and not only_bound and not more_networks:
         before_text = "nothing" if change.before is None else repr(change.before)
         return Problem(change.key, f"cannot change from {before_text}: {FIXED[section]}; {INSTEAD}", change.after)
     if change.key == "fidelity.epochs" and change.after < before.fidelity.epochs:
         why = f"cannot fall below {change.before}: earlier trials were trained for longer than new ones would be"
         return Problem(change.key, f"{why}; {INSTEAD}", change.after)
     return None
+
+
+def _grew(before: Sequence[ModelSpec], after: object) -> bool:
+    """Return whether networks were only added to a list of them."""
+    added = after if isinstance(after, list) else []
+    return len(before) > 1 and all(asdict(network) in added for network in before)
 
 
 def _too_few_trials(after: StudySpec, records: Sequence[TrialRecord]) -> list[Problem]:

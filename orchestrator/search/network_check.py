@@ -1,4 +1,4 @@
-"""Checks in seconds, before any trial runs, whether a study's network supports what its paradigms do."""
+"""Checks in seconds, before any trial runs, whether a study's networks support what its paradigms do."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.ledger.trial import Named
 from orchestrator.search.configurations import Configurations
 from orchestrator.search.initial_design import at_random
-from orchestrator.spec.params import Params
+from orchestrator.spec.choices import ends
+from orchestrator.spec.params import MODEL, OPTION, Params
 from orchestrator.spec.spec_errors import ABSENT, Problem, StudyError
 from orchestrator.spec.study_spec import StudySpec
 from trainables.data.sources import SOURCES
@@ -35,46 +36,71 @@ class Attempted:
 
 
 class NetworkCheck:
-    """Checks the paradigms of a study against its network, which is built once, with shapes only."""
+    """Checks the paradigms of a study against its networks, each built once, with shapes only."""
 
     def __init__(self, spec: StudySpec) -> None:
         self._spec, self._configurations = spec, Configurations(spec)
-        self._reasons: dict[frozenset[Demand], str | None] = {}
+        self._reasons: dict[tuple[str, frozenset[Demand]], str | None] = {}
         self._attempted: dict[str, list[Attempted]] = {}
 
     def require_work(self) -> None:
-        """Raise StudyError, with a reason for each paradigm, if none of the study's configurations can run."""
+        """Raise StudyError, with a reason for each paradigm, if none of the study's configurations can run.
+
+        Raises InvalidValue for a network that cannot be built, also with a value of an option that the study searches.
+        """
+        self._require_options()
         problems = [self._refusal(name) for name in self._spec.paradigms]
         if problems and all(problems):
             raise StudyError([problem for problem in problems if problem is not None])
 
     def impossible(self) -> list[Problem]:
-        """Return the paradigms and choices of the study that its network does not support, each with the reason."""
+        """Return the paradigms and choices of the study that its networks do not support, each with the reason."""
         return [problem for name in self._spec.paradigms for problem in self._problems(name)]
 
     def removable_macs(self) -> float | None:
-        """Return the share of the network's MACs that removing filters can save; None if no filters are removed."""
+        """Return the share of a network's MACs that removing filters can save; None if no filters are removed.
+
+        Of several networks, it is that of which the largest share can be saved.
+        """
         from trainables.methods.rehearsal import removable_macs
 
         removing = [demand for name in self._spec.paradigms for demand in self._filter_demands(name)]
-        return removable_macs(self._network, stream=any(removing)) if removing else None
+        networks = self._networks.values() if removing else ()
+        return max((removable_macs(network, stream=any(removing)) for network in networks), default=None)
 
     @cached_property
-    def _network(self) -> "LiveTrial":
+    def _networks(self) -> dict[str, "LiveTrial"]:
+        """The networks by their labels, without the options that are searched."""
+        several = len(self._spec.networks) > 1
+        return {
+            network.label: self._built({MODEL: network.label}, f"model[{index}]" if several else "model")
+            for index, network in enumerate(self._spec.networks)
+        }
+
+    def _require_options(self) -> None:
+        """Raise InvalidValue if a network cannot be built with a value that the study names for an option."""
+        for label in self._networks:
+            for name, choice in self._spec.search.options.items():
+                if self._configurations.takes(label, name):
+                    for value in ends(choice):
+                        self._built({MODEL: label, f"{OPTION}{name}": value}, "search")
+
+    def _built(self, params: Named, section: str) -> "LiveTrial":
+        """Build a network of the study; `section` is where the study says what may be wrong with it."""
         from trainables.methods.rehearsal import shapes_of
 
         source, spec = SOURCES[self._spec.data.name], self._spec
         side = spec.data.image_size or source.image_size
         try:
-            return shapes_of(spec.trial("dense", {}, spec.seed), source.classes, (source.channels, side, side))
+            return shapes_of(spec.trial("dense", params, spec.seed), source.classes, (source.channels, side, side))
         except InvalidValue as refused:
-            raise InvalidValue(f"model.{refused.key}", refused.value, refused.allowed) from refused
+            raise InvalidValue(f"{section}.{refused.key}", refused.value, refused.allowed) from refused
 
     def _attempts(self, paradigm: str) -> list[Attempted]:
         if paradigm not in self._attempted:
             drawn = at_random(self._configurations, paradigm, CONFIGURATIONS)
             made = ((params, self._recipe(paradigm, params)) for params in drawn)
-            self._attempted[paradigm] = [Attempted(p, r, self._reason(r)) for p, r in made if r is not None]
+            self._attempted[paradigm] = [Attempted(p, r, self._reason(p, r)) for p, r in made if r is not None]
         return self._attempted[paradigm]
 
     def _recipe(self, paradigm: str, params: Named) -> Recipe | None:
@@ -83,17 +109,18 @@ class NetworkCheck:
         except (InvalidValue, InfeasibleTrial):
             return None  # not because of the network
 
-    def _reason(self, recipe: Recipe) -> str | None:
+    def _reason(self, params: Named, recipe: Recipe) -> str | None:
         from trainables.methods.rehearsal import demands, rehearse
 
+        label = str(params.get(MODEL, self._spec.networks[0].label))
         asked = demands(recipe)
-        if asked and asked not in self._reasons:
+        if asked and (label, asked) not in self._reasons:
             try:
-                rehearse(recipe, self._network)
-                self._reasons[asked] = None
+                rehearse(recipe, self._networks[label])
+                self._reasons[label, asked] = None
             except InfeasibleTrial as infeasible:
-                self._reasons[asked] = str(infeasible)
-        return self._reasons.get(asked)
+                self._reasons[label, asked] = str(infeasible)
+        return self._reasons.get((label, asked))
 
     def _filter_demands(self, paradigm: str) -> Iterator[bool]:
         """Yield, for each configuration that removes filters, whether it may remove those of residual streams."""

@@ -37,10 +37,11 @@ def lessons(spec: StudySpec, folder: StudyFolder) -> Iterator[Lesson]:
         if not earlier.spec.exists():
             logger.warning("%s: study %s is gone; the sampler continues without it", KEY, name)
             continue
-        training = StudySpec.stored(earlier.spec).training
+        taught_by = StudySpec.stored(earlier.spec)
         for record in ledger.read(earlier):
             measured = record.metrics.keys() >= {*spec.objectives, *spec.constraints}
-            known = replace(record, params=Params.of(record.params).completed(training, spec.search.training).named)
+            params = Params.of(record.params).completed(taught_by.training, spec.search.training)
+            known = replace(record, params=params.in_network(taught_by.networks[0].label).named)
             taught = lesson(spec, known) if record.state is State.COMPLETE and measured else None
             if taught is not None:
                 yield taught

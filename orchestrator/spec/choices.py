@@ -143,6 +143,11 @@ def cannot_fit(name: str, chosen: Mapping[str, Choice], epochs: int) -> str | No
     return _why_infeasible(paradigm, corners, epochs)
 
 
+def ends(choice: Choice) -> list[Value]:
+    """Return the values that a choice names: all of a list, both ends of a range."""
+    return [value for _, value in _named(choice)]
+
+
 def _possible(choice: Choice) -> list[Value] | tuple[float, float]:
     return (choice.low, choice.high) if isinstance(choice, Range) else choice if isinstance(choice, list) else [choice]
 
@@ -181,7 +186,7 @@ def _shown(choice: Range) -> dict[str, Value]:
 def _corners(name: str, chosen: Mapping[str, Choice]) -> dict[str, list[Value]]:
     """Return the extreme values of all hyper-parameters that are fixed or searched."""
     searched = {key: _ends(dimension.distribution) for key, dimension in search_spaces.find(name).items()}
-    return searched | {key: [value for _, value in _named(choice)] for key, choice in chosen.items()}
+    return searched | {key: ends(choice) for key, choice in chosen.items()}
 
 
 def _ends(distribution: Any) -> list[Value]:

@@ -83,7 +83,8 @@ def _problems(detail: ErrorDetails, known_keys: KnownKeys) -> list[Problem]:
 
 def key_of(path: Iterable[str | int]) -> str:
     """Return the path of a key as errors show it: ``search.warm_start[1]``."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    parts = (f"[{part}]" if isinstance(part, int) else part if part.startswith("[") else f".{part}" for part in path)
+    return "".join(parts).removeprefix(".")
 
 
 _TYPES: Final = {

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
+    Discriminator,
     Field,
     ModelWrapValidatorHandler,
     SerializerFunctionWrapHandler,
+    Tag,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -22,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from orchestrator.spec import searched_training
+from orchestrator.spec import searched_options, searched_training
 from orchestrator.spec.choices import Choice as Choice
 from orchestrator.spec.choices import Range as Range
 from orchestrator.spec.choices import Strict, cannot_fit, check_choices, check_effects
@@ -96,13 +98,14 @@ class Search(Strict):
     trials if they are expensive and only numbers are searched (`search.sampler_policy`).
     The sampler also learns from the COMPLETE trials of the studies in `warm_start`, which must be in the same store and
     have the same objectives. `training` searches hyper-parameters of training for all paradigms, instead of the values
-    in the study's section `training`.
+    in the study's section `training`; `options` searches options of the network, or of those networks that take them.
     """
 
     sampler: Literal["auto", "tpe", "nsga2", "gp", "random"] = "auto"
     trials: Annotated[int, Field(ge=1, le=MOST)] = 24
     warm_start: list[str] = Field(default=[])
     training: dict[str, Choice] = Field(default={})
+    options: dict[str, Choice] = Field(default={})
 
     @field_validator("warm_start")
     @classmethod
@@ -230,6 +233,20 @@ class Failures(Strict):
     timeout_minutes: Annotated[float, Field(gt=0, le=MOST)] | None = None
 
 
+def _how_many(given: object) -> str:
+    return "<several>" if isinstance(given, list | tuple) else "<one>"
+
+
+def _as_network(given: Any) -> Any:
+    return ModelSpec(name=given) if isinstance(given, str) else given
+
+
+Networks = Annotated[
+    Annotated[ModelSpec, Tag("<one>")] | Annotated[tuple[ModelSpec, ...], Tag("<several>")], Discriminator(_how_many)
+]
+"""One network, or those among which a study searches."""
+
+
 class StudySpec(Strict):
     """One sweep. Its constructor checks everything that can be known before it starts; raises StudyError.
 
@@ -243,7 +260,7 @@ class StudySpec(Strict):
     name: str
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     data: DataSpec
-    model: ModelSpec
+    model: Networks
     training: TrainingSpec = TrainingSpec()
     objectives: dict[str, Direction] = Field(default={"accuracy": "maximize", "macs": "minimize"})
     constraints: dict[str, str] = Field(default={})
@@ -282,6 +299,11 @@ class StudySpec(Strict):
         return as_text(self.model_dump(mode="json"))
 
     @property
+    def networks(self) -> tuple[ModelSpec, ...]:
+        """The networks among which the study searches; most have one."""
+        return self.model if isinstance(self.model, tuple) else (self.model,)
+
+    @property
     def bounds(self) -> tuple[Constraint, ...]:
         """The constraints, parsed."""
         return tuple(Constraint.parse(metric, text) for metric, text in self.constraints.items())
@@ -291,7 +313,7 @@ class StudySpec(Strict):
         chosen = Params.of(params)
         return TrialSpec(
             data=self.data,
-            model=self.model,
+            model=chosen.network(self.networks),
             paradigm=paradigm,
             hyperparameters=chosen.paradigm,
             training=chosen.trained(self.training),
@@ -327,12 +349,28 @@ class StudySpec(Strict):
         data.check(absolute)
         return absolute
 
+    @field_validator("model", mode="before")
+    @classmethod
+    def _names_are_networks(cls, given: Any) -> Any:
+        return tuple(map(_as_network, given)) if isinstance(given, list | tuple) else _as_network(given)
+
     @field_validator("model")
     @classmethod
-    def _is_a_known_model(cls, spec: ModelSpec, info: ValidationInfo) -> ModelSpec:
-        if info.context != _STORED:
-            _at("name", models.check, spec.name)
-        return spec
+    def _is_a_known_model(cls, given: ModelSpec | tuple[ModelSpec, ...], info: ValidationInfo) -> Any:
+        if info.context == _STORED:
+            return given
+        if isinstance(given, ModelSpec):
+            _at("name", models.check, given.name)
+            return given
+        if len({network.label for network in given}) < max(2, len(given)):
+            labels = ", ".join(network.label for network in given)
+            raise InvalidValue("", labels, "must be one network, or a list of several different ones")
+        _refuse(
+            InvalidValue(f"[{index}].name", refused.value, refused.allowed)
+            for index, network in enumerate(given)
+            for refused in _refused(models.check, network.name)
+        )
+        return given
 
     @field_validator("training", mode="before")
     @classmethod
@@ -403,7 +441,10 @@ class StudySpec(Strict):
         if info.context == _STORED:
             return self
         trials, epochs = self.search.trials, self.fidelity.epochs
-        refused = []
+        refused = [
+            InvalidValue(f"search.options.{one.key}", one.value, one.allowed)
+            for one in searched_options.check(self.search.options, self.networks)
+        ]
         if trials < len(self.paradigms):
             allowed = f"must be at least {len(self.paradigms)}: each paradigm is tried"
             refused.append(InvalidValue("search.trials", trials, allowed))
@@ -503,6 +544,8 @@ def _known_keys(parents: Sequence[str]) -> list[str]:
     """Return the keys that are known in the mapping at a path of a study file."""
     if not parents:
         return list(StudySpec.model_fields)
-    in_choice = parents[0] == "paradigms" or parents[:2] == ["search", "training"]
-    section: Any = Range if in_choice else StudySpec.model_fields[parents[0]].annotation
+    in_choice = parents[0] == "paradigms" or parents[:2] in (["search", "training"], ["search", "options"])
+    section: Any = (
+        Range if in_choice else ModelSpec if parents[0] == "model" else StudySpec.model_fields[parents[0]].annotation
+    )
     return [each.name for each in fields(section)] if is_dataclass(section) else list(section.model_fields)

@@ -72,6 +72,13 @@ def test_where_the_base_network_must_be_equal_so_must_what_is_searched_of_traini
     assert satisfied_setups([records[0], record(3, params=records[0].params)]) == list(SETUPS)
 
 
+def test_trials_of_two_networks_are_comparable_in_no_setup() -> None:
+    records = [record(0, params={"model": "mlp"}), record(1, params={"model": "resnet20", "model.width": 0.5})]
+    assert satisfied_setups(records) == []
+    assert unequal(records, "SX-B")["model"] == {"mlp": [0], "resnet20": [1]}
+    assert satisfied_setups([records[0], record(2, params={"model": "mlp"})]) == list(SETUPS)
+
+
 def test_the_dense_baseline_is_not_compared_by_its_pruning() -> None:
     assert satisfied_setups([record(0), record(1, "dense", finetune_epochs=0.0, pretrain_epochs=10.0)]) == list(SETUPS)
 

@@ -135,3 +135,35 @@ def test_what_a_paradigm_refuses_is_a_reason_and_no_error() -> None:
     assert space.refusal("magnitude", {**fixed, "sparsity": 0.5}) is None
     assert "sparsity = 7" in str(space.refusal("magnitude", {**fixed, "sparsity": 7}))
     assert "unknown key" in str(space.refusal("magnitude", {"spasity": 0.5}))
+
+
+TWO_NETWORKS: list[Any] = ["digits_cnn", {"name": "resnet56", "options": {"width": 0.5}}, "resnet20"]
+
+
+def over_networks() -> Configurations:
+    searched = {"options": {"width": {"low": 0.25, "high": 1.0}}}
+    return Configurations(study(model=TWO_NETWORKS, paradigms={"dense": {}, "magnitude": FIXED}, search=searched))
+
+
+def test_networks_are_searched_for_all_paradigms_and_an_option_where_it_is_taken() -> None:
+    space = over_networks()
+    labels = ("digits_cnn", "resnet56(width=0.5)", "resnet20")
+    assert space.distributions["model"] == CategoricalDistribution(labels)
+    assert space.distributions["model.width"] == FloatDistribution(0.25, 1.0)
+    assert space.searched == ("dense", "magnitude")
+    assert [space.takes(label, "width") for label in labels] == [False, False, True]
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_a_trial_has_the_options_that_its_network_takes(*, joint: bool) -> None:
+    space = over_networks()
+    for chosen in ("digits_cnn", "resnet56(width=0.5)", "resnet20"):
+        drawn = space.draw(lambda name, of, chosen=chosen: chosen if name == "model" else first(name, of), joint=joint)  # type: ignore[misc]
+        params = space.params(drawn)
+        assert params["model"] == chosen
+        assert ("model.width" in params) == (chosen == "resnet20")
+        paradigm = str(drawn["paradigm"])
+        assert space.contains(paradigm, params)
+        assert space.params(space.drawn_as(paradigm, params)) == params
+        network = space.spec.trial(paradigm, params, 0).model
+        assert network.options == {"digits_cnn": {}, "resnet20": {"width": 0.25}}.get(chosen, {"width": 0.5})

@@ -186,6 +186,17 @@ def test_new_bounds_decide_which_trials_are_feasible(tmp_path: Path) -> None:
     assert pareto_front(read(tmp_path), spec.objectives)
 
 
+def test_networks_can_be_added_to_a_list_of_them_and_none_taken_away(tmp_path: Path) -> None:
+    two, three = ["digits_cnn", "mlp"], ["digits_cnn", "mlp", "lenet"]
+    begun(tmp_path, trials=3, model=two, sampler="tpe")
+    before = read(tmp_path)
+    after = extended(tmp_path, small.study(trials=12, model=three, sampler="tpe"))
+    assert after[:3] == before
+    assert {record.params["model"] for record in after} <= set(three)
+    with pytest.raises(StudyError, match="earlier trials trained another network"):
+        study.extend(small.study(trials=14, model=two), Store(tmp_path), run="nowhere:nothing")
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

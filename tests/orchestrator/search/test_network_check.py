@@ -96,3 +96,27 @@ def test_an_extension_names_what_the_network_cannot_do(tmp_path: Path, caplog: p
         extend(more, Store(tmp_path))
     assert "paradigms.layer_only: mlp has no residual branches to gate" in caplog.text
     assert "such trials will fail" in caplog.text
+
+
+def over_networks(*networks: object, **searched: Any) -> StudySpec:
+    paradigms: dict[str, Any] = {"dense": {}, "layer_only": {}}
+    return small.study(trials=20, epochs=20, model=networks, paradigms=paradigms, search={"options": searched})
+
+
+def test_of_several_networks_those_are_named_that_cannot_do_what_a_paradigm_does() -> None:
+    check = NetworkCheck(over_networks("mlp", "resnet20"))
+    check.require_work()
+    (problem,) = check.impossible()
+    assert (problem.key, problem.value) == ("paradigms.layer_only.model", "mlp")
+    assert "no residual branches to gate" in problem.allowed
+
+
+def test_a_network_that_cannot_be_built_is_named_with_its_place_in_the_list() -> None:
+    with pytest.raises(InvalidValue, match=r"model\[1\]\.options\.width = -1"):
+        NetworkCheck(over_networks("mlp", {"name": "resnet20", "options": {"width": -1}})).require_work()
+
+
+def test_every_value_that_is_named_for_an_option_must_build_the_networks_that_take_it() -> None:
+    NetworkCheck(over_networks("mlp", "resnet20", width=[0.25, 0.5])).require_work()
+    with pytest.raises(InvalidValue, match=r"search\.options\.width = 99: .*, for resnet20"):
+        NetworkCheck(over_networks("mlp", "resnet20", width=[0.25, 99])).require_work()

@@ -47,6 +47,13 @@ def test_earlier_studies_teach_in_the_order_in_which_they_are_named(tmp_path: Pa
     assert list(warm_start.lessons(study(), store.study("small"))) == []
 
 
+def test_a_study_of_one_network_teaches_a_search_over_several_what_that_network_did(tmp_path: Path) -> None:
+    told(tmp_path, "first", 2)
+    over = study(search={"warm_start": ["first"]}, model=["digits_cnn", "mlp"])
+    taught = list(warm_start.lessons(over, Store(tmp_path).study("small")))
+    assert [lesson.params["model"] for lesson in taught] == ["digits_cnn"] * 2
+
+
 def test_trials_that_have_not_measured_a_bounded_metric_teach_nothing(tmp_path: Path) -> None:
     told(tmp_path, "first", 2)
     folder = Store(tmp_path).study("small")

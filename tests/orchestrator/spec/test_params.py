@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.spec.params import Params
-from trainables.spec import TrainingSpec
+from trainables.spec import ModelSpec, TrainingSpec
 
 NAMES = st.text("abc_", min_size=1, max_size=6)
 VALUES = st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=5))
@@ -29,3 +29,20 @@ def test_training_is_what_the_study_says_but_for_what_is_searched() -> None:
 
 def test_a_paradigm_gets_its_own_values_alone() -> None:
     assert vars(Params.of({"sparsity": 0.25, "training.lr": 0.3}).create("magnitude"))["sparsity"] == 0.25
+
+
+NETWORKS = (ModelSpec(name="mlp"), ModelSpec(name="resnet56", options={"width": 0.5}))
+
+
+def test_a_trial_names_its_network_and_options_of_it() -> None:
+    params = Params.of({"sparsity": 0.5, "model": "resnet56(width=0.5)", "model.depth": 3})
+    assert params.network(NETWORKS) == ModelSpec(name="resnet56", options={"width": 0.5, "depth": 3})
+    assert Params.of(params.named) == params
+    assert params.paradigm == {"sparsity": 0.5}
+
+
+def test_a_trial_of_a_study_with_one_network_has_that_one() -> None:
+    params = Params.of({"sparsity": 0.5})
+    assert params.network(NETWORKS[1:]) == NETWORKS[1]
+    assert params.in_network("mlp").network(NETWORKS) == NETWORKS[0]
+    assert params.in_network("mlp").in_network("resnet56(width=0.5)").model == "mlp"

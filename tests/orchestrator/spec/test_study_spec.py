@@ -224,7 +224,8 @@ def test_what_is_missing_is_required(tmp_path: Path, key: str) -> None:
 
 @pytest.mark.parametrize("section", ["", "data", "model", "training", "search", "fidelity", "budget", "resources"])
 def test_an_unknown_key_names_the_nearest_known_one(tmp_path: Path, section: str) -> None:
-    owner: Any = StudySpec.model_fields[section].annotation if section else StudySpec
+    sections: dict[str, Any] = {name: field.annotation for name, field in StudySpec.model_fields.items()}
+    owner = {"": StudySpec, **sections, "model": ModelSpec}[section]
     for name in owner.__annotations__:
         slip = f"{section}.{name}x".removeprefix(".")
         assert f"did you mean {name!r}?" in problems(tmp_path, {slip: 1})[slip]
