@@ -44,6 +44,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; an error of the tree in `trainables.errors` is printed and gives the exit status."""
+    sys.path.append(
+        os.getcwd()
+    )  # last, so that a file there hides no installed package; Ray's workers get this path too
     try:
         with _naming_files():
             app(prog_name="espalier")

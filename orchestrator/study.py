@@ -56,7 +56,7 @@ def launch(
     """
     store_check.check(spec, store)
     _check_network(spec)
-    with RaySession(address) as session:
+    with RaySession(address, spec.referred) as session:
         drive = Drive(spec, store.study(spec.name), store, session, observer, run)
         if _exists(drive.folder):
             _require_same(spec, drive.folder, exist_ok)
@@ -66,7 +66,7 @@ def launch(
         warm_start.check(spec, store)
         data.check(spec.data)
         session.open_with_room(spec.resources)
-        made = stamp.stamp(data.load(spec.data, store.data).hash)
+        made = stamp.stamp(data.load(spec.data, store.data).hash, spec.referred)
         return drive.finish(lambda ledger: _write_down(drive, made, ledger.asked))
 
 
@@ -81,7 +81,7 @@ def resume(
     folder = store.existing(name)
     spec = StudySpec.stored(folder.spec)
     store_check.check(spec, store)
-    return Drive(spec, folder, store, RaySession(address), observer, run).finish()
+    return Drive(spec, folder, store, RaySession(address, spec.referred), observer, run).finish()
 
 
 def extend(
@@ -108,7 +108,7 @@ def extend(
         warm_start.check(spec, store)
         said(extension.extend(spec, folder, ledger.records()))
 
-    return Drive(spec, folder, store, RaySession(address), observer, run).finish(adopt)
+    return Drive(spec, folder, store, RaySession(address, spec.referred), observer, run).finish(adopt)
 
 
 @dataclass(frozen=True)
@@ -251,7 +251,7 @@ def _write_down(drive: Drive, made: dict[str, Any], asked: int) -> None:
 
 def _write_stamp(spec: StudySpec, store: Store) -> None:
     folder = store.study(spec.name)
-    stamp.write(folder.stamp, stamp.stamp(data.load(spec.data, store.data).hash))
+    stamp.write(folder.stamp, stamp.stamp(data.load(spec.data, store.data).hash, spec.referred))
     folder.push(folder.stamp)
 
 
@@ -259,7 +259,10 @@ def _stamp(spec: StudySpec, store: Store) -> dict[str, Any]:
     """Return a study's stamp; a lost one is recreated from this machine."""
     folder = store.study(spec.name)
     try:
-        return stamp.read(folder.stamp)
+        stamped = stamp.read(folder.stamp)
+        for changed in stamp.other_code(stamped, spec.referred):
+            logger.warning("%s; the trials from now on run with it", changed)
+        return stamped
     except InvalidValue:
         logger.warning("%s was lost and is recreated: it describes what the study runs on now", folder.stamp)
         _write_stamp(spec, store)

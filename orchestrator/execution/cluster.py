@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Self
@@ -52,8 +52,10 @@ def named(address: str | None = None) -> str | None:
 
 
 @contextmanager
-def ray_session(log: Path, address: str | None = None) -> Iterator[None]:
+def ray_session(log: Path, address: str | None = None, referred: Sequence[str] = ()) -> Iterator[None]:
     """Use the Ray that runs already, or the cluster that is `named`, or one on this machine; its messages go to `log`.
+
+    `referred` are the packages that the study is referred to; all nodes of a cluster must run the same.
 
     SIGTERM and SIGHUP interrupt the block, as Ctrl-C does. A Ray that ran before is left as it was. Raises
     InvalidValue for a cluster or a folder that cannot be used, RayNotStarted if this machine cannot run Ray.
@@ -68,15 +70,15 @@ def ray_session(log: Path, address: str | None = None) -> Iterator[None]:
         logging.getLogger(_MISSES_LOGGERS).setLevel(logging.ERROR)
         if not ray.is_initialized():
             stack.enter_context(_naming(cluster))
-            stack.enter_context(started() if cluster is None else connected(cluster, _FOR_WORKERS))
+            stack.enter_context(started() if cluster is None else connected(cluster, _FOR_WORKERS, referred))
         yield
 
 
 class RaySession:
     """A `ray_session` that is opened when it is needed, and again after Ray has died."""
 
-    def __init__(self, address: str | None = None) -> None:
-        self._address = address
+    def __init__(self, address: str | None = None, referred: Sequence[str] = ()) -> None:
+        self._address, self._referred = address, referred
         self._opened = ExitStack()
         self._is_open = False
 
@@ -89,7 +91,7 @@ class RaySession:
     def open(self, log: Path) -> None:
         """Start Ray or connect to it, unless that is done; raises what `ray_session` does."""
         if not self._is_open:
-            self._opened.enter_context(ray_session(log, self._address))
+            self._opened.enter_context(ray_session(log, self._address, self._referred))
             self._is_open = True
 
     def open_with_room(self, resources: Resources) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -21,8 +21,10 @@ _TOKEN: Final = (
 
 
 @contextmanager
-def connected(address: str, environment: Mapping[str, str]) -> Iterator[None]:
+def connected(address: str, environment: Mapping[str, str], referred: Sequence[str] = ()) -> Iterator[None]:
     """Connect this process to the cluster at `address`, and give its workers these variables.
+
+    `referred` are the packages, besides espalier's, of which all nodes must run the same.
 
     Raises InvalidValue if the cluster does not answer (at the latest after twice `CLUSTER_PATIENCE`), wants another
     token, does not count this machine among its nodes, or has a node that runs other software than this process.
@@ -37,7 +39,7 @@ def connected(address: str, environment: Mapping[str, str]) -> Iterator[None]:
     except (ConnectionError, RuntimeError) as error:
         raise InvalidValue("address", address, f"cannot be used: {_in_one_line(error)}") from error
     try:
-        check_nodes(address)
+        check_nodes(address, referred)
         yield
     finally:
         ray.shutdown()

@@ -1,12 +1,13 @@
 """What a node runs: every node of a cluster must run what the driver does."""
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from trainables.code import code_of, digest
 from trainables.errors import InvalidValue
 
 PACKAGES: Final = ("torch", "torchvision", "torch-pruning", "numpy", "ray")
@@ -18,23 +19,25 @@ SECONDS: Final = 60
 """How long a node may take to report what it runs: a process has to start there."""
 
 
-def software() -> dict[str, str]:
-    """Return what is installed where this runs: releases, and of our own code, which changes between them, a hash.
+def software(referred: Sequence[str] = ()) -> dict[str, str]:
+    """Return what is installed where this runs: releases, and of code that changes between them, a hash.
 
-    A build for other hardware, such as ``2.13.0+cu130``, is the same release.
+    That is our own code, and the packages that a study is `referred` to. A build for other hardware, such as
+    ``2.13.0+cu130``, is the same release.
     """
-    return {**{name: _release(name) for name in PACKAGES}, "espalier": _hash_of_our_code()}
+    released = {name: _release(name) for name in PACKAGES}
+    return {**released, "espalier": _hash_of_our_code(), **{package: code_of(package) for package in referred}}
 
 
-def check_nodes(address: str) -> None:
+def check_nodes(address: str, referred: Sequence[str] = ()) -> None:
     """Raise InvalidValue, naming the node, if one of the connected cluster's does not run what this process runs."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    here, task = software(), ray.remote(num_cpus=0)(software)
+    here, task = software(referred), ray.remote(num_cpus=0)(software)
     nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
     asked = {
-        where: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote()
+        where: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(referred)
         for node, where in nodes.items()
     }
     for where, answer in asked.items():
@@ -62,14 +65,15 @@ def _release(package: str) -> str:
 
 
 def _hash_of_our_code() -> str:
-    digest = hashlib.sha256()
-    for package in OWN:
-        found = find_spec(package)
-        assert found is not None
-        assert found.origin is not None
-        for file in sorted(Path(found.origin).parent.rglob("*.py")):
-            digest.update(file.read_bytes())
-    return f"{version('espalier')} with the code {digest.hexdigest()[:10]}"
+    files = chain.from_iterable(sorted(_folder(package).rglob("*.py")) for package in OWN)
+    return f"{version('espalier')} with the code {digest(files)[:10]}"
+
+
+def _folder(package: str) -> Path:
+    found = find_spec(package)
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent
 
 
 def _last_line(error: Exception) -> str:

@@ -35,6 +35,7 @@ from orchestrator.spec.spec_errors import Problem, Refusals, StudyError, transla
 from orchestrator.spec.study_file import LONGEST, as_text, read_mapping
 from orchestrator.spec.tracking_url import STORE, check_tracking
 from trainables import data, models, paradigms
+from trainables.code import package_of
 from trainables.errors import InvalidValue, check_name
 from trainables.metrics import OBJECTIVES, TABLE
 from trainables.metrics import Direction as Direction
@@ -302,6 +303,12 @@ class StudySpec(Strict):
     def networks(self) -> tuple[ModelSpec, ...]:
         """The networks among which the study searches; most have one."""
         return self.model if isinstance(self.model, tuple) else (self.model,)
+
+    @property
+    def referred(self) -> tuple[str, ...]:
+        """The packages of others whose code the study runs, as its references name them."""
+        references = filter(None, (models.reference_of(network.name) for network in self.networks))
+        return tuple(dict.fromkeys(map(package_of, references)))
 
     @property
     def bounds(self) -> tuple[Constraint, ...]:

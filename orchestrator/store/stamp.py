@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -12,15 +13,17 @@ from typing import Any, Final
 
 from orchestrator.safe_files import write_whole
 from orchestrator.spec.urls import masked
+from trainables.code import code_of
 from trainables.errors import InvalidValue
 
 PACKAGES: Final = ("espalier", "torch", "torchvision", "ray", "optuna", "mlflow", "numpy", "torch-pruning")
 
 
-def stamp(data_hash: str) -> dict[str, Any]:
+def stamp(data_hash: str, referred: Sequence[str] = ()) -> dict[str, Any]:
     """Describe this machine and its software; `data_hash` identifies the dataset as it is split.
 
-    `git_commit` is that of the current folder, ending in ``-dirty`` if it holds changes, and None outside of git.
+    `code` describes the packages that the study is `referred` to. `git_commit` is that of the current folder, ending
+    in ``-dirty`` if it holds changes, and None outside of git.
     """
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -30,6 +33,7 @@ def stamp(data_hash: str) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "versions": {name: version(name) for name in PACKAGES},
+        "code": {package: code_of(package) for package in referred},
         "command": [masked(word) for word in sys.argv],
     }
 
@@ -49,6 +53,15 @@ def read(path: Path) -> dict[str, Any]:
         allowed = f"does not say what the study ran on; `espalier resume {path.parent.name}` writes it again"
         raise InvalidValue("stamp", str(path), allowed)
     return stamped
+
+
+def other_code(stamped: Mapping[str, Any], referred: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence for each package that is no longer the one with which a study began."""
+    began = stamped.get("code", {})
+    for package in referred:
+        now = code_of(package)
+        if began.get(package, now) != now:
+            yield f"{package} has changed since the study began: it is {now}, and was {began[package]}"
 
 
 def _git_commit() -> str | None:

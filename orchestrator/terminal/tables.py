@@ -81,7 +81,7 @@ def comparability(front: Sequence[TrialRecord]) -> str:
     broken = (setup for setup in SETUPS if setup not in satisfied)
     differing = dict.fromkeys(quantity for setup in broken for quantity in unequal(front, setup))
     named = ", ".join(quantity.replace("_", " ") for quantity in differing)
-    return f"comparable in {', '.join(satisfied)}" + (f"; they differ in {named}" if named else "")
+    return f"comparable in {', '.join(satisfied) or 'no setup'}" + (f"; they differ in {named}" if named else "")
 
 
 def measured(metric: str, values: Mapping[str, float]) -> str:

@@ -62,6 +62,15 @@ def is_reference(name: str) -> bool:
     return ":" in name
 
 
+def reference_of(name: str) -> str | None:
+    """Return ``package.module:function`` for a network that others' code builds; None for ours and torchvision's."""
+    if is_reference(name):
+        return name
+    if name.startswith(TIMM):
+        return "timm:create_model"
+    return next((entry.value for entry in entry_points(group=GROUP) if entry.name == name), None)
+
+
 def options_of(name: str) -> tuple[str, ...] | None:
     """Return the options that one of our own networks takes; None where its author's function decides."""
     if name not in _FACTORIES:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -66,20 +67,20 @@ def test_the_environment_is_as_it_was_also_after_a_failure(tmp_path: Path, monke
 def test_a_session_is_opened_once_and_again_after_it_was_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[str] = []
+    opened: list[tuple[str, Sequence[str]]] = []
 
-    def connected(address: str, _: object) -> nullcontext[None]:
-        opened.append(address)
+    def connected(address: str, _: object, referred: Sequence[str]) -> nullcontext[None]:
+        opened.append((address, referred))
         return nullcontext()
 
     monkeypatch.setattr(cluster, "connected", connected)
-    with RaySession("a:1") as session:
+    with RaySession("a:1", ["nets"]) as session:
         session.open(tmp_path / "log")
         session.open(tmp_path / "log")
-        assert opened == ["a:1"]
+        assert opened == [("a:1", ["nets"])]
         session.close()
         session.open(tmp_path / "log")
-        assert opened == ["a:1", "a:1"]
+        assert opened == [("a:1", ["nets"])] * 2
         assert os.environ["RAY_ADDRESS"] == "a:1"
     assert os.environ.get("RAY_ADDRESS") != "a:1"
 

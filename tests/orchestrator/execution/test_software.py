@@ -45,3 +45,9 @@ def test_a_change_in_any_of_our_packages_is_another_hash(package: str, monkeypat
     before = software.software()["espalier"]
     monkeypatch.setattr(software, "OWN", tuple(name for name in software.OWN if name != package))
     assert software.software()["espalier"] != before
+
+
+def test_packages_that_a_study_is_referred_to_are_compared_as_well() -> None:
+    there = software.software(["filelock", "nowhere_to_be_found"])
+    assert list(there)[-2:] == ["filelock", "nowhere_to_be_found"]
+    assert there["nowhere_to_be_found"] == "missing"

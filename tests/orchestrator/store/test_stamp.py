@@ -69,3 +69,22 @@ def test_a_stamp_that_says_nothing_is_one_sentence_for_readers(tmp_path: Path, c
         path.write_text(content)
     with pytest.raises(InvalidValue, match="`espalier resume small` writes it again"):
         stamp.read(path)
+
+
+def test_the_packages_that_a_study_is_referred_to_are_told_and_a_change_of_them_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "nets_for_a_stamp.py"
+    module.write_text("WIDTH = 1\n")
+    made = stamp.stamp("", [module.stem])
+    assert list(stamp.other_code(made, [module.stem])) == []
+    module.write_text("WIDTH = 2\n")
+    (changed,) = stamp.other_code(made, [module.stem])
+    assert changed.startswith(f"{module.stem} has changed since the study began: it is the code ")
+    assert made["code"][module.stem] in changed
+
+
+def test_a_stamp_of_before_says_nothing_of_packages_and_no_change_is_seen() -> None:
+    earlier = {key: value for key, value in stamp.stamp("").items() if key != "code"}
+    assert list(stamp.other_code(earlier, ["filelock"])) == []

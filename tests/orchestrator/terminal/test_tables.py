@@ -130,6 +130,8 @@ def test_trials_that_differ_in_their_epochs_are_comparable_in_fewer_setups() -> 
     )
     assert tables.comparability([one, one]) == "comparable in S1, S2, S3.1, S3.2, S4.1, SX-A, SX-B"
     assert tables.comparability([one, other]) == "comparable in S1, S2, SX-A, SX-B; they differ in finetune epochs"
+    third = replace(one, params={**one.params, "model": "mlp"})
+    assert tables.comparability([one, third]) == "comparable in no setup; they differ in model"
 
 
 def test_counts_name_the_states_that_occur() -> None:

@@ -79,3 +79,16 @@ def test_a_known_name_is_accepted(name: str) -> None:
 def test_names_are_known_without_torch() -> None:
     code = "import sys; from trainables import models; models.check('resnet20'); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("my_nets.small:build", "my_nets.small:build"),
+        ("timm/resnet26d", "timm:create_model"),
+        ("torchvision/resnet18", None),
+        ("resnet20", None),
+    ],
+)
+def test_the_code_of_others_that_builds_a_network_is_known(name: str, reference: str | None) -> None:
+    assert models.reference_of(name) == reference
