@@ -12,7 +12,7 @@ from orchestrator.execution import cluster
 from orchestrator.execution.cluster import NodeLost, RaySession
 from orchestrator.ledger.ledger import Ledger, read
 from orchestrator.ledger.records import State
-from orchestrator.search import extension, warm_start
+from orchestrator.search import extension, starting_weights, warm_start
 from orchestrator.search.extension import Said
 from orchestrator.search.network_check import NetworkCheck
 from orchestrator.spec.history import write_study
@@ -65,8 +65,9 @@ def launch(
         _require_one_place(spec, drive.folder)
         warm_start.check(spec, store)
         data.check(spec.data)
+        hashes = starting_weights.gather(spec, store).hashes
         session.open_with_room(spec.resources)
-        made = stamp.stamp(data.load(spec.data, store.data).hash, spec.referred)
+        made = stamp.stamp(data.load(spec.data, store.data).hash, spec.referred, hashes)
         return drive.finish(lambda ledger: _write_down(drive, made, ledger.asked))
 
 
@@ -169,11 +170,14 @@ class Drive:
         """Run the trials that are left, if any; return whether the run was interrupted.
 
         If Ray dies, it is restarted. Raises NodeLost if it dies more than `failures.retries` times in a row without a
-        report from any trial in between, and InvalidValue if the data are no longer there, as every trial would fail.
+        report from any trial in between, and InvalidValue if the data are no longer there, as every trial would fail,
+        or the weights that networks start from are not those of the launch.
         """
         if sweep.is_over:
             return False
         data.check(self.spec.data)
+        weights = starting_weights.gather(self.spec, self.store)
+        weights.require_same(_stamp(self.spec, self.store).get("weights", {}))
         vain = 0
         try:
             while True:
@@ -182,7 +186,7 @@ class Drive:
                     self.session.open(self.folder.log)
                     from orchestrator.execution.tune_run import run_trials  # imports Ray
 
-                    return run_trials(sweep, self.store.data, self.run)
+                    return run_trials(sweep, self.store.data, self.run, weights.placed)
                 except NodeLost:
                     self.session.close()
                     vain = vain + 1 if sweep.reports == reports else 0
@@ -251,7 +255,8 @@ def _write_down(drive: Drive, made: dict[str, Any], asked: int) -> None:
 
 def _write_stamp(spec: StudySpec, store: Store) -> None:
     folder = store.study(spec.name)
-    stamp.write(folder.stamp, stamp.stamp(data.load(spec.data, store.data).hash, spec.referred))
+    hashes = starting_weights.gather(spec, store).hashes
+    stamp.write(folder.stamp, stamp.stamp(data.load(spec.data, store.data).hash, spec.referred, hashes))
     folder.push(folder.stamp)
 
 

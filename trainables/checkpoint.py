@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from trainables.context import Report, Usage
 from trainables.masking.masks import Masks
@@ -55,6 +56,12 @@ def restore(trial: LiveTrial, folder: Path) -> None:
     torch.set_rng_state(state["random"].cpu())
     if "random_cuda" in state:
         torch.cuda.set_rng_state(state["random_cuda"].cpu())
+
+
+def dense_weights(folder: Path) -> dict[str, Tensor]:
+    """Return the weights of the network in a checkpoint on the CPU, with zeros where they are masked."""
+    state = torch.load(folder / CHECKPOINT, weights_only=True, map_location="cpu")
+    return unpack(state["model"])
 
 
 def _restore_network(trial: LiveTrial, state: dict[str, Any]) -> None:

@@ -46,16 +46,21 @@ class DataSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """A network by name, built for the dataset's classes and image shape; `options` go to what builds it."""
+    """A network by name, built for the dataset's classes and image shape; `options` go to what builds it.
+
+    `weights` says where its first weights come from (`trainables.models.weights`); None is from the trial's seed.
+    """
 
     name: str
     options: Mapping[str, Option] = field(default_factory=dict)
+    weights: str | None = None
 
     @property
     def label(self) -> str:
-        """Its name and options in one line, as ``resnet56(width=0.5)``."""
+        """Its name, options and weights in one line, as ``resnet56(width=0.5)`` or ``mlp from trial:first/3``."""
         options = ", ".join(f"{option}={value}" for option, value in self.options.items())
-        return f"{self.name}({options})" if options else self.name
+        name = f"{self.name}({options})" if options else self.name
+        return name if self.weights is None else f"{name} from {self.weights}"
 
 
 @dataclass(frozen=True, kw_only=True)

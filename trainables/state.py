@@ -1,6 +1,7 @@
 """A trial in progress: the network, its masks, where in the recipe it stands."""
 
 import copy
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from trainables.context import Context, Report
 from trainables.data.batches import Batches, augmentation_for
 from trainables.data.dataset import Dataset
 from trainables.masking.masks import Masks
+from trainables.models import weight_files
 from trainables.spec import TrialSpec
 from trainables.structure.blocks import residual_blocks
 from trainables.structure.channels import ChannelGroup, find_groups
@@ -22,6 +24,8 @@ from trainables.structure.complexity import Complexity, effective
 from trainables.structure.removal import RemovalPlan, mask
 from trainables.training.companion import Companion
 from trainables.training.precision import precision_for, trusted_or_float32
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -77,6 +81,14 @@ class LiveTrial:
         shape = self.dataset.input_shape
         model = self.spec.model
         return models.build(model.name, classes=self.dataset.classes, input_shape=shape, options=model.options)
+
+    def adopt_weights(self) -> None:
+        """Start from the weights that the spec names; raises InvalidValue where they are not of this network."""
+        model, dataset = self.spec.model, self.dataset
+        weights = weight_files.load(model, dataset.input_shape)
+        head = weight_files.adopt(self.model, weights, dataset.classes, str(model.weights))
+        if head:
+            LOG.info("the head (%s) has another size in %s: it begins untrained", ", ".join(head), model.weights)
 
     def place(self, model: nn.Module) -> nn.Module:
         """Move a network to the trial's device and memory format."""

@@ -27,6 +27,8 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
     folder = context.restore()
     if folder is not None:
         checkpoint.restore(trial, folder)
+    elif spec.model.weights is not None:
+        trial.adopt_weights()
     run_recipe(recipe, trial)
     trial.measured |= effort(recipe).as_metrics()
     context.report(final_report(recipe, trial), partial(checkpoint.save, trial))

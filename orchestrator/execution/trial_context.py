@@ -4,6 +4,7 @@ import pkgutil
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Final, Self
@@ -18,7 +19,7 @@ from orchestrator.ledger.failures import GroupBroken, breakdown
 from orchestrator.store.attempts import TRIAL_LOG, CheckpointRef
 from orchestrator.store.checkpoints import Owner
 from orchestrator.store.disk import is_full
-from orchestrator.store.remote import Remote, StoreLost
+from orchestrator.store.remote import Remote, StoreLost, patiently
 from orchestrator.store.trial_files import TrialFiles, files_at
 from trainables.context import Report, SaveCheckpoint
 from trainables.spec import TrialSpec
@@ -105,5 +106,14 @@ def run(order: WorkOrder, context: WorkerContext) -> None:
     """Run a trial in this process with the function that the order names."""
     if order.mps:
         mps.connect()
+    _fetch_weights(order)
     run_trial: RunTrial = pkgutil.resolve_name(order.run)
     run_trial(order.trial, context)
+
+
+def _fetch_weights(order: WorkOrder) -> None:
+    """Copy the weights that the driver has put into a study in an object storage to this machine."""
+    path = Path(order.trial.model.weights or "")
+    study = order.folder.parent.parent
+    if order.remote is not None and path.parent == study and not path.exists():
+        patiently(partial(Remote(order.remote).parent.pull, path.name, path))

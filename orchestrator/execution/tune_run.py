@@ -1,5 +1,6 @@
 """Runs the sweep's trials with Ray Tune. Import it inside a `cluster.ray_session`: it imports Ray."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -20,12 +21,16 @@ from orchestrator.execution.work_order import WorkOrder
 from orchestrator.store.attempts import attempt_folder
 from orchestrator.store.logs import logging_into
 from orchestrator.sweep.sweep import Assignment, Sweep
+from trainables.spec import TrialSpec
+
+Placed = Callable[[TrialSpec], TrialSpec]
 
 
-def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
+def run_trials(sweep: Sweep, cache: Path, run: str, placed: Placed = lambda trial: trial) -> bool:
     """Run trials until none are left or a signal ends the run; return whether a signal did.
 
-    `run` names the function that runs a trial; `cache` is where trials on one machine share their data.
+    `run` names the function that runs a trial; `cache` is where trials on one machine share their data. `placed` says
+    in a trial's spec where workers find what it needs.
     """
     spec, folder = sweep.spec, sweep.folder
     recorder, capacity = Recorder(sweep), Capacity(spec.resources)
@@ -35,7 +40,7 @@ def run_trials(sweep: Sweep, cache: Path, run: str) -> bool:
             search_alg=LedgerSearcher(
                 sweep,
                 capacity,
-                partial(_work_order, sweep, cache, run),
+                partial(_work_order, sweep, cache, run, placed),
                 lambda: recorder.interrupted,
             ),
             scheduler=ParetoHalving(sweep, capacity, recorder.note_verdict),
@@ -80,13 +85,15 @@ def _bundles(workers: int, cpus: float, gpus: float) -> tune.PlacementGroupFacto
     return tune.PlacementGroupFactory([bundle] * workers)
 
 
-def _work_order(sweep: Sweep, cache: Path, run: str, trial: Assignment, workers: int, tune_id: str) -> WorkOrder:
+def _work_order(
+    sweep: Sweep, cache: Path, run: str, placed: Placed, trial: Assignment, workers: int, tune_id: str
+) -> WorkOrder:
     spec, chosen, folder = sweep.spec, trial.configuration, sweep.folder
     files = folder.remote and folder.remote.below(folder.trials.name)
     return WorkOrder(
         number=trial.number,
         owner=replace(sweep.ledger.owner(trial.number), epoch=0),
-        trial=spec.trial(chosen.paradigm, chosen.params, chosen.seed),
+        trial=placed(spec.trial(chosen.paradigm, chosen.params, chosen.seed)),
         run=run,
         folder=attempt_folder(folder.trials, trial.number, tune_id),
         remote=files.explicit.url if files is not None else None,

@@ -72,6 +72,15 @@ def read_all(folder: StudyFolder) -> Contents:
     return Contents(_records(folder, name, trials), _spending(attributes), _noted(attributes, trials))
 
 
+def kept_checkpoints(folder: StudyFolder, number: int) -> list[CheckpointRef]:
+    """Return a trial's checkpoints, newest first, of a study that may be running. Changes nothing."""
+    journal = journal_location_of(folder).read()
+    studies = journal.get_all_studies() if journal is not None else []
+    trials = journal.get_all_trials(study_id(studies[0]), deepcopy=False) if journal is not None and studies else []
+    attributes = next((trial.user_attrs for trial in trials if trial.number == number), {})
+    return [CheckpointRef.parse(path) for path in attributes.get("checkpoints", [])]
+
+
 def _records(folder: StudyFolder, name: str, trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
     if not folder.spec.exists():
         return [_record(name, trial, _reports(trial)) for trial in trials]

@@ -68,6 +68,11 @@ class NetworkCheck:
         networks = self._networks.values() if removing else ()
         return max((removable_macs(network, stream=any(removing)) for network in networks), default=None)
 
+    @property
+    def shapes(self) -> "LiveTrial":
+        """A trial with the study's first network, which has shapes but no numbers."""
+        return next(iter(self._networks.values()))
+
     @cached_property
     def _networks(self) -> dict[str, "LiveTrial"]:
         """The networks by their labels, without the options that are searched."""

@@ -39,6 +39,7 @@ from trainables.code import package_of
 from trainables.errors import InvalidValue, check_name
 from trainables.metrics import OBJECTIVES, TABLE
 from trainables.metrics import Direction as Direction
+from trainables.models import weights
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
@@ -278,7 +279,7 @@ class StudySpec(Strict):
     def load(cls, path: Path | str) -> "StudySpec":
         """Read a study file; raises StudyError with everything that is wrong in it.
 
-        A relative `data.root` is resolved from the current folder.
+        A relative `data.root` or `model.weights` is resolved from the current folder.
         """
         path = Path(path)
         plain = _without(read_mapping(path, LONGEST), [HISTORY])
@@ -368,16 +369,16 @@ class StudySpec(Strict):
             return given
         if isinstance(given, ModelSpec):
             _at("name", models.check, given.name)
-            return given
+            return _with_weights(given)
         if len({network.label for network in given}) < max(2, len(given)):
             labels = ", ".join(network.label for network in given)
             raise InvalidValue("", labels, "must be one network, or a list of several different ones")
         _refuse(
-            InvalidValue(f"[{index}].name", refused.value, refused.allowed)
+            InvalidValue(f"[{index}].{refused.key or 'name'}", refused.value, refused.allowed)
             for index, network in enumerate(given)
-            for refused in _refused(models.check, network.name)
+            for refused in [*_refused(models.check, network.name), *_refused(_with_weights, network)]
         )
-        return given
+        return tuple(map(_with_weights, given))
 
     @field_validator("training", mode="before")
     @classmethod
@@ -473,6 +474,14 @@ class StudySpec(Strict):
             return check(given)
         except ValidationError as error:
             raise StudyError(translate(error, _known_keys)) from None
+
+
+def _with_weights(spec: ModelSpec) -> ModelSpec:
+    """Return a network whose weights, if they lie in a file, have an absolute path; refuse what cannot be there."""
+    if spec.weights is not None and weights.is_file(spec.weights):
+        spec = replace(spec, weights=os.path.abspath(os.path.expanduser(spec.weights)))
+    weights.check(spec)
+    return spec
 
 
 def _unmet(bound: Constraint, text: str) -> InvalidValue:

@@ -19,16 +19,18 @@ from trainables.errors import InvalidValue
 PACKAGES: Final = ("espalier", "torch", "torchvision", "ray", "optuna", "mlflow", "numpy", "torch-pruning")
 
 
-def stamp(data_hash: str, referred: Sequence[str] = ()) -> dict[str, Any]:
+def stamp(data_hash: str, referred: Sequence[str] = (), weights: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Describe this machine and its software; `data_hash` identifies the dataset as it is split.
 
-    `code` describes the packages that the study is `referred` to. `git_commit` is that of the current folder, ending
-    in ``-dirty`` if it holds changes, and None outside of git.
+    `code` describes the packages that the study is `referred` to; `weights` are the SHA-256 of the weights that its
+    networks start from, by what the study says of them. `git_commit` is that of the current folder, ending in
+    ``-dirty`` if it holds changes, and None outside of git.
     """
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "git_commit": _git_commit(),
         "data_hash": data_hash,
+        "weights": dict(weights or {}),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.conftest import MemoryContext
+from tests.conftest import Interrupted, MemoryContext
+from trainables import models
 from trainables.context import Report
 from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
@@ -88,3 +89,20 @@ def test_the_same_spec_gives_the_same_reports_whatever_ran_before(dense: Report,
     again = last(SPEC, tmp_path)
     assert again.metrics == dense.metrics
     assert again.train_loss == dense.train_loss
+
+
+def test_a_trial_starts_from_the_weights_that_its_spec_names_and_resumes_without_them(tmp_path: Path) -> None:
+    first, second = MemoryContext(tmp_path / "first"), MemoryContext(tmp_path / "second", stop_after=1)
+    weights = tmp_path / "weights.pt"
+    torch.manual_seed(7)
+    trained = models.build("digits_cnn", classes=10, input_shape=(1, 8, 8), options=SPEC.model.options)
+    torch.save(trained.state_dict(), weights)
+    spec = replace(SPEC, model=replace(SPEC.model, weights=str(weights)))
+    run_trial(spec, first)
+    assert first.reports[0].accuracy != last(replace(SPEC, epochs=2), tmp_path / "other").accuracy
+    with pytest.raises(Interrupted):
+        run_trial(spec, second)
+    weights.unlink()
+    resumed = MemoryContext(tmp_path / "resumed", resume_from=second.checkpoints[0])
+    run_trial(spec, resumed)
+    assert resumed.reports[-1].metrics["accuracy"] == first.reports[-1].metrics["accuracy"]

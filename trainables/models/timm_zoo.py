@@ -31,6 +31,19 @@ def build(classes: int, input_shape: tuple[int, int, int], name: str, **options:
     return model
 
 
+def has_weights(name: str) -> bool:
+    """Return whether timm offers trained weights for the network of that unprefixed name."""
+    return bool(_timm().is_model_pretrained(name))
+
+
+def pretrained(name: str, input_shape: tuple[int, int, int], **options: Any) -> nn.Module:
+    """Return the network with timm's weights, for three channels and its own classes; may download."""
+    timm = _timm()
+    sized = {"img_size": input_shape[1:]} if _is_sized(timm, name) else {}
+    model: nn.Module = timm.create_model(name, pretrained=True, **{**sized, **options})
+    return model
+
+
 def _is_sized(timm: Any, name: str) -> bool:
     """Return whether a network is built for one size of images: its positions are embedded."""
     return bool(timm.get_pretrained_cfg(name).fixed_input_size)
@@ -39,6 +52,8 @@ def _is_sized(timm: Any, name: str) -> bool:
 def _timm() -> Any:
     try:
         import timm
+
+        import trainables.vision  # noqa: F401 - timm imports torchvision, which may need help
     except ImportError as missing:
         allowed = f"needs timm, which cannot be imported ({missing}): pip install 'espalier[timm]'"
         raise InvalidValue("name", TIMM + "...", allowed) from None

@@ -1,7 +1,7 @@
 """torchvision's classification networks, for images with any number of channels."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -10,6 +10,9 @@ from trainables.errors import InvalidValue
 from trainables.meta import meta_twin
 from trainables.models import PREFIX
 from trainables.vision import torchvision
+
+AUXILIARY: Final = ("googlenet", "inception_v3")
+"""The networks with classifiers beside the main one, which are left out."""
 
 
 def names() -> list[str]:
@@ -30,6 +33,21 @@ def build(classes: int, input_shape: tuple[int, int, int], name: str, **chosen: 
     return model
 
 
+def has_weights(name: str) -> bool:
+    """Return whether torchvision offers trained weights for the network of that unprefixed name."""
+    return len(torchvision.models.get_model_weights(name)) > 0
+
+
+def pretrained(name: str, input_shape: tuple[int, int, int], **options: Any) -> nn.Module:
+    """Return the network with torchvision's default weights, for three channels and its own classes; may download."""
+    sized = {} if name in AUXILIARY else _options(name, *input_shape[1:])
+    model: nn.Module = torchvision.models.get_model(name, weights="DEFAULT", progress=False, **{**sized, **options})
+    if name in AUXILIARY:
+        for auxiliary in [child for child, _ in model.named_children() if child.lower().startswith("aux")]:
+            delattr(model, auxiliary)
+    return model
+
+
 def _construct(name: str, classes: int, input_shape: tuple[int, int, int], chosen: Mapping[str, Any]) -> nn.Module:
     channels, height, width = input_shape
     options = {**_options(name, height, width), **chosen}
@@ -41,7 +59,7 @@ def _construct(name: str, classes: int, input_shape: tuple[int, int, int], chose
 
 def _options(name: str, height: int, width: int) -> Mapping[str, Any]:
     """Return the options that a family's constructor needs: the image size, or to return nothing but logits."""
-    if name in ("googlenet", "inception_v3"):
+    if name in AUXILIARY:
         return {"aux_logits": False, "init_weights": True}
     if name.startswith("vit_"):
         return {"image_size": height}

@@ -1,0 +1,145 @@
+"""A study's networks start from files: checked against the network, hashed, and taken from earlier trials."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from orchestrator.ledger.epoch import EpochReport
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.search.starting_weights import gather
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.attempts import CheckpointRef
+from orchestrator.store.store import Store
+from orchestrator.store.trial_files import trial_files
+from orchestrator.sweep.sweep import Sweep
+from tests.conftest import MemoryContext
+from tests.orchestrator.small import Silence, epoch, launched, study
+from trainables import checkpoint, data, models
+from trainables.errors import InvalidValue
+from trainables.models.weight_files import read
+from trainables.state import LiveTrial
+
+
+def digits_cnn(classes: int = 10) -> torch.nn.Module:
+    return models.build("digits_cnn", classes=classes, input_shape=(1, 8, 8))
+
+
+def saved(path: Path, classes: int = 10) -> Path:
+    torch.save(digits_cnn(classes).state_dict(), path)
+    return path
+
+
+def starting(weights: str) -> StudySpec:
+    return study(model={"name": "digits_cnn", "weights": weights})
+
+
+def test_a_file_is_used_where_it_lies_with_an_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path / "own.pt")
+    monkeypatch.chdir(tmp_path)
+    spec = starting("own.pt")
+    found = gather(spec, Store(tmp_path / "store"))
+    trial = spec.trial("dense", {}, 0)
+    assert spec.networks[0].weights == trial.model.weights == str(tmp_path / "own.pt")
+    assert found.placed(trial) == trial
+    assert {len(digest) for digest in found.hashes.values()} == {64}
+
+
+def test_without_weights_nothing_is_gathered(tmp_path: Path) -> None:
+    found = gather(study(), Store(tmp_path))
+    assert (found.files, found.hashes) == ({}, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_of_another_network_are_refused_under_their_key(tmp_path: Path) -> None:
+    spec = starting(str(saved(tmp_path / "own.pt")))
+    other = spec.model_copy(update={"model": replace(spec.networks[0], name="mlp")})
+    with pytest.raises(InvalidValue, match=r"^model.weights = .*own.pt': does not belong to this network: it lacks "):
+        gather(other, Store(tmp_path / "store"))
+
+
+def test_a_head_of_another_size_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        gather(starting(str(saved(tmp_path / "own.pt", classes=3))), Store(tmp_path / "store"))
+    assert "has another size in" in caplog.text
+
+
+def test_weights_that_have_changed_since_the_launch_are_refused(tmp_path: Path) -> None:
+    spec, store = starting(str(saved(tmp_path / "own.pt"))), Store(tmp_path / "store")
+    before = gather(spec, store)
+    before.require_same(before.hashes)
+    before.require_same({})  # a study of an earlier version
+    saved(tmp_path / "own.pt", classes=5)
+    with pytest.raises(InvalidValue, match=r"has changed since the launch .* put the old weights back"):
+        gather(spec, store).require_same(before.hashes)
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with a study `first`: trial 0 has a network, 1 a smaller one, 2 no checkpoint, 3 has stopped early."""
+    store = Store(tmp_path_factory.mktemp("store"))
+    with launched(study(name="first", trials=4, paradigms={"dense": {}}), store.root) as ledger:
+        sweep = Sweep(ledger, Silence())
+        for smaller in (False, True, False, None):
+            trial = sweep.next()
+            assert trial is not None
+            sweep.begin(trial.number)
+            params = {"params_dense": 100.0, "params_physical": 50.0 if smaller else 100.0}
+            for number in range(1, 5 if smaller is not None else 2):
+                made = epoch(sweep, trial, number)
+                sweep.report(trial.number, made if number < 4 else _measuring(made, params))
+            if trial.number != 2:
+                _keep(ledger, trial.number)
+            if smaller is not None:
+                sweep.end(trial.number)
+    return store
+
+
+def _measuring(report: EpochReport, params: dict[str, float]) -> EpochReport:
+    plain = report.as_dict()
+    return EpochReport.from_dict({**plain, "metrics": {**plain["metrics"], **params}})
+
+
+def _keep(ledger: Ledger, number: int) -> None:
+    spec = ledger.spec.trial("dense", {}, seed=number)
+    trial = LiveTrial(spec, data.load(spec.data), MemoryContext(ledger.folder.path))
+    ref = CheckpointRef(f"{number:05d}-a", "checkpoint_000000")
+    ledger.folder.trials.mkdir(exist_ok=True)
+    trial_files(ledger.folder).keep(ref, lambda folder: checkpoint.save(trial, folder))
+    ledger.keep_checkpoints(number, [ref])
+
+
+def test_the_network_of_an_earlier_trial_becomes_a_file_of_the_study(earlier: Store) -> None:
+    spec = starting("trial:first/0")
+    found = gather(spec, earlier)
+    (path,) = found.files.values()
+    assert path.parent == earlier.study("small").path
+    placed = found.placed(spec.trial("dense", {}, 5))
+    assert placed.model.weights == str(path)
+    assert found.hashes.keys() == {"trial:first/0"}
+    torch.manual_seed(0)
+    expected = digits_cnn().state_dict()
+    written = read(path)
+    assert all(torch.equal(written[name], tensor) for name, tensor in expected.items())
+    again = path.stat().st_mtime_ns
+    assert gather(spec, earlier) == found
+    assert path.stat().st_mtime_ns == again
+
+
+@pytest.mark.parametrize(
+    ("weights", "reason"),
+    [
+        ("trial:frist/0", "is no earlier study in .*: there are first; did you mean 'first'"),
+        ("trial:small/0", "is no earlier study"),
+        ("trial:first/9", "study first has no trial 9; those that can be started from are 0, 2$"),
+        ("trial:first/1", "the network of trial 1 of first has lost filters or layers, and cannot be started from"),
+        ("trial:first/2", "trial 2 of first has no intact checkpoint any more; name another trial"),
+        ("trial:first/3", "trial 3 of first is RUNNING, and must be COMPLETE; those"),
+    ],
+)
+def test_an_earlier_trial_that_cannot_be_started_from_is_refused(earlier: Store, weights: str, reason: str) -> None:
+    spec = starting(weights)
+    with pytest.raises(InvalidValue, match=rf"^model.weights = '{weights}': .*{reason}"):
+        gather(spec, earlier)
