@@ -41,8 +41,10 @@ def _rows(name: str, paradigm: type[Paradigm]) -> Iterator[str]:
     for key, domain in paradigm.hyperparameters().items():
         dimension = space.get(key)
         searched = _searched(dimension.distribution) if dimension else "no"
-        if dimension and dimension.when:
-            searched += " if " + " and ".join(f"{k} is {' or '.join(map(_show, v))}" for k, v in dimension.when.items())
+        if dimension and (dimension.when or dimension.unless):
+            conditions = [f"{k} is {' or '.join(map(_show, v))}" for k, v in dimension.when.items()]
+            conditions += [f"{k} is not {' or '.join(map(_show, v))}" for k, v in dimension.unless.items()]
+            searched += f" if {' and '.join(conditions)}"
         cells = (f"`{key}`", domain.doc, _show(getattr(default, key)), _allowed(domain), searched)
         yield "| " + " | ".join(cells) + " |"
 

@@ -14,7 +14,7 @@ SPACE = Space(
     pick_ceiling=Dimension(Float(0.01, 0.3, log=True), when={"variant": ("greg_2",)}),
     pruning=Dimension(Float(0.1, 0.4)),
     pruning_lr=Dimension(Float(0.05, 1.0, log=True)),
-    finetune=Dimension(Float(0.1, 0.4)),
+    finetune=Dimension(Float(0.1, 0.4), unless={"pretrain": (0,)}),
     finetune_lr=Dimension(Float(0.05, 1.0, log=True)),
     stream=Dimension(Choice((False, True)), when={"granularity": ("filter",)}),
 )

@@ -24,7 +24,7 @@ SPACE = Space(
     schedule=Dimension(Choice(("one_shot", "iterative", "gradual"))),
     rounds=Dimension(Int(2, 5), when={"schedule": ("iterative",)}),
     ramp=Dimension(Float(0.3, 0.9), when={"schedule": ("gradual",)}),
-    finetune=Dimension(Float(0.2, 0.7)),
+    finetune=Dimension(Float(0.2, 0.7), unless={"pretrain": (0,)}),
     weights=Dimension(Choice(("keep", "rewind_lr"))),
     finetune_lr=Dimension(Float(0.05, 1.0, log=True), when={"weights": ("keep",)}),
     stream=Dimension(Choice((False, True)), when={"granularity": ("filter",)}),

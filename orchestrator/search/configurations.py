@@ -2,7 +2,7 @@
 what all paradigms share: the networks, their options, and the training hyper-parameters that it searches."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -190,21 +190,16 @@ def _narrowed_space(paradigm: str, choices: Mapping[str, Choice]) -> Space:
     own, fixed = search_spaces.find(paradigm), _fixed_values(choices)
     names = [name for name in dict.fromkeys([*own, *choices]) if name not in fixed]
     space = {name: _narrowed(paradigm, name, own.get(name), choices.get(name)) for name in names}
-    return Space({name: dimension for name, dimension in space.items() if not _is_ruled_out(dimension, fixed)})
-
-
-def _is_ruled_out(dimension: Dimension, fixed: Mapping[str, Value]) -> bool:
-    """Return whether what the study fixes keeps a hyper-parameter from ever having an effect."""
-    return any(other in fixed and fixed[other] not in values for other, values in dimension.when.items())
+    return Space({name: dimension for name, dimension in space.items() if not dimension.is_ruled_out(fixed)})
 
 
 def _narrowed(paradigm: str, name: str, own: Dimension | None, choice: Any) -> Dimension:
     """Return a dimension as the study narrows it. A range is logarithmic if the study or the search space says so."""
     if own is not None and choice is None:
         return own
-    when = own.when if own is not None else {}
     log = own is not None and bool(getattr(own.distribution, "log", False))
-    return Dimension(_distribution(choice, whole=_is_integer(paradigm, name), log=log), when)
+    distribution = _distribution(choice, whole=_is_integer(paradigm, name), log=log)
+    return replace(own, distribution=distribution) if own is not None else Dimension(distribution)
 
 
 def _distribution(choice: Any, *, whole: bool, log: bool = False) -> BaseDistribution:

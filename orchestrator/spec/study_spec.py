@@ -453,6 +453,7 @@ class StudySpec(Strict):
             InvalidValue(f"search.options.{one.key}", one.value, one.allowed)
             for one in searched_options.check(self.search.options, self.networks)
         ]
+        refused += self._untrained()
         if trials < len(self.paradigms):
             allowed = f"must be at least {len(self.paradigms)}: each paradigm is tried"
             refused.append(InvalidValue("search.trials", trials, allowed))
@@ -466,6 +467,15 @@ class StudySpec(Strict):
             refused.append(InvalidValue("fidelity.epochs", epochs, f"is too short for {'; for '.join(reasons)}"))
         _refuse(refused)
         return self
+
+    def _untrained(self) -> Iterator[InvalidValue]:
+        """Yield an error for each paradigm that would prune a network at once that nobody has trained."""
+        bare = [network.name for network in self.networks if network.weights is None]
+        for name, chosen in self.paradigms.items():
+            pretrain = chosen.get("pretrain")
+            if bare and (0 in pretrain if isinstance(pretrain, list) else pretrain == 0):
+                allowed = f"prunes a trained network at once, and {bare[0]} starts untrained: give it `weights`"
+                yield InvalidValue(f"paradigms.{name}.pretrain", pretrain, allowed)
 
     @model_validator(mode="wrap")
     @classmethod

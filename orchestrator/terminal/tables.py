@@ -51,7 +51,7 @@ def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableTy
     parts: list[RenderableType] = [holdings_table(held, shown)] if len(held) > 1 else []
     if len(front) > MOST_ROWS:
         parts.insert(0, Text(f"{MOST_ROWS} of {len(front)} members, spread over the front; --json gives all of them"))
-    return Group(table, *parts, Text(comparability(front), style="dim"))
+    return Group(table, *parts, Text(comparability(front) + trained_elsewhere(spec), style="dim"))
 
 
 def _columns(spec: StudySpec) -> list[str]:
@@ -82,6 +82,13 @@ def comparability(front: Sequence[TrialRecord]) -> str:
     differing = dict.fromkeys(quantity for setup in broken for quantity in unequal(front, setup))
     named = ", ".join(quantity.replace("_", " ") for quantity in differing)
     return f"comparable in {', '.join(satisfied) or 'no setup'}" + (f"; they differ in {named}" if named else "")
+
+
+def trained_elsewhere(spec: StudySpec) -> str:
+    """Return which weights the networks start from, since no figure counts what these cost; empty if from none."""
+    weights = dict.fromkeys(network.weights for network in spec.networks if network.weights is not None)
+    named = ", ".join(map(str, weights))
+    return f"; the training of {named}, from which networks start, is not counted" if named else ""
 
 
 def measured(metric: str, values: Mapping[str, float]) -> str:

@@ -47,6 +47,8 @@ def test_conditions_name_dimensions_that_were_asked_before_and_values_that_they_
         for other, values in dimension.when.items():
             assert names.index(other) < names.index(key)
             assert all(paradigm.hyperparameters()[other].accepts(value) for value in values)
+        for other, values in dimension.unless.items():
+            assert all(paradigm.hyperparameters()[other].accepts(value) for value in values)
 
 
 @every_space

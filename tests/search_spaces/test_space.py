@@ -13,6 +13,7 @@ SPACE = Space(
     rounds=Dimension(IntDistribution(2, 5), when={"schedule": ("iterative",)}),
     budget=Dimension(FloatDistribution(0.0, 1.0)),
     price=Dimension(FloatDistribution(0.1, 10.0), when={"budget": (0.0,), "schedule": ("one_shot", "iterative")}),
+    tail=Dimension(FloatDistribution(0.1, 0.9), unless={"pretrain": (0,)}),
 )
 
 
@@ -26,6 +27,9 @@ SPACE = Space(
         ("price", {"budget": 0.0, "schedule": "one_shot"}, True),
         ("price", {"budget": 0.5, "schedule": "one_shot"}, False),
         ("price", {"budget": 0.0}, False),
+        ("tail", {}, True),
+        ("tail", {"pretrain": 1}, True),
+        ("tail", {"pretrain": 0}, False),
     ],
 )
 def test_a_dimension_applies_where_all_of_its_conditions_hold(
@@ -46,6 +50,9 @@ def test_a_dimension_applies_where_all_of_its_conditions_hold(
         ("price", {"budget": (0.0, 0.5)}, True),
         ("price", {"budget": (0.2, 0.5)}, False),
         ("price", {"budget": (0.0, 0.5), "schedule": ["iterative"]}, True),
+        ("tail", {}, True),
+        ("tail", {"pretrain": [0, 1]}, True),
+        ("tail", {"pretrain": [0]}, False),
     ],
 )
 def test_a_dimension_may_matter_for_some_of_what_is_possible(
@@ -68,4 +75,10 @@ def test_a_condition_is_said_in_words() -> None:
 
 
 def test_dimensions_keep_the_order_in_which_they_are_asked() -> None:
-    assert list(SPACE) == ["schedule", "rounds", "budget", "price"]
+    assert list(SPACE) == ["schedule", "rounds", "budget", "price", "tail"]
+
+
+def test_what_is_fixed_rules_a_dimension_out_if_it_can_never_apply() -> None:
+    ruled_out = {name for name, dimension in SPACE.items() if dimension.is_ruled_out({"budget": 0.5, "pretrain": 0})}
+    assert ruled_out == {"price", "tail"}
+    assert SPACE.condition("tail") == "where pretrain is not 0"

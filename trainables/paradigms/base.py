@@ -46,6 +46,12 @@ def hyper(
     return field(default=default, metadata={"hyper": domain})
 
 
+def pretraining() -> Any:
+    """Declare the hyper-parameter of methods that prune a trained network: whether they train it first."""
+    doc = "1: train before the first pruning; 0: prune at once what the study starts from, which needs `model.weights`"
+    return hyper(1, doc, choices=(1, 0))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Paradigm(ABC):
     """A frozen value whose fields are hyper-parameters; illegal values are refused when it is made.

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from trainables import granularities
 from trainables.errors import InfeasibleTrial
-from trainables.paradigms.base import Paradigm, hyper
+from trainables.paradigms.base import Paradigm, hyper, pretraining
 from trainables.recipes.in_training import GrowPenalty
 from trainables.recipes.recipe import Prune, Recipe, Remove, Train
 
@@ -52,24 +52,37 @@ class GrowingRegularization(Paradigm):
         0.1, "peak learning rate of finetuning, as a share of that of training", low=1e-3, high=1
     )
     stream: bool = hyper(False, "filters of the residual stream may be pruned as well", choices=(False, True))
+    pretrain: int = pretraining()
 
     def recipe(self, epochs: int) -> Recipe:
-        growing, tail = max(1, round(self.pruning * epochs)), max(1, round(self.finetune * epochs))
-        if growing + tail >= epochs:
-            raise InfeasibleTrial(
-                f"pruning = {self.pruning} and finetune = {self.finetune} leave no epoch of {epochs} for training; "
-                "at least 3 epochs, and shares of less than 1 together"
-            )
+        trained, growing, tail = self._shares(epochs)
         final = Prune(1 - self.sparsity, granularity=self.granularity, scope=self.scope, stream=self.stream)
         pick = PICK if self.variant == "greg_2" else 0.0
         penalty = GrowPenalty(final, ceiling=self.ceiling, pick=pick, pick_ceiling=min(self.pick_ceiling, self.ceiling))
         removal = (Remove(),) if granularities.find(self.granularity).removes else ()
         return (
-            Train(epochs - growing - tail),
+            *((Train(trained),) if trained else ()),
             Train(growing, lr_scale=self.pruning_lr, during=penalty),
             Train(tail, lr_scale=self.finetune_lr),
             *removal,
         )
+
+    def _shares(self, epochs: int) -> tuple[int, int, int]:
+        """Return the epochs before, in and after pruning."""
+        growing = max(1, round(self.pruning * epochs))
+        if not self.pretrain:
+            if growing >= epochs:
+                raise InfeasibleTrial(
+                    f"pruning = {self.pruning} leaves no epoch of {epochs} for finetuning; at least 2"
+                )
+            return 0, growing, epochs - growing
+        tail = max(1, round(self.finetune * epochs))
+        if growing + tail >= epochs:
+            raise InfeasibleTrial(
+                f"pruning = {self.pruning} and finetune = {self.finetune} leave no epoch of {epochs} for training; "
+                "at least 3 epochs, and shares of less than 1 together"
+            )
+        return epochs - growing - tail, growing, tail
 
 
 PARADIGM = GrowingRegularization

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from trainables.errors import InfeasibleTrial
 from trainables.paradigms._at_initialization import sanity_switch, scores_under
-from trainables.paradigms.base import Paradigm, hyper
+from trainables.paradigms.base import Paradigm, hyper, pretraining
 from trainables.recipes.recipe import Prune, Recipe, Reinitialize, Rewind, Train, share_epochs
 from trainables.recipes.schedules import geometric_densities
 
@@ -29,7 +29,8 @@ class LotteryTicket(Paradigm):
     The budget is divided evenly: `rounds` trainings that each end in pruning, and the training of the final ticket.
     After each pruning, `weights` are rewound to `rewind_epoch`; or kept, while the learning rate is rewound; or drawn
     again; or given the rewound weights' signs with sizes that are drawn again, or constant in each layer. `sanity` acts
-    on the final ticket (inverted scores: in each round).
+    on the final ticket (inverted scores: in each round). Without pretraining the first of `rounds` prunes the weights
+    that the study starts from, and those are what survivors return to.
     """
 
     axes: ClassVar = {
@@ -53,24 +54,32 @@ class LotteryTicket(Paradigm):
     )
     weights: str = hyper("rewind", "what happens to the survivors after each pruning", choices=tuple(_AFTERWARDS))
     sanity: str = sanity_switch()
+    pretrain: int = pretraining()
 
     def recipe(self, epochs: int) -> Recipe:
-        shares = share_epochs(epochs, self.rounds + 1)
+        shares = share_epochs(epochs, self.rounds + self.pretrain)
         if self.rewind_epoch >= min(shares):
             raise InfeasibleTrial(
                 f"rewind_epoch = {self.rewind_epoch} lies beyond a round of {min(shares)} epochs; "
                 "use fewer rounds, an earlier rewinding point or more epochs"
             )
         rewinds = Rewind() in _AFTERWARDS[self.weights]
-        stages: Recipe = (Train(shares[0], snapshot_epoch=self.rewind_epoch if rewinds else None),)
+        first = Train(shares[0], snapshot_epoch=self.rewind_epoch if rewinds else None)
+        stages: Recipe = (first,) if self.pretrain else ()
         densities = geometric_densities(1 - self.sparsity, self.rounds)
-        for level, (density, share) in enumerate(zip(densities, shares[1:], strict=True), start=1):
-            stages += self._round(density, share, last=level == self.rounds)
+        for level, (density, share) in enumerate(zip(densities, shares[self.pretrain :], strict=True), start=1):
+            last = level == self.rounds
+            stages += self._round(density, share, last=last) if stages else self._first_round(density, first, last=last)
         return stages
 
     def judged_from(self, epochs: int) -> float:  # noqa: ARG002 - Paradigm's signature; this share is of any budget
         """Return 1: each round restarts from early weights, and only the end of the last one shows the ticket."""
         return 1.0
+
+    def _first_round(self, density: float, first: Train, *, last: bool) -> Recipe:
+        """Prune the weights that the study starts from; they are where survivors return to, unless trained again."""
+        *pruned, _ = (stage for stage in self._round(density, first.epochs, last=last) if stage != Rewind())
+        return (*pruned, first)
 
     def _round(self, density: float, epochs: int, *, last: bool) -> Recipe:
         sanity = self.sanity if last or self.sanity == "invert" else "none"

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from trainables import granularities
 from trainables.errors import InfeasibleTrial
-from trainables.paradigms.base import Paradigm, hyper
+from trainables.paradigms.base import Paradigm, hyper, pretraining
 from trainables.recipes.recipe import During, Prune, Recipe, Remove, Train, share_epochs
 from trainables.recipes.schedules import Gradual, geometric_densities
 
@@ -64,12 +64,15 @@ class Magnitude(Paradigm):
         0.1, "peak learning rate of finetuning, as a share of that of training", low=1e-3, high=1
     )
     stream: bool = hyper(False, "filters of the residual stream may be pruned as well", choices=(False, True))
+    pretrain: int = pretraining()
 
     def recipe(self, epochs: int) -> Recipe:
+        removal = (Remove(),) if granularities.find(self.granularity).removes else ()
+        if not self.pretrain:
+            return (*self._prune_and_finetune(0, epochs), *removal)
         tail = max(1, round(self.finetune * epochs))
         if tail >= epochs:
             raise InfeasibleTrial(f"finetune = {self.finetune} leaves no epoch of {epochs} for training; at least 2")
-        removal = (Remove(),) if granularities.find(self.granularity).removes else ()
         return (Train(epochs - tail), *self._prune_and_finetune(epochs - tail, tail), *removal)
 
     def _prune_and_finetune(self, trained: int, tail: int) -> Recipe:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from trainables.errors import InfeasibleTrial
-from trainables.paradigms.base import Paradigm, hyper
+from trainables.paradigms.base import Paradigm, hyper, pretraining
 from trainables.recipes.recipe import Prune, Recipe, Remove, Train
 
 if TYPE_CHECKING:
@@ -64,15 +64,16 @@ class OrthogonalPruning(Paradigm):
         1.0, "peak learning rate of finetuning, as a share of that of training", low=1e-4, high=1
     )
     stream: bool = hyper(False, "filters of the residual stream may be pruned as well", choices=(False, True))
+    pretrain: int = pretraining()
 
     def recipe(self, epochs: int) -> Recipe:
-        tail = max(1, round(self.finetune * epochs))
-        if tail >= epochs:
+        tail = max(1, round(self.finetune * epochs)) if self.pretrain else epochs
+        if tail >= epochs and self.pretrain:
             raise InfeasibleTrial(f"finetune = {self.finetune} leaves no epoch of {epochs} for training; at least 2")
         prune = Prune(1 - self.sparsity, granularity="filter", scope=self.scope, stream=self.stream)
         repair = (Orthogonalize(), ProbeIsometry("mean_jsv_orthogonal")) if self.weights == "orthogonal" else ()
         return (
-            Train(epochs - tail),
+            *((Train(epochs - tail),) if self.pretrain else ()),
             ProbeIsometry("mean_jsv_trained"),
             prune,
             Remove(),

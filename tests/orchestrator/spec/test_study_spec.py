@@ -332,3 +332,35 @@ def test_numbers_of_numpy_count_as_pythons_own() -> None:
     assert (spec.seed, spec.data.subset, spec.fidelity.epochs) == (3, 300, 4)
     assert spec.paradigms["magnitude"]["sparsity"] == [0.5, 0.25]
     assert StudySpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize("pretrain", [0, [1, 0]])
+def test_a_network_that_nobody_has_trained_is_not_pruned_at_once(pretrain: Any, tmp_path: Path) -> None:
+    at_once = {"paradigms": {"dense": None, "magnitude": {"pretrain": pretrain}}}
+    found = problems(tmp_path, at_once)
+    assert found.keys() == {"paradigms.magnitude.pretrain"}
+    assert "digits_cnn starts untrained: give it `weights`" in found["paradigms.magnitude.pretrain"]
+    earlier = load(tmp_path, {**at_once, "model.weights": "trial:first/0"})
+    assert earlier.networks[0].weights == "trial:first/0"
+
+
+def test_how_long_is_finetuned_is_refused_where_all_epochs_follow_pruning(tmp_path: Path) -> None:
+    chosen = {"model.weights": "trial:first/0", "paradigms.magnitude": {"pretrain": 0, "finetune": 0.3}}
+    found = problems(tmp_path, chosen)
+    assert (
+        "has no effect in this study: it matters only where pretrain is not 0" in found["paradigms.magnitude.finetune"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "problem"),
+    [
+        ({"name": "mlp", "weights": "no.pt"}, "model.weights", "is not there; must be imagenet, trial:STUDY/NUMBER"),
+        ({"name": "mlp", "weights": "imagenet"}, "model.weights", "is for networks of torchvision and timm"),
+        ([{"name": "mlp"}, {"name": "mlp", "weights": "no.pt"}], "model[1].weights", "is not there"),
+    ],
+)
+def test_weights_that_cannot_be_there_are_refused_under_their_key(
+    model: Any, key: str, problem: str, tmp_path: Path
+) -> None:
+    assert problem in problems(tmp_path, {"model": model})[key]

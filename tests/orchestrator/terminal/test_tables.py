@@ -301,3 +301,11 @@ def test_paradigms_are_listed_with_their_hyper_parameters_and_source() -> None:
     row = next(line for line in text.splitlines() if line.strip().startswith("magnitude"))
     assert "sparsity" in row
     assert paradigms.find("dense").source[:20] in text
+
+
+def test_a_front_of_networks_that_others_have_trained_says_so() -> None:
+    spec = study(model={"name": "digits_cnn", "weights": "trial:first/2"})
+    assert "the training of trial:first/2, from which networks start, is not counted" in printed(
+        tables.front_table(spec, told_trials(6))
+    )
+    assert "is not counted" not in printed(tables.front_table(SPEC, told_trials(6)))

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainables import paradigms
 from trainables.errors import InvalidValue
 from trainables.paradigms.base import HyperParameter, Paradigm, hyper
 from trainables.paradigms.dense import Dense
-from trainables.recipes.recipe import Prune, Recipe, Train
+from trainables.recipes.effort import effort
+from trainables.recipes.recipe import Prune, Recipe, Train, training_epochs
 from trainables.spec import Value
 
 SHARE = HyperParameter(doc="a share", low=0.0, high=1.0)
@@ -100,3 +102,17 @@ def test_declared_fields_are_the_hyperparameters_in_order() -> None:
 @pytest.mark.parametrize(("late", "share"), [(False, 5 / 8), (True, 8 / 8)])
 def test_a_trial_is_judged_once_it_was_trained_as_pruned_as_it_will_be(late: bool, share: float) -> None:
     assert Example(late=late).judged_from(8) == share
+
+
+@pytest.mark.parametrize("name", ["magnitude", "orthp", "greg", "lottery_ticket"])
+@pytest.mark.parametrize("epochs", [4, 9])
+def test_without_pretraining_what_is_given_is_pruned_at_once_and_gets_all_epochs(name: str, epochs: int) -> None:
+    pruned = paradigms.find(name).create({"pretrain": 0})
+    recipe = pruned.recipe(epochs)
+    spent = effort(recipe)
+    assert (spent.pretrain_epochs, training_epochs(recipe)) == (0, epochs)
+    trained = effort(paradigms.find(name).create({"pretrain": 1}).recipe(epochs))
+    assert trained.pretrain_epochs > 0
+    assert pruned.judged_from(epochs) <= paradigms.find(name)().judged_from(epochs)
+    with pytest.raises(InvalidValue, match="pretrain = 2: must be one of 1, 0"):
+        paradigms.find(name).create({"pretrain": 2})

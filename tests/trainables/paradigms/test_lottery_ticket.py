@@ -136,3 +136,14 @@ def test_a_ticket_is_judged_at_its_end_only() -> None:
 def test_a_refused_rewinding_point_says_how_long_a_round_is_and_what_to_do() -> None:
     with pytest.raises(InfeasibleTrial, match=r"a round of 2 epochs; use fewer rounds, an earlier rewinding point or"):
         LotteryTicket(rounds=3, rewind_epoch=2.0).recipe(8)
+
+
+def test_a_ticket_of_given_weights_returns_to_them() -> None:
+    rounds = LotteryTicket(rounds=2, pretrain=0, sparsity=0.75).recipe(6)
+    first, second = Train(3, snapshot_epoch=0.0), Train(3)
+    assert rounds == (Prune(0.5), first, Prune(0.25), Rewind(), second)
+    assert LotteryTicket(rounds=1, pretrain=0, sparsity=0.5, weights="signs").recipe(4) == (
+        Prune(0.5),
+        Reinitialize(keep_signs=True),
+        Train(4, snapshot_epoch=0.0),
+    )

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import MemoryContext
 from tests.trainables.stages import a_trial, alive, total
 from trainables import granularities
+from trainables.checkpoint import dense_weights
 from trainables.errors import InfeasibleTrial
 from trainables.paradigms.magnitude import Magnitude
 from trainables.recipes.recipe import Prune, Recipe, Remove, Train
@@ -143,3 +145,20 @@ def test_everything_that_a_study_says_of_the_pruning_reaches_it() -> None:
 def test_what_can_be_removed_is_removed_after_the_last_epoch(name: str) -> None:
     recipe = Magnitude(granularity=name).recipe(8)
     assert (recipe[-1] == Remove()) is granularities.find(name).removes
+
+
+def test_given_weights_are_pruned_before_the_first_epoch(tmp_path: Path) -> None:
+    """The trained network keeps its accuracy where it is pruned at once; an untrained one has none to keep."""
+    trained = MemoryContext(tmp_path / "trained")
+    dense = replace(SPEC, paradigm="dense", training=replace(SPEC.training, lr=0.05), epochs=8)
+    run_trial(dense, trained)
+    weights = tmp_path / "weights.pt"
+    torch.save(dense_weights(trained.checkpoints[-1]), weights)
+    given = MemoryContext(tmp_path / "given")
+    values: dict[str, Value] = {"pretrain": 0, "sparsity": 0.5}
+    model = replace(SPEC.model, weights=str(weights))
+    run_trial(replace(dense, epochs=1, paradigm="magnitude", hyperparameters=values, model=model), given)
+    metrics = given.reports[-1].metrics
+    assert metrics["pretrain_epochs"] == 0
+    assert metrics["train_cost"] == pytest.approx(metrics["macs"] / metrics["macs_dense"])
+    assert metrics["accuracy"] > trained.reports[0].accuracy + 0.2
