@@ -20,6 +20,7 @@ GATED = (
     "vgg16_bn",
     "resnet20",
     "resnet56",
+    "vit",
     "torchvision/resnet18",
     "torchvision/resnet34",
     "torchvision/resnet50",

@@ -16,6 +16,7 @@ SHAPES: dict[str, Shape] = {
     "resnet56": (3, 16, 16),
     "vgg16_bn": (3, 16, 16),
     "mobilenet_v2": (3, 16, 16),
+    "vit": (3, 16, 16),
     "torchvision/resnet18": (3, 64, 64),
     "torchvision/resnet34": (3, 64, 64),
     "torchvision/resnet50": (3, 64, 64),

@@ -108,7 +108,7 @@ def _rows(model: nn.Module, input_shape: Shape, structures: Structures) -> Itera
     for name, module in model.named_modules():
         parameters = dict(module.named_parameters(recurse=False))
         if name in measured and "weight" not in parameters:
-            yield _fixed_row(name, measured[name].macs, branch.get(name, NO_BRANCH), len(structures.groups))
+            yield _row_of_products(name, measured[name].macs, writes.get(name), branch.get(name), structures)
         for key, parameter in parameters.items():
             is_weight = key == "weight" and name in measured
             read = reads.get(name) if is_weight and is_dense_layer(module) else None
@@ -124,10 +124,18 @@ def _rows(model: nn.Module, input_shape: Shape, structures: Structures) -> Itera
             )
 
 
-def _fixed_row(module: str, macs: int, branch: int, groups: int) -> _Row:
-    """Return the row of MACs that do not depend on units: those of attention."""
-    whole = _side(None, groups)
-    return _Row(module=module, macs=float(macs), params=0.0, inputs=whole, outputs=whole, branch=branch)
+def _row_of_products(module: str, macs: int, group: int | None, branch: int | None, structures: Structures) -> _Row:
+    """Return the row of attention's products of activations with each other, for each of its heads if they are gated."""
+    gated = structures.groups[group] if group is not None else None
+    groups = len(structures.groups)
+    return _Row(
+        module=module,
+        macs=macs / (gated.size if gated else 1),
+        params=0.0,
+        inputs=_side(None, groups),
+        outputs=_side(group, groups),
+        branch=gated.branch if gated else NO_BRANCH if branch is None else branch,
+    )
 
 
 def _side(group: int | None, groups: int) -> Tensor:

@@ -58,7 +58,8 @@ class Gates:
             mask = self._mask(index, training=module.training)
             if mask is None:
                 return None
-            return _scale(inputs[0], mask if roots is None else mask.index_select(1, roots))
+            spread = mask if roots is None else mask.index_select(1, roots)
+            return _scale_last(inputs[0], spread) if isinstance(module, nn.Linear) else _scale(inputs[0], spread)
 
         return gate
 
@@ -73,6 +74,11 @@ class Gates:
 def _scale(x: Tensor, mask: Tensor) -> Tensor:
     """Multiply x [B, C, ...] by a mask [B or 1, C or 1] in the type of x, so that autocast keeps the type narrow."""
     return x * mask.to(x.dtype).reshape(*mask.shape, *[1] * (x.ndim - 2))
+
+
+def _scale_last(x: Tensor, mask: Tensor) -> Tensor:
+    """Multiply x [B, ..., C], as linear layers read it, by a mask [B or 1, C] in the type of x."""
+    return x * mask.to(x.dtype).reshape(len(mask), *[1] * (x.ndim - 2), -1)
 
 
 def draw(theta: Tensor, rounded: Tensor, rows: int, share: float, generator: torch.Generator) -> Tensor:

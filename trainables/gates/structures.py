@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from trainables.models.transformer import Attention
 from trainables.structure.blocks import residual_branches
 from trainables.structure.channels import ChannelGroup, is_dense_layer
 
@@ -21,9 +22,9 @@ class Reader:
 class UnitGroup:
     """The `size` units that one layer computes.
 
-    `writers` are all modules with a channel per unit (the layer, its batch norm), `readers` those that take the units
-    as input; a unit is gated where it is read, which is after batch norm, activation and pooling. `branch` is the index
-    of the residual branch that contains the units, -1 in a plain network.
+    `writers` are all modules whose cost goes with the units (the layer, its batch norm, attention), `readers` those
+    that take the units as input; a unit is gated where it is read, which is after batch norm, activation and pooling.
+    `branch` is the index of the residual branch that contains the units, -1 in a plain network.
     """
 
     name: str
@@ -85,7 +86,9 @@ def _unit_groups(
         touched = {branch_of.get(module, -1) for module in (group.name, *(reader.module for reader in readers))}
         if readers and len(touched) == 1 and (touched != {-1} or not branches):
             writers = tuple(member.module for member in group.members if member.side == "outputs")
-            yield UnitGroup(group.name, group.size, writers, readers, touched.pop())
+            owner = group.name.rpartition(".")[0]
+            attends = (owner,) if isinstance(modules[owner], Attention) else ()
+            yield UnitGroup(group.name, group.size, (*writers, *attends), readers, touched.pop())
 
 
 def _readers(group: ChannelGroup, modules: Mapping[str, nn.Module]) -> tuple[Reader, ...]:

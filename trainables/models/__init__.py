@@ -28,6 +28,7 @@ _FACTORIES: Mapping[str, tuple[str, Mapping[str, int | str]]] = {
     **{f"resnet{depth}": ("resnet", {"depth": depth}) for depth in (20, 32, 44, 56, 110)},
     "vgg16_bn": ("vgg", {}),
     "mobilenet_v2": ("mobilenet", {}),
+    "vit": ("vit", {}),
 }
 
 

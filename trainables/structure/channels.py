@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from trainables.errors import InfeasibleTrial
 from trainables.meta import meta_twin
 from trainables.models.shortcut import Shortcut
+from trainables.models.transformer import Attention
 
 TRACED_ON_CPU: Final = 30_000_000
 """Networks of up to this many parameters are traced with numbers, in less time than PyTorch takes to import what runs
@@ -56,7 +57,7 @@ class ChannelGroup:
 
     def score(self, per_filter: Mapping[str, Tensor]) -> Tensor:
         """Return the sum over the producers of their filters' scores, shape (size,), from scores by module name."""
-        total = torch.zeros_like(per_filter[self.producers[0]])
+        total = per_filter[self.producers[0]].new_zeros(self.size)
         for member in self.members:
             if member.side == "outputs" and member.module in self.producers:
                 own = per_filter[member.module]
@@ -68,6 +69,8 @@ class ChannelGroup:
 def find_groups(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[ChannelGroup, ...]:
     """Return the groups of channels that can be removed from `model`, in the order of their first producers.
 
+    The heads of our own attention are a group in each layer: one of its channels is a whole head.
+
     Groups are left out if the network's shape forbids their removal, or if it would not be equivalent to masking: the
     outputs, and channels that meet a grouped (not depthwise) convolution, a norm across channels, attention or a bare
     parameter. `model` is not changed. Raises InfeasibleTrial for a network that torch-pruning cannot trace.
@@ -77,9 +80,11 @@ def find_groups(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[Ch
     graph = _trace(twin, input_shape)
     modules = dict(twin.named_modules())
     found: list[ChannelGroup] = []
-    seen: set[str] = set()
+    seen = {f"{name}.qkv" for name, module in modules.items() if isinstance(module, Attention)}
     for name, module in modules.items():
-        if name not in seen and is_dense_layer(module) and module in graph.module2node and _is_safe(graph, module):
+        if isinstance(module, Attention):
+            found.append(_heads(name, module))
+        elif name not in seen and is_dense_layer(module) and module in graph.module2node and _is_safe(graph, module):
             members = _members(graph, module, modules)
             seen |= {member.module for member in members if member.side == "outputs"}
             group = _group(graph.get_out_channels(module), members, modules)
@@ -96,6 +101,15 @@ def is_depthwise(module: nn.Module) -> bool:
 def is_dense_layer(module: nn.Module) -> bool:
     """Return whether `module` is a linear layer or a convolution without groups."""
     return isinstance(module, nn.Linear) or (isinstance(module, CONVOLUTIONS) and module.groups == 1)
+
+
+def _heads(name: str, attention: Attention) -> ChannelGroup:
+    """Return the heads of an attention layer as a group, each with all its channels of queries, keys and values."""
+    root_of_result = torch.arange(attention.heads).repeat_interleave(attention.head_width)
+    roots = tuple(root_of_result.repeat(3).tolist())
+    written = Member(f"{name}.qkv", "outputs", tuple(range(len(roots))), roots)
+    read = Member(f"{name}.out", "inputs", tuple(range(len(root_of_result))), tuple(root_of_result.tolist()))
+    return ChannelGroup(f"{name}.qkv", attention.heads, (f"{name}.qkv",), (written, read))
 
 
 def _is_safe(graph: Any, module: nn.Module) -> bool:

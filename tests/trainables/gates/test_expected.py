@@ -9,7 +9,7 @@ from trainables.gates.expected import ExpectedComplexity
 from trainables.gates.structures import Structures
 from trainables.structure.complexity import measure
 
-SMALL = ("mlp", "lenet", "digits_cnn", "resnet20")
+SMALL = ("mlp", "lenet", "digits_cnn", "resnet20", "vit")
 share = st.floats(0, 1)
 
 

@@ -51,7 +51,7 @@ def test_sampled_gates_hold_in_training_only() -> None:
     assert all(parameter.grad is None or not parameter.grad.any() for parameter in zeros)
 
 
-@pytest.mark.parametrize("name", ["lenet", "digits_cnn", "resnet20"])
+@pytest.mark.parametrize("name", ["lenet", "digits_cnn", "resnet20", "vit"])
 def test_every_image_has_gates_of_its_own(name: str) -> None:
     model = build(name).eval()
     found = structures(name)
@@ -67,7 +67,7 @@ def test_every_image_has_gates_of_its_own(name: str) -> None:
         assert torch.allclose(model(inputs[index : index + 1]), together[index : index + 1], atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["mlp", "lenet", "digits_cnn", "resnet20"])
+@pytest.mark.parametrize("name", ["mlp", "lenet", "digits_cnn", "resnet20", "vit"])
 def test_the_slope_in_a_gate_is_that_of_the_loss(name: str) -> None:
     model = build(name).double().eval()
     gates = Gates(model, structures(name))

@@ -2,7 +2,14 @@ import pytest
 
 from tests.trainables.gated_networks import GATED, dense, structures
 
-UNITS = {"mlp": 400, "lenet": 570, "resnet20": 336, "torchvision/resnet18": 1920, "torchvision/resnet50": 7552}
+UNITS = {
+    "mlp": 400,
+    "lenet": 570,
+    "resnet20": 336,
+    "torchvision/resnet18": 1920,
+    "torchvision/resnet50": 7552,
+    "vit": 6 * (4 + 384),
+}
 BRANCHES = {"resnet20": 9, "resnet56": 27, "torchvision/resnet18": 8, "torchvision/resnet34": 16}
 
 
@@ -16,6 +23,15 @@ def test_every_residual_branch_is_found(name: str, branches: int) -> None:
     found = structures(name).branches
     assert len(found) == branches
     assert all(branch.last.startswith(f"{branch.block}.bn") for branch in found)
+
+
+def test_attention_and_feed_forward_layers_are_branches_of_a_transformer_and_heads_are_units() -> None:
+    found = structures("vit")
+    ends = [branch.last.rpartition(".")[2] for branch in found.branches]
+    assert ends == ["out", "fc2"] * 6
+    heads = [group for group in found.groups if group.name.endswith("qkv")]
+    assert [group.size for group in heads] == [4] * 6
+    assert [group.branch for group in heads] == [0, 2, 4, 6, 8, 10]
 
 
 @pytest.mark.parametrize("name", [name for name in GATED if "resnet" in name])

@@ -18,6 +18,7 @@ from trainables.structure.channels import ChannelGroup, find_groups
         ("resnet56", 27, 3),
         ("vgg16_bn", 13, 0),
         ("mobilenet_v2", 20, 5),
+        ("vit", 12, 0),
         ("torchvision/resnet18", 8, 4),
         ("torchvision/resnet50", 33, 4),
         ("torchvision/squeezenet1_1", 25, 0),
@@ -54,6 +55,18 @@ def test_a_group_scores_the_sum_over_its_producers() -> None:
     for group in find_groups(model, SHAPES["resnet20"]):
         expected = torch.stack([norms[producer] for producer in group.producers]).sum(0)
         assert torch.allclose(group.score(norms), expected)
+
+
+def test_the_heads_of_attention_are_a_group_of_which_each_has_all_its_channels() -> None:
+    model = build("vit")
+    heads = next(group for group in find_groups(model, SHAPES["vit"]) if group.name.endswith("qkv"))
+    written, read = heads.members
+    assert (heads.size, heads.producers, heads.coupled) == (4, (heads.name,), False)
+    third = [channel for channel, root in zip(written.channels, written.roots, strict=True) if root == 2]
+    assert third == [*range(48, 72), *range(144, 168), *range(240, 264)], "of 96 queries, then keys, then values"
+    assert [channel for channel, root in zip(read.channels, read.roots, strict=True) if root == 2] == [*range(48, 72)]
+    rows = torch.arange(288.0)
+    assert float(heads.score({heads.name: rows})[2]) == float(rows[third].sum())
 
 
 def test_a_gate_does_not_count_as_a_producer_of_the_channels_that_it_scales() -> None:
