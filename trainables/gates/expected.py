@@ -125,7 +125,7 @@ def _rows(model: nn.Module, input_shape: Shape, structures: Structures) -> Itera
 
 
 def _row_of_products(module: str, macs: int, group: int | None, branch: int | None, structures: Structures) -> _Row:
-    """Return the row of attention's products of activations with each other, for each of its heads if they are gated."""
+    """Return the row of attention's products of activations with each other: per head, if they are gated."""
     gated = structures.groups[group] if group is not None else None
     groups = len(structures.groups)
     return _Row(
