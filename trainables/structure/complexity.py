@@ -61,9 +61,9 @@ def effective(model: nn.Module, input_shape: Shape, masks: Mapping[str, Tensor])
     `masks` maps names of parameters to 0/1 tensors of their shapes; parameters without a mask count in full. The MACs
     of a convolution or matrix product with a parameter or a part of it are counted for the module that holds the
     parameter, scaled by the density of that part: this is exact, since every weight is used equally often. Products of
-    activations with each other, as in attention, count in full, except those of masked heads of our own attention; so do
-    weights that the network transforms into a copy before multiplying. Raises ValueError for a mask that belongs to no
-    parameter.
+    activations with each other, as in attention, count in full, except those of masked heads of our own attention; so
+    do weights that the network transforms into a copy before multiplying. Raises ValueError for a mask that belongs to
+    no parameter.
     """
     parameters = dict(model.named_parameters())
     if unknown := masks.keys() - parameters.keys():
