@@ -19,6 +19,11 @@ CHECKPOINT = "trial.pt"
 
 def save(trial: LiveTrial, folder: Path) -> None:
     """Write a checkpoint that can rebuild a network whose shape has changed, without the zeros of masks."""
+    torch.save(state_of(trial), folder / CHECKPOINT)
+
+
+def state_of(trial: LiveTrial) -> dict[str, Any]:
+    """Return what a checkpoint holds; its tensors are the trial's own, and change with it."""
     masks = trial.masks.items()
     in_order = [masks.get(name) for name, _ in trial.model.named_parameters()]
     state = {
@@ -38,12 +43,16 @@ def save(trial: LiveTrial, folder: Path) -> None:
     }
     if trial.context.device.startswith("cuda"):
         state["random_cuda"] = torch.cuda.get_rng_state()
-    torch.save(state, folder / CHECKPOINT)
+    return state
 
 
 def restore(trial: LiveTrial, folder: Path) -> None:
     """Give a fresh trial the state that `save` wrote into `folder`."""
-    state = torch.load(folder / CHECKPOINT, weights_only=True, map_location=trial.context.device)
+    load_state(trial, torch.load(folder / CHECKPOINT, weights_only=True, map_location=trial.context.device))
+
+
+def load_state(trial: LiveTrial, state: dict[str, Any]) -> None:
+    """Give a trial, whose network has its dense shape, a state that `state_of` returned."""
     _restore_network(trial, state)
     trial.position = Position(**state["position"])
     trial.measured = state["measured"]

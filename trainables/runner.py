@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -44,7 +44,7 @@ def run_recipe(recipe: Recipe, trial: LiveTrial) -> None:
     for stage in recipe[trial.position.stage :]:
         match stage:
             case Train():
-                _train(stage, trial, recipe)
+                train(stage, trial, recipe)
             case Prune():
                 pruning.prune(trial, stage)
             case Rewind():
@@ -113,7 +113,13 @@ class _Schedule:
         return self.stage.lr_scale * learning_rate(self.training, progress)
 
 
-def _train(stage: Train, trial: LiveTrial, recipe: Recipe) -> None:
+def train(
+    stage: Train, trial: LiveTrial, recipe: Recipe, ended: Callable[[Report], Report] = lambda report: report
+) -> None:
+    """Carry out what is left of a training stage of the recipe, in which the trial stands.
+
+    `ended` is called with the report of each epoch as it ends, and returns the one that is published.
+    """
     batches = trial.batches()
     schedule = _Schedule(stage, trial.spec.training, len(batches))
     _prepare(trial, schedule)
@@ -123,7 +129,7 @@ def _train(stage: Train, trial: LiveTrial, recipe: Recipe) -> None:
         first = epoch * schedule.steps
         share = min(1.0, (first + schedule.steps - schedule.begin) / schedule.steps)
         trial.position.end_epoch(epoch, share, trial.cost().macs)
-        report = _report(trial, recipe, result, usage, schedule.rate(first + schedule.steps - 1))
+        report = ended(_report(trial, recipe, result, usage, schedule.rate(first + schedule.steps - 1)))
         trial.last_report = report
         if report.fidelity < 1:
             trial.context.report(report, partial(checkpoint.save, trial))

@@ -70,6 +70,7 @@ class TrainingSpec:
     `lr` is the peak learning rate; `milestones` are the shares of the schedule at which `step` multiplies it by
     `gamma`; `warmup` is the share of the schedule over which it rises linearly. `precision: auto` takes bfloat16
     where the hardware multiplies it natively and the network's gradients in it can be trusted, float32 elsewhere.
+    With `shared_dense`, trials that begin with the same training of the same dense network train it once.
     """
 
     optimizer: Optimizer = "sgd"
@@ -86,6 +87,7 @@ class TrainingSpec:
     precision: Precision = "auto"
     channels_last: bool = True
     augment: bool = True
+    shared_dense: bool = False
 
     def __post_init__(self) -> None:
         for key, choices in (("optimizer", Optimizer), ("schedule", Schedule), ("precision", Precision)):

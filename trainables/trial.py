@@ -8,6 +8,7 @@ from trainables.masking.collapse import connectivity, warn_of_collapse
 from trainables.recipes.effort import effort
 from trainables.recipes.recipe import Recipe
 from trainables.runner import evaluate_on, run_recipe
+from trainables.shared_training import SharedTraining
 from trainables.spec import TrialSpec
 from trainables.state import LiveTrial
 from trainables.structure.complexity import latency, measure
@@ -24,11 +25,14 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
     recipe = paradigms.find(spec.paradigm).create(spec.hyperparameters).recipe(spec.epochs)
     dataset = data.load(spec.data, context.cache).to(context.device)
     trial = LiveTrial(spec, dataset, context)
+    shared = SharedTraining.of(recipe, trial)
     folder = context.restore()
     if folder is not None:
         checkpoint.restore(trial, folder)
     elif spec.model.weights is not None:
         trial.adopt_weights()
+    if shared is not None:
+        shared.carry_out(recipe, trial)
     run_recipe(recipe, trial)
     trial.measured |= effort(recipe).as_metrics()
     context.report(final_report(recipe, trial), partial(checkpoint.save, trial))

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from orchestrator.spec.study_spec import StudySpec
 
-WHEREABOUTS: Final = ("data.root", "data.download", "ledger", "tracking")
-"""Settings that say where things lie, and have no effect on results."""
+WHEREABOUTS: Final = ("data.root", "data.download", "ledger", "tracking", "training.shared_dense")
+"""Settings that say where things lie or what is done once, and have no effect on results."""
 
 
 def settings(spec: StudySpec) -> dict[str, Any]:
