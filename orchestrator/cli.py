@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import shlex
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,9 +11,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from orchestrator.ledger.records import TrialRecord
+from orchestrator.commands import networks
+from orchestrator.commands.arguments import (
+    HERE,
+    Address,
+    AsJson,
+    Name,
+    Quiet,
+    StoreFolder,
+    StudyFile,
+    TrialNumber,
+    command_line,
+    console,
+    print_json,
+    read,
+    refusing,
+    require_file,
+    store_at,
+)
+from orchestrator.ledger.records import TrialRecord, find_trial
 from orchestrator.results.fairness import SETUPS, check_setup, unequal
 from orchestrator.results.front import pareto_front
 from orchestrator.spec.history import read_history
@@ -23,8 +39,8 @@ from orchestrator.spec.tracking_url import NONE, STORE
 from orchestrator.store import stamp
 from orchestrator.store.attempts import attempts
 from orchestrator.store.store import Store, StudyFolder
-from orchestrator.terminal.objects import as_json, log_object, paradigm_object, trial_object
-from orchestrator.terminal.printable import PlainConsole, say
+from orchestrator.terminal.objects import log_object, paradigm_object, trial_object
+from orchestrator.terminal.printable import say
 from trainables import paradigms as installed
 from trainables.errors import EspalierError, FileUnusable, InvalidValue
 from trainables.spec import Value
@@ -66,64 +82,12 @@ def _naming_files() -> Iterator[None]:
         raise FileUnusable(error) from error
 
 
-def _store(value: str) -> Store:
-    if not value.strip():
-        raise InvalidValue(
-            "--store", value, "must name a folder, or s3://BUCKET/PREFIX; leave it out for ./espalier-store"
-        )
-    store = Store.at(value)
-    if store.remote is None:
-        with _refusing("--store", value, "name another folder"):
-            _require_folder(store.root, value)
-    return store
-
-
-def _require_folder(root: Path, typed: str) -> None:
-    """Raise InvalidValue, or the system's own error, for a path that cannot be a folder or cannot be looked into."""
-    try:
-        root.stat()
-    except FileNotFoundError:
-        return  # a launch makes it
-    if not root.is_dir():
-        raise InvalidValue("--store", typed, "must be a folder, and this is a file")
-    next(root.iterdir(), None)
-
-
-@contextmanager
-def _refusing(key: str, value: str, advice: str) -> Iterator[None]:
-    """Raise InvalidValue for what the operating system refuses of a path that was typed."""
-    try:
-        yield
-    except OSError as error:
-        raise InvalidValue(key, value, f"cannot be used: {error.strerror}; {advice}") from error
-
-
 def _print_version(wanted: bool) -> None:
     if wanted:
         say(f"espalier {installed_version('espalier')}")
         raise typer.Exit
 
 
-StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The study's name.")]
-StoreFolder = Annotated[
-    str,
-    typer.Option("--store", envvar="ESPALIER_STORE", help="Where studies are kept: a folder, or s3://BUCKET/PREFIX."),
-]
-Address = Annotated[
-    str | None,
-    typer.Option(
-        "--address",
-        envvar="RAY_ADDRESS",
-        metavar="HOST:PORT",
-        help="Run on this Ray cluster, which this machine must belong to (auto: the one it belongs to).",
-        show_default="this machine",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the result.")]
-HERE = "./espalier-store"
-WIDTH_OF_A_FILE = 140
 _UNTRACKED = "none, as the study file says"
 
 
@@ -149,12 +113,12 @@ def plan(
     """Estimate what a study will take, without starting it; exits with status 1 if no trial can run."""
     from orchestrator.plan import plan_text
 
-    spec, studies = StudySpec.load(file), _store(store)
+    spec, studies = StudySpec.load(file), store_at(store)
     estimate = plan_text.plan_of(spec, studies.study(spec.name), probe=probe, address=address)
     if as_json:
-        _print_json(dataclasses.asdict(estimate))
+        print_json(dataclasses.asdict(estimate))
     else:
-        _console().print(plan_text.lines(estimate))
+        console().print(plan_text.lines(estimate))
     if estimate.left and not estimate.place.slots:
         raise typer.Exit(1)
 
@@ -171,8 +135,8 @@ def launch(
     from orchestrator import study
     from orchestrator.terminal.live import shown
 
-    spec, studies = StudySpec.load(file), _store(store)
-    with shown(_console(), quiet=quiet) as observer:
+    spec, studies = StudySpec.load(file), store_at(store)
+    with shown(console(), quiet=quiet) as observer:
         outcome = study.launch(spec, studies, observer=observer, exist_ok=exist_ok, address=address)
     _conclude(outcome, studies)
 
@@ -184,20 +148,20 @@ def status(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> No
     from orchestrator.results.progress import progress
     from orchestrator.terminal import tables
 
-    studies = _store(store)
+    studies = store_at(store)
     current = progress(studies.existing(name, "NAME"))
     if as_json:
-        _print_json(current.as_object())
+        print_json(current.as_object())
     else:
-        commands = {verb: _command(studies, verb, name) for verb in ("resume", "logs")}
+        commands = {verb: command_line(studies, verb, name) for verb in ("resume", "logs")}
         lines = tables.progress_lines(current, **commands)
-        _console().print(lines, soft_wrap=True)  # commands must not be broken, so that they can be copied
+        console().print(lines, soft_wrap=True)  # commands must not be broken, so that they can be copied
 
 
 @app.command()
 def logs(
     name: Name,
-    trial: Annotated[int, typer.Argument(metavar="TRIAL", help="The trial's number, as shown by status and front.")],
+    trial: TrialNumber,
     store: StoreFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
@@ -205,15 +169,15 @@ def logs(
     from orchestrator.store.trial_files import trial_files
     from orchestrator.terminal import tables
 
-    folder = _store(store).existing(name, "NAME")
-    spec, records = _read(folder)
-    record = _trial(records, trial)
+    folder = store_at(store).existing(name, "NAME")
+    spec, records = read(folder)
+    record = find_trial(records, trial)
     trial_files(folder).fetch_texts(trial)
     logged = attempts(folder.trials, trial)
     if as_json:
-        _print_json(log_object(record, logged))
+        print_json(log_object(record, logged))
     else:
-        _console().print(tables.trial_lines(spec, record, len(logged)), soft_wrap=True)
+        console().print(tables.trial_lines(spec, record, len(logged)), soft_wrap=True)
         for attempt in logged:
             say(f"\n{tables.attempt_heading(attempt)}\n{attempt.log}{attempt.error}".rstrip("\n"))
 
@@ -224,8 +188,8 @@ def resume(name: Name, store: StoreFolder = HERE, address: Address = None, quiet
     from orchestrator import study
     from orchestrator.terminal.live import shown
 
-    studies = _store(store)
-    with shown(_console(), quiet=quiet) as observer:
+    studies = store_at(store)
+    with shown(console(), quiet=quiet) as observer:
         outcome = study.resume(name, studies, observer=observer, address=address)
     _conclude(outcome, studies)
 
@@ -236,11 +200,11 @@ def extend(file: StudyFile, store: StoreFolder = HERE, address: Address = None, 
     from orchestrator import study
     from orchestrator.terminal.live import shown
 
-    spec, studies = StudySpec.load(file), _store(store)
+    spec, studies = StudySpec.load(file), store_at(store)
     folder = studies.existing(spec.name, "NAME")
     if file.resolve() == folder.spec.resolve():
         raise InvalidValue("STUDY.yaml", str(file), "is the store's own file; edit a copy of it and name that")
-    with shown(_console(), quiet=quiet) as observer:
+    with shown(console(), quiet=quiet) as observer:
         outcome = study.extend(spec, studies, observer=observer, said=_print_changes, address=address)
     _conclude(outcome, studies)
 
@@ -261,13 +225,13 @@ def front(
 
     from orchestrator.terminal import tables
 
-    spec, records = _read(_store(store).existing(name, "NAME"))
+    spec, records = read(store_at(store).existing(name, "NAME"))
     if setup is not None:
         _require_comparable(pareto_front(records, spec.objectives), check_setup(setup))
     if as_json:
-        _print_json([trial_object(record, spec.objectives) for record in pareto_front(records, spec.objectives)])
+        print_json([trial_object(record, spec.objectives) for record in pareto_front(records, spec.objectives)])
     else:
-        _console().print(tables.front_table(spec, records))
+        console().print(tables.front_table(spec, records))
 
 
 @app.command()
@@ -280,12 +244,12 @@ def compare(
     from orchestrator.results.compare import compare as compare_studies
     from orchestrator.terminal import comparison_tables
 
-    studies = _store(store)
+    studies = store_at(store)
     compared = compare_studies([_entry(studies.existing(name, "NAME")) for name in names])
     if as_json:
-        _print_json(comparison_tables.as_object(compared))
+        print_json(comparison_tables.as_object(compared))
     else:
-        _console().print(comparison_tables.comparison_lines(compared))
+        console().print(comparison_tables.comparison_lines(compared))
 
 
 @app.command()
@@ -295,13 +259,13 @@ def report(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
 ) -> None:
     """Write a study's report, a single HTML page that works offline, and print its path."""
-    folder = _store(store).existing(name, "NAME")
+    folder = store_at(store).existing(name, "NAME")
     path = output or folder.report
     if output is not None:
-        with _refusing("--output", str(output), "name another file"):
-            _require_file(output)
-    with _refusing("--output", str(path), "name a file that you may write"):
-        _write_report(folder, *_read(folder), path)
+        with refusing("--output", str(output), "name another file"):
+            require_file(output)
+    with refusing("--output", str(path), "name a file that you may write"):
+        _write_report(folder, *read(folder), path)
     say(folder.shown(path) if path == folder.report else path)
 
 
@@ -311,9 +275,9 @@ def sync(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
     from orchestrator.tracking.publishing import tracking_uri
     from orchestrator.tracking.syncing import rebuild
 
-    studies = _store(store)
+    studies = store_at(store)
     folder = studies.existing(name, "NAME")
-    with _console().status("reading the ledger") as line:
+    with console().status("reading the ledger") as line:
         synced = rebuild(
             name, studies, waiting=lambda left: line.update(f"{left} runs are still to be written to MLflow")
         )
@@ -336,7 +300,7 @@ def repair(
     """Save the intact part of a study's damaged ledger; a copy of the damaged one is kept."""
     from orchestrator.ledger import repair as repairing
 
-    folder = _store(store).existing(name, "NAME")
+    folder = store_at(store).existing(name, "NAME")
     repair = repairing.diagnose(folder)
     for line in repair.lines():
         say(line)
@@ -357,7 +321,7 @@ def ui(
     """Open the store's MLflow dashboard on this machine; stop it with Ctrl-C."""
     from orchestrator.tracking.serving import ENVIRONMENT, server
 
-    studies = _store(store)
+    studies = store_at(store)
     if studies.remote is not None:
         allowed = "holds no MLflow pages; each study file names the server of its pages under `tracking`"
         raise InvalidValue("--store", studies.place, allowed)
@@ -379,9 +343,12 @@ def paradigms(as_json: AsJson = False) -> None:
 
     known = {name: installed.find(name) for name in installed.names()}
     if as_json:
-        _print_json([paradigm_object(name, paradigm) for name, paradigm in known.items()])
+        print_json([paradigm_object(name, paradigm) for name, paradigm in known.items()])
     else:
-        _console().print(tables.paradigm_table(known))
+        console().print(tables.paradigm_table(known))
+
+
+app.command()(networks.export)
 
 
 def _require_comparable(front: Sequence[TrialRecord], setup: str) -> None:
@@ -397,27 +364,6 @@ def _four_digits(value: Value) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _console() -> Console:
-    """Return standard output, wide enough for a table if it is not a terminal."""
-    console = PlainConsole()
-    return console if console.is_terminal else PlainConsole(width=max(console.width, WIDTH_OF_A_FILE))
-
-
-def _read(folder: StudyFolder) -> tuple[StudySpec, list[TrialRecord]]:
-    from orchestrator.ledger import ledger
-
-    return StudySpec.stored(folder.spec), ledger.read(folder)
-
-
-def _trial(records: Sequence[TrialRecord], number: int) -> TrialRecord:
-    """Return a trial by its number; raises InvalidValue, with the numbers that exist, if there is none."""
-    trial = next((record for record in records if record.trial == number), None)
-    if trial is None:
-        known = f"there are 0 to {records[-1].trial}" if records else "there is none yet"
-        raise InvalidValue("TRIAL", number, f"is not a trial of this study: {known}")
-    return trial
-
-
 def _print_changes(changes: Sequence["Change"]) -> None:
     for change in changes:
         say(f"extended: {change}")
@@ -428,15 +374,7 @@ def _print_changes(changes: Sequence["Change"]) -> None:
 def _entry(folder: StudyFolder) -> "Entry":
     from orchestrator.results.compare import Entry
 
-    return Entry(*_read(folder), stamp.read(folder.stamp)["data_hash"])
-
-
-def _require_file(path: Path) -> None:
-    """Raise InvalidValue, or the system's own error, for a path at which no file can be written."""
-    if path.is_dir():
-        raise InvalidValue("--output", str(path), "must be a file, and this is a folder")
-    if not path.absolute().parent.is_dir():
-        raise InvalidValue("--output", str(path), "must lie in a folder that exists")
+    return Entry(*read(folder), stamp.read(folder.stamp)["data_hash"])
 
 
 def _write_report(folder: StudyFolder, spec: StudySpec, records: Sequence[TrialRecord], path: Path) -> None:
@@ -446,10 +384,6 @@ def _write_report(folder: StudyFolder, spec: StudySpec, records: Sequence[TrialR
     write_report(spec, records, path, stamp={**stamp.read(folder.stamp), **extended})
     if path == folder.report:
         folder.push(path)
-
-
-def _print_json(value: object) -> None:
-    say(as_json(value))
 
 
 def _require_free(port: int) -> None:
@@ -467,16 +401,16 @@ def _conclude(outcome: "Outcome", store: Store) -> None:
     from orchestrator.results.summary import summarize
     from orchestrator.terminal import tables
 
-    folder, console = outcome.folder, _console()
+    folder, output = outcome.folder, console()
     spec = StudySpec.stored(folder.spec)
     summary = summarize(spec, outcome.records)
     _write_report(folder, spec, outcome.records, folder.report)
-    console.print(tables.front_table(spec, outcome.records))
-    commands = {verb: _command(store, verb, spec.name) for verb in ("resume", "logs")}
-    console.print(tables.status_lines(summary, outcome.records, **commands), soft_wrap=True)
+    output.print(tables.front_table(spec, outcome.records))
+    commands = {verb: command_line(store, verb, spec.name) for verb in ("resume", "logs")}
+    output.print(tables.status_lines(summary, outcome.records, **commands), soft_wrap=True)
     for name, path in (("report", folder.report), ("table", folder.table), ("log", folder.log)):
         say(f"{name + ':':<11}{folder.shown(path)}")
-    dashboard = {STORE: _command(store, "ui"), NONE: _UNTRACKED}.get(spec.tracking, spec.tracking)
+    dashboard = {STORE: command_line(store, "ui"), NONE: _UNTRACKED}.get(spec.tracking, spec.tracking)
     say(f"{'dashboard:':<11}{dashboard}")
     if outcome.tracking_note is not None:
         say(f"{'MLflow:':<11}{outcome.tracking_note}")
@@ -484,9 +418,3 @@ def _conclude(outcome: "Outcome", store: Store) -> None:
         say(f"{outcome.spent_budget} is spent: {summary.trials - summary.asked} trials were not started")
     if outcome.interrupted or summary.failed:
         raise typer.Exit(1)
-
-
-def _command(store: Store, *words: str) -> str:
-    """Return a command as typed in this folder, with the store unless it is the default."""
-    default = store == Store.at(os.environ.get("ESPALIER_STORE") or HERE)
-    return shlex.join(["espalier", *words, *([] if default else ["--store", store.place])])

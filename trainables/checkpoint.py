@@ -1,20 +1,36 @@
 """The file from which a trial resumes: a network whose shape has changed, its masks, the state of its training."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from trainables import models
 from trainables.context import Report, Usage
 from trainables.masking.masks import Masks
 from trainables.masking.sparse_state import pack, pack_mask, pack_optimizer, unpack, unpack_mask, unpack_optimizer
+from trainables.spec import ModelSpec
 from trainables.state import LiveTrial, Position
 from trainables.structure.removal import RemovalPlan, rebuild
 
 CHECKPOINT = "trial.pt"
 """The name of the file in a checkpoint's folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """What a network takes and gives: images of `input_shape`, and an output for each of the `classes`.
+
+    The channels of the images, scaled to [0, 1], were normalised by `mean` and `std`, which are empty where they are
+    not known.
+    """
+
+    classes: int
+    input_shape: tuple[int, int, int]
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
 
 def save(trial: LiveTrial, folder: Path) -> None:
@@ -40,6 +56,7 @@ def state_of(trial: LiveTrial) -> dict[str, Any]:
         "measured": trial.measured,
         "precision": str(trial.chosen_precision).removeprefix("torch.") if trial.chosen_precision else None,
         "report": asdict(trial.last_report) if trial.last_report else None,
+        "signature": asdict(_signature(trial)),
     }
     if trial.context.device.startswith("cuda"):
         state["random_cuda"] = torch.cuda.get_rng_state()
@@ -71,6 +88,40 @@ def dense_weights(folder: Path) -> dict[str, Tensor]:
     """Return the weights of the network in a checkpoint on the CPU, with zeros where they are masked."""
     state = torch.load(folder / CHECKPOINT, weights_only=True, map_location="cpu")
     return unpack(state["model"])
+
+
+def signature(folder: Path) -> Signature | None:
+    """Return what the network in a checkpoint takes and gives; None where an earlier version wrote it."""
+    state = torch.load(folder / CHECKPOINT, weights_only=True, map_location="cpu", mmap=True)
+    return Signature(**state["signature"]) if "signature" in state else None
+
+
+def load_network(folder: Path, spec: ModelSpec, signature: Signature) -> nn.Module:
+    """Return the network in a checkpoint on the CPU, in evaluation mode: without what was removed, zeros where masked.
+
+    Reads no data, and leaves torch's random state as it is.
+    """
+    state = torch.load(folder / CHECKPOINT, weights_only=True, map_location="cpu")
+    model = dense_network(spec, signature)
+    rebuild(model, unpack(state["model"]), tuple(state["dropped"]))
+    return model.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload,no-any-return]
+
+
+def dense_network(spec: ModelSpec, signature: Signature) -> nn.Module:
+    """Return the network before pruning, untrained, in evaluation mode."""
+    with torch.random.fork_rng(devices=()):
+        shape = signature.input_shape
+        return models.build(spec.name, classes=signature.classes, input_shape=shape, options=spec.options).eval()
+
+
+def _signature(trial: LiveTrial) -> Signature:
+    data = trial.dataset
+    return Signature(
+        classes=data.classes,
+        input_shape=data.input_shape,
+        mean=tuple(map(float, data.mean)),
+        std=tuple(map(float, data.std)),
+    )
 
 
 def _restore_network(trial: LiveTrial, state: dict[str, Any]) -> None:

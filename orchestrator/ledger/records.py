@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.ledger.epoch import EPOCH_FIELDS, Epoch
 from orchestrator.ledger.failures import Failure
+from trainables.errors import InvalidValue
 from trainables.spec import Value
 
 if TYPE_CHECKING:
@@ -67,6 +68,15 @@ class TrialRecord:
     seconds: float = 0.0
     started: datetime | None = None
     finished: datetime | None = None
+
+
+def find_trial(records: Sequence[TrialRecord], number: int) -> TrialRecord:
+    """Return a trial by its number; raises InvalidValue, with the numbers that exist, if there is none."""
+    record = next((record for record in records if record.trial == number), None)
+    if record is None:
+        known = f"there are 0 to {records[-1].trial}" if records else "there is none yet"
+        raise InvalidValue("TRIAL", number, f"is not a trial of this study: {known}")
+    return record
 
 
 def schema() -> "pa.Schema":

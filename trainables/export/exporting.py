@@ -43,6 +43,12 @@ class Format(Protocol):
 
     SUFFIX: str
 
+    LOAD: str
+    """Three lines of Python that load a file named FILE and run it on images."""
+
+    ENGINE: str
+    """What runs the file."""
+
     def write(self, model: nn.Module, example: Tensor, path: Path, architecture: Architecture) -> str:
         """Write a network in evaluation mode into a file; return a note for its readers."""
 
@@ -67,9 +73,7 @@ def export(
     The network maps (N, *input_shape) to (N, ...), for any N; it is left as it is, in its mode. Raises InvalidValue for
     an unknown format, and ExportFailed where the network cannot be written so, or the file computes something else.
     """
-    check_name("format", format, FORMATS)
-    chosen: Format = import_module(f"trainables.export.{FORMATS[format]}")
-    still = evaluated(model)
+    chosen, still = module_of(format), evaluated(model)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         note = chosen.write(still, torch.rand(2, *input_shape), path, architecture or {})
@@ -85,6 +89,13 @@ def export(
         path.unlink(missing_ok=True)
         raise ExportFailed(f"what {format} computes differs from the network by {difference:.1e} of its largest output")
     return Exported(path, format, path.stat().st_size, difference, note)
+
+
+def module_of(format: str) -> Format:
+    """Return the module of a format; raises InvalidValue for an unknown one."""
+    check_name("format", format, FORMATS)
+    module: Format = import_module(f"trainables.export.{FORMATS[format]}")
+    return module
 
 
 def evaluated(model: nn.Module) -> nn.Module:

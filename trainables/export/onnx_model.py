@@ -10,6 +10,11 @@ from torch import Tensor, nn
 from trainables.export.exporting import Architecture
 
 SUFFIX = ".onnx"
+ENGINE = "onnxruntime"
+LOAD = """\
+import onnxruntime
+network = onnxruntime.InferenceSession("FILE")
+(logits,) = network.run(None, {"images": images.numpy()})"""
 INPUT, OUTPUT = "images", "logits"
 
 
@@ -39,8 +44,10 @@ def write(model: nn.Module, example: Tensor, path: Path, architecture: Architect
 
 
 def read(path: Path, model: nn.Module) -> Callable[[Tensor], Tensor]:  # noqa: ARG001 - a graph needs no network
-    """Return what onnxruntime computes on the CPU."""
+    """Return what onnxruntime computes on the CPU, on as many threads as torch has."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda batch: torch.from_numpy(session.run(None, {INPUT: batch.numpy()})[0])

@@ -10,6 +10,11 @@ from torch import Tensor, nn
 from trainables.export.exporting import Architecture
 
 SUFFIX = ".pt2"
+ENGINE = "PyTorch"
+LOAD = """\
+import torch
+network = torch.export.load("FILE").module()
+logits = network(images)"""
 
 
 def write(model: nn.Module, example: Tensor, path: Path, architecture: Architecture) -> str:

@@ -10,6 +10,11 @@ from torch import Tensor, nn
 from trainables.export.exporting import Architecture
 
 SUFFIX = ".safetensors"
+ENGINE = "PyTorch"
+LOAD = """\
+from safetensors.torch import load_file
+network.load_state_dict(load_file("FILE"))  # a network of the widths in the file's metadata
+logits = network.eval()(images)"""
 
 
 def write(model: nn.Module, example: Tensor, path: Path, architecture: Architecture) -> str:  # noqa: ARG001

@@ -10,6 +10,11 @@ from torch import Tensor, nn
 from trainables.export.exporting import Architecture
 
 SUFFIX = ".pt"
+ENGINE = "PyTorch"
+LOAD = """\
+import torch
+network.load_state_dict(torch.load("FILE", weights_only=True)["state_dict"])  # of the widths under "architecture"
+logits = network.eval()(images)"""
 
 
 def write(model: nn.Module, example: Tensor, path: Path, architecture: Architecture) -> str:  # noqa: ARG001

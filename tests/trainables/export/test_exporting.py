@@ -1,8 +1,6 @@
 """Exported networks: what a file computes, what it leaves alone, and what cannot be written."""
 
 import copy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -87,32 +85,3 @@ def test_a_network_for_batches_of_one_size_is_refused_and_leaves_no_file(name: s
 def test_an_unknown_format_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match=r"format = 'onyx'.*did you mean 'onnx'"):
         export(Noisy(), SHAPE, tmp_path / "network", "onyx")
-
-
-WITHOUT = """
-import sys
-for package in ("trainables", "orchestrator", "search_spaces", "espalier"):
-    sys.modules[package] = None  # importing it raises ImportError
-import torch
-images = torch.load(sys.argv[2], weights_only=True)
-"""
-RUN = {
-    "pt2": "logits = torch.export.load(sys.argv[1]).module()(images)",
-    "onnx": """
-import onnxruntime
-session = onnxruntime.InferenceSession(sys.argv[1])
-logits = torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
-""",
-}
-
-
-@programs
-def test_a_file_runs_where_espalier_cannot_be_imported(name: str, tmp_path: Path) -> None:
-    model, images = trained(), torch.rand(3, *SHAPE)
-    written = export(model, SHAPE, tmp_path / "network", name)
-    torch.save(images, tmp_path / "images.pt")
-    program = f"{WITHOUT}{RUN[name]}\ntorch.save(logits, sys.argv[3])"
-    command = [sys.executable, "-c", program, *map(str, (written.path, tmp_path / "images.pt", tmp_path / "logits.pt"))]
-    subprocess.run(command, check=True, cwd=tmp_path)
-    logits = torch.load(tmp_path / "logits.pt", weights_only=True)
-    assert torch.allclose(logits, model.eval()(images), atol=1e-4)

@@ -1,0 +1,90 @@
+"""The network of a finished trial, from its checkpoint in the store. Reads no data, and imports torch only to load."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.ledger import ledger
+from orchestrator.ledger.records import State, TrialRecord, find_trial
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.attempts import CheckpointRef
+from orchestrator.store.store import Store, StudyFolder
+from orchestrator.store.trial_files import TrialFiles, trial_files
+from trainables.errors import InvalidValue
+from trainables.spec import TrialSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from trainables.checkpoint import Signature
+
+TRIAL = "TRIAL"
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A finished trial with its network on the CPU, in evaluation mode, and what the network takes and gives.
+
+    `dense` is the network before pruning, untrained: only its cost is of use.
+    """
+
+    record: TrialRecord
+    spec: TrialSpec
+    model: "nn.Module"
+    dense: "nn.Module"
+    signature: "Signature"
+
+
+def load(store: Store | Path | str, study: str, trial: int) -> "nn.Module":
+    """Return a COMPLETE trial's network in evaluation mode, on the CPU: removal and masks are applied.
+
+    Neither the data set nor its files are needed. Raises InvalidValue for a study or trial that does not exist, for a
+    trial that is not COMPLETE, and if its checkpoint is not in the store any more.
+    """
+    place = store if isinstance(store, Store) else Store.at(str(store))
+    return load_trained(place.existing(study, "NAME"), trial).model
+
+
+def load_trained(folder: StudyFolder, number: int) -> TrainedNetwork:
+    """Return a COMPLETE trial with its network; raises InvalidValue as `load` does."""
+    from trainables import checkpoint  # imports torch
+
+    record = complete_trial(ledger.read(folder), number)
+    study = StudySpec.stored(folder.spec)
+    spec = study.trial(record.paradigm, record.params, record.seed)
+    files = trial_files(folder)
+    path = files.fetch(intact_checkpoint(folder, files, number))
+    signature = checkpoint.signature(path) or _signature(study)
+    model = checkpoint.load_network(path, spec.model, signature)
+    return TrainedNetwork(record, spec, model, checkpoint.dense_network(spec.model, signature), signature)
+
+
+def complete_trial(records: Sequence[TrialRecord], number: int) -> TrialRecord:
+    """Return a trial by its number; raises InvalidValue unless it exists and is COMPLETE."""
+    record = find_trial(records, number)
+    if record.state is not State.COMPLETE:
+        complete = [str(record.trial) for record in records if record.state is State.COMPLETE]
+        others = f"those that are: {', '.join(complete[:20])}{', ...' if len(complete) > 20 else ''}"
+        allowed = f"is {record.state.value}, and must be COMPLETE; {others if complete else 'none is so far'}"
+        raise InvalidValue(TRIAL, number, allowed)
+    return record
+
+
+def intact_checkpoint(folder: StudyFolder, files: TrialFiles, number: int) -> CheckpointRef:
+    """Return a trial's newest intact checkpoint; raises InvalidValue if there is none any more."""
+    kept = ledger.kept_checkpoints(folder, number)
+    intact = next((checkpoint for checkpoint in kept if files.is_intact(checkpoint)), None)
+    if intact is None:
+        where = f"{folder.shown(folder.checkpoint(kept[0]))} is missing or damaged" if kept else "it left none"
+        raise InvalidValue(TRIAL, number, f"has no intact checkpoint in the store: {where}; name another trial")
+    return intact
+
+
+def _signature(study: StudySpec) -> "Signature":
+    """Return what networks of a study take and give: checkpoints of earlier versions do not say so."""
+    from orchestrator.search.network_check import NetworkCheck
+    from trainables.checkpoint import Signature
+
+    data = NetworkCheck(study).shapes.dataset
+    return Signature(classes=data.classes, input_shape=data.input_shape)

@@ -1,0 +1,115 @@
+"""A finished trial's network as a file, with all that a reader of the file wants to know."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.networks.loading import TrainedNetwork, load_trained
+from orchestrator.store.store import Store
+
+if TYPE_CHECKING:
+    from trainables.export.exporting import Exported
+    from trainables.export.latency import Latency
+    from trainables.export.sparse import Gain
+
+SPARSE = 0.05
+"""The share of zeros from which a network is called masked: trained weights are hardly ever exactly zero."""
+
+
+@dataclass(frozen=True)
+class TrialExport:
+    """A file with a trial's network, checked against it.
+
+    `zeros` is the share of zeros among its weights; `gains` say what storing them sparsely would do here, if there are
+    many.
+    """
+
+    network: TrainedNetwork
+    file: "Exported"
+    latency: "Latency"
+    zeros: float
+    gains: "tuple[Gain, ...]"
+
+    @property
+    def load(self) -> str:
+        """Three lines of Python that load the file and run it, without espalier."""
+        from trainables.export.exporting import module_of
+
+        return module_of(self.file.format).LOAD.replace("FILE", str(self.file.path))
+
+    def as_object(self) -> dict[str, Any]:
+        """Return the export for programs."""
+        file, latency, signature = self.file, self.latency, self.network.signature
+        return {
+            "trial": self.network.record.trial,
+            "paradigm": self.network.record.paradigm,
+            "path": str(file.path),
+            "format": file.format,
+            "bytes": file.bytes,
+            "largest_deviation": file.difference,
+            "note": file.note,
+            "load": self.load,
+            "input_shape": [None, *signature.input_shape],
+            "output_shape": [None, signature.classes],
+            "mean": list(signature.mean),
+            "std": list(signature.std),
+            "engine": latency.engine,
+            "threads": latency.threads,
+            "latency_dense": latency.dense,
+            "latency": latency.exported,
+            "macs_share_of_dense": latency.macs_left,
+            "slow_because": latency.hint,
+            "zeros": self.zeros,
+            "sparse": [vars(gain) for gain in self.gains],
+        }
+
+
+def export(
+    store: Store | Path | str, study: str, trial: int, format: str = "pt2", output: Path | str | None = None
+) -> TrialExport:
+    """Write a COMPLETE trial's network into a file that runs without espalier; check it, and measure it here.
+
+    The file is `output`, or STUDY-TRIAL with the format's suffix in the current folder. Raises InvalidValue as
+    `load` does and for a format that needs packages which are not installed, and ExportFailed where the network cannot
+    be written so or the file computes something else.
+    """
+    from trainables.export.exporting import export as write
+    from trainables.export.exporting import module_of
+    from trainables.export.latency import latency
+    from trainables.export.sparse import gains, zeros
+    from trainables.structure.complexity import measure
+
+    place = store if isinstance(store, Store) else Store.at(str(store))
+    suffix = module_of(format).SUFFIX
+    network = load_trained(place.existing(study, "NAME"), trial)
+    path = Path(output) if output is not None else Path(f"{study}-{trial}{suffix}")
+    shape = network.signature.input_shape
+    file = write(network.model, shape, path, format, architecture(network))
+    macs_left = measure(network.model, shape).macs / max(1, measure(network.dense, shape).macs)
+    share = zeros(network.model)
+    return TrialExport(
+        network,
+        file,
+        latency(file, network.model, network.dense, shape, macs_left),
+        share,
+        gains(network.model, shape) if share >= SPARSE else (),
+    )
+
+
+def architecture(network: TrainedNetwork) -> Mapping[str, Any]:
+    """Return what a file says about the network in it: what it was built as, what it takes, and where it comes from."""
+    signature, record = network.signature, network.record
+    widths = {name: list(weight.shape) for name, weight in network.model.named_parameters() if weight.dim() > 1}
+    return {
+        "name": network.spec.model.name,
+        "options": dict(network.spec.model.options),
+        "classes": signature.classes,
+        "input_shape": list(signature.input_shape),
+        "mean": list(signature.mean),
+        "std": list(signature.std),
+        "shapes": widths,
+        "study": record.study,
+        "trial": record.trial,
+        "paradigm": record.paradigm,
+    }

@@ -1,0 +1,70 @@
+"""The network of a finished trial: what was trained, without the data."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from orchestrator.ledger import ledger
+from orchestrator.networks.loading import load, load_trained
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.checkpoints import seal
+from orchestrator.store.store import Store, StudyFolder
+from tests.orchestrator.trained import DENSE, FILTERS, WEIGHTS
+from trainables import data
+from trainables.checkpoint import CHECKPOINT
+from trainables.errors import InvalidValue
+from trainables.masking.masks import prunable_weights
+from trainables.training.training import evaluate
+
+every_trial = pytest.mark.parametrize("number", [DENSE, FILTERS, WEIGHTS])
+
+
+@every_trial
+def test_the_network_is_as_good_and_as_large_as_the_trial_measured(study: StudyFolder, number: int) -> None:
+    network = load_trained(study, number)
+    digits = data.load(StudySpec.stored(study.spec).data)
+    measured = evaluate(network.model, digits.test, network.signature.mean, network.signature.std)
+    metrics = network.record.metrics
+    assert measured.accuracy == pytest.approx(metrics["test_accuracy"])
+    assert sum(parameter.numel() for parameter in network.model.parameters()) == metrics["params_physical"]
+    alive = sum(int(weight.count_nonzero()) for weight in prunable_weights(network.model).values())
+    assert alive <= metrics["params_effective"] <= metrics["params_physical"]
+    assert not network.model.training
+
+
+def test_loading_reads_no_data_and_leaves_the_random_state(study: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "load", None)
+    before = torch.get_rng_state()
+    model = load(study.store, study.path.name, FILTERS)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert model(torch.rand(3, 1, 8, 8)).shape == (3, 10)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_loaded_and_a_damaged_one_is_not(
+    study: StudyFolder, tmp_path: Path
+) -> None:
+    shutil.copytree(study.store, tmp_path / "store")
+    folder = Store(tmp_path / "store").study(study.path.name)
+    path = folder.checkpoint(ledger.kept_checkpoints(folder, FILTERS)[0])
+    state = torch.load(path / CHECKPOINT, weights_only=True)
+    del state["signature"]
+    torch.save(state, path / CHECKPOINT)
+    with pytest.raises(InvalidValue, match=r"TRIAL = 1: has no intact checkpoint.*is missing or damaged"):
+        load_trained(folder, FILTERS)
+    seal(path)
+    network = load_trained(folder, FILTERS)
+    assert (network.signature.input_shape, network.signature.classes) == ((1, 8, 8), 10)
+    assert network.signature.mean == ()
+
+
+def test_what_cannot_be_loaded_is_refused_with_the_reason(study: StudyFolder, tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match=r"TRIAL = 7: is not a trial of this study: there are 0 to 2"):
+        load(study.store, study.path.name, 7)
+    with pytest.raises(InvalidValue, match=r"did you mean 'small'"):
+        load(study.store, "smal", 0)
+    shutil.copytree(study.store, tmp_path / "store")
+    shutil.rmtree(tmp_path / "store" / "studies" / study.path.name / "trials")
+    with pytest.raises(InvalidValue, match=r"has no intact checkpoint in the store.*name another trial"):
+        load(tmp_path / "store", study.path.name, DENSE)
