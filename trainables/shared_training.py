@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from trainables import checkpoint, parallel
 from trainables.context import Report
 from trainables.models.weights import IMAGENET, sha256
-from trainables.recipes.recipe import Recipe, Train, training_epochs
+from trainables.recipes.recipe import Recipe, Train, dense_training, training_epochs
 from trainables.runner import projected, train
 from trainables.state import LiveTrial
 
@@ -75,24 +75,20 @@ class SharedTraining:
         Several processes that train one network together share nothing: sums over other numbers of them round
         differently.
         """
-        first, cache = recipe[0], trial.context.cache
-        is_dense = isinstance(first, Train) and first.during is None and first.start_epoch == 0
-        if not (trial.spec.training.shared_dense and is_dense and cache is not None and parallel.size() == 1):
-            return None
-        assert isinstance(first, Train)
-        if training_epochs(recipe) <= first.epochs:
+        stage, cache = dense_training(recipe), trial.context.cache
+        if not trial.spec.training.shared_dense or stage is None or cache is None or parallel.size() > 1:
             return None
         cache.mkdir(parents=True, exist_ok=True)
-        return cls(cache / f"dense-{_key(trial, first)}.pt")
+        return cls(cache / f"dense-{_key(trial, stage)}.pt")
 
     def carry_out(self, recipe: Recipe, trial: LiveTrial) -> None:
         """Bring a trial to the end of its first stage, by its own training or by that of another trial."""
         if trial.position.stage > 0:
             return
-        stage = recipe[0]
-        assert isinstance(stage, Train)
-        _Part(self, recipe, stage, trial).run()
-        trial.end_stage()
+        stage = dense_training(recipe)
+        if stage is not None:
+            _Part(self, recipe, stage, trial).run()
+            trial.end_stage()
 
     def standing(self) -> Standing | None:
         """Return how far the training is; None if it has not begun, or its file is damaged."""

@@ -26,6 +26,7 @@ from orchestrator.spec.params import Params
 from orchestrator.spec.study_spec import Resources, StudySpec
 from trainables.errors import InvalidValue
 from trainables.metrics import FORETOLD
+from trainables.recipes.recipe import dense_training
 
 TYPICAL: Final = 1.5
 SLOWEST: Final = 3.0
@@ -127,6 +128,10 @@ def make_plan(
     done = sum(record.fidelity for record in records if record.state is State.RUNNING) * spec.fidelity.epochs
     lengths, stopping = _lengths(spec, records)
     epochs = lengths * left + -min(done, lengths.low * left) + _continued(spec, records)
+    shared = min(_shared_epochs(spec, left), epochs.low)
+    if shared:
+        epochs += Span(-shared, -shared, 0)
+        stopping += f"; low and expected are without {shared:.0f} epochs of dense training that trials share"
     devices = (spec.resources.gpus or spec.resources.cpus) * spec.resources.workers.min
     trial_seconds = epochs * pace.epoch + pace.beyond * left if pace is not None else None
     wall = None
@@ -172,7 +177,8 @@ def recorded_pace(records: Iterable[TrialRecord]) -> EpochPace | None:
     for record in records:
         if _ran_through(record) and record.curve and record.started and record.finished:
             seconds = (record.finished - record.started).total_seconds()
-            by_paradigm.setdefault(record.paradigm, []).append((seconds, len(record.curve)))
+            trained = len(record.curve) - int(record.metrics.get("epochs_shared", 0))
+            by_paradigm.setdefault(record.paradigm, []).append((seconds, trained))
     if not by_paradigm:
         return None
     means = {name: _mean(trials) for name, trials in by_paradigm.items()}
@@ -293,6 +299,32 @@ def _judged_from(configurations: Configurations, paradigm: str) -> Counter[float
     """Count a paradigm's configurations by the fidelity from which they are judged."""
     epochs, drawn = configurations.spec.fidelity.epochs, at_random(configurations, paradigm, CONFIGURATIONS)
     return Counter(Params.of(named).create(paradigm).judged_from(epochs) for named in drawn)
+
+
+def _shared_epochs(spec: StudySpec, trials: int) -> float:
+    """Return the epochs of dense training that so many trials are expected to take from each other.
+
+    Of `trials` that each begin with the training k of d epochs with probability p, d (1 - (1 - p)^trials) are trained.
+    """
+    if not spec.training.shared_dense or spec.resources.workers.max > 1:
+        return 0.0
+    configurations, saved = Configurations(spec), 0.0
+    for paradigm in spec.paradigms:
+        begun = _dense_trainings(configurations, paradigm)
+        for epochs, count in begun.items():
+            p = count / (begun.total() * len(spec.paradigms))
+            saved += epochs[0] * (p * trials - (1 - (1 - p) ** trials))
+    return saved
+
+
+def _dense_trainings(configurations: Configurations, paradigm: str) -> Counter[tuple[float, str]]:
+    """Count a paradigm's configurations by the epochs of their dense training and by all that it depends on."""
+    begun: Counter[tuple[float, str]] = Counter()
+    for drawn in at_random(configurations, paradigm, CONFIGURATIONS):
+        params = Params.of(drawn)
+        stage = dense_training(params.create(paradigm).recipe(configurations.spec.fidelity.epochs))
+        begun[stage.epochs if stage else 0, repr((stage, params.model, params.options, params.training))] += 1
+    return begun
 
 
 def _judged_length(spec: StudySpec, judged_from: float, continuing: Share) -> float:

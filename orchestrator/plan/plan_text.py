@@ -55,7 +55,11 @@ def plan_of(spec: StudySpec, folder: StudyFolder, *, probe: bool = True, address
 
 
 def _same_work(spec: StudySpec, stored: StudySpec) -> bool:
-    return (_data(spec), spec.model, spec.training) == (_data(stored), stored.model, stored.training)
+    return (_data(spec), spec.model, _training(spec)) == (_data(stored), stored.model, _training(stored))
+
+
+def _training(spec: StudySpec) -> object:
+    return replace(spec.training, shared_dense=False)
 
 
 def _data(spec: StudySpec) -> object:

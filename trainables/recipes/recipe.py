@@ -115,6 +115,17 @@ def training_epochs(recipe: Recipe) -> float:
     return sum(stage.epochs - stage.start_epoch for stage in recipe if isinstance(stage, Train))
 
 
+def dense_training(recipe: Recipe) -> Train | None:
+    """Return the training that comes before all pruning, to which more training is added; None if there is none.
+
+    Nothing but training acts in it, so that it is the same in all recipes that begin with an equal stage.
+    """
+    first = recipe[0]
+    if not isinstance(first, Train) or first.during is not None or first.start_epoch:
+        return None
+    return first if training_epochs(recipe) > first.epochs else None
+
+
 def first_pruned_epoch(recipe: Recipe) -> int:
     """Return the first epoch, counted from 1, at whose end the network has its final density and was trained with it.
 

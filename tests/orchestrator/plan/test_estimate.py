@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -151,3 +152,27 @@ def test_a_cluster_says_how_many_trials_it_runs_at_once(monkeypatch: pytest.Monk
         assert place.slots == 2 * ray.cluster_resources()["CPU"]
         assert "must fit, each worker on one node" in str(find_place(Resources(cpus=1000)).problem)
         assert ray.is_initialized()
+
+
+def test_a_dense_training_that_all_trials_share_is_counted_once() -> None:
+    pruned = {"magnitude": {**small.FIXED, "finetune": 0.5, "sparsity": {"low": 0.1, "high": 0.9}}}
+    shared = small.study(trials=10, epochs=8, paradigms=pruned, training={"shared_dense": True})
+    plan = make_plan(shared, [], None, HERE)
+    assert plan.epochs == Span(4 + 10 * 4, 4 + 10 * 4, 80)
+    assert "without 36 epochs of dense training that trials share" in plan.stopping
+    alone = make_plan(small.study(trials=10, epochs=8, paradigms=pruned), [], None, HERE)
+    assert alone.epochs == Span(80, 80, 80)
+
+
+def test_trials_share_less_where_their_dense_trainings_differ() -> None:
+    several = {"dense": {}, "magnitude": {**small.FIXED, "finetune": [0.25, 0.75]}}
+    shared = small.study(trials=8, epochs=8, paradigms=several, training={"shared_dense": True})
+    saved = 64 - make_plan(shared, [], None, HERE).epochs.expected
+    assert 0 < saved < 4 * 4
+
+
+def test_epochs_that_were_taken_from_another_trial_do_not_count_as_fast_ones() -> None:
+    record = replace(ended(0, State.COMPLETE, 1.0), metrics={"epochs_shared": 4.0})
+    pace = recorded_pace([record])
+    assert pace is not None
+    assert pace.epoch.expected == 2
