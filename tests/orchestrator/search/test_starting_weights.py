@@ -1,22 +1,26 @@
 """A study's networks start from files: checked against the network, hashed, and taken from earlier trials."""
 
 import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from orchestrator.execution.trial_context import WorkerContext, run
 from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.search.starting_weights import gather
+from orchestrator.spec.history import write_study
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.store import Store
 from orchestrator.store.trial_files import trial_files
 from orchestrator.sweep.sweep import Sweep
 from tests.conftest import MemoryContext
-from tests.orchestrator.small import Silence, epoch, launched, study
+from tests.orchestrator.execution.orders import order_in
+from tests.orchestrator.small import Silence, epoch, study
 from trainables import checkpoint, data, models
 from trainables.errors import InvalidValue
 from trainables.models.weight_files import read
@@ -76,11 +80,12 @@ def test_weights_that_have_changed_since_the_launch_are_refused(tmp_path: Path) 
         gather(spec, store).require_same(before.hashes)
 
 
-@pytest.fixture(scope="module")
-def earlier(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A store with a study `first`: trial 0 has a network, 1 a smaller one, 2 no checkpoint, 3 has stopped early."""
-    store = Store(tmp_path_factory.mktemp("store"))
-    with launched(study(name="first", trials=4, paradigms={"dense": {}}), store.root) as ledger:
+def tell_first(store: Store) -> Store:
+    """Add a study `first`: trial 0 has a network, 1 a smaller one, 2 no checkpoint, and 3 is running."""
+    spec, folder = study(name="first", trials=4, paradigms={"dense": {}}), store.study("first")
+    with Ledger(folder, spec) as ledger:
+        write_study(folder.spec, spec)
+        folder.push(folder.spec)
         sweep = Sweep(ledger, Silence())
         for smaller in (False, True, False, None):
             trial = sweep.next()
@@ -95,6 +100,11 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Store:
             if smaller is not None:
                 sweep.end(trial.number)
     return store
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return tell_first(Store(tmp_path_factory.mktemp("store")))
 
 
 def _measuring(report: EpochReport, params: dict[str, float]) -> EpochReport:
@@ -143,3 +153,19 @@ def test_an_earlier_trial_that_cannot_be_started_from_is_refused(earlier: Store,
     spec = starting(weights)
     with pytest.raises(InvalidValue, match=rf"^model.weights = '{weights}': .*{reason}"):
         gather(spec, earlier)
+
+
+def test_in_an_object_storage_the_file_is_there_for_workers_on_other_machines(bucket: str) -> None:
+    store, spec = tell_first(Store.at(f"s3://{bucket}/shelf")), starting("trial:first/0")
+    found = gather(spec, store)
+    (path,) = found.files.values()
+    content, folder = path.read_bytes(), store.study("small")
+    shutil.rmtree(folder.path)
+    assert folder.remote is not None
+    placed = found.placed(spec.trial("dense", {}, 5))
+    trials = folder.remote.below("trials").url
+    order = order_in(folder.trials, trial=placed, remote=trials, run="tests.orchestrator.runs:nothing")
+    run(order, WorkerContext.of(order))
+    assert path.read_bytes() == content
+    shutil.rmtree(folder.path)
+    assert gather(spec, store) == found
