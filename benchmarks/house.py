@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-ROOTS: Final = ("orchestrator", "trainables", "search_spaces")
+ROOTS: Final = ("orchestrator", "trainables", "search_spaces", "espalier")
 TESTS: Final = "tests"
 REPOSITORY: Final = Path(__file__).parents[1]
 

@@ -42,8 +42,7 @@ def load(store: Store | Path | str, study: str, trial: int) -> "nn.Module":
     Neither the data set nor its files are needed. Raises InvalidValue for a study or trial that does not exist, for a
     trial that is not COMPLETE, and if its checkpoint is not in the store any more.
     """
-    place = store if isinstance(store, Store) else Store.at(str(store))
-    return load_trained(place.existing(study, "NAME"), trial).model
+    return load_trained(Store.at(store).existing(study, "NAME"), trial).model
 
 
 def load_trained(folder: StudyFolder, number: int) -> TrainedNetwork:

@@ -80,9 +80,8 @@ def export(
     from trainables.export.sparse import gains, zeros
     from trainables.structure.complexity import measure
 
-    place = store if isinstance(store, Store) else Store.at(str(store))
     suffix = module_of(format).SUFFIX
-    network = load_trained(place.existing(study, "NAME"), trial)
+    network = load_trained(Store.at(store).existing(study, "NAME"), trial)
     path = Path(output) if output is not None else Path(f"{study}-{trial}{suffix}")
     shape = network.signature.input_shape
     file = write(network.model, shape, path, format, architecture(network))

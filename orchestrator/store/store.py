@@ -124,9 +124,11 @@ class Store:
         object.__setattr__(self, "root", self.root.absolute())
 
     @classmethod
-    def at(cls, place: str) -> "Store":
+    def at(cls, place: "Store | Path | str") -> "Store":
         """Return the store in a folder, or behind a URL such as s3://bucket/prefix; raises InvalidValue."""
-        if "://" not in place:
+        if isinstance(place, Store):
+            return place
+        if isinstance(place, Path) or "://" not in place:
             return cls(Path(place).expanduser())
         remote = Remote(check_store_url(place))
         return cls(cache_folder() / hashlib.sha256(place.encode()).hexdigest()[:16], remote)

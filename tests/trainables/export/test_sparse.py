@@ -7,22 +7,26 @@ from torch import nn
 from trainables.export.sparse import CsrLinear, gains, is_two_of_four, zeros
 
 
-def masked(share: float) -> nn.Sequential:
+def masked(size: int, outputs: int) -> nn.Linear:
+    """Return a layer of which a tenth of the weights is left."""
+    layer = nn.Linear(size, outputs).requires_grad_(False)
+    layer.weight.mul_(torch.rand_like(layer.weight) >= 0.9)
+    return layer
+
+
+def a_network() -> nn.Sequential:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10)).eval().requires_grad_(False)
-    for layer in (model[1], model[3]):
-        layer.weight.mul_(torch.rand_like(layer.weight) >= share)
-    return model
+    return nn.Sequential(nn.Flatten(), masked(64, 64), nn.ReLU(), masked(64, 10)).eval()
 
 
 def test_a_layer_stored_by_rows_computes_the_same() -> None:
-    layer, x = masked(0.9)[1], torch.rand(5, 64)
+    layer, x = masked(64, 64), torch.rand(5, 64)
     assert torch.allclose(CsrLinear(layer)(x), layer(x), atol=1e-6)
     assert torch.allclose(CsrLinear(layer)(x.reshape(5, 1, 64)), layer(x).reshape(5, 1, 64), atol=1e-6)
 
 
 def test_its_gain_is_measured_and_leaves_the_network_as_it_is() -> None:
-    model = masked(0.9)
+    model = a_network()
     csr, halves = gains(model, (1, 8, 8))
     assert (csr.layers, csr.why) == (2, "")
     assert csr.speedup is not None
@@ -31,8 +35,9 @@ def test_its_gain_is_measured_and_leaves_the_network_as_it_is() -> None:
 
 
 def test_without_sparse_linear_layers_there_is_nothing_to_gain() -> None:
-    convolution = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(144, 2))
-    convolution[0].weight.data.zero_()
+    first = nn.Conv2d(1, 4, 3).requires_grad_(False)
+    first.weight.zero_()
+    convolution = nn.Sequential(first, nn.Flatten(), nn.Linear(144, 2))
     (csr, _) = gains(convolution, (1, 8, 8))
     assert (csr.layers, csr.speedup) == (0, None)
     assert "no sparse convolution" in csr.why

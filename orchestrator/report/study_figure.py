@@ -1,0 +1,28 @@
+"""The front of a study as a plotly figure, for notebooks."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.ledger import ledger
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.store import Store
+from trainables.errors import check_name
+from trainables.metrics import TABLE
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+def figure(store: Store | Path | str, study: str, x: str | None = None) -> "go.Figure":
+    """Return a study's first objective against the metric `x`, by default its second objective, with the front.
+
+    Raises InvalidValue for a study that does not exist, and for a metric that there is none of.
+    """
+    from orchestrator.report.figures import front_figure
+
+    folder = Store.at(store).existing(study, "NAME")
+    spec = StudySpec.stored(folder.spec)
+    if x is not None:
+        check_name("x", x, TABLE)
+    first, *others = spec.objectives
+    return front_figure(ledger.read(folder), spec.objectives, x or (others[0] if others else first))
