@@ -31,6 +31,7 @@ from orchestrator.commands.arguments import (
     store_at,
 )
 from orchestrator.ledger.records import TrialRecord, find_trial
+from orchestrator.results.cost_kinds import with_physical_costs
 from orchestrator.results.fairness import SETUPS, check_setup, unequal
 from orchestrator.results.front import pareto_front
 from orchestrator.spec.history import read_history
@@ -220,12 +221,17 @@ def front(
             "--setup", help=f"Fail unless the front's trials share this comparison setup: {', '.join(SETUPS)}."
         ),
     ] = None,
+    physical: Annotated[
+        bool, typer.Option("--physical", help="Show the front over what is really smaller: masked weights count.")
+    ] = False,
 ) -> None:
     """Show a study's Pareto front."""
 
     from orchestrator.terminal import tables
 
     spec, records = read(store_at(store).existing(name, "NAME"))
+    if physical:
+        spec = with_physical_costs(spec)
     if setup is not None:
         _require_comparable(pareto_front(records, spec.objectives), check_setup(setup))
     if as_json:

@@ -1,8 +1,8 @@
 """The metrics of a trial, one row each: which way is better, in which unit, whether it shows before the end.
 
 A metric that a trial measures and that has a row here with a `direction` is an objective that a study can name, and can
-be constrained. The value of the dense network and that of the one without what is removed, its twins, are measured as
-``<name>_dense`` and ``<name>_physical``.
+be constrained. Costs are effective, where masked weights cost nothing, or physical, where only what was removed is
+saved: two rows, as ``macs`` and ``macs_physical``, which share the dense network's value, ``macs_dense``.
 """
 
 import math
@@ -46,8 +46,10 @@ class Metric:
     high: float = math.inf
     foretold: str | None = None
     settled: bool = False
-    twins: bool = False
-    """Whether the dense network and the one without what is removed are measured beside the masked one."""
+    dense: str | None = None
+    """The name under which the dense network's value is measured, if it is."""
+    physical: str | None = None
+    """Of an effective cost, the metric that counts masked weights in full."""
     shown: frozenset[Place] = frozenset()
 
     @property
@@ -80,7 +82,8 @@ _ROWS: Final = (
         direction="minimize",
         foretold="macs_projected",
         settled=True,
-        twins=True,
+        dense="macs_dense",
+        physical="macs_physical",
         shown=_EVERYWHERE,
     ),
     Metric(
@@ -91,8 +94,25 @@ _ROWS: Final = (
         direction="minimize",
         foretold="params_projected",
         settled=True,
-        twins=True,
+        dense="params_dense",
+        physical="params_physical",
         shown=_EVERYWHERE,
+    ),
+    Metric(
+        name="macs_physical",
+        words="physical MACs",
+        unit=Unit.COUNT,
+        direction="minimize",
+        dense="macs_dense",
+        shown=_EVERYWHERE,
+    ),
+    Metric(
+        name="params_physical",
+        words="physical parameters",
+        unit=Unit.COUNT,
+        direction="minimize",
+        dense="params_dense",
+        shown=frozenset({"front", "mlflow"}),
     ),
     Metric(name="bytes", words="bytes", unit=Unit.COUNT, direction="minimize"),
     Metric(
@@ -140,7 +160,17 @@ def short(name: str) -> str:
 
 def dense_twin(name: str) -> str | None:
     """Return under which name the dense network's value of a metric is measured, if it is."""
-    return f"{name}_dense" if name in TABLE and TABLE[name].twins else None
+    return TABLE[name].dense if name in TABLE else None
+
+
+def physical_twin(name: str) -> str | None:
+    """Return the physical cost beside an effective one; None for all other metrics."""
+    return TABLE[name].physical if name in TABLE else None
+
+
+def is_physical(name: str) -> bool:
+    """Return whether a metric is a cost of which masked weights are a part."""
+    return any(name == metric.physical for metric in _ROWS)
 
 
 def dense_value(name: str, values: Mapping[str, float]) -> float | None:
@@ -156,7 +186,5 @@ def share_of_dense(name: str, values: Mapping[str, float]) -> float | None:
 
 
 def shown(where: Place) -> Iterator[str]:
-    """Yield the metrics that are shown without being asked for, qualities before sizes, in MLflow with twins."""
-    chosen = [metric for metric in _ROWS if where in metric.shown]
-    twins = [f"{metric.name}_physical" for metric in chosen if metric.twins and where == "mlflow"]
-    return iter([*(metric.name for metric in chosen), *twins])
+    """Yield the metrics that are shown without being asked for, qualities before sizes."""
+    return (metric.name for metric in _ROWS if where in metric.shown)

@@ -37,7 +37,7 @@ Address = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the result.")]
 HERE = "./espalier-store"
-WIDTH_OF_A_FILE = 140
+WIDTH_OF_A_FILE = 150
 
 
 def store_at(value: str) -> Store:

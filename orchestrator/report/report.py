@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +19,18 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.report.figures import curves_figure, front_figure, hyperparameter_figure, hypervolume_figure
 from orchestrator.report.figures.style import plain
 from orchestrator.results import quantities
+from orchestrator.results.cost_kinds import PHYSICAL, are_only_removed, cost_kind, over_physical_costs
 from orchestrator.results.front import is_eligible, pareto_front
 from orchestrator.results.machine_use import machine_use
 from orchestrator.results.palette import colors
+from orchestrator.results.reference import (
+    accuracy_drop,
+    dense_reference,
+    points,
+    reference_first,
+    savings,
+    why_no_reference,
+)
 from orchestrator.results.shares_of_front import holdings
 from orchestrator.results.summary import Summary, summarize
 from orchestrator.spec.study_spec import StudySpec
@@ -43,6 +53,15 @@ class Drawing:
     html: Markup
 
 
+@dataclass(frozen=True)
+class PhysicalFront:
+    """The front over what is really smaller: its pictures, and the rows of its table, the reference first."""
+
+    drawings: tuple[Drawing, ...]
+    rows: tuple[TrialRecord, ...]
+    members: frozenset[int]
+
+
 def write_report(spec: StudySpec, records: Sequence[TrialRecord], path: Path, *, stamp: Mapping[str, Any]) -> None:
     """Write the page atomically: readers see the old page or the new one. The same records give the same page."""
     page = render(spec, sorted(records, key=lambda record: record.trial), stamp)
@@ -58,15 +77,27 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
     """Return the page. All text that comes from a study is escaped, by the template or by the figures."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(show=quantities.show, named=quantities.name, plain=plain, span=quantities.duration)
-    environment.globals.update(share_of_dense=metrics.share_of_dense, dense_twin=metrics.dense_twin)
+    environment.globals.update(
+        share_of_dense=metrics.share_of_dense, dense_twin=metrics.dense_twin, is_physical=metrics.is_physical
+    )
     template = environment.from_string(files("orchestrator.report").joinpath("report.html").read_text(encoding="utf-8"))
-    summary = summarize(spec, records)
+    summary, reference = summarize(spec, records), dense_reference(records)
     return template.render(
         spec=spec,
         summary=summary,
         states=_states(summary),
         elapsed=_elapsed(records),
-        front=pareto_front(records, spec.objectives),
+        front=reference_first(pareto_front(records, spec.objectives), reference),
+        members=(members := {record.trial for record in pareto_front(records, spec.objectives)}),
+        on_front=len(members),
+        reference=reference,
+        no_reference=why_no_reference(spec),
+        drop=partial(_drop, reference),
+        savings=savings(records, spec.objectives, reference),
+        kind=cost_kind(spec.objectives),
+        physical=list(_physical_front(spec, records)),
+        physical_kind=PHYSICAL,
+        only_removed=are_only_removed(records),
         columns=_columns(spec, records),
         tint=colors(record.paradigm for record in records),
         fronts=list(_fronts(spec, records)),
@@ -98,6 +129,25 @@ def _columns(spec: StudySpec, records: Sequence[TrialRecord]) -> list[str]:
     """Return the metrics of the front table: validation beside test, costs, other objectives."""
     columns = dict.fromkeys([*metrics.shown("front"), *spec.objectives])
     return [metric for metric in columns if any(metric in record.metrics for record in records)]
+
+
+def _drop(reference: TrialRecord | None, record: TrialRecord) -> str:
+    return points(accuracy_drop(record, reference))
+
+
+def _physical_front(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[PhysicalFront]:
+    """Draw the front over physical costs, if the study seeks effective ones and a trial has measured both."""
+    objectives = over_physical_costs(spec.objectives)
+    members = pareto_front(records, objectives) if objectives is not None else []
+    if objectives is None or not members:
+        return
+    y, *others = objectives
+    drawings = [
+        _draw(f"front-{x}", front_figure(records, objectives, x), f"{quantities.name(y)} against {quantities.name(x)}")
+        for x in others
+    ]
+    numbers = frozenset(record.trial for record in members)
+    yield PhysicalFront(tuple(drawings), tuple(reference_first(members, dense_reference(records))), numbers)
 
 
 def _fronts(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[Drawing]:

@@ -11,10 +11,20 @@ from rich.text import Text
 from orchestrator.ledger.cluster import Noted
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results import quantities
+from orchestrator.results.cost_kinds import PHYSICAL, are_only_removed, cost_kind, over_physical_costs
 from orchestrator.results.fairness import SETUPS, satisfied_setups, unequal
 from orchestrator.results.front import pareto_front, spread
 from orchestrator.results.no_front import why_no_front
 from orchestrator.results.progress import FailedAlike, Progress, UnderWay, failed_alike
+from orchestrator.results.reference import (
+    DROP,
+    accuracy_drop,
+    dense_reference,
+    points,
+    reference_first,
+    savings,
+    why_no_reference,
+)
 from orchestrator.results.shares_of_front import Holding, holdings
 from orchestrator.results.summary import Summary
 from orchestrator.spec.study_spec import Range, StudySpec
@@ -26,39 +36,102 @@ from trainables.spec import Value
 MOST_ROWS = 200
 """The members that a table of a front shows: where trials are equal, a front can hold most of a long study."""
 
+FEW = 5
+"""Up to how many metrics have room for a value and its share of the dense network's on one line."""
+
+MOST_NUMBERS = 30
+"""The trials that a line names."""
+
 
 def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableType:
-    """Return the front, best first by the study's first objective, which paradigm holds which part of it, and the
-    setups in which it is a fair comparison.
+    """Return the front: the dense network as its reference, then the members, best first by the study's first
+    objective; what pruning saves, which paradigm holds which part, and the setups in which it is a fair comparison.
     """
     front = pareto_front(records, spec.objectives)
     if not front:
         return Text(why_no_front(spec, records), style="yellow")
-    shown = [metric for metric in _columns(spec) if any(metric in record.metrics for record in front)]
-    complete = sum(record.state is State.COMPLETE for record in records)
-    table = titled(f"Pareto front of {spec.name}: {len(front)} of {complete} complete trials")
+    reference = dense_reference(records)
+    members = spread(front, spec.objectives, MOST_ROWS)
+    parts: list[RenderableType] = [_members_table(spec, records, front, reference_first(members, reference), reference)]
+    if len(front) > MOST_ROWS:
+        parts.append(Text(f"{MOST_ROWS} of {len(front)} members, spread over the front; --json gives all of them"))
+    held = holdings(records, spec.objectives)
+    if len(held) > 1:
+        parts.append(holdings_table(held, _measured_columns(spec, front)))
+    parts += [Text(line) for line in reference_lines(spec, records)]
+    return Group(*parts, Text(comparability(front) + trained_elsewhere(spec), style="dim"))
+
+
+def _members_table(
+    spec: StudySpec,
+    records: Sequence[TrialRecord],
+    front: Sequence[TrialRecord],
+    rows: Sequence[TrialRecord],
+    reference: TrialRecord | None,
+) -> Table:
+    shown, members = _columns(spec, rows), {record.trial for record in front}
+    complete, kind = sum(record.state is State.COMPLETE for record in records), cost_kind(spec.objectives)
+    table = titled(
+        f"Pareto front of {spec.name}: {len(front)} of {complete} complete trials" + (f"\n{kind}" if kind else "")
+    )
     table.add_column("trial", justify="right")
     table.add_column("paradigm", style="cyan", no_wrap=True)
     table.add_column("seed", justify="right")
     for metric in shown:
-        table.add_column(quantities.name(metric), justify="right", max_width=16)
+        table.add_column(_heading_of(metric), justify="right", max_width=16 if len(shown) <= FEW else 11)
     table.add_column("hyper-parameters", overflow="fold")
-    for record in spread(front, spec.objectives, MOST_ROWS):
-        figures = (measured(metric, record.metrics) for metric in shown)
-        about = (str(record.trial), record.paradigm, str(record.seed))
-        table.add_row(*about, *figures, Text(configuration(spec, record), style="dim"))
-    held = holdings(records, spec.objectives)
-    parts: list[RenderableType] = [holdings_table(held, shown)] if len(held) > 1 else []
-    if len(front) > MOST_ROWS:
-        parts.insert(0, Text(f"{MOST_ROWS} of {len(front)} members, spread over the front; --json gives all of them"))
-    return Group(table, *parts, Text(comparability(front) + trained_elsewhere(spec), style="dim"))
+    for record in rows:
+        is_reference = reference is not None and record.trial == reference.trial
+        figures = (_cell(metric, record, reference) for metric in shown)
+        about = (str(record.trial), record.paradigm + (" (reference)" if is_reference else ""), str(record.seed))
+        settings = configuration(spec, record) + ("" if record.trial in members else "not on the front")
+        table.add_row(*about, *figures, Text(settings, style="dim"), style="bold" if is_reference else "")
+    return table
 
 
-def _columns(spec: StudySpec) -> list[str]:
-    """Return the metrics of a front: qualities, what the study seeks, sizes."""
-    always = list(metrics.shown("front"))
+def reference_lines(spec: StudySpec, records: Sequence[TrialRecord]) -> list[str]:
+    """Return what pruning saves against the dense network, and which trials are on the front over physical costs."""
+    reference = dense_reference(records)
+    saved = [str(saving) for saving in savings(records, spec.objectives, reference)]
+    missing = [] if reference is not None else [f"No reference: {why_no_reference(spec)}."]
+    return [*missing, *saved, *_physical_front(spec, records)]
+
+
+def _physical_front(spec: StudySpec, records: Sequence[TrialRecord]) -> list[str]:
+    objectives = over_physical_costs(spec.objectives)
+    members = pareto_front(records, objectives) if objectives is not None else []
+    if not members or are_only_removed(records):
+        return []
+    numbers = ", ".join(str(record.trial) for record in members[:MOST_NUMBERS])
+    more = f" and {len(members) - MOST_NUMBERS} more" if len(members) > MOST_NUMBERS else ""
+    return [f"The front {PHYSICAL}: trials {numbers}{more}; --physical shows it"]
+
+
+def _columns(spec: StudySpec, rows: Sequence[TrialRecord]) -> list[str]:
+    """Return the columns of a front: what was measured, and the drop in accuracy where the reference is known."""
+    known = _measured_columns(spec, rows)
+    if "accuracy" in known and dense_reference(rows) is not None:
+        known.insert(known.index("accuracy") + 1, DROP)
+    return known
+
+
+def _measured_columns(spec: StudySpec, rows: Sequence[TrialRecord]) -> list[str]:
+    """Return the metrics of a front: qualities, what the study seeks, sizes; physical costs only where they differ."""
+    always = [name for name in metrics.shown("front") if not metrics.is_physical(name)]
+    always += [] if are_only_removed(rows) else ["macs_physical"]
     qualities = [metric for metric in always if metrics.unit(metric) is metrics.Unit.SHARE]
-    return list(dict.fromkeys([*qualities, *spec.objectives, *always]))
+    named = dict.fromkeys([*qualities, *spec.objectives, *always])
+    return [name for name in named if any(name in record.metrics for record in rows)]
+
+
+def _heading_of(metric: str) -> str:
+    return "drop in points" if metric == DROP else quantities.name(metric)
+
+
+def _cell(metric: str, record: TrialRecord, reference: TrialRecord | None) -> str:
+    if metric == DROP:
+        return points(accuracy_drop(record, reference))
+    return measured(metric, record.metrics)
 
 
 def holdings_table(held: Sequence[Holding], shown: Sequence[str]) -> Table:

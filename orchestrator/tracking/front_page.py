@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import partial
 from typing import Final
 
@@ -13,8 +13,10 @@ from matplotlib.ticker import FuncFormatter
 
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results import quantities
+from orchestrator.results.cost_kinds import cost_kind
 from orchestrator.results.front import hypervolume_over_trials, is_eligible
-from orchestrator.results.palette import colors
+from orchestrator.results.palette import REFERENCE, colors
+from orchestrator.results.reference import DROP, accuracy_drop, dense_reference, points, reference_first, savings
 from orchestrator.tracking.saved_views import address
 from orchestrator.tracking.steps import TrackedStudy
 from trainables import metrics
@@ -22,16 +24,32 @@ from trainables import metrics
 LONGEST_NOTE: Final = 15
 
 
-def table(study: TrackedStudy, front: Sequence[TrialRecord]) -> str:
-    """Return the front as the JSON that MLflow shows as a table."""
+def table(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[TrialRecord]) -> str:
+    """Return the front, after the dense network as its reference, as the JSON that MLflow shows as a table."""
+    reference = dense_reference(records)
+    listed, members = reference_first(front, reference), {record.trial for record in front}
     columns = dict.fromkeys([*study.objectives, *metrics.shown("mlflow")])
-    shown = [name for name in columns if any(name in record.metrics for record in front)]
-    named = ["trial", "paradigm", *shown, "seed", "hyper-parameters"]
+    shown = [name for name in columns if any(name in record.metrics for record in listed)]
+    named = ["trial", "paradigm", *shown, DROP, "role", "seed", "hyper-parameters"]
     rows = [
-        [r.trial, r.paradigm, *(_finite(r.metrics.get(name)) for name in shown), r.seed, json.dumps(dict(r.params))]
-        for r in front
+        [
+            r.trial,
+            r.paradigm,
+            *(_finite(r.metrics.get(name)) for name in shown),
+            _finite(accuracy_drop(r, reference)),
+            _role(r, reference, members),
+            r.seed,
+            json.dumps(dict(r.params)),
+        ]
+        for r in listed
     ]
     return json.dumps({"columns": named, "data": rows})
+
+
+def _role(record: TrialRecord, reference: TrialRecord | None, members: Container[int]) -> str:
+    if reference is None or record.trial != reference.trial:
+        return "front"
+    return "reference, front" if record.trial in members else "reference"
 
 
 def _finite(value: float | None) -> float | None:
@@ -41,6 +59,7 @@ def _finite(value: float | None) -> float | None:
 
 def note(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[TrialRecord], experiment: str) -> str:
     """Return the description of the study, in Markdown."""
+    reference, kind = dense_reference(records), cost_kind(study.objectives)
     volumes = hypervolume_over_trials(records, study.objectives)
     aims = ", ".join(f"{direction} {quantities.name(name)}" for name, direction in study.objectives.items())
     lines = [
@@ -48,9 +67,11 @@ def note(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[Tr
         "",
         f"[Front]({address(experiment, 'front')}): {len(front)} trials, hypervolume {(volumes or [0.0])[-1]:.3f}; "
         "its members are the runs with `tags.on_front = 'true'`, picture and table are artifacts of the parent run. "
-        "Validation results select the front; test results are only shown.",
+        "Validation results select the front; test results are only shown."
+        + (f" The front is {kind}." if kind else ""),
         "",
-        *_markdown_table(study, front[:LONGEST_NOTE]),
+        *[f"{saving}\n" for saving in savings(records, study.objectives, reference)],
+        *_markdown_table(study, reference_first(front[:LONGEST_NOTE], reference), reference),
     ]
     more = len(front) - LONGEST_NOTE
     return "\n".join([*lines, *([f"\n… and {more} more"] if more > 0 else [])])
@@ -63,6 +84,8 @@ def picture(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence
     eligible = [record for record in records if is_eligible(record, study.objectives)]
     for axes, other in zip(figure.subplots(1, max(1, len(others)), squeeze=False)[0], others or [first], strict=True):
         _plot(axes, other, first, study, eligible, front)
+        _mark(axes, other, first, dense_reference(records))
+        axes.legend()
     figure.suptitle(f"{study.name}: {len(front)} of {len(eligible)} eligible trials on the front")
     return figure
 
@@ -81,8 +104,14 @@ def _plot(
     for axis, metric in ((axes.xaxis, x), (axes.yaxis, y)):
         axis.set_major_formatter(FuncFormatter(partial(_tick, metric)))
         axis.set_label_text(quantities.name(metric))
-    axes.legend()
     axes.grid(alpha=0.3)
+
+
+def _mark(axes: Axes, x: str, y: str, reference: TrialRecord | None) -> None:
+    """Draw the dense network, the reference, as a star."""
+    if reference is not None and {x, y} <= reference.metrics.keys():
+        position, label = (reference.metrics[x], reference.metrics[y]), "dense network, the reference"
+        axes.plot(*position, marker="*", ms=17, color=REFERENCE, mec="black", mew=0.8, ls="", zorder=3, label=label)
 
 
 def _tick(metric: str, value: float, _position: int) -> str:
@@ -96,8 +125,16 @@ def _counts(records: Sequence[TrialRecord]) -> str:
     return f"{len(records)} trials" + (f": {counted}" if counted else "")
 
 
-def _markdown_table(study: TrackedStudy, front: Sequence[TrialRecord]) -> list[str]:
+def _markdown_table(study: TrackedStudy, rows: Sequence[TrialRecord], reference: TrialRecord | None) -> list[str]:
     columns = list(dict.fromkeys([*study.objectives, "test_accuracy"]))
-    head = ["trial", "paradigm", *map(quantities.name, columns)]
-    rows = [[str(r.trial), r.paradigm, *(quantities.show(m, r.metrics.get(m)) for m in columns)] for r in front]
-    return [f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows]]
+    head = ["trial", "paradigm", *map(quantities.name, columns), "drop in points"]
+    cells = [
+        [
+            str(r.trial),
+            r.paradigm + (" (reference)" if reference is not None and r.trial == reference.trial else ""),
+            *(quantities.show(m, r.metrics.get(m)) for m in columns),
+            points(accuracy_drop(r, reference)),
+        ]
+        for r in rows
+    ]
+    return [f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *cells]]

@@ -104,7 +104,7 @@ class StudyRuns:
         rising, counts = _study_metrics(self._study, everything, front)
         self._log(self._parent, rising[self._volumes_logged :] + counts, [])
         self._volumes_logged = len(rising)
-        self._client.log_text(self._parent, table(self._study, front), "front.json")
+        self._client.log_text(self._parent, table(self._study, everything, front), "front.json")
         self._client.log_figure(self._parent, picture(self._study, everything, front), "front.png")
         shown_as_table = json.dumps([{"path": "front.json", "type": "table"}])
         self._client.set_tag(self._parent, "mlflow.loggedArtifacts", shown_as_table)

@@ -17,5 +17,9 @@ class Dense(Paradigm):
     def recipe(self, epochs: int) -> Recipe:
         return (Train(epochs),)
 
+    def judged_from(self, epochs: int) -> float:  # noqa: ARG002 - Paradigm's signature; this share is of any budget
+        """Return the end: the reference of every front is never stopped, however it compares with pruned networks."""
+        return 1.0
+
 
 PARADIGM = Dense

@@ -7,17 +7,21 @@ from typing import Any
 import plotly.graph_objects as go
 
 from orchestrator.ledger.records import State, TrialRecord
-from orchestrator.report.figures.style import blank, title
+from orchestrator.report.figures.style import INK, STAR, blank, title
 from orchestrator.results import quantities
 from orchestrator.results.front import Objectives, pareto_front
-from orchestrator.results.palette import colors
+from orchestrator.results.palette import REFERENCE, colors
+from orchestrator.results.reference import dense_reference
 
 Point = tuple[float | None, float | None, str]
 GAP: Point = (None, None, "")
 
 
 def curves_figure(records: Sequence[TrialRecord], objectives: Objectives, metric: str) -> go.Figure:
-    """Draw a metric of the epochs: strong lines for the front, pale ones for the rest, a cross at an early end."""
+    """Draw a metric of the epochs: strong lines for the front, pale ones for the rest.
+
+    A cross is an early end, a star that of the dense network, the reference.
+    """
     figure = blank("epoch", metric)
     members = {record.trial for record in pareto_front(records, objectives)}
     for paradigm, color in colors(record.paradigm for record in records).items():
@@ -31,6 +35,10 @@ def curves_figure(records: Sequence[TrialRecord], objectives: Objectives, metric
         _draw(figure, others, mode="lines", line={"color": color, "width": 1}, opacity=0.4, **group)
         _draw(figure, early, mode="markers", marker={"color": color, "symbol": "x-thin-open", "size": 7}, **group)
         _draw(figure, on_front, mode="lines", line={"color": color, "width": 2.5}, **group)
+    reference = dense_reference(records)
+    if reference is not None:
+        star = {"symbol": STAR, "size": 14, "color": REFERENCE, "line": {"width": 1, "color": INK}}
+        _draw(figure, [_points(reference, metric)[-1:]], mode="markers", marker=star)
     return figure
 
 

@@ -8,22 +8,23 @@ from typing import Any
 import plotly.graph_objects as go
 
 from orchestrator.ledger.records import State, TrialRecord
-from orchestrator.report.figures.style import GREY, INK, blank, describe, spans_decades
+from orchestrator.report.figures.style import GREY, INK, STAR, blank, describe, spans_decades
 from orchestrator.results.front import Objectives, is_eligible, pareto_front
-from orchestrator.results.palette import colors
+from orchestrator.results.palette import REFERENCE, colors
+from orchestrator.results.reference import dense_reference
 from trainables.metrics import dense_value
 
 Position = tuple[float, float]
 Placing = Callable[[TrialRecord], Position | None]
 
-UNPRUNED, PARTIAL, REFUSED = "star", "x-thin-open", "diamond-open"
+UNPRUNED, PARTIAL, REFUSED = "square", "x-thin-open", "diamond-open"
 
 
 def front_figure(records: Sequence[TrialRecord], objectives: Objectives, x: str) -> go.Figure:
     """Draw the first objective against the metric `x`: all trials by paradigm, and the front.
 
-    Dotted lines mark the dense network. A partial trial is drawn hollow, at its last epoch and at the cost projected
-    for the end of its recipe.
+    A star is the dense network's trial, the reference; dotted lines mark its cost and the best without pruning. A
+    partial trial is drawn hollow, at its last epoch and at the cost projected for the end of its recipe.
     """
     y = next(iter(objectives))
     eligible = [record for record in records if is_eligible(record, objectives)]
@@ -33,6 +34,7 @@ def front_figure(records: Sequence[TrialRecord], objectives: Objectives, x: str)
     for paradigm, color in colors(record.paradigm for record in records).items():
         _draw_trials(figure, [r for r in records if r.paradigm == paradigm], objectives, x, y, color)
     _explain_symbols(figure, records)
+    _draw_reference(figure, dense_reference(records), x, y)
     _draw_dense_network(figure, eligible, objectives, x, y)
     _offer_closer_look(figure, front, y)
     if spans_decades([record.metrics[x] for record in eligible if x in record.metrics]):
@@ -68,11 +70,8 @@ def _draw_trials(
     """Draw the trials of one paradigm: filled if they may be on the front, hollow if not."""
     group = {"legendgroup": trials[0].paradigm, "name": html.escape(trials[0].paradigm)}
     eligible = [record for record in trials if is_eligible(record, objectives)]
-    shapes = {
-        "symbol": [UNPRUNED if is_unpruned(record) else "circle" for record in eligible],
-        "size": [15 if is_unpruned(record) else 9 for record in eligible],
-    }
-    _draw_points(figure, eligible, _measured(x, y), marker={"color": color, **shapes}, **group)
+    symbols = [UNPRUNED if is_unpruned(record) else "circle" for record in eligible]
+    _draw_points(figure, eligible, _measured(x, y), marker={"color": color, "symbol": symbols, "size": 9}, **group)
     hollow: list[tuple[list[TrialRecord], Placing, str]] = [
         ([r for r in trials if r.state is State.COMPLETE and not r.feasible], _measured(x, y), REFUSED),
         ([r for r in trials if r.state is State.PRUNED], _projected(x, y), PARTIAL),
@@ -104,6 +103,13 @@ def _explain_symbols(figure: go.Figure, records: Sequence[TrialRecord]) -> None:
         if occurs:
             marker = {"color": GREY, "symbol": symbol, "size": 9, "line": {"width": 1.5, "color": GREY}}
             figure.add_scatter(x=[None], y=[None], mode="markers", name=meaning, marker=marker)
+
+
+def _draw_reference(figure: go.Figure, reference: TrialRecord | None, x: str, y: str) -> None:
+    """Draw the dense network as a star, on top of all others, whether or not it is on the front."""
+    if reference is not None:
+        marker = {"symbol": STAR, "size": 16, "color": REFERENCE, "line": {"width": 1, "color": INK}}
+        _draw_points(figure, [reference], _measured(x, y), name="dense network, the reference", marker=marker)
 
 
 def _draw_dense_network(

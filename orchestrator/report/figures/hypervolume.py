@@ -6,9 +6,10 @@ from itertools import pairwise
 import plotly.graph_objects as go
 
 from orchestrator.ledger.records import TrialRecord
-from orchestrator.report.figures.style import INK, blank, describe
+from orchestrator.report.figures.style import INK, STAR, blank, describe
 from orchestrator.results.front import Objectives, hypervolume_over_trials, in_order_told
-from orchestrator.results.palette import colors
+from orchestrator.results.palette import REFERENCE, colors
+from orchestrator.results.reference import dense_reference
 
 
 def hypervolume_figure(records: Sequence[TrialRecord], objectives: Objectives) -> go.Figure:
@@ -32,6 +33,17 @@ def hypervolume_figure(records: Sequence[TrialRecord], objectives: Objectives) -
         text=[f"hypervolume {volumes[index]:.4f}<br>{describe(told[index])}" for index in risen],
         hovertemplate="%{text}<extra></extra>",
     )
+    reference = dense_reference(records)
+    if reference is not None:
+        index = [record.trial for record in told].index(reference.trial)
+        figure.add_scatter(
+            x=[index + 1],
+            y=[volumes[index]],
+            mode="markers",
+            marker={"symbol": STAR, "size": 15, "color": REFERENCE, "line": {"width": 1, "color": INK}},
+            text=[f"the reference<br>{describe(reference)}"],
+            hovertemplate="%{text}<extra></extra>",
+        )
     figure.update_layout(showlegend=False)
     figure.update_yaxes(rangemode="tozero")
     return figure

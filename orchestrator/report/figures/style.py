@@ -14,6 +14,8 @@ from trainables.metrics import Unit
 from trainables.spec import Value
 
 INK, GREY, FAINT = "#1f2933", "#7b8794", "#e4e7eb"
+STAR: Final = "star"
+"""The symbol of the dense network's trial, the reference of a front, in every picture."""
 FONT: Final = {"family": "system-ui, sans-serif", "size": 13, "color": INK}
 DECADES: Final = 1.3
 """How many decades a quantity must span to be drawn on a logarithmic axis."""

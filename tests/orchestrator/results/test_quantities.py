@@ -43,7 +43,7 @@ def test_what_is_unknown_is_a_dash(metric: str) -> None:
 def test_a_metric_is_named_with_the_split_that_it_is_measured_on() -> None:
     assert name("accuracy") == "validation accuracy"
     assert name("macs") == "effective MACs"
-    assert name("macs_physical") == "macs physical"
+    assert name("macs_physical") == "physical MACs"
 
 
 @pytest.mark.parametrize(

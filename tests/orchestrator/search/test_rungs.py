@@ -116,6 +116,16 @@ def test_what_cannot_be_compared_is_neither_stopped_nor_recorded(trial: TrialRec
     assert "of 2 " in str(rungs.verdict(record(2), report(2, 0.5)))
 
 
+def test_the_dense_network_is_never_stopped_and_continues_where_an_earlier_version_paused_it() -> None:
+    rungs = Rungs(study(rungs=[2]))
+    for trial, accuracy in enumerate((0.9, 0.8)):
+        rungs.verdict(record(trial), report(2, accuracy))
+    worst = record(7, paradigm="dense", params={})
+    assert rungs.verdict(worst, report(2, 0.1, macs=9.0)) is None
+    paused = replace(worst, state=State.PAUSED, curve=(report(2, 0.1, macs=9.0),))
+    assert Rungs(study(rungs=[2]), [paused]).next_best({7: 2}) == 7
+
+
 def test_rungs_are_rebuilt_from_the_ledger() -> None:
     seen = [report(2, accuracy) for accuracy in (0.5, 0.6, 0.7, 0.8)]
     spec = study(rungs=[2], reduction=4)

@@ -13,6 +13,7 @@ from orchestrator.ledger.budget import Spending
 from orchestrator.ledger.cluster import ClusterState, Node, Noted
 from orchestrator.ledger.failures import Failure
 from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.results.cost_kinds import with_physical_costs
 from orchestrator.results.progress import Driver, FailedAlike, Progress, UnderWay
 from orchestrator.results.shares_of_front import holdings
 from orchestrator.results.summary import summarize
@@ -65,6 +66,40 @@ def test_a_front_is_listed_best_first_with_its_share_of_the_dense_network() -> N
     assert "scope" not in row
 
 
+def test_the_dense_network_is_the_first_row_though_others_dominate_it() -> None:
+    better = replace(told_trial(1), metrics={**told_trial(1).metrics, "accuracy": 0.995, "test_accuracy": 0.97})
+    text = printed(tables.front_table(SPEC, [told_trial(0), better]))
+    assert "Pareto front of small: 1 of 2 complete trials" in text
+    assert trials_in(text) == [0, 1]
+    first, second = [line for line in text.splitlines() if line[:7].strip().isdigit()]
+    assert "dense (reference)" in first
+    assert "not on the front" in first
+    assert "99.50 %" in second
+    assert " -0.50 " in second
+    assert "1.11-fold fewer effective MACs within 1 point of the dense validation accuracy: trial 1 magnitude" in text
+
+
+def test_without_a_dense_trial_no_accuracy_is_invented() -> None:
+    text = printed(tables.front_table(SPEC, [told_trial(1)]))
+    assert "No reference: no dense trial has finished yet" in text
+    assert "drop" not in text
+    undense = study(paradigms={"magnitude": {}})
+    assert "the study has no paradigm `dense`" in printed(tables.front_table(undense, [told_trial(1)]))
+
+
+def test_a_front_says_over_which_costs_it_is_and_names_the_front_over_the_others() -> None:
+    masked = {**told_trial(1).metrics, "macs_physical": 1.23e6, "params_physical": 29_800.0}
+    removed = {**masked, "accuracy": 0.9, "macs_physical": 0.9e6, "params_physical": 20_000.0}
+    records = [replace(told_trial(1), trial=number, metrics=m) for number, m in ((1, masked), (2, removed))]
+    text = printed(tables.front_table(SPEC, records))
+    assert "over effective costs" in text
+    assert "physical MACs" in text
+    assert "over physical costs: only what was removed counts as gone: trials 1, 2; --physical shows it" in text
+    text = printed(tables.front_table(with_physical_costs(SPEC), records))
+    assert "over physical costs" in text
+    assert trials_in(text) == [1, 2]
+
+
 def test_a_front_too_long_to_be_read_is_shown_by_members_spread_over_it() -> None:
     ties = [complete(number, 0.9, 500.0) for number in range(tables.MOST_ROWS)]
     others = [complete(number, 0.9 - number / 10_000, 500.0 - number) for number in range(1000, 1100)]
@@ -79,7 +114,7 @@ def test_a_front_has_columns_for_what_was_measured_alone() -> None:
     text = printed(tables.front_table(SPEC, [complete(0, 0.9, 500.0)]))
     assert "effective MACs" in text
     assert "test" not in text
-    assert "parameters" not in text.replace("hyper-parameters", "")
+    assert "effective parameters" not in text
 
 
 def test_an_objective_beyond_the_usual_columns_has_its_own() -> None:

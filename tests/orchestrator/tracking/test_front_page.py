@@ -35,7 +35,7 @@ def refuse(word: str) -> None:
 
 def test_the_table_has_a_row_for_each_member_in_the_order_of_the_front() -> None:
     front = front_of(told_trials(8))
-    shown = json.loads(table(study(), front))
+    shown = json.loads(table(study(), told_trials(8), front))
     assert shown["columns"][:4] == ["trial", "paradigm", "accuracy", "macs"]
     assert shown["columns"][-2:] == ["seed", "hyper-parameters"]
     rows = [dict(zip(shown["columns"], row, strict=True)) for row in shown["data"]]
@@ -48,16 +48,28 @@ def test_the_table_has_a_row_for_each_member_in_the_order_of_the_front() -> None
 
 def test_the_table_has_no_column_that_no_member_measured_and_a_gap_where_one_did_not() -> None:
     sparse = replace(told_trial(1), metrics={"accuracy": 0.9, "macs": 1.0})
-    assert "test_accuracy" not in json.loads(table(study(), [sparse]))["columns"]
-    shown = json.loads(table(study(), [told_trial(0), sparse]))
+    assert "test_accuracy" not in json.loads(table(study(), [sparse], [sparse]))["columns"]
+    shown = json.loads(table(study(), [], [told_trial(0), sparse]))
     column = shown["columns"].index("test_accuracy")
     assert [row[column] for row in shown["data"]] == [0.98, None]
 
 
 def test_a_figure_that_is_not_finite_leaves_a_table_that_pages_can_read() -> None:
     diverged = replace(told_trial(1), metrics={**told_trial(1).metrics, "test_accuracy": math.nan})
-    shown = json.loads(table(study(), [diverged]), parse_constant=refuse)
+    shown = json.loads(table(study(), [], [diverged]), parse_constant=refuse)
     assert shown["data"][0][shown["columns"].index("test_accuracy")] is None
+
+
+def test_the_dense_network_is_the_first_row_though_others_dominate_it() -> None:
+    better = replace(told_trial(1), metrics={**told_trial(1).metrics, "accuracy": 0.995, "test_accuracy": 0.97})
+    shown = json.loads(table(study(), [told_trial(0), better], [better]))
+    rows = [dict(zip(shown["columns"], row, strict=True)) for row in shown["data"]]
+    assert [(row["trial"], row["role"]) for row in rows] == [(0, "reference"), (1, "front")]
+    assert [round(row["accuracy_drop"], 6) for row in rows] == [0.0, -0.005]
+    text = note(study(), [told_trial(0), better], [better], "17")
+    assert "| 0 | dense (reference) | 99.00 % | 1.23 M | 98.00 % | 0.00 |\n| 1 | magnitude " in text
+    assert "1.11-fold fewer effective MACs within 1 point of the dense validation accuracy: trial 1" in text
+    assert "over effective costs" in text
 
 
 def test_the_description_counts_trials_and_links_to_the_views() -> None:
@@ -74,7 +86,7 @@ def test_the_description_of_a_study_without_trials_has_an_empty_table() -> None:
     text = note(study(), [], [], "17")
     assert text.startswith("**0 trials** · ")
     assert "0 trials, hypervolume 0.000" in text
-    assert text.splitlines()[-1] == "| --- | --- | --- | --- | --- |"
+    assert text.splitlines()[-1] == "| --- | --- | --- | --- | --- | --- |"
 
 
 @pytest.mark.parametrize("more", [0, 1, 5])
@@ -82,8 +94,8 @@ def test_the_description_shows_the_first_members_and_counts_the_rest(more: int) 
     front = [replace(told_trial(1), trial=number) for number in range(LONGEST_NOTE + more)]
     lines = note(study(), front, front, "17").splitlines()
     rows = [line for line in lines if line.startswith("|")]
-    assert rows[0] == "| trial | paradigm | validation accuracy | effective MACs | test accuracy |"
-    assert rows[2] == "| 0 | magnitude | 99.00 % | 1.11 M | 98.00 % |"
+    assert rows[0] == "| trial | paradigm | validation accuracy | effective MACs | test accuracy | drop in points |"
+    assert rows[2] == "| 0 | magnitude | 99.00 % | 1.11 M | 98.00 % | - |"
     assert len(rows) == 2 + LONGEST_NOTE
     assert (lines[-1] == f"… and {more} more") == bool(more)
 
@@ -96,7 +108,8 @@ def test_the_picture_has_a_plot_for_each_further_objective_and_a_point_for_each_
         assert axes.get_ylabel() == "validation accuracy"
         *paradigms, front = [len(np.asarray(points.get_offsets())) for points in axes.collections]
         assert (sum(paradigms), front) == (9, len(front_of(records, THREE)))
-        assert not axes.lines
+        (star,) = axes.lines
+        assert star.get_marker() == "*"
     buffer = io.BytesIO()
     drawn.savefig(buffer, format="png", dpi=20)
     assert buffer.getvalue().startswith(b"\x89PNG")
@@ -105,11 +118,15 @@ def test_the_picture_has_a_plot_for_each_further_objective_and_a_point_for_each_
 def test_two_objectives_join_the_front_by_a_line_from_the_cheapest_on() -> None:
     records = told_trials(4)
     (axes,) = picture(study(), records, front_of(records)).axes
-    (line,) = axes.lines
+    line, _star = axes.lines
     assert np.asarray(line.get_xdata()).tolist() == sorted(record.metrics["macs"] for record in records)
     legend = axes.get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == [*colors(record.paradigm for record in records), "front"]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        *colors(record.paradigm for record in records),
+        "front",
+        "dense network, the reference",
+    ]
 
 
 def test_one_objective_is_drawn_against_itself() -> None:

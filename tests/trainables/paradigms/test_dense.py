@@ -16,8 +16,8 @@ def test_the_whole_budget_is_one_training() -> None:
     assert Dense().recipe(9) == (Train(9),)
 
 
-def test_it_is_judged_from_its_first_epoch() -> None:
-    assert Dense().judged_from(5) == 1 / 5
+def test_it_is_never_judged_before_its_end() -> None:
+    assert Dense().judged_from(5) == 1
 
 
 def test_it_is_the_textbook_training(tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""The dense network is the reference of every front."""
+
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.results.reference import accuracy_drop, dense_reference, points, reference_first, savings
+from tests.orchestrator.example import OBJECTIVES, told_trial
+
+
+def dense(trial: int, accuracy: float, state: State = State.COMPLETE) -> TrialRecord:
+    base = told_trial(0)
+    return replace(base, trial=trial, state=state, metrics={**base.metrics, "accuracy": accuracy})
+
+
+def pruned(trial: int, accuracy: float, macs: float, **more: float) -> TrialRecord:
+    base = told_trial(1)
+    return replace(base, trial=trial, metrics={**base.metrics, "accuracy": accuracy, "macs": macs, **more})
+
+
+def test_the_most_accurate_finished_dense_trial_is_the_reference_even_if_it_misses_a_constraint() -> None:
+    records = [dense(0, 0.9), replace(dense(1, 0.95), feasible=False), dense(2, 0.99, State.PRUNED), pruned(3, 1.0, 1)]
+    reference = dense_reference(records)
+    assert reference is not None
+    assert reference.trial == 1
+    assert dense_reference(records[2:]) is None
+    assert dense_reference([replace(records[0], share=0.5)]) is None
+
+
+def test_it_is_the_first_row_once() -> None:
+    members = [pruned(4, 0.99, 1e5), dense(2, 0.98), pruned(1, 0.9, 1e4)]
+    assert [record.trial for record in reference_first(members, members[1])] == [2, 4, 1]
+    assert reference_first(members, None) == members
+
+
+def test_a_drop_is_in_points_of_validation_accuracy() -> None:
+    drop = accuracy_drop(pruned(1, 0.9876, 1e5), dense(0, 0.99))
+    assert drop == pytest.approx(0.0024)
+    assert points(drop) == "0.24"
+    assert points(accuracy_drop(pruned(1, 0.99, 1e5), dense(0, 0.9))) == "-9.00"
+    assert points(-1e-9) == "0.00"
+    assert points(accuracy_drop(pruned(1, 0.99, 1e5), None)) == "-"
+
+
+def test_the_saving_is_that_of_the_smallest_network_within_a_point() -> None:
+    reference = dense(0, 0.97)
+    close = pruned(1, 0.96, 1.23e5, macs_physical=1.23e6)
+    records = [reference, close, pruned(2, 0.9599, 1.0), replace(pruned(3, 0.97, 2.0), feasible=False)]
+    (saving,) = savings(records, OBJECTIVES, reference)  # physically nothing is saved
+    assert saving.record is close
+    assert str(saving) == (
+        "10-fold fewer effective MACs within 1 point of the dense validation accuracy: trial 1 magnitude "
+        "(validation 96.00 %, dense 97.00 %, test 98.00 %, dense 98.00 %)"
+    )
+    assert savings(records, OBJECTIVES, None) == []
+    assert savings([reference], OBJECTIVES, reference) == []
