@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.commands import networks
+from orchestrator.commands import fronts, networks
 from orchestrator.commands.arguments import (
     HERE,
     Address,
@@ -31,20 +31,16 @@ from orchestrator.commands.arguments import (
     store_at,
 )
 from orchestrator.ledger.records import TrialRecord, find_trial
-from orchestrator.results.cost_kinds import with_physical_costs
-from orchestrator.results.fairness import SETUPS, check_setup, unequal
-from orchestrator.results.front import pareto_front
 from orchestrator.spec.history import read_history
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.tracking_url import NONE, STORE
 from orchestrator.store import stamp
 from orchestrator.store.attempts import attempts
 from orchestrator.store.store import Store, StudyFolder
-from orchestrator.terminal.objects import log_object, paradigm_object, trial_object
+from orchestrator.terminal.objects import log_object, paradigm_object
 from orchestrator.terminal.printable import say
 from trainables import paradigms as installed
 from trainables.errors import EspalierError, FileUnusable, InvalidValue
-from trainables.spec import Value
 
 if TYPE_CHECKING:
     from orchestrator.results.compare import Entry
@@ -210,34 +206,7 @@ def extend(file: StudyFile, store: StoreFolder = HERE, address: Address = None, 
     _conclude(outcome, studies)
 
 
-@app.command()
-def front(
-    name: Name,
-    store: StoreFolder = HERE,
-    as_json: AsJson = False,
-    setup: Annotated[
-        str | None,
-        typer.Option(
-            "--setup", help=f"Fail unless the front's trials share this comparison setup: {', '.join(SETUPS)}."
-        ),
-    ] = None,
-    physical: Annotated[
-        bool, typer.Option("--physical", help="Show the front over what is really smaller: masked weights count.")
-    ] = False,
-) -> None:
-    """Show a study's Pareto front."""
-
-    from orchestrator.terminal import tables
-
-    spec, records = read(store_at(store).existing(name, "NAME"))
-    if physical:
-        spec = with_physical_costs(spec)
-    if setup is not None:
-        _require_comparable(pareto_front(records, spec.objectives), check_setup(setup))
-    if as_json:
-        print_json([trial_object(record, spec.objectives) for record in pareto_front(records, spec.objectives)])
-    else:
-        console().print(tables.front_table(spec, records))
+app.command()(fronts.front)
 
 
 @app.command()
@@ -355,19 +324,6 @@ def paradigms(as_json: AsJson = False) -> None:
 
 
 app.command()(networks.export)
-
-
-def _require_comparable(front: Sequence[TrialRecord], setup: str) -> None:
-    """Exit with status 1 and print what is unequal unless the trials share a comparison setup."""
-    for quantity, values in unequal(front, setup).items():
-        groups = (f"{_four_digits(value)} (trials {', '.join(map(str, trials))})" for value, trials in values.items())
-        say(f"espalier: not comparable in {setup}: {quantity} is {'; '.join(groups)}", error=True)
-    if unequal(front, setup):
-        raise typer.Exit(1)
-
-
-def _four_digits(value: Value) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _print_changes(changes: Sequence["Change"]) -> None:

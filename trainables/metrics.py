@@ -188,3 +188,9 @@ def share_of_dense(name: str, values: Mapping[str, float]) -> float | None:
 def shown(where: Place) -> Iterator[str]:
     """Yield the metrics that are shown without being asked for, qualities before sizes."""
     return (metric.name for metric in _ROWS if where in metric.shown)
+
+
+def direction_of(name: str) -> Direction | None:
+    """Return which way a metric is better, also on the test split; None if neither way is."""
+    metric = TABLE.get(name.removeprefix("test_"))
+    return metric.direction if metric is not None else None

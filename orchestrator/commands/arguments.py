@@ -86,12 +86,12 @@ def read(folder: StudyFolder) -> tuple[StudySpec, list[TrialRecord]]:
     return StudySpec.stored(folder.spec), ledger.read(folder)
 
 
-def require_file(path: Path) -> None:
+def require_file(path: Path, key: str = "--output") -> None:
     """Raise InvalidValue, or the system's own error, for a path at which no file can be written."""
     if path.is_dir():
-        raise InvalidValue("--output", str(path), "must be a file, and this is a folder")
+        raise InvalidValue(key, str(path), "must be a file, and this is a folder")
     if not path.absolute().parent.is_dir():
-        raise InvalidValue("--output", str(path), "must lie in a folder that exists")
+        raise InvalidValue(key, str(path), "must lie in a folder that exists")
 
 
 def print_json(value: object) -> None:

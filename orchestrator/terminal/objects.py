@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from orchestrator.ledger.records import TrialRecord
+from orchestrator.results.reference import DROP, accuracy_drop
 from orchestrator.store.attempts import Attempt
 from trainables.paradigms.base import Paradigm
 
@@ -19,6 +20,11 @@ def trial_object(record: TrialRecord, objectives: Iterable[str]) -> dict[str, ob
     measured = {**{name: record.metrics[name] for name in objectives}, **record.metrics}
     flat = {name: value for name, value in measured.items() if name not in about}
     return {**about, **flat, "seconds": record.seconds, "metrics": dict(record.metrics)}
+
+
+def member_object(record: TrialRecord, objectives: Iterable[str], reference: TrialRecord | None) -> dict[str, object]:
+    """Return a member of a front, with its drop in validation accuracy against the reference (null without one)."""
+    return {**trial_object(record, objectives), DROP: accuracy_drop(record, reference)}
 
 
 def log_object(record: TrialRecord, attempts: Iterable[Attempt]) -> dict[str, object]:

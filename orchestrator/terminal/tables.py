@@ -25,6 +25,7 @@ from orchestrator.results.reference import (
     savings,
     why_no_reference,
 )
+from orchestrator.results.selection import Selection
 from orchestrator.results.shares_of_front import Holding, holdings
 from orchestrator.results.summary import Summary
 from orchestrator.spec.study_spec import Range, StudySpec
@@ -36,6 +37,9 @@ from trainables.spec import Value
 MOST_ROWS = 200
 """The members that a table of a front shows: where trials are equal, a front can hold most of a long study."""
 
+WHOLE = Selection()
+"""All of a front, in its order."""
+
 FEW = 5
 """Up to how many metrics have room for a value and its share of the dense network's on one line."""
 
@@ -43,7 +47,7 @@ MOST_NUMBERS = 30
 """The trials that a line names."""
 
 
-def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableType:
+def front_table(spec: StudySpec, records: Sequence[TrialRecord], selection: Selection = WHOLE) -> RenderableType:
     """Return the front: the dense network as its reference, then the members, best first by the study's first
     objective; what pruning saves, which paradigm holds which part, and the setups in which it is a fair comparison.
     """
@@ -51,10 +55,12 @@ def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableTy
     if not front:
         return Text(why_no_front(spec, records), style="yellow")
     reference = dense_reference(records)
-    members = spread(front, spec.objectives, MOST_ROWS)
-    parts: list[RenderableType] = [_members_table(spec, records, front, reference_first(members, reference), reference)]
-    if len(front) > MOST_ROWS:
-        parts.append(Text(f"{MOST_ROWS} of {len(front)} members, spread over the front; --json gives all of them"))
+    chosen = selection.of(front, records, spec.objectives)
+    members = chosen if selection.sort else spread(chosen, spec.objectives, MOST_ROWS)
+    title = _title(spec, records, front, chosen, selection)
+    parts: list[RenderableType] = [_members_table(spec, title, front, reference_first(members, reference), reference)]
+    if len(members) < len(chosen):
+        parts.append(Text(f"{MOST_ROWS} of {len(chosen)} members, spread over the front; --json gives all of them"))
     held = holdings(records, spec.objectives)
     if len(held) > 1:
         parts.append(holdings_table(held, _measured_columns(spec, front)))
@@ -62,18 +68,28 @@ def front_table(spec: StudySpec, records: Sequence[TrialRecord]) -> RenderableTy
     return Group(*parts, Text(comparability(front) + trained_elsewhere(spec), style="dim"))
 
 
-def _members_table(
+def _title(
     spec: StudySpec,
     records: Sequence[TrialRecord],
+    front: Sequence[TrialRecord],
+    chosen: Sequence[TrialRecord],
+    selection: Selection,
+) -> str:
+    complete, kind = sum(record.state is State.COMPLETE for record in records), cost_kind(spec.objectives)
+    lines = [f"Pareto front of {spec.name}: {len(front)} of {complete} complete trials", *([kind] if kind else [])]
+    only = selection.words(records, spec.objectives)
+    return "\n".join([*lines, *([f"{len(chosen)} shown: {only}"] if only else [])])
+
+
+def _members_table(
+    spec: StudySpec,
+    title: str,
     front: Sequence[TrialRecord],
     rows: Sequence[TrialRecord],
     reference: TrialRecord | None,
 ) -> Table:
     shown, members = _columns(spec, rows), {record.trial for record in front}
-    complete, kind = sum(record.state is State.COMPLETE for record in records), cost_kind(spec.objectives)
-    table = titled(
-        f"Pareto front of {spec.name}: {len(front)} of {complete} complete trials" + (f"\n{kind}" if kind else "")
-    )
+    table = titled(title)
     table.add_column("trial", justify="right")
     table.add_column("paradigm", style="cyan", no_wrap=True)
     table.add_column("seed", justify="right")

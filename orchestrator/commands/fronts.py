@@ -1,0 +1,117 @@
+"""The command that shows a front: as a table, as JSON, as CSV; all of it or a selection."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from orchestrator.commands.arguments import (
+    HERE,
+    AsJson,
+    Name,
+    StoreFolder,
+    console,
+    print_json,
+    read,
+    refusing,
+    require_file,
+    store_at,
+)
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.results.cost_kinds import with_physical_costs
+from orchestrator.results.fairness import SETUPS, check_setup, unequal
+from orchestrator.results.front import pareto_front
+from orchestrator.results.reference import dense_reference, reference_first
+from orchestrator.results.selection import Selection
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.terminal.csv_rows import front_as_csv
+from orchestrator.terminal.objects import member_object
+from orchestrator.terminal.printable import say
+from trainables.errors import InvalidValue
+from trainables.spec import Value
+
+_STANDARD_OUTPUT: Final = "-"
+
+
+def front(
+    name: Name,
+    store: StoreFolder = HERE,
+    as_json: AsJson = False,
+    within: Annotated[
+        float | None,
+        typer.Option(
+            "--within",
+            metavar="SHARE",
+            help="Show only trials at most so much less accurate than the dense network, or than the best trial where "
+            "no dense one has finished: 0.01 is one point.",
+        ),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="COMPARISON",
+            help="Show only trials for which this holds, such as 'params < 20000 and paradigm = magnitude'.",
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option("--sort", metavar="METRIC", help="Best first by this metric or hyper-parameter.")
+    ] = None,
+    csv: Annotated[
+        str | None, typer.Option("--csv", metavar="FILE", help="Write what is shown as CSV (-: print it).")
+    ] = None,
+    physical: Annotated[
+        bool, typer.Option("--physical", help="Show the front over what is really smaller: masked weights count.")
+    ] = False,
+    setup: Annotated[
+        str | None,
+        typer.Option(
+            "--setup", help=f"Fail unless the front's trials share this comparison setup: {', '.join(SETUPS)}."
+        ),
+    ] = None,
+) -> None:
+    """Show a study's Pareto front, after the dense network as its reference."""
+    if as_json and csv == _STANDARD_OUTPUT:
+        raise InvalidValue("--csv", csv, "cannot be printed beside --json; name a file")
+    spec, records = read(store_at(store).existing(name, "NAME"))
+    if physical:
+        spec = with_physical_costs(spec)
+    selection = Selection.read(records, within=within, where=where or (), sort=sort)
+    members = selection.of(pareto_front(records, spec.objectives), records, spec.objectives)
+    if setup is not None:
+        _require_comparable(members, check_setup(setup))
+    if csv is not None:
+        _write_csv(spec, records, members, csv)
+    if as_json:
+        reference = dense_reference(records)
+        print_json([member_object(record, spec.objectives, reference) for record in members])
+    elif csv != _STANDARD_OUTPUT:
+        from orchestrator.terminal import tables
+
+        console().print(tables.front_table(spec, records, selection))
+
+
+def _write_csv(spec: StudySpec, records: Sequence[TrialRecord], members: Sequence[TrialRecord], file: str) -> None:
+    reference = dense_reference(records)
+    on_front = {record.trial for record in pareto_front(records, spec.objectives)}
+    text = front_as_csv(reference_first(members, reference), on_front, reference, list(spec.objectives))
+    if file == _STANDARD_OUTPUT:
+        say(text.rstrip("\n"))
+        return
+    with refusing("--csv", file, "name a file that you may write"):
+        require_file(Path(file), "--csv")
+        Path(file).write_text(text, encoding="utf-8", newline="")
+
+
+def _require_comparable(front: Sequence[TrialRecord], setup: str) -> None:
+    """Exit with status 1 and print what is unequal unless the trials share a comparison setup."""
+    for quantity, values in unequal(front, setup).items():
+        groups = (f"{_four_digits(value)} (trials {', '.join(map(str, trials))})" for value, trials in values.items())
+        say(f"espalier: not comparable in {setup}: {quantity} is {'; '.join(groups)}", error=True)
+    if unequal(front, setup):
+        raise typer.Exit(1)
+
+
+def _four_digits(value: Value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,94 @@
+"""A selection of a front: near the dense accuracy, meeting comparisons, sorted."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.results.front import pareto_front
+from orchestrator.results.selection import Condition, Selection, names
+from tests.orchestrator.example import OBJECTIVES, told_trials
+from trainables.errors import InvalidValue
+
+RECORDS = told_trials(10)
+FRONT = pareto_front(RECORDS, OBJECTIVES)
+
+
+def chosen(
+    records: Sequence[TrialRecord] = RECORDS,
+    *,
+    within: float | None = None,
+    where: Sequence[str] = (),
+    sort: str | None = None,
+) -> list[int]:
+    selection = Selection.read(records, within=within, where=where, sort=sort)
+    return [record.trial for record in selection.of(pareto_front(records, OBJECTIVES), records, OBJECTIVES)]
+
+
+def test_without_anything_the_front_is_shown_as_it_is() -> None:
+    assert chosen() == [record.trial for record in FRONT]
+    assert Selection().words(RECORDS, OBJECTIVES) == ""
+
+
+def test_within_is_held_against_the_dense_network_or_else_the_best_trial_and_says_which() -> None:
+    least = FRONT[0].metrics["accuracy"] - 0.005
+    expected = [record.trial for record in FRONT if record.metrics["accuracy"] >= least]
+    assert chosen(within=0.005) == expected
+    assert 1 < len(expected) < len(FRONT)
+    words = Selection(within=0.005).words(RECORDS, OBJECTIVES)
+    assert words == "validation accuracy at most 0.5 points below the dense network's (trial 0)"
+    assert "the best trial's (trial 1; no dense trial has finished)" in Selection(0.01).words(RECORDS[1:], OBJECTIVES)
+    assert chosen(RECORDS[1:], within=0) == [1]
+
+
+@pytest.mark.parametrize(
+    ("where", "trials"),
+    [
+        (["macs < 1e6 and paradigm = magnitude"], [3, 5, 7]),
+        (["macs < 1e6", "paradigm == magnitude"], [3, 5, 7]),
+        (["paradigm != magnitude"], [0, 2, 8]),
+        (["sparsity>=0.5"], [7, 8]),
+        (["hyperparameters.rounds = 2"], [1, 7]),
+        (["rounds < 2"], [3]),
+        (["scope = local"], []),
+        (["accuracy_drop <= 0"], [0]),
+        (["trial = 3"], [3]),
+    ],
+)
+def test_comparisons_hold_for_metrics_and_hyperparameters(where: list[str], trials: list[int]) -> None:
+    assert chosen(where=where) == trials
+
+
+@pytest.mark.parametrize(
+    ("metric", "trials"),
+    [("macs", [8, 7, 5, 3, 2, 1, 0]), ("test_accuracy", [0, 1, 2, 3, 5, 7, 8]), ("rounds", [3, 1, 7, 2, 5, 8, 0])],
+)
+def test_the_best_comes_first_and_those_without_a_value_last(metric: str, trials: list[int]) -> None:
+    assert chosen(sort=metric) == trials
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ({"where": ["parms < 3"]}, "--where.*parms.*must be one of trial, .*did you mean 'params'"),
+        ({"where": ["params <"]}, "--where.*must be NAME COMPARISON VALUE.*comparisons are <, <=, >, >=, =, !="),
+        ({"where": ["__class__ = x"]}, "--where.*must be one of trial"),
+        ({"where": ["paradigm < dense"]}, "--where.*compares with text, which can only be = or !="),
+        ({"sort": "mac"}, "--sort.*did you mean 'macs'"),
+        ({"within": 1.5}, "--within.*must be a share of the accuracy from 0 to 1"),
+        ({"within": float("nan")}, "--within.*must be a share"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(typed: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidValue, match=message):
+        chosen(**typed)  # type: ignore[arg-type]
+
+
+def test_a_hyperparameter_with_the_name_of_a_metric_has_a_longer_one() -> None:
+    record = replace(RECORDS[1], params={"params": 7, "flag": True})
+    assert {"params", "hyperparameters.params", "flag"} <= set(names([record]))
+    assert Condition.parse("hyperparameters.params = 7", names([record])).bound == 7
+    assert Selection.read([record], within=None, where=["hyperparameters.params = 7", "flag = true"], sort=None).of(
+        [record], [record], OBJECTIVES
+    ) == [record]
