@@ -19,8 +19,9 @@ from trainables.masking.masks import Masks
 from trainables.models import weight_files
 from trainables.spec import TrialSpec
 from trainables.structure.blocks import residual_blocks
-from trainables.structure.channels import ChannelGroup, find_groups
+from trainables.structure.channels import ChannelGroup
 from trainables.structure.complexity import Complexity, effective
+from trainables.structure.removable import removable_groups
 from trainables.structure.removal import RemovalPlan, mask
 from trainables.training.companion import Companion
 from trainables.training.precision import precision_for, trusted_or_float32
@@ -65,6 +66,7 @@ class LiveTrial:
         self.masks = Masks(self.model)
         self.weight_masks: dict[str, Tensor] = {}
         self.plan = RemovalPlan()
+        self._removable: frozenset[str] | None = None
         self.dropped: tuple[str, ...] = ()
         self.snapshot: dict[str, Tensor] | None = None
         self.generator = torch.Generator().manual_seed(spec.seed)
@@ -138,7 +140,9 @@ class LiveTrial:
     @cached_property
     def groups(self) -> tuple[ChannelGroup, ...]:
         """The groups of channels that can go together, in the coordinates of the network before removal."""
-        return find_groups(self.model, self.dataset.input_shape)
+        groups = removable_groups(self.model, self.dataset.input_shape, known=self._removable)
+        self._removable = frozenset(producer for group in groups for producer in group.producers)
+        return groups
 
     @cached_property
     def blocks(self) -> tuple[str, ...]:

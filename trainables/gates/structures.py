@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from trainables.models.transformer import Attention
+from trainables.structure.attention import find_heads
 from trainables.structure.blocks import residual_branches
 from trainables.structure.channels import ChannelGroup, is_dense_layer
 
@@ -80,14 +80,13 @@ def _unit_groups(
     model: nn.Module, groups: tuple[ChannelGroup, ...], branches: tuple[Branch, ...]
 ) -> Iterator[UnitGroup]:
     branch_of = {module: index for index, branch in enumerate(branches) for module in branch.modules}
-    modules = dict(model.named_modules())
+    modules, attention = dict(model.named_modules()), {heads.qkv: heads.module for heads in find_heads(model)}
     for group in groups:
         readers = () if group.coupled else _readers(group, modules)
         touched = {branch_of.get(module, -1) for module in (group.name, *(reader.module for reader in readers))}
         if readers and len(touched) == 1 and (touched != {-1} or not branches):
             writers = tuple(member.module for member in group.members if member.side == "outputs")
-            owner = group.name.rpartition(".")[0]
-            attends = (owner,) if isinstance(modules[owner], Attention) else ()
+            attends = (attention[group.name],) if group.name in attention else ()
             yield UnitGroup(group.name, group.size, (*writers, *attends), readers, touched.pop())
 
 

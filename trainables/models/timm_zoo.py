@@ -1,5 +1,6 @@
 """timm's networks, where timm is installed, for images with any number of channels."""
 
+from importlib import import_module
 from typing import Any
 
 from torch import nn
@@ -50,10 +51,9 @@ def _is_sized(timm: Any, name: str) -> bool:
 
 
 def _timm() -> Any:
+    import_module("trainables.vision")  # before timm, which imports torchvision, which may need help
     try:
         import timm
-
-        import trainables.vision  # noqa: F401 - timm imports torchvision, which may need help
     except ImportError as missing:
         allowed = f"needs timm, which cannot be imported ({missing}): pip install 'espalier[timm]'"
         raise InvalidValue("name", TIMM + "...", allowed) from None

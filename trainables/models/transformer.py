@@ -24,11 +24,6 @@ class Attention(nn.Module):
         """The number of heads that are left."""
         return self.qkv.out_features // (3 * self.head_width)
 
-    def live_heads(self, mask: Tensor) -> int:
-        """Return how many heads have a value left under a 0/1 mask of `qkv`'s weight; the others add nothing."""
-        values = mask.unflatten(0, (3, -1, self.head_width))[2]
-        return int(values.flatten(1).any(1).sum())
-
     def forward(self, x: Tensor) -> Tensor:
         queries, keys, values = self.qkv(x).unflatten(-1, (3, -1, self.head_width)).permute(2, 0, 3, 1, 4).unbind(0)
         attended = F.scaled_dot_product_attention(queries, keys, values, is_causal=self.causal)

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from trainables.errors import InfeasibleTrial
 from trainables.meta import meta_twin
 from trainables.models.shortcut import Shortcut
-from trainables.models.transformer import Attention
+from trainables.structure.attention import Heads, find_heads
 
 TRACED_ON_CPU: Final = 30_000_000
 """Networks of up to this many parameters are traced with numbers, in less time than PyTorch takes to import what runs
@@ -69,7 +69,7 @@ class ChannelGroup:
 def find_groups(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[ChannelGroup, ...]:
     """Return the groups of channels that can be removed from `model`, in the order of their first producers.
 
-    The heads of our own attention are a group in each layer: one of its channels is a whole head.
+    The heads of an attention layer that `attention.py` knows are a group: one of its channels is a whole head.
 
     Groups are left out if the network's shape forbids their removal, or if it would not be equivalent to masking: the
     outputs, and channels that meet a grouped (not depthwise) convolution, a norm across channels, attention or a bare
@@ -80,10 +80,11 @@ def find_groups(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[Ch
     graph = _trace(twin, input_shape)
     modules = dict(twin.named_modules())
     found: list[ChannelGroup] = []
-    seen = {f"{name}.qkv" for name, module in modules.items() if isinstance(module, Attention)}
+    seen: set[str] = set()
+    attention = {heads.qkv: heads for heads in find_heads(twin)}
     for name, module in modules.items():
-        if isinstance(module, Attention):
-            found.append(_heads(name, module))
+        if name in attention:
+            found.append(_group_of_heads(attention[name]))
         elif name not in seen and is_dense_layer(module) and module in graph.module2node and _is_safe(graph, module):
             members = _members(graph, module, modules)
             seen |= {member.module for member in members if member.side == "outputs"}
@@ -103,13 +104,13 @@ def is_dense_layer(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear) or (isinstance(module, CONVOLUTIONS) and module.groups == 1)
 
 
-def _heads(name: str, attention: Attention) -> ChannelGroup:
+def _group_of_heads(heads: Heads) -> ChannelGroup:
     """Return the heads of an attention layer as a group, each with all its channels of queries, keys and values."""
-    root_of_result = torch.arange(attention.heads).repeat_interleave(attention.head_width)
+    root_of_result = torch.arange(heads.count).repeat_interleave(heads.width)
     roots = tuple(root_of_result.repeat(3).tolist())
-    written = Member(f"{name}.qkv", "outputs", tuple(range(len(roots))), roots)
-    read = Member(f"{name}.out", "inputs", tuple(range(len(root_of_result))), tuple(root_of_result.tolist()))
-    return ChannelGroup(f"{name}.qkv", attention.heads, (f"{name}.qkv",), (written, read))
+    written = Member(heads.qkv, "outputs", tuple(range(len(roots))), roots)
+    read = Member(heads.out, "inputs", tuple(range(len(root_of_result))), tuple(root_of_result.tolist()))
+    return ChannelGroup(heads.qkv, heads.count, (heads.qkv,), (written, read))
 
 
 def _is_safe(graph: Any, module: nn.Module) -> bool:

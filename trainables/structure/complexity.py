@@ -4,7 +4,7 @@ import copy
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from trainables.models.transformer import Attention
 from trainables.modes import composite_attention, modes_kept
+from trainables.structure.attention import find_heads
 
 Shape = tuple[int, int, int]
 
@@ -61,7 +61,7 @@ def effective(model: nn.Module, input_shape: Shape, masks: Mapping[str, Tensor])
     `masks` maps names of parameters to 0/1 tensors of their shapes; parameters without a mask count in full. The MACs
     of a convolution or matrix product with a parameter or a part of it are counted for the module that holds the
     parameter, scaled by the density of that part: this is exact, since every weight is used equally often. Products of
-    activations with each other, as in attention, count in full, except those of masked heads of our own attention; so
+    activations with each other, as in attention, count in full, except those of masked heads (`attention.py`); so
     do weights that the network transforms into a copy before multiplying. Raises ValueError for a mask that belongs to
     no parameter.
     """
@@ -74,8 +74,9 @@ def effective(model: nn.Module, input_shape: Shape, masks: Mapping[str, Tensor])
     params = Counter[str]()
     for name, count in alive.items():
         params[_module(name)] += count
-    for module, attention in _masked_attention(model, masks):
-        macs[module] = macs[module] * attention.live_heads(masks[f"{module}.qkv.weight"]) // attention.heads
+    for heads in find_heads(model):
+        if (mask := masks.get(f"{heads.qkv}.weight")) is not None:
+            macs[heads.module] = macs[heads.module] * heads.alive(mask) // heads.count
     for module, by_weights in _by_module(multiplied.macs).items():
         macs[module] += int(by_weights)
     layers = {
@@ -84,12 +85,6 @@ def effective(model: nn.Module, input_shape: Shape, masks: Mapping[str, Tensor])
         if macs[module] or params[module]
     }
     return Complexity(layers, sum(alive[name] * p.element_size() for name, p in parameters.items()))
-
-
-def _masked_attention(model: nn.Module, masks: Mapping[str, Tensor]) -> Iterator[tuple[str, Attention]]:
-    for name, module in model.named_modules():
-        if isinstance(module, Attention) and f"{name}.qkv.weight" in masks:
-            yield name, module
 
 
 class _Multiplied:

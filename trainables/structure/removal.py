@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from trainables.models.shortcut import Shortcut
+from trainables.structure import attention
 from trainables.structure.blocks import branch_parameters, drop_blocks
 from trainables.structure.channels import CONVOLUTIONS, ChannelGroup, is_depthwise
 
@@ -263,6 +264,8 @@ def _refit(model: nn.Module) -> None:
         elif isinstance(module, _BatchNorm):
             per_channel = module.weight if module.affine else module.running_mean
             module.num_features = module.num_features if per_channel is None else per_channel.shape[0]
+    for module in model.modules():
+        attention.refit(module)
 
 
 def _rebind(optimizer: Optimizer, replaced: Mapping[Tensor, tuple[Tensor, Cut]], alive: Collection[Tensor]) -> None:

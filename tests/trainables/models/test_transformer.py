@@ -48,13 +48,3 @@ def test_a_residual_layer_of_nothing_passes_its_input_on(inputs: torch.Tensor) -
     for parameter in layer.layer.parameters():
         nn.init.zeros_(parameter)
     assert torch.equal(layer(inputs), inputs)
-
-
-def test_a_head_lives_as_long_as_it_has_a_value() -> None:
-    attention = Attention(12, 3)
-    mask = torch.ones(36, 12)
-    mask[:12] = 0  # all queries
-    assert attention.live_heads(mask) == 3
-    mask[24:28] = 0  # the first head's values
-    mask[29:32] = 0  # all but one of the second's
-    assert attention.live_heads(mask) == 2
