@@ -19,9 +19,9 @@ def removable_groups(
     A graph does not show the sizes that are written into a network's code, such as that of a view, nor that one half
     of a layer's channels gates the other. So half of all channels are removed for a try, from a copy, and where that
     does not compute what masking them does, half of the groups, until those that are at fault are found. Of a network
-    on the meta device, which has no numbers, only the shapes of the outputs can differ. With the producers of
-    the groups that are `known` to be removable, from when the network was larger, nothing is tried. Raises InfeasibleTrial for a
-    network that cannot be traced.
+    on the meta device, which has no numbers, only the shapes of the outputs can differ. Where the producers
+    are `known` of all groups that are removable, from when the network was larger, nothing is tried. Raises
+    InfeasibleTrial for a network that cannot be traced.
     """
     groups = find_groups(model, input_shape)
     if known is not None:
