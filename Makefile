@@ -20,8 +20,9 @@ format: install  ## Format the code, and mend what lint can mend by itself.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: install  ## Write the page on paradigms from their code.
+docs: install  ## Write the page on paradigms, and the schema of study files, from the code.
 	$(BIN)/python -m orchestrator.handbook > docs/paradigms.md
+	$(BIN)/espalier schema > docs/study.schema.json
 
 install: $(INSTALLED)
 

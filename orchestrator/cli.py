@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.commands import fronts, networks
+from orchestrator.commands import fronts, networks, studies
 from orchestrator.commands.arguments import (
     HERE,
     Address,
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Search for the networks on the Pareto front of accuracy against computation and size.",
 )
@@ -324,6 +323,10 @@ def paradigms(as_json: AsJson = False) -> None:
 
 
 app.command()(networks.export)
+app.command("list")(studies.list_studies)
+app.command()(studies.show)
+app.command()(studies.init)
+app.command()(studies.schema)
 
 
 def _print_changes(changes: Sequence["Change"]) -> None:

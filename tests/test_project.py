@@ -45,7 +45,8 @@ def project() -> dict[str, Any]:
 
 
 def commands() -> set[str]:
-    return {str(command.callback.__name__) for command in cli.app.registered_commands if command.callback}
+    named = (command.name or getattr(command.callback, "__name__", "") for command in cli.app.registered_commands)
+    return set(named)
 
 
 def targets() -> set[str]:

@@ -18,7 +18,16 @@ from orchestrator.terminal.printable import PlainConsole, say
 from trainables.errors import InvalidValue
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The study's name.")]
+
+
+def _study_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the studies that a shell may complete a name to: those of a store on this machine's disk."""
+    typed = context.params.get("store") or os.environ.get("ESPALIER_STORE") or HERE
+    names = [] if "://" in typed else Store.at(typed).names()
+    return [name for name in names if name.startswith(incomplete)]
+
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The study's name.", autocompletion=_study_names)]
 TrialNumber = Annotated[int, typer.Argument(metavar="TRIAL", help="The trial's number, as shown by status and front.")]
 StoreFolder = Annotated[
     str,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.ledger.epoch import EPOCH_FIELDS, Epoch
 from orchestrator.ledger.failures import Failure
@@ -79,12 +79,16 @@ def find_trial(records: Sequence[TrialRecord], number: int) -> TrialRecord:
     return record
 
 
+HYPERPARAMETERS: Final = "hyperparameters"
+"""The column with a trial's hyper-parameters; `params` is the number of parameters wherever results are shown."""
+
+
 def schema() -> "pa.Schema":
     """Return the columns of the table, each documented in its field's metadata under ``doc``.
 
-    The plain columns are stable. `params` maps names to JSON, because hyper-parameters differ in type between paradigms
-    (DuckDB: ``params['sparsity']::DOUBLE``); `metrics` maps names to doubles (``metrics['accuracy']``); `curve` is a
-    list of one struct per epoch (``unnest(curve)``).
+    The plain columns are stable. `hyperparameters` maps names to JSON, because they differ in type between paradigms
+    (DuckDB: ``hyperparameters['sparsity']::DOUBLE``); `metrics` maps names to doubles (``metrics['accuracy']``);
+    `curve` is a list of one struct per epoch (``unnest(curve)``).
     """
     import pyarrow as pa  # importing it doubles the time of a command that reads no table
 
@@ -109,7 +113,7 @@ def schema() -> "pa.Schema":
         ("seconds", pa.float64(), False, "training time over all attempts"),
         ("started", utc, True, "start of the first attempt"),
         ("finished", utc, True, "end of the last attempt"),
-        ("params", pa.map_(pa.string(), pa.string()), False, "hyper-parameters as JSON, by name"),
+        (HYPERPARAMETERS, pa.map_(pa.string(), pa.string()), False, "as JSON, by name"),
         ("sampler", pa.string(), True, "sampler that chose the hyper-parameters; else fixed, or again for a repeat"),
         ("metrics", pa.map_(pa.string(), pa.float64()), False, "measurements of the final network; only if COMPLETE"),
         (
@@ -132,12 +136,17 @@ def as_row(record: TrialRecord) -> dict[str, Any]:
     return {**row, **times, **nested, "state": record.state.value, "failure": failure}
 
 
+def _columns(record: TrialRecord) -> dict[str, Any]:
+    row = as_row(record)
+    return {HYPERPARAMETERS: row.pop("params"), **row}
+
+
 def write_table(records: Iterable[TrialRecord], path: Path) -> None:
     """Write the records, by trial number, to a Parquet file, atomically: readers see the old file or the new one."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    rows = [as_row(record) for record in sorted(records, key=lambda record: (record.study, record.trial))]
+    rows = [_columns(record) for record in sorted(records, key=lambda record: (record.study, record.trial))]
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
     draft.unlink(missing_ok=True)  # it may be a link, which would be followed
@@ -156,7 +165,8 @@ def read_table(path: Path) -> list[TrialRecord]:
 
 
 def _from_row(row: dict[str, Any]) -> TrialRecord:
-    params = {name: json.loads(value) for name, value in row["params"].items()}
+    written = row.pop(HYPERPARAMETERS if HYPERPARAMETERS in row else "params")  # the name in earlier versions
+    params = {name: json.loads(value) for name, value in written.items()}
     curve = tuple(Epoch.from_dict(epoch) for epoch in row["curve"])
     failure = Failure(row["failure"]) if row.get("failure") else None
     parsed = {"state": State(row["state"]), "failure": failure, "params": params, "curve": curve}

@@ -32,6 +32,11 @@ def check(searched: Mapping[str, Choice]) -> Iterator[InvalidValue]:
             yield from check_choice(name, choice, partial(_accept, name), no_range)
 
 
+def may_be_searched(name: str) -> bool:
+    """Return whether a hyper-parameter of training may be searched."""
+    return name in _TYPES
+
+
 def is_integer(name: str) -> bool:
     """Return whether the values of a hyper-parameter of training are integers."""
     return _TYPES[name] is int

@@ -181,7 +181,7 @@ def _group_object(comparison: Comparison, group: Group) -> dict[str, Any]:
                         "trial": record.trial,
                         "paradigm": record.paradigm,
                         **{name: record.metrics[name] for name in comparison.objectives},
-                        "params": dict(record.params),  # not the number of parameters, which `metrics` has
+                        "hyperparameters": dict(record.params),
                         "metrics": {name: record.metrics[name] for name in comparison.objectives},
                         "dominated_by": comparison.beaten_by(entry, record),
                     }

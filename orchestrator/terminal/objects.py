@@ -14,12 +14,26 @@ from trainables.paradigms.base import Paradigm
 def trial_object(record: TrialRecord, objectives: Iterable[str]) -> dict[str, object]:
     """Return a trial: what identifies it, then its objectives, then everything else that was measured.
 
-    `params` are its hyper-parameters; the number of parameters, which has the same name, is in `metrics` alone.
+    `params` is the number of parameters, never the hyper-parameters.
     """
-    about = {name: getattr(record, name) for name in ("trial", "paradigm", "state", "fidelity", "seed", "params")}
+    about = {name: getattr(record, name) for name in ("trial", "paradigm", "state", "fidelity", "seed")}
     measured = {**{name: record.metrics[name] for name in objectives}, **record.metrics}
-    flat = {name: value for name, value in measured.items() if name not in about}
-    return {**about, **flat, "seconds": record.seconds, "metrics": dict(record.metrics)}
+    chosen = {"hyperparameters": dict(record.params)}
+    return {**about, **chosen, **measured, "seconds": record.seconds, "metrics": dict(record.metrics)}
+
+
+def full_object(record: TrialRecord, objectives: Iterable[str], checkpoint: str | None) -> dict[str, object]:
+    """Return everything that is known of a trial; `checkpoint` is where its newest checkpoint lies."""
+    attempts = ("attempts", "attempts_failed", "attempts_lost", "pauses")
+    more = ("reason", "failure", "feasible", "sampler", "share", *attempts)
+    return {
+        **trial_object(record, [name for name in objectives if name in record.metrics]),
+        **{name: getattr(record, name) for name in more},
+        "started": record.started and record.started.isoformat(),
+        "finished": record.finished and record.finished.isoformat(),
+        "checkpoint": checkpoint,
+        "curve": [epoch.as_dict() for epoch in record.curve],
+    }
 
 
 def member_object(record: TrialRecord, objectives: Iterable[str], reference: TrialRecord | None) -> dict[str, object]:

@@ -62,12 +62,12 @@ def test_the_front_for_programs_holds_whole_trials_under_the_studys_own_names(
     assert status == 0
     assert found
     for trial in found:
-        assert {"trial", "paradigm", "state", "fidelity", "seed", "params", *spec.objectives} <= set(trial)
+        assert {"trial", "paradigm", "state", "fidelity", "seed", "hyperparameters", *spec.objectives} <= set(trial)
         assert (trial["state"], trial["fidelity"]) == ("COMPLETE", 1.0)
     with small.ledger_of(spec, tmp_path / "store") as ledger:
         front = pareto_front(ledger.records(), spec.objectives)
     assert [trial["trial"] for trial in found] == [record.trial for record in front]
-    assert [trial["params"] for trial in found] == [record.params for record in front]
+    assert [trial["hyperparameters"] for trial in found] == [record.params for record in front]
 
 
 def test_the_front_for_people_shows_the_same_trials(espalier: Espalier, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_metric_and_a_hyper_parameter_can_be_asked_for_by_name(tmp_path: Path)
     write_table([RECORD], tmp_path / "t.parquet")
     table = parquet.read_table(tmp_path / "t.parquet")
     accuracy = pc.map_lookup(table["metrics"], "accuracy", "first")
-    granularity = pc.map_lookup(table["params"], "granularity", "first")
+    granularity = pc.map_lookup(table["hyperparameters"], "granularity", "first")
     assert accuracy.to_pylist() == [0.97]
     assert [json.loads(value) for value in granularity.to_pylist()] == ["filter"]
 

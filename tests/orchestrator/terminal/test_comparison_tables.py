@@ -196,7 +196,7 @@ def test_programs_get_values_in_their_own_units() -> None:
     cheap, good = found["groups"]
     (entry,) = good["studies"]
     assert [(member["trial"], member["dominated_by"]) for member in entry["front"]] == [(1, []), (0, ["cheap"])]
-    assert entry["front"][0]["params"] == told_trial(1).params
+    assert entry["front"][0]["hyperparameters"] == told_trial(1).params
     assert entry["front"][0]["metrics"] == {"accuracy": 0.9, "macs": 4e4}
     assert cheap["attainment"]["median"] == [{"accuracy": 0.7, "macs": 2e4}, {"accuracy": 0.6, "macs": 1e4}]
     assert cheap["hypervolume"]["deviation"] is None

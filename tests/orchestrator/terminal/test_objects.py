@@ -51,9 +51,9 @@ def test_tuples_and_states_are_written_as_lists_and_text() -> None:
 def test_a_trial_names_its_objectives_first_and_then_all_measurements() -> None:
     record = told_trial(1)
     found = trial_object(record, OBJECTIVES)
-    assert list(found)[:8] == ["trial", "paradigm", "state", "fidelity", "seed", "params", "accuracy", "macs"]
-    assert found["params"] == record.params
-    assert {name: found[name] for name in record.metrics if name != "params"}.items() <= record.metrics.items()
+    assert list(found)[:8] == ["trial", "paradigm", "state", "fidelity", "seed", "hyperparameters", "accuracy", "macs"]
+    assert found["hyperparameters"] == record.params
+    assert {name: found[name] for name in record.metrics} == record.metrics
     assert found["metrics"] == record.metrics
     assert found["seconds"] == record.seconds
 
