@@ -537,7 +537,8 @@ def _all_problems(plain: Mapping[str, Any], first: Sequence[Problem]) -> list[Pr
     while news:
         problems |= {problem.key: problem for problem in news}
         plain = _without(plain, [problem.key for problem in news])
-        news = [problem for problem in _problems(plain) if not any(_within(known, problem.key) for known in problems)]
+        left = [problem for problem in _problems(plain) if not any(_within(known, problem.key) for known in problems)]
+        news = [problem for problem in left if not _follows(problem.key, problems)]
     order = {name: index for index, name in enumerate(StudySpec.model_fields)}
     return sorted(problems.values(), key=lambda each: order.get(re.split(r"[.\[]", each.key)[0], len(order)))
 
@@ -548,6 +549,11 @@ def _problems(plain: Mapping[str, Any]) -> Sequence[Problem]:
     except StudyError as error:
         return error.problems
     return ()
+
+
+def _follows(key: str, refused: Iterable[str]) -> bool:
+    """Return whether a problem is there only because a refused value was removed: weights that would be pruned."""
+    return key.endswith(".pretrain") and any(one.endswith(".weights") for one in refused)
 
 
 def _within(key: str, ancestor: str) -> bool:

@@ -69,7 +69,9 @@ def read(path: Path) -> dict[str, Tensor]:
         raise InvalidValue(KEY, str(path), f"{allowed}torch.save(network.state_dict(), FILE)") from error
     except OSError as error:
         raise InvalidValue(KEY, str(path), f"cannot be read: {error.strerror or error}") from error
-    except (SafetensorError, RuntimeError, ValueError, EOFError, KeyError, AttributeError) as error:
+    except (KeyError, EOFError, AttributeError) as error:  # their texts say nothing: what the first bytes stand for
+        raise InvalidValue(KEY, str(path), "is no file of weights, or damaged") from error
+    except (SafetensorError, RuntimeError, ValueError) as error:
         raise InvalidValue(KEY, str(path), f"is no file of weights, or damaged: {_first_line(error)}") from error
     return _unwrapped(_state(loaded, path))
 
@@ -140,7 +142,7 @@ def _head(layer: str, module: nn.Module, state: Mapping[str, Tensor], classes: i
 
 
 def _names(missing: list[str], foreign: list[str]) -> str:
-    kinds = (("it lacks", missing), ("has besides", foreign))
+    kinds = (("it lacks", missing), ("has besides", sorted(foreign, key=lambda name: name.endswith(_COUNTER))))
     return ", and ".join(f"{verb} {_listed(names)}" for verb, names in kinds if names)
 
 

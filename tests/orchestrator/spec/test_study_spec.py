@@ -340,6 +340,7 @@ def test_a_network_that_nobody_has_trained_is_not_pruned_at_once(pretrain: Any, 
     found = problems(tmp_path, at_once)
     assert found.keys() == {"paradigms.magnitude.pretrain"}
     assert "digits_cnn starts untrained: give it `weights`" in found["paradigms.magnitude.pretrain"]
+    assert problems(tmp_path, {**at_once, "model.weights": "nowhere.pt"}).keys() == {"model.weights"}
     earlier = load(tmp_path, {**at_once, "model.weights": "trial:first/0"})
     assert earlier.networks[0].weights == "trial:first/0"
 
