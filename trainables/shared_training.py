@@ -41,7 +41,8 @@ PATIENCE: Final = 600.0
 """Seconds without a new epoch after which a trial trains for itself, if no epoch has shown yet how long one takes."""
 
 SLOWER: Final = 10
-"""A trial also trains for itself once an epoch takes this many times as long as the longest so far, and a minute."""
+LEAST: Final = 60.0
+"""A trial also trains for itself once an epoch takes SLOWER times as long as the longest so far, and LEAST seconds."""
 
 _FORMAT: Final = 1
 _ELSEWHERE: Final = ("paradigm", "hyperparameters", "epochs", "objectives")
@@ -152,6 +153,7 @@ class _Part:
         self._trial.measured.setdefault(METRIC, 0.0)
 
     def run(self) -> None:
+        """Train while nobody else does; meanwhile report what is trained, and take the state once that is done."""
         seen, since, patience = -1, time.monotonic(), PATIENCE
         while not self._is_done():
             with self._shared.claimed() as mine:
@@ -163,10 +165,10 @@ class _Part:
                 standing = self._shared.standing()
                 if standing is not None:
                     self._follow(standing)
-                    patience = max(60.0, SLOWER * standing.longest)
+                    patience = max(LEAST, SLOWER * standing.longest)
             elif time.monotonic() - since > patience:
                 LOG.warning("no new epoch of the shared training for %.0f s: this trial trains for itself", patience)
-                train(self._stage, self._trial, self._recipe, self._foretold)
+                self._train(for_others=False)
                 return
             else:
                 time.sleep(POLL)
@@ -174,7 +176,7 @@ class _Part:
     def _is_done(self) -> bool:
         return self._trial.position.epoch >= self._stage.epochs
 
-    def _train(self) -> None:
+    def _train(self, *, for_others: bool = True) -> None:
         """Continue from the newest state, or from the trial's own if that is newer."""
         standing = self._shared.standing()
         if standing is not None and len(standing.reports) >= self._trial.position.reports:
@@ -183,8 +185,8 @@ class _Part:
             self._reports = list(standing.reports)
         if self._is_done():
             return
-        whole = len(self._reports) == self._trial.position.reports
-        train(self._stage, self._trial, self._recipe, self._published if whole else self._foretold)
+        published = for_others and len(self._reports) == self._trial.position.reports
+        train(self._stage, self._trial, self._recipe, self._published if published else self._foretold)
 
     def _follow(self, standing: Standing) -> None:
         """Report the epochs that the trial has not reported yet; with a checkpoint only at the end of the stage."""

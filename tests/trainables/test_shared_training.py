@@ -217,18 +217,23 @@ class _Waiting(MemoryContext):
             assert self._changed.wait_for(lambda: len(self.reports) >= epoch, timeout=60)
 
 
+@pytest.mark.parametrize("trained", [0, 2])
 def test_a_trial_does_not_wait_for_one_that_makes_no_progress(
-    kept: tuple[Path, list[Report], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kept: tuple[Path, list[Report], str], trained: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, expected, name = kept
-    monkeypatch.setattr(shared_training, "POLL", 0.01)
-    monkeypatch.setattr(shared_training, "PATIENCE", 0.0)
-    (tmp_path / "cache").mkdir()
-    done: list[list[Report]] = []
-    with FileLock((tmp_path / "cache" / name).with_suffix(".lock")):
-        thread = threading.Thread(target=lambda: done.append(run(SPEC, context(tmp_path, "impatient"))))
+    source, expected, name = kept
+    for constant in ("POLL", "PATIENCE", "SLOWER", "LEAST"):
+        monkeypatch.setattr(shared_training, constant, 0)
+    path = tmp_path / "cache" / name
+    path.parent.mkdir()
+    if trained:
+        path.write_bytes((source / f"after-{trained}.pt").read_bytes())
+    before = path.read_bytes() if trained else None
+    impatient = context(tmp_path, "impatient")
+    with FileLock(path.with_suffix(".lock")):
+        thread = threading.Thread(target=run_trial, args=(SPEC, impatient))
         thread.start()
         thread.join()
-    assert learned(done[0]) == learned(expected)
-    assert done[0][-1].metrics[METRIC] == 0
-    assert files(tmp_path) == []
+    assert learned(impatient.reports) == learned(expected)
+    assert impatient.reports[-1].metrics[METRIC] == trained
+    assert (path.read_bytes() if path.exists() else None) == before
