@@ -6,6 +6,7 @@ saved: two rows, as ``macs`` and ``macs_physical``, which share the dense networ
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -23,6 +24,7 @@ class Unit(Enum):
     COUNT = "count"
     BYTES = "bytes"
     SECONDS = "seconds"
+    JOULES = "joules"
     NUMBER = "number"
 
 
@@ -117,7 +119,7 @@ _ROWS: Final = (
     Metric(name="bytes", words="bytes", unit=Unit.COUNT, direction="minimize"),
     Metric(
         name="latency",
-        words="latency in seconds",
+        words="latency",
         unit=Unit.SECONDS,
         direction="minimize",
         shown=frozenset({"figure"}),
@@ -125,7 +127,9 @@ _ROWS: Final = (
     Metric(name="sparsity", words="sparsity", unit=Unit.SHARE, high=1.0, shown=frozenset({"mlflow"})),
     Metric(name="fidelity", words="fidelity", unit=Unit.SHARE, high=1.0),
     Metric(name="images_per_second", words="images/s", unit=Unit.COUNT),
-    Metric(name="peak_memory", words="memory", unit=Unit.BYTES),
+    Metric(name="peak_memory", words="peak memory", unit=Unit.BYTES, direction="minimize"),
+    Metric(name="energy", words="energy of training", unit=Unit.JOULES, direction="minimize"),
+    Metric(name="train_cost", words="training MACs of the dense ones", unit=Unit.SHARE, direction="minimize"),
     Metric(name="device_use", words="device use", unit=Unit.ROUGH_SHARE, high=1.0),
 )
 
@@ -142,6 +146,19 @@ SETTLED: Final[Mapping[str, str]] = {name: field for name, field in FORETOLD.ite
 """Those of them by which a constraint can be judged early; accuracy still rises."""
 
 
+_FUNCTION: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+def is_function(name: str) -> bool:
+    """Return whether a metric's name refers to a function of the user's, as ``package.module:function``."""
+    return _FUNCTION.fullmatch(name) is not None
+
+
+def find(name: str) -> Metric:
+    """Return a metric; one that a function of the user's measures may have any value, and either direction."""
+    return TABLE[name] if name in TABLE else Metric(name=name, words=name, unit=Unit.NUMBER, low=-math.inf)
+
+
 def unit(name: str) -> Unit:
     """Return the unit of a metric; a twin, as ``macs_dense``, has that of the metric."""
     metric = TABLE.get(name) or next((row for row in _ROWS if name.startswith(f"{row.name}_")), None)
@@ -150,7 +167,7 @@ def unit(name: str) -> Unit:
 
 def words(name: str) -> str:
     """Return a metric's full name, with the split or the kind that it is measured on."""
-    return TABLE[name].words if name in TABLE else name.replace("_", " ")
+    return find(name).words if name in TABLE or is_function(name) else name.replace("_", " ")
 
 
 def short(name: str) -> str:

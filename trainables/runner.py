@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from trainables import checkpoint
+from trainables import checkpoint, parallel
 from trainables.context import Report, Usage
 from trainables.data.batches import Batches
 from trainables.errors import RemovalMismatch, TrainingDiverged
@@ -22,6 +22,7 @@ from trainables.state import LiveTrial
 from trainables.structure.complexity import Complexity, effective
 from trainables.structure.removal import TOLERANCE, disagreement, remove
 from trainables.training.companion import Companion, Companions
+from trainables.training.energy import EnergyMeter
 from trainables.training.training import (
     EpochResult,
     Evaluation,
@@ -151,6 +152,8 @@ def _train_epoch(epoch: int, trial: LiveTrial, batches: Batches, schedule: _Sche
     if trial.optimizer is None:
         raise AssertionError("an epoch is trained outside of a training stage")
     first = epoch * schedule.steps
+    meter = EnergyMeter(trial.context.device) if "energy" in trial.spec.objectives else None
+    before = meter.joules() if meter is not None else 0.0
     with gauge(trial.context.device) as measured:
         result = train_epoch(
             trial.model,
@@ -162,7 +165,13 @@ def _train_epoch(epoch: int, trial: LiveTrial, batches: Batches, schedule: _Sche
             companion=trial.companion,
             skip=max(0, schedule.begin - first),
         )
-    return result, measured.usage(result.images, result.seconds)
+    usage = measured.usage(result.images, result.seconds)
+    if meter is not None:
+        used = torch.tensor(meter.joules() - before, dtype=torch.float64, device=trial.context.device)
+        trial.measured["energy"] = trial.measured.get("energy", 0.0) + parallel.total(used).item()
+    if "peak_memory" in trial.spec.objectives and usage.peak_memory is not None:
+        trial.measured["peak_memory"] = max(usage.peak_memory, trial.measured.get("peak_memory", 0.0))
+    return result, usage
 
 
 def _report(trial: LiveTrial, recipe: Recipe, result: EpochResult, usage: Usage, learning_rate: float) -> Report:

@@ -107,6 +107,18 @@ class TrainingSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LatencySpec:
+    """How the objective `latency` is measured: with so many images at once, on the trial's own device or another."""
+
+    batch: int = 1
+    device: Literal["trial", "cpu", "cuda"] = "trial"
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.batch <= 2**20, "batch", self.batch, f"must be from 1 to {2**20}")
+        _require(self.device in ("trial", "cpu", "cuda"), "device", self.device, "must be one of trial, cpu, cuda")
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialSpec:
     """One configuration of a study, complete: the same spec and seed give the same result on CPU.
 
@@ -122,6 +134,7 @@ class TrialSpec:
     epochs: int
     seed: int = 0
     objectives: tuple[str, ...] = ("accuracy", "macs")
+    latency: LatencySpec = field(default_factory=LatencySpec)
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, "epochs", self.epochs, "must be at least 1")
@@ -142,5 +155,6 @@ class TrialSpec:
                 "model": ModelSpec(**plain["model"]),
                 "training": TrainingSpec(**training),
                 "objectives": tuple(plain["objectives"]),
+                "latency": LatencySpec(**plain.get("latency", {})),
             }
         )

@@ -5,6 +5,7 @@ from functools import partial
 from trainables import checkpoint, data, paradigms, parallel
 from trainables.context import Context, Report
 from trainables.masking.collapse import connectivity, warn_of_collapse
+from trainables.metrics import is_function
 from trainables.recipes.effort import effort
 from trainables.recipes.recipe import Recipe
 from trainables.runner import evaluate_on, run_recipe
@@ -12,6 +13,7 @@ from trainables.shared_training import SharedTraining
 from trainables.spec import TrialSpec
 from trainables.state import LiveTrial
 from trainables.structure.complexity import latency, measure
+from trainables.structure.own_metric import measure_by
 
 
 def run_trial(spec: TrialSpec, context: Context) -> None:
@@ -94,7 +96,19 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
         "train_cost": trial.position.macs / (dense.macs * trial.spec.epochs),
         **connected.metrics(),
         **trial.measured,
+        **_measured_on_request(trial),
     }
-    if "latency" in trial.spec.objectives and parallel.rank() == 0:  # undisturbed by processes that measured it too
-        metrics["latency"] = latency(trial.model, shape, device=trial.context.device)
     return {name: float(value) for name, value in metrics.items()}
+
+
+def _measured_on_request(trial: LiveTrial) -> dict[str, float]:
+    """Measure what only a study that names it pays for, in one process: the others would disturb it."""
+    if parallel.rank() != 0:
+        return {}
+    shape, asked = trial.dataset.input_shape, trial.spec.objectives
+    own = {name: measure_by(name, trial.model, shape) for name in asked if is_function(name)}
+    if "latency" not in asked:
+        return own
+    how = trial.spec.latency
+    device = trial.context.device if how.device == "trial" else how.device
+    return {**own, "latency": latency(trial.model, shape, batch=how.batch, device=device)}

@@ -28,7 +28,7 @@ from orchestrator.results.reference import (
     dense_reference,
     points,
     reference_first,
-    savings,
+    saved_or_not,
     why_no_reference,
 )
 from orchestrator.results.shares_of_front import holdings
@@ -93,7 +93,7 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
         reference=reference,
         no_reference=why_no_reference(spec),
         drop=partial(_drop, reference),
-        savings=savings(records, spec.objectives, reference),
+        savings=saved_or_not(records, spec.objectives, reference),
         kind=cost_kind(spec.objectives),
         physical=list(_physical_front(spec, records)),
         physical_kind=PHYSICAL,

@@ -19,7 +19,7 @@ from orchestrator.spec.spec_diff import settings
 from orchestrator.spec.study_spec import StudySpec
 from trainables.errors import InvalidValue
 
-GROUND: Final = ("data", "model", "training", "fidelity.epochs", "constraints")
+GROUND: Final = ("data", "model", "training", "fidelity.epochs", "constraints", "latency")
 """What studies must have in common so that their fronts compare the searches, not the training."""
 
 

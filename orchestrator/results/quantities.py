@@ -27,6 +27,8 @@ def show(metric: str, value: float | None) -> str:
             return f"{number(1e3 * value)} ms"
         case Unit.BYTES:
             return f"{count(value)}B"
+        case Unit.JOULES:
+            return f"{count(value)}J" if value >= 1e3 else f"{count(value)} J"
         case Unit.COUNT:
             return count(value)
         case Unit.NUMBER:

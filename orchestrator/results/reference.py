@@ -80,6 +80,14 @@ class Saving:
         return f"{one}, dense {dense}"
 
 
+def saved_or_not(records: Sequence[TrialRecord], objectives: Objectives, reference: TrialRecord | None) -> list[str]:
+    """Return a sentence for each saving, or one that says there is none; nothing without a reference."""
+    found = [str(saving) for saving in savings(records, objectives, reference)]
+    if found or reference is None:
+        return found
+    return ["No trial within 1 point of the dense validation accuracy is smaller than the dense network"]
+
+
 def savings(records: Iterable[TrialRecord], objectives: Objectives, reference: TrialRecord | None) -> list[Saving]:
     """Return what is saved within one point of the reference's accuracy, for each cost that has a dense value.
 

@@ -22,6 +22,7 @@ FIXED: Final = {
     "model": "earlier trials trained another network",
     "training": "earlier trials were trained in another way",
     "objectives": "earlier trials were chosen by others",
+    "latency": "earlier trials measured it in another way",
     "constraints": "earlier trials did not measure the same metrics",
 }
 """The sections that cannot change, each with the reason; of constraints, only the bounds can change."""

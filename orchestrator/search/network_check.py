@@ -13,8 +13,10 @@ from orchestrator.spec.choices import ends
 from orchestrator.spec.params import MODEL, OPTION, Params
 from orchestrator.spec.spec_errors import ABSENT, Problem, StudyError
 from orchestrator.spec.study_spec import StudySpec
+from trainables import models
 from trainables.data.sources import SOURCES
 from trainables.errors import InfeasibleTrial, InvalidValue
+from trainables.metrics import is_function
 from trainables.recipes.recipe import Recipe
 from trainables.spec import Value
 
@@ -49,6 +51,7 @@ class NetworkCheck:
         Raises InvalidValue for a network that cannot be built, also with a value of an option that the study searches.
         """
         self._require_options()
+        self._require_metrics()
         problems = [self._refusal(name) for name in self._spec.paradigms]
         if problems and all(problems):
             raise StudyError([problem for problem in problems if problem is not None])
@@ -81,6 +84,20 @@ class NetworkCheck:
             network.label: self._built({MODEL: network.label}, f"model[{index}]" if several else "model")
             for index, network in enumerate(self._spec.networks)
         }
+
+    def _require_metrics(self) -> None:
+        """Raise InvalidValue for a metric by reference that cannot be measured on an untrained network of the study."""
+        references = list(filter(is_function, self._spec.measured))
+        if references:
+            from trainables.structure.own_metric import measure_by
+
+            trial = self.shapes
+            network, shape = trial.spec.model, trial.dataset.input_shape
+            model = models.build(
+                network.name, classes=trial.dataset.classes, input_shape=shape, options=network.options
+            )
+            for reference in references:
+                measure_by(reference, model, shape)
 
     def _require_options(self) -> None:
         """Raise InvalidValue if a network cannot be built with a value that the study names for an option."""

@@ -7,7 +7,7 @@ import operator
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -37,10 +37,10 @@ from orchestrator.spec.tracking_url import STORE, check_tracking
 from trainables import data, models, paradigms
 from trainables.code import package_of
 from trainables.errors import InvalidValue, check_name
-from trainables.metrics import OBJECTIVES, TABLE
+from trainables.metrics import OBJECTIVES, find, is_function
 from trainables.metrics import Direction as Direction
 from trainables.models import weights
-from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
+from trainables.spec import DataSpec, LatencySpec, ModelSpec, TrainingSpec, TrialSpec, Value
 
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     ">=": operator.ge,
@@ -55,6 +55,9 @@ MOST: Final = 1_000_000
 """The trials, epochs and hours that a study may have: more is a slip, for a million hours are a century."""
 MOST_DEVICES: Final = 100_000
 """The workers, CPUs and GPUs that a trial may have."""
+
+FUNCTION: Final = "<package.module>:<function>"
+"""The form of a metric that a function of the user's measures."""
 
 HISTORY: Final = "history"
 """The key under which a stored study says how it was extended; it is no setting, and a copy may bring it along."""
@@ -80,7 +83,7 @@ class Constraint:
     @property
     def can_be_met(self) -> bool:
         """Whether the metric has values that satisfy the constraint."""
-        metric = TABLE[self.metric]
+        metric = find(self.metric)
         best = metric.high if self.comparison.startswith(">") else metric.low
         return math.isfinite(self.bound) and self.holds(best)
 
@@ -266,6 +269,7 @@ class StudySpec(Strict):
     training: TrainingSpec = TrainingSpec()
     objectives: dict[str, Direction] = Field(default={"accuracy": "maximize", "macs": "minimize"})
     constraints: dict[str, str] = Field(default={})
+    latency: LatencySpec = LatencySpec()
     paradigms: dict[str, dict[str, Choice]]
     search: Search = Search()
     fidelity: Fidelity
@@ -308,8 +312,14 @@ class StudySpec(Strict):
     @property
     def referred(self) -> tuple[str, ...]:
         """The packages of others whose code the study runs, as its references name them."""
-        references = filter(None, (models.reference_of(network.name) for network in self.networks))
+        networks = filter(None, (models.reference_of(network.name) for network in self.networks))
+        references = (*networks, *filter(is_function, self.measured))
         return tuple(dict.fromkeys(map(package_of, references)))
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The metrics that the study names, as objectives or constraints."""
+        return tuple(dict.fromkeys([*self.objectives, *self.constraints]))
 
     @property
     def bounds(self) -> tuple[Constraint, ...]:
@@ -327,7 +337,8 @@ class StudySpec(Strict):
             training=chosen.trained(self.training),
             epochs=self.fidelity.epochs,
             seed=seed,
-            objectives=tuple(dict.fromkeys([*self.objectives, *self.constraints])),
+            objectives=self.measured,
+            latency=self.latency,
         )
 
     @field_validator("name")
@@ -391,7 +402,8 @@ class StudySpec(Strict):
     @classmethod
     def _name_known_metrics(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
-            _refuse(_unknown_keys(given, OBJECTIVES))
+            named = {name: value for name, value in given.items() if not is_function(str(name))}
+            _refuse(_unknown_keys(named, (*OBJECTIVES, FUNCTION)))
         return given
 
     @field_validator("objectives", "paradigms")
@@ -416,10 +428,10 @@ class StudySpec(Strict):
         if info.context != _STORED:
             _refuse(
                 InvalidValue(
-                    name, direction, f"must be {TABLE[name].direction}: the other way leads to the worst networks"
+                    name, direction, f"must be {find(name).direction}: the other way leads to the worst networks"
                 )
                 for name, direction in objectives.items()
-                if direction != TABLE[name].direction
+                if not is_function(name) and direction != find(name).direction
             )
         return objectives
 
@@ -453,7 +465,7 @@ class StudySpec(Strict):
             InvalidValue(f"search.options.{one.key}", one.value, one.allowed)
             for one in searched_options.check(self.search.options, self.networks)
         ]
-        refused += self._untrained()
+        refused += [*self._untrained(), *self._unmeasurable()]
         if trials < len(self.paradigms):
             allowed = f"must be at least {len(self.paradigms)}: each paradigm is tried"
             refused.append(InvalidValue("search.trials", trials, allowed))
@@ -477,6 +489,28 @@ class StudySpec(Strict):
                 allowed = f"prunes a trained network at once, and {bare[0]} starts untrained: give it `weights`"
                 yield InvalidValue(f"paradigms.{name}.pretrain", pretrain, allowed)
 
+    def _unmeasurable(self) -> Iterator[InvalidValue]:
+        """Yield what the study's resources or training do not let it measure."""
+        if self.latency != LatencySpec() and "latency" not in self.measured:
+            allowed = "says how the objective latency is measured: name latency under objectives, or leave this out"
+            yield InvalidValue("latency", asdict(self.latency), allowed)
+        if self.latency.device == "cuda" and not self.resources.gpus:
+            yield InvalidValue("latency.device", "cuda", "needs a GPU: resources.gpus is 0")
+        if "energy" in self.measured and self.resources.gpus < 1:
+            allowed = f"is that of whole GPUs, by NVML: needs resources.gpus: 1, not {self.resources.gpus:g}"
+            yield InvalidValue(self._key("energy"), self._named_as("energy"), allowed)
+        for name in {"energy", "peak_memory"} & set(self.measured) if self.training.shared_dense else ():
+            allowed = (
+                "is what a trial itself used, and with training.shared_dense one pays for others: set that to false"
+            )
+            yield InvalidValue(self._key(name), self._named_as(name), allowed)
+
+    def _key(self, metric: str) -> str:
+        return f"{'objectives' if metric in self.objectives else 'constraints'}.{metric}"
+
+    def _named_as(self, metric: str) -> str:
+        return self.objectives.get(metric) or self.constraints[metric]
+
     @model_validator(mode="wrap")
     @classmethod
     def _explain_in_own_words(cls, given: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
@@ -495,7 +529,7 @@ def _with_weights(spec: ModelSpec) -> ModelSpec:
 
 
 def _unmet(bound: Constraint, text: str) -> InvalidValue:
-    metric = TABLE[bound.metric]
+    metric = find(bound.metric)
     lies = f"lies in [{metric.low:g}, {metric.high:g}]" if math.isfinite(metric.high) else f"is at least {metric.low:g}"
     return InvalidValue(bound.metric, text, f"can be met by no network: {bound.metric} {lies}")
 

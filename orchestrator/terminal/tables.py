@@ -22,7 +22,7 @@ from orchestrator.results.reference import (
     dense_reference,
     points,
     reference_first,
-    savings,
+    saved_or_not,
     why_no_reference,
 )
 from orchestrator.results.selection import Selection
@@ -108,7 +108,7 @@ def _members_table(
 def reference_lines(spec: StudySpec, records: Sequence[TrialRecord]) -> list[str]:
     """Return what pruning saves against the dense network, and which trials are on the front over physical costs."""
     reference = dense_reference(records)
-    saved = [str(saving) for saving in savings(records, spec.objectives, reference)]
+    saved = saved_or_not(records, spec.objectives, reference)
     missing = [] if reference is not None else [f"No reference: {why_no_reference(spec)}."]
     return [*missing, *saved, *_physical_front(spec, records)]
 

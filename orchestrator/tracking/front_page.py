@@ -16,7 +16,7 @@ from orchestrator.results import quantities
 from orchestrator.results.cost_kinds import cost_kind
 from orchestrator.results.front import hypervolume_over_trials, is_eligible
 from orchestrator.results.palette import REFERENCE, colors
-from orchestrator.results.reference import DROP, accuracy_drop, dense_reference, points, reference_first, savings
+from orchestrator.results.reference import DROP, accuracy_drop, dense_reference, points, reference_first, saved_or_not
 from orchestrator.tracking.saved_views import address
 from orchestrator.tracking.steps import TrackedStudy
 from trainables import metrics
@@ -70,7 +70,7 @@ def note(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[Tr
         "Validation results select the front; test results are only shown."
         + (f" The front is {kind}." if kind else ""),
         "",
-        *[f"{saving}\n" for saving in savings(records, study.objectives, reference)],
+        *[f"{saving}\n" for saving in saved_or_not(records, study.objectives, reference)],
         *_markdown_table(study, reference_first(front[:LONGEST_NOTE], reference), reference),
     ]
     more = len(front) - LONGEST_NOTE

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from tests.conftest import Interrupted, MemoryContext
 from trainables import models
 from trainables.context import Report
 from trainables.errors import InfeasibleTrial, InvalidValue
-from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
+from trainables.spec import DataSpec, LatencySpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.trial import run_trial
 
 SPEC = TrialSpec(
@@ -49,10 +50,21 @@ def test_the_last_report_says_what_was_measured(dense: Report) -> None:
     assert (dense.macs_projected, dense.params_projected) == (dense.metrics["macs"], dense.metrics["params"])
 
 
-def test_latency_is_measured_only_where_it_is_asked_for(dense: Report, tmp_path: Path) -> None:
+def norm(model: nn.Module) -> float:
+    return sum(float(parameter.norm()) for parameter in model.parameters())
+
+
+def test_latency_memory_and_own_metrics_are_measured_only_where_it_is_asked_for(dense: Report, tmp_path: Path) -> None:
     assert "latency" not in dense.metrics
-    timed = replace(SPEC, epochs=1, objectives=("accuracy", "latency"))
-    assert last(timed, tmp_path).metrics["latency"] > 0
+    norm = f"{__name__}:norm"
+    timed = replace(
+        SPEC, epochs=1, objectives=("accuracy", "latency", "peak_memory", norm), latency=LatencySpec(batch=2)
+    )
+    measured = last(timed, tmp_path).metrics
+    assert measured["latency"] > 0
+    assert measured["peak_memory"] > 1e6
+    assert measured[norm] > 0
+    assert not {"peak_memory", norm} & dense.metrics.keys()
 
 
 def test_a_network_that_was_sparse_from_the_start_costs_less_to_train(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def build_by_reference(
 
 
 def _find(name: str) -> Callable[..., Any]:
-    factory: Callable[..., Any] = _loaded(name)
+    factory: Callable[..., Any] = loaded(name)
     if not callable(factory):
         raise InvalidValue("name", name, f"must name a function, and this is {type(factory).__name__}")
     if not _builds_networks(factory):
@@ -72,7 +72,8 @@ def _builds_networks(factory: Callable[..., Any]) -> bool:
     return inspect.isclass(returned) and issubclass(returned, nn.Module)
 
 
-def _loaded(name: str) -> Any:
+def loaded(name: str) -> Any:
+    """Import what a reference or an entry point names; call nothing. Raises InvalidValue if it is not there."""
     if not is_reference(name):
         (entry,) = entry_points(group=GROUP, name=name)
         return entry.load()

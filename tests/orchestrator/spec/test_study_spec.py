@@ -17,7 +17,7 @@ from orchestrator.spec.choices import cannot_fit
 from orchestrator.spec.spec_errors import StudyError
 from orchestrator.spec.study_spec import Choice, Constraint, Fidelity, Range, Search, StudySpec
 from trainables import data
-from trainables.spec import DataSpec, ModelSpec, TrainingSpec
+from trainables.spec import DataSpec, LatencySpec, ModelSpec, TrainingSpec
 
 PLAIN: Mapping[str, Any] = {
     "name": "small",
@@ -281,9 +281,12 @@ def test_python_is_told_the_same_as_a_file(section: str) -> None:
 
 
 def test_a_trial_measures_what_the_study_seeks_and_what_it_bounds(tmp_path: Path) -> None:
-    spec = load(tmp_path, {"objectives": {"params": "minimize"}, "constraints": {"latency": "< 1", "params": "> 2"}})
+    constraints = {"latency": "< 1", "params": "> 2"}
+    latency = {"batch": 3, "device": "cpu"}
+    spec = load(tmp_path, {"objectives": {"params": "minimize"}, "constraints": constraints, "latency": latency})
     trial = spec.trial("magnitude", {"sparsity": 0.5}, seed=3)
     assert trial.objectives == ("params", "latency")
+    assert trial.latency == LatencySpec(batch=3, device="cpu")
     assert (trial.epochs, trial.seed, trial.hyperparameters) == (10, 3, {"sparsity": 0.5})
 
 
@@ -365,3 +368,33 @@ def test_weights_that_cannot_be_there_are_refused_under_their_key(
     model: Any, key: str, problem: str, tmp_path: Path
 ) -> None:
     assert problem in problems(tmp_path, {"model": model})[key]
+
+
+def test_a_metric_by_reference_has_the_direction_of_the_file_and_its_package_counts_as_code(tmp_path: Path) -> None:
+    for direction in ("minimize", "maximize"):
+        changes = {"objectives": {"nets.own:norm": direction}, "constraints": {"nets.own:norm": "> -3"}}
+        spec = load(tmp_path, changes)
+        assert spec.objectives == {"nets.own:norm": direction}
+        assert spec.trial("dense", {}, 0).objectives == ("nets.own:norm",)
+        assert spec.referred == ("nets",)
+    assert "unknown key" in problems(tmp_path, {"objectives": {"nets.own": "minimize"}})["objectives.nets.own"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "message"),
+    [
+        ({"latency": {"batch": 2}}, "latency", "name latency under objectives"),
+        ({"latency": {"batch": 0}, "objectives": {"latency": "minimize"}}, "latency.batch", "must be from 1"),
+        ({"latency": {"device": "tpu"}, "objectives": {"latency": "minimize"}}, "latency.device", "trial"),
+        ({"latency": {"device": "cuda"}, "objectives": {"latency": "minimize"}}, "latency.device", "needs a GPU"),
+        ({"latency": {"bach": 2}, "objectives": {"latency": "minimize"}}, "latency.bach", "did you mean 'batch'"),
+        ({"objectives": {"energy": "minimize"}}, "objectives.energy", "needs resources.gpus: 1, not 0"),
+        (
+            {"constraints": {"peak_memory": "< 1e9"}, "training": {"shared_dense": True}},
+            "constraints.peak_memory",
+            "with training.shared_dense one pays for others",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(changes: dict[str, Any], key: str, message: str, tmp_path: Path) -> None:
+    assert message in problems(tmp_path, changes)[key]
