@@ -20,7 +20,7 @@ from trainables.spec import TrialSpec
 logger = logging.getLogger(__name__)
 
 
-def nothing(spec: TrialSpec, context: WorkerContext) -> None:
+def idle(spec: TrialSpec, context: WorkerContext) -> None:
     """Report nothing."""
 
 

@@ -51,6 +51,16 @@ def test_a_file_is_used_where_it_lies_with_an_absolute_path(tmp_path: Path, monk
     assert {len(digest) for digest in found.hashes.values()} == {64}
 
 
+def test_of_several_networks_each_starts_from_its_own(tmp_path: Path) -> None:
+    own = str(saved(tmp_path / "own.pt"))
+    spec = study(model=["mlp", "digits_cnn", {"name": "digits_cnn", "weights": own}])
+    found = gather(spec, Store(tmp_path / "store"))
+    assert list(found.files) == [("digits_cnn", own)]
+    labels = [network.label for network in spec.networks]
+    starts = [found.placed(spec.trial("dense", {"model": label}, 0)).model.weights for label in labels]
+    assert starts == [None, None, own]
+
+
 def test_without_weights_nothing_is_gathered(tmp_path: Path) -> None:
     found = gather(study(), Store(tmp_path))
     assert (found.files, found.hashes) == ({}, {})
@@ -164,7 +174,7 @@ def test_in_an_object_storage_the_file_is_there_for_workers_on_other_machines(bu
     assert folder.remote is not None
     placed = found.placed(spec.trial("dense", {}, 5))
     trials = folder.remote.below("trials").url
-    order = order_in(folder.trials, trial=placed, remote=trials, run="tests.orchestrator.runs:nothing")
+    order = order_in(folder.trials, trial=placed, remote=trials, run="tests.orchestrator.runs:idle")
     run(order, WorkerContext.of(order))
     assert path.read_bytes() == content
     shutil.rmtree(folder.path)
