@@ -73,9 +73,7 @@ def _file(spec: StudySpec, network: ModelSpec, store: Store) -> Path:
             _check(spec, network, weight_files.read(Path(weights)))
             return Path(weights)
         folder = store.study(spec.name)
-        path = (
-            folder.path / f"weights-{hashlib.sha256(f'{network.name} {weights}'.encode()).hexdigest()[:12]}.safetensors"
-        )
+        path = _path(folder, network)
         patiently(partial(folder.pull, path))
         if path.exists():
             _check(spec, network, weight_files.read(path))
