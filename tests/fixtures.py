@@ -12,6 +12,9 @@ from tests.orchestrator.commands import Answer, Espalier
 from tests.orchestrator.object_store import ObjectStore
 from tests.orchestrator.server import Server, running
 
+SEVERAL_NODES = pytest.mark.flaky(reruns=1)
+"""For tests of several nodes on one machine: if it is busy, Ray takes a live node that answers late for a dead one."""
+
 
 @pytest.fixture
 def espalier(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Espalier:

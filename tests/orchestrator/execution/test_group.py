@@ -14,7 +14,10 @@ from orchestrator.execution.cluster import ray_session
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.sweep.sweep import Sweep
+from tests.fixtures import SEVERAL_NODES
 from tests.orchestrator.small import Silence, ledger_of, study
+
+pytestmark = SEVERAL_NODES
 
 EPOCHS = 8
 NODE = {"num_cpus": 2, "num_gpus": 0, "object_store_memory": 80 * 2**20, "include_dashboard": False}

@@ -11,9 +11,12 @@ import pytest
 from orchestrator.ledger import ledger
 from orchestrator.ledger.records import State
 from orchestrator.store.store import Store
+from tests.fixtures import SEVERAL_NODES
 from tests.orchestrator import small
 from tests.scenarios.cluster.hosts import Host, two_hosts
 from tests.scenarios.cluster.test_two_hosts import PORT, TOKEN, launch, write
+
+pytestmark = SEVERAL_NODES
 
 HEAD_ID: Final = "f" * 51 + "00000"
 """What Ray's provider of pretended machines calls the head."""

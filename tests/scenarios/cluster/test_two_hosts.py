@@ -13,8 +13,11 @@ from orchestrator.ledger import ledger
 from orchestrator.ledger.records import State
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import Store
+from tests.fixtures import SEVERAL_NODES
 from tests.orchestrator import small
 from tests.scenarios.cluster.hosts import Host, two_hosts
+
+pytestmark = SEVERAL_NODES
 
 PORT = 6379
 TOKEN = ".ray/auth_token"
