@@ -244,7 +244,17 @@ def report(
 
 
 @app.command()
-def sync(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
+def sync(
+    name: Name,
+    store: StoreFolder = HERE,
+    models: Annotated[
+        bool, typer.Option("--models", help="Also write the networks on the front to MLflow, as models.")
+    ] = False,
+    register: Annotated[
+        bool, typer.Option("--register", help="With --models: set aliases in MLflow's registry for some of them.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
     """Rebuild a study's table and MLflow runs from its ledger."""
     from orchestrator.tracking.publishing import tracking_uri
     from orchestrator.tracking.syncing import rebuild
@@ -263,6 +273,8 @@ def sync(name: Name, store: StoreFolder = HERE, quiet: Quiet = False) -> None:
     if synced.missing:
         say(f"espalier: {synced.missing}; the log is {folder.shown(folder.log)}", error=True)
         raise typer.Exit(1)
+    if models or register:
+        networks.write_models(name, studies, register=register, quiet=quiet)
 
 
 @app.command()

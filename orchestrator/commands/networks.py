@@ -1,5 +1,6 @@
 """The command that takes a trial's network out of the store."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ from orchestrator.commands.arguments import (
     store_at,
 )
 from orchestrator.networks.formats import FORMATS
+from orchestrator.store.store import Store
 from orchestrator.terminal.printable import say
 
 if TYPE_CHECKING:
@@ -52,6 +54,22 @@ def export(
     else:
         for line in lines(exported):
             say(line)
+
+
+def write_models(name: str, store: Store, *, register: bool, quiet: bool) -> None:
+    """Write a front's networks to MLflow; print what was done, exit with status 1 if one could not be written."""
+    os.environ.update({"MLFLOW_DISABLE_TELEMETRY": "true", **os.environ})
+    from orchestrator.tracking.syncing import write_models as write  # imports MLflow and torch
+
+    written = write(name, store, register=register)
+    if not quiet:
+        say(f"{'models:':<11}{len(written.models)} networks of the front, {written.new} of them new")
+        for alias, trial in written.aliases.items():
+            say(f"{'':<11}models:/{name}@{alias} is trial {trial}")
+    for trial, reason in written.refused.items():
+        say(f"espalier: trial {trial} is no model in MLflow: {reason}", error=True)
+    if written.refused:
+        raise typer.Exit(1)
 
 
 def lines(exported: "TrialExport") -> list[str]:

@@ -36,6 +36,10 @@ class DatabaseUnusable(EspalierError):
         super().__init__(f"{path} cannot be used: {line}; {way_out}")
 
 
+MODEL_LOCATIONS: Final = (("logged_models", "artifact_location"), ("model_versions", "storage_location"))
+"""Where MLflow keeps the absolute paths of models: table and column."""
+
+
 @dataclass(frozen=True)
 class Database:
     """An SQLite file, and the folder of its studies' artifacts."""
@@ -150,3 +154,9 @@ def _move_artifacts(connection: sqlite3.Connection, experiment: int, old: str, n
         "WHERE experiment_id = ? AND substr(artifact_uri, 1, ?) = ?",
         [new, len(old) + 1, experiment, len(old), old],
     )
+    for table, column in MODEL_LOCATIONS:
+        if column in {name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")}:
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
+                [new, len(old) + 1, len(old), old],
+            )

@@ -96,9 +96,13 @@ def tracker_for(store: Store, spec: StudySpec, stamp: Mapping[str, Any]) -> Trac
     """Return the tracker of a study; its writer process, if it has one, starts at once."""
     if spec.tracking == NONE:
         return Untracked()
-    tags = {name: stamp[name] for name in ("git_commit", "data_hash") if stamp[name]}
     log = store.study(spec.name).log
-    return Tracker(tracking_uri(store, spec), store.artifacts, spec.name, tags, spec.objectives, log=log)
+    return Tracker(tracking_uri(store, spec), store.artifacts, spec.name, tags_of(stamp), spec.objectives, log=log)
+
+
+def tags_of(stamp: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a study's stamp says that its runs in MLflow have as tags."""
+    return {name: stamp[name] for name in ("git_commit", "data_hash") if stamp[name]}
 
 
 def tracking_uri(store: Store, spec: StudySpec) -> str:

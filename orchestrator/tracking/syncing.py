@@ -3,19 +3,24 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.ledger import ledger
 from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.records import write_table
-from orchestrator.results.front import TOLD
+from orchestrator.results.front import TOLD, pareto_front
 from orchestrator.results.summary import summarize
 from orchestrator.spec.study_spec import StudySpec
+from orchestrator.spec.tracking_url import NONE
 from orchestrator.store import stamp
 from orchestrator.store.logs import logging_study
 from orchestrator.store.store import Store, StudyFolder
-from orchestrator.tracking.publishing import tracker_for
-from orchestrator.tracking.steps import RunStatus
+from orchestrator.tracking.publishing import tags_of, tracker_for, tracking_uri
+from orchestrator.tracking.steps import RunStatus, TrackedStudy
+from trainables.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from orchestrator.tracking.front_models import Written
 
 UPLOAD_PATIENCE: Final = 60.0
 """Seconds without progress after which the upload to MLflow is given up."""
@@ -53,6 +58,29 @@ def rebuild(
         ended: RunStatus = "FINISHED" if summarize(spec, records).is_over else "KILLED"
         unsent = tracker.close(ended, 0.0 if left else patience)
     return Synced(len(records), sum(record.state in TOLD for record in records), unsent, tracker.missing())
+
+
+def write_models(name: str, store: Store, *, register: bool) -> "Written":
+    """Write the networks on a study's front to MLflow as models, after its runs; imports torch and MLflow.
+
+    With `register`, the registry's aliases name the ends and the knee of the front. Raises InvalidValue for a study
+    without MLflow, and StudyBusy while a driver runs it.
+    """
+    from orchestrator.tracking.front_models import write_front_models
+
+    folder = store.study(name)
+    with _driving(folder), logging_study(folder):
+        spec = StudySpec.stored(folder.spec)
+        if spec.tracking == NONE:
+            raise InvalidValue("--models", name, "needs MLflow, and the study file says `tracking: none`")
+        study = TrackedStudy(
+            uri=tracking_uri(store, spec),
+            artifacts=store.artifacts,
+            name=name,
+            tags=tags_of(stamp.read(folder.stamp)),
+            objectives=spec.objectives,
+        )
+        return write_front_models(study, folder, pareto_front(ledger.read(folder), spec.objectives), register=register)
 
 
 @contextmanager
