@@ -62,6 +62,12 @@ class Metric:
 
 _EVERYWHERE: Final[frozenset[Place]] = frozenset({"front", "mlflow", "figure"})
 
+
+def _quality(name: str, words: str, direction: Direction = "maximize") -> Metric:
+    """Return the row of a share that torchmetrics measures, of validation and, as ``test_<name>``, of test."""
+    return Metric(name=name, words=f"validation {words}", short=words, unit=Unit.SHARE, direction=direction, high=1.0)
+
+
 _ROWS: Final = (
     Metric(
         name="accuracy",
@@ -76,6 +82,12 @@ _ROWS: Final = (
     Metric(name="test_accuracy", words="test accuracy", unit=Unit.SHARE, high=1.0, shown=_EVERYWHERE),
     Metric(name="loss", words="validation loss", unit=Unit.NUMBER, direction="minimize", foretold="loss"),
     Metric(name="test_loss", words="test loss", unit=Unit.NUMBER),
+    _quality("f1_macro", "F1 (macro)"),
+    _quality("precision_macro", "precision (macro)"),
+    _quality("recall_macro", "recall (macro)"),
+    _quality("auroc", "AUROC"),
+    _quality("top5", "top-5 accuracy"),
+    _quality("ece", "calibration error", "minimize"),
     Metric(
         name="macs",
         words="effective MACs",
@@ -161,13 +173,21 @@ def find(name: str) -> Metric:
 
 def unit(name: str) -> Unit:
     """Return the unit of a metric; a twin, as ``macs_dense``, has that of the metric."""
-    metric = TABLE.get(name) or next((row for row in _ROWS if name.startswith(f"{row.name}_")), None)
+    metric = (
+        TABLE.get(name)
+        or TABLE.get(name.removeprefix("test_"))
+        or next((row for row in _ROWS if name.startswith(f"{row.name}_")), None)
+    )
     return metric.unit if metric is not None else Unit.NUMBER
 
 
 def words(name: str) -> str:
     """Return a metric's full name, with the split or the kind that it is measured on."""
-    return find(name).words if name in TABLE or is_function(name) else name.replace("_", " ")
+    if name in TABLE or is_function(name):
+        return find(name).words
+    if name.removeprefix("test_") in TABLE:
+        return TABLE[name.removeprefix("test_")].words.replace("validation", "test")
+    return name.replace("_", " ")
 
 
 def short(name: str) -> str:

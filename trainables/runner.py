@@ -202,11 +202,12 @@ def _fidelity(trial: LiveTrial, recipe: Recipe) -> float:
     return min(position.trained, whole - left) / whole if left else 1.0  # parts of epochs are rounded to steps
 
 
-def evaluate_on(trial: LiveTrial, split: str) -> Evaluation:
+def evaluate_on(trial: LiveTrial, split: str, *, keep_logits: bool = False) -> Evaluation:
     """Evaluate the trial's network on the split ``"train"``, ``"validation"`` or ``"test"`` in float32."""
     data = trial.dataset
     images = getattr(data, split)
-    return evaluate(trial.model, images, data.mean, data.std, channels_last=trial.spec.training.channels_last)
+    channels_last = trial.spec.training.channels_last
+    return evaluate(trial.model, images, data.mean, data.std, channels_last=channels_last, keep_logits=keep_logits)
 
 
 def _companion(trial: LiveTrial, schedule: _Schedule) -> Companion:

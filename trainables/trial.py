@@ -14,6 +14,8 @@ from trainables.spec import TrialSpec
 from trainables.state import LiveTrial
 from trainables.structure.complexity import latency, measure
 from trainables.structure.own_metric import measure_by
+from trainables.training.quality import QUALITIES, measure_qualities
+from trainables.training.training import Evaluation
 
 
 def run_trial(spec: TrialSpec, context: Context) -> None:
@@ -76,7 +78,8 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
     alive = trial.cost()
     connected = connectivity(trial.model, unpruned, shape)
     warn_of_collapse(connected)
-    validation, test = evaluate_on(trial, "validation"), evaluate_on(trial, "test")
+    keep = not QUALITIES.keys().isdisjoint(trial.spec.objectives)
+    validation, test = (evaluate_on(trial, split, keep_logits=keep) for split in ("validation", "test"))
     metrics = {
         "accuracy": validation.accuracy,
         "loss": validation.loss,
@@ -96,9 +99,20 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
         "train_cost": trial.position.macs / (dense.macs * trial.spec.epochs),
         **connected.metrics(),
         **trial.measured,
+        **_qualities(trial, validation, test),
         **_measured_on_request(trial),
     }
     return {name: float(value) for name, value in metrics.items()}
+
+
+def _qualities(trial: LiveTrial, validation: Evaluation, test: Evaluation) -> dict[str, float]:
+    """Return what torchmetrics measures of what the study names: of validation, and of test as ``test_<name>``."""
+    if validation.logits is None or test.logits is None:
+        return {}
+    asked, data = trial.spec.objectives, trial.dataset
+    shown = measure_qualities(asked, test.logits, data.test.labels)
+    selects = measure_qualities(asked, validation.logits, data.validation.labels)
+    return {**selects, **{f"test_{name}": value for name, value in shown.items()}}
 
 
 def _measured_on_request(trial: LiveTrial) -> dict[str, float]:

@@ -87,6 +87,11 @@ class NetworkCheck:
 
     def _require_metrics(self) -> None:
         """Raise InvalidValue for a metric by reference that cannot be measured on an untrained network of the study."""
+        classes = self.shapes.dataset.classes
+        if "top5" in self._spec.measured and classes <= 5:
+            raise InvalidValue(
+                "objectives.top5", classes, "is 100 % for any network: needs data of more than 5 classes"
+            )
         references = list(filter(is_function, self._spec.measured))
         if references:
             from trainables.structure.own_metric import measure_by

@@ -39,10 +39,14 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a network does on a split: share of images classified rightly, and mean cross-entropy."""
+    """How a network does on a split: share of images classified rightly, and mean cross-entropy.
+
+    `logits`, shape (images, classes), are kept only on request.
+    """
 
     accuracy: float
     loss: float
+    logits: Tensor | None = None
 
 
 def optimizer_for(model: nn.Module, spec: TrainingSpec) -> Optimizer:
@@ -138,11 +142,13 @@ def evaluate(
     precision: torch.dtype = torch.float32,
     channels_last: bool = False,
     batch_size: int = 500,
+    keep_logits: bool = False,
 ) -> Evaluation:
     """Evaluate `model` on a split that lies on its device; every module keeps the mode it was in.
 
     Several processes take turns at the batches, and each gets the whole result.
     """
+    kept: list[Tensor] = []
     sums = torch.zeros(2, dtype=torch.float64, device=split.images.device)
     turns = ordered(
         split,
@@ -157,10 +163,21 @@ def evaluate(
         model.eval()
         for inputs, labels in turns:
             logits = logits_of(model, inputs, precision)
+            if keep_logits:
+                kept.append(logits)
             right = (logits.argmax(1) == labels).sum()
             sums += torch.stack([right.double(), _cross_entropy(logits, labels).double()])
     accuracy, loss = (parallel.total(sums) / len(split)).tolist()
-    return Evaluation(accuracy=accuracy, loss=loss)
+    return Evaluation(accuracy, loss, _of_all_processes(kept, len(split), batch_size) if kept else None)
+
+
+def _of_all_processes(kept: Sequence[Tensor], images: int, batch_size: int) -> Tensor:
+    """Return the logits of all images in order; `kept` are those of the batches that this process evaluated."""
+    together = torch.zeros(images, kept[0].shape[1], device=kept[0].device, dtype=kept[0].dtype)
+    for turn, logits in enumerate(kept):
+        start = (parallel.rank() + turn * parallel.size()) * batch_size
+        together[start : start + len(logits)] = logits
+    return parallel.total(together)
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
