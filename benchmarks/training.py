@@ -100,7 +100,7 @@ def our_loop(split: Split, spec: TrainingSpec) -> Loop:
         MEAN,
         STD,
         batch_size=BATCH,
-        augment=augmentation_for("cifar10", 32),
+        augment=augmentation_for(DataSpec(name="cifar10"), (3, 32, 32)),
         channels_last=spec.channels_last,
         device="cpu",
         generator=torch.Generator().manual_seed(0),

@@ -15,6 +15,7 @@ Option = Value | list[Value]
 Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["cosine", "step", "one_cycle", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Memory = Literal["auto", "always", "never"]
 
 
 def _require(condition: bool, key: str, value: object, allowed: str) -> None:
@@ -26,9 +27,12 @@ def _require(condition: bool, key: str, value: object, allowed: str) -> None:
 class DataSpec:
     """A dataset and how it is split.
 
-    `validation` is the share of the training images held out for selection, drawn with `split_seed`;
-    `subset` caps the training images that remain (drawn with the same seed), and `image_size` shrinks all images to
-    that side in pixels, each new pixel the mean of those it covers: both for studies on a small machine.
+    `validation` is the share of the training images held out for selection, drawn with `split_seed`, and `test` that
+    held out before where the data have no test images; `subset` caps the training images that remain (drawn with the
+    same seed). `image_size`, a side in pixels or (height, width), shrinks published images, each new pixel the mean of
+    those it covers; images of others are resized to cover it and cut to their centre. `options` go to the source.
+    `padding` and `flip` replace its usual augmentation. `memory` says whether the images are held on the device: where
+    they do not fit (auto), or never, they are read batch by batch from a file that is mapped into memory.
     """
 
     name: str
@@ -37,11 +41,34 @@ class DataSpec:
     validation: float = 0.1
     split_seed: int = 0
     subset: int | None = None
-    image_size: int | None = None
+    image_size: int | tuple[int, int] | None = None
+    test: float = 0.1
+    options: Mapping[str, Option] = field(default_factory=dict, hash=False)
+    padding: int | None = None
+    flip: bool | None = None
+    memory: Memory = "auto"
 
     def __post_init__(self) -> None:
         _require(0 < self.validation < 1, "validation", self.validation, "must lie strictly between 0 and 1")
+        _require(0 < self.test < 1, "test", self.test, "must lie strictly between 0 and 1")
         _require(self.subset is None or self.subset > 0, "subset", self.subset, "must be at least 1, or left out")
+        _require(self.padding is None or self.padding >= 0, "padding", self.padding, "must be at least 0, or left out")
+        sides = self.size or (2, 2)
+        inside = min(sides) >= 1 and max(sides) <= 2**14
+        _require(inside, "image_size", self.image_size, f"must lie between 1 and {2**14} pixels")
+        modes = get_args(Memory)
+        _require(self.memory in modes, "memory", self.memory, f"must be one of {', '.join(modes)}")
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """The wanted height and width; None for those that the images have."""
+        return (self.image_size, self.image_size) if isinstance(self.image_size, int) else self.image_size
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "DataSpec":
+        """Rebuild the spec from a dictionary that may have passed through JSON."""
+        size = plain.get("image_size")
+        return cls(**{**plain, "image_size": tuple(size) if isinstance(size, list) else size})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +178,7 @@ class TrialSpec:
         return cls(
             **{
                 **plain,
-                "data": DataSpec(**plain["data"]),
+                "data": DataSpec.from_dict(plain["data"]),
                 "model": ModelSpec(**plain["model"]),
                 "training": TrainingSpec(**training),
                 "objectives": tuple(plain["objectives"]),

@@ -106,7 +106,7 @@ class LiveTrial:
             data.mean,
             data.std,
             batch_size=spec.batch_size,
-            augment=augmentation_for(data.name, data.input_shape[-1]) if spec.augment else None,
+            augment=augmentation_for(self.spec.data, data.input_shape) if spec.augment else None,
             channels_last=spec.channels_last,
             device=self.context.device,
             generator=self.generator,

@@ -13,8 +13,7 @@ from orchestrator.spec.choices import ends
 from orchestrator.spec.params import MODEL, OPTION, Params
 from orchestrator.spec.spec_errors import ABSENT, Problem, StudyError
 from orchestrator.spec.study_spec import StudySpec
-from trainables import models
-from trainables.data.sources import SOURCES
+from trainables import data, models
 from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.metrics import is_function
 from trainables.recipes.recipe import Recipe
@@ -116,12 +115,18 @@ class NetworkCheck:
         """Build a network of the study; `section` is where the study says what may be wrong with it."""
         from trainables.methods.rehearsal import shapes_of
 
-        source, spec = SOURCES[self._spec.data.name], self._spec
-        side = spec.data.image_size or source.image_size
+        spec, facts = self._spec, self._facts
         try:
-            return shapes_of(spec.trial("dense", params, spec.seed), source.classes, (source.channels, side, side))
+            return shapes_of(spec.trial("dense", params, spec.seed), facts.classes, facts.shape)
         except InvalidValue as refused:
             raise InvalidValue(f"{section}.{refused.key}", refused.value, refused.allowed) from refused
+
+    @cached_property
+    def _facts(self) -> data.Facts:
+        try:
+            return data.facts(self._spec.data)
+        except InvalidValue as refused:
+            raise InvalidValue(f"data.{refused.key}", refused.value, refused.allowed) from refused
 
     def _attempts(self, paradigm: str) -> list[Attempted]:
         if paradigm not in self._attempted:

@@ -36,7 +36,7 @@ from orchestrator.spec.study_file import LONGEST, as_text, read_mapping
 from orchestrator.spec.tracking_url import STORE, check_tracking
 from trainables import data, models, paradigms
 from trainables.code import package_of
-from trainables.errors import InvalidValue, check_name
+from trainables.errors import InvalidValue
 from trainables.metrics import OBJECTIVES, find, is_function
 from trainables.metrics import Direction as Direction
 from trainables.models import weights
@@ -312,8 +312,9 @@ class StudySpec(Strict):
     @property
     def referred(self) -> tuple[str, ...]:
         """The packages of others whose code the study runs, as its references name them."""
-        networks = filter(None, (models.reference_of(network.name) for network in self.networks))
-        references = (*networks, *filter(is_function, self.measured))
+        networks = (models.reference_of(network.name) for network in self.networks)
+        known = filter(None, (*networks, data.reference_of(self.data.name)))
+        references = (*known, *filter(is_function, self.measured))
         return tuple(dict.fromkeys(map(package_of, references)))
 
     @property
@@ -356,15 +357,23 @@ class StudySpec(Strict):
     def _names_a_server(cls, tracking: str) -> str:
         return check_tracking(tracking)
 
+    @field_validator("data", mode="before")
+    @classmethod
+    def _sizes_are_numbers_or_pairs(cls, given: Any) -> Any:
+        """Replace what pydantic says of each type that a size may have by one sentence."""
+        size = given.get("image_size") if isinstance(given, Mapping) else None
+        sides = size if isinstance(size, list | tuple) and len(size) == 2 else [size]
+        if size is None or all(isinstance(side, int) and not isinstance(side, bool) for side in sides):
+            return {**given, "image_size": tuple(size)} if isinstance(size, list) else given
+        raise InvalidValue("image_size", size, "must be a whole number, or [height, width]")
+
     @field_validator("data")
     @classmethod
     def _is_a_known_dataset(cls, spec: DataSpec, info: ValidationInfo) -> DataSpec:
         if info.context == _STORED:
             return spec
-        check_name("name", spec.name, data.names())
+        _refuse(_needless(key, getattr(spec, key), spec.name) for key in data.needless(spec))
         absolute = replace(spec, root=spec.root and os.path.abspath(os.path.expanduser(spec.root)))
-        if not data.needs_root(spec.name):
-            _refuse(_needless(key, getattr(spec, key), spec.name) for key in ("root", "download") if getattr(spec, key))
         data.check(absolute)
         return absolute
 
@@ -535,7 +544,9 @@ def _unmet(bound: Constraint, text: str) -> InvalidValue:
 
 
 def _needless(key: str, value: object, name: str) -> InvalidValue:
-    return InvalidValue(key, value, f"is for data that lie in files; {name} comes along with espalier: leave it out")
+    if key in ("root", "download") and not {"root", "download"} & data.keys_of(name):
+        return InvalidValue(key, value, f"is for data in files; {name} comes along with espalier: leave it out")
+    return InvalidValue(key, value, f"means nothing to {name}: leave it out")
 
 
 def _at(key: str, check: Callable[[str], object], value: str) -> str:

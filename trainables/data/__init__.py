@@ -1,33 +1,57 @@
-"""Image datasets by name: checked, read, split, and shared by the trials of a machine. Does not import torch."""
+"""Images by name or reference: checked, read, split, and shared by the trials of a machine. Does not import torch."""
 
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainables.data.sources import SOURCES
-from trainables.errors import InvalidValue, check_name
+from trainables.data.reference import GROUP
+from trainables.data.source import OPTIONAL, Facts, Usual
+from trainables.data.sources import find, names
+from trainables.errors import InvalidValue
 from trainables.spec import DataSpec
 
 if TYPE_CHECKING:
     from trainables.data.dataset import Dataset
 
-__all__ = ["check", "load", "names", "needs_root"]
+__all__ = ["Facts", "Usual", "check", "facts", "keys_of", "load", "names", "needless", "reference_of", "usual"]
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of all datasets."""
-    return tuple(SOURCES)
+def needless(spec: DataSpec) -> tuple[str, ...]:
+    """Return the keys that `spec` sets although its source does not read them."""
+    keys, unset = find(spec.name).keys, DataSpec(name=spec.name)
+    return tuple(key for key in OPTIONAL if key not in keys and getattr(spec, key) != getattr(unset, key))
 
 
-def needs_root(name: str) -> bool:
-    """Return whether a dataset is read from a folder that the study must name."""
-    return bool(SOURCES[name].files)
+def keys_of(name: str) -> frozenset[str]:
+    """Return the keys that the source of a name reads, of those that only some do."""
+    return find(name).keys
 
 
 def check(spec: DataSpec) -> None:
-    """Raise InvalidValue, keyed by the field of `spec`, for all that can be found wrong without reading an image."""
-    check_name("name", spec.name, names())
-    _check_root(spec)
-    _check_sizes(spec)
+    """Raise InvalidValue, keyed by the field of `spec`, for all that can be found wrong without decoding an image."""
+    find(spec.name).check(spec)
+    if spec.subset is not None and spec.subset < 2:
+        raise InvalidValue("subset", spec.subset, "must be at least 2 (batch norm needs two images)")
+
+
+def facts(spec: DataSpec) -> Facts:
+    """Return what a network must know of the data; raises InvalidValue as `load` does."""
+    return find(spec.name).facts(spec)
+
+
+def usual(spec: DataSpec, shape: tuple[int, int, int]) -> Usual:
+    """Return how training images of a shape are augmented: as is usual for the source, or as `spec` says."""
+    source = find(spec.name).augmentation(shape)
+    padding = source.padding if spec.padding is None else spec.padding
+    return Usual(padding, source.flip if spec.flip is None else spec.flip)
+
+
+def reference_of(name: str) -> str | None:
+    """Return the reference ``package.module:function`` behind a name; None for data that espalier reads itself."""
+    if ":" in name:
+        return name
+    entries = tuple(entry_points(group=GROUP, name=name))
+    return entries[0].value if entries and name not in names() else None
 
 
 def load(spec: DataSpec, cache: Path | None = None) -> "Dataset":
@@ -36,35 +60,10 @@ def load(spec: DataSpec, cache: Path | None = None) -> "Dataset":
     With a folder `cache`, the splits are written there once, and all processes that need the same ones map them into
     memory; without it, this process has its own copy. Raises InvalidValue as `check` does, and for damaged files.
     """
-    from trainables.data.readers import fetch
     from trainables.data.sharing import read_shared
     from trainables.data.splits import read_dataset
 
     check(spec)
-    fetch(spec)
-    return read_dataset(spec) if cache is None else read_shared(spec, cache)
-
-
-def _check_root(spec: DataSpec) -> None:
-    source = SOURCES[spec.name]
-    if not source.files:
-        return
-    if spec.root is None:
-        raise InvalidValue("root", None, f"must name the folder that contains, or will contain, {source.folder}")
-    missing = source.missing(spec.root)
-    if missing and not spec.download:
-        expected = f"{source.folder}/{missing[0]}"
-        raise InvalidValue("root", spec.root, f"must contain {expected}; set download: true to download it there")
-
-
-def _check_sizes(spec: DataSpec) -> None:
-    source = SOURCES[spec.name]
-    held_out = round(spec.validation * source.train_images)
-    if not source.classes <= held_out <= source.train_images - source.classes:
-        allowed = f"must leave at least {source.classes} of the {source.train_images} training images on each side"
-        raise InvalidValue("validation", spec.validation, allowed)
-    if spec.subset is not None and spec.subset < 2:
-        raise InvalidValue("subset", spec.subset, "must be at least 2 (batch norm needs two images)")
-    if spec.image_size is not None and not 2 <= spec.image_size <= source.image_size:
-        allowed = f"must lie between 2 and {source.image_size} pixels, the side of the images of {spec.name}"
-        raise InvalidValue("image_size", spec.image_size, allowed)
+    source = find(spec.name)
+    source.fetch(spec)
+    return read_dataset(spec, source) if cache is None else read_shared(spec, source, cache)

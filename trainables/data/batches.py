@@ -1,16 +1,16 @@
 """Normalised batches of a split in memory, augmented batch by batch on the split's device."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from trainables import parallel
+from trainables.data import usual
 from trainables.data.dataset import Split
-from trainables.data.sources import SOURCES
-from trainables.errors import check_name
+from trainables.spec import DataSpec
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,10 @@ class Augmentation:
         return torch.where(mirrored.bool()[:, None, None, None], cropped.flip(3), cropped) if self.flip else cropped
 
 
-_CROP_AND_FLIP = Augmentation(padding=4, flip=True)  # He et al., arXiv 1512.03385, section 4.2
-
-_AUGMENTATIONS = {
-    "digits": Augmentation(padding=1, flip=False),  # mirrored digits are not digits, and 8 x 8 pixels are few
-    "cifar10": _CROP_AND_FLIP,
-    "cifar100": _CROP_AND_FLIP,
-    "fashion_mnist": _CROP_AND_FLIP,  # as in Zhong et al., arXiv 1708.04896
-}
-
-
-def augmentation_for(name: str, size: int) -> Augmentation:
-    """Return the usual augmentation for the dataset `name`, for images of `size` pixels a side.
-
-    For images smaller than the published ones the padding shrinks in proportion, but is at least one pixel.
-    """
-    check_name("name", name, _AUGMENTATIONS)
-    usual = _AUGMENTATIONS[name]
-    return replace(usual, padding=max(1, round(usual.padding * size / SOURCES[name].image_size)))
+def augmentation_for(spec: DataSpec, shape: tuple[int, int, int]) -> Augmentation | None:
+    """Return the augmentation of images of a shape: as is usual for their source, or as `spec` says; None for none."""
+    chosen = usual(spec, shape)
+    return Augmentation(chosen.padding, chosen.flip) if chosen.padding or chosen.flip else None
 
 
 class Batches:

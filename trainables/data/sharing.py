@@ -4,41 +4,53 @@ import hashlib
 import json
 import mmap
 import os
+import re
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
+import torch
+from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
 from trainables.data.dataset import Dataset, Split
-from trainables.data.sources import SOURCES
+from trainables.data.source import Source
 from trainables.data.splits import read_dataset
 from trainables.spec import DataSpec
 
 _FORMAT = 1
 _SPLITS = ("train", "validation", "test")
 _FACTS = b"espalier"
+_NOT_IN_A_PATH = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
-def read_shared(spec: DataSpec, cache: Path) -> Dataset:
+def read_shared(spec: DataSpec, source: Source, cache: Path) -> Dataset:
     """Return the dataset mapped from its file in `cache`, which is written first if it does not exist yet.
 
-    Several processes may write the same file at the same time: each writes its own draft and moves it into place.
+    Images are decoded piece by piece into a file, too, so that memory stays bounded however many there are. Several
+    processes may write the same file at the same time: each writes its own draft and moves it into place.
     """
-    path = cache / f"{spec.name}-{_key(spec)}.arrow"
+    path = cache / f"{_NOT_IN_A_PATH.sub('-', spec.name)}-{_key(spec, source)}.arrow"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        write(read_dataset(spec), path)
+        write(read_dataset(spec, source, partial(_on_disk, cache)), path)
     return map_file(path)
 
 
-def _key(spec: DataSpec) -> str:
-    """Return a hash of all that the splits depend on: the published files, by size and time, and how they are split."""
-    facts = [_FORMAT, spec.name, spec.validation, spec.split_seed, spec.subset, spec.image_size]
-    for path in SOURCES[spec.name].paths(spec.root or ""):
-        stat = path.stat()
-        facts.append([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+def _on_disk(folder: Path, pixels: int) -> Tensor:
+    """Return room for that many pixels in a file in `folder` that has no name, and vanishes with its last reader."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.truncate(max(1, pixels))
+        pages = mmap.mmap(file.fileno(), 0)
+    return torch.frombuffer(pages, dtype=torch.uint8, count=pixels) if pixels else torch.empty(0, dtype=torch.uint8)
+
+
+def _key(spec: DataSpec, source: Source) -> str:
+    """Return a hash of all that the splits depend on: the images, as the source knows them, and how they are split."""
+    size = spec.size and list(spec.size)
+    facts = [_FORMAT, spec.name, spec.validation, spec.split_seed, spec.subset, size, spec.test]
+    return hashlib.sha256(json.dumps([*facts, source.fingerprint(spec)]).encode()).hexdigest()[:16]
 
 
 def write(dataset: Dataset, path: Path) -> None:

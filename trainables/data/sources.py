@@ -1,57 +1,42 @@
-"""What is known about each dataset without reading it: classes, sizes and files. Does not import torch."""
+"""Sources of images by name. Does not import torch.
 
-from dataclasses import dataclass
-from pathlib import Path
+A name is a dataset's own (``cifar10``), ``folder``, ``imagenet`` or ``table``, one of torchvision's
+(``torchvision/SVHN``), a reference (``my_package.data:build``), or one that another package provides under the
+entry-point group ``espalier.data``.
+"""
 
+from importlib.metadata import entry_points
+from typing import Final
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """A dataset as its authors publish it; its `files` are in `folder`, which is in the user's root.
+from trainables.data.folder import FolderSource
+from trainables.data.library import PREFIX, LibrarySource
+from trainables.data.published import PUBLISHED
+from trainables.data.reference import GROUP, ReferenceSource
+from trainables.data.source import Source
+from trainables.data.table import TableSource
+from trainables.errors import check_name
 
-    Its images are square, `image_size` pixels a side, with `channels` channels.
-    """
-
-    classes: int
-    train_images: int
-    image_size: int
-    channels: int
-    folder: str = ""
-    files: tuple[str, ...] = ()
-
-    def paths(self, root: str) -> list[Path]:
-        """Return the expected paths of the files under `root`; none for a dataset that is part of a library."""
-        return [Path(root).expanduser() / self.folder / name for name in self.files]
-
-    def missing(self, root: str) -> list[str]:
-        """Return the names of the missing files."""
-        return [path.name for path in self.paths(root) if not path.is_file()]
-
-
-SOURCES = {
-    "digits": Source(classes=10, train_images=1438, image_size=8, channels=1),
-    "cifar10": Source(
-        classes=10,
-        train_images=50_000,
-        image_size=32,
-        channels=3,
-        folder="cifar-10-batches-py",
-        files=("batches.meta", *(f"data_batch_{part}" for part in range(1, 6)), "test_batch"),
-    ),
-    "cifar100": Source(
-        classes=100,
-        train_images=50_000,
-        image_size=32,
-        channels=3,
-        folder="cifar-100-python",
-        files=("meta", "train", "test"),
-    ),
-    "fashion_mnist": Source(
-        classes=10,
-        train_images=60_000,
-        image_size=28,
-        channels=1,
-        folder="FashionMNIST/raw",
-        files=tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")),
-    ),
+_OWN: Final[dict[str, Source]] = {
+    **PUBLISHED,
+    "folder": FolderSource(),
+    "imagenet": FolderSource(imagenet=True),
+    "table": TableSource(),
 }
-"""The datasets, by their names in study files."""
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of our own sources."""
+    return tuple(_OWN)
+
+
+def find(name: str) -> Source:
+    """Return the source of a name; raises InvalidValue if there is none."""
+    if name in _OWN:
+        return _OWN[name]
+    if name.startswith(PREFIX):
+        return LibrarySource(name.removeprefix(PREFIX))
+    if ":" in name or name in entry_points(group=GROUP).names:
+        return ReferenceSource(name)
+    known = (*_OWN, *entry_points(group=GROUP).names, PREFIX + "<NAME>", "<package.module>:<function>")
+    check_name("name", name, known)
+    raise AssertionError(name)  # check_name has refused it

@@ -2,34 +2,89 @@
 
 import hashlib
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from trainables.data.dataset import Dataset, Split
-from trainables.data.readers import read
-from trainables.data.sources import SOURCES
+from trainables.data.images import Images, Published, pieces
+from trainables.data.source import Source
 from trainables.data.stratified import draw
+from trainables.errors import InvalidValue
 from trainables.spec import DataSpec
 
+Room = Callable[[int], Tensor]
+"""Gives memory for that many pixels, uint8 [n]."""
 
-def read_dataset(spec: DataSpec) -> Dataset:
-    """Read and split the dataset that `spec` describes."""
-    published, test = (shrink(split, spec.image_size) for split in read(spec))
-    train, validation = divide(published, spec)
+
+def in_memory(pixels: int) -> Tensor:
+    """Return memory of this process for that many pixels."""
+    return torch.empty(pixels, dtype=torch.uint8)
+
+
+def read_dataset(spec: DataSpec, source: Source, room: Room = in_memory) -> Dataset:
+    """Read and split the dataset that `spec` describes; its pixels are written to the memory that `room` gives."""
+    published = source.open(spec)
+    parts = divide(published, spec)
+    train, validation, test = (decode(part, room) for part in parts)
+    for part in parts:
+        part.images.verify()
+    if 0 in (len(train), len(validation), len(test)):
+        raise InvalidValue("validation", spec.validation, "leaves no image in one of the three splits")
     mean, std = channel_statistics(train.images)
     digest = content_hash(train, validation, test)
-    return Dataset(spec.name, SOURCES[spec.name].classes, train, validation, test, mean, std, digest)
+    return Dataset(spec.name, published.classes, train, validation, test, mean, std, digest)
 
 
-def divide(published: Split, spec: DataSpec) -> tuple[Split, Split]:
-    """Return the training and the validation split: disjoint, each in the published order."""
-    held_out = draw(published.labels, round(spec.validation * len(published)), spec.split_seed)
-    train, validation = _where(published, ~held_out), _where(published, held_out)
-    if spec.subset is not None and spec.subset < len(train):
-        train = _where(train, draw(train.labels, spec.subset, spec.split_seed))
-    return train, validation
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The images of one split: those of `images` that `numbers`, int64 [n], names, in the published order."""
+
+    images: Images
+    numbers: Tensor
+
+    @classmethod
+    def all_of(cls, images: Images) -> "Part":
+        """Return all the images."""
+        return cls(images, torch.arange(len(images.labels)))
+
+    @property
+    def labels(self) -> Tensor:
+        """The labels of these images."""
+        return self.images.labels[self.numbers]
+
+    def without(self, count: int, seed: int) -> tuple["Part", "Part"]:
+        """Divide into what is left and `count` images, drawn in proportion to the classes."""
+        drawn = draw(self.labels, count, seed)
+        return Part(self.images, self.numbers[~drawn]), Part(self.images, self.numbers[drawn])
+
+
+def divide(published: Published, spec: DataSpec) -> tuple[Part, Part, Part]:
+    """Return the training, validation and test images: disjoint, each in the published order."""
+    train = Part.all_of(published.train)
+    if published.test is not None:
+        test = Part.all_of(published.test)
+    else:
+        train, test = train.without(round(spec.test * len(train.numbers)), spec.split_seed)
+    if published.validation is not None:
+        validation = Part.all_of(published.validation)
+    else:
+        train, validation = train.without(round(spec.validation * len(train.numbers)), spec.split_seed)
+    if spec.subset is not None and spec.subset < len(train.numbers):
+        _, train = train.without(spec.subset, spec.split_seed)
+    return train, validation, test
+
+
+def decode(part: Part, room: Room) -> Split:
+    """Return the images of a part, decoded piece by piece into the memory that `room` gives."""
+    count, shape = len(part.numbers), part.images.shape
+    pixels = room(count * math.prod(shape)).view(count, *shape)
+    for piece in pieces(count, shape):
+        pixels[piece] = part.images.take(part.numbers[piece].tolist())
+    return Split(pixels, part.labels)
 
 
 def shrink(split: Split, size: int | None) -> Split:
@@ -42,24 +97,24 @@ def shrink(split: Split, size: int | None) -> Split:
     return Split(torch.cat(parts), split.labels)
 
 
-def _where(split: Split, chosen: Tensor) -> Split:
-    return Split(split.images[chosen], split.labels[chosen])
-
-
 def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation of each channel of uint8 images [N, C, H, W] scaled to [0, 1].
 
     The sums are exact integers, so the result is the same on every platform.
     """
-    moments = [_moments(images[:, channel]) for channel in range(images.shape[1])]
+    counts = torch.zeros(images.shape[1], 256, dtype=torch.int64)
+    for piece in pieces(len(images), (images.shape[1], images.shape[2], images.shape[3])):
+        for channel, pixels in enumerate(images[piece].unbind(1)):
+            counts[channel] += torch.bincount(pixels.flatten(), minlength=256)
+    moments = [_moments(each.tolist()) for each in counts]
     return tuple(mean for mean, _ in moments), tuple(std for _, std in moments)
 
 
-def _moments(pixels: Tensor) -> tuple[float, float]:
-    counts = torch.bincount(pixels.flatten(), minlength=256).tolist()
+def _moments(counts: list[int]) -> tuple[float, float]:
+    """Return mean and standard deviation of pixels of which `counts` [256] have each value."""
     total = sum(value * count for value, count in enumerate(counts))
     squares = sum(value**2 * count for value, count in enumerate(counts))
-    size = pixels.numel()
+    size = sum(counts)
     return total / (255 * size), math.sqrt(size * squares - total**2) / (255 * size)
 
 

@@ -72,10 +72,10 @@ def _builds_networks(factory: Callable[..., Any]) -> bool:
     return inspect.isclass(returned) and issubclass(returned, nn.Module)
 
 
-def loaded(name: str) -> Any:
-    """Import what a reference or an entry point names; call nothing. Raises InvalidValue if it is not there."""
+def loaded(name: str, group: str = GROUP) -> Any:
+    """Import what a reference or an entry point of a group names; call nothing. Raises InvalidValue if it is not there."""
     if not is_reference(name):
-        (entry,) = entry_points(group=GROUP, name=name)
+        (entry,) = entry_points(group=group, name=name)
         return entry.load()
     module_name, _, attribute = name.partition(":")
     try:

@@ -13,18 +13,20 @@ from tests.trainables.small_data import random_split
 from trainables import data
 from trainables.data.batches import Augmentation, Batches, augmentation_for, ordered
 from trainables.data.dataset import Split
-from trainables.data.sources import SOURCES
+from trainables.data.published import PUBLISHED
 from trainables.data.splits import channel_statistics
 from trainables.errors import InvalidValue
+from trainables.spec import DataSpec
 
 
-@pytest.mark.parametrize("name", data.names())
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_every_dataset_has_an_augmentation(name: str) -> None:
-    assert augmentation_for(name, SOURCES[name].image_size).padding > 0
+    spec = DataSpec(name=name)
+    assert data.usual(spec, data.facts(spec).shape).padding > 0
 
 
 def test_smaller_images_are_shifted_by_fewer_pixels() -> None:
-    assert [augmentation_for("cifar10", size).padding for size in (32, 16, 4)] == [4, 2, 1]
+    assert [data.usual(DataSpec(name="cifar10"), (3, size, size)).padding for size in (32, 16, 4)] == [4, 2, 1]
 
 
 def batches(split: Split, *, seed: int = 0, batch_size: int = 32, augment: Augmentation | None = None) -> Batches:
@@ -114,7 +116,7 @@ def test_every_shift_and_both_sides_are_drawn() -> None:
 
 
 def test_digits_are_never_mirrored() -> None:
-    assert not augmentation_for("digits", 8).flip
+    assert not data.usual(DataSpec(name="digits"), (1, 8, 8)).flip
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
@@ -184,5 +186,5 @@ def test_processes_that_take_every_nth_batch_share_out_the_split(first: int, eve
 
 
 def test_an_unknown_dataset_has_no_augmentation() -> None:
-    with pytest.raises(InvalidValue, match="name = 'svhn': must be one of cifar10, cifar100, digits, fashion_mnist"):
-        augmentation_for("svhn", 32)
+    with pytest.raises(InvalidValue, match=r"name = 'svhn': must be one of .*cifar10, cifar100, digits"):
+        augmentation_for(DataSpec(name="svhn"), (3, 32, 32))

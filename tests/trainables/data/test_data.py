@@ -77,11 +77,6 @@ def test_real_cifar10_has_its_published_statistics(tmp_path: Path) -> None:
     assert std == pytest.approx((0.24703223, 0.24348513, 0.26158784), abs=1e-6)
 
 
-@pytest.mark.parametrize("name", data.names())
-def test_whether_a_folder_must_be_named_is_known_by_name(name: str) -> None:
-    assert data.needs_root(name) is (name != "digits")
-
-
 @given(st.floats(0.001, 0.999))
 def test_a_share_is_refused_where_a_class_would_have_no_image_on_a_side(share: float) -> None:
     spec = DataSpec(name="digits", validation=share)

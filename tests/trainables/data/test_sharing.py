@@ -29,7 +29,7 @@ def test_a_shared_dataset_equals_the_one_in_memory(tmp_path: Path, digits: Datas
 def test_the_second_to_ask_reads_only_the_shared_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = data.load(DIGITS, tmp_path)
 
-    def read_again(spec: DataSpec) -> Dataset:
+    def read_again(spec: DataSpec, *_: object) -> Dataset:
         raise AssertionError(f"{spec} was decoded twice")
 
     monkeypatch.setattr(sharing, "read_dataset", read_again)

@@ -11,13 +11,22 @@ from hypothesis import strategies as st
 from tests.trainables.small_data import DIGITS, images_of, random_split, same, write_fashion_mnist
 from trainables import data
 from trainables.data.dataset import Dataset, Split
-from trainables.data.splits import channel_statistics, content_hash, divide, shrink
+from trainables.data.images import Held, Published
+from trainables.data.splits import channel_statistics, content_hash, decode, in_memory, shrink
+from trainables.data.splits import divide as divide_parts
 from trainables.spec import DataSpec
 
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
     return data.load(DIGITS)
+
+
+def divide(published: Split, spec: DataSpec) -> tuple[Split, Split]:
+    """Divide training images, beside which there are test images."""
+    images = Held(published.images, published.labels)
+    train, validation, _ = divide_parts(Published(4, images, test=images), spec)
+    return decode(train, in_memory), decode(validation, in_memory)
 
 
 def test_published_splits_are_divided_and_the_test_images_left_alone(tmp_path: Path) -> None:
