@@ -73,7 +73,7 @@ def _builds_networks(factory: Callable[..., Any]) -> bool:
 
 
 def loaded(name: str, group: str = GROUP) -> Any:
-    """Import what a reference or an entry point of a group names; call nothing. Raises InvalidValue if it is not there."""
+    """Import what a reference or a group's entry point names; call nothing. Raises InvalidValue if it is not there."""
     if not is_reference(name):
         (entry,) = entry_points(group=group, name=name)
         return entry.load()
