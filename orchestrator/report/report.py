@@ -126,8 +126,10 @@ def _elapsed(records: Sequence[TrialRecord]) -> float | None:
 
 
 def _columns(spec: StudySpec, records: Sequence[TrialRecord]) -> list[str]:
-    """Return the metrics of the front table: validation beside test, costs, other objectives."""
-    columns = dict.fromkeys([*metrics.shown("front"), *spec.objectives])
+    """Return the metrics of the front table: validation beside test, what the study seeks, costs."""
+    always = list(metrics.shown("front"))
+    qualities = [metric for metric in always if metrics.unit(metric) is metrics.Unit.SHARE]
+    columns = dict.fromkeys([*qualities, *spec.objectives, *always])
     return [metric for metric in columns if any(metric in record.metrics for record in records)]
 
 
@@ -141,11 +143,10 @@ def _physical_front(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator
     members = pareto_front(records, objectives) if objectives is not None else []
     if objectives is None or not members:
         return
-    y, *others = objectives
-    drawings = [
-        _draw(f"front-{x}", front_figure(records, objectives, x), f"{quantities.name(y)} against {quantities.name(x)}")
-        for x in others
-    ]
+    (y, *others), drawings = objectives, []
+    for x in (name for name in others if {name, y} - spec.objectives.keys()):
+        caption = f"{quantities.name(y)} against {quantities.name(x)}"
+        drawings.append(_draw(f"physical-{x}", front_figure(records, objectives, x), caption))
     numbers = frozenset(record.trial for record in members)
     yield PhysicalFront(tuple(drawings), tuple(reference_first(members, dense_reference(records))), numbers)
 

@@ -121,6 +121,26 @@ def test_the_front_table_has_one_row_per_member_best_first(spec: StudySpec) -> N
     assert rows == [str(record.trial) for record in front]
 
 
+def test_both_fronts_are_shown_and_the_dense_network_comes_first(spec: StudySpec) -> None:
+    masked = {**told_trial(1).metrics, "macs_physical": 1.23e6, "params_physical": 29_800.0}
+    removed = {**masked, "accuracy": 0.985, "macs": 1.2e6, "macs_physical": 1.2e6}
+    worse = replace(told_trial(0), metrics={**told_trial(0).metrics, "accuracy": 0.98, "macs_physical": 1.23e6})
+    trials = [replace(told_trial(1), trial=number, metrics=values) for number, values in ((1, masked), (2, removed))]
+    for objectives in (OBJECTIVES, {"macs": "minimize", "accuracy": "maximize", "auroc": "maximize"}):
+        values = [replace(trial, metrics={**trial.metrics, "auroc": 0.9}) for trial in [worse, *trials]]
+        page = Page(render(spec.model_copy(update={"objectives": objectives}), values, STAMP))
+        drawn = [attributes["id"] for tag, attributes in page.tags if tag == "div" and "id" in attributes]
+        assert len(drawn) == len(set(drawn))
+        assert any(str(identity).startswith("physical-") for identity in drawn)
+        text = " ".join(page.text.split())
+        effective, _, physical = text.partition("Pareto front over physical costs")
+        assert "This front is over effective costs" in effective
+        assert "the reference of the front, though not a member of it" in effective
+        assert "0 dense ★ 98.00 % 0.00" in effective
+        assert "0 dense ★ 98.00 % 0.00" in physical
+        assert "1.11-fold fewer effective MACs within 1 point of the dense validation accuracy: trial 1" in effective
+
+
 def test_nothing_that_a_study_says_becomes_markup(spec: StudySpec) -> None:
     innocent = [told_trial(number) for number in range(8)]
     hostile = [
