@@ -27,7 +27,7 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
     hyper-parameters that cannot be used, TrainingDiverged, RemovalMismatch, and whatever a third-party paradigm raises.
     """
     recipe = paradigms.find(spec.paradigm).create(spec.hyperparameters).recipe(spec.epochs)
-    dataset = data.load(spec.data, context.cache).to(context.device)
+    dataset = data.load(spec.data, context.cache).placed(context.device, spec.data.memory)
     trial = LiveTrial(spec, dataset, context)
     shared = SharedTraining.of(recipe, trial)
     folder = context.restore()

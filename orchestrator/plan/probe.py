@@ -51,7 +51,7 @@ def measure(spec: StudySpec) -> Probe:
 def _measure(spec: StudySpec) -> Probe:
     torch.set_num_threads(max(1, math.floor(spec.resources.cpus)))
     context = _ProbeContext("cuda" if spec.resources.gpus > 0 else "cpu")
-    dataset = data.load(replace(spec.data, download=False)).to(context.device)
+    dataset = data.load(replace(spec.data, download=False)).placed(context.device, spec.data.memory)
     trial = LiveTrial(spec.trial("dense", {}, spec.seed), dataset, context)
     step, steps = _step(trial)
     few = replace(dataset, validation=_few(dataset.validation))
@@ -104,4 +104,4 @@ def _evaluation(trial: LiveTrial) -> float:
 
 
 def _few(split: Split) -> Split:
-    return Split(split.images[:IMAGES], split.labels[:IMAGES])
+    return Split(split.images[:IMAGES], split.labels[:IMAGES], split.streams_to)

@@ -1,4 +1,4 @@
-"""Normalised batches of a split in memory, augmented batch by batch on the split's device."""
+"""Normalised batches of a split, augmented batch by batch on the device where they are wanted."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from trainables import parallel
 from trainables.data import usual
 from trainables.data.dataset import Split
+from trainables.data.reading import taken
 from trainables.spec import DataSpec
 
 
@@ -90,17 +91,20 @@ class Batches:
         if not 0 <= skip < len(self):
             raise ValueError(f"skip = {skip}: the epoch has {len(self)} batches")
         count = len(self._split)
-        order = torch.randperm(count, generator=self._generator).to(self._device)
+        order = torch.randperm(count, generator=self._generator)
+        if self._split.streams_to is None:
+            order = order.to(self._device)
         draws = self._augment.draw(count, self._generator).to(self._device) if self._augment else None
         return self._batches(order, draws, skip)
 
     def _batches(self, order: Tensor, draws: Tensor | None, skip: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for step in range(skip, len(self)):
-            part = _within(step * self._batch_size, parallel.rows(self.images(step)))
-            images = self._split.images.index_select(0, order[part])
+        steps = range(skip, len(self))
+        parts = [_within(step * self._batch_size, parallel.rows(self.images(step))) for step in steps]
+        read = taken(self._split, (order[part] for part in parts))
+        for part, (images, labels) in zip(parts, read, strict=True):
             if self._augment is not None and draws is not None:
                 images = self._augment.apply(images, draws[:, part])
-            yield self._normalise(images), self._split.labels.index_select(0, order[part])
+            yield self._normalise(images), labels
 
 
 def _within(start: int, rows: slice) -> slice:
@@ -121,10 +125,10 @@ def ordered(
 
     With `first` and `every`, yield only batch number `first` and every `every`-th batch after it.
     """
-    normalise = _Normalisation(mean, std, channels_last, split.images.device)
-    for start in range(first * batch_size, len(split), every * batch_size):
-        part = slice(start, start + batch_size)
-        yield normalise(split.images[part]), split.labels[part]
+    normalise = _Normalisation(mean, std, channels_last, split.device)
+    starts = range(first * batch_size, len(split), every * batch_size)
+    for images, labels in taken(split, (torch.arange(start, min(start + batch_size, len(split))) for start in starts)):
+        yield normalise(images), labels
 
 
 class _Normalisation:

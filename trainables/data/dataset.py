@@ -1,17 +1,27 @@
 """A dataset in memory: uint8 images and labels in three splits, with their description."""
 
+import os
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from trainables.spec import Memory
+
+SHARE = 0.5
+"""The share of a device's free memory that images may take; the network and its activations need the rest."""
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images, uint8 [N, C, H, W], and their labels, int64 [N]."""
+    """Images, uint8 [N, C, H, W], and their labels, int64 [N].
+
+    Where `streams_to` is a device, they stay where they are, and only batches are moved to it.
+    """
 
     images: Tensor
     labels: Tensor
+    streams_to: torch.device | None = None
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
@@ -23,8 +33,13 @@ class Split:
         return len(self.labels)
 
     def to(self, device: str | torch.device) -> "Split":
-        """Return the split on `device`; nothing is copied if it is there already."""
-        return Split(self.images.to(device), self.labels.to(device))
+        """Return the split on `device`; nothing is copied if it is there already, or if it streams."""
+        return self if self.streams_to is not None else Split(self.images.to(device), self.labels.to(device))
+
+    @property
+    def device(self) -> torch.device:
+        """Where its batches are."""
+        return self.streams_to or self.images.device
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +65,26 @@ class Dataset:
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
 
+    def placed(self, device: str | torch.device, memory: Memory) -> "Dataset":
+        """Return the dataset held on `device`, or streaming to it: as `memory` says, or if it does not fit (auto)."""
+        target = torch.device(device)
+        if memory == "always" or (memory == "auto" and self._fits(target)):
+            return self.to(target)
+        splits = {name: replace(getattr(self, name), streams_to=target) for name in ("train", "validation", "test")}
+        return replace(self, **splits)
+
+    def _fits(self, device: torch.device) -> bool:
+        needed = sum(split.images.numel() for split in (self.train, self.validation, self.test))
+        return needed <= SHARE * _free(device)
+
     def to(self, device: str | torch.device) -> "Dataset":
         """Return the dataset with all splits on `device`."""
         moved = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
         return replace(self, **moved)
+
+
+def _free(device: torch.device) -> int:
+    """Return the free bytes of a device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")

@@ -149,7 +149,7 @@ def evaluate(
     Several processes take turns at the batches, and each gets the whole result.
     """
     kept: list[Tensor] = []
-    sums = torch.zeros(2, dtype=torch.float64, device=split.images.device)
+    sums = torch.zeros(2, dtype=torch.float64, device=split.device)
     turns = ordered(
         split,
         mean,

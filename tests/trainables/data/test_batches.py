@@ -1,5 +1,7 @@
 """Batches: every image once, the same stream for the same seed, augmentation that shifts and mirrors."""
 
+import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -188,3 +190,28 @@ def test_processes_that_take_every_nth_batch_share_out_the_split(first: int, eve
 def test_an_unknown_dataset_has_no_augmentation() -> None:
     with pytest.raises(InvalidValue, match=r"name = 'svhn': must be one of .*cifar10, cifar100, digits"):
         augmentation_for(DataSpec(name="svhn"), (3, 32, 32))
+
+
+@pytest.mark.parametrize("skip", [0, 2])
+def test_streamed_batches_are_those_in_memory_bit_for_bit(skip: int) -> None:
+    held = random_split(70)
+    streamed = replace(held, streams_to=torch.device("cpu"))
+    one, other = (batches(split, augment=Augmentation(2, flip=True)) for split in (held, streamed))
+    for _ in range(2):
+        pairs = zip(one.epoch(skip), other.epoch(skip), strict=True)
+        assert all(torch.equal(a, b) for pair in pairs for a, b in zip(*pair, strict=True))
+    plain = [
+        list(ordered(split, (0.0,) * 3, (1.0,) * 3, batch_size=32, channels_last=False)) for split in (held, streamed)
+    ]
+    assert all(torch.equal(a, b) for pair in zip(*plain, strict=True) for a, b in zip(*pair, strict=True))
+
+
+def test_a_streamed_epoch_that_is_left_early_leaves_no_thread_behind() -> None:
+    epoch = iter(batches(replace(random_split(700), streams_to=torch.device("cpu"))))
+    next(epoch)
+    readers = [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
+    epoch.close()  # type: ignore[attr-defined]
+    for thread in readers:
+        thread.join(10)
+    assert readers
+    assert not any(thread.is_alive() for thread in readers)

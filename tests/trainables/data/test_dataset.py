@@ -6,6 +6,7 @@ from torch import Tensor
 
 from tests.trainables.small_data import random_split
 from trainables.data.dataset import Dataset, Split
+from trainables.spec import Memory
 
 
 @pytest.mark.parametrize(
@@ -54,3 +55,11 @@ def test_datasets_are_told_apart_by_identity_because_tensors_have_no_truth() -> 
 def a_dataset() -> Dataset:
     train, validation, test = (random_split(count, (3, 8, 6)) for count in (6, 3, 2))
     return Dataset("made", 4, train, validation, test, (0.0,) * 3, (1.0,) * 3, "0")
+
+
+@pytest.mark.parametrize(("memory", "streams"), [("auto", False), ("always", False), ("never", True)])
+def test_a_dataset_streams_only_where_it_does_not_fit(memory: Memory, streams: bool) -> None:
+    splits = (random_split(4), random_split(3), random_split(2))
+    placed = Dataset("made", 4, *splits, (0.5,) * 3, (1.0,) * 3, "f00").placed("cpu", memory)
+    assert [split.streams_to is not None for split in (placed.train, placed.validation, placed.test)] == [streams] * 3
+    assert placed.train.to("cpu").device == torch.device("cpu")
