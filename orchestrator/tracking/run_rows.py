@@ -13,7 +13,7 @@ from typing import Final, Self
 from uuid import uuid4
 
 from mlflow.entities import Metric, Param
-from sqlalchemy import Engine, MetaData, bindparam, create_engine, delete, insert
+from sqlalchemy import Engine, MetaData, bindparam, create_engine, delete, insert, update
 from sqlalchemy.exc import InvalidRequestError
 
 _TEXTS: Final = frozenset({"run_uuid", "key", "value"})
@@ -101,6 +101,13 @@ class RunRows:
                 connection.execute(delete(tags).where(tags.c.key == tag, tags.c.run_uuid == bindparam("run")), either)
             if marked:
                 connection.execute(insert(tags), [_text_row(run, tag, "true") for run in marked])
+
+    def begin_at(self, run: str, begin: int) -> None:
+        """Let a run that was created later begin at that time."""
+        runs = self._tables.tables["runs"]
+        later = (runs.c.run_uuid == run) & (runs.c.start_time > begin)
+        with self._engine.begin() as connection:
+            connection.execute(update(runs).where(later).values(start_time=begin))
 
     def close(self) -> None:
         """Close the connections."""

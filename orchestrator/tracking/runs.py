@@ -11,6 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import accumulate, zip_longest
@@ -62,6 +63,8 @@ class StudyRuns:
         self._experiment = self._find_experiment()
         self._children: dict[int, Child] = {}
         self._volumes_logged = 0
+        self._last = 0
+        """When the last trial ended, in milliseconds."""
         self._parent = self._find_runs() or self._create_parent()
         self._client.update_run(self._parent, status="RUNNING")
         self._artifacts = self._client.get_experiment(self._experiment).artifact_location
@@ -108,13 +111,17 @@ class StudyRuns:
         self._client.log_figure(self._parent, picture(self._study, everything, front), "front.png")
         shown_as_table = json.dumps([{"path": "front.json", "type": "table"}])
         self._client.set_tag(self._parent, "mlflow.loggedArtifacts", shown_as_table)
+        self._last = max((_milliseconds(record.finished) or 0 for record in everything), default=0)
+        self._begin_at(min(filter(None, (_milliseconds(record.started) for record in everything)), default=None))
         description = note(self._study, everything, front, self._experiment)
         self._client.set_tag(self._parent, "mlflow.note.content", description)
         self._client.set_experiment_tag(self._experiment, "mlflow.note.content", description)
 
     def end(self, outcome: RunStatus) -> None:
-        """End the parent run."""
-        self._client.set_terminated(self._parent, outcome)
+        """End the parent run: that of a study that is over when its last trial ended, others now."""
+        begun = self._client.get_run(self._parent).info.start_time
+        over = outcome == "FINISHED" and self._last > begun
+        self._client.set_terminated(self._parent, outcome, self._last if over else None)
 
     def _find_experiment(self) -> str:
         experiment = self._client.get_experiment_by_name(self._study.name)
@@ -208,6 +215,12 @@ class StudyRuns:
             return False
         return child is not None and child.ended
 
+    def _begin_at(self, begin: int | None) -> None:
+        """Let the parent run begin with the first trial if it was created later, where the database is at hand."""
+        if self._rows and begin is not None:
+            with suppress(SQLAlchemyError):
+                self._rows.begin_at(self._parent, begin)
+
     def _log(self, run: str, metrics: Sequence[Metric], params: Sequence[Param]) -> None:
         for some_metrics, some_params in _batches(metrics, params):
             self._client.log_batch(run, metrics=some_metrics, params=some_params)
@@ -282,12 +295,21 @@ def _metrics(record: TrialRecord) -> list[Metric]:
     at = _milliseconds(record.finished) or 0  # so that MLflow drops the metric if it is logged again
     final = [Metric(_key(name), value, at, 0) for name, value in record.metrics.items()]  # step 0 is drawn as a bar
     curves = [
-        Metric(key, value, at, epoch.epoch)
-        for epoch in record.curve
+        Metric(key, value, reached, epoch.epoch)
+        for epoch, reached in zip(record.curve, _times(record), strict=True)
         for name, key in CURVES.items()
         if (value := epoch.figure(name)) is not None
     ]
     return final + curves
+
+
+def _times(record: TrialRecord) -> list[int]:
+    """Return when each epoch ended: the time from start to end of a trial is shared out as its epochs took time."""
+    begin, end = (_milliseconds(time) for time in (record.started, record.finished))
+    if begin is None or end is None:
+        return [end or 0] * len(record.curve)
+    ended = list(accumulate(epoch.seconds for epoch in record.curve))
+    return [begin + round((end - begin) * seconds / ended[-1]) if ended[-1] > 0 else end for seconds in ended]
 
 
 def _study_metrics(

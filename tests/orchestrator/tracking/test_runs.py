@@ -38,10 +38,26 @@ def test_a_child_run_holds_parameters_final_metrics_curves_and_tags(study: Track
     )
 
 
-def test_a_curve_has_one_point_per_epoch(study: TrackedStudy, database: Path) -> None:
-    open_runs(study).tell(told_trial(3))
-    found = rows(database, "select step, value from metrics where key = 'curve/accuracy'")
-    assert found == [(epoch.epoch, epoch.accuracy) for epoch in told_trial(3).curve]
+def test_a_curve_has_one_point_per_epoch_at_its_own_time(study: TrackedStudy, database: Path) -> None:
+    record = told_trial(3)
+    open_runs(study).tell(record)
+    found = rows(database, "select step, value, timestamp from metrics where key = 'curve/accuracy'")
+    assert record.started is not None
+    begin = int(record.started.timestamp() * 1000)
+    assert found == [(epoch.epoch, epoch.accuracy, begin + 1000 * epoch.epoch) for epoch in record.curve]
+
+
+def test_the_study_s_own_run_begins_with_its_first_trial_and_ends_with_its_last(study: TrackedStudy) -> None:
+    writer, records = open_runs(study), told_trials(4)
+    writer.show_front(records)
+    writer.end("FINISHED")
+    info = parent(study).info
+    first, last = records[0].started, records[-1].finished
+    assert first is not None
+    assert last is not None
+    assert (info.start_time, info.end_time) == (int(first.timestamp() * 1000), int(last.timestamp() * 1000))
+    writer.end("KILLED")
+    assert parent(study).info.end_time > int(last.timestamp() * 1000)
 
 
 def test_states_become_statuses_and_partial_trials_have_no_final_accuracy(study: TrackedStudy) -> None:
