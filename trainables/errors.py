@@ -22,6 +22,7 @@
     ├── RayNotStarted                  Ray cannot be started on this machine
     ├── DatabaseUnusable               MLflow's database in the store cannot be used
     ├── DatabaseReplaced               it is no longer the file that was written to
+    ├── NoRun                          a trial or study has no run in MLflow to which a model could belong
     ├── ExportFailed                   an exported network does not compute what its original does (a RuntimeError)
     └── FileUnusable                   a file or folder that cannot be read or written
 

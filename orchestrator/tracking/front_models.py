@@ -49,7 +49,7 @@ class Written:
 
 
 class NoRun(EspalierError):
-    """A trial has no run in MLflow to which a model could belong."""
+    """A trial or study has no run in MLflow to which a model could belong."""
 
 
 def write_front_models(
