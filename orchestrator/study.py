@@ -67,7 +67,7 @@ def launch(
         data.check(spec.data)
         hashes = starting_weights.gather(spec, store).hashes
         session.open_with_room(spec.resources)
-        made = stamp.stamp(data.load(spec.data, store.data).hash, spec.referred, hashes)
+        made = stamp.stamp(_data_hash(spec, store), spec.referred, hashes)
         return drive.finish(lambda ledger: _write_down(drive, made, ledger.asked))
 
 
@@ -256,7 +256,7 @@ def _write_down(drive: Drive, made: dict[str, Any], asked: int) -> None:
 def _write_stamp(spec: StudySpec, store: Store) -> None:
     folder = store.study(spec.name)
     hashes = starting_weights.gather(spec, store).hashes
-    stamp.write(folder.stamp, stamp.stamp(data.load(spec.data, store.data).hash, spec.referred, hashes))
+    stamp.write(folder.stamp, stamp.stamp(_data_hash(spec, store), spec.referred, hashes))
     folder.push(folder.stamp)
 
 
@@ -272,3 +272,11 @@ def _stamp(spec: StudySpec, store: Store) -> dict[str, Any]:
         logger.warning("%s was lost and is recreated: it describes what the study runs on now", folder.stamp)
         _write_stamp(spec, store)
         return stamp.read(folder.stamp)
+
+
+def _data_hash(spec: StudySpec, store: Store) -> str:
+    """Read the study's images, which is where damaged ones are found, and return their hash."""
+    try:
+        return data.load(spec.data, store.data).hash
+    except InvalidValue as refused:
+        raise InvalidValue(f"data.{refused.key}", refused.value, refused.allowed) from refused

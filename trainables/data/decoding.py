@@ -100,7 +100,8 @@ class Encoded:
         if self._damaged:
             named = ", ".join(sorted(self._damaged)[:NAMED])
             more = "" if len(self._damaged) <= NAMED else f" and {len(self._damaged) - NAMED} more"
-            allowed = f"{len(self._damaged)} images cannot be decoded: {named}{more}; repair or remove them"
+            count = len(self._damaged)
+            allowed = f"{count} image{'s' if count > 1 else ''} cannot be decoded: {named}{more}; repair or remove them"
             raise InvalidValue("root", self._root, allowed)
         if self._odd is not None:
             name, height, width = self._odd

@@ -1,4 +1,4 @@
-"""Takes the images of batches from a split: from its device, or from mapped pages, a few batches ahead."""
+"""Takes the images of batches from a split: from its device, or from mapped pages that are read ahead."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -11,6 +11,9 @@ from trainables.data.dataset import Split
 
 AHEAD: Final = 4
 """How many batches a thread reads ahead, while the network trains on one."""
+
+PAGE: Final = 4096
+"""The bytes of a page of memory."""
 
 Pair = tuple[Tensor, Tensor]
 
@@ -28,25 +31,35 @@ def _gathered(split: Split, numbers: Tensor) -> Pair:
 
 
 def _read_ahead(split: Split, batches: Iterable[Tensor]) -> Iterator[Pair]:
+    prepare, finish = (_pinned, _moved) if split.device.type == "cuda" else (_touched, _gathered_now)
     threads = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
-    waiting: deque[Future[Pair]] = deque()
+    waiting: deque[tuple[Tensor, Future[Pair | None]]] = deque()
     try:
         for numbers in batches:
-            waiting.append(threads.submit(_read, split, numbers))
+            waiting.append((numbers, threads.submit(prepare, split, numbers)))
             if len(waiting) > AHEAD:
-                yield _moved(split, waiting.popleft())
+                yield finish(split, *waiting.popleft())
         while waiting:
-            yield _moved(split, waiting.popleft())
+            yield finish(split, *waiting.popleft())
     finally:  # an epoch may be left early
         threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _read(split: Split, numbers: Tensor) -> Pair:
+def _touched(split: Split, numbers: Tensor) -> None:
+    """Read a pixel of each page of these images, so that all of it is in memory; costs little if it is already."""
+    split.images.flatten(1)[:, ::PAGE].index_select(0, numbers)
+
+
+def _gathered_now(split: Split, numbers: Tensor, read: Future[Pair | None]) -> Pair:
+    read.result()
+    return _gathered(split, numbers)
+
+
+def _pinned(split: Split, numbers: Tensor) -> Pair:
     images, labels = _gathered(split, numbers)
-    on_gpu = split.device.type == "cuda"
-    return (images.pin_memory(), labels.pin_memory()) if on_gpu else (images, labels)
+    return images.pin_memory(), labels.pin_memory()
 
 
-def _moved(split: Split, read: Future[Pair]) -> Pair:
-    images, labels = read.result()
+def _moved(split: Split, numbers: Tensor, read: Future[Pair | None]) -> Pair:
+    images, labels = read.result() or _gathered(split, numbers)
     return images.to(split.device, non_blocking=True), labels.to(split.device, non_blocking=True)
