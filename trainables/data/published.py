@@ -65,7 +65,8 @@ class PublishedSource:
         """Download the files if any are missing; one process at a time."""
         from trainables.data.readers import fetch
 
-        fetch(spec, self)
+        if self.files:
+            fetch(spec, self.missing)
 
     def facts(self, spec: DataSpec) -> Facts:
         """Return what is published."""
@@ -79,7 +80,7 @@ class PublishedSource:
         from trainables.data.splits import shrink
 
         side = spec.image_size if isinstance(spec.image_size, int) else None
-        train, test = (shrink(split, side) for split in read(spec, self))
+        train, test = (shrink(split, side) for split in read(spec, self.folder))
         return Published(self.classes, Held(train.images, train.labels), None, Held(test.images, test.labels))
 
     def fingerprint(self, spec: DataSpec) -> object:

@@ -11,7 +11,6 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from trainables.data.dataset import Split
-from trainables.data.published import PublishedSource
 from trainables.data.stratified import draw
 from trainables.errors import InvalidValue
 from trainables.spec import DataSpec
@@ -26,22 +25,22 @@ _DIGITS_SHAPE = (1797, 65)
 _TORCHVISION = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 
 
-def read(spec: DataSpec, source: PublishedSource) -> tuple[Split, Split]:
-    """Return all training images and all test images of the dataset that `spec` names.
+def read(spec: DataSpec, folder: str) -> tuple[Split, Split]:
+    """Return all training images and all test images of the dataset that `spec` names, whose files are in `folder`.
 
     Raises InvalidValue if the files are not the published ones.
     """
-    return _read_digits() if spec.name == "digits" else _read_torchvision(spec, source)
+    return _read_digits() if spec.name == "digits" else _read_torchvision(spec, folder)
 
 
-def fetch(spec: DataSpec, source: PublishedSource) -> None:
-    """Download the dataset's files if `spec` allows it and any are missing; one process at a time."""
-    if spec.root is None or not spec.download or not source.files:
+def fetch(spec: DataSpec, missing: Callable[[str], list[str]]) -> None:
+    """Download the dataset's files if `spec` allows it and any are `missing` in its root; one process at a time."""
+    if spec.root is None or not spec.download:
         return
     root = Path(spec.root).expanduser()
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / f".{spec.name}.lock"):
-        if source.missing(spec.root):
+        if missing(spec.root):
             _published(spec)(root, download=True)
 
 
@@ -70,12 +69,12 @@ def _digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     return values, classes
 
 
-def _read_torchvision(spec: DataSpec, source: PublishedSource) -> tuple[Split, Split]:
+def _read_torchvision(spec: DataSpec, folder: str) -> tuple[Split, Split]:
     published, root = _published(spec), Path(str(spec.root)).expanduser()
     try:
         return _split(published(root, train=True)), _split(published(root, train=False))
     except RuntimeError as error:  # torchvision compares checksums before it unpickles anything
-        allowed = f"holds a damaged copy of {spec.name}; delete {source.folder} there and download it again"
+        allowed = f"holds a damaged copy of {spec.name}; delete {folder} there and download it again"
         raise InvalidValue("root", spec.root, allowed) from error
 
 

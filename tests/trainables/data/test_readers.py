@@ -12,7 +12,7 @@ from tests.trainables.small_data import DIGITS, images_of, random_split, same, w
 from trainables import data
 from trainables.data.dataset import Dataset
 from trainables.data.published import PUBLISHED
-from trainables.data.readers import DIGITS_TEST_SHARE, fetch, read
+from trainables.data.readers import DIGITS_TEST_SHARE, read
 from trainables.errors import InvalidValue
 from trainables.spec import DataSpec
 
@@ -71,13 +71,13 @@ def test_the_test_split_depends_neither_on_the_seed_nor_on_the_shares(digits: Da
 
 def test_all_training_images_come_first_and_the_test_images_apart(tmp_path: Path) -> None:
     train, test = random_split(25, (1, 28, 28), classes=10), random_split(12, (1, 28, 28), classes=10)
-    published = read(write_fashion_mnist(tmp_path, train, test), PUBLISHED["fashion_mnist"])
+    published = read(write_fashion_mnist(tmp_path, train, test), PUBLISHED["fashion_mnist"].folder)
     assert same(published[0], train)
     assert same(published[1], test)
 
 
 def test_the_test_share_of_digits_has_every_class_in_proportion() -> None:
-    train, test = read(DIGITS, PUBLISHED["digits"])
+    train, test = read(DIGITS, PUBLISHED["digits"].folder)
     counts = torch.bincount(train.labels) + torch.bincount(test.labels)
     assert len(test) == round(DIGITS_TEST_SHARE * (len(train) + len(test)))
     assert ((torch.bincount(test.labels) - DIGITS_TEST_SHARE * counts).abs() < 1).all()
@@ -96,5 +96,5 @@ def test_nothing_is_fetched_that_need_not_or_must_not(
     spec: DataSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    fetch(spec, PUBLISHED[spec.name])
+    PUBLISHED[spec.name].fetch(spec)
     assert not list(tmp_path.iterdir())
