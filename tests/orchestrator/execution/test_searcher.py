@@ -290,7 +290,7 @@ def test_the_searcher_keeps_to_the_capacity_and_finishes_only_when_nothing_can_b
     with ledger_of(study(trials=3), tmp_path) as ledger:
         sweep = Sweep(ledger, Silence())
         capacity = Capacity(Resources(cpus=1), count=lambda: [{"CPU": 2.0}])
-        order = partial(_work_order, sweep, tmp_path / "data", "somewhere:run")
+        order = partial(_work_order, sweep, tmp_path / "data", "somewhere:run", lambda trial: trial)
         searcher = LedgerSearcher(sweep, capacity, order)
 
         def suggested(tune_id: str) -> tuple[int, str]:
