@@ -142,9 +142,11 @@ class LibrarySource:
     def _is_a_set(candidate: Any) -> bool:
         from trainables.vision import torchvision
 
-        takes = inspect.signature(candidate).parameters if inspect.isclass(candidate) else {}
-        of_vision = inspect.isclass(candidate) and issubclass(candidate, torchvision.datasets.VisionDataset)
-        return of_vision and "loader" not in set(takes) - {"train", "split"} and "annFile" not in takes
+        known = torchvision.datasets
+        if not inspect.isclass(candidate) or not issubclass(candidate, known.VisionDataset):
+            return False
+        bases = (known.VisionDataset, known.DatasetFolder, known.ImageFolder)
+        return candidate not in bases and "annFile" not in inspect.signature(candidate).parameters
 
 
 _OURS: Final = frozenset({"root", "download", "train", "transform", "target_transform", "transforms", "loader"})

@@ -41,6 +41,8 @@ def test_wrong_values_are_refused(changes: dict[str, object], says: str, tmp_pat
         data.check(replace(spec, **changes))  # type: ignore[arg-type]
 
 
-def test_a_set_that_is_not_there_says_how_to_get_it(tmp_path: Path) -> None:
-    with pytest.raises(InvalidValue, match="download: true"):
-        data.load(DataSpec(name="torchvision/GTSRB", root=str(tmp_path)))
+@pytest.mark.parametrize("name", ["GTSRB", "Food101", "DTD", "Flowers102", "EuroSAT", "SVHN", "KMNIST"])
+def test_a_set_that_is_not_there_says_how_to_get_it(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match="download: true") as caught:
+        data.load(DataSpec(name=f"torchvision/{name}", root=str(tmp_path)))
+    assert caught.value.key == "root"
