@@ -6,19 +6,21 @@ from trainables.faces import lazily
 
 if TYPE_CHECKING:
     from orchestrator.spec.choices import Range as Range
+    from orchestrator.spec.constraints import Constraint as Constraint
+    from orchestrator.spec.sections import Budget as Budget
+    from orchestrator.spec.sections import Elastic as Elastic
+    from orchestrator.spec.sections import Failures as Failures
+    from orchestrator.spec.sections import Fidelity as Fidelity
+    from orchestrator.spec.sections import Resources as Resources
+    from orchestrator.spec.sections import Search as Search
     from orchestrator.spec.spec_errors import StudyError as StudyError
-    from orchestrator.spec.study_spec import Budget as Budget
-    from orchestrator.spec.study_spec import Constraint as Constraint
-    from orchestrator.spec.study_spec import Elastic as Elastic
-    from orchestrator.spec.study_spec import Failures as Failures
-    from orchestrator.spec.study_spec import Fidelity as Fidelity
-    from orchestrator.spec.study_spec import Resources as Resources
-    from orchestrator.spec.study_spec import Search as Search
     from orchestrator.spec.study_spec import StudySpec as StudySpec
 
 __getattr__ = lazily(
     __name__,
     choices="Range",
-    study_spec="Budget Constraint Elastic Failures Fidelity Resources Search StudySpec",
+    constraints="Constraint",
+    sections="Budget Elastic Failures Fidelity Resources Search",
+    study_spec="StudySpec",
     spec_errors="StudyError",
 )

@@ -47,6 +47,21 @@ class Refusals(RequestRefused, ValueError):
         super().__init__("; ".join(map(str, self.refused)))
 
 
+def refuse(refused: Iterable[InvalidValue]) -> None:
+    errors = tuple(refused)
+    if errors:
+        raise Refusals(errors)
+
+
+def at(key: str, check: Callable[[str], object], value: str) -> str:
+    """Return `value` if `check` lets it pass; a refusal is raised under `key`."""
+    try:
+        check(value)
+    except InvalidValue as refused:
+        raise InvalidValue(key, refused.value, refused.allowed) from None
+    return value
+
+
 def unknown_key(name: str, known: Iterable[str]) -> str:
     """Return a phrase that names the known keys, and the one that was probably meant."""
     names = list(known)

@@ -3,35 +3,39 @@
 import copy
 import json
 import math
-import operator
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     Discriminator,
     Field,
     ModelWrapValidatorHandler,
-    SerializerFunctionWrapHandler,
     Tag,
     ValidationError,
     ValidationInfo,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
-from orchestrator.spec import searched_options, searched_training
+from orchestrator.spec import searched_options
 from orchestrator.spec.choices import Choice as Choice
 from orchestrator.spec.choices import Range as Range
 from orchestrator.spec.choices import Strict, cannot_fit, check_choices, check_effects
+from orchestrator.spec.constraints import Constraint as Constraint
 from orchestrator.spec.ledger_url import FILE, check_ledger
 from orchestrator.spec.names import check_study_name
 from orchestrator.spec.params import Params
-from orchestrator.spec.spec_errors import Problem, Refusals, StudyError, translate, unknown_key
+from orchestrator.spec.sections import Budget as Budget
+from orchestrator.spec.sections import Elastic as Elastic
+from orchestrator.spec.sections import Failures as Failures
+from orchestrator.spec.sections import Fidelity as Fidelity
+from orchestrator.spec.sections import Resources as Resources
+from orchestrator.spec.sections import Search as Search
+from orchestrator.spec.spec_errors import Problem, StudyError, at, refuse, translate, unknown_key
 from orchestrator.spec.study_file import LONGEST, as_text, read_mapping
 from orchestrator.spec.tracking_url import STORE, check_tracking
 from trainables import data, models, paradigms
@@ -42,200 +46,13 @@ from trainables.metrics import Direction as Direction
 from trainables.models import weights
 from trainables.spec import DataSpec, LatencySpec, ModelSpec, TrainingSpec, TrialSpec, Value
 
-_COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-}
-
 _STORED: Final = "stored"
-
-MOST: Final = 1_000_000
-"""The trials, epochs and hours that a study may have: more is a slip, for a million hours are a century."""
-MOST_DEVICES: Final = 100_000
-"""The workers, CPUs and GPUs that a trial may have."""
 
 FUNCTION: Final = "<package.module>:<function>"
 """The form of a metric that a function of the user's measures."""
 
 HISTORY: Final = "history"
 """The key under which a stored study says how it was extended; it is no setting, and a copy may bring it along."""
-
-
-@dataclass(frozen=True)
-class Constraint:
-    """A bound on a metric that a trial must satisfy to be on the front."""
-
-    metric: str
-    comparison: str
-    bound: float
-
-    @classmethod
-    def parse(cls, metric: str, text: str) -> "Constraint":
-        """Read a comparison such as ``">= 0.8"``; raises InvalidValue, keyed by the metric."""
-        found = re.fullmatch(r"\s*(>=|<=|>|<)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*", text)
-        try:
-            return cls(metric, found[1], float(found[2])) if found else cls(metric, "", float(""))
-        except ValueError:
-            raise InvalidValue(metric, text, 'must be a comparison with a number, such as ">= 0.8"') from None
-
-    @property
-    def can_be_met(self) -> bool:
-        """Whether the metric has values that satisfy the constraint."""
-        metric = find(self.metric)
-        best = metric.high if self.comparison.startswith(">") else metric.low
-        return math.isfinite(self.bound) and self.holds(best)
-
-    def holds(self, value: float) -> bool:
-        """Return whether `value` satisfies the constraint; NaN never does."""
-        return _COMPARISONS[self.comparison](value, self.bound)
-
-    def violation(self, value: float) -> float:
-        """Return by how much `value` misses the bound; at most 0 if it holds. 0 can also violate < and >."""
-        return self.bound - value if self.comparison.startswith(">") else value - self.bound
-
-
-class Search(Strict):
-    """How configurations are chosen, and how many.
-
-    `auto` is TPE; NSGA-II once TPE is too slow for the trials or the study is long; a Gaussian process for the first
-    trials if they are expensive and only numbers are searched (`search.sampler_policy`).
-    The sampler also learns from the COMPLETE trials of the studies in `warm_start`, which must be in the same store and
-    have the same objectives. `training` searches hyper-parameters of training for all paradigms, instead of the values
-    in the study's section `training`; `options` searches options of the network, or of those networks that take them.
-    """
-
-    sampler: Literal["auto", "tpe", "nsga2", "gp", "random"] = "auto"
-    trials: Annotated[int, Field(ge=1, le=MOST)] = 24
-    warm_start: list[str] = Field(default=[])
-    training: dict[str, Choice] = Field(default={})
-    options: dict[str, Choice] = Field(default={})
-
-    @field_validator("warm_start")
-    @classmethod
-    def _are_safe_paths(cls, names: list[str]) -> list[str]:
-        for name in names:
-            _at("", check_study_name, name)
-        return names
-
-    @field_validator("training")
-    @classmethod
-    def _can_be_searched(cls, searched: dict[str, Choice]) -> dict[str, Choice]:
-        _refuse(searched_training.check(searched))
-        return searched
-
-
-class Fidelity(Strict):
-    """The training budget of a trial, and the epochs (rungs) at which hopeless trials are held back.
-
-    The best 1/reduction of the trials at a rung continue, and so do trials that may still reach the front, judged by
-    what finished trials gained from there (`search.prospects`). The others pause: they release their device, keep their
-    checkpoints, and continue before any new trial starts once they are among the best of the trials at their rung.
-    With `hopeless: stop` they are stopped for good.
-    """
-
-    epochs: Annotated[int, Field(ge=1, le=MOST)]
-    rungs: list[int] = Field(default=[])
-    reduction: Annotated[int, Field(ge=2, le=MOST)] = 3
-    hopeless: Literal["pause", "stop"] = "pause"
-
-    @model_validator(mode="after")
-    def _rungs_rise_inside_the_budget(self) -> Self:
-        if self.rungs != sorted(set(self.rungs)) or not all(0 < rung < self.epochs for rung in self.rungs):
-            raise InvalidValue("rungs", self.rungs, f"must be rising epochs between 1 and {self.epochs - 1}")
-        return self
-
-
-class Budget(Strict):
-    """What may be spent before no new trial is started; running trials finish. None is no limit.
-
-    `hours` are those for which the study runs. `device_hours` are GPU-hours if trials have a GPU, else CPU-hours: the
-    time that trials hold devices, times their number, summed over all attempts. `money` is in the currency of
-    `resources.price_per_hour`.
-    """
-
-    hours: Annotated[float, Field(gt=0, le=MOST)] | None = None
-    device_hours: Annotated[float, Field(gt=0, le=1000 * MOST)] | None = None
-    money: Annotated[float, Field(gt=0)] | None = None
-
-
-class Elastic(Strict):
-    """Bounds on a trial's number of workers: it gets as many as there is room for when it starts."""
-
-    min: Annotated[int, Field(ge=1, le=MOST_DEVICES)] = 1
-    max: Annotated[int, Field(ge=1, le=MOST_DEVICES)] = 1
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.min > self.max:
-            raise InvalidValue("max", self.max, f"must be at least min, {self.min}")
-        return self
-
-    @model_serializer(mode="wrap")
-    def _shortest(self, plain: SerializerFunctionWrapHandler) -> Any:
-        return self.min if self.min == self.max else plain(self)
-
-
-class Resources(Strict):
-    """The resources of one worker of a trial, and their price for an hour.
-
-    A trial runs in one process (worker), or in several that train one network together, each with its rows of every
-    batch: their number changes neither the batches nor the learning rate. At most `parallel` trials run at once, or
-    wait for nodes that the cluster has yet to start; without it, as many as there is room for.
-
-    With a share of a GPU, such as `gpus: 0.25`, a process gets that share of its memory. With `mps` the processes that
-    share a GPU compute at the same time, by NVIDIA's Multi-Process Service, which is started if it does not run.
-    """
-
-    cpus: Annotated[float, Field(gt=0, le=MOST_DEVICES)] = 1
-    gpus: Annotated[float, Field(ge=0, le=MOST_DEVICES)] = 0
-    price_per_hour: Annotated[float, Field(gt=0)] | None = None
-    workers: Elastic = Elastic()
-    parallel: Annotated[int, Field(ge=1, le=MOST)] | None = None
-    mps: bool = False
-
-    @field_validator("workers", mode="before")
-    @classmethod
-    def _as_bounds(cls, value: object) -> object:
-        if not isinstance(value, int) or isinstance(value, bool):
-            return value
-        if value < 1:
-            raise InvalidValue("", value, "must be at least 1")
-        if value > MOST_DEVICES:
-            raise InvalidValue("", value, f"must be at most {MOST_DEVICES}")
-        return {"min": value, "max": value}
-
-    @model_validator(mode="after")
-    def _gpus_are_whole_or_a_share_of_one(self) -> Self:
-        if self.gpus > 1 and not self.gpus.is_integer():
-            raise InvalidValue("gpus", self.gpus, "must be a whole number, or a share of one GPU below 1")
-        if self.mps and not 0 < self.gpus < 1:
-            raise InvalidValue(
-                "mps", self.mps, f"is for trials that share a GPU: needs gpus between 0 and 1, not {self.gpus:g}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _one_gpu_each(self) -> Self:
-        if self.workers.max > 1 and self.gpus > 1:
-            raise InvalidValue(
-                "gpus", self.gpus, "must be at most 1 where a trial has several workers: each has its own"
-            )
-        return self
-
-
-class Failures(Strict):
-    """Which failures of a trial are retried, and when it times out.
-
-    A trial whose process or node was lost or preempted is restarted from its last checkpoint, up to `retries` times in
-    a row without progress; an error that it raised itself would be raised again. A trial that reports no epoch for
-    `timeout_minutes` is ended. There is no such limit by default, because only the user knows how long an epoch takes,
-    and ending a trial that is merely slow loses its work.
-    """
-
-    retries: Annotated[int, Field(ge=0, le=MOST)] = 3
-    timeout_minutes: Annotated[float, Field(gt=0, le=MOST)] | None = None
 
 
 def _how_many(given: object) -> str:
@@ -345,7 +162,7 @@ class StudySpec(Strict):
     @field_validator("name")
     @classmethod
     def _is_a_safe_path(cls, name: str) -> str:
-        return _at("", check_study_name, name)
+        return at("", check_study_name, name)
 
     @field_validator("ledger")
     @classmethod
@@ -372,7 +189,7 @@ class StudySpec(Strict):
     def _is_a_known_dataset(cls, spec: DataSpec, info: ValidationInfo) -> DataSpec:
         if info.context == _STORED:
             return spec
-        _refuse(_needless(key, getattr(spec, key), spec.name) for key in data.needless(spec))
+        refuse(_needless(key, getattr(spec, key), spec.name) for key in data.needless(spec))
         absolute = replace(spec, root=spec.root and os.path.abspath(os.path.expanduser(spec.root)))
         data.check(absolute)
         return absolute
@@ -388,12 +205,12 @@ class StudySpec(Strict):
         if info.context == _STORED:
             return given
         if isinstance(given, ModelSpec):
-            _at("name", models.check, given.name)
+            at("name", models.check, given.name)
             return _with_weights(given)
         if len({network.label for network in given}) < max(2, len(given)):
             labels = ", ".join(network.label for network in given)
             raise InvalidValue("", labels, "must be one network, or a list of several different ones")
-        _refuse(
+        refuse(
             InvalidValue(f"[{index}].{refused.key or 'name'}", refused.value, refused.allowed)
             for index, network in enumerate(given)
             for refused in [*_refused(models.check, network.name), *_refused(_with_weights, network)]
@@ -412,7 +229,7 @@ class StudySpec(Strict):
     def _name_known_metrics(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
             named = {name: value for name, value in given.items() if not is_function(str(name))}
-            _refuse(_unknown_keys(named, (*OBJECTIVES, FUNCTION)))
+            refuse(_unknown_keys(named, (*OBJECTIVES, FUNCTION)))
         return given
 
     @field_validator("objectives", "paradigms")
@@ -425,17 +242,17 @@ class StudySpec(Strict):
     @field_validator("constraints")
     @classmethod
     def _can_be_met(cls, constraints: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        _refuse(refused for pair in constraints.items() for refused in _refused(Constraint.parse, *pair))
+        refuse(refused for pair in constraints.items() for refused in _refused(Constraint.parse, *pair))
         if info.context != _STORED:
             parsed = (Constraint.parse(*pair) for pair in constraints.items())
-            _refuse(_unmet(bound, constraints[bound.metric]) for bound in parsed if not bound.can_be_met)
+            refuse(_unmet(bound, constraints[bound.metric]) for bound in parsed if not bound.can_be_met)
         return constraints
 
     @field_validator("objectives")
     @classmethod
     def _seek_what_is_better(cls, objectives: dict[str, Direction], info: ValidationInfo) -> dict[str, Direction]:
         if info.context != _STORED:
-            _refuse(
+            refuse(
                 InvalidValue(
                     name, direction, f"must be {find(name).direction}: the other way leads to the worst networks"
                 )
@@ -450,7 +267,7 @@ class StudySpec(Strict):
         if not isinstance(given, Mapping):
             return given
         if info.context != _STORED:
-            _refuse(_unknown_keys(given, paradigms.names()))
+            refuse(_unknown_keys(given, paradigms.names()))
         return {name: {} if chosen is None else chosen for name, chosen in given.items()}
 
     @field_validator("paradigms")
@@ -458,7 +275,7 @@ class StudySpec(Strict):
     def _are_accepted(cls, named: dict[str, dict[str, Choice]], info: ValidationInfo) -> dict[str, dict[str, Choice]]:
         if info.context == _STORED:
             return named
-        _refuse(
+        refuse(
             InvalidValue(f"{name}.{one.key}", one.value, one.allowed)
             for name, chosen in named.items()
             for one in list(check_choices(name, chosen)) or check_effects(name, chosen)
@@ -486,7 +303,7 @@ class StudySpec(Strict):
         ]
         if reasons:
             refused.append(InvalidValue("fidelity.epochs", epochs, f"is too short for {'; for '.join(reasons)}"))
-        _refuse(refused)
+        refuse(refused)
         return self
 
     def _untrained(self) -> Iterator[InvalidValue]:
@@ -549,15 +366,6 @@ def _needless(key: str, value: object, name: str) -> InvalidValue:
     return InvalidValue(key, value, f"means nothing to {name}: leave it out")
 
 
-def _at(key: str, check: Callable[[str], object], value: str) -> str:
-    """Return `value` if `check` lets it pass; a refusal is raised under `key`."""
-    try:
-        check(value)
-    except InvalidValue as refused:
-        raise InvalidValue(key, refused.value, refused.allowed) from None
-    return value
-
-
 def _refused(check: Callable[..., object], *arguments: object) -> Iterator[InvalidValue]:
     try:
         check(*arguments)
@@ -567,12 +375,6 @@ def _refused(check: Callable[..., object], *arguments: object) -> Iterator[Inval
 
 def _unknown_keys(given: Mapping[str, object], known: Sequence[str]) -> list[InvalidValue]:
     return [InvalidValue(name, given[name], unknown_key(name, known)) for name in given if name not in known]
-
-
-def _refuse(refused: Iterable[InvalidValue]) -> None:
-    errors = tuple(refused)
-    if errors:
-        raise Refusals(errors)
 
 
 def _all_problems(plain: Mapping[str, Any], first: Sequence[Problem]) -> list[Problem]:
