@@ -33,43 +33,46 @@ from trainables.spec import Value
 
 _STANDARD_OUTPUT: Final = "-"
 
+Within = Annotated[
+    float | None,
+    typer.Option(
+        "--within",
+        metavar="SHARE",
+        help="Show only trials at most so much less accurate than the dense network, or than the best trial where no "
+        "dense one has finished: 0.01 is one point.",
+    ),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="COMPARISON",
+        help="Show only trials for which this holds, such as 'params < 20000 and paradigm = magnitude'.",
+    ),
+]
+Sort = Annotated[
+    str | None, typer.Option("--sort", metavar="METRIC", help="Best first by this metric or hyper-parameter.")
+]
+Csv = Annotated[str | None, typer.Option("--csv", metavar="FILE", help="Write what is shown as CSV (-: print it).")]
+Physical = Annotated[
+    bool, typer.Option("--physical", help="Show the front over what is really smaller: masked weights count.")
+]
+Setup = Annotated[
+    str | None,
+    typer.Option("--setup", help=f"Fail unless the front's trials share this comparison setup: {', '.join(SETUPS)}."),
+]
+
 
 def front(
     name: Name,
     store: StoreFolder = HERE,
     as_json: AsJson = False,
-    within: Annotated[
-        float | None,
-        typer.Option(
-            "--within",
-            metavar="SHARE",
-            help="Show only trials at most so much less accurate than the dense network, or than the best trial where "
-            "no dense one has finished: 0.01 is one point.",
-        ),
-    ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--where",
-            metavar="COMPARISON",
-            help="Show only trials for which this holds, such as 'params < 20000 and paradigm = magnitude'.",
-        ),
-    ] = None,
-    sort: Annotated[
-        str | None, typer.Option("--sort", metavar="METRIC", help="Best first by this metric or hyper-parameter.")
-    ] = None,
-    csv: Annotated[
-        str | None, typer.Option("--csv", metavar="FILE", help="Write what is shown as CSV (-: print it).")
-    ] = None,
-    physical: Annotated[
-        bool, typer.Option("--physical", help="Show the front over what is really smaller: masked weights count.")
-    ] = False,
-    setup: Annotated[
-        str | None,
-        typer.Option(
-            "--setup", help=f"Fail unless the front's trials share this comparison setup: {', '.join(SETUPS)}."
-        ),
-    ] = None,
+    within: Within = None,
+    where: Where = None,
+    sort: Sort = None,
+    csv: Csv = None,
+    physical: Physical = False,
+    setup: Setup = None,
 ) -> None:
     """Show a study's Pareto front, after the dense network as its reference."""
     if as_json and csv == _STANDARD_OUTPUT:
