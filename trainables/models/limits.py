@@ -1,6 +1,7 @@
-"""Which images a network can take."""
+"""Which images and options a network can take."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from trainables.errors import InvalidValue
 
@@ -11,6 +12,14 @@ def require_size(name: str, input_shape: tuple[int, int, int], smallest: int) ->
     if min(height, width) < smallest:
         needs = f"needs images of at least {smallest}x{smallest} pixels, and these have {height}x{width}"
         raise InvalidValue("name", name, f"{needs}; digits_cnn, mlp, mobilenet_v2 and the resnets take any size")
+
+
+def refuse_unknown(name: str, error: Exception, options: Mapping[str, object]) -> None:
+    """Raise InvalidValue, keyed by the option, if a library's error says that it does not know one of these options."""
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    if unknown is not None and unknown[1] in options:
+        option = unknown[1]
+        raise InvalidValue(f"options.{option}", options[option], f"is no option of {name}; leave it out") from error
 
 
 def check_widths(name: str, widths: Sequence[int], count: int | None = None) -> list[int]:

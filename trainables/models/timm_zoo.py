@@ -7,6 +7,7 @@ from torch import nn
 
 from trainables.errors import InvalidValue
 from trainables.models import TIMM
+from trainables.models.limits import refuse_unknown
 
 
 def names() -> list[str]:
@@ -24,6 +25,7 @@ def build(classes: int, input_shape: tuple[int, int, int], name: str, **options:
     try:
         model: nn.Module = timm.create_model(name, num_classes=classes, in_chans=channels, **{**sized, **options})
     except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+        refuse_unknown(TIMM + name, error, options)
         reason = str(error).partition("\n")[0]
         raise InvalidValue(
             "name", TIMM + name, f"cannot be built for images of shape {input_shape}: {reason}"

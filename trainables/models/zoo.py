@@ -9,6 +9,7 @@ from torch import nn
 from trainables.errors import InvalidValue
 from trainables.meta import meta_twin
 from trainables.models import PREFIX
+from trainables.models.limits import refuse_unknown
 from trainables.vision import torchvision
 
 AUXILIARY: Final = ("googlenet", "inception_v3")
@@ -27,6 +28,7 @@ def build(classes: int, input_shape: tuple[int, int, int], name: str, **chosen: 
         with torch.no_grad():
             meta_twin(model)(torch.empty(1, *input_shape, device="meta"))
     except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+        refuse_unknown(PREFIX + name, error, chosen)
         reason = str(error).partition("\n")[0]
         allowed = f"cannot take images of shape {input_shape} ({reason}); most of torchvision's are made for 3x224x224"
         raise InvalidValue("name", PREFIX + name, allowed) from error

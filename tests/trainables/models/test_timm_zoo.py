@@ -34,3 +34,10 @@ def test_where_timm_is_not_installed_it_is_said_how_to_install_it(monkeypatch: p
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(InvalidValue, match=r"pip install 'espalier\[timm\]'"):
         models.check("timm/resnet10t")
+
+
+def test_an_option_that_a_network_does_not_have_is_named() -> None:
+    require_timm()
+    with pytest.raises(InvalidValue, match="is no option of timm/resnet10t") as refused:
+        models.build("timm/resnet10t", classes=10, input_shape=(3, 32, 32), options={"depht": 3})
+    assert (refused.value.key, refused.value.value) == ("options.depht", 3)

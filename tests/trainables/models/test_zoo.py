@@ -64,3 +64,9 @@ def test_a_network_that_cannot_be_built_so_is_refused_with_the_reason(
         build(10, (3, 16, 16), name, **options)
     assert refused.value.value == f"torchvision/{name}"
     assert "\n" not in str(refused.value)
+
+
+def test_an_option_that_a_network_does_not_have_is_named() -> None:
+    with pytest.raises(InvalidValue, match="is no option of torchvision/resnet18") as refused:
+        models.build("torchvision/resnet18", classes=10, input_shape=(3, 32, 32), options={"depth": 3})
+    assert (refused.value.key, refused.value.value) == ("options.depth", 3)
