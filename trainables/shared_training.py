@@ -123,7 +123,7 @@ class SharedTraining:
         except Timeout:
             yield False
             return
-        except (OSError, NotImplementedError) as error:
+        except (OSError, RuntimeError) as error:  # what filelock raises where the file system knows no locks
             LOG.warning("%s has no locks (%s): trials may train the same", self.path.parent, error)
         try:
             yield True

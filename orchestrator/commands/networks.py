@@ -1,7 +1,6 @@
 """The command that takes a trial's network out of the store."""
 
 import os
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,20 +17,18 @@ from orchestrator.commands.arguments import (
     require_file,
     store_at,
 )
-from orchestrator.networks.formats import FORMATS
+from orchestrator.networks.formats import Format
 from orchestrator.store.store import Store
 from orchestrator.terminal.printable import say
 
 if TYPE_CHECKING:
     from orchestrator.networks.trial_export import TrialExport
 
-Format = StrEnum("Format", {name: name for name in FORMATS})  # type: ignore[misc]  # Typer completes and checks its members
-
 
 def export(
     name: Name,
     trial: TrialNumber,
-    format: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.pt2,  # type: ignore[attr-defined]
+    format: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.PT2,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The file to write.", show_default="NAME-TRIAL with the format's suffix"),

@@ -1,6 +1,12 @@
 """The formats in which a network can be written, known without importing torch."""
 
-from typing import Final
+from enum import StrEnum
 
-FORMATS: Final = ("pt2", "onnx", "safetensors", "torch")
-"""Those of `trainables.export.FORMATS`."""
+
+class Format(StrEnum):
+    """Those of `trainables.export.FORMATS`; a command line completes and checks its members."""
+
+    PT2 = "pt2"
+    ONNX = "onnx"
+    SAFETENSORS = "safetensors"
+    TORCH = "torch"

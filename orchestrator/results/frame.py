@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.front import pareto_front
+from orchestrator.results.selection import HYPERPARAMETERS
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
-
-HYPERPARAMETER: Final = "hyperparameters."
-"""The prefix of columns with hyper-parameters: `sparsity` alone is what was measured."""
 
 _ABOUT: Final = ("trial", "paradigm", "state", "seed", "fidelity", "feasible", "seconds")
 
@@ -49,6 +47,6 @@ def _table(records: Sequence[TrialRecord], objectives: Sequence[str]) -> "pd.Dat
     columns = {
         **{name: [getattr(record, name) for record in records] for name in _ABOUT},
         **{name: [record.metrics.get(name) for record in records] for name in metrics},
-        **{f"{HYPERPARAMETER}{name}": [record.params.get(name) for record in records] for name in chosen},
+        **{f"{HYPERPARAMETERS}{name}": [record.params.get(name) for record in records] for name in chosen},
     }
     return pd.DataFrame(columns | {"state": [str(state) for state in columns["state"]]}).set_index("trial")

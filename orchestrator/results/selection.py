@@ -10,18 +10,12 @@ from typing import Final, Self
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.front import Objectives, is_eligible
 from orchestrator.results.reference import DROP, accuracy_drop, dense_reference
+from orchestrator.spec.constraints import COMPARISONS
 from trainables.errors import InvalidValue, nearest
 from trainables.metrics import direction_of
 from trainables.spec import Value
 
-_COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "=": operator.eq,
-    "!=": operator.ne,
-}
+_COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {**COMPARISONS, "=": operator.eq, "!=": operator.ne}
 _FORM: Final = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|!=|==|<|>|=)\s*([^\s<>=!]+)\s*")
 _OF_ALL: Final = ("trial", "paradigm", "seed", "seconds", DROP)
 

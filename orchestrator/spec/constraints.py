@@ -10,11 +10,11 @@ from typing import Final
 from trainables.errors import InvalidValue
 from trainables.metrics import find
 
-_COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
-    ">=": operator.ge,
+COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
-    "<": operator.lt,
+    ">=": operator.ge,
 }
 
 
@@ -44,7 +44,7 @@ class Constraint:
 
     def holds(self, value: float) -> bool:
         """Return whether `value` satisfies the constraint; NaN never does."""
-        return _COMPARISONS[self.comparison](value, self.bound)
+        return COMPARISONS[self.comparison](value, self.bound)
 
     def violation(self, value: float) -> float:
         """Return by how much `value` misses the bound; at most 0 if it holds. 0 can also violate < and >."""

@@ -6,13 +6,12 @@ does not import torch.
 
 import hashlib
 import inspect
-import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 from trainables.data.source import Facts, Usual, an_eighth, check_shares
 from trainables.errors import InvalidValue
+from trainables.references import called, check_form, factory_of, is_reference
 from trainables.spec import DataSpec
 
 if TYPE_CHECKING:
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
 GROUP: Final = "espalier.data"
 """The entry points under which other packages provide data."""
 
-_FORM: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_ANNOTATED: Final = (
+    "must be annotated as what builds data: `def build(...) -> Dataset`, or a tuple of datasets or tensors"
+)
 
 _SAMPLES: Final = 16
 """How many images of a part enter the key of the copy that processes share."""
@@ -40,9 +41,8 @@ class ReferenceSource:
 
     def check(self, spec: DataSpec) -> None:  # noqa: ARG002 - a source's
         """Check the form of a reference only: importing it runs its author's code."""
-        if ":" in self.name and not _FORM.fullmatch(self.name):
-            allowed = "must be package.module:function, a function that returns a torch Dataset, or several"
-            raise InvalidValue("name", self.name, allowed)
+        if is_reference(self.name):
+            check_form(self.name, "a function that returns a torch Dataset, or several")
 
     def fetch(self, spec: DataSpec) -> None:
         """Return, for the function gets what it needs."""
@@ -108,49 +108,17 @@ class ReferenceSource:
         return values[0], [Items(value, self.name, spec.size) for value in values]
 
     def _call(self, spec: DataSpec) -> Any:
-        factory = self._found()
-        takes = inspect.signature(factory).parameters
-        _check_options(self.name, takes, spec.options)
+        factory = factory_of(self.name, GROUP, _are_data, _ANNOTATED)
         offered = {"root": spec.root, "download": spec.download}
-        given = {key: value for key, value in offered.items() if key in takes and value is not None}
-        try:
-            return factory(**{**given, **spec.options})
-        except Exception as error:
-            raise InvalidValue("name", self.name, f"its function raised {type(error).__name__}: {error}") from error
-
-    def _found(self) -> Callable[..., Any]:
-        from trainables.models.reference import loaded
-
-        factory: Callable[..., Any] = loaded(self.name, GROUP)
-        if not callable(factory):
-            raise InvalidValue("name", self.name, f"must name a function, and this is {type(factory).__name__}")
-        if not _builds_data(factory):
-            annotated = (
-                "must be annotated as what builds data: `def build(...) -> Dataset`, or a tuple of datasets or tensors"
-            )
-            raise InvalidValue("name", self.name, annotated)
-        return factory
+        known = {key: value for key, value in offered.items() if value is not None}
+        return called(self.name, factory, known, spec.options)
 
 
-def _check_options(name: str, takes: Mapping[str, inspect.Parameter], options: Mapping[str, Any]) -> None:
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values()):
-        return
-    for option, value in options.items():
-        if option not in takes:
-            raise InvalidValue(f"options.{option}", value, f"{name} takes {', '.join(takes) or 'no options'}")
-
-
-def _builds_data(factory: Callable[..., Any]) -> bool:
-    """Return whether a function is annotated to return data, or is a class of datasets; calls nothing."""
-    if inspect.isclass(factory):
-        return _is_data(factory)
-    try:
-        returned = get_type_hints(factory).get("return")
-    except (NameError, TypeError):
-        return False
-    if get_origin(returned) is tuple:
-        return all(_is_data(get_origin(each) or each) for each in get_args(returned) if each is not Ellipsis)
-    return _is_data(get_origin(returned) or returned)
+def _are_data(kind: Any) -> bool:
+    """Return whether a type is one of datasets or tensors, or a tuple of them."""
+    if get_origin(kind) is tuple:
+        return all(_is_data(get_origin(each) or each) for each in get_args(kind) if each is not Ellipsis)
+    return _is_data(get_origin(kind) or kind)
 
 
 def _is_data(kind: Any) -> bool:

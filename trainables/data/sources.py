@@ -9,11 +9,11 @@ from importlib.metadata import entry_points
 from typing import Final
 
 from trainables.data.folder import FolderSource
-from trainables.data.library import PREFIX, LibrarySource
 from trainables.data.published import PUBLISHED
 from trainables.data.reference import GROUP, ReferenceSource
 from trainables.data.source import Source
 from trainables.data.table import TableSource
+from trainables.data.torchvision_sets import PREFIX, LibrarySource
 from trainables.errors import check_name
 
 _OWN: Final[dict[str, Source]] = {

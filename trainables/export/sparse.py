@@ -74,7 +74,7 @@ def _on_gpu(model: nn.Module, input_shape: tuple[int, ...], fitting: Mapping[str
     try:
         replaced = _replaced(half, {name: SemiStructuredLinear(half.get_submodule(name)) for name in fitting})
         before, after = seconds([_awaited(half), _awaited(replaced)], torch.randn(BATCH, *input_shape).half().cuda())
-    except (RuntimeError, NotImplementedError) as error:
+    except RuntimeError as error:
         return Gain("2:4", len(fitting), None, f"is refused by this GPU: {str(error).partition(chr(10))[0]}")
     return Gain("2:4", len(fitting), before / after)
 

@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from trainables.errors import InvalidValue, check_name
+from trainables.references import check_form, is_reference
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,7 +45,7 @@ def check(name: str) -> None:
     which `build` does.
     """
     if is_reference(name):
-        _module("reference").check_form(name)
+        check_form(name, "a function that returns an nn.Module")
     elif name.startswith((PREFIX, TIMM)):
         check_name("name", name, _library(name).names())
     else:
@@ -56,11 +57,6 @@ def _check_own(name: str) -> None:
     if name not in known and PREFIX + name in import_module(f"{__name__}.zoo").names():
         raise InvalidValue("name", name, f"is a network of torchvision; did you mean '{PREFIX}{name}'?")
     check_name("name", name, (*known, PREFIX + "<name>", TIMM + "<name>", "<package.module>:<function>"))
-
-
-def is_reference(name: str) -> bool:
-    """Return whether a name refers to a function, as ``package.module:function``."""
-    return ":" in name
 
 
 def reference_of(name: str) -> str | None:

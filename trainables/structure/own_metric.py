@@ -6,13 +6,13 @@ Nothing else is called: a study file, or a store of other people, could name any
 import copy
 import inspect
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import Any
 
 import torch
 from torch import nn
 
 from trainables.errors import InvalidValue
-from trainables.models.reference import loaded
+from trainables.references import loaded, return_type
 from trainables.structure.complexity import Shape
 
 
@@ -22,7 +22,7 @@ def find(name: str) -> Callable[..., Any]:
         function: Callable[..., Any] = loaded(name)
     except InvalidValue as refused:
         raise InvalidValue(_key(name), name, refused.allowed) from refused
-    if not inspect.isfunction(function) or not _returns_a_float(function):
+    if not inspect.isfunction(function) or return_type(function) is not float:
         allowed = "must be a function that is annotated to return a float: `def metric(model: nn.Module) -> float`"
         raise InvalidValue(_key(name), name, allowed)
     return function
@@ -49,10 +49,3 @@ def measure_by(name: str, model: nn.Module, input_shape: Shape) -> float:
 
 def _key(name: str) -> str:
     return f"objectives.{name}"
-
-
-def _returns_a_float(function: Callable[..., Any]) -> bool:
-    try:
-        return get_type_hints(function).get("return") is float
-    except (NameError, TypeError):
-        return False

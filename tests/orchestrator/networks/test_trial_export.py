@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from orchestrator.networks.formats import FORMATS
+from orchestrator.networks.formats import Format
 from orchestrator.networks.loading import load
 from orchestrator.networks.trial_export import TrialExport, export
 from orchestrator.store.store import StudyFolder
@@ -19,7 +19,7 @@ from trainables.export import exporting
 
 
 def test_the_formats_are_those_that_can_be_written() -> None:
-    assert tuple(exporting.FORMATS) == FORMATS
+    assert list(exporting.FORMATS) == list(Format)
 
 
 @pytest.fixture(scope="module")

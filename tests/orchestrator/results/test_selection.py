@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -80,9 +81,9 @@ def test_the_best_comes_first_and_those_without_a_value_last(metric: str, trials
         ({"within": float("nan")}, "--within.*must be a share"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(typed: dict[str, object], message: str) -> None:
+def test_what_cannot_be_meant_is_refused(typed: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidValue, match=message):
-        chosen(**typed)  # type: ignore[arg-type]
+        chosen(**typed)
 
 
 def test_a_hyperparameter_with_the_name_of_a_metric_has_a_longer_one() -> None:

@@ -1,5 +1,6 @@
 """The tree of configurations: ranges, conditions, fixed values, and draws that are known again."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -154,11 +155,15 @@ def test_networks_are_searched_for_all_paradigms_and_an_option_where_it_is_taken
     assert [space.takes(label, "width") for label in labels] == [False, False, True]
 
 
+def first_of_network(label: str, name: str, distribution: BaseDistribution) -> Any:
+    return label if name == "model" else first(name, distribution)
+
+
 @pytest.mark.parametrize("joint", [False, True])
 def test_a_trial_has_the_options_that_its_network_takes(*, joint: bool) -> None:
     space = over_networks()
     for chosen in ("digits_cnn", "resnet56(width=0.5)", "resnet20"):
-        drawn = space.draw(lambda name, of, chosen=chosen: chosen if name == "model" else first(name, of), joint=joint)  # type: ignore[misc]
+        drawn = space.draw(partial(first_of_network, chosen), joint=joint)
         params = space.params(drawn)
         assert params["model"] == chosen
         assert ("model.width" in params) == (chosen == "resnet20")

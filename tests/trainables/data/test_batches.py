@@ -210,7 +210,7 @@ def test_a_streamed_epoch_that_is_left_early_leaves_no_thread_behind() -> None:
     epoch = iter(batches(replace(random_split(700), streams_to=torch.device("cpu"))))
     next(epoch)
     readers = [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
-    epoch.close()  # type: ignore[attr-defined]
+    del epoch
     for thread in readers:
         thread.join(10)
     assert readers

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,10 +153,10 @@ def test_what_is_no_layout_is_refused_by_name(tmp_path: Path) -> None:
         ({"validation": 0.01}, "at least 2 of the 16"),
     ],
 )
-def test_wrong_values_are_refused(changes: dict[str, object], says: str, tmp_path: Path) -> None:
+def test_wrong_values_are_refused(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
     spec = write(tmp_path, {"train": 8, "test": 2})
     with pytest.raises(InvalidValue, match=says):
-        data.check(replace(spec, **changes))  # type: ignore[arg-type]
+        data.check(replace(spec, **changes))
 
 
 def test_the_shared_copy_is_the_same_and_follows_its_files(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The images of a batch, gathered on their device or read ahead from mapped pages: the same either way."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -24,11 +25,11 @@ def test_batches_that_are_read_ahead_are_those_that_are_gathered(batches: int) -
 def test_no_more_batches_are_asked_for_than_are_read_ahead() -> None:
     split, asked = replace(random_split(40), streams_to=torch.device("cpu")), []
 
-    def numbers() -> object:
+    def numbers() -> Iterator[torch.Tensor]:
         for batch in range(20):
             asked.append(batch)
             yield torch.arange(4)
 
-    reading = taken(split, numbers())  # type: ignore[arg-type]
+    reading = taken(split, numbers())
     next(reading)
     assert len(asked) == AHEAD + 1

@@ -2,9 +2,9 @@
 
 import pytest
 
-from trainables.data.library import LibrarySource
 from trainables.data.reference import ReferenceSource
 from trainables.data.sources import find, names
+from trainables.data.torchvision_sets import LibrarySource
 from trainables.errors import InvalidValue
 
 
