@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,8 +30,8 @@ DENSE = 3
 PRUNED: Mapping[str, Value] = {"sparsity": 0.9, "finetune": 0.4, "granularity": "filter"}
 
 
-def context(folder: Path, name: str, **changes: object) -> MemoryContext:
-    return MemoryContext(folder / name, cache=folder / "cache", **changes)  # type: ignore[arg-type]
+def context(folder: Path, name: str, **changes: Any) -> MemoryContext:
+    return MemoryContext(folder / name, cache=folder / "cache", **changes)
 
 
 def run(spec: TrialSpec, where: MemoryContext) -> list[Report]:
