@@ -63,9 +63,10 @@ class Metric:
 _EVERYWHERE: Final[frozenset[Place]] = frozenset({"front", "mlflow", "figure"})
 
 
-def _quality(name: str, words: str, direction: Direction = "maximize") -> Metric:
-    """Return the row of a share that torchmetrics measures, of validation and, as ``test_<name>``, of test."""
-    return Metric(name=name, words=f"validation {words}", short=words, unit=Unit.SHARE, direction=direction, high=1.0)
+def _quality(name: str, words: str, direction: Direction = "maximize", high: float = 1.0) -> Metric:
+    """Return the row of what logits are measured by, of validation and, as ``test_<name>``, of test."""
+    unit = Unit.SHARE if high == 1 else Unit.NUMBER
+    return Metric(name=name, words=f"validation {words}", short=words, unit=unit, direction=direction, high=high)
 
 
 _ROWS: Final = (
@@ -88,6 +89,14 @@ _ROWS: Final = (
     _quality("auroc", "AUROC"),
     _quality("top5", "top-5 accuracy"),
     _quality("ece", "calibration error", "minimize"),
+    _quality("brier", "Brier score", "minimize", high=2.0),
+    Metric(
+        name="nll",
+        words="validation negative log-likelihood",
+        short="neg. log-likelihood",
+        unit=Unit.NUMBER,
+        direction="minimize",
+    ),
     Metric(
         name="macs",
         words="effective MACs",

@@ -14,7 +14,7 @@ from trainables.spec import TrialSpec
 from trainables.state import LiveTrial
 from trainables.structure.complexity import latency, measure
 from trainables.structure.own_metric import measure_by
-from trainables.training.quality import QUALITIES, measure_qualities
+from trainables.training.quality import ALWAYS, measure_qualities
 from trainables.training.training import Evaluation
 
 
@@ -78,8 +78,7 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
     alive = trial.cost()
     connected = connectivity(trial.model, unpruned, shape)
     warn_of_collapse(connected)
-    keep = not QUALITIES.keys().isdisjoint(trial.spec.objectives)
-    validation, test = (evaluate_on(trial, split, keep_logits=keep) for split in ("validation", "test"))
+    validation, test = (evaluate_on(trial, split, keep_logits=True) for split in ("validation", "test"))
     metrics = {
         "accuracy": validation.accuracy,
         "loss": validation.loss,
@@ -106,10 +105,10 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
 
 
 def _qualities(trial: LiveTrial, validation: Evaluation, test: Evaluation) -> dict[str, float]:
-    """Return what torchmetrics measures of what the study names: of validation, and of test as ``test_<name>``."""
+    """Return likelihood, calibration and what the study names: of validation, and of test as ``test_<name>``."""
     if validation.logits is None or test.logits is None:
         return {}
-    asked, data = trial.spec.objectives, trial.dataset
+    asked, data = (*ALWAYS, *trial.spec.objectives), trial.dataset
     shown = measure_qualities(asked, test.logits, data.test.labels)
     selects = measure_qualities(asked, validation.logits, data.validation.labels)
     return {**selects, **{f"test_{name}": value for name, value in shown.items()}}

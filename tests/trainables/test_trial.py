@@ -50,6 +50,13 @@ def test_the_last_report_says_what_was_measured(dense: Report) -> None:
     assert (dense.macs_projected, dense.params_projected) == (dense.metrics["macs"], dense.metrics["params"])
 
 
+@pytest.mark.parametrize("split", ["", "test_"])
+def test_every_trial_measures_likelihood_and_calibration(dense: Report, split: str) -> None:
+    assert dense.metrics[f"{split}nll"] == pytest.approx(dense.metrics[f"{split}loss"], rel=1e-5)
+    assert 0 < dense.metrics[f"{split}brier"] < 2
+    assert 0 <= dense.metrics[f"{split}ece"] <= 1
+
+
 def norm(model: nn.Module) -> float:
     return sum(float(parameter.norm()) for parameter in model.parameters())
 

@@ -1,4 +1,7 @@
-"""Metrics of classification by torchmetrics, from the logits of a whole split; importing this does not import it."""
+"""Metrics of classification from the logits of a whole split: likelihood and calibration, and others by torchmetrics.
+
+Importing this does not import torchmetrics, and neither does measuring what every trial measures.
+"""
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -6,6 +9,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from trainables import vision  # noqa: F401 - torchmetrics imports it, which beside a CPU's torch fails otherwise
 
@@ -13,18 +17,22 @@ BINS: Final = 15
 """The bins of confidence of the expected calibration error, as in Guo et al. 2017, arXiv 1706.04599."""
 
 
+ALWAYS: Final = ("nll", "brier", "ece")
+"""What every trial measures of its final network: how good its probabilities are. It costs next to nothing."""
+
+
 def measure_qualities(names: Iterable[str], logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Return the metrics among `names` that torchmetrics measures, of logits (N, classes) and labels (N,).
+    """Return the metrics among `names` that are measured here, of logits (N, classes) and labels (N,).
 
     They are computed from probabilities: torchmetrics would take logits that happen to lie in [0, 1] for probabilities.
     All are NaN where a logit is.
     """
-    asked = [name for name in names if name in QUALITIES]
+    asked = list(dict.fromkeys(name for name in names if name in QUALITIES))
     if not asked:
         return {}
     if not logits.isfinite().all():
         return dict.fromkeys(asked, float("nan"))
-    probabilities = logits.softmax(1)
+    probabilities = logits.softmax(1, dtype=torch.float64)  # in float32 what is unlikely would be impossible
     return {name: float(QUALITIES[name](probabilities, labels)) for name in asked}
 
 
@@ -60,11 +68,24 @@ def _top_five(probabilities: Tensor, labels: Tensor) -> Tensor:
     return value
 
 
+def _likelihood(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean negative log-likelihood, in nats; a probability of zero counts as the smallest number."""
+    smallest = torch.finfo(probabilities.dtype).tiny
+    return F.nll_loss(probabilities.clamp(min=smallest).log().double(), labels)
+
+
+def _brier(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean squared distance from the true class, summed over classes: in [0, 2] (Brier 1950)."""
+    truth = F.one_hot(labels, probabilities.shape[1])
+    return (probabilities - truth).square().sum(1).double().mean()
+
+
 def _calibration(probabilities: Tensor, labels: Tensor) -> Tensor:
-    value: Tensor = _functions().multiclass_calibration_error(
-        probabilities, labels, num_classes=probabilities.shape[1], n_bins=BINS
-    )
-    return value
+    """Return the expected calibration error over bins that are open below: a confidence of 1/3 is in bin 5 of 15."""
+    confidence, guessed = probabilities.max(1)
+    bins = (confidence * BINS).ceil().long().sub(1).clamp(0, BINS - 1)
+    gaps = torch.zeros(BINS, dtype=torch.float64, device=probabilities.device)
+    return gaps.index_add_(0, bins, (guessed == labels).double() - confidence.double()).abs().sum() / len(labels)
 
 
 QUALITIES: Final[Mapping[str, Callable[[Tensor, Tensor], Tensor]]] = {
@@ -74,5 +95,7 @@ QUALITIES: Final[Mapping[str, Callable[[Tensor, Tensor], Tensor]]] = {
     "auroc": _auroc,
     "top5": _top_five,
     "ece": _calibration,
+    "nll": _likelihood,
+    "brier": _brier,
 }
 """What is measured, by the metric's name, from probabilities (N, classes) and labels (N,)."""

@@ -34,6 +34,8 @@ def test_they_are_those_of_scikit_learn(predicted: tuple[Tensor, Tensor]) -> Non
             "auroc": sklearn.roc_auc_score(labels, probabilities, multi_class="ovr", average="macro"),
             "top5": sklearn.top_k_accuracy_score(labels, probabilities, k=5),
             "ece": _calibration_error(logits, labels),
+            "nll": sklearn.log_loss(labels, probabilities),
+            "brier": sklearn.brier_score_loss(labels, probabilities),
         },
         abs=1e-5,
     )
