@@ -15,6 +15,7 @@ from tests.conftest import Interrupted, MemoryContext
 from trainables import paradigms
 from trainables.checkpoint import CHECKPOINT
 from trainables.errors import InfeasibleTrial, InvalidValue
+from trainables.expected_complexity import expected_complexity
 from trainables.masking.sparse_state import unpack
 from trainables.recipes.recipe import training_epochs
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
@@ -171,3 +172,21 @@ def test_a_trial_resumed_after_its_training_repeats_its_last_report(
     second = MemoryContext(tmp_path / "second", resume_from=first.checkpoints[-1])
     run_trial(digits(name), second)
     assert second.reports == [first.reports[-1]]
+
+
+FORETOLD = ("dense", "edge_popup", "orthp", "random", "rigl", "set")
+"""Paradigms whose cost is known exactly with their defaults."""
+
+LEARNED = ("complexity_aware", "dst", "layer_only", "unit_only")
+"""Paradigms whose cost training decides, with their defaults; of all others a range is known."""
+
+
+@every_paradigm
+def test_what_is_expected_of_the_cost_is_what_the_trial_measures(
+    name: str, whole: Callable[[str], MemoryContext]
+) -> None:
+    measured, expected = whole(name).reports[-1].metrics, expected_complexity(digits(name))
+    if name in FORETOLD:
+        assert all(bounds.is_exact for bounds in expected.values())
+    assert bool(expected) == (name not in LEARNED)
+    assert {key: measured[key] for key, bounds in expected.items() if not bounds.contains(measured[key])} == {}

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from trainables.recipes.recipe import Prune
     from trainables.state import LiveTrial
+    from trainables.structure.complexity import ParameterCosts, SizeRange
     from trainables.structure.removal import RemovalPlan
 
 Scores = Mapping[str, "Tensor"]
@@ -59,3 +60,10 @@ class Granularity(ABC):
     @abstractmethod
     def decide(self, trial: "LiveTrial", stage: "Prune", scores: Scores) -> "dict[str, Tensor] | RemovalPlan":
         """Return which pieces stay at the stage's density: 0/1 masks by prunable weight, or what will be removed."""
+
+    def size_range(self, trial: "LiveTrial", stage: "Prune", costs: "ParameterCosts") -> "SizeRange | None":  # noqa: ARG002
+        """Return what the network can cost after `stage`, whatever the scores are; None if that cannot be said.
+
+        `costs` are those of the unpruned network, whose shapes `trial` has; it may have no numbers.
+        """
+        return None

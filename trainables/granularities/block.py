@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -35,6 +36,10 @@ class Block(Weight):
 
     def spread(self, pieces: "Tensor", shape: "torch.Size") -> "Tensor":
         return pieces.repeat_interleave(self.size, dim=1)[:, : math.prod(shape[1:])].reshape(shape)
+
+    def pieces(self, shape: "torch.Size") -> Mapping[int, int]:
+        whole, rest = divmod(math.prod(shape[1:]), self.size)
+        return {self.size: whole * shape[0]} | ({rest: shape[0]} if rest else {})
 
 
 GRANULARITY = Block

@@ -1,5 +1,6 @@
 """Filters: the output channels of a layer, with all that reads or normalises them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from trainables.recipes.recipe import Prune
     from trainables.state import LiveTrial
     from trainables.structure.channels import ChannelGroup
+    from trainables.structure.complexity import ParameterCosts, Size, SizeRange
     from trainables.structure.removal import RemovalPlan
 
 
@@ -45,6 +47,37 @@ class Filter(Granularity):
         channels = keep_best(scores, stage.density, stage.scope, shapes, spare=True)
         plan = plan_removal(groups, {name: mask.bool() for name, mask in channels.items()})
         return replace(plan, dropped_blocks=trial.plan.dropped_blocks)
+
+    def size_range(self, trial: "LiveTrial", stage: "Prune", costs: "ParameterCosts") -> "SizeRange":
+        """Return what the widths that the scope leaves cost: known, unless it ranks across groups of channels."""
+        from trainables.masking.allocation import ACROSS_LAYERS, kept_counts
+        from trainables.masking.masks import prunable_weights
+        from trainables.structure.complexity import SizeRange
+
+        groups, weights = _groups(trial, stage), prunable_weights(trial.model)
+        sizes = {group.name: group.size for group in groups}
+        if stage.scope not in ACROSS_LAYERS:
+            shapes = {name: weights[f"{name}.weight"].shape for name in sizes}
+            size = size_of_widths(trial, groups, kept_counts(sizes, stage.density, stage.scope, shapes), costs)
+            return SizeRange(size, size)
+        channels = sum(sizes.values())
+        stay = max(len(sizes), round(stage.density * channels))
+        fewest = {name: max(1, stay - (channels - size)) for name, size in sizes.items()}
+        most = {name: min(size, stay - (len(sizes) - 1)) for name, size in sizes.items()}
+        return SizeRange(size_of_widths(trial, groups, fewest, costs), size_of_widths(trial, groups, most, costs))
+
+
+def size_of_widths(
+    trial: "LiveTrial", groups: "tuple[ChannelGroup, ...]", counts: Mapping[str, int], costs: "ParameterCosts"
+) -> "Size":
+    """Return what the network costs with so many channels of each group; which ones does not matter."""
+    import torch
+
+    from trainables.structure.removal import plan_removal
+
+    plan = plan_removal(groups, {group.name: torch.arange(group.size) < counts[group.name] for group in groups})
+    heads = {f"{name}.weight": count for name, count in counts.items()}
+    return costs.size(plan.kept(trial.model), heads)
 
 
 def _groups(trial: "LiveTrial", stage: "Prune") -> "tuple[ChannelGroup, ...]":

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from trainables.recipes.recipe import Prune
     from trainables.state import LiveTrial
+    from trainables.structure.complexity import ParameterCosts, SizeRange
     from trainables.structure.removal import RemovalPlan
 
 _BLOCKS = "blocks"
@@ -54,6 +55,22 @@ class Layer(Granularity):
         kept = keep_best(scores, stage.density, "global", {}, spare=True)[_BLOCKS].bool()
         dropped = tuple(block for block, stays in zip(trial.blocks, kept, strict=True) if not stays)
         return replace(trial.plan, dropped_blocks=dropped)
+
+    def size_range(self, trial: "LiveTrial", stage: "Prune", costs: "ParameterCosts") -> "SizeRange":
+        """Return the cost without the dearest, and without the cheapest, of the blocks: as many as go."""
+        from trainables.structure.blocks import branch_parameters
+        from trainables.structure.complexity import SizeRange
+
+        count = len(trial.blocks)
+        gone = count - max(1, round(stage.density * count))
+        dense, products = costs.size({}), costs.products
+        alone = [costs.size(dict.fromkeys(branch_parameters(trial.model, [block]), 0)) for block in trial.blocks]
+        macs = sorted(dense.macs - size.macs for size in alone)
+        params = sorted(dense.params - size.params for size in alone)
+        return SizeRange(
+            dense.less(sum(macs[count - gone :]) + (products if gone else 0), sum(params[count - gone :])),
+            dense.less(sum(macs[:gone]), sum(params[:gone])),
+        )
 
 
 GRANULARITY = Layer

@@ -9,10 +9,12 @@ from trainables.granularities.base import Scores
 from trainables.granularities.weight import Weight
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from trainables.recipes.recipe import Prune
     from trainables.state import LiveTrial
+    from trainables.structure.complexity import ParameterCosts, SizeRange
 
 _NAME = re.compile(r"([1-9]\d*):([1-9]\d*)")
 
@@ -38,8 +40,23 @@ class NOfM(Weight):
         return self.kept / self.group
 
     def decide(self, trial: "LiveTrial", stage: "Prune", scores: Scores) -> "dict[str, Tensor]":  # noqa: ARG002
-        kept = max(self.kept, math.ceil(stage.density * self.group - 1e-9))
+        kept = self._of_each_group(stage)
         return {name: keep_n_of_m(score, kept, self.group) for name, score in scores.items()}
+
+    def size_range(self, trial: "LiveTrial", stage: "Prune", costs: "ParameterCosts") -> "SizeRange":
+        from trainables.masking.masks import prunable_weights
+        from trainables.structure.complexity import SizeRange
+
+        kept, weights = self._of_each_group(stage), prunable_weights(trial.model)
+        size = costs.size({name: self._left(weight.shape, kept) for name, weight in weights.items()})
+        return SizeRange(size, size)
+
+    def _of_each_group(self, stage: "Prune") -> int:
+        return max(self.kept, math.ceil(stage.density * self.group - 1e-9))
+
+    def _left(self, shape: "torch.Size", kept: int) -> int:
+        whole, rest = divmod(shape[1], self.group)
+        return (whole * kept + min(kept, rest)) * shape.numel() // shape[1]
 
 
 def keep_n_of_m(scores: "Tensor", kept: int, group: int) -> "Tensor":

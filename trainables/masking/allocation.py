@@ -30,12 +30,12 @@ def keep_best(
     of each layer l; both keep at least one of each layer. Raises InvalidValue for an unknown scope.
     """
     check_name("scope", scope, SCOPES)
-    if scope in ("global", "lamp"):
+    if scope in ACROSS_LAYERS:
         ranked = lamp(scores) if scope == "lamp" else scores
         if spare:
             return _keep_best_of_all(_spare_best(ranked), density, at_least=len(ranked))
         return _keep_best_of_all(ranked, density)
-    counts = _counts({name: score.numel() for name, score in scores.items()}, density, scope, shapes)
+    counts = kept_counts({name: score.numel() for name, score in scores.items()}, density, scope, shapes)
     return {name: _best(score, counts[name]) for name, score in scores.items()}
 
 
@@ -81,6 +81,8 @@ DENSITIES: Mapping[str, Callable[[Shapes, Sizes, float], dict[str, float]]] = {
 }
 
 SCOPES = ("global", "layer", "lamp", *DENSITIES)
+ACROSS_LAYERS = ("global", "lamp")
+"""The scopes under which scores decide how many pieces of each layer stay."""
 
 
 def _capped(raw: Mapping[str, float], sizes: Sizes, density: float) -> dict[str, float]:
@@ -97,7 +99,8 @@ def _capped(raw: Mapping[str, float], sizes: Sizes, density: float) -> dict[str,
         dense |= over
 
 
-def _counts(sizes: Sizes, density: float, scope: str, shapes: Shapes) -> dict[str, int]:
+def kept_counts(sizes: Sizes, density: float, scope: str, shapes: Shapes) -> dict[str, int]:
+    """Return how many pieces of each layer stay under a scope that does not rank across layers."""
     if scope == "layer":
         return {name: max(1, round(density * size)) for name, size in sizes.items()}
     return _exact_counts(DENSITIES[scope](shapes, sizes, density), sizes, round(density * sum(sizes.values())))

@@ -1,6 +1,6 @@
 """What a recipe demands of a network, checked without data and training: the network's shapes are enough."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -10,14 +10,13 @@ from trainables.context import Report, SaveCheckpoint
 from trainables.data.dataset import Dataset, Split
 from trainables.gates.gated_training import require_gates
 from trainables.gates.structures import find_structures
+from trainables.granularities.filter import size_of_widths
 from trainables.masking.masks import prunable_weights
 from trainables.recipes.gating import Gating
 from trainables.recipes.recipe import Prune, Recipe, Train
 from trainables.spec import TrialSpec
 from trainables.state import LiveTrial
-from trainables.structure.channels import is_depthwise
-from trainables.structure.complexity import measure
-from trainables.structure.removal import RemovalPlan, plan_removal
+from trainables.structure.complexity import ParameterCosts
 
 Demand = tuple[object, ...]
 """What decides whether a stage can be carried out: recipes with the same demands need one rehearsal."""
@@ -77,23 +76,7 @@ def removable_macs(trial: LiveTrial, *, stream: bool) -> float:
 
     `stream` counts filters of residual streams as removable too.
     """
-    groups = [group for group in trial.groups if stream or not group.coupled]
-    keep = {group.name: torch.arange(group.size) == 0 for group in groups}
-    dense = measure(trial.model, trial.dataset.input_shape)
-    plan = plan_removal(groups, keep)
-    left = sum(cost.macs * _share_left(trial, name, plan) for name, cost in dense.layers.items())
-    return 1 - left / dense.macs
-
-
-def _share_left(trial: LiveTrial, module: str, plan: RemovalPlan) -> float:
-    """Return the share of a layer's MACs that stays: its outputs that stay times its inputs that stay."""
-    layer = trial.model.get_submodule(module)
-    weight = getattr(layer, "weight", None)
-    if not isinstance(weight, torch.Tensor) or weight.dim() < 2:
-        return 1.0
-    left = _left(module, plan.outputs, weight.shape[0])
-    return left if is_depthwise(layer) else left * _left(module, plan.inputs, weight.shape[1])
-
-
-def _left(module: str, removed: Mapping[str, tuple[int, ...]], channels: int) -> float:
-    return 1 - len(removed.get(module, ())) / channels
+    groups = tuple(group for group in trial.groups if stream or not group.coupled)
+    costs = ParameterCosts.of(trial.model, trial.dataset.input_shape)
+    left = size_of_widths(trial, groups, {group.name: 1 for group in groups}, costs)
+    return 1 - left.macs / costs.size({}).macs

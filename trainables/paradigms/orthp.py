@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from trainables.errors import InfeasibleTrial
 from trainables.paradigms.base import Paradigm, hyper, pretraining
-from trainables.recipes.recipe import Prune, Recipe, Remove, Train
+from trainables.recipes.recipe import KeepsSize, Prune, Recipe, Remove, Train
 
 if TYPE_CHECKING:
     from trainables.state import LiveTrial
 
 
 @dataclass(frozen=True)
-class Orthogonalize:
+class Orthogonalize(KeepsSize):
     """Make the weights of each convolution and linear layer orthogonal; masked weights stay zero."""
 
     def run(self, trial: "LiveTrial") -> None:
@@ -27,7 +27,7 @@ class Orthogonalize:
 
 
 @dataclass(frozen=True)
-class ProbeIsometry:
+class ProbeIsometry(KeepsSize):
     """Measure the mean singular value of the network's Jacobian as the metric `key`."""
 
     key: str

@@ -17,6 +17,10 @@ class Stage(Protocol):
     def run(self, trial: Any) -> None: ...
 
 
+class KeepsSize:
+    """A stage that changes neither masks nor widths, so that what a trial will cost can be said in spite of it."""
+
+
 class InTraining:
     """A description of what acts inside the training loop (gradual pruning, gates, dynamic masks).
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from trainables.modes import composite_attention, modes_kept
-from trainables.structure.attention import find_heads
+from trainables.structure.attention import Heads, find_heads
 
 Shape = tuple[int, int, int]
 
@@ -85,6 +85,72 @@ def effective(model: nn.Module, input_shape: Shape, masks: Mapping[str, Tensor])
         if macs[module] or params[module]
     }
     return Complexity(layers, sum(alive[name] * p.element_size() for name, p in parameters.items()))
+
+
+@dataclass(frozen=True)
+class Size:
+    """The MACs and the parameters of a network for one image."""
+
+    macs: int
+    params: int
+
+    def less(self, macs: int, params: int) -> "Size":
+        """Return a size that is smaller by that much."""
+        return Size(self.macs - macs, self.params - params)
+
+
+@dataclass(frozen=True)
+class SizeRange:
+    """The least and the most that a network will cost; MACs and parameters each by themselves."""
+
+    least: Size
+    most: Size
+
+
+@dataclass(frozen=True)
+class ParameterCosts:
+    """What each parameter of a network costs, so that the cost of a pruned one is arithmetic, without running it.
+
+    `entries` are the sizes of the parameters, `macs` the products with each, both by name and of the whole network;
+    `attention` are the products of activations in layers whose `heads` can be removed, by the name of the weight that
+    computes the heads, and `others` all remaining products.
+    """
+
+    entries: Mapping[str, int]
+    macs: Mapping[str, Fraction]
+    heads: Mapping[str, Heads]
+    attention: Mapping[str, int]
+    others: int
+
+    @classmethod
+    def of(cls, model: nn.Module, input_shape: Shape) -> "ParameterCosts":
+        """Count a network, which is run once, on the device that it is on; the meta device will do."""
+        multiplied = _Multiplied(dict(model.named_parameters()), {})
+        unowned = _unowned_macs(model, input_shape, multiplied)
+        heads = {f"{found.qkv}.weight": found for found in find_heads(model)}
+        attention = {weight: unowned[found.module] for weight, found in heads.items()}
+        entries = {name: parameter.numel() for name, parameter in model.named_parameters()}
+        others = sum(unowned.values()) - sum(attention.values())
+        return cls(entries, multiplied.macs, heads, attention, others)
+
+    @property
+    def products(self) -> int:
+        """The MACs of products of activations with each other."""
+        return self.others + sum(self.attention.values())
+
+    def size(self, kept: Mapping[str, int], heads: Mapping[str, int] | None = None) -> Size:
+        """Return what `effective` counts if so many entries of the parameters, and so many heads, are left.
+
+        Parameters that are not in `kept`, and the heads of weights that are not in `heads`, are whole.
+        """
+        entries, left = {**self.entries, **kept}, heads or {}
+        multiplied = {name: macs * Fraction(entries[name], self.entries[name]) for name, macs in self.macs.items()}
+        weights = sum(int(macs) for macs in _by_module(multiplied).values())
+        attention = sum(
+            macs * left.get(name, self.heads[name].count) // self.heads[name].count
+            for name, macs in self.attention.items()
+        )
+        return Size(weights + attention + self.others, sum(entries.values()))
 
 
 class _Multiplied:

@@ -7,6 +7,7 @@ import copy
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import torch
@@ -55,6 +56,16 @@ class RemovalPlan:
                     mask.index_fill_(dim, _index(removed, mask), 0)
         dropped = branch_parameters(model, self.dropped_blocks)
         return masks | {name: torch.zeros_like(parameters[name]) for name in dropped}
+
+    def kept(self, model: nn.Module) -> dict[str, int]:
+        """Return how many entries stay of the parameters that lose some, by name: the sums of `masks`."""
+        parameters = dict(model.named_parameters())
+        left = {
+            name: prod(size - len(cut.get(dim, ())) for dim, size in enumerate(parameters[name].shape))
+            for name, cut in _cuts(model, self).items()
+            if name in parameters
+        }
+        return left | dict.fromkeys(branch_parameters(model, self.dropped_blocks), 0)
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as dictionaries, lists, strings and integers."""
