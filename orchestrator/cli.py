@@ -142,7 +142,7 @@ def status(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> No
     """Show a study's progress: what runs, what failed, the time left, and what was spent."""
 
     from orchestrator.results.progress import progress
-    from orchestrator.terminal import tables
+    from orchestrator.terminal import study_lines
 
     studies = store_at(store)
     current = progress(studies.existing(name, "NAME"))
@@ -150,7 +150,7 @@ def status(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> No
         print_json(current.as_object())
     else:
         commands = {verb: command_line(studies, verb, name) for verb in ("resume", "logs")}
-        lines = tables.progress_lines(current, **commands)
+        lines = study_lines.progress_lines(current, **commands)
         console().print(lines, soft_wrap=True)  # commands must not be broken, so that they can be copied
 
 
@@ -163,7 +163,7 @@ def logs(
 ) -> None:
     """Show why a trial ended, with its tracebacks and everything it logged and printed."""
     from orchestrator.store.trial_files import trial_files
-    from orchestrator.terminal import tables
+    from orchestrator.terminal import study_lines
 
     folder = store_at(store).existing(name, "NAME")
     spec, records = read(folder)
@@ -173,9 +173,9 @@ def logs(
     if as_json:
         print_json(log_object(record, logged))
     else:
-        console().print(tables.trial_lines(spec, record, len(logged)), soft_wrap=True)
+        console().print(study_lines.trial_lines(spec, record, len(logged)), soft_wrap=True)
         for attempt in logged:
-            say(f"\n{tables.attempt_heading(attempt)}\n{attempt.log}{attempt.error}".rstrip("\n"))
+            say(f"\n{study_lines.attempt_heading(attempt)}\n{attempt.log}{attempt.error}".rstrip("\n"))
 
 
 @app.command()
@@ -376,15 +376,16 @@ def _conclude(outcome: "Outcome", store: Store) -> None:
     """Show the result of a run; exit with status 1 if it was interrupted or trials failed."""
 
     from orchestrator.results.summary import summarize
-    from orchestrator.terminal import tables
+    from orchestrator.terminal import study_lines
+    from orchestrator.terminal.front_table import front_table
 
     folder, output = outcome.folder, console()
     spec = StudySpec.stored(folder.spec)
     summary = summarize(spec, outcome.records)
     _write_report(folder, spec, outcome.records, folder.report)
-    output.print(tables.front_table(spec, outcome.records))
+    output.print(front_table(spec, outcome.records))
     commands = {verb: command_line(store, verb, spec.name) for verb in ("resume", "logs")}
-    output.print(tables.status_lines(summary, outcome.records, **commands), soft_wrap=True)
+    output.print(study_lines.status_lines(summary, outcome.records, **commands), soft_wrap=True)
     for name, path in (("report", folder.report), ("table", folder.table), ("log", folder.log)):
         say(f"{name + ':':<11}{folder.shown(path)}")
     dashboard = {STORE: command_line(store, "ui"), NONE: _UNTRACKED}.get(spec.tracking, spec.tracking)

@@ -90,9 +90,9 @@ def front(
         reference = dense_reference(records)
         print_json([member_object(record, spec.objectives, reference) for record in members])
     elif csv != _STANDARD_OUTPUT:
-        from orchestrator.terminal import tables
+        from orchestrator.terminal.front_table import front_table
 
-        console().print(tables.front_table(spec, records, selection))
+        console().print(front_table(spec, records, selection))
 
 
 def _write_csv(spec: StudySpec, records: Sequence[TrialRecord], members: Sequence[TrialRecord], file: str) -> None:

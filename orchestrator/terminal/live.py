@@ -19,7 +19,7 @@ from orchestrator.results.summary import Summary, summarize
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import StudyFolder
 from orchestrator.sweep.observer import Observer, Outcome
-from orchestrator.terminal import tables
+from orchestrator.terminal import study_lines, tables
 from trainables import metrics
 
 REFRESHES_PER_SECOND = 2
@@ -128,7 +128,7 @@ class Figures:
         under_way = sum(record.fidelity for record in running)
         done = sum(_is_since(record, self._begun) for record in told) + under_way
         return Group(
-            Text.assemble((self._spec.name, "bold"), f": {tables.counts(summary)}"),
+            Text.assemble((self._spec.name, "bold"), f": {study_lines.counts(summary)}"),
             self._bar(len(told) + under_way, done),
             Text(_reached(summary), style="green"),
             running_table(self._spec, running) if running else Text("Waiting for the first trial", style="dim"),
@@ -173,7 +173,7 @@ def _reached(summary: Summary) -> str:
     if not summary.best:
         return summary.no_front or ""
     front = f"hypervolume {summary.hypervolume:.3f}, {summary.on_front} on the front"
-    return f"best: {tables.achievements(summary)}; {front}"
+    return f"best: {study_lines.achievements(summary)}; {front}"
 
 
 def _is_since(record: TrialRecord, begin: datetime) -> bool:

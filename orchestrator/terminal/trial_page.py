@@ -12,7 +12,8 @@ from orchestrator.ledger.records import TrialRecord
 from orchestrator.results import quantities
 from orchestrator.results.overview import StudyLine
 from orchestrator.spec.study_spec import StudySpec
-from orchestrator.terminal.tables import titled, trial_lines
+from orchestrator.terminal.study_lines import trial_lines
+from orchestrator.terminal.tables import titled
 from trainables import metrics
 
 MOST_EPOCHS = 20

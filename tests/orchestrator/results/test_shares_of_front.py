@@ -8,7 +8,7 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.report.report import render
 from orchestrator.results.front import is_eligible, pareto_front
 from orchestrator.results.shares_of_front import holdings
-from orchestrator.terminal.tables import front_table
+from orchestrator.terminal.front_table import front_table
 from tests.orchestrator.drawn import studies
 from tests.orchestrator.example import OBJECTIVES, told_trial
 from tests.orchestrator.report.test_report import study_spec
