@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from orchestrator.store.remote import StoreLost
 from orchestrator.store.store import Store, StudyFolder
 from orchestrator.store.trial_files import trial_files
 from orchestrator.sweep.observer import Observer as Observer
-from orchestrator.sweep.observer import Observers
+from orchestrator.sweep.observer import Observers, notify
 from orchestrator.sweep.observer import Outcome as Outcome
 from orchestrator.sweep.sweep import CHECKPOINTS_KEPT, Sweep
 from orchestrator.tracking.publishing import publisher
@@ -56,7 +57,7 @@ def launch(
     """
     store_check.check(spec, store)
     _check_network(spec)
-    with RaySession(address, spec.referred) as session:
+    with RaySession(address, spec.referred, partial(notify, observer)) as session:
         drive = Drive(spec, store.study(spec.name), store, session, observer, run)
         if _exists(drive.folder):
             _require_same(spec, drive.folder, exist_ok)
@@ -82,7 +83,9 @@ def resume(
     folder = store.existing(name)
     spec = StudySpec.stored(folder.spec)
     store_check.check(spec, store)
-    return Drive(spec, folder, store, RaySession(address, spec.referred), observer, run).finish()
+    return Drive(
+        spec, folder, store, RaySession(address, spec.referred, partial(notify, observer)), observer, run
+    ).finish()
 
 
 def extend(
@@ -109,7 +112,9 @@ def extend(
         warm_start.check(spec, store)
         said(extension.extend(spec, folder, ledger.records()))
 
-    return Drive(spec, folder, store, RaySession(address, spec.referred), observer, run).finish(adopt)
+    return Drive(
+        spec, folder, store, RaySession(address, spec.referred, partial(notify, observer)), observer, run
+    ).finish(adopt)
 
 
 @dataclass(frozen=True)

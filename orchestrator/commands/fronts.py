@@ -57,6 +57,13 @@ Csv = Annotated[str | None, typer.Option("--csv", metavar="FILE", help="Write wh
 Physical = Annotated[
     bool, typer.Option("--physical", help="Show the front over what is really smaller: masked weights count.")
 ]
+Hyperparameters = Annotated[
+    bool, typer.Option("--hyperparameters", help="List each network's hyper-parameters, below the table.")
+]
+Plot = Annotated[
+    bool | None,
+    typer.Option("--plot/--no-plot", help="Draw the front in characters.", show_default="where a terminal shows it"),
+]
 Setup = Annotated[
     str | None,
     typer.Option("--setup", help=f"Fail unless the front's trials share this comparison setup: {', '.join(SETUPS)}."),
@@ -73,6 +80,8 @@ def front(
     csv: Csv = None,
     physical: Physical = False,
     setup: Setup = None,
+    hyperparameters: Hyperparameters = False,
+    plot: Plot = None,
 ) -> None:
     """Show a study's Pareto front, after the dense network as its reference."""
     if as_json and csv == _STANDARD_OUTPUT:
@@ -92,7 +101,10 @@ def front(
     elif csv != _STANDARD_OUTPUT:
         from orchestrator.terminal.front_table import front_table
 
-        console().print(front_table(spec, records, selection))
+        output = console()
+        with_picture = output.is_terminal if plot is None else plot
+        table = front_table(spec, records, selection, with_settings=hyperparameters, with_picture=with_picture)
+        output.print(table)
 
 
 def _write_csv(spec: StudySpec, records: Sequence[TrialRecord], members: Sequence[TrialRecord], file: str) -> None:

@@ -22,6 +22,7 @@ from orchestrator.commands.arguments import (
 from orchestrator.ledger.records import find_trial
 from orchestrator.spec.names import SAFE_NAME
 from orchestrator.terminal.printable import say
+from trainables import paradigms as installed
 from trainables.errors import InvalidValue
 
 
@@ -76,3 +77,15 @@ def schema() -> None:
     from orchestrator.spec.json_schema import study_schema
 
     print_json(study_schema())
+
+
+def paradigms(as_json: AsJson = False) -> None:
+    """List the installed paradigms and their hyper-parameters."""
+    from orchestrator.terminal.objects import paradigm_object
+    from orchestrator.terminal.tables import paradigm_table
+
+    known = {name: installed.find(name) for name in installed.names()}
+    if as_json:
+        print_json([paradigm_object(name, paradigm) for name, paradigm in known.items()])
+    else:
+        console().print(paradigm_table(known))

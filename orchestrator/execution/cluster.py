@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Self
@@ -77,8 +77,14 @@ def ray_session(log: Path, address: str | None = None, referred: Sequence[str] =
 class RaySession:
     """A `ray_session` that is opened when it is needed, and again after Ray has died."""
 
-    def __init__(self, address: str | None = None, referred: Sequence[str] = ()) -> None:
-        self._address, self._referred = address, referred
+    def __init__(
+        self,
+        address: str | None = None,
+        referred: Sequence[str] = (),
+        notify: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`notify` is called with a sentence before what takes seconds, and with an empty one after it."""
+        self._address, self._referred, self._notify = address, referred, notify
         self._opened = ExitStack()
         self._is_open = False
 
@@ -91,8 +97,12 @@ class RaySession:
     def open(self, log: Path) -> None:
         """Start Ray or connect to it, unless that is done; raises what `ray_session` does."""
         if not self._is_open:
+            cluster = named(self._address)
+            where = "starting Ray on this machine" if cluster is None else f"connecting to the Ray cluster at {cluster}"
+            self._notify(f"{where}; this takes some seconds")
             self._opened.enter_context(ray_session(log, self._address, self._referred))
             self._is_open = True
+            self._notify("")
 
     def open_with_room(self, resources: Resources) -> None:
         """Open the session before a study has a log; raises InvalidValue also if no node holds a trial."""

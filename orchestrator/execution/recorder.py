@@ -29,6 +29,7 @@ from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.failures import Breakdown, Failure
 from orchestrator.store.attempts import OBITUARY, CheckpointRef
 from orchestrator.store.remote import StoreLost, patiently
+from orchestrator.sweep.observer import notify
 from orchestrator.sweep.sweep import SECONDS_BETWEEN_NOTES, Sweep
 from orchestrator.sweep.verdict import CONTINUE, Verdict
 
@@ -74,6 +75,8 @@ class Recorder(Callback):  # type: ignore[misc]
 
         def interrupt(number: int, frame: FrameType | None) -> None:
             leave_terminal()
+            if not self.interrupted:
+                notify(self._sweep.observer, _stopping(len(self._sweep.live)))
             self.interrupted = True
             if end_run is not None:
                 end_run(number, frame)
@@ -208,6 +211,14 @@ class NoProgress(TrialProgressCallback):  # type: ignore[misc]  # Ray has no typ
 
     def on_trial_error(self, **_: Any) -> None:
         pass
+
+
+def _stopping(trials: int) -> str:
+    """Return what a signal brings about."""
+    if not trials:
+        return "stopping"
+    saving, rest = ("1 trial", "it as it is") if trials == 1 else (f"{trials} trials", "them as they are")
+    return f"stopping: saving {saving}; Ctrl-C again to leave {rest}"
 
 
 def _number(trial: Trial) -> int:

@@ -15,9 +15,9 @@ class Summary:
     """Counts of trials by state, and what the eligible ones have reached.
 
     `trials` is the number that the study file asks for, `asked` how many have been started so far. `best` holds the
-    best value of each objective among eligible trials, `hypervolume` the share in [0, 1] of the box between reference
-    and ideal that they dominate. `outgrown` trials finished before the study's epochs were raised. `no_front` says why
-    no trial is on the front; None if one is.
+    best value of each objective among eligible trials, `best_trials` which trial has it, `hypervolume` the share in
+    [0, 1] of the box between reference and ideal that they dominate. `outgrown` trials finished before the study's
+    epochs were raised. `no_front` says why no trial is on the front; None if one is.
     """
 
     study: str
@@ -33,6 +33,7 @@ class Summary:
     on_front: int
     hypervolume: float
     best: dict[str, float]
+    best_trials: dict[str, int]
     no_front: str | None
     seconds: float
 
@@ -64,16 +65,17 @@ def summarize(spec: StudySpec, records: Sequence[TrialRecord]) -> Summary:
         outgrown=sum(record.state in TOLD and record.share < 1 for record in records),
         on_front=len(pareto_front(records, spec.objectives)),
         hypervolume=volumes[-1] if volumes else 0.0,
-        best=reached,
+        best={name: record.metrics[name] for name, record in reached.items()},
+        best_trials={name: record.trial for name, record in reached.items()},
         no_front=None if reached else why_no_front(spec, records),
         seconds=sum(record.seconds for record in records),
     )
 
 
-def best(spec: StudySpec, records: Sequence[TrialRecord]) -> dict[str, float]:
-    """Return the best value of each objective among eligible trials; empty if there are none."""
+def best(spec: StudySpec, records: Sequence[TrialRecord]) -> dict[str, TrialRecord]:
+    """Return the eligible trial with the best value of each objective; empty if there are none."""
     eligible = [record for record in records if is_eligible(record, spec.objectives)]
     if not eligible:
         return {}
     rows = losses(eligible, spec.objectives).argmin(axis=0)
-    return {name: eligible[row].metrics[name] for name, row in zip(spec.objectives, rows, strict=True)}
+    return {name: eligible[row] for name, row in zip(spec.objectives, rows, strict=True)}

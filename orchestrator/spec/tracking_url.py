@@ -8,6 +8,9 @@ from trainables.errors import InvalidValue
 STORE: Final = "store"
 NONE: Final = "none"
 
+UNTRACKED: Final = "none, as the study file says"
+"""What a user reads in place of an address."""
+
 _HOW: Final = (
     "must not hold a user or a password, which would be stored with the study where others can read it: "
     "put them into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or a token into MLFLOW_TRACKING_TOKEN"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.spec.study_spec import StudySpec
@@ -40,6 +40,24 @@ class Observer(Protocol):
         ...
 
 
+@runtime_checkable
+class Listener(Protocol):
+    """An observer that also wants to know what the run itself is doing."""
+
+    def noticed(self, sentence: str) -> None:
+        """Handle a sentence on what is going on, such as that Ray starts; an empty one ends what the last one said.
+
+        The handler of a signal may call this at any moment.
+        """
+        ...
+
+
+def notify(observer: Observer | None, sentence: str) -> None:
+    """Tell an observer what the run is doing, if it wants to know."""
+    if isinstance(observer, Listener):
+        observer.noticed(sentence)
+
+
 class Observers:
     """Combines several observers into one."""
 
@@ -57,3 +75,7 @@ class Observers:
     def finished(self, outcome: Outcome) -> None:
         for observer in self._observers:
             observer.finished(outcome)
+
+    def noticed(self, sentence: str) -> None:
+        for observer in self._observers:
+            notify(observer, sentence)

@@ -79,7 +79,7 @@ class Sweep:
         self.ledger, self.spec, self.folder = ledger, ledger.spec, ledger.folder
         self.live: set[int] = set()
         """The trials that were handed out and have not yet ended, paused or been taken back."""
-        self._observer = observer
+        self.observer = observer
         self._clock = clock
         self._files = trial_files(self.folder)
         self._unfinished = [Waiting(one) for one in ledger.unfinished()]
@@ -308,7 +308,7 @@ class Sweep:
         self._show(number)
 
     def _show(self, number: int) -> None:
-        self._observer.updated(self.ledger.record(number))
+        self.observer.updated(self.ledger.record(number))
 
 
 def _epoch(record: TrialRecord) -> int:

@@ -1,6 +1,7 @@
 """The front of a study as a table for the terminal, with what pruning saves and who holds which part."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -24,22 +25,35 @@ from orchestrator.results.reference import (
 from orchestrator.results.selection import Selection
 from orchestrator.results.shares_of_front import Holding, holdings
 from orchestrator.spec.study_spec import StudySpec
-from orchestrator.terminal.tables import MOST_ROWS, configuration, measured, titled
+from orchestrator.terminal.character_plot import character_plot
+from orchestrator.terminal.fitted_table import Column, FittedTable
+from orchestrator.terminal.tables import MOST_ROWS, configuration
 from trainables import metrics
 
 WHOLE = Selection()
 """All of a front, in its order."""
 
-FEW = 5
-"""Up to how many metrics have room for a value and its share of the dense network's on one line."""
+LAST: Final = 9
+"""The rank of what a narrow table leaves out before any metric."""
+
+SHARES_OF_FRONT: Final = "Which paradigm holds which part of the front"
 
 MOST_NUMBERS = 30
 """The trials that a line names."""
 
 
-def front_table(spec: StudySpec, records: Sequence[TrialRecord], selection: Selection = WHOLE) -> RenderableType:
+def front_table(
+    spec: StudySpec,
+    records: Sequence[TrialRecord],
+    selection: Selection = WHOLE,
+    *,
+    with_settings: bool = False,
+    with_picture: bool = False,
+) -> RenderableType:
     """Return the front: the dense network as its reference, then the members, best first by the study's first
     objective; what pruning saves, which paradigm holds which part, and the setups in which it is a fair comparison.
+
+    With `with_settings`, all hyper-parameters follow the table, with `with_picture` the front drawn in characters.
     """
     front = pareto_front(records, spec.objectives)
     if not front:
@@ -47,14 +61,17 @@ def front_table(spec: StudySpec, records: Sequence[TrialRecord], selection: Sele
     reference = dense_reference(records)
     chosen = selection.of(front, records, spec.objectives)
     members = chosen if selection.sort else spread(chosen, spec.objectives, MOST_ROWS)
-    title = _title(spec, records, front, chosen, selection)
-    parts: list[RenderableType] = [_members_table(spec, title, front, reference_first(members, reference), reference)]
+    rows = reference_first(members, reference)
+    parts: list[RenderableType] = [Text(_title(spec, records, front, chosen, selection), style="bold"), Text()]
+    parts += [_members_table(spec, rows, reference), Text()]
+    parts += _settings_lines(spec, rows) if with_settings else []
+    parts += [character_plot(rows, spec.objectives, reference)] if with_picture and len(spec.objectives) > 1 else []
     if len(members) < len(chosen):
         parts.append(Text(f"{MOST_ROWS} of {len(chosen)} members, spread over the front; --json gives all of them"))
     held = holdings(records, spec.objectives)
     if len(held) > 1:
-        parts.append(holdings_table(held, _measured_columns(spec, front)))
-    parts += [Text(line) for line in reference_lines(spec, records)]
+        parts += [Text(SHARES_OF_FRONT, style="bold"), holdings_table(held, _measured_columns(spec, front)), Text()]
+    parts += [Text(line) for line in (*_notes(rows, front, reference), *reference_lines(spec, records))]
     return Group(*parts, Text(comparability(front) + trained_elsewhere(spec), style="dim"))
 
 
@@ -71,28 +88,56 @@ def _title(
     return "\n".join([*lines, *([f"{len(chosen)} shown: {only}"] if only else [])])
 
 
-def _members_table(
-    spec: StudySpec,
-    title: str,
-    front: Sequence[TrialRecord],
-    rows: Sequence[TrialRecord],
-    reference: TrialRecord | None,
-) -> Table:
-    shown, members = _columns(spec, rows), {record.trial for record in front}
-    table = titled(title)
-    table.add_column("trial", justify="right")
-    table.add_column("paradigm", style="cyan", no_wrap=True)
-    table.add_column("seed", justify="right")
-    for metric in shown:
-        table.add_column(_heading_of(metric), justify="right", max_width=16 if len(shown) <= FEW else 11)
-    table.add_column("hyper-parameters", overflow="fold")
+def _members_table(spec: StudySpec, rows: Sequence[TrialRecord], reference: TrialRecord | None) -> FittedTable:
+    is_reference = [reference is not None and record.trial == reference.trial for record in rows]
+    named = (f"{r.paradigm} (reference)" if dense else r.paradigm for r, dense in zip(rows, is_reference, strict=True))
+    columns = [
+        Column(heading="trial", cells=tuple(str(record.trial) for record in rows)),
+        Column(heading="paradigm", cells=tuple(named), is_text=True, style="cyan"),
+        *(
+            Column(
+                heading=_heading_of(metric),
+                cells=tuple(_cell(metric, record, reference) for record in rows),
+                rank=_rank(spec, metric),
+            )
+            for metric in _columns(spec, rows)
+        ),
+        Column(heading="seed", cells=tuple(str(record.seed) for record in rows), rank=LAST),
+        Column(
+            heading="hyper-parameters",
+            cells=tuple(configuration(spec, record) for record in rows),
+            rank=LAST + 1,
+            is_text=True,
+            style="dim",
+        ),
+    ]
+    return FittedTable(tuple(columns), tuple("bold" if dense else "" for dense in is_reference))
+
+
+def _rank(spec: StudySpec, metric: str) -> int:
+    """Return when a metric is left out for lack of room: objectives never, the drop in accuracy late."""
+    if metric in spec.objectives:
+        return 0
+    return 1 if metric == DROP else 2
+
+
+def _settings_lines(spec: StudySpec, rows: Sequence[TrialRecord]) -> list[RenderableType]:
+    """Return the hyper-parameters of each row, one trial a paragraph, so that none is cut."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", style="bold")
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
     for record in rows:
-        is_reference = reference is not None and record.trial == reference.trial
-        figures = (_cell(metric, record, reference) for metric in shown)
-        about = (str(record.trial), record.paradigm + (" (reference)" if is_reference else ""), str(record.seed))
-        settings = configuration(spec, record) + ("" if record.trial in members else "not on the front")
-        table.add_row(*about, *figures, Text(settings, style="dim"), style="bold" if is_reference else "")
-    return table
+        table.add_row(str(record.trial), record.paradigm, Text(configuration(spec, record) or "none searched"))
+    return [Text("Hyper-parameters, by trial", style="bold"), table, Text()]
+
+
+def _notes(rows: Sequence[TrialRecord], front: Sequence[TrialRecord], reference: TrialRecord | None) -> Iterator[str]:
+    """Yield what a reader of the table must know."""
+    if any(metrics.share_of_dense(metric, record.metrics) for record in rows for metric in record.metrics):
+        yield "5x: a fifth of what the dense network has."
+    if reference is not None and reference.trial not in {record.trial for record in front}:
+        yield f"The reference, trial {reference.trial}, is not on the front."
 
 
 def reference_lines(spec: StudySpec, records: Sequence[TrialRecord]) -> list[str]:
@@ -137,21 +182,30 @@ def _heading_of(metric: str) -> str:
 def _cell(metric: str, record: TrialRecord, reference: TrialRecord | None) -> str:
     if metric == DROP:
         return points(accuracy_drop(record, reference))
-    return measured(metric, record.metrics)
+    return " ".join([quantities.show(metric, record.metrics.get(metric)), *_fold(metric, record)])
 
 
-def holdings_table(held: Sequence[Holding], shown: Sequence[str]) -> Table:
+def _fold(metric: str, record: TrialRecord) -> list[str]:
+    """Return how many times fewer than the dense network's a cost is, if that is known."""
+    share = metrics.share_of_dense(metric, record.metrics)
+    return [f"{1 / share:.1f}x" if share > 0.1 else f"{1 / share:.0f}x"] if share else []
+
+
+def holdings_table(held: Sequence[Holding], shown: Sequence[str]) -> FittedTable:
     """Return how many members of the front each paradigm has, and the range of their values in each metric."""
-    table = titled("Which paradigm holds which part of the front")
-    table.add_column("paradigm", style="cyan", no_wrap=True)
-    table.add_column("members", justify="right")
-    table.add_column("of eligible trials", justify="right")
-    for metric in shown:
-        table.add_column(quantities.name(metric), justify="right")
-    for holding in held:
-        extents = (holding.extent(metric) for metric in shown)
-        table.add_row(holding.paradigm, str(len(holding.members)), str(holding.eligible), *extents)
-    return table
+    columns = [
+        Column(heading="paradigm", cells=tuple(holding.paradigm for holding in held), is_text=True, style="cyan"),
+        Column(heading="members", cells=tuple(f"{len(h.members)} of {h.eligible} eligible" for h in held)),
+        *(
+            Column(
+                heading=quantities.name(metric),
+                cells=tuple(holding.extent(metric) for holding in held),
+                rank=1 + number,
+            )
+            for number, metric in enumerate(shown)
+        ),
+    ]
+    return FittedTable(tuple(columns))
 
 
 def comparability(front: Sequence[TrialRecord]) -> str:

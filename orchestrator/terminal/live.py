@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from rich import box
@@ -64,6 +64,12 @@ class Lines:
     def finished(self, outcome: Outcome) -> None:
         """Print nothing: the command that ran the study shows the results."""
 
+    def noticed(self, sentence: str) -> None:
+        """Print the sentence, unless a signal came amid a write to the same stream, which cannot be entered twice."""
+        with suppress(RuntimeError):
+            if sentence:
+                self._print(sentence)
+
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -84,16 +90,23 @@ class LiveTable:
     def __init__(self, console: Console) -> None:
         self._records: dict[int, TrialRecord] = {}
         self._figures: Figures | None = None
+        self._notice = ""
         self._live = Live(
             console=console, get_renderable=self._render, refresh_per_second=REFRESHES_PER_SECOND, transient=True
         )
 
     def started(self, spec: StudySpec, folder: StudyFolder, total: int) -> None:  # noqa: ARG002 - an observer's
-        self._figures = Figures(spec)
+        self._figures, self._notice = Figures(spec), ""
         self._live.start()
 
     def updated(self, record: TrialRecord) -> None:
         self._records[record.trial] = record
+
+    def noticed(self, sentence: str) -> None:
+        """Show the sentence above the table, or without one yet, from the next drawing on."""
+        self._notice = sentence
+        if sentence:
+            self._live.start(refresh=True)
 
     def finished(self, outcome: Outcome) -> None:  # noqa: ARG002 - an observer's
         self.stop()
@@ -108,7 +121,9 @@ class LiveTable:
 
     def _render(self) -> RenderableType:
         """Return the table; called by the terminal's own thread, so it works on a copy."""
-        return self._figures.picture(list(self._records.values())) if self._figures else ""
+        notice = [Text(self._notice, style="bold yellow")] if self._notice else []
+        picture = [self._figures.picture(list(self._records.values()))] if self._figures else []
+        return Group(*notice, *picture, "")  # terminals write ^C where the picture ends: not into its last line
 
 
 class Figures:

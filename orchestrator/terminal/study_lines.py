@@ -22,7 +22,8 @@ def progress_lines(progress: Progress, *, resume: str, logs: str) -> RenderableT
     `resume` is the command that resumes it if nobody drives it, `logs` the command that takes a trial's number.
     """
     summary = progress.summary
-    parts = [_heading(summary, progress.driven, resume), *_lines_of_driver(progress), *_results(summary)]
+    parts = [_heading(summary, progress.driven, resume), *_lines_of_driver(progress)]
+    parts += _results(summary, driven=progress.driven)
     if summary.no_front and summary.told:
         parts.append(Text(summary.no_front, style="yellow"))
     parts += [_line_of_cluster(progress.cluster)] if progress.cluster and progress.driven else []
@@ -100,7 +101,7 @@ def status_lines(summary: Summary, records: Iterable[TrialRecord], *, resume: st
     """
     return Group(
         _heading(summary, False, resume),
-        *_results(summary),
+        *_results(summary, driven=False),
         Text(f"training time over all trials: {quantities.duration(summary.seconds)}", style="dim"),
         *failures(failed_alike(records), logs),
     )
@@ -123,8 +124,8 @@ def attempt_heading(attempt: Attempt) -> str:
     return f"--- {attempt.folder}, last line {_moment(attempt.last_word)}"
 
 
-def _results(summary: Summary) -> list[Text]:
-    lines = [Text(counts(summary))]
+def _results(summary: Summary, *, driven: bool) -> list[Text]:
+    lines = [Text(counts(summary, driven=driven))]
     if summary.best:
         lines.append(Text(f"best: {achievements(summary)}"))
         lines.append(Text(f"front: {summary.on_front} trials, hypervolume {summary.hypervolume:.3f}"))
@@ -142,13 +143,13 @@ def _numbered(trials: Sequence[int]) -> str:
     return f"trial {numbers}" if len(trials) == 1 else f"{len(trials)} trials ({numbers})"
 
 
-def counts(summary: Summary) -> str:
-    """Return the number of trials in each state."""
+def counts(summary: Summary, *, driven: bool = True) -> str:
+    """Return the number of trials in each state; unless the study is `driven`, those that ran are interrupted."""
     named = {
         "complete": summary.complete,
         "stopped early": summary.pruned,
         "failed": summary.failed,
-        "running": summary.running,
+        "running" if driven else "interrupted": summary.running,
         "paused": summary.paused,
         "missing a constraint": summary.infeasible,
         "from before the epochs were raised": summary.outgrown,
@@ -158,8 +159,11 @@ def counts(summary: Summary) -> str:
 
 
 def achievements(summary: Summary) -> str:
-    """Return the best value of each objective."""
-    return ", ".join(f"{quantities.name(name)} {quantities.show(name, value)}" for name, value in summary.best.items())
+    """Return the best value of each objective, and which trial has it."""
+    return ", ".join(
+        f"{quantities.name(name)} {quantities.show(name, value)} (trial {summary.best_trials[name]})"
+        for name, value in summary.best.items()
+    )
 
 
 def _heading(summary: Summary, driven: bool, resume: str) -> Text:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli import COMMANDS
 from orchestrator.ledger.records import read_table
 from orchestrator.results.front import pareto_front
 from orchestrator.store.store import Store
@@ -42,6 +43,23 @@ def test_status_counts_every_trial(espalier: Espalier, tmp_path: Path) -> None:
     assert status == 0
     assert f"small: unfinished; to resume it: espalier resume small --store {tmp_path / 'store'}" in out.splitlines()
     assert "ValueError: unlucky" in out
+
+
+def test_watching_a_study_ends_when_nobody_drives_it(espalier: Espalier, tmp_path: Path) -> None:
+    a_study(tmp_path / "store")
+    status, out, _ = espalier("status", "small", "--store", "store", "--watch")
+    assert (status, "small: unfinished" in out) == (0, True)
+    status, out, _ = espalier("status", "small", "--store", "store", "--watch", "--json")
+    assert (status, json.loads(out)["driven"]) == (0, False)
+
+
+def test_help_lists_the_commands_by_subject_and_each_has_an_example(espalier: Espalier) -> None:
+    _, out, _ = espalier("--help")
+    places = [out.index(heading) for heading in COMMANDS]
+    assert places == sorted(places)
+    for name, _, example in (command for group in COMMANDS.values() for command in group):
+        assert example.split()[0] == name
+        assert f"Example: espalier {example}" in espalier(name, "--help")[1]
 
 
 def test_a_study_that_is_being_run_is_said_to_be(espalier: Espalier, tmp_path: Path) -> None:
@@ -77,7 +95,7 @@ def test_the_front_for_people_shows_the_same_trials(espalier: Espalier, tmp_path
     _, out, _ = espalier("front", "small", "--store", "store")
     assert f"{len(trials)} of 3 complete trials" in out
     assert "validation" in out
-    assert [int(line.split()[0]) for line in out.splitlines() if line[:7].strip().isdigit()] == trials
+    assert [int(line.split()[0]) for line in out.splitlines() if line[:5].strip().isdigit()] == trials
 
 
 def test_paradigms_for_programs_hold_axes_source_and_hyperparameters(espalier: Espalier) -> None:

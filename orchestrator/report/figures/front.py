@@ -8,7 +8,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from orchestrator.ledger.records import State, TrialRecord
-from orchestrator.report.figures.style import GREY, INK, STAR, blank, describe, spans_decades
+from orchestrator.report.figures.style import GREY, INK, STAR, blank, describe
+from orchestrator.results.axis_range import spans_decades
 from orchestrator.results.front import Objectives, is_eligible, pareto_front
 from orchestrator.results.palette import REFERENCE, colors
 from orchestrator.results.reference import dense_reference

@@ -7,8 +7,9 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from orchestrator.ledger.records import TrialRecord
-from orchestrator.report.figures.style import FONT, plain, spans_decades, tick_format
+from orchestrator.report.figures.style import FONT, plain, tick_format
 from orchestrator.results import quantities
+from orchestrator.results.axis_range import spans_decades
 from orchestrator.results.front import Objectives, is_eligible
 from trainables.spec import Value
 

@@ -1,8 +1,6 @@
 """What all figures share: their look, their axes, and the text under the pointer."""
 
 import html
-import math
-from collections.abc import Sequence
 from typing import Final
 
 import plotly.graph_objects as go
@@ -17,8 +15,6 @@ INK, GREY, FAINT = "#1f2933", "#7b8794", "#e4e7eb"
 STAR: Final = "star"
 """The symbol of the dense network's trial, the reference of a front, in every picture."""
 FONT: Final = {"family": "system-ui, sans-serif", "size": 13, "color": INK}
-DECADES: Final = 1.3
-"""How many decades a quantity must span to be drawn on a logarithmic axis."""
 
 
 def blank(x: str, y: str) -> go.Figure:
@@ -47,11 +43,6 @@ def tick_format(metric: str) -> str:
         case Unit.COUNT | Unit.SECONDS:
             return ".3~s"
     return ""
-
-
-def spans_decades(values: Sequence[float]) -> bool:
-    """Return whether values are better drawn on a logarithmic axis."""
-    return bool(values) and min(values) > 0 and math.log10(max(values) / min(values)) > DECADES
 
 
 def describe(record: TrialRecord) -> str:

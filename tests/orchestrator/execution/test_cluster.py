@@ -74,13 +74,15 @@ def test_a_session_is_opened_once_and_again_after_it_was_closed(
         return nullcontext()
 
     monkeypatch.setattr(cluster, "connected", connected)
-    with RaySession("a:1", ["nets"]) as session:
+    said: list[str] = []
+    with RaySession("a:1", ["nets"], said.append) as session:
         session.open(tmp_path / "log")
         session.open(tmp_path / "log")
         assert opened == [("a:1", ["nets"])]
         session.close()
         session.open(tmp_path / "log")
         assert opened == [("a:1", ["nets"])] * 2
+        assert said == ["connecting to the Ray cluster at a:1; this takes some seconds", ""] * 2
         assert os.environ["RAY_ADDRESS"] == "a:1"
     assert os.environ.get("RAY_ADDRESS") != "a:1"
 

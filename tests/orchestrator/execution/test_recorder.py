@@ -13,6 +13,7 @@ import pytest
 from ray.tune.experiment import Trial
 
 from orchestrator.execution import recorder as recording
+from orchestrator.execution.interruption import handlers_kept
 from orchestrator.execution.recorder import Recorder
 from orchestrator.execution.trial_context import CHECKPOINT, DISK_FULL, FAILURE, STORE_LOST
 from orchestrator.ledger.ledger import Ledger
@@ -161,3 +162,24 @@ def test_only_the_main_thread_takes_over_signals(run: Run) -> None:
     aside.join()
     assert signal.getsignal(signal.SIGTERM) is before
     assert not run.recorder.interrupted
+
+
+class Heard(Silence):
+    """Keeps what the run is said to be doing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sentences: list[str] = []
+
+    def noticed(self, sentence: str) -> None:
+        self.sentences.append(sentence)
+
+
+def test_the_first_signal_is_answered_at_once_and_the_next_ones_are_not(run: Run) -> None:
+    run.sweep.observer = heard = Heard()
+    with handlers_kept():
+        run.recorder.setup()
+        for _ in range(2):
+            signal.raise_signal(signal.SIGTERM)
+    assert run.recorder.interrupted
+    assert heard.sentences == ["stopping: saving 1 trial; Ctrl-C again to leave it as it is"]

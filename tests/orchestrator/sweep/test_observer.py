@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.store.store import Store
-from orchestrator.sweep.observer import Observers, Outcome
+from orchestrator.sweep.observer import Observers, Outcome, notify
 from tests.orchestrator.example import told_trial
 from tests.orchestrator.small import study
 
@@ -60,3 +60,17 @@ def test_an_observer_that_breaks_ends_the_run() -> None:
 def test_an_outcome_is_that_of_a_study_that_finished_unless_it_says_otherwise(tmp_path: Path) -> None:
     outcome = Outcome(Store(tmp_path).study("small"), ())
     assert (outcome.interrupted, outcome.spent_budget, outcome.tracking_note) == (False, None, None)
+
+
+class Hearing(Diary):
+    """Also wants to know what the run is doing."""
+
+    def noticed(self, sentence: str) -> None:
+        self._book.append((self._name, "noticed", sentence))
+
+
+def test_only_observers_that_listen_are_told_what_the_run_is_doing() -> None:
+    book: list[tuple[Any, ...]] = []
+    Observers([Diary("deaf", book), Hearing("hearing", book)]).noticed("starting Ray")
+    notify(None, "starting Ray")
+    assert book == [("hearing", "noticed", "starting Ray")]

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.cost_kinds import with_physical_costs
 from orchestrator.results.shares_of_front import holdings
@@ -13,7 +15,7 @@ from tests.orchestrator.terminal.printing import SPEC, lines_of, printed, study
 
 def trials_in(text: str) -> list[int]:
     """Return the numbers of the trials that a table of a front lists."""
-    return [int(line.split()[0]) for line in text.splitlines() if line[:7].strip().isdigit()]
+    return [int(line.split()[0]) for line in text.splitlines() if line[:5].strip().isdigit()]
 
 
 def complete(trial: int, accuracy: float, macs: float) -> TrialRecord:
@@ -25,7 +27,7 @@ def test_a_front_is_listed_best_first_with_its_share_of_the_dense_network() -> N
     assert "Pareto front of small: 4 of 4 complete trials" in text
     assert trials_in(text) == [0, 1, 2, 3]
     row = next(line for line in text.splitlines() if line.lstrip().startswith("1 "))
-    assert "1.11 M (90.0%)" in row
+    assert "1.11 M 1.1x" in row
     assert "sparsity=0.1 rounds=2" in row
     assert "scope" not in row
 
@@ -35,9 +37,9 @@ def test_the_dense_network_is_the_first_row_though_others_dominate_it() -> None:
     text = printed(front_table.front_table(SPEC, [told_trial(0), better]))
     assert "Pareto front of small: 1 of 2 complete trials" in text
     assert trials_in(text) == [0, 1]
-    first, second = [line for line in text.splitlines() if line[:7].strip().isdigit()]
+    first, second = [line for line in text.splitlines() if line[:5].strip().isdigit()]
     assert "dense (reference)" in first
-    assert "not on the front" in first
+    assert "The reference, trial 0, is not on the front." in text
     assert "99.50 %" in second
     assert " -0.50 " in second
     assert "1.11-fold fewer effective MACs within 1 point of the dense validation accuracy: trial 1 magnitude" in text
@@ -95,8 +97,8 @@ def test_a_paradigm_without_members_shows_dashes_and_stands_last() -> None:
     worse = replace(complete(9, 0.5, 2e6), paradigm="lottery_ticket")
     held = holdings([complete(0, 0.9, 500.0), complete(1, 0.8, 100.0), worse], OBJECTIVES)
     *_, first, last = [line.split() for line in lines_of(front_table.holdings_table(held, ["macs"])) if line]
-    assert first == ["magnitude", "2", "2", "100", "to", "500"]
-    assert last == ["lottery_ticket", "0", "1", "-"]
+    assert first == ["magnitude", "2", "of", "2", "eligible", "100", "to", "500"]
+    assert last == ["lottery_ticket", "0", "of", "1", "eligible", "-"]
 
 
 def test_trials_that_differ_in_their_epochs_are_comparable_in_fewer_setups() -> None:
@@ -116,3 +118,27 @@ def test_a_front_of_networks_that_others_have_trained_says_so() -> None:
         front_table.front_table(spec, told_trials(6))
     )
     assert "is not counted" not in printed(front_table.front_table(SPEC, told_trials(6)))
+
+
+@pytest.mark.parametrize("width", [80, 120, 250])
+def test_a_network_is_one_line_of_a_terminal_with_all_objectives(width: int) -> None:
+    spec = study(objectives={**OBJECTIVES, "params": "minimize"})
+    lines = printed(front_table.front_table(spec, told_trials(8)), width).splitlines()
+    rows = [line for line in lines if line[:5].strip().isdigit()]
+    assert [row.split()[0] for row in rows] == ["0", "1", "2", "3", "5", "7"]
+    assert all(len(row.rstrip()) <= width and "1.23 M" in rows[0] and "29.8 k" in rows[0] for row in rows)
+    assert any("sparsity=0.1" in row for row in rows) == (width == 250)
+
+
+def test_hyper_parameters_follow_on_request_and_none_is_cut() -> None:
+    text = printed(front_table.front_table(SPEC, told_trials(4), with_settings=True), 60)
+    assert "Hyper-parameters, by trial" in text
+    assert "sparsity=0.271 rounds=1" in text
+    assert "Hyper-parameters" not in printed(front_table.front_table(SPEC, told_trials(4)), 60)
+
+
+def test_a_front_over_one_objective_has_no_picture() -> None:
+    drawn = "|"
+    alone = study(objectives={"accuracy": "maximize"})
+    assert drawn not in printed(front_table.front_table(alone, told_trials(4), with_picture=True))
+    assert drawn in printed(front_table.front_table(SPEC, told_trials(4), with_picture=True))

@@ -107,7 +107,7 @@ def test_a_terminal_shows_the_running_trials_and_the_best_so_far(terminal: Conso
     live.finished(Outcome(store.study("small"), ()))
     text = text_of(terminal)
     assert "2 of 4 trials done: 2 complete, 1 running" in text
-    assert "validation accuracy 90.00 %, effective MACs 100" in text
+    assert "validation accuracy 90.00 % (trial 0), effective MACs 100 (trial 1)" in text
     assert "2 on the front" in text
     assert "left" in text
     row = next(line for line in text.splitlines() if line.lstrip().startswith("2 "))
@@ -131,3 +131,19 @@ def test_the_output_decides_what_is_shown(terminal: Console, file: Console) -> N
         assert isinstance(live, LiveTable)
         assert isinstance(lines, Lines)
         assert nothing is None
+
+
+def test_what_the_run_is_doing_is_shown_until_it_is_done(terminal: Console, file: Console, store: Store) -> None:
+    live, lines = LiveTable(terminal), Lines(file)
+    for listener in (live, lines):
+        listener.noticed("starting Ray")
+        listener.started(SPEC, store.study("small"), 4)
+        listener.noticed("")
+    live.refresh()
+    live.stop()
+    first, *later = text_of(terminal).split("0 of 4 trials done")
+    assert "starting Ray" in first
+    assert later
+    assert "starting Ray" not in later[-1]
+    assert text_of(file).splitlines()[0] == "starting Ray"
+    assert "" not in text_of(file).splitlines()

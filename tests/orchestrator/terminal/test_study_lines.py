@@ -67,7 +67,7 @@ def test_a_study_that_ended_says_how_and_how_to_resume_it() -> None:
     records = told_trials(8)
     lines = lines_of(study_lines.status_lines(summarize(SPEC, records), records, **COMMANDS))
     assert lines[0] == "small: unfinished; to resume it: espalier resume small"
-    assert lines[2].startswith("best: validation accuracy 99.00 %, effective MACs ")
+    assert lines[2].startswith("best: validation accuracy 99.00 % (trial 0), effective MACs ")
     assert lines[3].startswith("front: 6 trials, hypervolume 0.")
     assert lines[-3:] == [
         "training time over all trials: 27.0 s",
@@ -182,3 +182,10 @@ def test_extensions_are_shown_oldest_first() -> None:
         "extended 2026-03-01: search.trials: 1 -> 2",
         "extended 2026-03-02: search.trials: 2 -> 3",
     ]
+
+
+def test_what_ran_when_the_driver_ended_is_interrupted_and_not_running() -> None:
+    summary = summarize(SPEC, [replace(told_trial(0), state=State.RUNNING)])
+    assert "0 of 12 trials done: 1 running" in progress_of(summary=summary)
+    assert "0 of 12 trials done: 1 interrupted" in progress_of(summary=summary, driven=False)
+    assert "0 of 12 trials done: 1 interrupted" in lines_of(study_lines.status_lines(summary, [], **COMMANDS))

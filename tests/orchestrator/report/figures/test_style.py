@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from orchestrator.ledger.records import State
 from orchestrator.report.figures import curves_figure, front_figure, hypervolume_figure
-from orchestrator.report.figures.style import DECADES, blank, describe, plain, spans_decades, tick_format, title
+from orchestrator.report.figures.style import blank, describe, plain, tick_format, title
+from orchestrator.results.axis_range import DECADES, spans_decades
 from tests.orchestrator.example import OBJECTIVES, told_trial
 
 EVIL = "</script><script>alert('x')</script><img src=x onerror=alert(1)>"

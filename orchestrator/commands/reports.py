@@ -1,0 +1,83 @@
+"""Commands that write a study's report, and compare studies."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.commands.arguments import (
+    HERE,
+    AsJson,
+    Name,
+    StoreFolder,
+    console,
+    print_json,
+    read,
+    refusing,
+    require_file,
+    store_at,
+)
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.spec.history import read_history
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store import stamp
+from orchestrator.store.store import StudyFolder
+from orchestrator.terminal.printable import say
+
+if TYPE_CHECKING:
+    from orchestrator.results.compare import Entry
+
+
+def report(
+    name: Name,
+    store: StoreFolder = HERE,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a study's report, a single HTML page that works offline, and print its path."""
+    folder = store_at(store).existing(name, "NAME")
+    path = output or folder.report
+    if output is not None:
+        with refusing("--output", str(output), "name another file"):
+            require_file(output)
+    with refusing("--output", str(path), "name a file that you may write"):
+        write_page(folder, *read(folder), path)
+    shown = str(folder.shown(path) if path == folder.report else path)
+    if as_json:
+        print_json({"report": shown})
+    else:
+        say(shown)
+
+
+def compare(
+    names: Annotated[list[str], typer.Argument(metavar="NAME NAME ...", help="Two or more studies in the store.")],
+    store: StoreFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the results of several studies; studies that differ only in their seed count as one."""
+    from orchestrator.results.compare import compare as compare_studies
+    from orchestrator.terminal import comparison_tables
+
+    studies = store_at(store)
+    compared = compare_studies([_entry(studies.existing(name, "NAME")) for name in names])
+    if as_json:
+        print_json(comparison_tables.as_object(compared))
+    else:
+        console().print(comparison_tables.comparison_lines(compared))
+
+
+def write_page(folder: StudyFolder, spec: StudySpec, records: Sequence[TrialRecord], path: Path) -> None:
+    """Write a study's report to a path; the store's own is also pushed to its bucket, if it has one."""
+    from orchestrator.report.report import write_report  # its figures, which no other command needs
+
+    extended = {f"extended {e.time}": [str(change) for change in e.changes] for e in read_history(folder.spec)}
+    write_report(spec, records, path, stamp={**stamp.read(folder.stamp), **extended})
+    if path == folder.report:
+        folder.push(path)
+
+
+def _entry(folder: StudyFolder) -> "Entry":
+    from orchestrator.results.compare import Entry
+
+    return Entry(*read(folder), stamp.read(folder.stamp)["data_hash"])
