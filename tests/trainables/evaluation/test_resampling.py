@@ -1,0 +1,54 @@
+"""Resampling by sums of shifted images, held to SciPy and Pillow."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy import ndimage
+
+from tests.trainables.evaluation.pictures import floats, pictures
+from trainables.evaluation.resampling import AxisMap, blurred, convolved, grid, in_boxes, sampled, zoomed
+
+
+@pytest.mark.parametrize("sigma", [0.4, 1.0, 2.3])
+def test_a_blur_is_that_of_scipy(sigma: float) -> None:
+    images = floats(2)
+    expected = ndimage.gaussian_filter(images.numpy(), (0, 0, sigma, sigma), mode="nearest")
+    assert np.abs(blurred(images, sigma).numpy() - expected).max() < 1e-5
+
+
+def test_a_convolution_is_that_of_scipy() -> None:
+    images, kernel = floats(2), np.array([[0, 1.0, 0], [2, 0, 3], [0, 0, -1]])
+    expected = ndimage.correlate(images.numpy(), kernel[None, None], mode="nearest")
+    assert np.abs(convolved(images, kernel).numpy() - expected).max() < 1e-5
+
+
+def test_boxes_are_those_of_pillow() -> None:
+    image = pictures(1)[0]
+    small = Image.fromarray(image.permute(1, 2, 0).numpy()).resize((24, 24), Image.Resampling.BOX)
+    expected = np.array(small.resize((32, 32), Image.Resampling.BOX))
+    ours = in_boxes(floats(1), 0.75)[0].permute(1, 2, 0).numpy() * 255
+    assert np.abs(ours - expected).max() <= 1.01
+
+
+def test_a_zoom_keeps_the_centre_and_a_constant() -> None:
+    images = floats(2, side=33)
+    assert torch.equal(zoomed(images, 1.0), images)
+    assert torch.allclose(zoomed(images, 1.7)[..., 16, 16], images[..., 16, 16])
+    assert torch.allclose(zoomed(torch.full((1, 1, 9, 9), 0.3), 1.3), torch.tensor(0.3))
+
+
+def test_sampling_at_the_pixels_changes_nothing_and_between_them_is_linear() -> None:
+    images = floats(2, side=8)
+    rows, columns = (part.expand(2, 8, 8).float() for part in grid(images))
+    assert torch.equal(sampled(images, rows, columns), images)
+    halfway = sampled(images, rows, columns + 0.5)[..., :-1]
+    assert torch.allclose(halfway, (images[..., :-1] + images[..., 1:]) / 2)
+    assert torch.equal(sampled(images, -rows, columns), images)
+
+
+def test_a_map_along_an_axis_is_its_matrix() -> None:
+    matrix = np.array([[0.5, 0, 0.5], [0, 2.0, 0]])
+    images = floats(1, side=3, channels=1)
+    expected = torch.from_numpy(matrix).float() @ images
+    assert torch.allclose(AxisMap.of(matrix)(images, 2), expected)
