@@ -42,6 +42,8 @@ SPECS = {
     "edge_popup": digits("edge_popup", sparsity=0.5),
     "dst": digits("dst"),
     "greg": digits("greg", sparsity=0.5, epochs=3),
+    "group_envelope": digits("group_envelope", sparsity=0.5),
+    "polarization": digits("polarization", target_macs=0.6, strength=0.01),
     "complexity_aware": digits("complexity_aware", nu=20.0),
     "complexity_aware with layers": digits("complexity_aware", model="resnet20", nu=3.0),
 }

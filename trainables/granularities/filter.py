@@ -39,12 +39,16 @@ class Filter(Granularity):
 
     def decide(self, trial: "LiveTrial", stage: "Prune", scores: Scores) -> "RemovalPlan":
         from trainables.masking.allocation import keep_best
+        from trainables.masking.budget import keep_within
         from trainables.masking.masks import prunable_weights
         from trainables.structure.removal import plan_removal
 
         groups, weights = _groups(trial, stage), prunable_weights(trial.model)
-        shapes = {group.name: weights[f"{group.name}.weight"].shape for group in groups}
-        channels = keep_best(scores, stage.density, stage.scope, shapes, spare=True)
+        if stage.macs:
+            channels = keep_within(trial.model, trial.dataset.input_shape, groups, scores, stage.macs)
+        else:
+            shapes = {group.name: weights[f"{group.name}.weight"].shape for group in groups}
+            channels = keep_best(scores, stage.density, stage.scope, shapes, spare=True)
         plan = plan_removal(groups, {name: mask.bool() for name, mask in channels.items()})
         return replace(plan, dropped_blocks=trial.plan.dropped_blocks)
 

@@ -4,11 +4,13 @@ from trainables.errors import InvalidValue
 from trainables.gates.gated_training import GatedTraining
 from trainables.methods.dynamic import Rewiring
 from trainables.methods.gradual import GradualPruning
+from trainables.methods.group_shrinking import GroupShrinking
 from trainables.methods.penalties import GrowingPenalty
+from trainables.methods.polarization import Polarization
 from trainables.methods.selection import Selection
 from trainables.methods.thresholds import Thresholds
 from trainables.recipes.gating import Gating
-from trainables.recipes.in_training import GrowPenalty, LearnThresholds, Rewire, Select
+from trainables.recipes.in_training import GrowPenalty, LearnThresholds, Polarize, Rewire, Select, ShrinkGroups
 from trainables.recipes.recipe import Attaches, During
 from trainables.recipes.schedules import Gradual
 from trainables.state import LiveTrial
@@ -33,6 +35,10 @@ def attach(during: During, trial: LiveTrial, steps: int) -> Companion:
             return Thresholds(during, trial)
         case GrowPenalty():
             return GrowingPenalty(during, trial, steps)
+        case ShrinkGroups():
+            return GroupShrinking(during, trial, steps)
+        case Polarize():
+            return Polarization(during, trial)
         case Gating():
             return GatedTraining(during, trial, steps)
     raise InvalidValue("during", during, "has no companion; give it a method `attach(trial, steps)`")

@@ -55,3 +55,51 @@ class GrowPenalty(InTraining):
 
     def pruned_after(self, epochs: float) -> float:
         return epochs
+
+
+@dataclass(frozen=True)
+class ShrinkGroups(InTraining):
+    """Shrink channels by a penalty on what writes them, and mask all but the best at the stage's end, as `final` says.
+
+    `penalty` is one of GROUP_PENALTIES and `weights` of GROUP_WEIGHTS. The penalty rises linearly to `strength` over
+    the share `ramp` of the stage. With `violations` the envelope leaves untouched what the budget allows. `turn` is of
+    the half-space step: the least share of a group that a step must leave in the group's own direction.
+    """
+
+    final: Prune
+    penalty: str = "envelope"
+    weights: str = "one"
+    strength: float = 1.0
+    ramp: float = 0.5
+    violations: bool = False
+    turn: float = 0.0
+
+    def pruned_after(self, epochs: float) -> float:
+        return epochs
+
+
+@dataclass(frozen=True)
+class Polarize(InTraining):
+    """Push the scales of batch norm to 0 or to `upper`, then mask the channels below a threshold, as `final` says.
+
+    Scales begin at `initial`; the penalty is `strength` times R = t |g|_1 - |g - mean(g)|_1. A `threshold` of 0 stands
+    for the valley of their histogram; with ``final.macs`` as many channels stay as that budget allows. With a `bracket`
+    the strength is its geometric mean; a `probe` masks nothing, but halves the bracket by whether the network would
+    cost more than ``final.macs``.
+    """
+
+    final: Prune
+    strength: float = 1e-4
+    t: float = 1.2
+    upper: float = 1.0
+    initial: float = 0.5
+    threshold: float = 0.0
+    bracket: tuple[float, float] | None = None
+    probe: bool = False
+
+    def pruned_after(self, epochs: float) -> float:
+        return epochs
+
+
+GROUP_PENALTIES = ("envelope", "group_lasso", "half_space")
+GROUP_WEIGHTS = ("one", "size", "macs")

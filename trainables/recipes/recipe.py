@@ -74,7 +74,8 @@ class Prune:
     several `rounds` the density falls geometrically and pieces are scored again in each, without training between.
     `batches` training batches are looked at by criteria that need data: the first ones of training, in every round
     unless `fresh_batches` draws others for each. `stream` lets filters of residual streams go as well; `spare` keeps
-    the best piece of every layer in rankings across layers. `sanity` is a switch of `sanity.py`.
+    the best piece of every layer in rankings across layers. `sanity` is a switch of `sanity.py`. With `macs` above 0,
+    for filters ranked across the network, as many stay as cost at most that share of the dense network's MACs.
     """
 
     density: float
@@ -87,6 +88,7 @@ class Prune:
     spare: bool = False
     sanity: str = "none"
     fresh_batches: bool = False
+    macs: float = 0.0
 
 
 @dataclass(frozen=True)

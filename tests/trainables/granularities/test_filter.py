@@ -76,3 +76,13 @@ def test_a_network_without_a_hidden_layer_has_no_filters(tmp_path: Path) -> None
     linear = replace(trial.spec, model=ModelSpec(name="mlp", options={"widths": []}))
     with pytest.raises(InfeasibleTrial, match="mlp has no filters that could be removed; prune weights instead"):
         prune(LiveTrial(linear, trial.dataset, trial.context), Prune(0.5, granularity="filter"))
+
+
+def test_a_budget_of_macs_decides_how_many_of_the_best_filters_stay(tmp_path: Path) -> None:
+    by_count, by_macs = a_trial(tmp_path), a_trial(tmp_path)
+    dense = by_macs.cost().macs
+    prune(by_macs, Prune(1.0, granularity="filter", macs=0.4))
+    assert 0.34 < by_macs.cost().macs / dense <= 0.4
+    stay = sum(map(len, kept(by_macs).values()))
+    prune(by_count, Prune(stay / sum(group.size for group in by_count.groups), granularity="filter"))
+    assert kept(by_count) == kept(by_macs)

@@ -18,6 +18,8 @@ CASES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("edge_popup", {"scope": "global"}, {"optimizer": "adamw", "lr": 0.01}),
     ("dst", {"alpha": 0.02}, {"optimizer": "adamw", "lr": 0.01}),
     ("greg", {"variant": "greg_2", "pruning": 0.5, "finetune": 0.2, "granularity": "filter"}, {}),
+    ("group_envelope", {"penalty": "half_space", "ramp": 0.3, "strength": 0.1, "target_macs": 0.5}, {}),
+    ("polarization", {"target_macs": 0.5, "probes": 2, "probe": 0.15}, {"optimizer": "adamw", "lr": 0.01}),
     ("greg", {"pruning": 0.5, "finetune": 0.2, "scope": "layer"}, {"optimizer": "adamw", "lr": 0.01}),
 )
 
