@@ -50,7 +50,8 @@ def numeric(norms: Tensor, budget: float, strength: Tensor, costs: Tensor, viola
         )
         for start in starts
     ]
-    return min(ended, key=lambda result: result.fun).x[:GROUPS]
+    best: np.ndarray = min(ended, key=lambda result: result.fun).x
+    return best[:GROUPS]
 
 
 @given(st.integers(0, 500), st.booleans())
