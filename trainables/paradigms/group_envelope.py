@@ -1,8 +1,8 @@
 """k-level group sparsity: a penalty during training that knows how many filters may stay, then exactly so many stay.
 
-Pick it to reach a number of filters, or a share of the MACs, exactly and in one training: the penalty knows how many may
-stay, so that hardly anything is lost when the others go. The group lasso and the half-space step stand behind the same
-key, for comparison.
+Pick it to reach a number of filters, or a share of the MACs, exactly and in one training: the penalty knows how many
+may stay, so that hardly anything is lost when the others go. The group lasso and the half-space step stand behind the
+same key, for comparison.
 """
 
 from dataclasses import dataclass
