@@ -12,7 +12,7 @@ from trainables import data, granularities, paradigms
 from trainables.bounds import Bounds
 from trainables.methods.rehearsal import shapes_of
 from trainables.recipes.gating import Gating
-from trainables.recipes.in_training import GrowPenalty, Rewire, Select
+from trainables.recipes.in_training import GrowPenalty, Polarize, Rewire, Select, ShrinkGroups
 from trainables.recipes.recipe import KeepsSize, Prune, Recipe, Reinitialize, Remove, Rewind, Train
 from trainables.recipes.schedules import Gradual
 from trainables.spec import TrialSpec
@@ -102,7 +102,9 @@ def _acting(recipe: Recipe) -> Iterator[Prune | Gating | None]:
         match acts:
             case Prune() | Gating():
                 yield acts
-            case Gradual() | GrowPenalty():
+            case Gradual() | GrowPenalty() | ShrinkGroups():
+                yield acts.final
+            case Polarize() if acts.final.macs:
                 yield acts.final
             case Select():
                 yield Prune(acts.density, scope=acts.scope)
@@ -124,4 +126,5 @@ def _last(prunings: Sequence[Prune]) -> Prune | None:
     if not prunings:
         return None
     last = prunings[-1]
-    return Prune(last.density, granularity=last.granularity, scope=last.scope, stream=last.stream, spare=last.spare)
+    decides = {name: getattr(last, name) for name in ("granularity", "scope", "stream", "spare", "macs")}
+    return Prune(last.density, **decides)

@@ -177,7 +177,7 @@ def test_a_trial_resumed_after_its_training_repeats_its_last_report(
 FORETOLD = ("dense", "edge_popup", "orthp", "random", "rigl", "set")
 """Paradigms whose cost is known exactly with their defaults."""
 
-LEARNED = ("complexity_aware", "dst", "layer_only", "unit_only")
+LEARNED = ("complexity_aware", "dst", "layer_only", "polarization", "unit_only")
 """Paradigms whose cost training decides, with their defaults; of all others a range is known."""
 
 

@@ -60,6 +60,8 @@ class Filter(Granularity):
 
         groups, weights = _groups(trial, stage), prunable_weights(trial.model)
         sizes = {group.name: group.size for group in groups}
+        if stage.macs:
+            return _within_budget(trial, groups, stage.macs, costs)
         if stage.scope not in ACROSS_LAYERS:
             shapes = {name: weights[f"{name}.weight"].shape for name in sizes}
             size = size_of_widths(trial, groups, kept_counts(sizes, stage.density, stage.scope, shapes), costs)
@@ -71,17 +73,29 @@ class Filter(Granularity):
         return SizeRange(size_of_widths(trial, groups, fewest, costs), size_of_widths(trial, groups, most, costs))
 
 
+def _within_budget(
+    trial: "LiveTrial", groups: "tuple[ChannelGroup, ...]", share: float, costs: "ParameterCosts"
+) -> "SizeRange":
+    """Return what a network costs that one channel more would bring above `share` of the MACs."""
+    from trainables.masking.budget import macs_per_channel
+    from trainables.structure.complexity import Size, SizeRange
+
+    dense, least = costs.size({}), size_of_widths(trial, groups, {group.name: 1 for group in groups}, costs)
+    most = int(share * dense.macs)
+    missing = 0 if share == 1 else max(macs_per_channel(trial.model, groups, costs).values())
+    return SizeRange(Size(max(least.macs, most - missing), least.params), Size(most, dense.params))
+
+
 def size_of_widths(
     trial: "LiveTrial", groups: "tuple[ChannelGroup, ...]", counts: Mapping[str, int], costs: "ParameterCosts"
 ) -> "Size":
     """Return what the network costs with so many channels of each group; which ones does not matter."""
     import torch
 
-    from trainables.structure.removal import plan_removal
+    from trainables.masking.budget import size_of_channels
 
-    plan = plan_removal(groups, {group.name: torch.arange(group.size) < counts[group.name] for group in groups})
-    heads = {f"{name}.weight": count for name, count in counts.items()}
-    return costs.size(plan.kept(trial.model), heads)
+    keep = {group.name: torch.arange(group.size) < counts[group.name] for group in groups}
+    return size_of_channels(trial.model, groups, keep, costs)
 
 
 def _groups(trial: "LiveTrial", stage: "Prune") -> "tuple[ChannelGroup, ...]":

@@ -10,7 +10,7 @@ from trainables.errors import InfeasibleTrial
 from trainables.masking.allocation import keep_best
 from trainables.masking.budget import keep_within, macs_per_channel
 from trainables.methods.group_envelope import envelope_factors, lasso_factors
-from trainables.structure.complexity import Complexity, effective
+from trainables.structure.complexity import Complexity, ParameterCosts, effective
 from trainables.structure.removal import RemovalPlan, plan_removal
 from trainables.structure.writers import written
 from trainables.training.companion import Companion
@@ -40,7 +40,8 @@ class GroupShrinking(Companion):
             )
         self._written = written(trial.model, self._groups)
         self._sizes = [group.size for group in self._groups]
-        each = macs_per_channel(trial.model, trial.dataset.input_shape, self._groups)
+        costs = ParameterCosts.of(trial.model, trial.dataset.input_shape)
+        each = macs_per_channel(trial.model, self._groups, costs)
         sizes = torch.tensor(self._sizes)
         macs = torch.tensor([each[group.name] for group in self._groups]).repeat_interleave(sizes).to(self._norms())
         self._weights = self._weighted(macs)

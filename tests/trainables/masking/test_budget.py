@@ -10,7 +10,7 @@ from tests.trainables.networks import SHAPES, build
 from trainables.errors import InfeasibleTrial
 from trainables.masking.budget import keep_within, macs_per_channel
 from trainables.structure.channels import ChannelGroup, find_groups
-from trainables.structure.complexity import measure
+from trainables.structure.complexity import ParameterCosts, measure
 from trainables.structure.removal import plan_removal, remove
 
 NETWORK = "resnet20"
@@ -55,7 +55,7 @@ def test_a_budget_below_the_last_channels_is_refused_with_what_they_cost() -> No
 
 def test_the_macs_of_a_channel_are_those_that_its_removal_saves() -> None:
     model, groups = dense()
-    each = macs_per_channel(model, SHAPES[NETWORK], groups)
+    each = macs_per_channel(model, groups, ParameterCosts.of(model, SHAPES[NETWORK]))
     everything = measure(model, SHAPES[NETWORK]).macs
     for group in groups:
         keep = {group.name: torch.arange(group.size) != 1}
