@@ -8,7 +8,7 @@ import torch
 from trainables import granularities
 from trainables.context import Report, SaveCheckpoint
 from trainables.data.dataset import Dataset, Split
-from trainables.gates.gated_training import require_gates
+from trainables.gates.gated_network import require_gates
 from trainables.gates.structures import find_structures
 from trainables.granularities.filter import size_of_widths
 from trainables.masking.masks import prunable_weights

@@ -1,0 +1,149 @@
+"""The network that complexity-aware training works on: what is gated in it, what that costs, how it is deleted."""
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from trainables.errors import InfeasibleTrial, RemovalMismatch
+from trainables.gates.expected import ExpectedComplexity
+from trainables.gates.gates import Gates
+from trainables.gates.objective import Balance, Regulariser
+from trainables.gates.pairs import Pair, filled
+from trainables.gates.rounding import Kept, Rounding
+from trainables.gates.structures import Structures, find_structures
+from trainables.structure.removal import TOLERANCE, disagreement, plan_removal, remove
+
+if TYPE_CHECKING:
+    from trainables.recipes.gating import Gating
+    from trainables.state import LiveTrial
+
+
+def require_gates(name: str, gating: "Gating", structures: Structures) -> None:
+    """Raise InfeasibleTrial if the network `name` has none of the structures that `gating` asks to gate."""
+    if not (gating.units and structures.groups) and not (gating.branches and structures.branches):
+        kinds = [kind for kind, asked in (("units", gating.units), ("residual branches", gating.branches)) if asked]
+        raise InfeasibleTrial(f"{name} has no {' and no '.join(kinds)} to gate; choose another network or paradigm")
+
+
+class GatedNetwork:
+    """A trial's network with gates on it, which become fewer as structures are deleted.
+
+    `structures` are those of the present network, `expected` what they cost, `gates` the hooks on them.
+    `dense` are the MACs and parameters before anything was removed. Raises InfeasibleTrial for a
+    network without anything to gate, and for a budget below the cost of what cannot be removed.
+    """
+
+    def __init__(self, gating: "Gating", trial: "LiveTrial") -> None:
+        self.gating, self.trial = gating, trial
+        self.open()
+        self._measure_dense()
+        if trial.interrupted is None:
+            require_gates(trial.spec.model.name, gating, self.structures)
+            self._require_reachable_budget()
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """The numbers of gated units and of residual branches."""
+        return self.structures.units, len(self.structures.branches)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing that could be gated is left."""
+        return not (self.structures.groups or self.structures.branches)
+
+    def open(self) -> None:
+        """Find the structures of the present network that can be gated, and gate them."""
+        structures = find_structures(self.trial.model, self.trial.groups)
+        self.structures = structures if self.gating.units else Structures((), structures.branches)
+        self.rounding = Rounding(self.structures, self.gating.round_to)
+        shape = self.trial.dataset.input_shape
+        self.expected = ExpectedComplexity.of(self.trial.model, shape, self.structures)
+        self._gates: Gates | None = Gates(self.trial.model, self.structures)
+
+    def close(self) -> None:
+        """Remove the gates from the network."""
+        if self._gates is not None:
+            self._gates.remove()
+            self._gates = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the network still has gates."""
+        return self._gates is not None
+
+    @property
+    def gates(self) -> Gates:
+        """The gates, as long as the network has some."""
+        if self._gates is None:
+            raise AssertionError("the gates of this network are closed for good")
+        return self._gates
+
+    def _measure_dense(self) -> None:
+        """Measure the network before anything is removed; prices are normalised by this."""
+        ones = filled(self.sizes, 1.0, 1.0)
+        macs, params = self.expected(*ones)
+        self.dense = float(macs), float(params)
+        self._dense_branches = torch.zeros(self.sizes[1], dtype=torch.float64)
+        self._dense_branches = self.regulariser(Balance(1.0, 0.5, self.gating.alpha)).per_branch(ones[0])
+
+    def _require_reachable_budget(self) -> None:
+        nothing = filled(self.sizes, 0.0, 0.0)
+        least = self.cost(self.rounding.at_half(*nothing)) / self.dense[0]
+        if least > self.gating.target_macs > 0:
+            keeps = f"{self.trial.spec.model.name} keeps {least:.4f} of its MACs when all gates are closed"
+            raise InfeasibleTrial(f"target_macs = {self.gating.target_macs}: {keeps}; ask for a larger share")
+
+    def regulariser(self, balance: Balance) -> Regulariser:
+        """Return what the present network's structures are priced by, in shares of the dense network."""
+        return Regulariser(self.expected, balance, *self.dense, self._dense_branches)
+
+    def cost(self, kept: Pair) -> float:
+        """Return the MACs of the network if `kept` is kept of it."""
+        return float(self.expected(kept[0].double(), kept[1].double())[0])
+
+    def delete(self, kept: Kept) -> bool:
+        """Delete all but `kept` from weights, statistics, optimizer and gates; return whether that is anything.
+
+        Raises RemovalMismatch if what remains computes something else than the network with those gates closed.
+        """
+        if bool(torch.cat(kept).all()):
+            return False
+        trial, structures = self.trial, self.structures
+        self.gates.round(kept)
+        gated = copy.deepcopy(trial.model)
+        self.gates.remove()
+        units = {group.name: kept[0][part] for group, part in zip(structures.groups, structures.slices(), strict=True)}
+        dropped = [
+            branch.block for branch, stays in zip(structures.branches, kept[1].tolist(), strict=True) if not stays
+        ]
+        stays = {name: keep for name, keep in units.items() if keep.any()}
+        remove(trial.model, plan_removal(trial.groups, stays, dropped), trial.optimizer)
+        self._check(gated)
+        trial.dropped = (*trial.dropped, *dropped)
+        trial.replace_model(trial.model)
+        self._dense_branches = self._dense_branches[kept[1]]
+        self.open()
+        return True
+
+    def _check(self, gated: torch.nn.Module) -> None:
+        trial = self.trial
+        probe = torch.Generator().manual_seed(trial.spec.seed)
+        difference = disagreement(gated, trial.model, trial.dataset.input_shape, generator=probe)
+        if not difference <= TOLERANCE:
+            raise RemovalMismatch(f"logits differ by {difference:.1e} from those of the gated network")
+        worst = max(difference, trial.measured.get("removal_disagreement", 0.0))
+        trial.measured["removal_disagreement"] = worst
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed stage cannot find in the network itself."""
+        return {"open": self.is_open, "dense": list(self.dense), "dense_branches": self._dense_branches}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the state that `state_dict` returned."""
+        macs, params = state["dense"]
+        self.dense = macs, params
+        self._dense_branches = state["dense_branches"].cpu()
+        if not state["open"]:
+            self.close()

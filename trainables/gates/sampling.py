@@ -1,0 +1,188 @@
+"""The sampled path from a dense to a small network: probabilities of gates that are drawn in training steps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainables.gates.gated_network import GatedNetwork
+from trainables.gates.objective import Balance
+from trainables.gates.pairs import Pair, filled, kept_of, pair
+from trainables.gates.rounding import Kept
+from trainables.gates.worth import Worth
+from trainables.structure.complexity import Complexity
+from trainables.training.companion import Companion
+
+STEEPEST = 3.0
+"""The most a probability moves in a step, in units of the step of a useless structure."""
+
+SETTLING = 0.5
+"""The share of the gates' schedule after which probabilities are pushed to the nearer of 0 and 1."""
+
+STEERED = 0.75
+"""The share of the gates' schedule after which the plan reaches the budget; probabilities lag behind the price."""
+
+RANGE = (1e-3, 1e3)
+"""The range in which the price that meets a budget is searched, in nats."""
+
+TINY = 1e-12
+"""The least slope: a useful structure that costs nothing is kept at any price."""
+
+
+class SampledPath(Companion):
+    """Moves the gates' probabilities by their estimated worth, and deletes closed structures after each epoch.
+
+    The probabilities follow theta <- clip(theta - eta clip((Delta + r) / r' + c (1 - 2 theta), -3, 3)), with Delta the
+    estimated worth, r the present price and r' that of the unpruned network at the full nu: a diagonal preconditioner
+    that keeps the fixed points of the projected gradient flow. The last term is the slope of c r' theta (1 - theta),
+    which is 0 for every deterministic network, so that no such network's objective changes; c rises from 0 halfway
+    through the schedule. Without it, units whose worth falls when they stay and rises when they go would remain in
+    between. Everything but masks is float64 on the CPU.
+    """
+
+    def __init__(self, network: GatedNetwork, end: int) -> None:
+        """Begin a path along which all gates are decided after `end` optimizer steps."""
+        gating, trial = network.gating, network.trial
+        self._network, self._gating, self._trial = network, gating, trial
+        self._end = end
+        self._begin = round(gating.warmup * self._end)
+        self._step = 0
+        sizes = network.sizes
+        self._theta = filled(sizes, gating.initial if gating.units else 1.0, gating.initial if gating.branches else 1.0)
+        self._speed, self._merit = filled(sizes, 0.0, 0.0), filled(sizes, 0.0, 0.0)
+        self._generator = torch.Generator().manual_seed(trial.spec.seed)
+        self._worth = Worth(gating, sizes, self._generator)
+        self._scale = network.regulariser(Balance(1.0, 0.5, gating.alpha)).slopes(*filled(sizes, 1.0, 1.0))
+
+    def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
+        if self._step % self._gating.every == 0:
+            self._worth.sample(self._trial, self._network.gates, self._theta, self._rounded(), inputs, labels)
+
+    def before_step(self) -> None:
+        if self._worth.observe(self._network.gates) and self._step >= self._begin:
+            self._move()
+            self._show()
+        self._step += 1
+
+    def _move(self) -> None:
+        """Take one step of all probabilities."""
+        gating, worth = self._gating, self._worth.difference()
+        progress = (self._step - self._begin) / max(1, self._end - self._begin)
+        balance = Balance(gating.nu, gating.beta, gating.alpha)
+        slopes = self._network.regulariser(balance).slopes(*self._theta)
+        now, full = self._prices(progress, worth, slopes)
+        if full == 0:
+            return
+        pace = gating.initial * gating.every / (gating.travel * max(1, self._end - self._begin))
+        pairs = list(zip(worth, slopes, self._scale, strict=True))
+        press = gating.settle * max(0.0, (progress - SETTLING) / (1 - SETTLING))
+        drift = [
+            ((w + now * s) / (full * r) + press * (1 - 2 * theta)).clamp(-STEEPEST, STEEPEST)
+            for theta, (w, s, r) in zip(self._theta, pairs, strict=True)
+        ]
+        moved = gating.units, gating.branches
+        self._speed = pair(pace * d if moves else 0 * d for d, moves in zip(drift, moved, strict=True))
+        self._merit = pair((-w / (full * r)).clamp(-STEEPEST, STEEPEST) for w, _, r in pairs)
+        self._theta = pair(
+            (theta - speed).clamp(gating.lowest, gating.highest) if moves else theta
+            for theta, speed, moves in zip(self._theta, self._speed, moved, strict=True)
+        )
+
+    def _prices(self, progress: float, worth: Pair, slopes: Pair) -> tuple[float, float]:
+        """Return the present price and the price that it rises to."""
+        gating = self._gating
+        if not gating.target_macs:
+            return gating.nu * (min(1.0, progress / gating.ramp) if gating.ramp else 1.0), gating.nu
+        planned = 1 + (gating.target_macs - 1) * min(1.0, progress / STEERED)
+        excess = max(0.0, self._network.cost(self._rounded()) / self._network.dense[0] - planned)
+        now = self._price_of(planned - excess, worth, slopes)
+        return now, max(now, self._price_of(gating.target_macs, worth, slopes))
+
+    def _price_of(self, budget: float, worth: Pair, slopes: Pair) -> float:
+        """Return the price at which the structures worth their cost make up `budget`, a share of the dense MACs.
+
+        Each structure has a limit above which it is no longer worth the price; the price returned is one of these.
+        """
+        limits = pair(-w / s.clamp(min=TINY) for w, s in zip(worth, slopes, strict=True))
+        lowest, highest = RANGE
+        prices = torch.cat(limits).sort().values.clamp(lowest, highest)
+        low, high = 0, len(prices) - 1
+        while low < high:
+            middle = (low + high) // 2
+            kept = pair((limit > prices[middle]).double() for limit in limits)
+            above = float(self._network.expected(*kept)[0]) > budget * self._network.dense[0]
+            low, high = (middle + 1, high) if above else (low, middle)
+        return float(prices[high])
+
+    def after_epoch(self) -> None:
+        over = self._step >= self._end
+        if over:
+            self._trial.measured["gates_undecided"] = float(sum(_undecided(theta) for theta in self._theta))
+        self._delete(self._settled(self._theta) if over else self._shut())
+        if over or self._network.is_empty:
+            self._network.close()
+
+    def _rounded(self) -> Kept:
+        return self._network.rounding.at_half(*self._theta)
+
+    def _settled(self, theta: Pair) -> Kept:
+        """Return what is kept if the probabilities `theta` are final."""
+        if not self._gating.target_macs:
+            return self._network.rounding.at_half(*theta)
+        rank = theta[0] + 0.1 * self._merit[0]
+        return self._network.rounding.to_budget(
+            rank, theta[1], self._network.cost, self._gating.target_macs * self._network.dense[0]
+        )
+
+    def _shut(self) -> Kept:
+        """Return all structures but those at the lowest probability and falling; never fewer than a budget allows."""
+        kept = pair(
+            (theta > self._gating.lowest) | (speed <= 0) for theta, speed in zip(self._theta, self._speed, strict=True)
+        )
+        everything = pair(torch.ones_like(part) for part in kept)
+        for choice in (kept, (kept[0], everything[1])):
+            network = self._network.rounding.consistent(self._theta[0], choice)
+            if self._network.cost(network) >= self._gating.target_macs * self._network.dense[0]:
+                return network
+        return everything
+
+    def _delete(self, kept: Kept) -> None:
+        """Delete all but `kept`; what is left keeps its probability and what is known of its worth."""
+        if self._network.delete(kept):
+            for name in ("_theta", "_speed", "_merit", "_scale"):
+                setattr(self, name, kept_of(getattr(self, name), kept))
+            self._worth.keep(kept)
+            self._show()
+
+    def _show(self) -> None:
+        """Make the rounded network the one that is evaluated."""
+        self._network.gates.round(self._rounded())
+
+    def projected(self) -> Complexity:
+        """Return the cost if every probability keeps moving at its present speed until the schedule ends."""
+        left = max(0, self._end - max(self._step, self._begin)) / self._gating.every
+        theta = pair((t - left * s).clamp(0, 1) for t, s in zip(self._theta, self._speed, strict=True))
+        return self._network.expected.at(*self._settled(theta))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "step": self._step,
+            "generator": self._generator.get_state(),
+            "worth": self._worth.state_dict(),
+            **{name: list(getattr(self, f"_{name}")) for name in ("theta", "speed", "merit", "scale")},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._step = state["step"]
+        self._generator.set_state(state["generator"].cpu())
+        self._worth.load_state_dict(state["worth"])
+        for name in ("theta", "speed", "merit", "scale"):
+            setattr(self, f"_{name}", pair(values.cpu() for values in state[name]))
+        if self._network.is_open:
+            self._show()
+
+
+def _undecided(theta: Tensor) -> int:
+    """Count the probabilities that are near neither end."""
+    return int(((theta > 0.1) & (theta < 0.9)).sum())
