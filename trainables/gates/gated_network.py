@@ -37,6 +37,7 @@ class GatedNetwork:
 
     def __init__(self, gating: "Gating", trial: "LiveTrial") -> None:
         self.gating, self.trial = gating, trial
+        self._limited = 1 if gating.target_params else 0
         self.open()
         self._measure_dense()
         if trial.interrupted is None:
@@ -47,6 +48,11 @@ class GatedNetwork:
     def sizes(self) -> tuple[int, int]:
         """The numbers of gated units and of residual branches."""
         return self.structures.units, len(self.structures.branches)
+
+    def everything(self) -> Kept:
+        """Return what keeps all units and branches."""
+        units, branches = self.sizes
+        return torch.ones(units, dtype=torch.bool), torch.ones(branches, dtype=torch.bool)
 
     @property
     def is_empty(self) -> bool:
@@ -90,18 +96,41 @@ class GatedNetwork:
 
     def _require_reachable_budget(self) -> None:
         nothing = filled(self.sizes, 0.0, 0.0)
-        least = self.cost(self.rounding.at_half(*nothing)) / self.dense[0]
-        if least > self.gating.target_macs > 0:
-            keeps = f"{self.trial.spec.model.name} keeps {least:.4f} of its MACs when all gates are closed"
-            raise InfeasibleTrial(f"target_macs = {self.gating.target_macs}: {keeps}; ask for a larger share")
+        least = self.cost(self.rounding.at_half(*nothing)) / self.whole
+        name, what = ("target_params", "parameters") if self.gating.target_params else ("target_macs", "MACs")
+        if least > self.target > 0:
+            keeps = f"{self.trial.spec.model.name} keeps {least:.4f} of its {what} when all gates are closed"
+            raise InfeasibleTrial(f"{name} = {self.target}: {keeps}; ask for a larger share")
 
     def regulariser(self, balance: Balance) -> Regulariser:
         """Return what the present network's structures are priced by, in shares of the dense network."""
         return Regulariser(self.expected, balance, *self.dense, self._dense_branches)
 
+    @property
+    def target(self) -> float:
+        """The budget, as a share of the dense network's cost; 0 if there is none."""
+        return self.gating.target_params or self.gating.target_macs
+
+    @property
+    def whole(self) -> float:
+        """The cost of the dense network."""
+        return self.dense[self._limited]
+
     def cost(self, kept: Pair) -> float:
-        """Return the MACs of the network if `kept` is kept of it."""
-        return float(self.expected(kept[0].double(), kept[1].double())[0])
+        """Return the cost of the network of which `kept` is kept: parameters if the budget limits them, else MACs."""
+        return float(self.expected(kept[0].double(), kept[1].double())[self._limited])
+
+    def taxed(self, kept: Pair) -> float:
+        """Return the regulariser at nu = 1 if `kept` is kept of the network: the dense one's is 1."""
+        return float(self._balanced(kept[0].double(), kept[1].double()))
+
+    def slopes(self, theta: Pair) -> Pair:
+        """Return the derivatives of the regulariser at nu = 1 with respect to all probabilities `theta`."""
+        return self._balanced.slopes(*theta)
+
+    @property
+    def _balanced(self) -> Regulariser:
+        return self.regulariser(Balance(1.0, self.gating.beta, self.gating.alpha))
 
     def delete(self, kept: Kept) -> bool:
         """Delete all but `kept` from weights, statistics, optimizer and gates; return whether that is anything.

@@ -4,11 +4,12 @@ After Guenter and Sideris (arXiv 2411.09127; layers alone: 2406.04549; units alo
 and reviews of them were available: the objective's form, its prices, the estimators and the schedule are derived here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from trainables.gates.fading import FadingPath
 from trainables.gates.gated_network import GatedNetwork
 from trainables.gates.sampling import SampledPath
 from trainables.structure.complexity import Complexity
@@ -17,6 +18,9 @@ from trainables.training.companion import Companion
 if TYPE_CHECKING:
     from trainables.recipes.gating import Gating
     from trainables.state import LiveTrial
+
+
+PATHS: Mapping[str, Callable[[GatedNetwork, int], Companion]] = {"sampled": SampledPath, "fade": FadingPath}
 
 
 class GatedTraining(Companion):
@@ -29,7 +33,7 @@ class GatedTraining(Companion):
     def __init__(self, gating: "Gating", trial: "LiveTrial", steps: int) -> None:
         self._network = GatedNetwork(gating, trial)
         end = min(gating.epochs * len(trial.batches()), steps)
-        self._path: Companion = SampledPath(self._network, end)
+        self._path: Companion = PATHS[gating.path](self._network, end)
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
         if self._network.is_open:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainables.gates.pairs import Pair
 from trainables.gates.rounding import Kept
 from trainables.gates.structures import Reader, Structures
 
@@ -35,8 +36,12 @@ class Gates:
 
     def round(self, kept: Kept) -> None:
         """Turn on exactly these units and branches, in evaluation and in steps without other masks."""
-        parts = torch.split(torch.cat(kept)[None], self._sizes, dim=1)
-        self._rounded = [None if bool(part.all()) else part.to(self._device, torch.float32) for part in parts]
+        self.scale(kept)
+
+    def scale(self, values: Pair) -> None:
+        """Multiply units and branches by these values, in evaluation and in steps without other masks."""
+        parts = torch.split(torch.cat(values)[None], self._sizes, dim=1)
+        self._rounded = [None if bool((part == 1).all()) else part.to(self._device, torch.float32) for part in parts]
 
     def hold(self, masks: Tensor | None) -> None:
         """Use these 0/1 masks [B or 1, U + branches] in training from now on, or with None those of `round` again."""

@@ -92,15 +92,16 @@ class SampledPath(Companion):
     def _prices(self, progress: float, worth: Pair, slopes: Pair) -> tuple[float, float]:
         """Return the present price and the price that it rises to."""
         gating = self._gating
-        if not gating.target_macs:
+        if not self._network.target:
             return gating.nu * (min(1.0, progress / gating.ramp) if gating.ramp else 1.0), gating.nu
-        planned = 1 + (gating.target_macs - 1) * min(1.0, progress / STEERED)
-        excess = max(0.0, self._network.cost(self._rounded()) / self._network.dense[0] - planned)
+        target = self._network.target
+        planned = 1 + (target - 1) * min(1.0, progress / STEERED)
+        excess = max(0.0, self._network.cost(self._rounded()) / self._network.whole - planned)
         now = self._price_of(planned - excess, worth, slopes)
-        return now, max(now, self._price_of(gating.target_macs, worth, slopes))
+        return now, max(now, self._price_of(target, worth, slopes))
 
     def _price_of(self, budget: float, worth: Pair, slopes: Pair) -> float:
-        """Return the price at which the structures worth their cost make up `budget`, a share of the dense MACs.
+        """Return the price at which the structures worth their cost make up `budget`, a share of the dense cost.
 
         Each structure has a limit above which it is no longer worth the price; the price returned is one of these.
         """
@@ -111,7 +112,7 @@ class SampledPath(Companion):
         while low < high:
             middle = (low + high) // 2
             kept = pair((limit > prices[middle]).double() for limit in limits)
-            above = float(self._network.expected(*kept)[0]) > budget * self._network.dense[0]
+            above = self._network.cost(kept) > budget * self._network.whole
             low, high = (middle + 1, high) if above else (low, middle)
         return float(prices[high])
 
@@ -128,11 +129,11 @@ class SampledPath(Companion):
 
     def _settled(self, theta: Pair) -> Kept:
         """Return what is kept if the probabilities `theta` are final."""
-        if not self._gating.target_macs:
+        if not self._network.target:
             return self._network.rounding.at_half(*theta)
         rank = theta[0] + 0.1 * self._merit[0]
         return self._network.rounding.to_budget(
-            rank, theta[1], self._network.cost, self._gating.target_macs * self._network.dense[0]
+            rank, theta[1], self._network.cost, self._network.target * self._network.whole
         )
 
     def _shut(self) -> Kept:
@@ -143,7 +144,7 @@ class SampledPath(Companion):
         everything = pair(torch.ones_like(part) for part in kept)
         for choice in (kept, (kept[0], everything[1])):
             network = self._network.rounding.consistent(self._theta[0], choice)
-            if self._network.cost(network) >= self._gating.target_macs * self._network.dense[0]:
+            if self._network.cost(network) >= self._network.target * self._network.whole:
                 return network
         return everything
 

@@ -1,19 +1,18 @@
 """Measures the worth of units and branches during the training steps themselves."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainables import parallel
 from trainables.gates.estimator import Differences, Slopes
 from trainables.gates.gates import Gates, draw
 from trainables.gates.rounding import Kept
+from trainables.modes import statistics_kept
 from trainables.training.training import logits_of, widened
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class Worth:
         other = masks.clone()
         other[:, self._count + index] = 1 - other[:, self._count + index]
         gates.hold(other)
-        with torch.no_grad(), _unmoved(trial.model):
+        with torch.no_grad(), statistics_kept(trial.model):
             loss = F.cross_entropy(logits_of(trial.model, inputs, trial.precision), labels, reduction="sum")
         switched = _Switched(index, bool(branches[index]), loss, labels)
 
@@ -141,16 +140,3 @@ class Worth:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         for name in ("units", "branches", "differences"):
             getattr(self, f"_{name}").load_state_dict(state[name])
-
-
-@contextmanager
-def _unmoved(model: nn.Module) -> Iterator[None]:
-    """Make batch norm use the statistics of its batch without updating the running ones."""
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-    for norm in norms:
-        norm.track_running_stats = False
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.track_running_stats = True

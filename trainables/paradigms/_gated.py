@@ -3,8 +3,9 @@
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
+from trainables.errors import InvalidValue
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipes.gating import Gating
+from trainables.recipes.gating import PATHS, Gating
 from trainables.recipes.recipe import Recipe, Train
 
 ROUND_TO = "every gated layer keeps a multiple of this many units (or all): 8 or 16 where speed counts"
@@ -30,6 +31,18 @@ class GatedParadigm(Paradigm):
         "share of the dense MACs at which pruning ends, within 2 %; sets nu by itself; 0: nu rules",
         low=0.0,
         high=1.0,
+    )
+    target_params: float = hyper(
+        0.0,
+        "share of the dense parameters at which pruning ends, instead of MACs; alpha 0 goes with it; 0: no such budget",
+        low=0.0,
+        high=1.0,
+    )
+    path: str = hyper(
+        "sampled",
+        "how the network becomes small: sampled, by probabilities of random gates; fade, by gates that go from 1 to 0 "
+        "over an epoch each, after exact measurements (a window of 0.7 suits it)",
+        choices=PATHS,
     )
     window: float = hyper(0.4, "share of the epochs after which all gates are gone", low=0.05, high=1.0)
     warmup: float = hyper(0.1, "share of the window in which gates are sampled but do not move", low=0.0, high=0.9)
@@ -59,6 +72,13 @@ class GatedParadigm(Paradigm):
         low=0.0,
         high=1.0,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.target_macs and self.target_params:
+            raise InvalidValue(
+                "target_params", self.target_params, "must be 0 beside a target_macs: one budget at a time"
+            )
 
     def recipe(self, epochs: int) -> Recipe:
         window = max(1, round(self.window * epochs))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from trainables.recipes.recipe import InTraining
 
+PATHS = ("sampled", "fade")
 UNIT_ESTIMATORS = ("trapezoid", "taylor")
 BRANCH_ESTIMATORS = ("two_point", "trapezoid", "taylor")
 
@@ -12,8 +13,12 @@ BRANCH_ESTIMATORS = ("two_point", "trapezoid", "taylor")
 class Gating(InTraining):
     """Gates on a network's units and residual branches, which are gone after the first `epochs` epochs of a stage.
 
-    What it costs: `nu`, `beta` and `alpha` are those of `objective.Balance`; a `target_macs` above 0 is the share of
-    the network's MACs to keep, and replaces nu. `units` and `branches` say what is gated.
+    What it costs: `nu`, `beta` and `alpha` are those of `objective.Balance`; a `target_macs` or `target_params` above 0
+    is the share of the network's MACs or parameters to keep, and replaces nu. `units` and `branches` say what is gated.
+
+    How the network becomes small: on the `path` "sampled" as the next two paragraphs say, on "fade" without chance:
+    gates of what is not worth its price go from 1 to 0 over an epoch each. Of the following only `warmup`, `ramp` and
+    `round_to` matter to it.
 
     How worth is estimated: in every step of `every` the gates are sampled, for each example apart unless `shared`; an
     entry is drawn from its probability with probability `sampling`, else it is the rounded one. `unit_estimator` is one
@@ -33,6 +38,8 @@ class Gating(InTraining):
     beta: float = 0.5
     alpha: float = 1.0
     target_macs: float = 0.0
+    target_params: float = 0.0
+    path: str = "sampled"
     units: bool = True
     branches: bool = True
     every: int = 4

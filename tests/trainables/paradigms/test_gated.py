@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainables.errors import InvalidValue
 from trainables.paradigms._gated import GatedParadigm
 from trainables.paradigms.complexity_aware import ComplexityAware
 from trainables.paradigms.layer_only import LayerOnly
@@ -33,12 +34,20 @@ def test_every_hyperparameter_reaches_the_gates_or_the_recipe(paradigm: type[Gat
         else:
             assert domain.low is not None
             changed[name] = domain.low if default != domain.low else type(default)(domain.high)
+    del changed["target_params"]  # the other budget; see below
     gating = gating_of(paradigm.create(changed).recipe(50))
     by_name = {field.name: getattr(gating, field.name) for field in fields(gating)}
     assert {name: by_name[name] for name in changed if name in by_name} == {
         name: value for name, value in changed.items() if name in by_name
     }
     assert set(changed) - set(by_name) == {"window", "restart"}
+
+
+@RELATIVES
+def test_a_trial_has_one_budget(paradigm: type[GatedParadigm]) -> None:
+    assert gating_of(paradigm(target_params=0.5).recipe(50)).target_params == 0.5
+    with pytest.raises(InvalidValue, match="target_params"):
+        paradigm(target_macs=0.5, target_params=0.5)
 
 
 @RELATIVES

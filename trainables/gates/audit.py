@@ -1,0 +1,164 @@
+"""Exact measurements of what a network loses without some of its structures, all of them together."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from trainables import parallel
+from trainables.gates.gated_network import GatedNetwork
+from trainables.gates.pairs import Pair
+from trainables.gates.rounding import Kept
+from trainables.modes import judged_by_batch
+from trainables.training.training import logits_of
+
+Batch = tuple[Tensor, Tensor]
+"""Images [B, C, H, W] and labels [B]; with several processes, the own ones of a batch."""
+
+Loss = Callable[[Kept], float]
+"""The mean training loss of the network of which only these structures are kept, in nats."""
+
+ROWS = 512
+"""How many images an exact loss is measured on, at least: fewer do not tell structures apart."""
+
+CHUNK = 1 / 40
+"""The share of the dense network that is measured together: single units are below the noise of so many rows."""
+
+
+@contextmanager
+def exact_losses(network: GatedNetwork, batches: Sequence[Batch]) -> Iterator[Loss]:
+    """Give a function that measures the loss on `batches` without what is not kept, by the statistics of each batch.
+
+    Nothing is drawn and no statistic moves; at the end all gates are open. Several processes measure together.
+    """
+    trial = network.trial
+    sizes = [torch.tensor(len(images), device=images.device) for images, _ in batches]
+    rows = int(parallel.total(torch.stack(sizes).sum()))
+    with parallel.together(trial.model) as model, judged_by_batch(trial.model), torch.no_grad():
+
+        def loss(kept: Kept) -> float:
+            network.gates.round(kept)
+            sums = [
+                F.cross_entropy(logits_of(model, images, trial.precision), labels, reduction="sum").double()
+                for images, labels in batches
+            ]
+            return float(parallel.total(torch.stack(sums).sum())) / rows
+
+        try:
+            yield loss
+        finally:
+            network.gates.round(network.everything())
+
+
+@dataclass(frozen=True, eq=False)
+class Queue:
+    """Structures of a network in the order in which they go; units are numbered first, then branches.
+
+    What a layer's rounding or its branch demands comes back, or goes too: `after` returns valid networks.
+    """
+
+    network: GatedNetwork
+    order: Tensor
+
+    @classmethod
+    def by(cls, network: GatedNetwork, merit: Tensor) -> "Queue":
+        """Return the structures in the order of their finite `merit` [U + B], the first of equal ones first."""
+        candidates = merit.isfinite().nonzero().flatten()
+        return cls(network, candidates[merit[candidates].argsort(stable=True)])
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def head(self, count: int) -> "Queue":
+        """Return the queue of the first `count`."""
+        return Queue(self.network, self.order[:count])
+
+    @property
+    def rank(self) -> Pair:
+        """How late each structure goes: what is not in the queue comes after all that is."""
+        units, branches = self.network.sizes
+        late = torch.full((units + branches,), float(len(self)), dtype=torch.float64)
+        late[self.order] = torch.arange(len(self), dtype=torch.float64)
+        return late[:units], late[units:]
+
+    def after(self, count: int) -> Kept:
+        """Return the network without the first `count` structures."""
+        units, branches = self.network.sizes
+        stays = torch.ones(units + branches, dtype=torch.bool)
+        stays[self.order[:count]] = False
+        return self.network.rounding.consistent(self.rank[0], (stays[:units], stays[units:]))
+
+    def first(self, reaches: Callable[[Kept], bool], start: int = 0) -> int:
+        """Return the least count above `start` whose network `reaches` what is wanted, or the whole length."""
+        low, high = start, len(self)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if reaches(self.after(middle)) else (middle, high)
+        return high
+
+    def chunks(self, cost: Callable[[Kept], float]) -> Iterator[tuple[int, int]]:
+        """Yield where chunks begin and end that each make up CHUNK of the dense network by `cost`, or a structure."""
+        begin = 0
+        while begin < len(self):
+            limit = cost(self.after(begin)) - CHUNK
+            end = self.first(lambda kept, limit=limit: cost(kept) <= limit, begin)  # type: ignore[misc]
+            yield begin, end
+            begin = end
+
+    def exchanged(self, begin: int, middle: int, end: int) -> "Queue":
+        """Return the queue with the structures from `middle` to `end` before those from `begin` to `middle`."""
+        order = self.order
+        return Queue(self.network, torch.cat([order[:begin], order[middle:end], order[begin:middle], order[end:]]))
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What was measured of a chunk: what is kept before and after it goes, and how the loss and the cost change.
+
+    `rise` is in nats, `freed` a share of the dense network's cost.
+    """
+
+    before: Kept
+    after: Kept
+    rise: float
+    freed: float
+
+    def costs_less(self, price: float) -> bool:
+        """Return whether the loss rises by less than what is freed is worth at `price`, in nats for the network."""
+        return self.freed > 0 and self.rise < price * self.freed
+
+
+def findings(queue: Queue, loss: Loss, cost: Callable[[Kept], float]) -> Iterator[tuple[int, Finding]]:
+    """Measure the chunks of a queue, each together with all before it; yield with each the count after which it ends.
+
+    A chunk is measured when it is asked for, so that whoever stops early saves the rest.
+    """
+    kept = queue.after(0)
+    before = loss(kept)
+    for _, end in queue.chunks(cost):
+        rest = queue.after(end)
+        now = loss(rest)
+        yield end, Finding(kept, rest, now - before, cost(kept) - cost(rest))
+        kept, before = rest, now
+
+
+def affordable(queue: Queue, loss: Loss, cost: Callable[[Kept], float], price: float) -> tuple[int, list[Finding]]:
+    """Return how many of the queue cost less than their price, and all that was measured: the first that does not ends.
+
+    Stops at the first chunk that costs more.
+    """
+    count, measured = 0, []
+    for end, finding in findings(queue, loss, cost):
+        measured.append(finding)
+        if not finding.costs_less(price):
+            break
+        count = end
+    return count, measured
+
+
+def below_price(queue: Queue, loss: Loss, cost: Callable[[Kept], float], price: float) -> float:
+    """Return the share of a queue that could go too, because it costs less than its price."""
+    return affordable(queue, loss, cost, price)[0] / max(1, len(queue))

@@ -1,0 +1,276 @@
+"""The faded path from a dense to a small network: gates without chance, each of which goes from 1 to 0 in an epoch.
+
+At an epoch's end it is decided what goes next, by estimates that exact measurements of many structures together have to
+confirm. In the following epoch the weights learn while the gates of those close, then they are deleted. The objective,
+its prices and its corners are those of the sampled path; that no gate is drawn is not the published training.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainables.gates.audit import CHUNK, ROWS, Batch, Finding, Loss, Queue, affordable, below_price, exact_losses
+from trainables.gates.deletion_worth import DeletionWorth, Kappa
+from trainables.gates.gated_network import GatedNetwork
+from trainables.gates.pairs import Pair, filled, kept_of, pair
+from trainables.gates.rounding import Kept
+from trainables.gates.sampling import TINY
+from trainables.structure.complexity import Complexity
+from trainables.training.companion import Companion
+
+UNTOUCHED = 0.3
+"""The least share of the window in which nothing goes, with a budget."""
+
+UNTOUCHED_BY_PRICE = 0.43
+"""The same with a price: of an untrained network hardly anything is worth a price."""
+
+SCORED = 16
+"""The number of an epoch's last steps whose backward passes give the estimates."""
+
+LIMIT = 0.15
+"""The most of the dense network's taxed cost that goes in one epoch for a price."""
+
+
+class FadingPath(Companion):
+    """Chooses at the end of each epoch what goes, closes its gates during the next one, and deletes it then.
+
+    With a price a chunk of structures is chosen if the loss, measured without it and all chosen before it, rises by
+    less than the price of what it frees, and once more after its gates have closed: what costs more then is opened
+    again. With a budget the cost falls linearly to it, and the last chunk chosen changes places with the next one if
+    that loses less for what it frees. Branches are candidates in the second half.
+    """
+
+    def __init__(self, network: GatedNetwork, end: int) -> None:
+        """Begin a path at whose end, after `end` optimizer steps, no gate is left."""
+        self._network, self._gating = network, network.gating
+        self._steps = len(network.trial.batches())
+        self._plan(max(1, math.ceil(end / self._steps)))
+        self._epoch, self._step, self._price = 0, 0, 0.0
+        self._leaving = torch.zeros(0, dtype=torch.long)
+        self._rank = _equal_shares(network)
+        self._worth, self._kappa = DeletionWorth(network.sizes[0]), Kappa(len(network.structures.groups))
+        self._batches: list[Batch] = []
+
+    def _plan(self, epochs: int) -> None:
+        """Set after how many epochs what goes is chosen first and last, and branches first."""
+        share = max(self._gating.warmup, UNTOUCHED if self._network.target else UNTOUCHED_BY_PRICE)
+        first = min(max(1, round(share * epochs)), max(1, epochs - 1))
+        self._epochs, self._last = epochs, max(first, epochs - 1)
+        self._branches_from = min(self._last, math.ceil((first + epochs) / 2))
+        self._first = first if self._network.structures.groups else self._branches_from
+
+    def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
+        gates, values, left = self._network.gates, self._faded(), self._steps - self._step
+        gates.scale(values)
+        if left <= SCORED:
+            self._worth.hold(gates, values, inputs)
+        if left <= math.ceil(ROWS / self._network.trial.spec.training.batch_size):
+            self._batches.append((inputs, labels))
+
+    def _faded(self) -> Pair:
+        """Return the values of all gates in the present step."""
+        units, branches = self._network.sizes
+        values = torch.ones(units + branches, dtype=torch.float64)
+        values[self._leaving] = 1 - self._step / self._steps
+        return values[:units], values[units:]
+
+    def before_step(self) -> None:
+        self._worth.observe(self._network.gates)
+        self._step += 1
+
+    def after_epoch(self) -> None:
+        self._epoch, self._step = self._epoch + 1, 0
+        self._network.gates.round(self._network.everything())
+        self._delete(self._closed())
+        over = self._epoch >= self._epochs
+        if self._first <= self._epoch <= self._last and not self._network.is_empty:
+            self._choose()
+            if over:
+                self._delete(self._going())
+        if over or self._network.is_empty:
+            self._end()
+        self._batches.clear()
+        self._worth.forget(self._network.sizes[0])
+
+    def _going(self) -> Kept:
+        """Return the network without all that leaves."""
+        return Queue(self._network, self._leaving).after(len(self._leaving))
+
+    def _closed(self) -> Kept:
+        """Return the network without what has left: with a price, only what still costs less than it."""
+        if self._network.target or not len(self._leaving):
+            return self._going()
+        queue = Queue(self._network, self._leaving)
+        with exact_losses(self._network, self._batches) as loss:
+            count, _ = affordable(queue, loss, self._network.taxed, self._price)
+        return queue.after(count)
+
+    def _delete(self, kept: Kept) -> None:
+        before = self._network.structures.groups
+        self._leaving = self._leaving[:0]
+        if self._network.delete(kept):
+            names = {group.name for group in self._network.structures.groups}
+            self._rank = kept_of(self._rank, kept)
+            self._worth.keep(kept[0])
+            self._kappa.keep(torch.tensor([group.name in names for group in before], dtype=torch.bool))
+
+    def _choose(self) -> None:
+        """Choose what leaves in the next epoch."""
+        with exact_losses(self._network, self._batches) as loss:
+            merit = self.merit(loss)
+            queue = Queue.by(self._network, merit)
+            self._rank = queue.rank
+            self._kappa.age()
+            kept = self._within_budget(queue, loss) if self._network.target else self._worth_less(queue, merit, loss)
+        self._leaving = _leaving(queue, kept)
+
+    def merit(self, loss: Loss) -> Tensor:
+        """Return the price above which each structure should go, infinite for what cannot go yet: [U + B], in nats."""
+        network = self._network
+        slopes = network.slopes(filled(network.sizes, 1.0, 1.0))
+        factors = self._kappa.factors()[network.expected.group]
+        rises = self._worth.slope + factors * self._worth.curvature, self._rises_without_branches(loss)
+        return torch.cat(rises) / torch.cat(slopes).clamp(min=TINY)
+
+    def _rises_without_branches(self, loss: Loss) -> Tensor:
+        """Measure what the loss rises by without each branch."""
+        units, kept = self._network.everything()
+        rises = torch.full((len(kept),), torch.inf, dtype=torch.float64)
+        if self._gating.branches and self._epoch >= self._branches_from:
+            whole = loss((units, kept))
+            for index in range(len(kept)):
+                off = kept.clone()
+                off[index] = False
+                rises[index] = loss((units, off)) - whole
+        return rises
+
+    def _progress(self) -> float:
+        """Return which share of all choices is made with the present one."""
+        return (self._epoch - self._first + 1) / (self._last - self._first + 1)
+
+    def _worth_less(self, queue: Queue, merit: Tensor, loss: Loss) -> Kept:
+        """Return the network without what costs less than its price, as exact measurements say."""
+        ramp, taxed = self._gating.ramp, self._network.taxed
+        self._price = self._gating.nu * (min(1.0, self._progress() / ramp) if ramp else 1.0)
+        cheap = queue.head(int((merit < self._price).sum()) if self._price else 0)
+        most = taxed(cheap.after(0)) - LIMIT
+        reach = cheap.first(lambda kept: taxed(kept) < most)
+        if reach > 1 and taxed(cheap.after(reach)) < most:
+            reach -= 1
+        count, measured = affordable(cheap.head(reach), loss, taxed, self._price)
+        self._learn(measured)
+        return cheap.after(count)
+
+    def _within_budget(self, queue: Queue, loss: Loss) -> Kept:
+        """Return the network that the plan for this epoch allows; at the last choice, the one nearest the budget."""
+        network, whole = self._network, self._network.whole
+        planned = whole * (1 - (1 - network.target) * self._progress())
+        count = _up_to(queue, planned, network.cost)
+        queue, self._price = self._exchanged(queue, count, loss)
+        self._rank = queue.rank
+        kept = queue.after(_up_to(queue, planned, network.cost))
+        return kept if self._epoch < self._last else self._nearest(kept[1])
+
+    def _nearest(self, branches: Tensor) -> Kept:
+        """Return the network nearest the budget, with these branches if units can meet it."""
+        network = self._network
+        standing = torch.where(branches, 0.75, 0.25) + 0.2 * self._rank[1] / sum(network.sizes)
+        return network.rounding.to_budget(self._rank[0], standing, network.cost, network.target * network.whole)
+
+    def _exchanged(self, queue: Queue, count: int, loss: Loss) -> tuple[Queue, float]:
+        """Let the last chunk of the first `count` and the next one change places if that costs less.
+
+        Returns the queue, and what the loss rises by for the last chunk that goes, in nats for the network.
+        """
+        whole, cost = self._network.whole, self._network.cost
+
+        def measured(order: Queue, begin: int, end: int, before: float) -> Finding:
+            kept, rest = order.after(begin), order.after(end)
+            return Finding(kept, rest, loss(rest) - before, (cost(kept) - cost(rest)) / whole)
+
+        if count == 0:
+            return queue, 0.0
+        limit = cost(queue.after(count)) + CHUNK * whole
+        begin = queue.head(count).first(lambda kept: cost(kept) < limit) - 1
+        before = loss(queue.after(begin))
+        taken = measured(queue, begin, count, before)
+        self._learn([taken])
+        if count == len(queue) or taken.freed <= 0:
+            return queue, max(0.0, taken.rise / max(TINY, taken.freed))
+        low = cost(queue.after(count)) - CHUNK * whole
+        end = queue.first(lambda kept: cost(kept) <= low, count)
+        swapped = queue.exchanged(begin, count, end)
+        other = measured(swapped, begin, begin + end - count, before)
+        self._learn([other])
+        if other.freed > 0 and other.rise / other.freed < taken.rise / taken.freed:
+            return swapped, max(0.0, other.rise / other.freed)
+        return queue, max(0.0, taken.rise / taken.freed)
+
+    def _learn(self, measured: Sequence[Finding]) -> None:
+        """Correct the factors of curvature by what units really cost together."""
+        group, count = self._network.expected.group, len(self._network.structures.groups)
+        for finding in measured:
+            gone = finding.before[0] & ~finding.after[0]
+            if bool(gone.any()) and torch.equal(finding.before[1], finding.after[1]):
+                curvatures = torch.zeros(count, dtype=torch.float64)
+                curvatures.index_add_(0, group[gone], self._worth.curvature[gone])
+                self._kappa.learn(curvatures, finding.rise - float(self._worth.slope[gone].sum()))
+
+    def _end(self) -> None:
+        """Measure how much of what is left is not worth its price either, and remove the gates."""
+        if not self._network.is_empty:
+            price = self._price if self._network.target else self._gating.nu
+            with exact_losses(self._network, self._batches) as loss:
+                queue = Queue.by(self._network, self.merit(loss))
+                below = below_price(queue, loss, self._network.taxed, price)
+            self._network.trial.measured["worth_kept_below_price"] = below
+        self._network.close()
+
+    def projected(self) -> Complexity:
+        """Return the cost at the budget, or without what leaves now if there is a price."""
+        kept = self._going()
+        return self._network.expected.at(*(self._nearest(kept[1]) if self._network.target else kept))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "epoch": self._epoch,
+            "price": self._price,
+            "leaving": self._leaving,
+            "rank": list(self._rank),
+            "kappa": self._kappa.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._epoch, self._price, self._leaving = state["epoch"], state["price"], state["leaving"].cpu()
+        self._rank = pair(values.cpu() for values in state["rank"])
+        self._kappa.load_state_dict(state["kappa"])
+
+
+def _equal_shares(network: GatedNetwork) -> Pair:
+    """Return a rank by which all layers lose the same share of their units, and branches go last."""
+    units = [torch.arange(group.size, dtype=torch.float64) / group.size for group in network.structures.groups]
+    return torch.cat([*units, torch.zeros(0, dtype=torch.float64)]), torch.ones(network.sizes[1], dtype=torch.float64)
+
+
+def _up_to(queue: Queue, planned: float, cost: Callable[[Kept], float]) -> int:
+    """Return how many of a queue can go while what is left costs at least `planned`."""
+    count = queue.first(lambda kept: cost(kept) < planned)
+    return count if cost(queue.after(count)) >= planned else count - 1
+
+
+def _leaving(queue: Queue, kept: Kept) -> Tensor:
+    """Return the numbers of what must close so that `kept` is left, in the queue's order: no units of closing branches.
+
+    A branch takes its units with it.
+    """
+    network = queue.network
+    of_group = torch.tensor([group.branch for group in network.structures.groups], dtype=torch.long)
+    owner = of_group[network.expected.group]
+    closing = torch.cat([torch.zeros(1, dtype=torch.bool), ~kept[1]])
+    gone = torch.cat([~kept[0] & ~closing[owner + 1] if len(owner) else ~kept[0], ~kept[1]])
+    late = torch.cat(queue.rank)
+    numbers = gone.nonzero().flatten()
+    return numbers[late[numbers].argsort(stable=True)]
