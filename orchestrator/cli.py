@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from orchestrator.commands import fronts, networks, progress, reports, runs, studies, upkeep
+from orchestrator.commands import evaluation, fronts, networks, progress, reports, runs, studies, upkeep
 from orchestrator.terminal.printable import say
 from trainables.errors import EspalierError, FileUnusable
 
@@ -45,6 +45,7 @@ COMMANDS: Final[dict[str, tuple[Command, ...]]] = {
         ("show", studies.show, "show first 3"),
         ("report", reports.report, "report first"),
         ("compare", reports.compare, "compare first second"),
+        ("evaluate", evaluation.evaluate, "evaluate first --severity 3 --noise 0.1"),
         ("export", networks.export, "export first 3 --format onnx"),
     ),
     "Upkeep": (

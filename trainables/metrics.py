@@ -167,6 +167,16 @@ SETTLED: Final[Mapping[str, str]] = {name: field for name, field in FORETOLD.ite
 """Those of them by which a constraint can be judged early; accuracy still rises."""
 
 
+AT: Final = "@"
+"""Between a metric and the images that it was measured on after the study, as in ``accuracy@fog_3``."""
+
+COMPARED: Final[Mapping[str, Direction]] = {
+    "agreement": "maximize",
+    "distance": "minimize",
+    "excess_error": "minimize",
+}
+"""What is measured only by comparison with the dense network, after the study."""
+
 _FUNCTION: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
@@ -181,7 +191,10 @@ def find(name: str) -> Metric:
 
 
 def unit(name: str) -> Unit:
-    """Return the unit of a metric; a twin, as ``macs_dense``, has that of the metric."""
+    """Return the unit of a metric; a twin, as ``macs_dense``, has that of the metric, and so has a column."""
+    name, at, _ = name.partition(AT)
+    if at and name in COMPARED:
+        return Unit.NUMBER if name == "distance" else Unit.SHARE
     metric = (
         TABLE.get(name)
         or TABLE.get(name.removeprefix("test_"))
@@ -191,7 +204,10 @@ def unit(name: str) -> Unit:
 
 
 def words(name: str) -> str:
-    """Return a metric's full name, with the split or the kind that it is measured on."""
+    """Return a metric's full name, with the split, the kind or the images that it is measured on."""
+    metric, at, images = name.partition(AT)
+    if at:
+        return f"{metric} on {images}".replace("_", " ")
     if name in TABLE or is_function(name):
         return find(name).words
     if name.removeprefix("test_") in TABLE:
@@ -237,6 +253,9 @@ def shown(where: Place) -> Iterator[str]:
 
 
 def direction_of(name: str) -> Direction | None:
-    """Return which way a metric is better, also on the test split; None if neither way is."""
-    metric = TABLE.get(name.removeprefix("test_"))
+    """Return which way a metric is better, also on the test split or other images; None if neither way is."""
+    measured = name.partition(AT)[0]
+    if measured != name and measured in COMPARED:
+        return COMPARED[measured]
+    metric = TABLE.get(measured.removeprefix("test_"))
     return metric.direction if metric is not None else None

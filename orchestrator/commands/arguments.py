@@ -89,10 +89,11 @@ def console() -> Console:
 
 
 def read(folder: StudyFolder) -> tuple[StudySpec, list[TrialRecord]]:
-    """Return a study and its trials."""
+    """Return a study and its trials, with what was evaluated of them."""
     from orchestrator.ledger import ledger
+    from orchestrator.results.evaluated import with_evaluations
 
-    return StudySpec.stored(folder.spec), ledger.read(folder)
+    return StudySpec.stored(folder.spec), with_evaluations(folder, ledger.read(folder))
 
 
 def require_file(path: Path, key: str = "--output") -> None:

@@ -42,6 +42,7 @@ def list_studies(store: StoreFolder = HERE, as_json: AsJson = False) -> None:
 def show(name: Name, trial: TrialNumber, store: StoreFolder = HERE, as_json: AsJson = False) -> None:
     """Show everything about one trial: hyper-parameters, metrics, epochs, where its checkpoint is."""
     from orchestrator.ledger import ledger
+    from orchestrator.results.reference import dense_reference
     from orchestrator.terminal.objects import full_object
     from orchestrator.terminal.trial_page import trial_page
 
@@ -53,7 +54,7 @@ def show(name: Name, trial: TrialNumber, store: StoreFolder = HERE, as_json: AsJ
     if as_json:
         print_json(full_object(record, spec.objectives, checkpoint))
     else:
-        console().print(trial_page(spec, record, checkpoint), soft_wrap=True)
+        console().print(trial_page(spec, record, checkpoint, dense_reference(records)), soft_wrap=True)
 
 
 def init(

@@ -74,11 +74,15 @@ def read_all(folder: StudyFolder) -> Contents:
 
 def kept_checkpoints(folder: StudyFolder, number: int) -> list[CheckpointRef]:
     """Return a trial's checkpoints, newest first, of a study that may be running. Changes nothing."""
+    return all_kept_checkpoints(folder).get(number, [])
+
+
+def all_kept_checkpoints(folder: StudyFolder) -> dict[int, list[CheckpointRef]]:
+    """Return the checkpoints of every trial as `kept_checkpoints` does."""
     journal = journal_location_of(folder).read()
     studies = journal.get_all_studies() if journal is not None else []
     trials = journal.get_all_trials(study_id(studies[0]), deepcopy=False) if journal is not None and studies else []
-    attributes = next((trial.user_attrs for trial in trials if trial.number == number), {})
-    return [CheckpointRef.parse(path) for path in attributes.get("checkpoints", [])]
+    return {t.number: [CheckpointRef.parse(path) for path in t.user_attrs.get("checkpoints", [])] for t in trials}
 
 
 def _records(folder: StudyFolder, name: str, trials: Iterable[FrozenTrial]) -> list[TrialRecord]:

@@ -47,13 +47,18 @@ def load(store: Store | Path | str, study: str, trial: int) -> "nn.Module":
 
 def load_trained(folder: StudyFolder, number: int) -> TrainedNetwork:
     """Return a COMPLETE trial with its network; raises InvalidValue as `load` does."""
+    record = complete_trial(ledger.read(folder), number)
+    files = trial_files(folder)
+    return network_in(folder, record, files, intact_checkpoint(folder, files, number))
+
+
+def network_in(folder: StudyFolder, record: TrialRecord, files: TrialFiles, kept: CheckpointRef) -> TrainedNetwork:
+    """Return a COMPLETE trial with the network in a checkpoint that is intact."""
     from trainables import checkpoint  # imports torch
 
-    record = complete_trial(ledger.read(folder), number)
     study = StudySpec.stored(folder.spec)
     spec = study.trial(record.paradigm, record.params, record.seed)
-    files = trial_files(folder)
-    path = files.fetch(intact_checkpoint(folder, files, number))
+    path = files.fetch(kept)
     signature = checkpoint.signature(path) or _signature(study)
     model = checkpoint.load_network(path, spec.model, signature)
     return TrainedNetwork(record, spec, model, checkpoint.dense_network(spec.model, signature), signature)

@@ -23,6 +23,7 @@ from orchestrator.results.cost_kinds import PHYSICAL, are_only_removed, cost_kin
 from orchestrator.results.front import is_eligible, pareto_front
 from orchestrator.results.machine_use import machine_use
 from orchestrator.results.palette import colors
+from orchestrator.results.potential import DELTA, Forgotten, forgotten, potentials, pruned, slopes
 from orchestrator.results.reference import (
     accuracy_drop,
     dense_reference,
@@ -102,6 +103,10 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
         tint=colors(record.paradigm for record in records),
         fronts=list(_fronts(spec, records)),
         holdings=holdings(records, spec.objectives),
+        potentials=potentials(records),
+        delta=DELTA,
+        slopes=slopes(records),
+        hurt=list(_hurt(records, reference)),
         growth=_draw("growth", hypervolume_figure(records, spec.objectives), "Hypervolume over trials"),
         learning=list(_learning(spec, records)),
         hyperparameters=list(_hyperparameters(spec, records)),
@@ -112,6 +117,16 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
         stamp=dict(_flat(stamp)),
         plotly=Markup(get_plotlyjs()),
     )
+
+
+def _hurt(
+    records: Sequence[TrialRecord], reference: TrialRecord | None
+) -> Iterator[tuple[int, float, list[Forgotten]]]:
+    """Yield each evaluated trial that recognises a class less often than the dense network, with the share pruned."""
+    dense = reference.metrics if reference is not None else {}
+    for record in records:
+        if hurt := forgotten(record.metrics, dense):
+            yield record.trial, pruned(record, "params"), hurt
 
 
 def _states(summary: Summary) -> list[tuple[str, int]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.ledger.records import TrialRecord
+from orchestrator.results.evaluated import with_evaluations
 from orchestrator.results.front import pareto_front
 from orchestrator.results.selection import HYPERPARAMETERS
 from orchestrator.spec.study_spec import StudySpec
@@ -36,7 +37,7 @@ def _read(store: Store | Path | str, study: str) -> tuple[StudySpec, list[TrialR
     from orchestrator.ledger import ledger  # imports Optuna
 
     folder = Store.at(store).existing(study, "NAME")
-    return StudySpec.stored(folder.spec), ledger.read(folder)
+    return StudySpec.stored(folder.spec), with_evaluations(folder, ledger.read(folder))
 
 
 def _table(records: Sequence[TrialRecord], objectives: Sequence[str]) -> "pd.DataFrame":

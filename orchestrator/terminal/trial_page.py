@@ -12,6 +12,7 @@ from orchestrator.ledger.records import TrialRecord
 from orchestrator.results import quantities
 from orchestrator.results.overview import StudyLine
 from orchestrator.spec.study_spec import StudySpec
+from orchestrator.terminal.evaluation_tables import columns_table
 from orchestrator.terminal.study_lines import trial_lines
 from orchestrator.terminal.tables import titled
 from trainables import metrics
@@ -20,13 +21,19 @@ MOST_EPOCHS = 20
 """The epochs of a curve that the page shows: of longer ones, evenly spaced ones and the last."""
 
 
-def trial_page(spec: StudySpec, record: TrialRecord, checkpoint: str | None) -> RenderableType:
-    """Return everything that is known of a trial; `checkpoint` is where its newest checkpoint lies, if it has one."""
+def trial_page(
+    spec: StudySpec, record: TrialRecord, checkpoint: str | None, reference: TrialRecord | None = None
+) -> RenderableType:
+    """Return everything that is known of a trial, beside the dense `reference` where classes are compared.
+
+    `checkpoint` is where its newest checkpoint lies, if it has one.
+    """
     parts: list[RenderableType] = [trial_lines(spec, record, record.attempts), _about(record, checkpoint)]
     parts += (
         [_named_values("hyper-parameters", {n: _value(v) for n, v in record.params.items()})] if record.params else []
     )
     parts += [_named_values("measured on the final network", _metrics(record))] if record.metrics else []
+    parts += columns_table(record.metrics, reference.metrics if reference is not None else None)
     parts += [_curve(record.curve)] if record.curve else []
     return Group(*parts)
 
@@ -66,7 +73,7 @@ def _value(value: object) -> str:
 
 
 def _metrics(record: TrialRecord) -> dict[str, str]:
-    return {name: quantities.show(name, value) for name, value in record.metrics.items()}
+    return {name: quantities.show(name, value) for name, value in record.metrics.items() if metrics.AT not in name}
 
 
 def _curve(curve: Sequence[Epoch]) -> Table:

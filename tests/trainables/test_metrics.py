@@ -50,6 +50,15 @@ def test_a_narrow_column_has_the_short_name_or_the_whole_one() -> None:
     ]
 
 
+def test_a_column_of_an_evaluation_is_shown_and_sorted_as_its_metric() -> None:
+    assert metrics.words("accuracy@gaussian_noise_3") == "accuracy on gaussian noise 3"
+    assert quantities.show("accuracy@fog_3", 0.5) == quantities.show("agreement@noise_0.1", 0.5) == "50.00 %"
+    assert quantities.show("distance@noise_0.1", 0.5) == "0.5"
+    directions = [metrics.direction_of(f"{name}@clean") for name in ("accuracy", "nll", "agreement", "excess_error")]
+    assert directions == ["maximize", "minimize", "maximize", "minimize"]
+    assert metrics.direction_of("accuracy_drop") is None
+
+
 def test_the_table_costs_no_torch() -> None:
     code = "import sys, trainables.metrics; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,8 +14,8 @@ from torch import Tensor
 from trainables.errors import InvalidValue, nearest
 from trainables.evaluation import blurs, digital, noises, weather
 from trainables.evaluation.draws import Draws
+from trainables.evaluation.kinds import SEVERITIES
 
-SEVERITIES: Final = (1, 2, 3, 4, 5)
 SIDE: Final = 32
 """The side of the images for which the strengths were published."""
 

@@ -60,7 +60,8 @@ def _mixed(state: Tensor) -> Tensor:
 
 def _shifted(state: Tensor, bits: int) -> Tensor:
     """Shift to the right without the sign, as if the numbers had none."""
-    return (state >> bits) & (2 ** (64 - bits) - 1)
+    shifted: Tensor = (state >> bits) & (2 ** (64 - bits) - 1)
+    return shifted
 
 
 def midpoints(levels: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

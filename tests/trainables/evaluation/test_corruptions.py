@@ -5,7 +5,8 @@ import torch
 
 from tests.trainables.evaluation.pictures import pictures
 from trainables.errors import InvalidValue
-from trainables.evaluation.corruptions import KINDS, SEVERITIES, check, corrupt, with_uniform_noise
+from trainables.evaluation.corruptions import KINDS, check, corrupt, with_uniform_noise
+from trainables.evaluation.kinds import KIND_NAMES, SEVERITIES
 
 IMAGES, NUMBERS = pictures(), torch.arange(12)
 UNEVEN = {"saturate", "elastic_transform", "glass_blur", "frost"}
@@ -15,6 +16,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def test_there_are_the_nineteen_of_the_published_files() -> None:
+    assert tuple(KINDS) == KIND_NAMES
     assert len(KINDS) == 19
     assert all(len(corruption.strengths) == len(SEVERITIES) for corruption in KINDS.values())
 

@@ -1,0 +1,103 @@
+"""The command that evaluates the networks of a study's finished trials beyond their test accuracy."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.commands.arguments import HERE, AsJson, Name, Quiet, StoreFolder, console, print_json, read, store_at
+from orchestrator.results.potential import DELTA
+from orchestrator.terminal.printable import say
+from trainables.errors import InvalidValue
+
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kinds",
+        metavar="KIND,KIND",
+        help="Corruptions of the test images, by the names of CIFAR-10-C; `none` for none.",
+        show_default="all that fit the images",
+    ),
+]
+Severity = Annotated[
+    list[int] | None,
+    typer.Option("--severity", help="How strongly images are corrupted, 1 to 5; can be repeated.", show_default="3"),
+]
+Noise = Annotated[
+    list[float] | None,
+    typer.Option("--noise", metavar="RADIUS", help="Also uniform noise of this radius, of pixels in [0, 1]."),
+]
+Attack = Annotated[
+    list[float] | None,
+    typer.Option("--attack", metavar="RADIUS", help="Also adversarial images within this radius: FGSM and PGD."),
+]
+Files = Annotated[Path | None, typer.Option("--files", help="A folder with files of CIFAR-10-C or CIFAR-10.1.")]
+Trials = Annotated[list[int] | None, typer.Option("--trial", help="Only this trial; can be repeated.")]
+Front = Annotated[bool, typer.Option("--front", help="Only the trials on the front, and the dense network.")]
+Images = Annotated[
+    int | None,
+    typer.Option("--images", min=1, help="At most so many test images, evenly spaced.", show_default="all"),
+]
+Seed = Annotated[int, typer.Option("--seed", help="The seed of everything random about the images.")]
+Delta = Annotated[
+    float, typer.Option("--delta", metavar="SHARE", help="How much less accurate a pruned network may be.")
+]
+Device = Annotated[
+    str | None, typer.Option("--device", help="Where to evaluate: cpu or cuda.", show_default="cuda if there is one")
+]
+
+
+def evaluate(
+    name: Name,
+    store: StoreFolder = HERE,
+    kinds: Kinds = None,
+    severity: Severity = None,
+    noise: Noise = None,
+    attack: Attack = None,
+    files: Files = None,
+    trial: Trials = None,
+    front: Front = False,
+    images: Images = None,
+    seed: Seed = 0,
+    delta: Delta = DELTA,
+    device: Device = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Evaluate trials on corrupted, noisy and adversarial images; what was measured before is not measured again."""
+    if not 0 <= delta < 1:
+        raise InvalidValue("--delta", delta, "must lie in [0, 1): 0.005 is half a point")
+    studies = store_at(store)
+    folder = studies.existing(name, "NAME")
+    from orchestrator.evaluation.evaluating import evaluate as carry_out  # imports torch
+    from orchestrator.evaluation.wanted import Wanted, kinds_of
+    from orchestrator.terminal.evaluation_tables import evaluation_lines, evaluation_object
+
+    wanted = Wanted(
+        kinds=kinds_of(kinds or ()),
+        severities=tuple(dict.fromkeys(severity or (3,))),
+        noise=tuple(noise or ()),
+        attacks=tuple(attack or ()),
+        files=files,
+    )
+    with console().status("reading the study") as line:
+        done = carry_out(
+            folder,
+            studies.data,
+            wanted,
+            lambda rows, total: line.update(f"{rows} of {total} rows are measured"),
+            trials=tuple(trial or ()),
+            front=front,
+            images=images,
+            seed=seed,
+            device=device,
+        )
+    _, records = read(folder)
+    if as_json:
+        print_json(evaluation_object(records, delta))
+        return
+    if not quiet:
+        for kind, reason in done.left_out.items():
+            say(f"left out: {kind} {reason}")
+        say(f"{done.measured} rows measured, {done.known} known, of {len(done.trials)} trials")
+    console().print(evaluation_lines(records, delta))

@@ -1,0 +1,159 @@
+"""Evaluates networks of finished trials in this process, one after another; every row is stored at once."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import torch
+
+from orchestrator.evaluation.wanted import Wanted
+from orchestrator.ledger import ledger
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.networks.loading import complete_trial, network_in
+from orchestrator.results.front import pareto_front
+from orchestrator.results.reference import dense_reference, reference_first
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.attempts import CheckpointRef
+from orchestrator.store.evaluations import Evaluations, Row, Setting
+from orchestrator.store.store import StudyFolder
+from orchestrator.store.trial_files import TrialFiles, trial_files
+from trainables import data
+from trainables.errors import InvalidValue
+from trainables.evaluation.bench import Bench, Condition
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from trainables.data.dataset import Dataset
+
+AT_ONCE: Final = 32
+"""How many networks are held at once, and share the images of a condition."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What a call did: `measured` rows of `trials`, `known` rows that were there, kinds `left_out` with the reason."""
+
+    trials: tuple[int, ...]
+    measured: int
+    known: int
+    left_out: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A trial with its checkpoint, and the conditions under which it has yet to be measured."""
+
+    record: TrialRecord
+    checkpoint: CheckpointRef
+    missing: tuple[str, ...]
+
+
+def evaluate(
+    folder: StudyFolder,
+    cache: Path,
+    wanted: Wanted,
+    progress: Callable[[int, int], None],
+    *,
+    trials: Collection[int] = (),
+    front: bool = False,
+    images: int | None = None,
+    seed: int = 0,
+    device: str | None = None,
+) -> Evaluated:
+    """Measure the COMPLETE `trials` of a study, or those of its front, or all that have a checkpoint.
+
+    Rows that are there already, with the same setting, are not measured again. `progress` is told how many of the
+    missing rows are done. Raises InvalidValue for what cannot be evaluated, before anything is measured.
+    """
+    spec, records, files = StudySpec.stored(folder.spec), ledger.read(folder), trial_files(folder)
+    chosen = list(_with_checkpoints(folder, files, _chosen(spec, records, trials, front)))
+    if not chosen:
+        allowed = "has no finished trial with a checkpoint in the store: there is no network to evaluate"
+        raise InvalidValue("NAME", spec.name, allowed)
+    dataset = data.load(spec.data, cache).placed(device or _device(), spec.data.memory)
+    conditions = {condition.name: condition for condition in wanted.conditions(dataset.input_shape)}
+    evaluations = Evaluations(folder)
+    reference = _reference(folder, files, records)
+    run = _Run(folder, files, evaluations, dataset, conditions, reference, images, seed)
+    subjects = [_Subject(record, kept, run.missing(record, kept)) for record, kept in chosen]
+    total = sum(len(subject.missing) for subject in subjects)
+    for done, _ in enumerate(run.rows([subject for subject in subjects if subject.missing]), start=1):
+        progress(done, total)
+    known = len(subjects) * len(conditions) - total
+    numbers = tuple(subject.record.trial for subject in subjects)
+    return Evaluated(numbers, total, known, wanted.left_out(dataset.input_shape))
+
+
+def _chosen(spec: StudySpec, records: Sequence[TrialRecord], trials: Collection[int], front: bool) -> list[TrialRecord]:
+    if trials:
+        return [complete_trial(records, number) for number in dict.fromkeys(trials)]
+    if front:
+        return reference_first(pareto_front(records, spec.objectives), dense_reference(records))
+    return [record for record in records if record.state is State.COMPLETE]
+
+
+def _with_checkpoints(
+    folder: StudyFolder, files: TrialFiles, records: Sequence[TrialRecord]
+) -> Iterator[tuple[TrialRecord, CheckpointRef]]:
+    kept = ledger.all_kept_checkpoints(folder)
+    for record in records:
+        intact = next((ref for ref in kept.get(record.trial, ()) if files.is_intact(ref)), None)
+        if intact is not None:
+            yield record, intact
+
+
+def _reference(
+    folder: StudyFolder, files: TrialFiles, records: Sequence[TrialRecord]
+) -> tuple[TrialRecord, CheckpointRef] | None:
+    dense = dense_reference(records)
+    return next(_with_checkpoints(folder, files, [dense] if dense is not None else []), None)
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class _Run:
+    """One call: what is shared by all networks that it measures."""
+
+    def __init__(
+        self,
+        folder: StudyFolder,
+        files: TrialFiles,
+        evaluations: Evaluations,
+        dataset: "Dataset",
+        conditions: Mapping[str, Condition],
+        reference: tuple[TrialRecord, CheckpointRef] | None,
+        images: int | None,
+        seed: int,
+    ) -> None:
+        self._folder, self._files, self._evaluations, self._dataset = folder, files, evaluations, dataset
+        self._conditions, self._reference, self._images, self._seed = conditions, reference, images, seed
+
+    def missing(self, record: TrialRecord, kept: CheckpointRef) -> tuple[str, ...]:
+        """Return the conditions under which a trial has no row with this call's setting."""
+        rows, setting = self._evaluations.rows(record.trial), self._setting(kept)
+        return tuple(name for name in self._conditions if name not in rows or rows[name].setting != setting)
+
+    def rows(self, subjects: Sequence[_Subject]) -> Iterator[Row]:
+        """Measure and store the missing rows: of some networks at once, each condition for all of them."""
+        reference = self._network(*self._reference) if self._reference is not None and subjects else None
+        bench = Bench(self._dataset, reference, images=self._images, seed=self._seed)
+        for some in (subjects[start : start + AT_ONCE] for start in range(0, len(subjects), AT_ONCE)):
+            networks = {subject.record.trial: self._network(subject.record, subject.checkpoint) for subject in some}
+            for name, condition in self._conditions.items():
+                for subject in some:
+                    if name in subject.missing:
+                        columns = bench.measure(condition, networks[subject.record.trial])
+                        row = Row(name, self._setting(subject.checkpoint), columns)
+                        self._evaluations.keep(subject.record.trial, row)
+                        yield row
+
+    def _setting(self, kept: CheckpointRef) -> Setting:
+        reference = self._reference[0].trial if self._reference is not None else None
+        return Setting(str(kept), self._seed, self._images, reference)
+
+    def _network(self, record: TrialRecord, kept: CheckpointRef) -> "nn.Module":
+        return network_in(self._folder, record, self._files, kept).model.to(self._dataset.test.device)

@@ -1,0 +1,84 @@
+"""What `espalier evaluate` has measured of a study's trials: a file for each trial, written whole after every row."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from orchestrator.safe_files import require_plain, write_whole
+from orchestrator.store.remote import patiently
+from orchestrator.store.store import StudyFolder
+
+EVALUATIONS: Final = "evaluations"
+"""The folder of a study that has a file for each evaluated trial."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a row depends on besides its condition: it is measured again where any of this has changed.
+
+    `images` is None for all test images; `reference` is the dense trial that the network was compared with.
+    """
+
+    checkpoint: str
+    seed: int
+    images: int | None
+    reference: int | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """The measurements of a trial under a condition, by column, as ``accuracy@fog_3``."""
+
+    condition: str
+    setting: Setting
+    columns: Mapping[str, float]
+
+
+class Evaluations:
+    """The rows of a study's trials; in an object storage, this machine's mirror of them."""
+
+    def __init__(self, folder: StudyFolder) -> None:
+        self._folder, self._path = folder, folder.path / EVALUATIONS
+        require_plain([self._path])
+        if folder.remote is not None:
+            self._path.mkdir(parents=True, exist_ok=True)
+            patiently(partial(folder.remote.pull_folder, EVALUATIONS, self._path))
+
+    def trials(self) -> list[int]:
+        """Return the trials that have rows."""
+        return sorted(int(path.stem) for path in self._path.glob("[0-9]*.json") if path.stem.isdigit())
+
+    def rows(self, trial: int) -> dict[str, Row]:
+        """Return a trial's rows by condition; a file that cannot be read has none, and is measured again."""
+        path = self._file(trial)
+        require_plain([path])
+        try:
+            plain = json.loads(path.read_bytes())
+            return {name: Row(name, Setting(**row["setting"]), row["columns"]) for name, row in plain.items()}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return {}
+
+    def keep(self, trial: int, row: Row) -> None:
+        """Add a row, or replace that of the same condition; it is on the disk, or in the storage, on return."""
+        rows = {**self.rows(trial), row.condition: row}
+        plain = {name: {"setting": asdict(one.setting), "columns": dict(one.columns)} for name, one in rows.items()}
+        self._path.mkdir(exist_ok=True)
+        write_whole(self._file(trial), json.dumps(plain, indent=1).encode())
+        if self._folder.remote is not None:
+            patiently(partial(self._folder.push, self._file(trial)))
+
+    def columns(self) -> dict[int, dict[str, float]]:
+        """Return what has been measured of each trial, by column."""
+        return {trial: _together(self.rows(trial).values()) for trial in self.trials()}
+
+    def _file(self, trial: int) -> Path:
+        return self._path / f"{trial:05d}.json"
+
+
+def _together(rows: Iterable[Row]) -> dict[str, float]:
+    return {name: value for row in rows for name, value in row.columns.items()}

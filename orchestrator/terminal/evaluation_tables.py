@@ -1,0 +1,118 @@
+"""What an evaluation has found, as tables for the terminal and as an object for programs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.results import quantities
+from orchestrator.results.potential import (
+    Forgotten,
+    Potential,
+    Slope,
+    forgotten,
+    masked_gradients,
+    potentials,
+    slopes,
+)
+from orchestrator.results.reference import dense_reference, points
+from orchestrator.terminal.tables import titled
+from trainables.metrics import AT
+
+NO_REFERENCE = "No dense trial was evaluated: how far one may prune needs one to compare with."
+
+
+def evaluation_lines(records: Sequence[TrialRecord], delta: float) -> RenderableType:
+    """Return how far one may prune on each distribution, the growth of excess errors, and who is forgotten."""
+    found = potentials(records, delta)
+    if not found:
+        return Text(NO_REFERENCE, style="yellow")
+    lines = [*map(_slope_line, slopes(records)), *_of_classes(records), *_warnings(records)]
+    return Group(_potential_table(found, delta), *lines)
+
+
+def evaluation_object(records: Sequence[TrialRecord], delta: float) -> dict[str, object]:
+    """Return the same for programs, with every column of every evaluated trial."""
+    found = potentials(records, delta)
+    return {
+        "delta": delta,
+        "prune_potential": [asdict(potential) for potential in found],
+        "average": _mean(found),
+        "minimum": min((potential.params for potential in found), default=None),
+        "excess_error": [asdict(slope) for slope in slopes(records)],
+        "trials": {str(record.trial): columns_of(record.metrics) for record in records if columns_of(record.metrics)},
+    }
+
+
+def columns_of(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return what was measured on other images after the study."""
+    return {name: value for name, value in metrics.items() if AT in name}
+
+
+def columns_table(metrics: Mapping[str, float], dense: Mapping[str, float] | None) -> list[RenderableType]:
+    """Return a trial's evaluation as a table, a row for each distribution; nothing if it was not evaluated."""
+    columns = columns_of(metrics)
+    if not columns:
+        return []
+    names = list(dict.fromkeys(name.partition(AT)[0] for name in columns))
+    table = titled("evaluated on other images")
+    table.add_column("images", style="cyan", no_wrap=True)
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    for images in dict.fromkeys(name.partition(AT)[2] for name in columns):
+        cells = (f"{name}{AT}{images}" for name in names)
+        table.add_row(images, *(quantities.show(cell, columns[cell]) if cell in columns else "" for cell in cells))
+    return [table, *([_forgotten_line(hurt)] if dense and (hurt := forgotten(metrics, dense)) else [])]
+
+
+def _potential_table(found: Sequence[Potential], delta: float) -> Table:
+    table = titled(f"How far one may prune, and stay within {100 * delta:g} points of the dense network")
+    table.add_column("images", style="cyan", no_wrap=True)
+    for heading in ("dense accuracy", "parameters pruned", "MACs pruned", "trial"):
+        table.add_column(heading, justify="right")
+    for one in found:
+        table.add_row(one.distribution, *map(_share, (one.dense, one.params, one.macs)), str(one.trial))
+    table.add_section()
+    table.add_row("average", "", _share(_mean(found)), "", "")
+    table.add_row("minimum", "", _share(min(one.params for one in found)), "", "")
+    return table
+
+
+def _mean(found: Sequence[Potential]) -> float | None:
+    return sum(one.params for one in found) / len(found) if found else None
+
+
+def _share(value: float | None) -> str:
+    return quantities.show("sparsity", value)
+
+
+def _slope_line(slope: Slope) -> Text:
+    interval = f"{slope.low:+.4f} to {slope.high:+.4f}"
+    line = f"excess error at severity {slope.severity}: {slope.slope:+.4f} for each share pruned ({interval}, 95 %"
+    return Text(f"{line} bootstrap, {slope.trials} pruned trials)")
+
+
+def _of_classes(records: Sequence[TrialRecord]) -> list[Text]:
+    """Return who is forgotten by the trial that prunes most of those within reach on clean images."""
+    reference, found = dense_reference(records), potentials(records)
+    if reference is None or not found:
+        return []
+    most = next(record for record in records if record.trial == found[0].trial)
+    hurt = forgotten(most.metrics, reference.metrics)
+    return [Text(f"trial {most.trial}, ").append(_forgotten_line(hurt))] if hurt else []
+
+
+def _warnings(records: Sequence[TrialRecord]) -> list[Text]:
+    """Return a line for each trial whose accuracy under attack cannot be trusted."""
+    masked = {record.trial: masked_gradients(record.metrics) for record in records}
+    why = "only seems robust: other attacks than PGD of 20 steps fool it more often, so its gradients are masked"
+    lines = (f"trial {trial} at radius {', '.join(radii)} {why}" for trial, radii in masked.items() if radii)
+    return [Text(line, style="yellow") for line in lines]
+
+
+def _forgotten_line(hurt: Sequence[Forgotten]) -> Text:
+    classes = ", ".join(f"{one.number} ({points(one.drop)} points)" for one in hurt)
+    return Text(f"classes that pruning hurts most: {classes}")

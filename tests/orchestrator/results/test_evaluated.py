@@ -1,0 +1,27 @@
+"""Trials with what was evaluated of them."""
+
+from orchestrator.results.evaluated import with_columns
+from orchestrator.results.selection import Selection
+from tests.orchestrator.example import OBJECTIVES, told_trials
+
+COLUMNS = {
+    0: {"accuracy@clean": 0.9, "accuracy@fog_3": 0.8},
+    1: {"accuracy@clean": 0.9, "accuracy@fog_3": 0.6},
+    2: {"accuracy@clean": 0.9, "accuracy@fog_3": 0.7},
+}
+
+
+def test_columns_and_their_means_join_the_metrics() -> None:
+    records = with_columns(told_trials(4), COLUMNS)
+    assert records[1].metrics["accuracy@fog_3"] == 0.6
+    assert round(records[1].metrics["excess_error@corrupted_3"], 9) == 0.2
+    assert records[3] == told_trials(4)[3]
+    assert with_columns(told_trials(2), {}) == told_trials(2)
+
+
+def test_a_front_is_chosen_and_sorted_by_them() -> None:
+    records = with_columns(told_trials(4), COLUMNS)
+    selection = Selection.read(records, within=None, where=["accuracy@fog_3 > 0.65"], sort="accuracy@fog_3")
+    assert [record.trial for record in selection.of(records, records, OBJECTIVES)] == [0, 2]
+    by_excess = Selection.read(records, within=None, where=[], sort="excess_error@corrupted_3")
+    assert [record.trial for record in by_excess.of(records, records, OBJECTIVES)][:3] == [0, 2, 1]
