@@ -168,12 +168,18 @@ def evaluate(
             right = (logits.argmax(1) == labels).sum()
             sums += torch.stack([right.double(), _cross_entropy(logits, labels).double()])
     accuracy, loss = (parallel.total(sums) / len(split)).tolist()
-    return Evaluation(accuracy, loss, _of_all_processes(kept, len(split), batch_size) if kept else None)
+    return Evaluation(accuracy, loss, _of_all_processes(kept, split, batch_size) if keep_logits else None)
 
 
-def _of_all_processes(kept: Sequence[Tensor], images: int, batch_size: int) -> Tensor:
-    """Return the logits of all images in order; `kept` are those of the batches that this process evaluated."""
-    together = torch.zeros(images, kept[0].shape[1], device=kept[0].device, dtype=kept[0].dtype)
+def _of_all_processes(kept: Sequence[Tensor], split: Split, batch_size: int) -> Tensor:
+    """Return the logits of all images in order; `kept` are those of the batches that this process evaluated.
+
+    The first process, which has a batch whenever there is one, tells the others what logits are like.
+    """
+    like = [kept[0].shape[1], kept[0].element_size()] if parallel.rank() == 0 and kept else [0, 0]
+    classes, width = parallel.total(torch.tensor(like, device=split.device)).tolist()
+    dtype = torch.float64 if width == torch.float64.itemsize else torch.float32
+    together = torch.zeros(len(split), classes, device=split.device, dtype=dtype)
     for turn, logits in enumerate(kept):
         start = (parallel.rank() + turn * parallel.size()) * batch_size
         together[start : start + len(logits)] = logits
