@@ -1,15 +1,17 @@
 """Complexity-aware training against what it must beat at the same MACs and epochs, on real CIFAR-10.
 
-    python benchmarks/complexity_aware_comparison.py --out rows.jsonl [--root ../shared/data] [--size 16] [--epochs 15]
+    python benchmarks/complexity_aware_comparison.py --out rows.jsonl [--root ../shared/data] [--setting d]
 
-Every row trains ResNet-20 for the same epochs along the same learning-rate schedule, on `--images` training images
-pooled to `--size` x `--size`, with 5,000 images held out for validation:
+Every row trains ResNet-20 for the same epochs, on training images pooled to 16x16, with 5,000 images held out for
+validation; setting s is 5,000 images and 10 epochs, d 10,000 and 15 (`--images`, `--epochs`, `--size` change them):
 
 - dense: unpruned
 - uniform: all layers, the residual stream too, narrowed by one factor, and trained from scratch
 - l1: trained dense for half the epochs, then the filters of smallest L1 norm of each layer removed, then trained on
+- l1 rewound: the same, with a whole learning-rate schedule in each half
+- random fade: the faded path with random units in equal shares of every layer, no layers, and nothing measured
 - found: the architecture that complexity-aware training found with the same seed, trained from scratch
-- complexity_aware and its variants: see VARIANTS
+- complexity_aware (the sampled path), fade and their variants: see VARIANTS
 
 A row is done once: rows that the file holds already are skipped, so that an interrupted run goes on.
 """
@@ -32,6 +34,9 @@ from torch.nn import functional as F
 
 from trainables import data
 from trainables.context import Report, SaveCheckpoint
+from trainables.gates.audit import Loss, Queue
+from trainables.gates.fading import FadingPath
+from trainables.gates.gated_training import GatedTraining
 from trainables.methods.attach import attach
 from trainables.recipes.gating import Gating
 from trainables.recipes.recipe import During, Recipe, Train
@@ -47,7 +52,9 @@ MODEL = "resnet20"
 BUDGETS = (0.5, 0.35)
 SEEDS = (0, 1, 2)
 WINDOW = 0.4
-BASELINES = ("uniform", "l1")
+BASELINES = ("uniform", "l1", "l1 rewound")
+SETTINGS = {"s": {"images": 5_000, "epochs": 10}, "d": {"images": 10_000, "epochs": 15}}
+FADED = {"path": "fade", "window": 0.7}
 EARLIER = {"initial": 0.9, "highest": 0.98}
 """The probabilities from which most variants were compared, before 0.98 was found better on validation."""
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
@@ -68,8 +75,15 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "window 0.6": {"window": 0.6},
     "restart": {**EARLIER, "restart": 0.5},
     "distilled": {**EARLIER, "distilled": 1.0},
+    "window 0.7": {"window": 0.7},
+    "fade": FADED,
+    "fade without layers": {**FADED, "branches": False},
+    "fade, restart": {**FADED, "restart": 0.5},
+    "fade, window 0.4": {**FADED, "window": 0.4},
+    "fade, round to 8": {**FADED, "round_to": 8},
+    "random fade": {**FADED, "branches": False, "random": 1.0},
 }
-"""What each variant changes: fields of `Gating`, but for `window` (a share), `restart` and `distilled`.
+"""What each variant changes: fields of `Gating`, but for `window` (a share), `restart`, `distilled` and `random`.
 
 With a `nu` no budget is aimed at, so that the MACs are what the price leaves; only a price is ramped up.
 """
@@ -150,16 +164,17 @@ def to_budget(trial: LiveTrial, plan: Callable[[float], RemovalPlan], budget: fl
 
 
 @dataclass(frozen=True)
-class L1AtHalfTime:
-    """Removes the weakest filters of every layer after half the epochs."""
+class L1AfterEpochs:
+    """Removes the weakest filters of every layer after so many epochs."""
 
     budget: float
+    epochs: int
 
-    def attach(self, trial: LiveTrial, steps: int) -> Companion:
-        return _L1AtHalfTime(self.budget, trial, steps // len(trial.batches()) // 2)
+    def attach(self, trial: LiveTrial, steps: int) -> Companion:  # noqa: ARG002
+        return _L1AfterEpochs(self.budget, trial, self.epochs)
 
 
-class _L1AtHalfTime(Companion):
+class _L1AfterEpochs(Companion):
     def __init__(self, budget: float, trial: LiveTrial, epochs: int) -> None:
         self._budget, self._trial, self._left = budget, trial, epochs
 
@@ -220,6 +235,27 @@ class _Teacher(Companion):
                 mean.lerp_(now, 1 - self.DECAY)
 
 
+@dataclass(frozen=True)
+class RandomFade:
+    """The faded path of `gating`, on which random units go, the same share of every layer's."""
+
+    gating: Gating
+
+    def attach(self, trial: LiveTrial, steps: int) -> Companion:
+        return GatedTraining(self.gating, trial, steps, _RandomPath)
+
+
+class _RandomPath(FadingPath):
+    def merit(self, loss: Loss) -> torch.Tensor:  # noqa: ARG002 - nothing is measured
+        generator = torch.Generator().manual_seed(self.network.trial.spec.seed + self.network.structures.units)
+        sizes = [group.size for group in self.network.structures.groups]
+        shares = [torch.randperm(size, generator=generator).double() / size for size in sizes]
+        return torch.cat([*shares, torch.full((self.network.sizes[1],), torch.inf, dtype=torch.float64)])
+
+    def exchanged(self, queue: Queue, count: int, loss: Loss) -> tuple[Queue, float]:  # noqa: ARG002
+        return queue, 0.0
+
+
 def architecture(trial: LiveTrial) -> Row:
     """Describe what is left: the size of every group, the blocks that are gone."""
     return {"sizes": {group.name: group.size for group in trial.groups}, "dropped": list(trial.dropped)}
@@ -239,7 +275,10 @@ def prepare(trial: LiveTrial, method: str, budget: float, rows: list[Row], optio
     if method == "uniform":
         shrink(trial, to_budget(trial, lambda factor: narrow(trial, factor), budget))
     elif method == "l1":
-        return (Train(epochs, during=L1AtHalfTime(budget)),)
+        return (Train(epochs, during=L1AfterEpochs(budget, epochs // 2)),)
+    elif method == "l1 rewound":
+        half = epochs // 2
+        return Train(half, during=L1AfterEpochs(budget, half)), Train(epochs - half)
     elif method.startswith("found"):
         variant = method.partition(":")[2] or "complexity_aware"
         found = next(row for row in rows if key(row) == (variant, budget, trial.spec.seed))
@@ -252,8 +291,9 @@ def prepare(trial: LiveTrial, method: str, budget: float, rows: list[Row], optio
 
 def gated(epochs: int, budget: float, settings: dict[str, Any]) -> Recipe:
     window = max(1, round(settings.pop("window", WINDOW) * epochs))
-    restart, distilled = settings.pop("restart", 0.0), settings.pop("distilled", 0.0)
-    during: During = Gating(epochs=window, target_macs=budget, **settings)
+    restart, distilled, random = (settings.pop(name, 0.0) for name in ("restart", "distilled", "random"))
+    gating = Gating(epochs=window, target_macs=budget, **settings)
+    during: During = RandomFade(gating) if random else gating
     if distilled:
         during = Distilled(during, distilled)
     if restart:
@@ -278,6 +318,7 @@ def measure_row(method: str, budget: float, seed: int, rows: list[Row], options:
         "validation": evaluate_on(trial, "validation").accuracy,
         "test": evaluate_on(trial, "test").accuracy,
         "cpu_seconds": seconds,
+        "worth_kept_below_price": trial.measured.get("worth_kept_below_price"),
         **architecture(trial),
     }
 
@@ -333,15 +374,19 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", default="../shared/data", help="folder that holds cifar-10-batches-py")
     parser.add_argument("--out", required=True, help="JSON lines, one per row; read first, then added to")
+    parser.add_argument("--setting", choices=SETTINGS, default="d", help="s: shorter; d: the one of the docs")
     parser.add_argument("--size", type=int, default=16, help="side of the pooled images")
-    parser.add_argument("--images", type=int, default=10_000, help="training images")
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--images", type=int, help="training images, instead of the setting's")
+    parser.add_argument("--epochs", type=int, help="epochs, instead of the setting's")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--budgets", type=float, nargs="+", default=BUDGETS, help="shares of the dense MACs")
     parser.add_argument("--methods", nargs="+", default=["dense", "complexity_aware", *BASELINES, "found"])
     parser.add_argument("--threads", type=int, default=1)
-    return parser.parse_args()
+    options = parser.parse_args()
+    for name, value in SETTINGS[options.setting].items():
+        setattr(options, name, getattr(options, name) or value)
+    return options
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ class FadingPath(Companion):
 
     def __init__(self, network: GatedNetwork, end: int) -> None:
         """Begin a path at whose end, after `end` optimizer steps, no gate is left."""
-        self._network, self._gating = network, network.gating
+        self.network, self._gating = network, network.gating
         self._steps = len(network.trial.batches())
         self._plan(max(1, math.ceil(end / self._steps)))
         self._epoch, self._step, self._price = 0, 0, 0.0
@@ -56,80 +56,80 @@ class FadingPath(Companion):
 
     def _plan(self, epochs: int) -> None:
         """Set after how many epochs what goes is chosen first and last, and branches first."""
-        share = max(self._gating.warmup, UNTOUCHED if self._network.target else UNTOUCHED_BY_PRICE)
+        share = max(self._gating.warmup, UNTOUCHED if self.network.target else UNTOUCHED_BY_PRICE)
         first = min(max(1, round(share * epochs)), max(1, epochs - 1))
         self._epochs, self._last = epochs, max(first, epochs - 1)
         self._branches_from = min(self._last, math.ceil((first + epochs) / 2))
-        self._first = first if self._network.structures.groups else self._branches_from
+        self._first = first if self.network.structures.groups else self._branches_from
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
-        gates, values, left = self._network.gates, self._faded(), self._steps - self._step
+        gates, values, left = self.network.gates, self._faded(), self._steps - self._step
         gates.scale(values)
         if left <= SCORED:
             self._worth.hold(gates, values, inputs)
-        if left <= math.ceil(ROWS / self._network.trial.spec.training.batch_size):
+        if left <= math.ceil(ROWS / self.network.trial.spec.training.batch_size):
             self._batches.append((inputs, labels))
 
     def _faded(self) -> Pair:
         """Return the values of all gates in the present step."""
-        units, branches = self._network.sizes
+        units, branches = self.network.sizes
         values = torch.ones(units + branches, dtype=torch.float64)
         values[self._leaving] = 1 - self._step / self._steps
         return values[:units], values[units:]
 
     def before_step(self) -> None:
-        self._worth.observe(self._network.gates)
+        self._worth.observe(self.network.gates)
         self._step += 1
 
     def after_epoch(self) -> None:
         self._epoch, self._step = self._epoch + 1, 0
-        self._network.gates.round(self._network.everything())
+        self.network.gates.round(self.network.everything())
         self._delete(self._closed())
         over = self._epoch >= self._epochs
-        if self._first <= self._epoch <= self._last and not self._network.is_empty:
+        if self._first <= self._epoch <= self._last and not self.network.is_empty:
             self._choose()
             if over:
                 self._delete(self._going())
-        if over or self._network.is_empty:
+        if over or self.network.is_empty:
             self._end()
         self._batches.clear()
-        self._worth.forget(self._network.sizes[0])
+        self._worth.forget(self.network.sizes[0])
 
     def _going(self) -> Kept:
         """Return the network without all that leaves."""
-        return Queue(self._network, self._leaving).after(len(self._leaving))
+        return Queue(self.network, self._leaving).after(len(self._leaving))
 
     def _closed(self) -> Kept:
         """Return the network without what has left: with a price, only what still costs less than it."""
-        if self._network.target or not len(self._leaving):
+        if self.network.target or not len(self._leaving):
             return self._going()
-        queue = Queue(self._network, self._leaving)
-        with exact_losses(self._network, self._batches) as loss:
-            count, _ = affordable(queue, loss, self._network.taxed, self._price)
+        queue = Queue(self.network, self._leaving)
+        with exact_losses(self.network, self._batches) as loss:
+            count, _ = affordable(queue, loss, self.network.taxed, self._price)
         return queue.after(count)
 
     def _delete(self, kept: Kept) -> None:
-        before = self._network.structures.groups
+        before = self.network.structures.groups
         self._leaving = self._leaving[:0]
-        if self._network.delete(kept):
-            names = {group.name for group in self._network.structures.groups}
+        if self.network.delete(kept):
+            names = {group.name for group in self.network.structures.groups}
             self._rank = kept_of(self._rank, kept)
             self._worth.keep(kept[0])
             self._kappa.keep(torch.tensor([group.name in names for group in before], dtype=torch.bool))
 
     def _choose(self) -> None:
         """Choose what leaves in the next epoch."""
-        with exact_losses(self._network, self._batches) as loss:
+        with exact_losses(self.network, self._batches) as loss:
             merit = self.merit(loss)
-            queue = Queue.by(self._network, merit)
+            queue = Queue.by(self.network, merit)
             self._rank = queue.rank
             self._kappa.age()
-            kept = self._within_budget(queue, loss) if self._network.target else self._worth_less(queue, merit, loss)
+            kept = self._within_budget(queue, loss) if self.network.target else self._worth_less(queue, merit, loss)
         self._leaving = _leaving(queue, kept)
 
     def merit(self, loss: Loss) -> Tensor:
         """Return the price above which each structure should go, infinite for what cannot go yet: [U + B], in nats."""
-        network = self._network
+        network = self.network
         slopes = network.slopes(filled(network.sizes, 1.0, 1.0))
         factors = self._kappa.factors()[network.expected.group]
         rises = self._worth.slope + factors * self._worth.curvature, self._rises_without_branches(loss)
@@ -137,7 +137,7 @@ class FadingPath(Companion):
 
     def _rises_without_branches(self, loss: Loss) -> Tensor:
         """Measure what the loss rises by without each branch."""
-        units, kept = self._network.everything()
+        units, kept = self.network.everything()
         rises = torch.full((len(kept),), torch.inf, dtype=torch.float64)
         if self._gating.branches and self._epoch >= self._branches_from:
             whole = loss((units, kept))
@@ -153,7 +153,7 @@ class FadingPath(Companion):
 
     def _worth_less(self, queue: Queue, merit: Tensor, loss: Loss) -> Kept:
         """Return the network without what costs less than its price, as exact measurements say."""
-        ramp, taxed = self._gating.ramp, self._network.taxed
+        ramp, taxed = self._gating.ramp, self.network.taxed
         self._price = self._gating.nu * (min(1.0, self._progress() / ramp) if ramp else 1.0)
         cheap = queue.head(int((merit < self._price).sum()) if self._price else 0)
         most = taxed(cheap.after(0)) - LIMIT
@@ -166,26 +166,26 @@ class FadingPath(Companion):
 
     def _within_budget(self, queue: Queue, loss: Loss) -> Kept:
         """Return the network that the plan for this epoch allows; at the last choice, the one nearest the budget."""
-        network, whole = self._network, self._network.whole
+        network, whole = self.network, self.network.whole
         planned = whole * (1 - (1 - network.target) * self._progress())
         count = _up_to(queue, planned, network.cost)
-        queue, self._price = self._exchanged(queue, count, loss)
+        queue, self._price = self.exchanged(queue, count, loss)
         self._rank = queue.rank
         kept = queue.after(_up_to(queue, planned, network.cost))
         return kept if self._epoch < self._last else self._nearest(kept[1])
 
     def _nearest(self, branches: Tensor) -> Kept:
         """Return the network nearest the budget, with these branches if units can meet it."""
-        network = self._network
+        network = self.network
         standing = torch.where(branches, 0.75, 0.25) + 0.2 * self._rank[1] / sum(network.sizes)
         return network.rounding.to_budget(self._rank[0], standing, network.cost, network.target * network.whole)
 
-    def _exchanged(self, queue: Queue, count: int, loss: Loss) -> tuple[Queue, float]:
+    def exchanged(self, queue: Queue, count: int, loss: Loss) -> tuple[Queue, float]:
         """Let the last chunk of the first `count` and the next one change places if that costs less.
 
         Returns the queue, and what the loss rises by for the last chunk that goes, in nats for the network.
         """
-        whole, cost = self._network.whole, self._network.cost
+        whole, cost = self.network.whole, self.network.cost
 
         def measured(order: Queue, begin: int, end: int, before: float) -> Finding:
             kept, rest = order.after(begin), order.after(end)
@@ -211,7 +211,7 @@ class FadingPath(Companion):
 
     def _learn(self, measured: Sequence[Finding]) -> None:
         """Correct the factors of curvature by what units really cost together."""
-        group, count = self._network.expected.group, len(self._network.structures.groups)
+        group, count = self.network.expected.group, len(self.network.structures.groups)
         for finding in measured:
             gone = finding.before[0] & ~finding.after[0]
             if bool(gone.any()) and torch.equal(finding.before[1], finding.after[1]):
@@ -221,18 +221,18 @@ class FadingPath(Companion):
 
     def _end(self) -> None:
         """Measure how much of what is left is not worth its price either, and remove the gates."""
-        if not self._network.is_empty:
-            price = self._price if self._network.target else self._gating.nu
-            with exact_losses(self._network, self._batches) as loss:
-                queue = Queue.by(self._network, self.merit(loss))
-                below = below_price(queue, loss, self._network.taxed, price)
-            self._network.trial.measured["worth_kept_below_price"] = below
-        self._network.close()
+        if not self.network.is_empty:
+            price = self._price if self.network.target else self._gating.nu
+            with exact_losses(self.network, self._batches) as loss:
+                queue = Queue.by(self.network, self.merit(loss))
+                below = below_price(queue, loss, self.network.taxed, price)
+            self.network.trial.measured["worth_kept_below_price"] = below
+        self.network.close()
 
     def projected(self) -> Complexity:
         """Return the cost at the budget, or without what leaves now if there is a price."""
         kept = self._going()
-        return self._network.expected.at(*(self._nearest(kept[1]) if self._network.target else kept))
+        return self.network.expected.at(*(self._nearest(kept[1]) if self.network.target else kept))
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from trainables.state import LiveTrial
 
 
-PATHS: Mapping[str, Callable[[GatedNetwork, int], Companion]] = {"sampled": SampledPath, "fade": FadingPath}
+Path = Callable[[GatedNetwork, int], Companion]
+"""Moves the gates of a network until none is left, after so many optimizer steps."""
+
+PATHS: Mapping[str, Path] = {"sampled": SampledPath, "fade": FadingPath}
 
 
 class GatedTraining(Companion):
@@ -30,10 +33,11 @@ class GatedTraining(Companion):
     removed.
     """
 
-    def __init__(self, gating: "Gating", trial: "LiveTrial", steps: int) -> None:
+    def __init__(self, gating: "Gating", trial: "LiveTrial", steps: int, path: Path | None = None) -> None:
+        """Begin a stage of `steps` optimizer steps; a `path` given takes the place of the one that `gating` names."""
         self._network = GatedNetwork(gating, trial)
         end = min(gating.epochs * len(trial.batches()), steps)
-        self._path: Companion = PATHS[gating.path](self._network, end)
+        self._path = (path or PATHS[gating.path])(self._network, end)
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
         if self._network.is_open:
