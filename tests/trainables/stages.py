@@ -32,6 +32,16 @@ def a_trial(folder: Path, model: str = "digits_cnn", *, subset: int = 120, **tra
     return LiveTrial(spec, data.load(spec.data), MemoryContext(folder))
 
 
+def run_epoch(companion: Companion, trial: LiveTrial) -> None:
+    """Run an epoch in which no weight moves."""
+    trial.model.train()
+    for images, labels in trial.batches():
+        companion.before_forward(images, labels)
+        F.cross_entropy(trial.model(images), labels).backward()
+        companion.before_step()
+    companion.after_epoch()
+
+
 @dataclass(frozen=True)
 class Watched:
     """Something that acts inside training, and a look at the trial before, and after, it acts on each step."""

@@ -1,6 +1,8 @@
 """Exact measurements of what a network loses without some of its structures, all of them together."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -28,8 +30,13 @@ CHUNK = 1 / 40
 """The share of the dense network that is measured together: single units are below the noise of so many rows."""
 
 
+def last_batches(batch_size: int) -> deque[Batch]:
+    """Return an empty queue that keeps as many of the last batches as are needed for an exact loss."""
+    return deque(maxlen=math.ceil(ROWS / batch_size))
+
+
 @contextmanager
-def exact_losses(network: GatedNetwork, batches: Sequence[Batch]) -> Iterator[Loss]:
+def exact_losses(network: GatedNetwork, batches: Collection[Batch]) -> Iterator[Loss]:
     """Give a function that measures the loss on `batches` without what is not kept, by the statistics of each batch.
 
     Nothing is drawn and no statistic moves; at the end all gates are open. Several processes measure together.
@@ -159,6 +166,9 @@ def affordable(queue: Queue, loss: Loss, cost: Callable[[Kept], float], price: f
     return count, measured
 
 
-def below_price(queue: Queue, loss: Loss, cost: Callable[[Kept], float], price: float) -> float:
-    """Return the share of a queue that could go too, because it costs less than its price."""
-    return affordable(queue, loss, cost, price)[0] / max(1, len(queue))
+def measure_left(network: GatedNetwork, batches: Collection[Batch], merit: Tensor, price: float) -> None:
+    """Note which share of the structures left could go too, in the order of `merit` [U + B], for less than `price`."""
+    with exact_losses(network, batches) as loss:
+        queue = Queue.by(network, merit)
+        count, _ = affordable(queue, loss, network.taxed, price)
+    network.trial.measured["worth_kept_below_price"] = count / max(1, len(queue))

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.gates.audit import CHUNK, ROWS, Batch, Finding, Loss, Queue, affordable, below_price, exact_losses
+from trainables.gates.audit import CHUNK, Finding, Loss, Queue, affordable, exact_losses, last_batches, measure_left
 from trainables.gates.deletion_worth import DeletionWorth, Kappa
 from trainables.gates.gated_network import GatedNetwork
 from trainables.gates.pairs import Pair, filled, kept_of, pair
@@ -52,7 +52,7 @@ class FadingPath(Companion):
         self._leaving = torch.zeros(0, dtype=torch.long)
         self._rank = _equal_shares(network)
         self._worth, self._kappa = DeletionWorth(network.sizes[0]), Kappa(len(network.structures.groups))
-        self._batches: list[Batch] = []
+        self._batches = last_batches(network.trial.spec.training.batch_size)
 
     def _plan(self, epochs: int) -> None:
         """Set after how many epochs what goes is chosen first and last, and branches first."""
@@ -67,8 +67,7 @@ class FadingPath(Companion):
         gates.scale(values)
         if left <= SCORED:
             self._worth.hold(gates, values, inputs)
-        if left <= math.ceil(ROWS / self.network.trial.spec.training.batch_size):
-            self._batches.append((inputs, labels))
+        self._batches.append((inputs, labels))
 
     def _faded(self) -> Pair:
         """Return the values of all gates in the present step."""
@@ -221,12 +220,9 @@ class FadingPath(Companion):
 
     def _end(self) -> None:
         """Measure how much of what is left is not worth its price either, and remove the gates."""
-        if not self.network.is_empty:
-            price = self._price if self.network.target else self._gating.nu
-            with exact_losses(self.network, self._batches) as loss:
-                queue = Queue.by(self.network, self.merit(loss))
-                below = below_price(queue, loss, self.network.taxed, price)
-            self.network.trial.measured["worth_kept_below_price"] = below
+        with exact_losses(self.network, self._batches) as loss:
+            merit = self.merit(loss)
+        measure_left(self.network, self._batches, merit, self._price if self.network.target else self._gating.nu)
         self.network.close()
 
     def projected(self) -> Complexity:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainables.gates.audit import Queue, affordable, exact_losses, last_batches, measure_left
 from trainables.gates.gated_network import GatedNetwork
 from trainables.gates.objective import Balance
 from trainables.gates.pairs import Pair, filled, kept_of, pair
@@ -52,10 +53,13 @@ class SampledPath(Companion):
         self._theta = filled(sizes, gating.initial if gating.units else 1.0, gating.initial if gating.branches else 1.0)
         self._speed, self._merit = filled(sizes, 0.0, 0.0), filled(sizes, 0.0, 0.0)
         self._generator = torch.Generator().manual_seed(trial.spec.seed)
+        self._price = gating.nu
+        self._batches = last_batches(trial.spec.training.batch_size)
         self._worth = Worth(gating, sizes, self._generator)
         self._scale = network.regulariser(Balance(1.0, 0.5, gating.alpha)).slopes(*filled(sizes, 1.0, 1.0))
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
+        self._batches.append((inputs, labels))
         if self._step % self._gating.every == 0:
             self._worth.sample(self._trial, self._network.gates, self._theta, self._rounded(), inputs, labels)
 
@@ -72,6 +76,7 @@ class SampledPath(Companion):
         balance = Balance(gating.nu, gating.beta, gating.alpha)
         slopes = self._network.regulariser(balance).slopes(*self._theta)
         now, full = self._prices(progress, worth, slopes)
+        self._price = now
         if full == 0:
             return
         pace = gating.initial * gating.every / (gating.travel * max(1, self._end - self._begin))
@@ -120,9 +125,31 @@ class SampledPath(Companion):
         over = self._step >= self._end
         if over:
             self._trial.measured["gates_undecided"] = float(sum(_undecided(theta) for theta in self._theta))
-        self._delete(self._settled(self._theta) if over else self._shut())
+        self._delete(self._settled(self._theta) if over else self._audited(self._shut()))
+        if over:
+            measure_left(self._network, self._batches, self._merits(), self._price)
         if over or self._network.is_empty:
             self._network.close()
+        self._batches.clear()
+
+    def _merits(self) -> Tensor:
+        """Return the price above which each structure should go, infinite for what is not gated: [U + B], in nats."""
+        slopes = self._network.slopes(filled(self._network.sizes, 1.0, 1.0))
+        units, branches = (
+            -worth / slope.clamp(min=TINY) for worth, slope in zip(self._worth.difference(), slopes, strict=True)
+        )
+        return torch.cat([units, branches if self._gating.branches else torch.full_like(branches, torch.inf)])
+
+    def _audited(self, kept: Kept) -> Kept:
+        """Return `kept`, and if audits are asked for, all that measures as worth its price."""
+        gone = ~torch.cat(kept)
+        if not self._gating.audit or not bool(gone.any()):
+            return kept
+        queue = Queue.by(self._network, self._merits().masked_fill(~gone, torch.inf))
+        with exact_losses(self._network, self._batches) as loss:
+            count, _ = affordable(queue, loss, self._network.taxed, self._price)
+        self._show()
+        return queue.after(count)
 
     def _rounded(self) -> Kept:
         return self._network.rounding.at_half(*self._theta)

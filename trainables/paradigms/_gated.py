@@ -66,6 +66,12 @@ class GatedParadigm(Paradigm):
         0.15, "chance with which a sampled gate is drawn from its probability instead of rounded", low=0.01, high=1.0
     )
     shared: bool = hyper(False, "one draw for the whole batch instead of one per image", choices=(False, True))
+    audit: bool = hyper(
+        False,
+        "measure exactly what a shut gate costs, and delete only what costs less than its price (the faded path always "
+        "does)",
+        choices=(False, True),
+    )
     restart: float = hyper(
         0.0,
         "peak of a second learning-rate schedule after the window, as a share of the first; 0: one schedule for all",

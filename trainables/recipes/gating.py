@@ -27,7 +27,8 @@ class Gating(InTraining):
     How probabilities move: they begin at `initial`, stay there for the share `warmup` of the epochs, then move between
     `lowest` and `highest`; what is useless goes all the way in the share `travel` of the remaining steps. The price
     rises linearly to nu over the share `ramp` of them; with a budget it follows the MACs, planned to fall linearly.
-    From half of them on, `settle`, in prices of the structure, presses each probability to its nearer end.
+    From half of them on, `settle`, in prices of the structure, presses each probability to its nearer end. With `audit`
+    nothing is deleted before the end that measures as worth its price.
 
     What stays: every gated layer keeps a multiple of `round_to` units, the best ones, or all that it has. Kernels of
     matrix units and of vector instructions are fast at multiples of 8 or 16.
@@ -45,6 +46,7 @@ class Gating(InTraining):
     every: int = 4
     sampling: float = 0.15
     shared: bool = False
+    audit: bool = False
     unit_estimator: str = "trapezoid"
     branch_estimator: str = "two_point"
     decay: float = 0.99

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from tests.trainables.stages import a_trial, copied
-from trainables.gates.audit import CHUNK, Batch, Queue, affordable, below_price, exact_losses, findings
+from trainables.gates.audit import CHUNK, Batch, Queue, affordable, exact_losses, findings, last_batches, measure_left
 from trainables.gates.gated_network import GatedNetwork
 from trainables.gates.rounding import Kept
 from trainables.modes import statistics_kept
@@ -120,7 +120,6 @@ def test_the_first_chunk_that_costs_more_than_its_price_ends_the_queue(tmp_path:
     assert count == last_free
     assert [one.costs_less(1.0) for one in measured] == [True] * (len(measured) - 1) + [False]
     assert len(asked) == len(measured) + 1
-    assert below_price(queue, loss, network.taxed, 1.0) == last_free / len(queue)
     assert affordable(queue, loss, network.taxed, price=1e9)[0] == len(queue)
 
 
@@ -132,3 +131,16 @@ def test_rises_and_shares_of_chunks_add_up(tmp_path: Path) -> None:
         together = loss(queue.after(12)) - loss(queue.after(0))
     assert sum(finding.rise for finding in measured) == pytest.approx(together, abs=1e-9)
     assert sum(finding.freed for finding in measured) == pytest.approx(1 - network.taxed(queue.after(12)))
+
+
+def test_all_that_is_left_is_below_an_endless_price_and_nothing_below_a_negative_one(tmp_path: Path) -> None:
+    network, batches = a_network(tmp_path)
+    merit = torch.rand(network.sizes[0], generator=torch.Generator().manual_seed(0))
+    for price, share in ((1e9, 1.0), (-1e9, 0.0)):
+        measure_left(network, batches, merit, price)
+        assert network.trial.measured["worth_kept_below_price"] == share
+
+
+def test_as_many_batches_are_kept_as_give_enough_images() -> None:
+    assert last_batches(100).maxlen == 6
+    assert last_batches(4096).maxlen == 1

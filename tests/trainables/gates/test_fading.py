@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from tests.conftest import Interrupted, MemoryContext
 from tests.trainables.gates.test_gated_training import spec
-from tests.trainables.stages import a_trial
+from tests.trainables.stages import a_trial, run_epoch
 from trainables.checkpoint import CHECKPOINT
 from trainables.errors import InfeasibleTrial
 from trainables.gates.gated_training import GatedTraining
@@ -100,15 +100,6 @@ def leaving(trial: LiveTrial, structures: list[int], price: float) -> GatedTrain
     companion.load_state_dict(state)
     trial.model.train()
     return companion
-
-
-def run_epoch(companion: GatedTraining, trial: LiveTrial) -> None:
-    """Run an epoch in which no weight moves."""
-    for images, labels in trial.batches():
-        companion.before_forward(images, labels)
-        F.cross_entropy(trial.model(images), labels).backward()
-        companion.before_step()
-    companion.after_epoch()
 
 
 def test_gates_of_what_leaves_go_evenly_from_one_to_zero(trial: LiveTrial) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from tests.conftest import Interrupted, MemoryContext
+from tests.trainables.stages import run_epoch
 from trainables import data, paradigms
 from trainables.checkpoint import CHECKPOINT
 from trainables.errors import InfeasibleTrial, InvalidValue
@@ -72,6 +73,7 @@ def test_the_final_network_has_no_gate_and_every_removal_was_checked(context: Me
     run_recipe((Train(4, during=Gating(epochs=2, target_macs=0.4)),), trial)
     assert all(not m._forward_hooks and not m._forward_pre_hooks for m in trial.model.modules())
     assert trial.measured["removal_disagreement"] < 1e-4
+    assert 0 <= trial.measured["worth_kept_below_price"] <= 1
     assert trial.cost().macs < 0.5 * measure(trial.build(), trial.dataset.input_shape).macs
 
 
@@ -84,6 +86,19 @@ def test_every_gate_has_decided_when_the_window_ends(model: str, tmp_path: Path)
         undecided[settle] = trial.measured["gates_undecided"]
     assert undecided[0.0] > 0
     assert undecided[4.0] == 0
+
+
+@pytest.mark.parametrize(("price", "deleted"), [(-1e3, 0), (1e3, 20)])
+def test_an_audit_keeps_what_is_shut_but_worth_its_price(price: float, deleted: int, context: MemoryContext) -> None:
+    trial = trial_state(context)
+    units = sum(group.size for group in trial.groups)
+    companion = GatedTraining(Gating(epochs=20, nu=price, warmup=1.0, audit=True), trial, 20 * len(trial.batches()))
+    theta = torch.full((units,), 0.98, dtype=torch.float64)
+    theta[:20] = 0.01
+    nothing = torch.zeros(0, dtype=torch.float64)
+    companion.load_state_dict(companion.state_dict() | {"theta": [theta, nothing], "speed": [1 - theta, nothing]})
+    run_epoch(companion, trial)
+    assert sum(group.size for group in trial.groups) == units - deleted
 
 
 @pytest.mark.parametrize("own", [{"target_macs": 0.5}, {"nu": 30.0}])
