@@ -24,6 +24,7 @@ from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store import stamp
 from orchestrator.store.store import StudyFolder
 from orchestrator.terminal.printable import say
+from trainables.errors import InvalidValue
 
 if TYPE_CHECKING:
     from orchestrator.results.compare import Entry
@@ -33,9 +34,15 @@ def report(
     name: Name,
     store: StoreFolder = HERE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", metavar="FOLDER", help="Also write each figure as PDF, PNG and SVG, for papers."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a study's report, a single HTML page that works offline, and print its path."""
+    if figures is not None and figures.exists() and not figures.is_dir():
+        raise InvalidValue("--figures", str(figures), "must be a folder, and this is a file")
     folder = store_at(store).existing(name, "NAME")
     path = output or folder.report
     if output is not None:
@@ -43,11 +50,15 @@ def report(
             require_file(output)
     with refusing("--output", str(path), "name a file that you may write"):
         write_page(folder, *read(folder), path)
-    shown = str(folder.shown(path) if path == folder.report else path)
+    written = [str(folder.shown(path) if path == folder.report else path)]
+    if figures is not None:
+        with refusing("--figures", str(figures), "name a folder that you may write to"):
+            written += _write_figures(folder, figures)
     if as_json:
-        print_json({"report": shown})
+        print_json({"report": written[0], "figures": written[1:]})
     else:
-        say(shown)
+        for each in written:
+            say(each)
 
 
 def compare(
@@ -75,6 +86,13 @@ def write_page(folder: StudyFolder, spec: StudySpec, records: Sequence[TrialReco
     write_report(spec, records, path, stamp={**stamp.read(folder.stamp), **extended})
     if path == folder.report:
         folder.push(path)
+
+
+def _write_figures(folder: StudyFolder, into: Path) -> list[str]:
+    from orchestrator.report import paper  # imports matplotlib
+    from orchestrator.report.report import figures
+
+    return [str(path) for path in paper.write(figures(*read(folder)), into)]
 
 
 def _entry(folder: StudyFolder) -> "Entry":

@@ -1,35 +1,50 @@
 """A study's report: one HTML page that needs no network."""
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
-import plotly.graph_objects as go
-import plotly.io
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from orchestrator.ledger.epoch import USAGE_FIELDS
 from orchestrator.ledger.records import State, TrialRecord
-from orchestrator.report.figures import curves_figure, front_figure, hyperparameter_figure, hypervolume_figure
-from orchestrator.report.figures.style import plain
+from orchestrator.report import svg
+from orchestrator.report.chart import Figure
+from orchestrator.report.drawing import Drawing, drawing
+from orchestrator.report.figures import (
+    cost_figure,
+    curves_figure,
+    front_figure,
+    hypervolume_figure,
+    importance_figure,
+    price_figure,
+    published_figure,
+    slice_figure,
+)
+from orchestrator.report.figures.slices import plain
+from orchestrator.report.trial_text import trial_text
 from orchestrator.results import quantities
 from orchestrator.results.cost_kinds import PHYSICAL, are_only_removed, cost_kind, over_physical_costs
-from orchestrator.results.front import is_eligible, pareto_front
+from orchestrator.results.front import Objectives, pareto_front
+from orchestrator.results.importance import importances
 from orchestrator.results.machine_use import machine_use
-from orchestrator.results.palette import colors
+from orchestrator.results.palette import looks
 from orchestrator.results.potential import DELTA, Forgotten, forgotten, potentials, pruned, slopes
+from orchestrator.results.published import published_for
 from orchestrator.results.reference import (
     accuracy_drop,
     dense_reference,
     points,
     reference_first,
     saved_or_not,
+    savings,
     why_no_reference,
 )
 from orchestrator.results.shares_of_front import holdings
@@ -44,14 +59,6 @@ COUNTED: Final = {
     "running": "running",
     "paused": "paused",
 }
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure as HTML, and what it shows."""
-
-    caption: str
-    html: Markup
 
 
 @dataclass(frozen=True)
@@ -75,14 +82,16 @@ def write_report(spec: StudySpec, records: Sequence[TrialRecord], path: Path, *,
 
 
 def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, Any]) -> str:
-    """Return the page. All text that comes from a study is escaped, by the template or by the figures."""
+    """Return the page. All text that comes from a study is escaped, by the template or by the drawing of figures."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(show=quantities.show, named=quantities.name, plain=plain, span=quantities.duration)
     environment.globals.update(
         share_of_dense=metrics.share_of_dense, dense_twin=metrics.dense_twin, is_physical=metrics.is_physical
     )
-    template = environment.from_string(files("orchestrator.report").joinpath("report.html").read_text(encoding="utf-8"))
+    template = environment.from_string(_text("report.html"))
     summary, reference = summarize(spec, records), dense_reference(records)
+    looked = looks(record.paradigm for record in records)
+    draw = partial(drawing, numbers={paradigm: number for number, paradigm in enumerate(looked)})
     return template.render(
         spec=spec,
         summary=summary,
@@ -94,28 +103,38 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
         reference=reference,
         no_reference=why_no_reference(spec),
         drop=partial(_drop, reference),
-        savings=saved_or_not(records, spec.objectives, reference),
+        savings=savings(records, spec.objectives, reference),
+        fold=quantities.number,
+        saved_or_not=saved_or_not(records, spec.objectives, reference),
         kind=cost_kind(spec.objectives),
-        physical=list(_physical_front(spec, records)),
+        physical=list(_physical_front(spec, records, draw)),
         physical_kind=PHYSICAL,
         only_removed=are_only_removed(records),
         columns=_columns(spec, records),
-        tint=colors(record.paradigm for record in records),
-        fronts=list(_fronts(spec, records)),
+        swatches={paradigm: Markup(svg.marker(look.color, look.marker)) for paradigm, look in looked.items()},
+        fronts=list(map(draw, _fronts(spec.objectives, records))),
+        published=list(map(draw, _published(spec, records))),
         holdings=holdings(records, spec.objectives),
         potentials=potentials(records),
         delta=DELTA,
         slopes=slopes(records),
         hurt=list(_hurt(records, reference)),
-        growth=_draw("growth", hypervolume_figure(records, spec.objectives), "Hypervolume over trials"),
-        learning=list(_learning(spec, records)),
-        hyperparameters=list(_hyperparameters(spec, records)),
+        growth=draw(hypervolume_figure(spec, records)),
+        learning=list(map(draw, _learning(spec, records))),
+        prices=list(map(draw, _shown(price_figure(records, spec.objectives)))),
+        importances=list(map(draw, _importances(spec, records))),
+        slices=list(map(draw, _slices(spec, records))),
+        costs=draw(cost_figure(spec, records)),
         records=records,
         use=(use := {record.trial: machine_use(record) for record in records}),
         used=[name for name in USAGE_FIELDS if any(name in of_trial for of_trial in use.values())],
         failed=[record for record in records if record.state is State.FAIL],
+        commands=_commands(spec, members, reference),
         stamp=dict(_flat(stamp)),
-        plotly=Markup(get_plotlyjs()),
+        definitions=Markup(svg.definitions()),
+        trials=Markup(_trials_as_json(records)),
+        style=Markup(_text("report.css")),
+        script=Markup(_text("report.js")),
     )
 
 
@@ -127,6 +146,31 @@ def _hurt(
     for record in records:
         if hurt := forgotten(record.metrics, dense):
             yield record.trial, pruned(record, "params"), hurt
+
+
+def figures(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:
+    """Return all figures of a study's report, each under a name of its own."""
+    drawn = [
+        *_fronts(spec.objectives, records),
+        *_published(spec, records),
+        hypervolume_figure(spec, records),
+        *_learning(spec, records),
+        *_shown(price_figure(records, spec.objectives)),
+        *_importances(spec, records),
+        *_slices(spec, records),
+        cost_figure(spec, records),
+    ]
+    return [figure for figure in drawn if not figure.is_empty]
+
+
+def _text(name: str) -> str:
+    return files("orchestrator.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _trials_as_json(records: Sequence[TrialRecord]) -> str:
+    """Return what is said of each trial under the pointer; without a `<`, so that nothing in it ends the script."""
+    texts = {str(record.trial): trial_text(record) for record in records}
+    return json.dumps(texts, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", " ").replace("\u2029", " ")
 
 
 def _states(summary: Summary) -> list[tuple[str, int]]:
@@ -152,54 +196,79 @@ def _drop(reference: TrialRecord | None, record: TrialRecord) -> str:
     return points(accuracy_drop(record, reference))
 
 
-def _physical_front(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[PhysicalFront]:
+def _physical_front(
+    spec: StudySpec, records: Sequence[TrialRecord], draw: "partial[Drawing]"
+) -> Iterator[PhysicalFront]:
     """Draw the front over physical costs, if the study seeks effective ones and a trial has measured both."""
     objectives = over_physical_costs(spec.objectives)
     members = pareto_front(records, objectives) if objectives is not None else []
     if objectives is None or not members:
         return
-    (y, *others), drawings = objectives, []
-    for x in (name for name in others if {name, y} - spec.objectives.keys()):
-        caption = f"{quantities.name(y)} against {quantities.name(x)}"
-        drawings.append(_draw(f"physical-{x}", front_figure(records, objectives, x), caption))
+    pairs = [pair for pair in _pairs(objectives) if set(pair) - spec.objectives.keys()]
+    drawings = tuple(draw(front_figure(records, objectives, x, y)) for y, x in pairs)
     numbers = frozenset(record.trial for record in members)
-    yield PhysicalFront(tuple(drawings), tuple(reference_first(members, dense_reference(records))), numbers)
+    yield PhysicalFront(drawings, tuple(reference_first(members, dense_reference(records))), numbers)
 
 
-def _fronts(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[Drawing]:
-    y, *others = spec.objectives
-    for x in others or ["macs"]:
-        caption = f"{quantities.name(y)} against {quantities.name(x)}"
-        yield _draw(f"front-{x}", front_figure(records, spec.objectives, x), caption)
+def _pairs(objectives: Objectives) -> list[tuple[str, str]]:
+    """Return the pairs of objectives, as (y, x); the MACs stand in where there is but one."""
+    return list(combinations(objectives, 2)) or [(next(iter(objectives)), "macs")]
 
 
-def _learning(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[Drawing]:
-    for metric in ("accuracy", "loss"):
-        yield _draw(f"curves-{metric}", curves_figure(records, spec.objectives, metric), quantities.name(metric))
+def _fronts(objectives: Objectives, records: Sequence[TrialRecord]) -> list[Figure]:
+    """Return the front in each pair of objectives, near its best; then in each pair, among all trials."""
+    pairs = _pairs(objectives)
+    return [front_figure(records, objectives, x, y, closely=closely) for closely in (True, False) for y, x in pairs]
 
 
-def _hyperparameters(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[Drawing]:
-    """Draw each paradigm that has hyper-parameters and at least two trials to compare."""
-    for number, paradigm in enumerate(colors(record.paradigm for record in records)):
-        trials = [r for r in records if r.paradigm == paradigm and r.params and is_eligible(r, spec.objectives)]
-        if len(trials) > 1:
-            figure = hyperparameter_figure(trials, spec.objectives)
-            yield Drawing(f"{paradigm}: {len(trials)} eligible trials", _html(f"hyperparameters-{number}", figure))
+def _published(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:
+    theirs = published_for(spec.data.name, [network.name for network in spec.networks])
+    return [published_figure(records, spec.objectives, theirs)] if theirs else []
 
 
-def _draw(identity: str, figure: go.Figure, caption: str) -> Drawing:
-    return Drawing(caption[:1].upper() + caption[1:], _html(identity, figure))
+def _learning(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:
+    foretold = [
+        name for name in (*spec.objectives, "loss") if name in metrics.FORETOLD and not metrics.dense_twin(name)
+    ]
+    return [curves_figure(records, spec.objectives, metric) for metric in dict.fromkeys(foretold)]
 
 
-def _html(identity: str, figure: go.Figure) -> Markup:
-    markup = plotly.io.to_html(
-        figure,
-        include_plotlyjs=False,
-        full_html=False,
-        div_id=identity,
-        config={"displaylogo": False, "responsive": True},
-    )
-    return Markup(markup)
+def _by_paradigm(records: Sequence[TrialRecord]) -> dict[str, list[TrialRecord]]:
+    names = sorted({record.paradigm for record in records})
+    return {name: [record for record in records if record.paradigm == name] for name in names}
+
+
+def _importances(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[Figure]:
+    looked = looks(record.paradigm for record in records)
+    for paradigm, trials in _by_paradigm(records).items():
+        if shares := importances(trials, spec.objectives):
+            yield importance_figure(paradigm, shares, looked[paradigm])
+
+
+def _slices(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[Figure]:
+    members = {record.trial for record in pareto_front(records, spec.objectives)}
+    looked = looks(record.paradigm for record in records)
+    for paradigm, trials in _by_paradigm(records).items():
+        yield from _shown(slice_figure(trials, spec.objectives, looked[paradigm], members))
+
+
+def _shown(figure: Figure) -> Iterator[Figure]:
+    if not figure.is_empty:
+        yield figure
+
+
+def _commands(spec: StudySpec, members: set[int], reference: TrialRecord | None) -> dict[str, str]:
+    """Return what to type for more; the store is the reader's."""
+    chosen = min(members - ({reference.trial} if reference else set()), default=None)
+    commands = {
+        f"espalier front {spec.name} --hyperparameters": "the front in a terminal",
+        f"espalier report {spec.name} --figures figures": "these figures as PDF, PNG and SVG",
+        f"espalier resume {spec.name}": "what is left of the study, or was interrupted",
+    }
+    if chosen is not None:
+        commands[f"espalier show {spec.name} {chosen}"] = f"everything about trial {chosen}"
+        commands[f"espalier export {spec.name} {chosen}"] = f"the network of trial {chosen} as a file"
+    return commands
 
 
 def _flat(plain: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

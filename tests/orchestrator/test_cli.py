@@ -121,6 +121,12 @@ def test_the_report_is_written_where_it_is_said_to_be(espalier: Espalier, tmp_pa
         status, out, _ = espalier("report", "small", "--store", "store", *more)
         assert (status, out) == (0, f"{path}\n")
         assert path.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
+    status, out, _ = espalier("report", "small", "--store", "store", "--figures", "figures", "--json")
+    written = json.loads(out)["figures"]
+    assert (status, "figures/front-accuracy-macs.pdf" in written) == (0, True)
+    assert all((tmp_path / path).stat().st_size > 0 for path in written)
+    status, _, err = espalier("report", "small", "--store", "store", "--figures", "mine.html")
+    assert (status, "--figures = 'mine.html': must be a folder" in err) == (2, True)
     status, _, err = espalier("report", "small", "--store", "store", "--output", "nowhere/mine.html")
     assert (status, "--output" in err) == (2, True)
 
@@ -335,7 +341,7 @@ def test_commands_that_train_nothing_import_neither_torch_nor_ray(tmp_path: Path
         "import sys; from orchestrator.cli import main\n"
         "try: main()\n"
         "except SystemExit as ended: assert not ended.code, ended.code\n"
-        "print(sorted({'torch', 'ray', 'mlflow', 'plotly'} & set(sys.modules)), file=sys.stderr)"
+        "print(sorted({'torch', 'ray', 'mlflow', 'matplotlib'} & set(sys.modules)), file=sys.stderr)"
     )
     command = [sys.executable, "-c", program, *arguments]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -1,60 +1,70 @@
 """Learning curves."""
 
-import html
-from collections.abc import Sequence
-from typing import Any
-
-import plotly.graph_objects as go
+from collections.abc import Iterator, Sequence
 
 from orchestrator.ledger.records import State, TrialRecord
-from orchestrator.report.figures.style import INK, STAR, blank, title
+from orchestrator.report.axes import Axis
+from orchestrator.report.chart import Chart, Figure, Layer, Line, Points
+from orchestrator.report.figures.scatter import points, star
 from orchestrator.results import quantities
 from orchestrator.results.front import Objectives, pareto_front
-from orchestrator.results.palette import REFERENCE, colors
+from orchestrator.results.palette import looks
 from orchestrator.results.reference import dense_reference
 
-Point = tuple[float | None, float | None, str]
-GAP: Point = (None, None, "")
 
-
-def curves_figure(records: Sequence[TrialRecord], objectives: Objectives, metric: str) -> go.Figure:
+def curves_figure(records: Sequence[TrialRecord], objectives: Objectives, metric: str) -> Figure:
     """Draw a metric of the epochs: strong lines for the front, pale ones for the rest.
 
-    A cross is an early end, a star that of the dense network, the reference.
+    A hollow mark is an early end, a star that of the dense network, the reference.
     """
-    figure = blank("epoch", metric)
+    drawn = [record for record in records if _curve(record, metric)]
+    values = [value for record in drawn for _, value in _curve(record, metric)]
+    epochs = [epoch for record in drawn for epoch, _ in _curve(record, metric)]
+    across, up = Axis.of("epoch", [1.0, *epochs], label="epoch"), Axis.of(metric, values)
+    layers = tuple(_layers(drawn, objectives, metric))
+    name = f"curves-{metric}"
+    return Figure(name=name, caption=quantities.name(metric), charts=(Chart(x=across, y=up, layers=layers),))
+
+
+def _layers(records: Sequence[TrialRecord], objectives: Objectives, metric: str) -> Iterator[Layer]:
     members = {record.trial for record in pareto_front(records, objectives)}
-    for paradigm, color in colors(record.paradigm for record in records).items():
-        trials = [record for record in records if record.paradigm == paradigm and record.curve]
-        on_front = [_points(record, metric) for record in trials if record.trial in members]
-        others = [_points(record, metric) for record in trials if record.trial not in members]
-        early = [_points(r, metric)[-1:] for r in trials if r.state in (State.PRUNED, State.FAIL)]
-        group = {"legendgroup": paradigm, "name": html.escape(paradigm)}
-        key = {**group, "mode": "lines", "line": {"color": color, "width": 2.5}}
-        figure.add_scatter(x=[None], y=[None], **key)
-        _draw(figure, others, mode="lines", line={"color": color, "width": 1}, opacity=0.4, **group)
-        _draw(figure, early, mode="markers", marker={"color": color, "symbol": "x-thin-open", "size": 7}, **group)
-        _draw(figure, on_front, mode="lines", line={"color": color, "width": 2.5}, **group)
-    reference = dense_reference(records)
-    if reference is not None:
-        star = {"symbol": STAR, "size": 14, "color": REFERENCE, "line": {"width": 1, "color": INK}}
-        _draw(figure, [_points(reference, metric)[-1:]], mode="markers", marker=star)
-    return figure
+    looked = looks(record.paradigm for record in records)
+    explained: set[str] = set()
+    for record in sorted(records, key=lambda record: record.trial in members):
+        curve, on_front = _curve(record, metric), record.trial in members
+        yield Line(
+            xs=tuple(epoch for epoch, _ in curve),
+            ys=tuple(value for _, value in curve),
+            color=looked[record.paradigm].color,
+            width=2.2 if on_front else 1.0,
+            opacity=1.0 if on_front else 0.35,
+            trial=record.trial,
+            name=None if record.paradigm in explained else record.paradigm,
+            paradigm=record.paradigm,
+        )
+        explained.add(record.paradigm)
+    for paradigm, look in looked.items():
+        early = [r for r in records if r.paradigm == paradigm and r.state in (State.PRUNED, State.FAIL)]
+        yield _ends(early, metric, look.color, look.marker, paradigm)
+    yield from star(dense_reference(records), lambda record: _end(record, metric))
 
 
-def _draw(figure: go.Figure, curves: Sequence[Sequence[Point]], **style: Any) -> None:
-    """Draw all curves as one trace, with a gap after each."""
-    points = [point for curve in curves for point in (*curve, GAP)]
-    figure.add_scatter(
-        x=[point[0] for point in points],
-        y=[point[1] for point in points],
-        text=[point[2] for point in points],
-        hovertemplate="%{text}<extra></extra>",
-        showlegend=False,
-        **style,
+def _ends(records: Sequence[TrialRecord], metric: str, color: str, marker: str, paradigm: str) -> Points:
+    return points(
+        records,
+        lambda record: _end(record, metric),
+        color,
+        marker=marker,
+        size=3.5,
+        is_hollow=True,
+        paradigm=paradigm,
     )
 
 
-def _points(record: TrialRecord, metric: str) -> list[Point]:
-    figures = [(float(epoch.epoch), value) for epoch in record.curve if (value := epoch.figure(metric)) is not None]
-    return [(epoch, value, f"{title(record)}<br>{quantities.show(metric, value)}") for epoch, value in figures]
+def _end(record: TrialRecord, metric: str) -> tuple[float, float] | None:
+    curve = _curve(record, metric)
+    return curve[-1] if curve else None
+
+
+def _curve(record: TrialRecord, metric: str) -> list[tuple[float, float]]:
+    return [(float(epoch.epoch), value) for epoch in record.curve if (value := epoch.figure(metric)) is not None]

@@ -1,156 +1,131 @@
 """The Pareto front among all trials."""
 
-import html
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
-
-import plotly.graph_objects as go
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from orchestrator.ledger.records import State, TrialRecord
-from orchestrator.report.figures.style import GREY, INK, STAR, blank, describe
-from orchestrator.results.axis_range import spans_decades
-from orchestrator.results.front import Objectives, is_eligible, pareto_front
-from orchestrator.results.palette import REFERENCE, colors
+from orchestrator.report.axes import Axis
+from orchestrator.report.chart import SOFT, Chart, Figure, Label, Layer, Line, Points
+from orchestrator.report.figures.scatter import Placing, measured, points, projected, rings, star
+from orchestrator.results import quantities
+from orchestrator.results.front import Objectives, is_eligible, pareto_front, sign
+from orchestrator.results.palette import Look, looks
 from orchestrator.results.reference import dense_reference
-from trainables.metrics import dense_value
+from orchestrator.results.repeats import Repeat, repeats
+from trainables import metrics
+from trainables.metrics import Unit, dense_value
 
-Position = tuple[float, float]
-Placing = Callable[[TrialRecord], Position | None]
+CLOSE: Final = 0.1
+"""How far below the best a share may be to be shown in the closer of two views: ten points."""
 
-UNPRUNED, PARTIAL, REFUSED = "square", "x-thin-open", "diamond-open"
+Box = tuple[Axis, Axis]
+
+FEWEST: Final = 3
+"""The fewest members that a closer view shows."""
 
 
-def front_figure(records: Sequence[TrialRecord], objectives: Objectives, x: str) -> go.Figure:
-    """Draw the first objective against the metric `x`: all trials by paradigm, and the front.
+def front_figure(
+    records: Sequence[TrialRecord], objectives: Objectives, x: str, y: str, *, closely: bool = True
+) -> Figure:
+    """Draw the metric `y` against `x`: all trials by paradigm, and the front.
 
     A star is the dense network's trial, the reference; dotted lines mark its cost and the best without pruning. A
-    partial trial is drawn hollow, at its last epoch and at the cost projected for the end of its recipe.
+    partial trial is drawn hollow and pale, at its last epoch and at the cost projected for the end of its recipe.
+    `closely` shows the part of the axes where the front is nearly as good as its best, otherwise all trials.
     """
-    y = next(iter(objectives))
     eligible = [record for record in records if is_eligible(record, objectives)]
-    front = pareto_front(eligible, objectives)
-    figure = blank(x, y)
-    _draw_front(figure, front, objectives, x, y)
-    for paradigm, color in colors(record.paradigm for record in records).items():
-        _draw_trials(figure, [r for r in records if r.paradigm == paradigm], objectives, x, y, color)
-    _explain_symbols(figure, records)
-    _draw_reference(figure, dense_reference(records), x, y)
-    _draw_dense_network(figure, eligible, objectives, x, y)
-    _offer_closer_look(figure, front, y)
-    if spans_decades([record.metrics[x] for record in eligible if x in record.metrics]):
-        figure.update_xaxes(type="log", dtick="D2")
-        # on such an axis plotly takes the logarithm of a label's position, but of nothing else
-        figure.for_each_annotation(lambda label: label.update(x=math.log10(label.x)), selector={"xref": "x"})
-    return figure
+    members, reference = pareto_front(eligible, objectives), dense_reference(records)
+    focus = [*_close(members, objectives, y), *([reference] if reference else [])] if closely else records
+    places = [p for r in focus or eligible for p in (measured(x, y)(r), None if closely else projected(x, y)(r)) if p]
+    across, up = Axis.of(x, (place[0] for place in places)), Axis.of(y, (place[1] for place in places))
+    layers = [
+        *_marks(eligible, reference, objectives, x, y, (across, up)),
+        *_trials(records, objectives, x, y),
+        *_errors(records, objectives, x, y),
+        *_members(members, objectives, x, y),
+        *star(reference, measured(x, y)),
+    ]
+    caption = f"{quantities.name(y)} against {quantities.name(x)}{'' if closely else ', all trials'}"
+    name = f"front-{y}-{x}{'' if closely else '-all'}".replace(":", "-")
+    return Figure(name=name, caption=caption, charts=(Chart(x=across, y=up, layers=tuple(layers)),))
 
 
 def is_unpruned(record: TrialRecord) -> bool:
     """Return whether a trial ended with the dense network."""
     dense = dense_value("params", record.metrics)
-    return dense is not None and record.metrics.get("params_effective") == dense
+    return dense is not None and record.metrics.get("params_effective", record.metrics.get("params")) == dense
 
 
-def _draw_front(figure: go.Figure, front: Sequence[TrialRecord], objectives: Objectives, x: str, y: str) -> None:
+def _close(members: Sequence[TrialRecord], objectives: Objectives, y: str) -> list[TrialRecord]:
+    """Return the members that are nearly as good as the best in a share; all of them in any other metric."""
+    if metrics.unit(y) is not Unit.SHARE or y not in objectives:
+        return list(members)
+    best = min((sign(objectives[y]) * record.metrics[y] for record in members), default=0.0)
+    near = [record for record in members if sign(objectives[y]) * record.metrics[y] <= best + CLOSE]
+    return near if len(near) >= FEWEST else list(members)
+
+
+def _members(members: Sequence[TrialRecord], objectives: Objectives, x: str, y: str) -> Iterator[Layer]:
     """Ring the members; with two objectives, also draw the border of what they dominate."""
-    points = sorted(point for record in front if (point := _measured(x, y)(record)))
-    figure.add_scatter(
-        x=[point[0] for point in points],
-        y=[point[1] for point in points],
-        name="front",
-        mode="lines+markers" if set(objectives) == {x, y} else "markers",
-        line={"color": INK, "width": 1.5, "shape": "hv" if objectives.get(x) == "minimize" else "vh"},
-        marker={"symbol": "circle-open", "size": 16, "color": INK},
-        hoverinfo="skip",
-    )
+    placed = sorted(place for record in members if (place := measured(x, y)(record)))
+    if set(objectives) == {x, y}:
+        line = placed if objectives[x] == "minimize" else placed[::-1]
+        yield Line(xs=tuple(p[0] for p in line), ys=tuple(p[1] for p in line), is_step=True, name="the front")
+    yield rings(members, measured(x, y))
 
 
-def _draw_trials(
-    figure: go.Figure, trials: Sequence[TrialRecord], objectives: Objectives, x: str, y: str, color: str
-) -> None:
-    """Draw the trials of one paradigm: filled if they may be on the front, hollow if not."""
-    group = {"legendgroup": trials[0].paradigm, "name": html.escape(trials[0].paradigm)}
+def _trials(records: Sequence[TrialRecord], objectives: Objectives, x: str, y: str) -> Iterator[Points]:
+    """Draw the trials of each paradigm: filled if they may be on the front, hollow if not."""
+    for paradigm, look in looks(record.paradigm for record in records).items():
+        yield from _of_paradigm([r for r in records if r.paradigm == paradigm], objectives, look, x, y)
+
+
+def _of_paradigm(trials: Sequence[TrialRecord], objectives: Objectives, look: Look, x: str, y: str) -> Iterator[Points]:
+    paradigm = trials[0].paradigm
     eligible = [record for record in trials if is_eligible(record, objectives)]
-    symbols = [UNPRUNED if is_unpruned(record) else "circle" for record in eligible]
-    _draw_points(figure, eligible, _measured(x, y), marker={"color": color, "symbol": symbols, "size": 9}, **group)
-    hollow: list[tuple[list[TrialRecord], Placing, str]] = [
-        ([r for r in trials if r.state is State.COMPLETE and not r.feasible], _measured(x, y), REFUSED),
-        ([r for r in trials if r.state is State.PRUNED], _projected(x, y), PARTIAL),
+    refused = [record for record in trials if record.state is State.COMPLETE and not record.feasible]
+    stopped = [record for record in trials if record.state is State.PRUNED]
+    hollow: list[tuple[list[TrialRecord], Placing, float]] = [
+        (refused, measured(x, y), 0.9),
+        (stopped, projected(x, y), 0.45),
     ]
-    for records, placing, symbol in hollow:
-        marker = {"color": color, "size": 8, "symbol": symbol, "line": {"width": 1.5, "color": color}}
-        _draw_points(figure, records, placing, marker=marker, opacity=0.6, showlegend=False, **group)
+    yield points(eligible, measured(x, y), look.color, marker=look.marker, name=paradigm, paradigm=paradigm)
+    for kind, placing, opacity in hollow:
+        if kind:
+            style = {"marker": look.marker, "is_hollow": True, "opacity": opacity, "size": 3.5}
+            yield points(kind, placing, look.color, paradigm=paradigm, **style)
 
 
-def _draw_points(figure: go.Figure, records: Sequence[TrialRecord], placing: Placing, **style: Any) -> None:
-    placed = [(record, point) for record in records if (point := placing(record))]
-    figure.add_scatter(
-        x=[point[0] for _, point in placed],
-        y=[point[1] for _, point in placed],
-        text=[describe(record) for record, _ in placed],
-        hovertemplate="%{text}<extra></extra>",
-        mode="markers",
-        **style,
-    )
+def _errors(records: Sequence[TrialRecord], objectives: Objectives, x: str, y: str) -> Iterator[Line]:
+    """Draw, where a configuration was trained with several seeds, a cross from their mean by a standard deviation."""
+    for number, repeat in enumerate(repeats(records, objectives)):
+        name = "mean and standard deviation over seeds" if number == 0 else None
+        yield from _cross(repeat, x, y, name)
 
 
-def _explain_symbols(figure: go.Figure, records: Sequence[TrialRecord]) -> None:
-    meanings = {
-        "nothing pruned": (UNPRUNED, any(map(is_unpruned, records))),
-        "stopped early: its last epoch": (PARTIAL, any(r.state is State.PRUNED for r in records)),
-        "missing a constraint": (REFUSED, any(r.state is State.COMPLETE and not r.feasible for r in records)),
-    }
-    for meaning, (symbol, occurs) in meanings.items():
-        if occurs:
-            marker = {"color": GREY, "symbol": symbol, "size": 9, "line": {"width": 1.5, "color": GREY}}
-            figure.add_scatter(x=[None], y=[None], mode="markers", name=meaning, marker=marker)
+def _cross(repeat: Repeat, x: str, y: str, name: str | None) -> Iterator[Line]:
+    across, up = repeat.mean(x), repeat.mean(y)
+    if across is None or up is None:
+        return
+    wide, high = repeat.deviation(x), repeat.deviation(y)
+    yield Line(xs=(across - wide, across + wide), ys=(up, up), name=name)
+    yield Line(xs=(across, across), ys=(up - high, up + high))
 
 
-def _draw_reference(figure: go.Figure, reference: TrialRecord | None, x: str, y: str) -> None:
-    """Draw the dense network as a star, on top of all others, whether or not it is on the front."""
-    if reference is not None:
-        marker = {"symbol": STAR, "size": 16, "color": REFERENCE, "line": {"width": 1, "color": INK}}
-        _draw_points(figure, [reference], _measured(x, y), name="dense network, the reference", marker=marker)
-
-
-def _draw_dense_network(
-    figure: go.Figure, eligible: Sequence[TrialRecord], objectives: Objectives, x: str, y: str
-) -> None:
-    dotted = {"line": {"color": GREY, "dash": "dot", "width": 1}, "annotation_font_color": GREY}
+def _marks(
+    eligible: Sequence[TrialRecord], reference: TrialRecord | None, objectives: Objectives, x: str, y: str, box: Box
+) -> Iterator[Layer]:
+    """Mark the dense network's cost and, where no dense trial has finished, the best without pruning."""
+    across, up = box
     dense = (dense_value(x, record.metrics) for record in eligible)
     costs = [cost for cost in dense if cost is not None and math.isfinite(cost)]
     if costs:
-        figure.add_vline(max(costs), **dotted, annotation_text="dense network", annotation_position="bottom left")
-    reached = [record.metrics[y] for record in eligible if is_unpruned(record)]
-    if reached:
-        best = max(reached) if objectives[y] == "maximize" else min(reached)
-        figure.add_hline(best, **dotted, annotation_text="best without pruning", annotation_position="bottom left")
-
-
-def _offer_closer_look(figure: go.Figure, front: Sequence[TrialRecord], y: str) -> None:
-    """Start with a vertical range that the front mostly fills, and offer the range of all trials."""
-    if len(front) < 2:
-        return
-    low, high = min(record.metrics[y] for record in front), max(record.metrics[y] for record in front)
-    margin = (high - low) or abs(high) or 1.0
-    close = [low - 0.4 * margin, high + 0.15 * margin]
-    choices = {"around the front": {"yaxis.range": close}, "all trials": {"yaxis.autorange": True}}
-    buttons = [{"label": label, "method": "relayout", "args": [change]} for label, change in choices.items()]
-    corner = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "direction": "right"}
-    figure.update_layout(updatemenus=[{"type": "buttons", "buttons": buttons, "pad": {"r": 0, "t": 0}, **corner}])
-    figure.update_layout(margin={"t": 50})
-    figure.update_yaxes(range=close)
-
-
-def _measured(x: str, y: str) -> Placing:
-    return lambda record: (record.metrics[x], record.metrics[y]) if {x, y} <= record.metrics.keys() else None
-
-
-def _projected(x: str, y: str) -> Placing:
-    def place(record: TrialRecord) -> Position | None:
-        if not record.curve:
-            return None
-        cost, value = record.curve[-1].figure(f"{x}_projected"), record.curve[-1].figure(y)
-        return (cost, value) if cost is not None and value is not None else None
-
-    return place
+        yield Line(
+            xs=(max(costs),) * 2, ys=up.ends, color=SOFT, is_dashed=True, width=1, name="the dense network's cost"
+        )
+    reached = [record.metrics[y] for record in eligible if is_unpruned(record) and y in record.metrics]
+    if reached and y in objectives and reference is None:
+        best = min(reached, key=lambda value: sign(objectives[y]) * value)
+        yield Line(xs=across.ends, ys=(best, best), color=SOFT, is_dashed=True, width=1)
+        yield Label(x=across.ends[0], y=best, text="best without pruning")

@@ -1,49 +1,72 @@
-"""How the front grew."""
+"""How the front grew, over what was spent on it."""
 
 from collections.abc import Sequence
-from itertools import pairwise
-
-import plotly.graph_objects as go
+from itertools import accumulate, pairwise
 
 from orchestrator.ledger.records import TrialRecord
-from orchestrator.report.figures.style import INK, STAR, blank, describe
-from orchestrator.results.front import Objectives, hypervolume_over_trials, in_order_told
-from orchestrator.results.palette import REFERENCE, colors
+from orchestrator.report.axes import Axis
+from orchestrator.report.chart import Chart, Figure, Layer, Line, Points
+from orchestrator.results.front import hypervolume_over_trials, in_order_told
+from orchestrator.results.palette import REFERENCE, STAR, looks
 from orchestrator.results.reference import dense_reference
+from orchestrator.spec.study_spec import StudySpec
 
 
-def hypervolume_figure(records: Sequence[TrialRecord], objectives: Objectives) -> go.Figure:
-    """Draw the hypervolume after each finished trial, with a point for each trial that raised it."""
-    told, volumes = in_order_told(records), hypervolume_over_trials(records, objectives)
-    tint = colors(record.paradigm for record in records)
+def hypervolume_figure(spec: StudySpec, records: Sequence[TrialRecord]) -> Figure:
+    """Draw the hypervolume over finished trials, over their epochs, and over the device-hours of their training.
+
+    There is a point for each trial that raised it.
+    """
+    told, volumes = in_order_told(records), hypervolume_over_trials(records, spec.objectives)
+    devices, unit = (spec.resources.gpus, "GPU") if spec.resources.gpus else (spec.resources.cpus, "CPU")
+    spent = {
+        "finished trials": [1.0] * len(told),
+        "epochs, all trials together": [float(len(record.curve)) for record in told],
+        f"{unit}-hours of training": [record.seconds * devices / 3600 for record in told],
+    }
+    charts = (_chart(label, list(accumulate(each)), told, volumes, records) for label, each in spent.items())
+    return Figure(name="hypervolume", caption="Hypervolume over what was spent", charts=tuple(charts))
+
+
+def _chart(
+    label: str,
+    spent: Sequence[float],
+    told: Sequence[TrialRecord],
+    volumes: Sequence[float],
+    records: Sequence[TrialRecord],
+) -> Chart:
     risen = [index for index, (before, after) in enumerate(pairwise([0.0, *volumes])) if after > before]
-    figure = blank("finished trials, in the order in which they finished", "hypervolume")
-    figure.add_scatter(
-        x=list(range(1, len(told) + 1)),
-        y=volumes,
-        mode="lines",
-        line={"shape": "hv", "color": INK, "width": 1.5},
-        hovertemplate="%{x} trials: %{y:.4f}<extra></extra>",
-    )
-    figure.add_scatter(
-        x=[index + 1 for index in risen],
-        y=[volumes[index] for index in risen],
-        mode="markers",
-        marker={"size": 9, "color": [tint[told[index].paradigm] for index in risen]},
-        text=[f"hypervolume {volumes[index]:.4f}<br>{describe(told[index])}" for index in risen],
-        hovertemplate="%{text}<extra></extra>",
-    )
-    reference = dense_reference(records)
+    looked, reference = looks(record.paradigm for record in records), dense_reference(records)
+    layers: list[Layer] = [Line(xs=(0.0, *spent), ys=(0.0, *volumes), is_step=True)]
+    for paradigm, look in looked.items():
+        shown = [index for index in risen if told[index].paradigm == paradigm]
+        layers.append(_points(shown, spent, volumes, told, look.color, look.marker, paradigm))
     if reference is not None:
-        index = [record.trial for record in told].index(reference.trial)
-        figure.add_scatter(
-            x=[index + 1],
-            y=[volumes[index]],
-            mode="markers",
-            marker={"symbol": STAR, "size": 15, "color": REFERENCE, "line": {"width": 1, "color": INK}},
-            text=[f"the reference<br>{describe(reference)}"],
-            hovertemplate="%{text}<extra></extra>",
-        )
-    figure.update_layout(showlegend=False)
-    figure.update_yaxes(rangemode="tozero")
-    return figure
+        shown = [index for index, record in enumerate(told) if record.trial == reference.trial]
+        layers.append(_points(shown, spent, volumes, told, REFERENCE, STAR, "dense network, the reference"))
+    across, up = (
+        Axis.of("", spent, label=label, from_zero=True),
+        Axis.of("", volumes, label="hypervolume", from_zero=True),
+    )
+    return Chart(x=across, y=up, layers=tuple(layers), title=label)
+
+
+def _points(
+    indices: Sequence[int],
+    spent: Sequence[float],
+    volumes: Sequence[float],
+    told: Sequence[TrialRecord],
+    color: str,
+    marker: str,
+    name: str,
+) -> Points:
+    return Points(
+        xs=tuple(spent[index] for index in indices),
+        ys=tuple(volumes[index] for index in indices),
+        trials=tuple(told[index].trial for index in indices),
+        colors=(color,),
+        marker=marker,
+        size=8.0 if marker == STAR else 4.5,
+        name=name if indices else None,
+        paradigm=None if marker == STAR else name,
+    )

@@ -83,7 +83,8 @@ def test_the_page_says_what_a_stranger_asks(spec: StudySpec, tmp_path: Path) -> 
 
 def test_the_page_loads_nothing_from_elsewhere(spec: StudySpec) -> None:
     page = Page(render(spec, told_trials(12), STAMP))
-    assert not [value for _, attrs in page.tags for key, value in attrs.items() if key in ("src", "href")]
+    linked = [value or "" for _, attrs in page.tags for key, value in attrs.items() if key in ("src", "href")]
+    assert all(value.startswith("#m") for value in linked)
     policy = next(attrs["content"] for tag, attrs in page.tags if tag == "meta" and "http-equiv" in attrs)
     assert policy is not None
     assert "default-src 'none'" in policy
@@ -131,14 +132,14 @@ def test_both_fronts_are_shown_and_the_dense_network_comes_first(spec: StudySpec
         page = Page(render(spec.model_copy(update={"objectives": objectives}), values, STAMP))
         drawn = [attributes["id"] for tag, attributes in page.tags if tag == "div" and "id" in attributes]
         assert len(drawn) == len(set(drawn))
-        assert any(str(identity).startswith("physical-") for identity in drawn)
+        assert any("physical" in str(identity) for identity in drawn)
         text = " ".join(page.text.split())
         effective, _, physical = text.partition("Pareto front over physical costs")
         assert "This front is over effective costs" in effective
         assert "the reference of the front, though not a member of it" in effective
         assert "0 dense ★ 98.00 % 0.00" in effective
         assert "0 dense ★ 98.00 % 0.00" in physical
-        assert "1.11-fold fewer effective MACs within 1 point of the dense validation accuracy: trial 1" in effective
+        assert "1.11x fewer effective MACs within 1 point of the dense network: trial 1" in effective
 
 
 def test_nothing_that_a_study_says_becomes_markup(spec: StudySpec) -> None:
@@ -163,7 +164,7 @@ def test_nothing_that_a_study_says_becomes_markup(spec: StudySpec) -> None:
 def test_any_number_of_objectives_makes_a_page(objectives: Objectives) -> None:
     page = Page(render(study_spec(objectives=objectives), told_trials(12), STAMP))
     for cost in [name for name in objectives if name != "accuracy"] or ["macs"]:
-        assert any(attrs.get("id") == f"front-{cost}" for _, attrs in page.tags)
+        assert any(attrs.get("id") == f"front-accuracy-{cost}" for _, attrs in page.tags)
 
 
 @given(studies())

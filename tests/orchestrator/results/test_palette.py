@@ -6,7 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.results.palette import COLORS, colors
+from orchestrator.results.palette import COLORS, colors, looks, sequential
 
 PARADIGMS = st.lists(st.text("abcdef_", min_size=1, max_size=4), max_size=20)
 
@@ -34,3 +34,12 @@ def test_the_ninth_paradigm_has_the_colour_of_the_first() -> None:
 
 def test_every_colour_is_one_that_browsers_know() -> None:
     assert all(re.fullmatch("#[0-9A-F]{6}", color) for color in COLORS)
+
+
+def test_two_of_24_paradigms_differ_in_colour_or_marker() -> None:
+    chosen = looks(f"p{number:02}" for number in range(24))
+    assert len(set(chosen.values())) == 24
+
+
+def test_a_scale_begins_light_and_ends_dark() -> None:
+    assert (sequential(0.0), sequential(1.0)) == ("#D8E219", "#440154")

@@ -1,59 +1,33 @@
-"""The figure of the hypervolume: it grows trial by trial."""
+"""How the front grew."""
 
-from dataclasses import replace
+import pytest
 
-from hypothesis import given, settings
-
-from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.report.chart import Line, Points
 from orchestrator.report.figures import hypervolume_figure
-from orchestrator.results.front import hypervolume_over_trials
-from orchestrator.results.palette import colors
-from tests.orchestrator.drawn import studies
-from tests.orchestrator.example import OBJECTIVES, told_trial, told_trials
+from orchestrator.results.front import hypervolume_over_trials, in_order_told
+from tests.orchestrator.example import OBJECTIVES, told_trials
+from tests.orchestrator.terminal.printing import SPEC
 
 
-def test_the_hypervolume_line_has_a_point_where_a_trial_raised_it() -> None:
-    line, points, *_ = hypervolume_figure(told_trials(8), OBJECTIVES).data
-    assert len(line.x) == 8
-    assert list(points.y) == sorted(set(points.y))
-    assert set(points.y) == set(line.y) - {0.0}
+def test_the_same_volumes_stand_over_trials_epochs_and_hours() -> None:
+    records = told_trials(8)
+    trials, epochs, hours = hypervolume_figure(SPEC, records).charts
+    volumes = hypervolume_over_trials(records, OBJECTIVES)
+    lines = [layer for chart in (trials, epochs, hours) for layer in chart.layers if isinstance(layer, Line)]
+    assert all(line.ys == (0.0, *volumes) for line in lines)
+    assert lines[0].xs == tuple(map(float, range(9)))
+    assert lines[1].xs[-1] == sum(len(record.curve) for record in records)
+    assert lines[2].xs[-1] * 3600 == pytest.approx(sum(record.seconds for record in records))
 
 
-@given(studies())
-@settings(max_examples=15)
-def test_the_line_is_the_hypervolume_and_each_point_lies_on_a_rise(records: list[TrialRecord]) -> None:
-    line, points, *_ = hypervolume_figure(records, OBJECTIVES).data
-    volumes = [0.0, *hypervolume_over_trials(records, OBJECTIVES)]
-    assert [0.0, *line.y] == volumes
-    assert list(points.x) == [place for place in range(1, len(volumes)) if volumes[place] > volumes[place - 1]]
-    assert [volumes[place] for place in points.x] == list(points.y)
+def test_there_is_a_point_for_each_trial_that_raised_it() -> None:
+    records = told_trials(8)
+    chart = hypervolume_figure(SPEC, records).charts[0]
+    told, volumes = in_order_told(records), hypervolume_over_trials(records, OBJECTIVES)
+    risen = {told[i].trial for i in range(len(told)) if volumes[i] > (volumes[i - 1] if i else 0.0)}
+    points = [layer for layer in chart.layers if isinstance(layer, Points) and layer.paradigm]
+    assert {trial for layer in points for trial in layer.trials} == risen
 
 
-def test_trials_stand_in_the_order_in_which_they_finished() -> None:
-    first, last = told_trial(1), told_trial(2)
-    late = replace(first, finished=last.finished, started=last.started, trial=9)
-    _, points, *_ = hypervolume_figure([late, last, told_trial(0)], OBJECTIVES).data
-    assert [text.split("<br>")[1] for text in points.text] == [
-        "<b>trial 2 · lottery_ticket</b>",
-        "<b>trial 9 · magnitude</b>",
-    ]
-
-
-def test_a_point_has_the_colour_of_its_paradigm_and_says_the_hypervolume() -> None:
-    records = told_trials(4)
-    line, points, *_ = hypervolume_figure(records, OBJECTIVES).data
-    tint = colors(record.paradigm for record in records)
-    assert list(points.marker.color) == [tint["magnitude"], tint["lottery_ticket"], tint["magnitude"]]
-    assert points.text[0].startswith(f"hypervolume {line.y[1]:.4f}<br>")
-
-
-def test_without_finished_trials_the_figure_is_empty() -> None:
-    line, points, *_ = hypervolume_figure([replace(told_trial(0), state=State.RUNNING)], OBJECTIVES).data
-    assert len(line.x) == len(points.x) == 0
-
-
-def test_a_star_marks_the_dense_network() -> None:
-    records = told_trials(4)
-    line, _, star = hypervolume_figure(records, OBJECTIVES).data
-    assert (star.marker.symbol, list(star.x), list(star.y)) == ("star", [1], [line.y[0]])
-    assert "trial 0 · dense" in star.text[0]
+def test_nothing_told_draws_an_empty_frame() -> None:
+    assert all(chart.x.ends[0] == 0 for chart in hypervolume_figure(SPEC, []).charts)

@@ -1,0 +1,80 @@
+"""How much each hyper-parameter of a paradigm matters for each objective, by Optuna's PED-ANOVA."""
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.results.axis_range import spans_decades
+from orchestrator.results.front import Objectives, is_eligible
+from trainables.spec import Value
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+    from trainables.metrics import Direction
+
+FEWEST: Final = 10
+"""The fewest eligible trials of a paradigm from which importances are estimated."""
+
+BEST: Final = 0.25
+"""The share of the trials, by an objective, that hyper-parameters are asked to explain."""
+
+
+def importances(records: Sequence[TrialRecord], objectives: Objectives) -> dict[str, dict[str, float]]:
+    """Return, for each objective, how much one paradigm's hyper-parameters decide whether a trial is among the best.
+
+    They are shares of one. Only hyper-parameters count that all the eligible trials have and in which they differ.
+    Empty if there are too few trials. PED-ANOVA: Watanabe, Bansal & Hutter 2023, arXiv 2304.10255; nothing in it is
+    random.
+    """
+    eligible = [record for record in records if is_eligible(record, objectives)]
+    shared = [name for name in (eligible[0].params if eligible else ()) if all(name in r.params for r in eligible)]
+    searched = [name for name in shared if len({record.params[name] for record in eligible}) > 1]
+    if len(eligible) < FEWEST or not searched:
+        return {}
+    return {metric: _of(eligible, searched, metric, direction) for metric, direction in objectives.items()}
+
+
+def _of(records: Sequence[TrialRecord], names: Sequence[str], metric: str, direction: "Direction") -> dict[str, float]:
+    import optuna
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    known = {name: [record.params[name] for record in records] for name in names}
+    distributions = {name: _distribution(of_trials) for name, of_trials in known.items()}
+    with _quiet():
+        study = optuna.create_study(direction=direction)
+        for record in records:
+            params, value = {name: record.params[name] for name in names}, record.metrics[metric]
+            study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=value))
+        shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=BEST))
+    return {name: share if math.isfinite(share) else 0.0 for name, share in shares.items()}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna from announcing its study, and from warning of what is pinned here, while the block runs."""
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def _distribution(values: Sequence[Value]) -> "BaseDistribution":
+    """Return a distribution that holds the values; one of numbers that spans decades is logarithmic."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if any(isinstance(value, bool | str) for value in values):
+        return CategoricalDistribution(sorted(set(values), key=str))
+    numbers = [float(value) for value in values]
+    if all(isinstance(value, int) for value in values):
+        return IntDistribution(int(min(numbers)), int(max(numbers)))
+    return FloatDistribution(min(numbers), max(numbers), log=spans_decades(numbers))

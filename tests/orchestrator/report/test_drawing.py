@@ -1,0 +1,26 @@
+"""Figures in a page."""
+
+from orchestrator.report.chart import Figure
+from orchestrator.report.drawing import drawing
+from orchestrator.report.figures import front_figure, hypervolume_figure
+from tests.orchestrator.example import OBJECTIVES, told_trials
+from tests.orchestrator.terminal.printing import SPEC
+
+NUMBERS = {"dense": 0, "lottery_ticket": 1, "magnitude": 2}
+
+
+def of(figure: Figure) -> str:
+    return str(drawing(figure, NUMBERS).html)
+
+
+def test_the_key_names_each_thing_once_and_paradigms_can_be_hidden() -> None:
+    html = of(hypervolume_figure(SPEC, told_trials(8)))
+    assert html.count("<figure>") == 3
+    assert html.count('data-key="2"') == 1
+    assert html.count("dense network, the reference") == 1
+
+
+def test_a_drawing_has_its_figures_name_and_caption() -> None:
+    drawn = drawing(front_figure(told_trials(4), OBJECTIVES, "macs", "accuracy"), NUMBERS)
+    assert 'id="front-accuracy-macs"' in drawn.html
+    assert drawn.caption == "Validation accuracy against effective MACs"

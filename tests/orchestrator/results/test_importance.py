@@ -1,0 +1,35 @@
+"""Which hyper-parameters matter."""
+
+from dataclasses import replace
+
+import optuna
+import pytest
+
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.results.importance import FEWEST, importances
+from tests.orchestrator.example import OBJECTIVES, told_trial
+from trainables.spec import Value
+
+
+def trial(number: int) -> TrialRecord:
+    strong, weak = (7 * number % 20) / 20, (3 * number % 20) / 20
+    params: dict[str, Value] = {"strong": strong, "weak": weak, "scope": ["global", "layer"][number % 2], "fixed": 1}
+    return replace(told_trial(1), trial=number, params=params, metrics={"accuracy": strong, "macs": 1 - strong})
+
+
+def test_what_decides_an_objective_has_the_largest_share_and_shares_add_to_one() -> None:
+    before = optuna.logging.get_verbosity()
+    shares = importances([trial(number) for number in range(20)], OBJECTIVES)
+    assert list(shares) == list(OBJECTIVES)
+    for of_metric in shares.values():
+        assert max(of_metric, key=lambda name: of_metric[name]) == "strong"
+        assert set(of_metric) == {"strong", "weak", "scope"}
+        assert sum(of_metric.values()) == pytest.approx(1.0)
+    assert shares == importances([trial(number) for number in range(20)], OBJECTIVES)
+    assert optuna.logging.get_verbosity() == before
+
+
+def test_few_trials_or_nothing_searched_say_nothing() -> None:
+    assert importances([trial(number) for number in range(FEWEST - 1)], OBJECTIVES) == {}
+    assert importances([replace(trial(1), trial=number) for number in range(20)], OBJECTIVES) == {}
+    assert importances([], OBJECTIVES) == {}
