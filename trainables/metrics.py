@@ -197,7 +197,7 @@ def unit(name: str) -> Unit:
         return Unit.NUMBER if name == "distance" else Unit.SHARE
     metric = (
         TABLE.get(name)
-        or TABLE.get(name.removeprefix("test_"))
+        or TABLE.get(_measure(name))
         or next((row for row in _ROWS if name.startswith(f"{row.name}_")), None)
     )
     return metric.unit if metric is not None else Unit.NUMBER
@@ -257,5 +257,10 @@ def direction_of(name: str) -> Direction | None:
     measured = name.partition(AT)[0]
     if measured != name and measured in COMPARED:
         return COMPARED[measured]
-    metric = TABLE.get(measured.removeprefix("test_"))
+    metric = TABLE.get(_measure(measured))
     return metric.direction if metric is not None else None
+
+
+def _measure(name: str) -> str:
+    """Return what is measured, of the network or an ensemble around it, on validation or test."""
+    return name.removeprefix("ensemble_").removeprefix("test_")

@@ -13,6 +13,7 @@ from trainables import checkpoint, parallel
 from trainables.context import Report, Usage
 from trainables.data.batches import Batches
 from trainables.errors import RemovalMismatch, TrainingDiverged
+from trainables.evaluation.ensemble import measure_ensemble
 from trainables.masking.masks import prunable_weights
 from trainables.methods import pruning
 from trainables.methods.attach import attach
@@ -23,6 +24,7 @@ from trainables.structure.complexity import Complexity, effective
 from trainables.structure.removal import TOLERANCE, disagreement, remove
 from trainables.training.companion import Companion, Companions
 from trainables.training.energy import EnergyMeter
+from trainables.training.moments import WatchesWeights
 from trainables.training.training import (
     EpochResult,
     Evaluation,
@@ -53,6 +55,7 @@ def run_recipe(recipe: Recipe, trial: LiveTrial) -> None:
             case Reinitialize():
                 _reinitialize(trial, stage)
             case Remove():
+                measure_ensemble(trial)
                 _remove(trial)
             case _:
                 stage.run(trial)
@@ -123,7 +126,7 @@ def train(
     """
     batches = trial.batches()
     schedule = _Schedule(stage, trial.spec.training, len(batches))
-    _prepare(trial, schedule)
+    _prepare(trial, schedule, recipe)
     for epoch in range(max(trial.position.epoch, schedule.begin // schedule.steps), stage.epochs):
         result, usage = _train_epoch(epoch, trial, batches, schedule)
         trial.companion.after_epoch()
@@ -137,12 +140,12 @@ def train(
     trial.companion.finish()
 
 
-def _prepare(trial: LiveTrial, schedule: _Schedule) -> None:
+def _prepare(trial: LiveTrial, schedule: _Schedule, recipe: Recipe) -> None:
     """Give the trial the stage's optimizer and companion, restored if the stage was interrupted."""
     _ = trial.precision  # chosen before gates or the like are attached to the network
     trial.optimizer = optimizer_for(trial.model, trial.spec.training)
     trial.optimizer.register_step_post_hook(lambda *_: trial.masks.apply())
-    trial.companion = _companion(trial, schedule)
+    trial.companion = _companion(trial, schedule, recipe)
     if trial.interrupted is not None:
         trial.optimizer.load_state_dict(trial.interrupted["optimizer"])
         trial.companion.load_state_dict(trial.interrupted["companion"])
@@ -210,13 +213,31 @@ def evaluate_on(trial: LiveTrial, split: str, *, keep_logits: bool = False) -> E
     return evaluate(trial.model, images, data.mean, data.std, channels_last=channels_last, keep_logits=keep_logits)
 
 
-def _companion(trial: LiveTrial, schedule: _Schedule) -> Companion:
+def _companion(trial: LiveTrial, schedule: _Schedule, recipe: Recipe) -> Companion:
     """Return everything that acts inside the stage."""
     stage = schedule.stage
     companions = [] if stage.during is None else [attach(stage.during, trial, schedule.length)]
     if stage.snapshot_epoch is not None:
         companions.append(_SnapshotAt(trial, round(stage.snapshot_epoch * schedule.steps) - schedule.begin))
+    if trial.spec.ensemble is not None and _is_last_training(trial, recipe):
+        begin = schedule.length - max(1, round(trial.spec.ensemble.window * schedule.length))
+        companions.append(_KeepsMoments(trial, begin))
     return Companions(*companions)
+
+
+def _is_last_training(trial: LiveTrial, recipe: Recipe) -> bool:
+    return not any(isinstance(stage, Train) for stage in recipe[trial.position.stage + 1 :])
+
+
+class _KeepsMoments(WatchesWeights):
+    """Leaves the moments of the weights to the trial when the stage ends."""
+
+    def __init__(self, trial: LiveTrial, begin: int) -> None:
+        super().__init__(trial.model, begin)
+        self._trial = trial
+
+    def finish(self) -> None:
+        self._trial.moments = self.moments()
 
 
 class _SnapshotAt(Companion):

@@ -146,6 +146,24 @@ class LatencySpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EnsembleSpec:
+    """An ensemble that is drawn around the final network, and measured beside it (Liu et al., arXiv 1807.00847).
+
+    Over the last share `window` of the last training stage, mean and variance of every weight are kept; each of the
+    `members` draws its weights from a normal distribution of that mean and `scale` times that variance.
+    """
+
+    members: int = 8
+    window: float = 0.5
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require(2 <= self.members <= 1000, "members", self.members, "must be from 2 to 1000")
+        _require(0 < self.window <= 1, "window", self.window, "must be greater than 0, and at most 1")
+        _require(0 <= self.scale <= 1000, "scale", self.scale, "must lie in [0, 1000]")
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialSpec:
     """One configuration of a study, complete: the same spec and seed give the same result on CPU.
 
@@ -162,6 +180,7 @@ class TrialSpec:
     seed: int = 0
     objectives: tuple[str, ...] = ("accuracy", "macs")
     latency: LatencySpec = field(default_factory=LatencySpec)
+    ensemble: EnsembleSpec | None = None
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, "epochs", self.epochs, "must be at least 1")
@@ -173,7 +192,7 @@ class TrialSpec:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "TrialSpec":
         """Rebuild the spec from what `as_dict` returned."""
-        training = dict(plain["training"])
+        training, ensemble = dict(plain["training"]), plain.get("ensemble")
         training["milestones"] = tuple(training["milestones"])
         return cls(
             **{
@@ -183,5 +202,6 @@ class TrialSpec:
                 "training": TrainingSpec(**training),
                 "objectives": tuple(plain["objectives"]),
                 "latency": LatencySpec(**plain.get("latency", {})),
+                "ensemble": EnsembleSpec(**ensemble) if ensemble is not None else None,
             }
         )

@@ -24,6 +24,7 @@ from trainables.structure.complexity import Complexity, effective
 from trainables.structure.removable import removable_groups
 from trainables.structure.removal import RemovalPlan, mask
 from trainables.training.companion import Companion
+from trainables.training.moments import Moments
 from trainables.training.precision import precision_for, trusted_or_float32
 
 LOG = logging.getLogger(__name__)
@@ -55,8 +56,9 @@ class LiveTrial:
     `masks` are all that hold on the network: those of single weights together with those of the filters that `plan`
     names and that will be removed. `dropped` names the residual blocks that are gone; `snapshot` is the network's
     state at the rewinding point. `optimizer` and `companion` live as long as a training stage; `interrupted` holds
-    their states after a restore. `last_report` is that of the last epoch trained. The dense network is built from the
-    seed, so that it need not be stored.
+    their states after a restore. `last_report` is that of the last epoch trained. `moments` are
+    those of the weights over the end of training, until an ensemble is drawn from them. The dense network is built from
+    the seed, so that it need not be stored.
     """
 
     def __init__(self, spec: TrialSpec, dataset: Dataset, context: Context) -> None:
@@ -77,6 +79,7 @@ class LiveTrial:
         self.chosen_precision: torch.dtype | None = None
         self.measured: dict[str, float] = {}
         self.last_report: Report | None = None
+        self.moments: Moments | None = None
 
     def build(self) -> nn.Module:
         """Build the dense network with weights from torch's current random state."""

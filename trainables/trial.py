@@ -4,6 +4,7 @@ from functools import partial
 
 from trainables import checkpoint, data, paradigms, parallel
 from trainables.context import Context, Report
+from trainables.evaluation.ensemble import measure_ensemble
 from trainables.masking.collapse import connectivity, warn_of_collapse
 from trainables.metrics import is_function
 from trainables.recipes.effort import effort
@@ -38,6 +39,7 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
     if shared is not None:
         shared.carry_out(recipe, trial)
     run_recipe(recipe, trial)
+    measure_ensemble(trial)
     trial.measured |= effort(recipe).as_metrics()
     context.report(final_report(recipe, trial), partial(checkpoint.save, trial))
 
@@ -98,10 +100,16 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
         "train_cost": trial.position.macs / (dense.macs * trial.spec.epochs),
         **connected.metrics(),
         **trial.measured,
+        **_ensemble_cost(trial, alive.macs),
         **_qualities(trial, validation, test),
         **_measured_on_request(trial),
     }
     return {name: float(value) for name, value in metrics.items()}
+
+
+def _ensemble_cost(trial: LiveTrial, macs: float) -> dict[str, float]:
+    """Return the MACs of an ensemble, which every member costs again; nothing without one."""
+    return {"ensemble_macs": macs * members} if (members := trial.measured.get("ensemble_members")) else {}
 
 
 def _qualities(trial: LiveTrial, validation: Evaluation, test: Evaluation) -> dict[str, float]:

@@ -23,6 +23,7 @@ FIXED: Final = {
     "training": "earlier trials were trained in another way",
     "objectives": "earlier trials were chosen by others",
     "latency": "earlier trials measured it in another way",
+    "ensemble": "earlier trials drew none, or another one",
     "constraints": "earlier trials did not measure the same metrics",
 }
 """The sections that cannot change, each with the reason; of constraints, only the bounds can change."""

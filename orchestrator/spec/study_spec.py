@@ -44,7 +44,7 @@ from trainables.errors import InvalidValue
 from trainables.metrics import OBJECTIVES, find, is_function
 from trainables.metrics import Direction as Direction
 from trainables.models import weights
-from trainables.spec import DataSpec, LatencySpec, ModelSpec, TrainingSpec, TrialSpec, Value
+from trainables.spec import DataSpec, EnsembleSpec, LatencySpec, ModelSpec, TrainingSpec, TrialSpec, Value
 
 _STORED: Final = "stored"
 
@@ -87,6 +87,7 @@ class StudySpec(Strict):
     objectives: dict[str, Direction] = Field(default={"accuracy": "maximize", "macs": "minimize"})
     constraints: dict[str, str] = Field(default={})
     latency: LatencySpec = LatencySpec()
+    ensemble: EnsembleSpec | None = None
     paradigms: dict[str, dict[str, Choice]]
     search: Search = Search()
     fidelity: Fidelity
@@ -157,6 +158,7 @@ class StudySpec(Strict):
             seed=seed,
             objectives=self.measured,
             latency=self.latency,
+            ensemble=self.ensemble,
         )
 
     @field_validator("name")

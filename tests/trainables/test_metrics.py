@@ -59,6 +59,12 @@ def test_a_column_of_an_evaluation_is_shown_and_sorted_as_its_metric() -> None:
     assert metrics.direction_of("accuracy_drop") is None
 
 
+def test_an_ensemble_is_measured_as_a_network_is() -> None:
+    assert quantities.show("ensemble_test_accuracy", 0.5) == "50.00 %"
+    assert quantities.show("ensemble_macs", 40.6e6) == "40.6 M"
+    assert metrics.direction_of("ensemble_nll") == "minimize"
+
+
 def test_the_table_costs_no_torch() -> None:
     code = "import sys, trainables.metrics; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
