@@ -6,6 +6,7 @@ paradigm as ``data-p``. Colours of the page's style are classes, so that they fo
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from html import escape
 from typing import Final
 
@@ -85,7 +86,7 @@ class _Frame:
     width: float
     height: float
 
-    @property
+    @cached_property
     def left(self) -> float:
         widest = max((len(text) for _, text in self.chart.y.ticks), default=0)
         return min(max(_LEFT, 26 + _CHARACTER * widest), self.width * 0.45)

@@ -120,7 +120,7 @@ def _marks(
     across, up = box
     dense = (dense_value(x, record.metrics) for record in eligible)
     costs = [cost for cost in dense if cost is not None and math.isfinite(cost)]
-    if costs:
+    if costs and across.holds(max(costs)):
         yield Line(
             xs=(max(costs),) * 2, ys=up.ends, color=SOFT, is_dashed=True, width=1, name="the dense network's cost"
         )
