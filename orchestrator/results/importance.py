@@ -28,9 +28,9 @@ BEST: Final = 0.25
 def importances(records: Sequence[TrialRecord], objectives: Objectives) -> dict[str, dict[str, float]]:
     """Return, for each objective, how much one paradigm's hyper-parameters decide whether a trial is among the best.
 
-    They are shares of one. Only hyper-parameters count that all the eligible trials have and in which they differ. Empty
-    if there are too few trials; an objective in which all are equal is left out. PED-ANOVA: Watanabe, Bansal & Hutter
-    2023, arXiv 2304.10255; nothing in it is random.
+    They are shares of one. Only hyper-parameters count that all the eligible trials have and in which they differ.
+    Empty if there are too few trials; an objective in which all are equal is left out. PED-ANOVA: Watanabe, Bansal &
+    Hutter 2023, arXiv 2304.10255; nothing in it is random.
     """
     eligible = [record for record in records if is_eligible(record, objectives)]
     shared = [name for name in (eligible[0].params if eligible else ()) if all(name in r.params for r in eligible)]

@@ -70,7 +70,7 @@ def front_table(
         parts.append(Text(f"{MOST_ROWS} of {len(chosen)} members, spread over the front; --json gives all of them"))
     held = holdings(records, spec.objectives)
     if len(held) > 1:
-        parts += [Text(SHARES_OF_FRONT, style="bold"), holdings_table(held, _measured_columns(spec, front)), Text()]
+        parts += [Text(SHARES_OF_FRONT, style="bold"), holdings_table(held, _objectives_first(spec, front)), Text()]
     parts += [Text(line) for line in (*_notes(rows, front, reference), *reference_lines(spec, records))]
     return Group(*parts, Text(comparability(front) + trained_elsewhere(spec), style="dim"))
 
@@ -112,6 +112,10 @@ def _members_table(spec: StudySpec, rows: Sequence[TrialRecord], reference: Tria
         ),
     ]
     return FittedTable(tuple(columns), tuple("bold" if dense else "" for dense in is_reference))
+
+
+def _objectives_first(spec: StudySpec, front: Sequence[TrialRecord]) -> list[str]:
+    return list(dict.fromkeys([*spec.objectives, *_measured_columns(spec, front)]))
 
 
 def _rank(spec: StudySpec, metric: str) -> int:
