@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.modes import composite_attention, modes_kept
+from trainables.modes import composite_attention, judged_by_batch, modes_kept, statistics_kept
 
 
 def a_network() -> nn.Module:
@@ -69,3 +69,22 @@ def test_the_fast_path_is_as_it_was_also_after_an_error(enabled: bool) -> None:
         assert torch.backends.mha.get_fastpath_enabled() is enabled
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+
+
+def test_a_network_judged_by_its_batch_drops_nothing_and_moves_no_statistic() -> None:
+    norm = nn.BatchNorm1d(2)
+    model = nn.Sequential(norm, nn.Dropout(0.9)).eval()
+    images = torch.tensor([[0.0, 5.0], [2.0, 9.0]])
+    with judged_by_batch(model):
+        assert torch.allclose(model(images), torch.tensor([[-1.0, -1.0], [1.0, 1.0]]), atol=1e-4)
+    assert norm.get_buffer("running_mean").tolist() == [0, 0]
+    assert modes(model) == [False] * 3
+
+
+def test_statistics_move_again_after_they_were_kept() -> None:
+    model = nn.BatchNorm1d(1).train()
+    with statistics_kept(model):
+        model(torch.tensor([[1.0], [3.0]]))
+        assert float(model.get_buffer("running_mean")) == 0
+    model(torch.tensor([[1.0], [3.0]]))
+    assert float(model.get_buffer("running_mean")) > 0

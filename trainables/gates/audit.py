@@ -23,6 +23,9 @@ Batch = tuple[Tensor, Tensor]
 Loss = Callable[[Kept], float]
 """The mean training loss of the network of which only these structures are kept, in nats."""
 
+Cost = Callable[[Kept], float]
+"""What a network costs of which only these structures are kept, as a share of the dense one."""
+
 ROWS = 512
 """How many images an exact loss is measured on, at least: fewer do not tell structures apart."""
 
@@ -106,7 +109,7 @@ class Queue:
             low, high = (low, middle) if reaches(self.after(middle)) else (middle, high)
         return high
 
-    def chunks(self, cost: Callable[[Kept], float]) -> Iterator[tuple[int, int]]:
+    def chunks(self, cost: Cost) -> Iterator[tuple[int, int]]:
         """Yield where chunks begin and end that each make up CHUNK of the dense network by `cost`, or a structure."""
         begin = 0
         while begin < len(self):
@@ -133,12 +136,17 @@ class Finding:
     rise: float
     freed: float
 
+    @property
+    def price(self) -> float:
+        """The least price at which the chunk should go: infinite if nothing is freed."""
+        return self.rise / self.freed if self.freed > 0 else math.inf
+
     def costs_less(self, price: float) -> bool:
         """Return whether the loss rises by less than what is freed is worth at `price`, in nats for the network."""
         return self.freed > 0 and self.rise < price * self.freed
 
 
-def findings(queue: Queue, loss: Loss, cost: Callable[[Kept], float]) -> Iterator[tuple[int, Finding]]:
+def findings(queue: Queue, loss: Loss, cost: Cost) -> Iterator[tuple[int, Finding]]:
     """Measure the chunks of a queue, each together with all before it; yield with each the count after which it ends.
 
     A chunk is measured when it is asked for, so that whoever stops early saves the rest.
@@ -152,7 +160,7 @@ def findings(queue: Queue, loss: Loss, cost: Callable[[Kept], float]) -> Iterato
         kept, before = rest, now
 
 
-def affordable(queue: Queue, loss: Loss, cost: Callable[[Kept], float], price: float) -> tuple[int, list[Finding]]:
+def affordable(queue: Queue, loss: Loss, cost: Cost, price: float) -> tuple[int, list[Finding]]:
     """Return how many of the queue cost less than their price, and all that was measured: the first that does not ends.
 
     Stops at the first chunk that costs more.
@@ -166,9 +174,27 @@ def affordable(queue: Queue, loss: Loss, cost: Callable[[Kept], float], price: f
     return count, measured
 
 
-def measure_left(network: GatedNetwork, batches: Collection[Batch], merit: Tensor, price: float) -> None:
+def last_chunks(queue: Queue, count: int, loss: Loss, cost: Cost) -> Iterator[tuple[Queue, Finding]]:
+    """Measure the last chunk of the first `count` of a queue; then, in its place, the next one, if there is one.
+
+    Both are measured together with all that goes before. Yields with each the queue in which it is the last to go.
+    """
+    last = cost(queue.after(count))
+    begin = queue.head(count).first(lambda kept: cost(kept) < last + CHUNK) - 1
+    kept = queue.after(begin)
+    before = loss(kept)
+    ends = [(queue, count)]
+    if count < len(queue):
+        end = queue.first(lambda kept: cost(kept) <= last - CHUNK, count)
+        ends.append((queue.exchanged(begin, count, end), begin + end - count))
+    for order, end in ends:
+        rest = order.after(end)
+        yield order, Finding(kept, rest, loss(rest) - before, cost(kept) - cost(rest))
+
+
+def measure_left(network: GatedNetwork, batches: Collection[Batch], merit: Tensor, price: float, cost: Cost) -> None:
     """Note which share of the structures left could go too, in the order of `merit` [U + B], for less than `price`."""
     with exact_losses(network, batches) as loss:
         queue = Queue.by(network, merit)
-        count, _ = affordable(queue, loss, network.taxed, price)
+        count, _ = affordable(queue, loss, cost, price)
     network.trial.measured["worth_kept_below_price"] = count / max(1, len(queue))

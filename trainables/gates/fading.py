@@ -6,13 +6,23 @@ its prices and its corners are those of the sampled path; that no gate is drawn 
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from trainables.gates.audit import CHUNK, Finding, Loss, Queue, affordable, exact_losses, last_batches, measure_left
+from trainables.gates.audit import (
+    Cost,
+    Finding,
+    Loss,
+    Queue,
+    affordable,
+    exact_losses,
+    last_batches,
+    last_chunks,
+    measure_left,
+)
 from trainables.gates.deletion_worth import DeletionWorth, Kappa
 from trainables.gates.gated_network import GatedNetwork
 from trainables.gates.pairs import Pair, filled, kept_of, pair
@@ -165,12 +175,10 @@ class FadingPath(Companion):
 
     def _within_budget(self, queue: Queue, loss: Loss) -> Kept:
         """Return the network that the plan for this epoch allows; at the last choice, the one nearest the budget."""
-        network, whole = self.network, self.network.whole
-        planned = whole * (1 - (1 - network.target) * self._progress())
-        count = _up_to(queue, planned, network.cost)
-        queue, self._price = self.exchanged(queue, count, loss)
+        planned, share = 1 - (1 - self.network.target) * self._progress(), self.network.share
+        queue, self._price = self.exchanged(queue, _up_to(queue, planned, share), loss)
         self._rank = queue.rank
-        kept = queue.after(_up_to(queue, planned, network.cost))
+        kept = queue.after(_up_to(queue, planned, share))
         return kept if self._epoch < self._last else self._nearest(kept[1])
 
     def _nearest(self, branches: Tensor) -> Kept:
@@ -180,33 +188,14 @@ class FadingPath(Companion):
         return network.rounding.to_budget(self._rank[0], standing, network.cost, network.target * network.whole)
 
     def exchanged(self, queue: Queue, count: int, loss: Loss) -> tuple[Queue, float]:
-        """Let the last chunk of the first `count` and the next one change places if that costs less.
+        """Let the last chunk of the first `count` and the next one change places if that loses less for what it frees.
 
         Returns the queue, and what the loss rises by for the last chunk that goes, in nats for the network.
         """
-        whole, cost = self.network.whole, self.network.cost
-
-        def measured(order: Queue, begin: int, end: int, before: float) -> Finding:
-            kept, rest = order.after(begin), order.after(end)
-            return Finding(kept, rest, loss(rest) - before, (cost(kept) - cost(rest)) / whole)
-
-        if count == 0:
-            return queue, 0.0
-        limit = cost(queue.after(count)) + CHUNK * whole
-        begin = queue.head(count).first(lambda kept: cost(kept) < limit) - 1
-        before = loss(queue.after(begin))
-        taken = measured(queue, begin, count, before)
-        self._learn([taken])
-        if count == len(queue) or taken.freed <= 0:
-            return queue, max(0.0, taken.rise / max(TINY, taken.freed))
-        low = cost(queue.after(count)) - CHUNK * whole
-        end = queue.first(lambda kept: cost(kept) <= low, count)
-        swapped = queue.exchanged(begin, count, end)
-        other = measured(swapped, begin, begin + end - count, before)
-        self._learn([other])
-        if other.freed > 0 and other.rise / other.freed < taken.rise / taken.freed:
-            return swapped, max(0.0, other.rise / other.freed)
-        return queue, max(0.0, taken.rise / taken.freed)
+        measured = list(last_chunks(queue, count, loss, self.network.share)) if count else []
+        self._learn([finding for _, finding in measured])
+        best, last = min(measured, key=lambda one: one[1].price, default=(queue, None))
+        return best, max(0.0, last.price) if last is not None and last.freed > 0 else 0.0
 
     def _learn(self, measured: Sequence[Finding]) -> None:
         """Correct the factors of curvature by what units really cost together."""
@@ -222,8 +211,10 @@ class FadingPath(Companion):
         """Measure how much of what is left is not worth its price either, and remove the gates."""
         with exact_losses(self.network, self._batches) as loss:
             merit = self.merit(loss)
-        measure_left(self.network, self._batches, merit, self._price if self.network.target else self._gating.nu)
-        self.network.close()
+        network = self.network
+        price, cost = (self._price, network.share) if network.target else (self._gating.nu, network.taxed)
+        measure_left(network, self._batches, merit, price, cost)
+        network.close()
 
     def projected(self) -> Complexity:
         """Return the cost at the budget, or without what leaves now if there is a price."""
@@ -251,7 +242,7 @@ def _equal_shares(network: GatedNetwork) -> Pair:
     return torch.cat([*units, torch.zeros(0, dtype=torch.float64)]), torch.ones(network.sizes[1], dtype=torch.float64)
 
 
-def _up_to(queue: Queue, planned: float, cost: Callable[[Kept], float]) -> int:
+def _up_to(queue: Queue, planned: float, cost: Cost) -> int:
     """Return how many of a queue can go while what is left costs at least `planned`."""
     count = queue.first(lambda kept: cost(kept) < planned)
     return count if cost(queue.after(count)) >= planned else count - 1

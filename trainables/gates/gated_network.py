@@ -120,6 +120,10 @@ class GatedNetwork:
         """Return the cost of the network of which `kept` is kept: parameters if the budget limits them, else MACs."""
         return float(self.expected(kept[0].double(), kept[1].double())[self._limited])
 
+    def share(self, kept: Pair) -> float:
+        """Return `cost` as a share of the dense network's."""
+        return self.cost(kept) / self.whole
+
     def taxed(self, kept: Pair) -> float:
         """Return the regulariser at nu = 1 if `kept` is kept of the network: the dense one's is 1."""
         return float(self._balanced(kept[0].double(), kept[1].double()))

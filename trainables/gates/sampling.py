@@ -127,7 +127,7 @@ class SampledPath(Companion):
             self._trial.measured["gates_undecided"] = float(sum(_undecided(theta) for theta in self._theta))
         self._delete(self._settled(self._theta) if over else self._audited(self._shut()))
         if over:
-            measure_left(self._network, self._batches, self._merits(), self._price)
+            measure_left(self._network, self._batches, self._merits(), self._price, self._network.taxed)
         if over or self._network.is_empty:
             self._network.close()
         self._batches.clear()

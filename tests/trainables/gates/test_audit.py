@@ -9,7 +9,17 @@ from torch import nn
 from torch.nn import functional as F
 
 from tests.trainables.stages import a_trial, copied
-from trainables.gates.audit import CHUNK, Batch, Queue, affordable, exact_losses, findings, last_batches, measure_left
+from trainables.gates.audit import (
+    CHUNK,
+    Batch,
+    Queue,
+    affordable,
+    exact_losses,
+    findings,
+    last_batches,
+    last_chunks,
+    measure_left,
+)
 from trainables.gates.gated_network import GatedNetwork
 from trainables.gates.rounding import Kept
 from trainables.modes import statistics_kept
@@ -133,11 +143,27 @@ def test_rises_and_shares_of_chunks_add_up(tmp_path: Path) -> None:
     assert sum(finding.freed for finding in measured) == pytest.approx(1 - network.taxed(queue.after(12)))
 
 
+def test_the_next_chunk_is_measured_in_the_place_of_the_last_one(tmp_path: Path) -> None:
+    """With a loss that only the units from the 41st on raise, what goes last matters."""
+    network, _ = a_network(tmp_path)
+    queue = Queue(network, torch.arange(network.sizes[0]))
+    (first, taken), (second, other) = last_chunks(queue, 40, lambda kept: float((~kept[0][40:]).sum()), network.share)
+    assert taken.rise == 0
+    assert other.rise > 0
+    assert taken.price < other.price
+    assert torch.equal(first.order, queue.order)
+    assert torch.equal(taken.before[0], other.before[0])
+    gone = other.before[0] & ~other.after[0]
+    assert int(gone.nonzero().min()) >= 40
+    assert second.order.sort().values.tolist() == queue.order.tolist()
+    assert len(list(last_chunks(queue, len(queue), lambda _: 0.0, network.share))) == 1
+
+
 def test_all_that_is_left_is_below_an_endless_price_and_nothing_below_a_negative_one(tmp_path: Path) -> None:
     network, batches = a_network(tmp_path)
     merit = torch.rand(network.sizes[0], generator=torch.Generator().manual_seed(0))
     for price, share in ((1e9, 1.0), (-1e9, 0.0)):
-        measure_left(network, batches, merit, price)
+        measure_left(network, batches, merit, price, network.taxed)
         assert network.trial.measured["worth_kept_below_price"] == share
 
 
