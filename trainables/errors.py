@@ -6,6 +6,7 @@
     │   ├── Refusals                   several of them at once (a ValueError)
     │   ├── StudyError                 a study file, with all that is wrong in it
     │   ├── StudyBusy                  another process drives the study (a RuntimeError)
+    │   ├── EvaluationBusy             another process evaluates the study (a RuntimeError)
     │   ├── LedgerDamaged              a ledger is not as it was written
     │   └── Damage                     what is wrong in it, before it is known whose it is
     ├── TrialError                     ends one trial, which is marked FAIL; the study continues

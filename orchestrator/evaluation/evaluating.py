@@ -65,7 +65,8 @@ def evaluate(
     """Measure the COMPLETE `trials` of a study, or those of its front, or all that have a checkpoint.
 
     Rows that are there already, with the same setting, are not measured again. `progress` is told how many of the
-    missing rows are done. Raises InvalidValue for what cannot be evaluated, before anything is measured.
+    missing rows are done. Raises InvalidValue for what cannot be evaluated, before anything is measured, and
+    EvaluationBusy while another process evaluates the study.
     """
     spec, records, files = StudySpec.stored(folder.spec), ledger.read(folder), trial_files(folder)
     chosen = list(_with_checkpoints(folder, files, _chosen(spec, records, trials, front)))
@@ -77,10 +78,11 @@ def evaluate(
     evaluations = Evaluations(folder)
     reference = _reference(folder, files, records)
     run = _Run(folder, files, evaluations, dataset, conditions, reference, images, seed)
-    subjects = [_Subject(record, kept, run.missing(record, kept)) for record, kept in chosen]
-    total = sum(len(subject.missing) for subject in subjects)
-    for done, _ in enumerate(run.rows([subject for subject in subjects if subject.missing]), start=1):
-        progress(done, total)
+    with evaluations.alone():
+        subjects = [_Subject(record, kept, run.missing(record, kept)) for record, kept in chosen]
+        total = sum(len(subject.missing) for subject in subjects)
+        for done, _ in enumerate(run.rows([subject for subject in subjects if subject.missing]), start=1):
+            progress(done, total)
     known = len(subjects) * len(conditions) - total
     numbers = tuple(subject.record.trial for subject in subjects)
     return Evaluated(numbers, total, known, wanted.left_out(dataset.input_shape))

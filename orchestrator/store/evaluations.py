@@ -1,18 +1,29 @@
 """What `espalier evaluate` has measured of a study's trials: a file for each trial, written whole after every row."""
 
+import fcntl
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from orchestrator.safe_files import require_plain, write_whole
+from orchestrator.safe_files import open_file, require_plain, write_whole
 from orchestrator.store.remote import patiently
 from orchestrator.store.store import StudyFolder
+from trainables.errors import RequestRefused
 
 EVALUATIONS: Final = "evaluations"
 """The folder of a study that has a file for each evaluated trial."""
+
+
+LOCK: Final = "lock"
+
+
+class EvaluationBusy(RequestRefused, RuntimeError):
+    """Another process is evaluating the study."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,22 @@ class Evaluations:
         if folder.remote is not None:
             self._path.mkdir(parents=True, exist_ok=True)
             patiently(partial(folder.remote.pull_folder, EVALUATIONS, self._path))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes of this machine from adding rows meanwhile: each writes a trial's file as a whole.
+
+        Raises EvaluationBusy while another one does so.
+        """
+        self._path.mkdir(exist_ok=True)
+        descriptor = open_file(self._path / LOCK, os.O_RDWR | os.O_CREAT)
+        with os.fdopen(descriptor):  # closing it gives the lock back
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                busy = f"{self._folder.path.name} is being evaluated by another process; wait until it has finished"
+                raise EvaluationBusy(busy) from None
+            yield
 
     def trials(self) -> list[int]:
         """Return the trials that have rows."""

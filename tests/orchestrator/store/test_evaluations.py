@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store.evaluations import EVALUATIONS, Evaluations, Row, Setting
+from orchestrator.store.evaluations import EVALUATIONS, EvaluationBusy, Evaluations, Row, Setting
+from orchestrator.store.remote import Remote
 from orchestrator.store.store import StudyFolder
 from trainables.errors import InvalidValue
 
@@ -48,3 +49,20 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / EVALUATIONS).symlink_to(tmp_path)
     with pytest.raises(InvalidValue, match="must be a plain file or folder"):
         Evaluations(StudyFolder(tmp_path))
+
+
+def test_two_do_not_write_at_once(tmp_path: Path) -> None:
+    first, second = Evaluations(StudyFolder(tmp_path)), Evaluations(StudyFolder(tmp_path))
+    with first.alone(), pytest.raises(EvaluationBusy, match="is being evaluated by another process"), second.alone():
+        pass
+    with second.alone():
+        second.keep(3, ROW)
+    assert first.trials() == [3]
+
+
+def test_rows_in_an_object_storage_are_read_on_another_machine(bucket: str, tmp_path: Path) -> None:
+    remote = Remote(f"s3://{bucket}/studies/small")
+    (tmp_path / "here").mkdir()
+    Evaluations(StudyFolder(tmp_path / "here", remote)).keep(3, replace(ROW, columns={"accuracy@fog_3": 0.5}))
+    elsewhere = Evaluations(StudyFolder(tmp_path / "elsewhere", remote))
+    assert elsewhere.columns() == {3: {"accuracy@fog_3": 0.5}}
