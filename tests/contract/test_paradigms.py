@@ -22,7 +22,7 @@ from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.trial import run_trial
 
 EPOCHS = 6
-RESIDUAL = ("layer_only",)
+RESIDUAL = ("consensus", "layer_only")
 """Paradigms that need residual blocks; all others are run on the smallest network."""
 
 STILL_MOVING = ("set", "rigl", "edge_popup", "dst")
@@ -177,7 +177,7 @@ def test_a_trial_resumed_after_its_training_repeats_its_last_report(
 FORETOLD = ("dense", "edge_popup", "orthp", "random", "rigl", "set")
 """Paradigms whose cost is known exactly with their defaults."""
 
-LEARNED = ("complexity_aware", "dst", "layer_only", "polarization", "unit_only")
+LEARNED = ("complexity_aware", "consensus", "dst", "layer_only", "polarization", "unit_only")
 """Paradigms whose cost training decides, with their defaults; of all others a range is known."""
 
 

@@ -2,6 +2,7 @@
 
 from trainables.errors import InvalidValue
 from trainables.gates.gated_training import GatedTraining
+from trainables.methods.consensus import Consensus
 from trainables.methods.dynamic import Rewiring
 from trainables.methods.gradual import GradualPruning
 from trainables.methods.group_shrinking import GroupShrinking
@@ -10,7 +11,7 @@ from trainables.methods.polarization import Polarization
 from trainables.methods.selection import Selection
 from trainables.methods.thresholds import Thresholds
 from trainables.recipes.gating import Gating
-from trainables.recipes.in_training import GrowPenalty, LearnThresholds, Polarize, Rewire, Select, ShrinkGroups
+from trainables.recipes.in_training import Agree, GrowPenalty, LearnThresholds, Polarize, Rewire, Select, ShrinkGroups
 from trainables.recipes.recipe import Attaches, During
 from trainables.recipes.schedules import Gradual
 from trainables.state import LiveTrial
@@ -39,6 +40,8 @@ def attach(during: During, trial: LiveTrial, steps: int) -> Companion:
             return GroupShrinking(during, trial, steps)
         case Polarize():
             return Polarization(during, trial)
+        case Agree():
+            return Consensus(during, trial, steps)
         case Gating():
             return GatedTraining(during, trial, steps)
     raise InvalidValue("during", during, "has no companion; give it a method `attach(trial, steps)`")

@@ -55,14 +55,8 @@ class Polarization(Companion):
 
     def __init__(self, rule: "Polarize", trial: "LiveTrial") -> None:
         self._rule, self._trial = rule, trial
-        scales = {group.name: _scales(trial.model, group) for group in trial.groups if not group.coupled}
-        self._scales = {name: rows for name, rows in scales.items() if rows}
+        self._scales = scaled_groups(trial)
         self._groups = tuple(group for group in trial.groups if group.name in self._scales)
-        if not self._groups:
-            raise InfeasibleTrial(
-                f"{trial.spec.model.name} has no filters behind which a batch norm scales each channel; "
-                "choose another network or paradigm"
-            )
         if trial.interrupted is None:
             for parameter in self._parameters():
                 nn.init.constant_(parameter, rule.initial)
@@ -124,6 +118,21 @@ class Polarization(Companion):
 
     def projected(self) -> Complexity | None:
         return None if self._rule.probe else self._cost()
+
+
+def scaled_groups(trial: "LiveTrial") -> dict[str, tuple[Rows, ...]]:
+    """Return the scales of batch norm behind the channels of each group that can go, by the group's name.
+
+    Raises InfeasibleTrial for a network without any.
+    """
+    scales = {group.name: _scales(trial.model, group) for group in trial.groups if not group.coupled}
+    scaled = {name: rows for name, rows in scales.items() if rows}
+    if not scaled:
+        raise InfeasibleTrial(
+            f"{trial.spec.model.name} has no filters behind which a batch norm scales each channel; "
+            "choose another network or paradigm"
+        )
+    return scaled
 
 
 def _scales(model: nn.Module, group: ChannelGroup) -> tuple[Rows, ...]:

@@ -12,7 +12,10 @@ from trainables.gates.gated_network import require_gates
 from trainables.gates.structures import find_structures
 from trainables.granularities.filter import size_of_widths
 from trainables.masking.masks import prunable_weights
+from trainables.methods.consensus import branches_of
+from trainables.methods.polarization import scaled_groups
 from trainables.recipes.gating import Gating
+from trainables.recipes.in_training import Agree, Polarize
 from trainables.recipes.recipe import Prune, Recipe, Train
 from trainables.spec import TrialSpec
 from trainables.state import LiveTrial
@@ -54,6 +57,8 @@ def _demands(recipe: Recipe) -> Iterator[Demand]:
             yield "prune", prune.granularity, prune.stream
         if isinstance(during, Gating):
             yield "gate", during.units, during.branches
+        if isinstance(during, Agree | Polarize):
+            yield (type(during).__name__,)
 
 
 def rehearse(recipe: Recipe, trial: LiveTrial) -> None:
@@ -69,6 +74,10 @@ def rehearse(recipe: Recipe, trial: LiveTrial) -> None:
                 granularity.score(trial, prune, equal, {})
         if isinstance(during, Gating):
             require_gates(trial.spec.model.name, during, find_structures(trial.model, trial.groups))
+        if isinstance(during, Polarize):
+            scaled_groups(trial)
+        if isinstance(during, Agree):
+            branches_of(trial)
 
 
 def removable_macs(trial: LiveTrial, *, stream: bool) -> float:

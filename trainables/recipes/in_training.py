@@ -101,5 +101,23 @@ class Polarize(InTraining):
         return epochs
 
 
+@dataclass(frozen=True)
+class Agree(InTraining):
+    """Switch residual branches by gates that see each image, until all images agree; mask what most switch off.
+
+    The loss grows by `polar` times the mean of s (1 - s), at the stage's end, and by `activation` times the mean of s,
+    or its distance from `target` if that is above 0, with s the share of the batch for which a branch is on. `width`
+    is that of a gate's hidden layer.
+    """
+
+    polar: float = 1.0
+    activation: float = 0.1
+    target: float = 0.0
+    width: int = 16
+
+    def pruned_after(self, epochs: float) -> float:
+        return epochs
+
+
 GROUP_PENALTIES = ("envelope", "group_lasso", "half_space")
 GROUP_WEIGHTS = ("one", "size", "macs")

@@ -8,9 +8,12 @@ import pytest
 from tests.trainables.stages import a_trial
 from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.methods.rehearsal import demands, rehearse, removable_macs, shapes_of
+from trainables.paradigms.base import Paradigm
+from trainables.paradigms.consensus import ConsensusPruning
 from trainables.paradigms.greg import GrowingRegularization
 from trainables.paradigms.layer_only import LayerOnly
 from trainables.paradigms.magnitude import Magnitude
+from trainables.paradigms.polarization import PolarizationPruning
 from trainables.paradigms.unit_only import UnitOnly
 from trainables.recipes.recipe import Prune, Recipe, Remove, Train
 from trainables.runner import run_recipe
@@ -56,6 +59,8 @@ def test_images_that_the_network_cannot_take_are_refused() -> None:
         (GrowingRegularization(granularity="filter").recipe(8), {("prune", "filter", False)}),
         (UnitOnly().recipe(8), {("gate", True, False)}),
         (LayerOnly().recipe(8), {("gate", False, True)}),
+        (ConsensusPruning().recipe(8), {("Agree",)}),
+        (PolarizationPruning().recipe(8), {("Polarize",), ("prune", "filter", False)}),
     ],
 )
 def test_a_recipe_demands_what_it_removes_or_gates(recipe: Recipe, expected: set[tuple[object, ...]]) -> None:
@@ -103,3 +108,16 @@ def test_the_removable_share_is_what_one_filter_of_each_group_leaves(model: str,
     run_recipe((Prune(0.0, granularity="filter", scope="layer", stream=stream), Remove()), trial)
     left = measure(trial.model, trial.dataset.input_shape).macs
     assert removable_macs(shapes(model), stream=stream) == pytest.approx(1 - left / dense)
+
+
+@pytest.mark.parametrize(
+    ("paradigm", "reason"),
+    [
+        (ConsensusPruning(), "has no residual branches to switch off"),
+        (PolarizationPruning(), "has no filters behind which a batch norm scales each channel"),
+    ],
+)
+def test_networks_without_what_a_method_trains_are_refused(paradigm: Paradigm, reason: str) -> None:
+    with pytest.raises(InfeasibleTrial, match=f"mlp {reason}"):
+        rehearse(paradigm.recipe(8), shapes("mlp"))
+    rehearse(paradigm.recipe(8), shapes("resnet20"))
