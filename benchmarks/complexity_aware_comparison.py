@@ -13,7 +13,7 @@ validation; setting s is 5,000 images and 10 epochs, d 10,000 and 15 (`--images`
 - found: the architecture that complexity-aware training found with the same seed, trained from scratch
 - complexity_aware (the sampled path), fade and their variants: see VARIANTS
 
-A row is done once: rows that the file holds already are skipped, so that an interrupted run goes on.
+A row is done once: rows that the file holds already are skipped, so that an interrupted run continues.
 """
 
 import argparse
@@ -198,7 +198,7 @@ class Distilled:
 
 
 class _Teacher(Companion):
-    """The running average of the weights; it begins anew when the network changes its shape (arXiv 1703.01780)."""
+    """The running average of the weights; it starts again when the network changes its shape (arXiv 1703.01780)."""
 
     DECAY = 0.98
 

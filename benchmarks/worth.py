@@ -29,7 +29,7 @@ from trainables import data
 from trainables.context import Report, SaveCheckpoint
 from trainables.data.batches import ordered
 from trainables.gates.audit import Batch, Queue, exact_losses, findings
-from trainables.gates.deletion_worth import DeletionWorth, Kappa
+from trainables.gates.deletion_worth import KAPPA, DeletionWorth
 from trainables.gates.gated_network import GatedNetwork
 from trainables.gates.pairs import filled
 from trainables.gates.worth import Worth
@@ -51,7 +51,7 @@ UPDATES = 100
 """How many batches the sampled path's estimates see: their memory is as long."""
 
 CHUNKS = 8
-"""How many chunks are measured together to fit the factors of curvature."""
+"""How many chunks are measured to fit factors of curvature."""
 
 SAMPLED: Mapping[str, Mapping[str, Any]] = {
     "sampled": {"initial": 0.98},
@@ -135,15 +135,13 @@ def estimated(network: GatedNetwork, units: Tensor, batches: list[Batch]) -> dic
         worth.hold(network.gates, filled(network.sizes, 1.0, 1.0), images)
         backward(network.trial, images, labels)
         worth.observe(network.gates)
-    first, curvature, group = worth.slope, worth.curvature, network.expected.group
-    kappa = Kappa(len(network.structures.groups))
-    start = kappa.factors()[group]
-    fit(kappa, network, worth, first + start * curvature, batches)
+    first, curvature = worth.slope, worth.curvature
+    factors = fitted(network, worth, batches)[network.expected.group]
     made = {
         "first order": first,
         "Fisher": curvature,
-        "both, first factor": first + start * curvature,
-        "both, factors fitted": first + kappa.factors()[group] * curvature,
+        "both: the faded path's": worth.rise,
+        "both, factors fitted": first + factors * curvature,
         **{name: sampled(network, batches, settings) for name, settings in SAMPLED.items()},
     }
     return {name: estimate[units] for name, estimate in made.items()}
@@ -157,17 +155,26 @@ def backward(trial: LiveTrial, images: Tensor, labels: Tensor) -> None:
     trial.model.zero_grad()
 
 
-def fit(kappa: Kappa, network: GatedNetwork, worth: DeletionWorth, rises: Tensor, batches: list[Batch]) -> None:
-    """Fit the factors to the first chunks in the order in which the faded path would take units."""
+def fitted(network: GatedNetwork, worth: DeletionWorth, batches: list[Batch]) -> Tensor:
+    """Return a factor of curvature for each layer [G], by least squares on chunks that are measured together.
+
+    The chunks are the first that the faded path would take; its own factor counts as much as one of them.
+    """
     slopes = network.slopes(filled(network.sizes, 1.0, 1.0))[0]
-    merit = torch.cat([rises / slopes.clamp(min=1e-12), torch.full((network.sizes[1],), torch.inf)])
-    queue, group = Queue.by(network, merit), network.expected.group
+    merit = torch.cat([worth.rise / slopes.clamp(min=1e-12), torch.full((network.sizes[1],), torch.inf)])
+    queue, group, count = Queue.by(network, merit), network.expected.group, len(network.structures.groups)
+    rows, excess = [], []
     with exact_losses(network, batches) as loss:
         for (_, finding), _ in zip(findings(queue, loss, network.taxed), range(CHUNKS), strict=False):
             gone = finding.before[0] & ~finding.after[0]
-            curvatures = torch.zeros(len(network.structures.groups), dtype=torch.float64)
-            curvatures.index_add_(0, group[gone], worth.curvature[gone])
-            kappa.learn(curvatures, finding.rise - float(worth.slope[gone].sum()))
+            curvature = torch.zeros(count, dtype=torch.float64)
+            rows.append(curvature.index_add_(0, group[gone], worth.curvature[gone]))
+            excess.append(finding.rise - float(worth.slope[gone].sum()))
+    seen, rises = torch.stack(rows), torch.tensor(excess, dtype=torch.float64)
+    doubt = float(seen.square().mean())
+    squares = seen.T @ seen + doubt * torch.eye(count, dtype=torch.float64)
+    factors: Tensor = torch.linalg.solve(squares, seen.T @ rises + doubt * KAPPA)
+    return factors.clamp(min=0.0)
 
 
 def sampled(network: GatedNetwork, batches: list[Batch], settings: Mapping[str, Any]) -> Tensor:

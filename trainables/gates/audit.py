@@ -21,10 +21,10 @@ Batch = tuple[Tensor, Tensor]
 """Images [B, C, H, W] and labels [B]; with several processes, the own ones of a batch."""
 
 Loss = Callable[[Kept], float]
-"""The mean training loss of the network of which only these structures are kept, in nats."""
+"""The mean cross-entropy of the network if only these structures are kept, in nats."""
 
 Cost = Callable[[Kept], float]
-"""What a network costs of which only these structures are kept, as a share of the dense one."""
+"""What the network costs if only these structures are kept, as a share of the dense one."""
 
 ROWS = 512
 """How many images an exact loss is measured on, at least: fewer do not tell structures apart."""
@@ -149,7 +149,7 @@ class Finding:
 def findings(queue: Queue, loss: Loss, cost: Cost) -> Iterator[tuple[int, Finding]]:
     """Measure the chunks of a queue, each together with all before it; yield with each the count after which it ends.
 
-    A chunk is measured when it is asked for, so that whoever stops early saves the rest.
+    Chunks are measured one by one as they are asked for: a caller that stops early saves the rest.
     """
     kept = queue.after(0)
     before = loss(kept)

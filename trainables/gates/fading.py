@@ -1,4 +1,4 @@
-"""The faded path from a dense to a small network: gates without chance, each of which goes from 1 to 0 in an epoch.
+"""The faded path from a dense to a small network: nothing is drawn, and a gate goes from 1 to 0 within one epoch.
 
 At an epoch's end it is decided what goes next, by estimates that exact measurements of many structures together have to
 confirm. In the following epoch the weights learn while the gates of those close, then they are deleted. The objective,
@@ -6,7 +6,7 @@ its prices and its corners are those of the sampled path; that no gate is drawn 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,7 +14,6 @@ from torch import Tensor
 
 from trainables.gates.audit import (
     Cost,
-    Finding,
     Loss,
     Queue,
     affordable,
@@ -23,7 +22,7 @@ from trainables.gates.audit import (
     last_chunks,
     measure_left,
 )
-from trainables.gates.deletion_worth import DeletionWorth, Kappa
+from trainables.gates.deletion_worth import DeletionWorth
 from trainables.gates.gated_network import GatedNetwork
 from trainables.gates.pairs import Pair, filled, kept_of, pair
 from trainables.gates.rounding import Kept
@@ -61,7 +60,7 @@ class FadingPath(Companion):
         self._epoch, self._step, self._price = 0, 0, 0.0
         self._leaving = torch.zeros(0, dtype=torch.long)
         self._rank = _equal_shares(network)
-        self._worth, self._kappa = DeletionWorth(network.sizes[0]), Kappa(len(network.structures.groups))
+        self._worth = DeletionWorth(network.sizes[0])
         self._batches = last_batches(network.trial.spec.training.batch_size)
 
     def _plan(self, epochs: int) -> None:
@@ -118,13 +117,10 @@ class FadingPath(Companion):
         return queue.after(count)
 
     def _delete(self, kept: Kept) -> None:
-        before = self.network.structures.groups
         self._leaving = self._leaving[:0]
         if self.network.delete(kept):
-            names = {group.name for group in self.network.structures.groups}
             self._rank = kept_of(self._rank, kept)
             self._worth.keep(kept[0])
-            self._kappa.keep(torch.tensor([group.name in names for group in before], dtype=torch.bool))
 
     def _choose(self) -> None:
         """Choose what leaves in the next epoch."""
@@ -132,7 +128,6 @@ class FadingPath(Companion):
             merit = self.merit(loss)
             queue = Queue.by(self.network, merit)
             self._rank = queue.rank
-            self._kappa.age()
             kept = self._within_budget(queue, loss) if self.network.target else self._worth_less(queue, merit, loss)
         self._leaving = _leaving(queue, kept)
 
@@ -140,8 +135,7 @@ class FadingPath(Companion):
         """Return the price above which each structure should go, infinite for what cannot go yet: [U + B], in nats."""
         network = self.network
         slopes = network.slopes(filled(network.sizes, 1.0, 1.0))
-        factors = self._kappa.factors()[network.expected.group]
-        rises = self._worth.slope + factors * self._worth.curvature, self._rises_without_branches(loss)
+        rises = self._worth.rise, self._rises_without_branches(loss)
         return torch.cat(rises) / torch.cat(slopes).clamp(min=TINY)
 
     def _rises_without_branches(self, loss: Loss) -> Tensor:
@@ -169,8 +163,7 @@ class FadingPath(Companion):
         reach = cheap.first(lambda kept: taxed(kept) < most)
         if reach > 1 and taxed(cheap.after(reach)) < most:
             reach -= 1
-        count, measured = affordable(cheap.head(reach), loss, taxed, self._price)
-        self._learn(measured)
+        count, _ = affordable(cheap.head(reach), loss, taxed, self._price)
         return cheap.after(count)
 
     def _within_budget(self, queue: Queue, loss: Loss) -> Kept:
@@ -193,19 +186,8 @@ class FadingPath(Companion):
         Returns the queue, and what the loss rises by for the last chunk that goes, in nats for the network.
         """
         measured = list(last_chunks(queue, count, loss, self.network.share)) if count else []
-        self._learn([finding for _, finding in measured])
         best, last = min(measured, key=lambda one: one[1].price, default=(queue, None))
         return best, max(0.0, last.price) if last is not None and last.freed > 0 else 0.0
-
-    def _learn(self, measured: Sequence[Finding]) -> None:
-        """Correct the factors of curvature by what units really cost together."""
-        group, count = self.network.expected.group, len(self.network.structures.groups)
-        for finding in measured:
-            gone = finding.before[0] & ~finding.after[0]
-            if bool(gone.any()) and torch.equal(finding.before[1], finding.after[1]):
-                curvatures = torch.zeros(count, dtype=torch.float64)
-                curvatures.index_add_(0, group[gone], self._worth.curvature[gone])
-                self._kappa.learn(curvatures, finding.rise - float(self._worth.slope[gone].sum()))
 
     def _end(self) -> None:
         """Measure how much of what is left is not worth its price either, and remove the gates."""
@@ -227,13 +209,11 @@ class FadingPath(Companion):
             "price": self._price,
             "leaving": self._leaving,
             "rank": list(self._rank),
-            "kappa": self._kappa.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._epoch, self._price, self._leaving = state["epoch"], state["price"], state["leaving"].cpu()
         self._rank = pair(values.cpu() for values in state["rank"])
-        self._kappa.load_state_dict(state["kappa"])
 
 
 def _equal_shares(network: GatedNetwork) -> Pair:

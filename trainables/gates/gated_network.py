@@ -117,7 +117,7 @@ class GatedNetwork:
         return self.dense[self._limited]
 
     def cost(self, kept: Pair) -> float:
-        """Return the cost of the network of which `kept` is kept: parameters if the budget limits them, else MACs."""
+        """Return what the network costs with only `kept`: in parameters if the budget limits those, else in MACs."""
         return float(self.expected(kept[0].double(), kept[1].double())[self._limited])
 
     def share(self, kept: Pair) -> float:
