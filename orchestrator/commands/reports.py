@@ -27,7 +27,7 @@ from orchestrator.terminal.printable import say
 from trainables.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from orchestrator.results.compare import Entry
+    from orchestrator.results.compare import Comparison, Entry
 
 
 def report(
@@ -41,8 +41,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write a study's report, a single HTML page that works offline, and print its path."""
-    if figures is not None and figures.exists() and not figures.is_dir():
-        raise InvalidValue("--figures", str(figures), "must be a folder, and this is a file")
+    require_folder(figures)
     folder = store_at(store).existing(name, "NAME")
     path = output or folder.report
     if output is not None:
@@ -64,6 +63,17 @@ def report(
 def compare(
     names: Annotated[list[str], typer.Argument(metavar="NAME NAME ...", help="Two or more studies in the store.")],
     store: StoreFolder = HERE,
+    in_full: Annotated[
+        bool, typer.Option("--full", help="Also list the members of all fronts, and what seeds attain.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Also draw the fronts over each other: the HTML page to write."),
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", metavar="FOLDER", help="Also write each figure as PDF, PNG and SVG, for papers."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare the results of several studies; studies that differ only in their seed count as one."""
@@ -71,11 +81,29 @@ def compare(
     from orchestrator.terminal import comparison_tables
 
     studies = store_at(store)
+    require_folder(figures)
     compared = compare_studies([_entry(studies.existing(name, "NAME")) for name in names])
+    _draw(compared, output, figures)
     if as_json:
         print_json(comparison_tables.as_object(compared))
     else:
-        console().print(comparison_tables.comparison_lines(compared))
+        console().print(comparison_tables.comparison_lines(compared, in_full=in_full))
+
+
+def _draw(compared: "Comparison", output: Path | None, into: Path | None) -> None:
+    """Write what was asked for of a comparison's pictures."""
+    if output is not None:
+        from orchestrator.report.comparison import write_comparison
+
+        with refusing("--output", str(output), "name a file that you may write"):
+            require_file(output)
+            write_comparison(compared, output)
+    if into is not None:
+        from orchestrator.report import paper  # imports matplotlib
+        from orchestrator.report.comparison import comparison_figures
+
+        with refusing("--figures", str(into), "name a folder that you may write to"):
+            paper.write(comparison_figures(compared), into)
 
 
 def write_page(folder: StudyFolder, spec: StudySpec, records: Sequence[TrialRecord], path: Path) -> None:
@@ -86,6 +114,12 @@ def write_page(folder: StudyFolder, spec: StudySpec, records: Sequence[TrialReco
     write_report(spec, records, path, stamp={**stamp.read(folder.stamp), **extended})
     if path == folder.report:
         folder.push(path)
+
+
+def require_folder(path: Path | None) -> None:
+    """Raise InvalidValue for a path that cannot become the folder of figures."""
+    if path is not None and path.exists() and not path.is_dir():
+        raise InvalidValue("--figures", str(path), "must be a folder, and this is a file")
 
 
 def _write_figures(folder: StudyFolder, into: Path) -> list[str]:

@@ -1,21 +1,18 @@
 """A study's report: one HTML page that needs no network."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from orchestrator.ledger.epoch import USAGE_FIELDS
 from orchestrator.ledger.records import State, TrialRecord
-from orchestrator.report import svg
+from orchestrator.report import page, svg
 from orchestrator.report.chart import Figure
 from orchestrator.report.drawing import Drawing, drawing
 from orchestrator.report.figures import (
@@ -72,27 +69,19 @@ class PhysicalFront:
 
 def write_report(spec: StudySpec, records: Sequence[TrialRecord], path: Path, *, stamp: Mapping[str, Any]) -> None:
     """Write the page atomically: readers see the old page or the new one. The same records give the same page."""
-    page = render(spec, sorted(records, key=lambda record: record.trial), stamp)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(page, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    page.write(render(spec, sorted(records, key=lambda record: record.trial), stamp), path)
 
 
 def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, Any]) -> str:
     """Return the page. All text that comes from a study is escaped, by the template or by the drawing of figures."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(show=quantities.show, named=quantities.name, plain=plain, span=quantities.duration)
-    environment.globals.update(
-        share_of_dense=metrics.share_of_dense, dense_twin=metrics.dense_twin, is_physical=metrics.is_physical
-    )
-    template = environment.from_string(_text("report.html"))
     summary, reference = summarize(spec, records), dense_reference(records)
     looked = looks(record.paradigm for record in records)
     draw = partial(drawing, numbers={paradigm: number for number, paradigm in enumerate(looked)})
-    return template.render(
+    return page.template("report.html").render(
+        share_of_dense=metrics.share_of_dense,
+        dense_twin=metrics.dense_twin,
+        is_physical=metrics.is_physical,
+        plain=plain,
         spec=spec,
         summary=summary,
         states=_states(summary),
@@ -131,10 +120,7 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
         failed=[record for record in records if record.state is State.FAIL],
         commands=_commands(spec, members, reference),
         stamp=dict(_flat(stamp)),
-        definitions=Markup(svg.definitions()),
         trials=Markup(_trials_as_json(records)),
-        style=Markup(_text("report.css")),
-        script=Markup(_text("report.js")),
     )
 
 
@@ -161,10 +147,6 @@ def figures(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:
         cost_figure(spec, records),
     ]
     return [figure for figure in drawn if not figure.is_empty]
-
-
-def _text(name: str) -> str:
-    return files("orchestrator.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _trials_as_json(records: Sequence[TrialRecord]) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Group as Together
 from rich.console import RenderableType
@@ -13,16 +13,31 @@ from orchestrator.results.attainment import Lead
 from orchestrator.results.compare import Comparison, Group
 from orchestrator.results.front import Points, is_eligible, sign, spread
 from orchestrator.results.summary import summarize
-from orchestrator.terminal.tables import MOST_ROWS, configuration, measured, titled
+from orchestrator.terminal.headed_table import HeadedTable
+from orchestrator.terminal.tables import MOST_ROWS, configuration, measured
+
+FEW_RANGES: Final = 4
+"""The ranges that a comparison shows which is not in full."""
 
 
-def comparison_lines(comparison: Comparison) -> RenderableType:
-    """Return what differs, the fronts beside each other, what each study dominates, and which is best where."""
-    parts: list[RenderableType] = [*_differences(comparison), _studies(comparison), _fronts(comparison)]
+def comparison_lines(comparison: Comparison, *, in_full: bool = True) -> RenderableType:
+    """Return what differs, the fronts beside each other, what each study dominates, and which is best where.
+
+    Unless `in_full`, it is about twenty lines for two studies: without the fronts and what seeds attain, and with few
+    of the ranges.
+    """
+    parts: list[RenderableType] = [*_differences(comparison), _studies(comparison)]
+    parts += [_fronts(comparison)] if in_full else []
     if len(comparison.groups) > 1:
-        parts += [_coverages(comparison), *_leads(comparison)]
-    parts += [_seeds(comparison, group) for group in comparison.groups if len(group.entries) > 1]
+        parts += [_coverages(comparison), *_leads(comparison, MOST_ROWS if in_full else FEW_RANGES)]
+    seeds = [group for group in comparison.groups if len(group.entries) > 1]
+    parts += [_seeds(comparison, group) if in_full else _seeds_in_short(group) for group in seeds]
     return Together(*parts)
+
+
+def _seeds_in_short(group: Group) -> Text:
+    spread = f"standard deviation {group.deviation:.4f}"
+    return Text(f"{group.name}: {len(group.entries)} seeds, hypervolume {group.mean:.4f} on average, {spread}")
 
 
 def _differences(comparison: Comparison) -> Iterator[Text]:
@@ -42,7 +57,7 @@ def _studies(comparison: Comparison) -> RenderableType:
     corner = ", ".join(
         f"{quantities.name(k)} {quantities.show(k, worst)}" for k, (worst, _) in comparison.within.items()
     )
-    shown = titled(f"Hypervolume, as a share of the box up to the common reference: {corner}")
+    shown = HeadedTable(f"Hypervolume, as a share of the box up to the common reference: {corner}")
     for name in ("study", "trials done", "eligible", "on its front", "hypervolume"):
         shown.add_column(name, justify="left" if name == "study" else "right")
     for group in comparison.groups:
@@ -59,7 +74,7 @@ def _fronts(comparison: Comparison) -> RenderableType:
     shortened = [entry for entry in comparison.entries if len(entry.front) > most]
     members = [(e, record) for e in comparison.entries for record in spread(e.front, comparison.objectives, most)]
     members.sort(key=lambda member: [sign(d) * member[1].metrics[name] for name, d in comparison.objectives.items()])
-    shown = titled("The fronts beside each other")
+    shown = HeadedTable("The fronts beside each other")
     for name in ("study", "trial", "paradigm", *map(quantities.name, comparison.objectives), "dominated by"):
         shown.add_column(name, justify="left" if name in ("study", "paradigm", "dominated by") else "right")
     shown.add_column("hyper-parameters", overflow="fold")
@@ -75,7 +90,7 @@ def _fronts(comparison: Comparison) -> RenderableType:
 
 
 def _coverages(comparison: Comparison) -> RenderableType:
-    shown = titled("How much of each column's front does each row's front attain or beat?")
+    shown = HeadedTable("How much of each column's front does each row's front attain or beat?")
     shown.add_column("")
     for column in comparison.groups:
         shown.add_column(column.name, justify="right")
@@ -90,23 +105,25 @@ def _share(share: float) -> str:
     return "-" if math.isnan(share) else f"{share:.0%}"
 
 
-def _leads(comparison: Comparison) -> Iterator[RenderableType]:
+def _leads(comparison: Comparison, most: int) -> Iterator[RenderableType]:
     parts = comparison.leads()
     if not parts:
         return
     first, second = list(comparison.objectives)[:2]
     limit, end = ("required", "to above") if comparison.objectives[second] == "maximize" else ("allowed", "to below")
-    shown = titled(f"Which attains the best {quantities.name(first)}, by the {quantities.name(second)} that is {limit}")
+    shown = HeadedTable(
+        f"Which attains the best {quantities.name(first)}, by the {quantities.name(second)} that is {limit}"
+    )
     for name in ("from", end, "best"):
         shown.add_column(name, justify="left" if name == "best" else "right")
     for group in comparison.groups:
         shown.add_column(group.name, justify="right")
-    for part in parts[:MOST_ROWS]:
+    for part in parts[:most]:
         ends = [_value(comparison, 1, part.begin), _value(comparison, 1, part.end)]
         shown.add_row(*ends, ", ".join(part.best), *(_attained(comparison, part, group) for group in comparison.groups))
     yield shown
-    if len(parts) > MOST_ROWS:
-        yield Text(f"{MOST_ROWS} of {len(parts)} ranges; --json gives all of them")
+    if len(parts) > most:
+        yield Text(f"{most} of {len(parts)} ranges; --json gives all of them")
 
 
 def _attained(comparison: Comparison, part: Lead, group: Group) -> str:
@@ -122,7 +139,7 @@ def _value(comparison: Comparison, index: int, loss: float) -> str:
 def _seeds(comparison: Comparison, group: Group) -> RenderableType:
     count = len(group.entries)
     spread = f"{group.mean:.4f} on average, standard deviation {group.deviation:.4f}"
-    shown = titled(f"{group.name}: what {count} seeds attain; hypervolume {spread}")
+    shown = HeadedTable(f"{group.name}: what {count} seeds attain; hypervolume {spread}")
     shown.add_column("attained by")
     for name in comparison.objectives:
         shown.add_column(quantities.name(name), justify="right")

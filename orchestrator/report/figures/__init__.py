@@ -1,5 +1,6 @@
 """The figures of a report as values; each is made of records alone, and says in its axes what it shows."""
 
+from orchestrator.report.figures.comparison import comparison_figure as comparison_figure
 from orchestrator.report.figures.costs import cost_figure as cost_figure
 from orchestrator.report.figures.curves import curves_figure as curves_figure
 from orchestrator.report.figures.front import front_figure as front_figure

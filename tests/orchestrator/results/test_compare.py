@@ -71,7 +71,7 @@ def test_studies_that_differ_in_their_seed_alone_are_one_group(espalier: Espalie
     everything = [r for name in ("s0", "s1", "s2") for r in read(Store(Path("espalier-store")).study(name))]
     union = non_dominated(losses(everything, spec.objectives))
     assert [[-goal["accuracy"], goal["macs"]] for goal in group["attainment"]["best"]] == union.tolist()
-    status, out, _ = espalier("compare", "s0", "s1", "s2")
+    status, out, _ = espalier("compare", "s0", "s1", "s2", "--full")
     assert status == 0
     assert "They differ only in their seed" in out
     assert "half of them (2)" in out
@@ -89,8 +89,10 @@ def test_a_front_that_dominates_another_covers_all_of_it_and_leads_everywhere(es
     short, long = (group["studies"][0]["front"] for group in found["groups"])
     assert all(member["dominated_by"] == ["long"] for member in short)
     assert all(member["dominated_by"] == [] for member in long)
-    status, out, _ = espalier("compare", "short", "long")
+    status, out, _ = espalier("compare", "short", "long", "--output", "page.html", "--figures", "figures")
     assert status == 0
+    assert "fronts-accuracy-macs" in Path("page.html").read_text(encoding="utf-8")
+    assert Path("figures/fronts-accuracy-macs.pdf").stat().st_size > 0
     assert "not fully comparable" in out
     assert "fidelity.epochs: 2 in short; 40 in long" in out
 

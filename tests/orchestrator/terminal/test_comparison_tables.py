@@ -212,3 +212,12 @@ def test_the_deviation_is_that_of_a_sample(count: int) -> None:
     mean = sum(volumes) / count
     assert group["hypervolume"]["mean"] == pytest.approx(mean)
     assert group["hypervolume"]["deviation"] ** 2 == pytest.approx(sum((v - mean) ** 2 for v in volumes) / (count - 1))
+
+
+def test_in_short_two_studies_take_about_twenty_lines_of_80_columns() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(comparison_lines(compared(CHEAP, GOOD), in_full=False))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) <= 22
+    assert not any("beside each other" in line for line in lines)

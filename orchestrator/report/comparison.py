@@ -1,0 +1,53 @@
+"""A comparison of studies as one page: their fronts over each other, and what each attains of the others."""
+
+import math
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.report import page
+from orchestrator.report.chart import Figure
+from orchestrator.report.drawing import drawing
+from orchestrator.report.figures import comparison_figure
+from orchestrator.results.compare import Comparison, Entry, Group
+from orchestrator.results.front import sign
+
+
+def write_comparison(comparison: Comparison, path: Path) -> None:
+    """Write the page atomically; the same studies give the same page."""
+    page.write(render_comparison(comparison), path)
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """Return the page."""
+    numbers = {name: number for number, name in enumerate(sorted(group.name for group in comparison.groups))}
+
+    def share(row: Group, column: Group) -> str:
+        covered = comparison.coverage(row, column)
+        return "-" if math.isnan(covered) else f"{covered:.0%}"
+
+    return page.template("comparison.html").render(
+        names=[entry.spec.name for entry in comparison.entries],
+        groups=comparison.groups,
+        grounds=list(comparison.grounds),
+        differences=list(comparison.differences),
+        drawings=[drawing(figure, numbers) for figure in comparison_figures(comparison)],
+        share=share,
+        objectives=list(comparison.objectives),
+        members=list(_members(comparison)),
+    )
+
+
+def comparison_figures(comparison: Comparison) -> list[Figure]:
+    """Return the fronts in each pair of objectives; of one objective there is none."""
+    return [comparison_figure(comparison, x, y) for y, x in combinations(comparison.objectives, 2)]
+
+
+def _members(comparison: Comparison) -> Iterator[tuple[Entry, TrialRecord, list[str]]]:
+    """Yield the members of all fronts, best first, each with the studies that have a trial which dominates it."""
+    members = [(entry, record) for entry in comparison.entries for record in entry.front]
+    objectives = comparison.objectives
+    members.sort(key=lambda member: [sign(d) * member[1].metrics[name] for name, d in objectives.items()])
+    for entry, record in members:
+        yield entry, record, comparison.beaten_by(entry, record)

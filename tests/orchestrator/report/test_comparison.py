@@ -1,0 +1,37 @@
+"""A comparison as a page."""
+
+from dataclasses import replace
+
+from orchestrator.report.comparison import comparison_figures, render_comparison
+from orchestrator.results.compare import Comparison, Entry, compare
+from orchestrator.results.front import Objectives
+from tests.orchestrator import small
+from tests.orchestrator.example import OBJECTIVES, told_trials
+
+EVIL = "<script>alert(1)</script>"
+
+
+def comparison(objectives: Objectives = OBJECTIVES) -> Comparison:
+    specs = [small.study(name=name, objectives=objectives, seed=seed) for name, seed in (("one", 0), ("two", 1))]
+    other = small.study(name="other", objectives=objectives, epochs=9)
+    records = [replace(record, paradigm=EVIL) for record in told_trials(8)]
+    return compare([Entry(spec, records, "0123") for spec in (*specs, other)])
+
+
+def test_the_page_draws_all_groups_and_names_what_differs() -> None:
+    page = render_comparison(comparison())
+    assert page.count('<div class="panel"') == 1
+    for phrase in ("one + two", "on average over 2 seeds", "not fully comparable", "fidelity.epochs"):
+        assert phrase in page
+    assert EVIL not in page
+    assert render_comparison(comparison()) == page
+
+
+def test_three_objectives_make_three_pairs_and_one_makes_none() -> None:
+    assert [figure.name for figure in comparison_figures(comparison({**OBJECTIVES, "params": "minimize"}))] == [
+        "fronts-accuracy-macs",
+        "fronts-accuracy-params",
+        "fronts-macs-params",
+    ]
+    assert comparison_figures(comparison({"accuracy": "maximize"})) == []
+    assert "Fronts over each other" not in render_comparison(comparison({"accuracy": "maximize"}))
