@@ -2,8 +2,8 @@
 
 With xi a gate behind a layer's norm and activation, the loss without the unit minus the loss with it is about
 -d loss / d xi + 1/2 d2 loss / d xi2, at the open gate. The second term is the Fisher information, 1/2 of the mean
-squared slope of single images, times a factor: alone it is up to 3 times too large. Factors fitted to exact measurements
-of many units together were tried, and ranked single units worse: units cost more together than the sum of each alone.
+squared slope of single images, times a factor: alone it is up to 3 times too large. Factors fitted to exact
+measurements of many units together were tried, and ranked single units worse: they cost more together than alone.
 """
 
 import torch
