@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-from trainables.errors import InvalidValue, nearest
+from trainables.errors import InfeasibleTrial, InvalidValue, nearest
 from trainables.recipes.recipe import Recipe, first_pruned_epoch, training_epochs
 from trainables.spec import Value
 
@@ -50,6 +50,24 @@ def pretraining() -> Any:
     """Declare the hyper-parameter of methods that prune a trained network: whether they train it first."""
     doc = "1: train before the first pruning; 0: prune at once what the study starts from, which needs `model.weights`"
     return hyper(1, doc, choices=(1, 0))
+
+
+def finetuning(share: float, after: str = "removal") -> Any:
+    """Declare the hyper-parameter of which share of the epochs comes after pruning; `tail_of` divides by it."""
+    return hyper(share, f"share of the epochs that is spent after {after}", low=0.05, high=0.9)
+
+
+def finetuning_rate(share: float = 0.1, low: float = 1e-3) -> Any:
+    """Declare the hyper-parameter of the learning rate after pruning."""
+    return hyper(share, "peak learning rate of finetuning, as a share of that of training", low=low, high=1)
+
+
+def tail_of(epochs: int, finetune: float) -> int:
+    """Return the epochs after pruning, at least one; raises InfeasibleTrial where none is left before it."""
+    tail = max(1, round(finetune * epochs))
+    if tail >= epochs:
+        raise InfeasibleTrial(f"finetune = {finetune} leaves no epoch of {epochs} for training; at least 2")
+    return tail
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,7 @@ single images use each layer. It needs residual blocks.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trainables.errors import InfeasibleTrial
-from trainables.paradigms.base import Paradigm, hyper
+from trainables.paradigms.base import Paradigm, finetuning, finetuning_rate, hyper, tail_of
 from trainables.recipes.in_training import Agree
 from trainables.recipes.recipe import Recipe, Remove, Train
 
@@ -41,15 +40,11 @@ class ConsensusPruning(Paradigm):
         high=1.0,
     )
     width: int = hyper(16, "width of a gate's hidden layer", low=1, high=1024)
-    finetune: float = hyper(0.3, "share of the epochs that is spent after removal", low=0.05, high=0.9)
-    finetune_lr: float = hyper(
-        0.1, "peak learning rate of finetuning, as a share of that of training", low=1e-3, high=1
-    )
+    finetune: float = finetuning(0.3)
+    finetune_lr: float = finetuning_rate()
 
     def recipe(self, epochs: int) -> Recipe:
-        tail = max(1, round(self.finetune * epochs))
-        if tail >= epochs:
-            raise InfeasibleTrial(f"finetune = {self.finetune} leaves no epoch of {epochs} for training; at least 2")
+        tail = tail_of(epochs, self.finetune)
         gated = Agree(self.polar, self.activation, self.target, self.width)
         return Train(epochs - tail, during=gated), Remove(), Train(tail, lr_scale=self.finetune_lr)
 

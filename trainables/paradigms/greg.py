@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from trainables import granularities
 from trainables.errors import InfeasibleTrial
-from trainables.paradigms.base import Paradigm, hyper, pretraining
+from trainables.paradigms.base import Paradigm, finetuning, finetuning_rate, hyper, pretraining
 from trainables.recipes.in_training import GrowPenalty
 from trainables.recipes.recipe import Prune, Recipe, Remove, Train
 
@@ -47,10 +47,8 @@ class GrowingRegularization(Paradigm):
     )
     pruning: float = hyper(0.3, "share of the epochs in which the penalty grows", low=0.05, high=0.9)
     pruning_lr: float = hyper(0.5, "peak learning rate of this phase, as a share of that of training", low=1e-3, high=1)
-    finetune: float = hyper(0.3, "share of the epochs that is spent after pruning", low=0.05, high=0.9)
-    finetune_lr: float = hyper(
-        0.1, "peak learning rate of finetuning, as a share of that of training", low=1e-3, high=1
-    )
+    finetune: float = finetuning(0.3, after="pruning")
+    finetune_lr: float = finetuning_rate()
     stream: bool = hyper(False, "filters of the residual stream may be pruned as well", choices=(False, True))
     pretrain: int = pretraining()
 

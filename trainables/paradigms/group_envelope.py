@@ -8,8 +8,7 @@ same key, for comparison.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trainables.errors import InfeasibleTrial
-from trainables.paradigms.base import Paradigm, hyper
+from trainables.paradigms.base import Paradigm, finetuning, finetuning_rate, hyper, tail_of
 from trainables.recipes.in_training import GROUP_PENALTIES, GROUP_WEIGHTS, ShrinkGroups
 from trainables.recipes.recipe import Prune, Recipe, Remove, Train
 
@@ -53,16 +52,12 @@ class GroupEnvelope(Paradigm):
     turn: float = hyper(
         0.0, "half-space: least share of a filter that a step must leave in its direction", low=0.0, high=0.999
     )
-    finetune: float = hyper(0.3, "share of the epochs that is spent after removal", low=0.05, high=0.9)
-    finetune_lr: float = hyper(
-        0.1, "peak learning rate of finetuning, as a share of that of training", low=1e-3, high=1
-    )
+    finetune: float = finetuning(0.3)
+    finetune_lr: float = finetuning_rate()
     stream: bool = hyper(False, "filters of the residual stream may be removed as well", choices=(False, True))
 
     def recipe(self, epochs: int) -> Recipe:
-        tail = max(1, round(self.finetune * epochs))
-        if tail >= epochs:
-            raise InfeasibleTrial(f"finetune = {self.finetune} leaves no epoch of {epochs} for training; at least 2")
+        tail = tail_of(epochs, self.finetune)
         final = Prune(1 - self.sparsity, granularity="filter", stream=self.stream, macs=self.target_macs)
         shrinking = ShrinkGroups(
             final,

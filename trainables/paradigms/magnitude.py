@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from trainables import granularities
-from trainables.errors import InfeasibleTrial
-from trainables.paradigms.base import Paradigm, hyper, pretraining
+from trainables.paradigms.base import Paradigm, finetuning, finetuning_rate, hyper, pretraining, tail_of
 from trainables.recipes.recipe import During, Prune, Recipe, Remove, Train, share_epochs
 from trainables.recipes.schedules import Gradual, geometric_densities
 
@@ -56,13 +55,11 @@ class Magnitude(Paradigm):
     )
     rounds: int = hyper(3, "pruning rounds of the iterative schedule", low=2, high=50)
     ramp: float = hyper(0.75, "share of finetuning in which the gradual schedule prunes", low=0.05, high=1.0)
-    finetune: float = hyper(0.4, "share of the epochs that is spent after pruning has begun", low=0.05, high=0.9)
+    finetune: float = finetuning(0.4, after="pruning has begun")
     weights: str = hyper(
         "keep", "finetune at a lower learning rate, or rewind the learning rate", choices=("keep", "rewind_lr")
     )
-    finetune_lr: float = hyper(
-        0.1, "peak learning rate of finetuning, as a share of that of training", low=1e-3, high=1
-    )
+    finetune_lr: float = finetuning_rate()
     stream: bool = hyper(False, "filters of the residual stream may be pruned as well", choices=(False, True))
     pretrain: int = pretraining()
 
@@ -70,9 +67,7 @@ class Magnitude(Paradigm):
         removal = (Remove(),) if granularities.find(self.granularity).removes else ()
         if not self.pretrain:
             return (*self._prune_and_finetune(0, epochs), *removal)
-        tail = max(1, round(self.finetune * epochs))
-        if tail >= epochs:
-            raise InfeasibleTrial(f"finetune = {self.finetune} leaves no epoch of {epochs} for training; at least 2")
+        tail = tail_of(epochs, self.finetune)
         return (Train(epochs - tail), *self._prune_and_finetune(epochs - tail, tail), *removal)
 
     def _prune_and_finetune(self, trained: int, tail: int) -> Recipe:

@@ -7,8 +7,7 @@ Jacobian singular value is measured on the way. `weights: kept` is L1 filter pru
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from trainables.errors import InfeasibleTrial
-from trainables.paradigms.base import Paradigm, hyper, pretraining
+from trainables.paradigms.base import Paradigm, finetuning, finetuning_rate, hyper, pretraining, tail_of
 from trainables.recipes.recipe import KeepsSize, Prune, Recipe, Remove, Train
 
 if TYPE_CHECKING:
@@ -59,17 +58,13 @@ class OrthogonalPruning(Paradigm):
     sparsity: float = hyper(0.5, "share of the filters that is pruned", low=0.0, high=0.999)
     scope: str = hyper("layer", "ranked across the network or within each layer", choices=("layer", "global"))
     weights: str = hyper("orthogonal", "what happens to the filters that stay", choices=("orthogonal", "kept"))
-    finetune: float = hyper(0.5, "share of the epochs that is spent after pruning", low=0.05, high=0.9)
-    finetune_lr: float = hyper(
-        1.0, "peak learning rate of finetuning, as a share of that of training", low=1e-4, high=1
-    )
+    finetune: float = finetuning(0.5, after="pruning")
+    finetune_lr: float = finetuning_rate(1.0, low=1e-4)
     stream: bool = hyper(False, "filters of the residual stream may be pruned as well", choices=(False, True))
     pretrain: int = pretraining()
 
     def recipe(self, epochs: int) -> Recipe:
-        tail = max(1, round(self.finetune * epochs)) if self.pretrain else epochs
-        if tail >= epochs and self.pretrain:
-            raise InfeasibleTrial(f"finetune = {self.finetune} leaves no epoch of {epochs} for training; at least 2")
+        tail = tail_of(epochs, self.finetune) if self.pretrain else epochs
         prune = Prune(1 - self.sparsity, granularity="filter", scope=self.scope, stream=self.stream)
         repair = (Orthogonalize(), ProbeIsometry("mean_jsv_orthogonal")) if self.weights == "orthogonal" else ()
         return (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from trainables.errors import InfeasibleTrial
-from trainables.paradigms.base import Paradigm, hyper
+from trainables.paradigms.base import Paradigm, finetuning, finetuning_rate, hyper
 from trainables.recipes.in_training import Polarize
 from trainables.recipes.recipe import Prune, Recipe, Remove, Rewind, Stage, Train
 
@@ -50,10 +50,8 @@ class PolarizationPruning(Paradigm):
     )
     probes: int = hyper(0, "short trainings that search the strength for a budget", low=0, high=20)
     probe: float = hyper(0.1, "share of the epochs of one of them", low=0.01, high=0.5)
-    finetune: float = hyper(0.3, "share of the epochs that is spent after removal", low=0.05, high=0.9)
-    finetune_lr: float = hyper(
-        0.1, "peak learning rate of finetuning, as a share of that of training", low=1e-3, high=1
-    )
+    finetune: float = finetuning(0.3)
+    finetune_lr: float = finetuning_rate()
 
     def recipe(self, epochs: int) -> Recipe:
         short, main, tail = self._shares(epochs)
