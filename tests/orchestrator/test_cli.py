@@ -389,7 +389,7 @@ def test_the_same_study_is_launched_again_only_when_that_is_meant(
     meant = espalier_in(folder, "launch", "study.yaml", "--exist-ok", "--quiet")
     assert meant.returncode == 0, meant.stderr
     assert "2 of 2 trials done: 2 complete" in meant.stdout
-    assert "trial 0" not in meant.stdout
+    assert "[1/2]" not in meant.stdout
 
 
 def test_the_dashboard_answers_on_loopback_and_ends_on_ctrl_c(

@@ -27,7 +27,7 @@ from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.checkpoints import seal
 from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import PAUSING, Assignment, Sweep
-from orchestrator.terminal import tables
+from orchestrator.terminal import study_lines
 from tests.orchestrator import small
 from tests.orchestrator.small import Silence, ledger_of
 
@@ -308,7 +308,7 @@ def test_progress_of_a_running_study_shows_paused_trials(tmp_path: Path) -> None
     assert (found.summary.paused, found.summary.running, found.summary.told) == (2, 0, 1)
     assert found.paused == {2: (1, 2)}
     assert found.as_object()["paused_at"] == {"2": [1, 2]}
-    assert "2 paused" in tables.counts(found.summary)
+    assert "2 paused" in study_lines.counts(found.summary)
     records = ledger.read(driver.folder)
     assert states(pareto_front(records, spec.objectives)) == [State.COMPLETE]
     plan = make_plan(spec, records, EpochPace(Span(1, 1, 1), 0.0, "said"), Place("here", 1))
