@@ -40,6 +40,7 @@ from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.state import LiveTrial
 from trainables.structure.complexity import measure
 from trainables.structure.removal import plan_removal, remove
+from trainables.tasks.classification import CLASSIFICATION
 from trainables.training.companion import Companion
 from trainables.training.training import optimizer_for, train_epoch
 
@@ -175,7 +176,7 @@ class Stepper:
             self.batches,
             self.optimizer,
             lambda _: 0.01,
-            label_smoothing=0.0,
+            task=CLASSIFICATION,
             precision=self.precision,
             companion=self.companion,
         )

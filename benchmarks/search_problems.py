@@ -300,11 +300,11 @@ def _trained(problem: Recorded, paradigm: str, params: Params) -> Curve:
     try:
         run_trial(spec, watched)
     except TrainingDiverged:
-        seen = [(one.macs_projected, 1 - one.accuracy) for one in watched.reports]
+        seen = [(one.macs_projected, 1 - (one.accuracy or 0.0)) for one in watched.reports]
         seen += [(seen[-1][0] if seen else dense, 1.0)] * (problem.epochs - len(seen))
     else:
         final = watched.reports[-1].metrics
-        seen = [(one.macs_projected, 1 - one.accuracy) for one in watched.reports[: problem.epochs - 1]]
+        seen = [(one.macs_projected, 1 - (one.accuracy or 0.0)) for one in watched.reports[: problem.epochs - 1]]
         seen.append((final["macs"], 1 - final["accuracy"]))
     return [(round(macs / dense, 4), round(error, 4)) for macs, error in seen]
 

@@ -28,6 +28,7 @@ from trainables import data, models
 from trainables.data.batches import Batches, augmentation_for
 from trainables.data.dataset import Split
 from trainables.spec import DataSpec, TrainingSpec
+from trainables.tasks.classification import CLASSIFICATION
 from trainables.training.companion import Companion
 from trainables.training.precision import precision_for
 from trainables.training.training import optimizer_for, train_epoch
@@ -112,7 +113,7 @@ def our_loop(split: Split, spec: TrainingSpec) -> Loop:
             batches,
             optimizer,
             lambda _: spec.lr,
-            label_smoothing=0.0,
+            task=CLASSIFICATION,
             precision=precision_for(spec, "cpu"),
             companion=Companion(),
             skip=WARMUP,

@@ -32,7 +32,8 @@ class Report:
     """What is reported of one epoch.
 
     `fidelity` is the share of the training budget spent, in (0, 1]; `accuracy` and `loss` are measured on the
-    validation split; `macs_projected` and `params_projected` are what the network will cost at the *end* of the
+    validation split, and so are `qualities`, what the task measures besides; tasks without accuracy have none.
+    `macs_projected` and `params_projected` are what the network will cost at the *end* of the
     recipe, so that a gradual method is not judged by a network that is not pruned yet. `train_loss` and
     `learning_rate` are None if no epoch was trained, or if it is not known how; `usage` is what the epoch took of the
     machine, if that was measured. `metrics` is empty except in the last report, which carries everything
@@ -42,7 +43,7 @@ class Report:
     epoch: int
     fidelity: float
     stage: str
-    accuracy: float
+    accuracy: float | None = None
     loss: float
     train_loss: float | None
     learning_rate: float | None
@@ -50,6 +51,7 @@ class Report:
     macs_projected: float
     params_projected: float
     usage: Usage | None = None
+    qualities: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 

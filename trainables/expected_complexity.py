@@ -32,9 +32,8 @@ def expected_complexity(spec: TrialSpec) -> Expected:
     Nothing is read of the data but the shape of the images and the number of classes. Raises InvalidValue and
     InfeasibleTrial as the trial would.
     """
-    facts = data.facts(spec.data)
     recipe = paradigms.find(spec.paradigm).create(spec.hyperparameters).recipe(spec.epochs)
-    return NetworkCosts(shapes_of(spec, facts.classes, facts.shape)).after(recipe)
+    return NetworkCosts(shapes_of(spec, data.facts(spec.data))).after(recipe)
 
 
 class NetworkCosts:

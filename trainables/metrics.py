@@ -53,6 +53,8 @@ class Metric:
     physical: str | None = None
     """Of an effective cost, the metric that counts masked weights in full."""
     shown: frozenset[Place] = frozenset()
+    tasks: frozenset[str] = frozenset()
+    """The tasks of which it is a metric; none for what does not depend on the task."""
 
     @property
     def approaches_one(self) -> bool:
@@ -62,11 +64,39 @@ class Metric:
 
 _EVERYWHERE: Final[frozenset[Place]] = frozenset({"front", "mlflow", "figure"})
 
+_LABELS: Final = frozenset({"classification"})
+_NUMBERS: Final = frozenset({"regression"})
+_TEXT: Final = frozenset({"language_modeling"})
+
 
 def _quality(name: str, words: str, direction: Direction = "maximize", high: float = 1.0) -> Metric:
     """Return the row of what logits are measured by, of validation and, as ``test_<name>``, of test."""
     unit = Unit.SHARE if high == 1 else Unit.NUMBER
-    return Metric(name=name, words=f"validation {words}", short=words, unit=unit, direction=direction, high=high)
+    return Metric(
+        name=name, words=f"validation {words}", short=words, unit=unit, direction=direction, high=high, tasks=_LABELS
+    )
+
+
+def _error(
+    name: str, words: str, tasks: frozenset[str], *, selects: bool = False, low: float = 0.0
+) -> Iterator[Metric]:
+    """Yield the rows of a number that falls while a network learns, of validation and of test.
+
+    One that each epoch reports foretells its end.
+    """
+    shown = _EVERYWHERE if selects else frozenset[Place]()
+    yield Metric(
+        name=name,
+        words=f"validation {words}",
+        short=words,
+        unit=Unit.NUMBER,
+        direction="minimize",
+        low=low,
+        foretold=name,
+        shown=shown,
+        tasks=tasks,
+    )
+    yield Metric(name=f"test_{name}", words=f"test {words}", unit=Unit.NUMBER, low=low, shown=shown, tasks=tasks)
 
 
 _ROWS: Final = (
@@ -79,8 +109,20 @@ _ROWS: Final = (
         high=1.0,
         foretold="accuracy",
         shown=_EVERYWHERE,
+        tasks=_LABELS | _TEXT,
     ),
-    Metric(name="test_accuracy", words="test accuracy", unit=Unit.SHARE, high=1.0, shown=_EVERYWHERE),
+    Metric(
+        name="test_accuracy",
+        words="test accuracy",
+        unit=Unit.SHARE,
+        high=1.0,
+        shown=_EVERYWHERE,
+        tasks=_LABELS | _TEXT,
+    ),
+    *_error("mae", "mean absolute error", _NUMBERS, selects=True),
+    *_error("mse", "mean squared error", _NUMBERS),
+    *_error("perplexity", "perplexity", _TEXT, selects=True, low=1.0),
+    *_error("bits_per_character", "bits per character", _TEXT),
     Metric(name="loss", words="validation loss", unit=Unit.NUMBER, direction="minimize", foretold="loss"),
     Metric(name="test_loss", words="test loss", unit=Unit.NUMBER),
     _quality("f1_macro", "F1 (macro)"),
@@ -96,6 +138,28 @@ _ROWS: Final = (
         short="neg. log-likelihood",
         unit=Unit.NUMBER,
         direction="minimize",
+        tasks=_LABELS,
+    ),
+    Metric(
+        name="r2",
+        words="validation R²",
+        short="R²",
+        unit=Unit.NUMBER,
+        direction="maximize",
+        low=-math.inf,
+        high=1.0,
+        tasks=_NUMBERS,
+    ),
+    Metric(name="rmse", words="validation RMSE", short="RMSE", unit=Unit.NUMBER, direction="minimize", tasks=_NUMBERS),
+    Metric(
+        name="explained_variance",
+        words="validation explained variance",
+        short="explained variance",
+        unit=Unit.NUMBER,
+        direction="maximize",
+        low=-math.inf,
+        high=1.0,
+        tasks=_NUMBERS,
     ),
     Metric(
         name="macs",
@@ -185,8 +249,23 @@ def is_function(name: str) -> bool:
     return _FUNCTION.fullmatch(name) is not None
 
 
+def is_of_task(name: str) -> bool:
+    """Return whether a metric says how well a network does its task, and not what the network costs."""
+    return (name not in TABLE and not is_function(name)) or bool(find(name).tasks)
+
+
+def foretold(name: str) -> str | None:
+    """Return the field of a report that foretells a metric at the end; None where none does.
+
+    What a user's task measures is reported after each epoch by its name.
+    """
+    if name in TABLE or is_function(name):
+        return FORETOLD.get(name)
+    return name
+
+
 def find(name: str) -> Metric:
-    """Return a metric; one that a function of the user's measures may have any value, and either direction."""
+    """Return a metric; one that code of the user's measures may have any value, and either direction."""
     return TABLE[name] if name in TABLE else Metric(name=name, words=name, unit=Unit.NUMBER, low=-math.inf)
 
 

@@ -45,7 +45,7 @@ def loaded(name: str, group: str | None = None) -> Any:
     return getattr(module, attribute)
 
 
-def factory_of(name: str, group: str, is_wanted: Callable[[Any], bool], annotated: str) -> Callable[..., Any]:
+def factory_of(name: str, group: str | None, is_wanted: Callable[[Any], bool], annotated: str) -> Callable[..., Any]:
     """Return the function or class behind a name whose return type, or which itself, `is_wanted`; call nothing.
 
     Raises InvalidValue for anything else; `annotated` says how it must be annotated.

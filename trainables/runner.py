@@ -22,6 +22,7 @@ from trainables.spec import TrainingSpec
 from trainables.state import LiveTrial
 from trainables.structure.complexity import Complexity, effective
 from trainables.structure.removal import TOLERANCE, disagreement, remove
+from trainables.tasks.classification import smoothed
 from trainables.training.companion import Companion, Companions
 from trainables.training.energy import EnergyMeter
 from trainables.training.moments import WatchesWeights
@@ -163,7 +164,7 @@ def _train_epoch(epoch: int, trial: LiveTrial, batches: Batches, schedule: _Sche
             batches,
             trial.optimizer,
             lambda step: schedule.rate(first + step),
-            label_smoothing=schedule.training.label_smoothing,
+            task=smoothed(trial.task, schedule.training.label_smoothing),
             precision=trial.precision,
             companion=trial.companion,
             skip=max(0, schedule.begin - first),
@@ -186,7 +187,7 @@ def _report(trial: LiveTrial, recipe: Recipe, result: EpochResult, usage: Usage,
         epoch=trial.position.reports,
         fidelity=_fidelity(trial, recipe),
         stage=type(recipe[trial.position.stage]).__name__.lower(),
-        accuracy=measured.accuracy,
+        accuracy=measured.metrics.get("accuracy"),
         loss=measured.loss,
         train_loss=result.loss,
         learning_rate=learning_rate,
@@ -194,6 +195,7 @@ def _report(trial: LiveTrial, recipe: Recipe, result: EpochResult, usage: Usage,
         macs_projected=cost.macs,
         params_projected=cost.params,
         usage=usage,
+        qualities={name: value for name, value in measured.metrics.items() if name != "accuracy"},
     )
 
 
@@ -209,8 +211,15 @@ def evaluate_on(trial: LiveTrial, split: str, *, keep_logits: bool = False) -> E
     """Evaluate the trial's network on the split ``"train"``, ``"validation"`` or ``"test"`` in float32."""
     data = trial.dataset
     images = getattr(data, split)
-    channels_last = trial.spec.training.channels_last
-    return evaluate(trial.model, images, data.mean, data.std, channels_last=channels_last, keep_logits=keep_logits)
+    return evaluate(
+        trial.model,
+        images,
+        data.mean,
+        data.std,
+        task=trial.task,
+        channels_last=trial.spec.training.channels_last,
+        keep_logits=keep_logits,
+    )
 
 
 def _companion(trial: LiveTrial, schedule: _Schedule, recipe: Recipe) -> Companion:

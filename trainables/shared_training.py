@@ -23,11 +23,14 @@ import torch
 from filelock import FileLock, Timeout
 
 from trainables import checkpoint, parallel
+from trainables.code import code_of, package_of
 from trainables.context import Report
 from trainables.models.weights import IMAGENET, sha256
 from trainables.recipes.recipe import Recipe, Train, dense_training, training_epochs
+from trainables.references import is_reference
 from trainables.runner import projected, train
 from trainables.state import LiveTrial
+from trainables.tasks import CLASSIFICATION
 
 LOG = logging.getLogger(__name__)
 
@@ -246,7 +249,10 @@ def _key(trial: LiveTrial, stage: Train) -> str:
     spec["data"] = {name: value for name, value in spec["data"].items() if name not in ("root", "download")}
     spec["model"] = {**spec["model"], "weights": sha256(Path(weights)) if weights not in (None, IMAGENET) else weights}
     del spec["training"]["shared_dense"]
+    if spec["task"] == CLASSIFICATION:
+        del spec["task"]  # so that networks of before there were others are found again
     facts = [_FORMAT, spec, asdict(stage), trial.dataset.hash, _device(trial), _network(trial)]
+    facts += [code_of(package_of(trial.spec.task))] if is_reference(trial.spec.task) else []
     facts += [version("espalier"), torch.__version__]
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:24]
 

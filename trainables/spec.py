@@ -168,6 +168,7 @@ class TrialSpec:
     """One configuration of a study, complete: the same spec and seed give the same result on CPU.
 
     `epochs` is the whole training budget of the trial, whatever the paradigm divides it into.
+    `task` is what the network learns (`trainables.tasks`).
     `objectives` are the metrics whose measurement the study asks for (some, like latency, are costly).
     """
 
@@ -181,6 +182,7 @@ class TrialSpec:
     objectives: tuple[str, ...] = ("accuracy", "macs")
     latency: LatencySpec = field(default_factory=LatencySpec)
     ensemble: EnsembleSpec | None = None
+    task: str = "classification"
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, "epochs", self.epochs, "must be at least 1")

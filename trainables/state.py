@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from trainables import models, parallel
+from trainables import models, parallel, tasks
 from trainables.context import Context, Report
 from trainables.data.batches import Batches, augmentation_for
 from trainables.data.dataset import Dataset
@@ -53,6 +53,7 @@ class Position:
 class LiveTrial:
     """Everything that changes while a recipe runs; `checkpoint.py` saves and restores it.
 
+    `task` is what the network learns, and `dataset` has its targets.
     `masks` are all that hold on the network: those of single weights together with those of the filters that `plan`
     names and that will be removed. `dropped` names the residual blocks that are gone; `snapshot` is the network's
     state at the rewinding point. `optimizer` and `companion` live as long as a training stage; `interrupted` holds
@@ -62,7 +63,9 @@ class LiveTrial:
     """
 
     def __init__(self, spec: TrialSpec, dataset: Dataset, context: Context) -> None:
-        self.spec, self.dataset, self.context = spec, dataset, context
+        self.spec, self.context = spec, context
+        self.task = tasks.find(spec.task)
+        self.dataset = dataset.of_task(self.task)
         torch.manual_seed(spec.seed)
         self.model = self.place(self.build())
         self.masks = Masks(self.model)
@@ -129,7 +132,7 @@ class LiveTrial:
         if spec.precision != "auto":
             return precision
         if precision != torch.float32:
-            precision = trusted_or_float32(precision, self.model, *self._first_batch(), self.spec.model.name)
+            precision = trusted_or_float32(precision, self.model, *self._first_batch(), self.spec.model.name, self.task)
         narrow = torch.tensor(precision != torch.float32, device=device, dtype=torch.uint8)
         return torch.bfloat16 if parallel.agree({"narrow": narrow})["narrow"] else torch.float32
 

@@ -6,7 +6,7 @@ from trainables import checkpoint, data, paradigms, parallel
 from trainables.context import Context, Report
 from trainables.evaluation.ensemble import measure_ensemble
 from trainables.masking.collapse import connectivity, warn_of_collapse
-from trainables.metrics import is_function
+from trainables.metrics import find, is_function
 from trainables.recipes.effort import effort
 from trainables.recipes.recipe import Recipe
 from trainables.runner import evaluate_on, run_recipe
@@ -15,7 +15,7 @@ from trainables.spec import TrialSpec
 from trainables.state import LiveTrial
 from trainables.structure.complexity import latency, measure
 from trainables.structure.own_metric import measure_by
-from trainables.training.quality import ALWAYS, measure_qualities
+from trainables.training.quality import ALWAYS, QUALITIES, measure_qualities
 from trainables.training.training import Evaluation
 
 
@@ -54,7 +54,7 @@ def final_report(recipe: Recipe, trial: LiveTrial) -> Report:
         epoch=max(1, trial.position.reports),
         fidelity=1.0,
         stage=last.stage if last else type(recipe[-1]).__name__.lower(),
-        accuracy=metrics["accuracy"],
+        accuracy=metrics.get("accuracy"),
         loss=metrics["loss"],
         train_loss=last.train_loss if last else None,
         learning_rate=last.learning_rate if last else None,
@@ -62,6 +62,7 @@ def final_report(recipe: Recipe, trial: LiveTrial) -> Report:
         macs_projected=metrics["macs"],
         params_projected=metrics["params"],
         usage=last.usage if last else None,
+        qualities={name: metrics[name] for name in trial.task.metrics if name != "accuracy"},
         metrics=metrics,
     )
 
@@ -69,8 +70,9 @@ def final_report(recipe: Recipe, trial: LiveTrial) -> Report:
 def measure_final(trial: LiveTrial) -> dict[str, float]:
     """Measure the final network.
 
-    `accuracy` and `loss` are of the validation split, on which selection rests; those of the test split are named
-    so. `macs` and `params` are the effective ones: what is masked is not counted, what is removed is not there.
+    The task's metrics, as `accuracy`, and `loss` are of the validation split, on which selection rests; those of the
+    test split are named so. `macs` and `params` are the effective ones: what is masked is not counted, what is
+    removed is not there.
     `train_cost` is the MACs of training as a share of those of the dense network for the whole budget, each epoch
     priced by what is alive at its end (the convention of Evci et al. 2020, arXiv 1911.11134, for the forward pass).
     """
@@ -80,11 +82,12 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
     alive = trial.cost()
     connected = connectivity(trial.model, unpruned, shape)
     warn_of_collapse(connected)
-    validation, test = (evaluate_on(trial, split, keep_logits=True) for split in ("validation", "test"))
+    keep = bool(_asked(trial))
+    validation, test = (evaluate_on(trial, split, keep_logits=keep) for split in ("validation", "test"))
     metrics = {
-        "accuracy": validation.accuracy,
+        **validation.metrics,
         "loss": validation.loss,
-        "test_accuracy": test.accuracy,
+        **{f"test_{name}": value for name, value in test.metrics.items()},
         "test_loss": test.loss,
         "macs": alive.macs,
         "params": alive.params,
@@ -112,11 +115,17 @@ def _ensemble_cost(trial: LiveTrial, macs: float) -> dict[str, float]:
     return {"ensemble_macs": macs * members} if (members := trial.measured.get("ensemble_members")) else {}
 
 
+def _asked(trial: LiveTrial) -> list[str]:
+    """Return what is measured from the outputs of whole splits: of classes always how good their probabilities are."""
+    named = (*ALWAYS, *trial.spec.objectives)
+    return [name for name in named if name in QUALITIES and trial.spec.task in find(name).tasks]
+
+
 def _qualities(trial: LiveTrial, validation: Evaluation, test: Evaluation) -> dict[str, float]:
     """Return likelihood, calibration and what the study names: of validation, and of test as ``test_<name>``."""
     if validation.logits is None or test.logits is None:
         return {}
-    asked, data = (*ALWAYS, *trial.spec.objectives), trial.dataset
+    asked, data = _asked(trial), trial.dataset
     shown = measure_qualities(asked, test.logits, data.test.labels)
     selects = measure_qualities(asked, validation.logits, data.validation.labels)
     return {**selects, **{f"test_{name}": value for name, value in shown.items()}}

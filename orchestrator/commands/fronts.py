@@ -89,14 +89,14 @@ def front(
     spec, records = read(store_at(store).existing(name, "NAME"))
     if physical:
         spec = with_physical_costs(spec)
-    selection = Selection.read(records, within=within, where=where or (), sort=sort)
+    selection = Selection.read(records, spec.objectives, within=within, where=where or (), sort=sort)
     members = selection.of(pareto_front(records, spec.objectives), records, spec.objectives)
     if setup is not None:
         _require_comparable(members, check_setup(setup))
     if csv is not None:
         _write_csv(spec, records, members, csv)
     if as_json:
-        reference = dense_reference(records)
+        reference = dense_reference(records, spec.objectives)
         print_json([member_object(record, spec.objectives, reference) for record in members])
     elif csv != _STANDARD_OUTPUT:
         from orchestrator.terminal.front_table import front_table
@@ -108,9 +108,9 @@ def front(
 
 
 def _write_csv(spec: StudySpec, records: Sequence[TrialRecord], members: Sequence[TrialRecord], file: str) -> None:
-    reference = dense_reference(records)
+    reference = dense_reference(records, spec.objectives)
     on_front = {record.trial for record in pareto_front(records, spec.objectives)}
-    text = front_as_csv(reference_first(members, reference), on_front, reference, list(spec.objectives))
+    text = front_as_csv(reference_first(members, reference), on_front, reference, spec.objectives)
     if file == _STANDARD_OUTPUT:
         say(text.rstrip("\n"))
         return

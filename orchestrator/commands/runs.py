@@ -129,7 +129,7 @@ def _result_object(outcome: "Outcome", spec: StudySpec, changes: Sequence["Chang
     from orchestrator.results.summary import summarize
     from orchestrator.terminal.objects import member_object
 
-    reference, folder = dense_reference(outcome.records), outcome.folder
+    reference, folder = dense_reference(outcome.records, spec.objectives), outcome.folder
     return {
         **dataclasses.asdict(summarize(spec, outcome.records)),
         "interrupted": outcome.interrupted,

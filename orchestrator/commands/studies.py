@@ -54,7 +54,7 @@ def show(name: Name, trial: TrialNumber, store: StoreFolder = HERE, as_json: AsJ
     if as_json:
         print_json(full_object(record, spec.objectives, checkpoint))
     else:
-        console().print(trial_page(spec, record, checkpoint, dense_reference(records)), soft_wrap=True)
+        console().print(trial_page(spec, record, checkpoint, dense_reference(records, spec.objectives)), soft_wrap=True)
 
 
 def init(

@@ -21,6 +21,7 @@ from orchestrator.store.trial_files import TrialFiles, trial_files
 from trainables import data
 from trainables.errors import InvalidValue
 from trainables.evaluation.bench import Bench, Condition
+from trainables.tasks import CLASSIFICATION
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,6 +70,8 @@ def evaluate(
     EvaluationBusy while another process evaluates the study.
     """
     spec, records, files = StudySpec.stored(folder.spec), ledger.read(folder), trial_files(folder)
+    if spec.task != CLASSIFICATION:
+        raise InvalidValue("NAME", spec.name, f"has task: {spec.task}, and only classification is evaluated further")
     chosen = list(_with_checkpoints(folder, files, _chosen(spec, records, trials, front)))
     if not chosen:
         allowed = "has no finished trial with a checkpoint in the store: there is no network to evaluate"
@@ -92,7 +95,7 @@ def _chosen(spec: StudySpec, records: Sequence[TrialRecord], trials: Collection[
     if trials:
         return [complete_trial(records, number) for number in dict.fromkeys(trials)]
     if front:
-        return reference_first(pareto_front(records, spec.objectives), dense_reference(records))
+        return reference_first(pareto_front(records, spec.objectives), dense_reference(records, spec.objectives))
     return [record for record in records if record.state is State.COMPLETE]
 
 

@@ -1,5 +1,6 @@
 """One epoch of a trial as a value, made once from what the trial reports or the ledger stores."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
@@ -18,7 +19,7 @@ class Epoch:
     epoch: int
     fidelity: float
     stage: str
-    accuracy: float
+    accuracy: float | None = None
     loss: float
     train_loss: float | None = None
     learning_rate: float | None = None
@@ -28,28 +29,40 @@ class Epoch:
     images_per_second: float | None = None
     peak_memory: float | None = None
     device_use: float | None = None
+    qualities: Mapping[str, float] = field(default_factory=dict)
+    """What the task measures besides `accuracy`, of validation, by name."""
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """Return the epoch in a mapping, which may hold other keys; raises TypeError if a field is missing."""
-        return cls(**{name: plain[name] for name in EPOCH_FIELDS if name in plain})
+        figures = {name: plain[name] for name in EPOCH_FIELDS if name in plain}
+        return cls(**figures, qualities=dict(plain.get(QUALITIES) or {}))
 
-    def as_dict(self) -> dict[str, float | str]:
+    def as_dict(self) -> dict[str, Any]:
         """Return the known fields."""
-        return {name: value for name in EPOCH_FIELDS if (value := getattr(self, name)) is not None}
+        figures = {name: value for name in EPOCH_FIELDS if (value := getattr(self, name)) is not None}
+        return {**figures, QUALITIES: dict(self.qualities)} if self.qualities else figures
 
     def figure(self, name: str) -> float | None:
-        """Return a number by the name of its field; None if it is unknown or there is no such numeric field."""
-        return getattr(self, name) if name in _FIGURES else None
+        """Return a number by the name of its field or of a quality; None if it is unknown or there is no such one."""
+        return getattr(self, name) if name in _FIGURES else self.qualities.get(name)
 
+    def known(self, name: str) -> float:
+        """Return a figure; NaN where it is unknown."""
+        value = self.figure(name)
+        return math.nan if value is None else value
+
+
+QUALITIES: Final = "qualities"
+"""The field with the metrics of a task."""
 
 USAGE_FIELDS: Final = tuple(f.name for f in fields(Usage))
 """The fields about machine use."""
 
 EPOCH_FIELDS: Final[Mapping[str, type]] = {
-    f.name: {"epoch": int, "stage": str}.get(f.name, float) for f in fields(Epoch)
+    f.name: {"epoch": int, "stage": str}.get(f.name, float) for f in fields(Epoch) if f.name != QUALITIES
 }
-"""The fields of an epoch, with their types."""
+"""The fields of an epoch that are numbers or text, with their types."""
 
 _FIGURES: Final = frozenset(EPOCH_FIELDS) - {"stage"}
 
@@ -66,7 +79,10 @@ class EpochReport:
         """Return a trial's report with plain Python numbers, because the ledger can store no others."""
         figures = {name: getattr(report.usage if name in USAGE_FIELDS else report, name, None) for name in EPOCH_FIELDS}
         known = {name: EPOCH_FIELDS[name](value) for name, value in figures.items() if value is not None}
-        return cls(Epoch(**known), {str(name): float(value) for name, value in report.metrics.items()})
+        qualities = {str(name): float(value) for name, value in report.qualities.items()}
+        return cls(
+            Epoch(**known, qualities=qualities), {str(name): float(value) for name, value in report.metrics.items()}
+        )
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:

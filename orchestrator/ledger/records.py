@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.ledger.epoch import EPOCH_FIELDS, Epoch
+from orchestrator.ledger.epoch import EPOCH_FIELDS, QUALITIES, Epoch
 from orchestrator.ledger.failures import Failure
 from trainables.errors import InvalidValue
 from trainables.spec import Value
@@ -93,7 +93,8 @@ def schema() -> "pa.Schema":
     import pyarrow as pa  # importing it doubles the time of a command that reads no table
 
     utc, plain = pa.timestamp("us", tz="UTC"), {int: pa.int64(), float: pa.float64(), str: pa.string()}
-    epoch = pa.struct([(name, plain[kind]) for name, kind in EPOCH_FIELDS.items()])
+    of_task = (QUALITIES, pa.map_(pa.string(), pa.float64()))
+    epoch = pa.struct([*((name, plain[kind]) for name, kind in EPOCH_FIELDS.items()), of_task])
     columns = [
         ("study", pa.string(), False, "name of the study"),
         ("trial", pa.int64(), False, "number of the trial in the study, from 0"),

@@ -25,7 +25,7 @@ from orchestrator.search.initial_design import at_random
 from orchestrator.spec.params import Params
 from orchestrator.spec.study_spec import Resources, StudySpec
 from trainables.errors import InvalidValue
-from trainables.metrics import FORETOLD
+from trainables.metrics import foretold
 from trainables.recipes.recipe import dense_training
 
 TYPICAL: Final = 1.5
@@ -242,7 +242,7 @@ def _mean(trials: Iterable[tuple[float, int]]) -> float:
 def _lengths(spec: StudySpec, records: Sequence[TrialRecord]) -> tuple[Span, str]:
     """Return the epochs of a trial, and an explanation of their range."""
     epochs, reduction = spec.fidelity.epochs, spec.fidelity.reduction
-    if not spec.fidelity.rungs or not set(spec.objectives) & set(FORETOLD):
+    if not spec.fidelity.rungs or not any(map(foretold, spec.objectives)):
         return Span(epochs, epochs, epochs), "no trial is stopped early"
     configurations = Configurations(spec)
     judged = {paradigm: _judged_from(configurations, paradigm) for paradigm in spec.paradigms}

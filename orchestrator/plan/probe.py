@@ -14,6 +14,7 @@ from trainables.context import Report, SaveCheckpoint
 from trainables.data.dataset import Split
 from trainables.runner import evaluate_on
 from trainables.state import LiveTrial
+from trainables.tasks.classification import smoothed
 from trainables.training.companion import Companion
 from trainables.training.training import optimizer_for, train_epoch
 
@@ -86,7 +87,7 @@ def _step(trial: LiveTrial) -> tuple[float, int]:
             batches,
             optimizer,
             lambda _: spec.lr * 1e-3,  # so small that nothing diverges: that would change the speed
-            label_smoothing=spec.label_smoothing,
+            task=smoothed(trial.task, spec.label_smoothing),
             precision=trial.precision,
             companion=Companion(),
             skip=steps - count,

@@ -36,16 +36,18 @@ from orchestrator.results.palette import looks
 from orchestrator.results.potential import DELTA, Forgotten, forgotten, potentials, pruned, slopes
 from orchestrator.results.published import published_for
 from orchestrator.results.reference import (
-    accuracy_drop,
     dense_reference,
-    points,
+    drop,
+    heading,
     reference_first,
     saved_or_not,
     savings,
+    show_drop,
     why_no_reference,
 )
 from orchestrator.results.shares_of_front import holdings
 from orchestrator.results.summary import Summary, summarize
+from orchestrator.spec.quality import Quality, quality_of
 from orchestrator.spec.study_spec import StudySpec
 from trainables import metrics
 
@@ -74,7 +76,8 @@ def write_report(spec: StudySpec, records: Sequence[TrialRecord], path: Path, *,
 
 def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, Any]) -> str:
     """Return the page. All text that comes from a study is escaped, by the template or by the drawing of figures."""
-    summary, reference = summarize(spec, records), dense_reference(records)
+    summary, reference = summarize(spec, records), dense_reference(records, spec.objectives)
+    quality = quality_of(spec.objectives)
     looked = looks(record.paradigm for record in records)
     draw = partial(drawing, numbers={paradigm: number for number, paradigm in enumerate(looked)})
     return page.template("report.html").render(
@@ -91,7 +94,9 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
         on_front=len(members),
         reference=reference,
         no_reference=why_no_reference(spec),
-        drop=partial(_drop, reference),
+        drop=partial(_drop, quality, reference),
+        quality=quality,
+        drop_heading=heading(quality),
         savings=savings(records, spec.objectives, reference),
         fold=quantities.number,
         saved_or_not=saved_or_not(records, spec.objectives, reference),
@@ -169,13 +174,13 @@ def _elapsed(records: Sequence[TrialRecord]) -> float | None:
 def _columns(spec: StudySpec, records: Sequence[TrialRecord]) -> list[str]:
     """Return the metrics of the front table: validation beside test, what the study seeks, costs."""
     always = list(metrics.shown("front"))
-    qualities = [metric for metric in always if metrics.unit(metric) is metrics.Unit.SHARE]
+    qualities = [metric for metric in always if metrics.find(metric).tasks]
     columns = dict.fromkeys([*qualities, *spec.objectives, *always])
     return [metric for metric in columns if any(metric in record.metrics for record in records)]
 
 
-def _drop(reference: TrialRecord | None, record: TrialRecord) -> str:
-    return points(accuracy_drop(record, reference))
+def _drop(quality: Quality, reference: TrialRecord | None, record: TrialRecord) -> str:
+    return show_drop(quality, drop(quality, record, reference))
 
 
 def _physical_front(
@@ -189,7 +194,7 @@ def _physical_front(
     pairs = [pair for pair in _pairs(objectives) if set(pair) - spec.objectives.keys()]
     drawings = tuple(draw(front_figure(records, objectives, x, y)) for y, x in pairs)
     numbers = frozenset(record.trial for record in members)
-    yield PhysicalFront(drawings, tuple(reference_first(members, dense_reference(records))), numbers)
+    yield PhysicalFront(drawings, tuple(reference_first(members, dense_reference(records, objectives))), numbers)
 
 
 def _pairs(objectives: Objectives) -> list[tuple[str, str]]:
@@ -209,9 +214,7 @@ def _published(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:
 
 
 def _learning(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:
-    foretold = [
-        name for name in (*spec.objectives, "loss") if name in metrics.FORETOLD and not metrics.dense_twin(name)
-    ]
+    foretold = [name for name in (*spec.objectives, "loss") if metrics.foretold(name) and not metrics.dense_twin(name)]
     return [curves_figure(records, spec.objectives, metric) for metric in dict.fromkeys(foretold)]
 
 

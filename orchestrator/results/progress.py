@@ -15,6 +15,7 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import TOLD
 from orchestrator.results.summary import Summary, summarize
 from orchestrator.spec.history import Extension, read_history
+from orchestrator.spec.quality import quality_of
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import StudyFolder
 
@@ -43,7 +44,9 @@ class UnderWay:
     paradigm: str
     epoch: int
     epochs: int
-    accuracy: float | None
+    quality: float | None
+    metric: str = "accuracy"
+    """What `quality` is a value of."""
     images_per_second: float | None = None
     peak_memory: float | None = None
     device_use: float | None = None
@@ -88,7 +91,7 @@ class Progress:
             **asdict(self.summary),
             "driven": self.driven,
             "driver": driver,
-            "under_way": [asdict(trial) for trial in self.under_way],
+            "under_way": [{**asdict(trial), trial.metric: trial.quality} for trial in self.under_way],
             "paused_at": {str(epoch): list(trials) for epoch, trials in self.paused.items()},
             "failures": [asdict(failure) for failure in self.failures],
             "trials_per_hour": self.rate,
@@ -139,9 +142,13 @@ def _rate(records: Sequence[TrialRecord], since: datetime | None, now: datetime,
 
 def _under_way(spec: StudySpec, record: TrialRecord, node: str | None) -> UnderWay:
     last = record.curve[-1] if record.curve else None
-    known = {name: last.figure(name) if last else None for name in ("accuracy", *USAGE_FIELDS)}
+    known = {name: last.figure(name) if last else None for name in USAGE_FIELDS}
+    metric = quality_of(spec.objectives).metric
+    quality = last.figure(metric) if last else None
     epoch = last.epoch if last else 0
-    return UnderWay(record.trial, record.paradigm, epoch, spec.fidelity.epochs, node=node, **known)
+    return UnderWay(
+        record.trial, record.paradigm, epoch, spec.fidelity.epochs, quality, metric=metric, node=node, **known
+    )
 
 
 def _paused(records: Iterable[TrialRecord]) -> dict[int, tuple[int, ...]]:

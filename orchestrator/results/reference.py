@@ -1,4 +1,7 @@
-"""The dense network as the reference of a front: what pruning costs in accuracy, and what it saves."""
+"""The dense network as the reference of a front: what pruning costs in quality, and what it saves.
+
+Quality is the metric that selects in the study's task: accuracy, the mean absolute error, perplexity.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,32 +10,37 @@ from typing import Final
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results import quantities
 from orchestrator.results.front import Objectives, is_eligible
+from orchestrator.spec.quality import Quality, quality_of
 from orchestrator.spec.study_spec import StudySpec
+from trainables import metrics
 from trainables.metrics import dense_value, physical_twin
 
 DENSE: Final = "dense"
 """The paradigm that prunes nothing."""
 
+ACCURATE: Final[Objectives] = {"accuracy": "maximize"}
+"""The objectives of a study of which only the accuracy matters."""
+
 WITHIN: Final = 0.01
-"""How much less accurate than the reference a network may be to be counted as a saving: one point."""
-
-DROP: Final = "accuracy_drop"
-"""The name of a trial's validation accuracy below that of the reference, as a share; negative where it is above."""
+"""How much worse than the reference a network may be to be counted as a saving: one point, or one percent."""
 
 
-def dense_reference(records: Iterable[TrialRecord]) -> TrialRecord | None:
-    """Return the dense network's finished trial, of several the most accurate one; None if none has finished.
+def dense_reference(records: Iterable[TrialRecord], objectives: Objectives = ACCURATE) -> TrialRecord | None:
+    """Return the dense network's finished trial, of several the best one; None if none has finished.
 
-    It need not be on the front, nor meet the study's constraints.
+    Best is by what selects in a task with these objectives. It need not be on the front, nor meet the study's
+    constraints.
     """
+    quality = quality_of(objectives)
     finished = [r for r in records if r.paradigm == DENSE and r.state is State.COMPLETE and r.share == 1]
-    measured = [record for record in finished if "accuracy" in record.metrics]
-    return min(measured, key=lambda record: (-record.metrics["accuracy"], record.trial), default=None)
+    measured = [record for record in finished if quality.metric in record.metrics]
+    return min(measured, key=lambda record: (quality.loss(record.metrics), record.trial), default=None)
 
 
 def why_no_reference(spec: StudySpec) -> str:
     """Return in a sentence what is compared instead where no dense trial has finished."""
-    costs = "MACs and parameters are shares of the dense network's, which need no training; its accuracy is not known"
+    quality = metrics.short(quality_of(spec.objectives).metric)
+    costs = f"MACs and parameters are shares of the dense network's, which need no training; its {quality} is not known"
     if DENSE in spec.paradigms:
         return f"no dense trial has finished yet: {costs} so far"
     return f"the study has no paradigm `dense`: {costs}"
@@ -45,11 +53,23 @@ def reference_first(front: Sequence[TrialRecord], reference: TrialRecord | None)
     return [reference, *(record for record in front if record.trial != reference.trial)]
 
 
-def accuracy_drop(record: TrialRecord, reference: TrialRecord | None) -> float | None:
-    """Return by how much a trial's validation accuracy is below the reference's; None if either is not known."""
-    if reference is None or "accuracy" not in record.metrics:
+def drop(quality: Quality, record: TrialRecord, reference: TrialRecord | None) -> float | None:
+    """Return by how much a trial's validation quality is worse than the reference's; None if either is not known."""
+    if reference is None or not {quality.metric} <= record.metrics.keys() & reference.metrics.keys():
         return None
-    return reference.metrics["accuracy"] - record.metrics["accuracy"]
+    return quality.loss(record.metrics) - quality.loss(reference.metrics)
+
+
+def heading(quality: Quality) -> str:
+    """Return the heading of a column of drops."""
+    return f"{quality.change} in points" if quality.is_share else f"{quality.change} in {metrics.short(quality.metric)}"
+
+
+def show_drop(quality: Quality, drop: float | None) -> str:
+    """Return a drop in percentage points, as 0.42, or in the metric's own unit; a dash for None."""
+    if not quality.is_share:
+        return quantities.show(quality.metric, drop)
+    return points(drop)
 
 
 def points(drop: float | None) -> str:
@@ -59,20 +79,22 @@ def points(drop: float | None) -> str:
 
 @dataclass(frozen=True)
 class Saving:
-    """The smallest network by one cost that is hardly less accurate than the reference: `fold` times smaller."""
+    """The smallest network by one cost that is hardly worse than the reference: `fold` times smaller."""
 
     metric: str
     fold: float
     record: TrialRecord
     reference: TrialRecord
+    quality: Quality
 
     def __str__(self) -> str:
-        accuracies = [f"validation {self._against('accuracy')}"]
-        if "test_accuracy" in self.record.metrics and "test_accuracy" in self.reference.metrics:
-            accuracies.append(f"test {self._against('test_accuracy')}")
+        name = self.quality.metric
+        known = [f"validation {self._against(name)}"]
+        if f"test_{name}" in self.record.metrics.keys() & self.reference.metrics.keys():
+            known.append(f"test {self._against(f'test_{name}')}")
         return (
-            f"{quantities.number(self.fold)}-fold fewer {quantities.name(self.metric)} within 1 point of the dense "
-            f"validation accuracy: trial {self.record.trial} {self.record.paradigm} ({', '.join(accuracies)})"
+            f"{quantities.number(self.fold)}-fold fewer {quantities.name(self.metric)} within {_near(self.quality)}: "
+            f"trial {self.record.trial} {self.record.paradigm} ({', '.join(known)})"
         )
 
     def _against(self, metric: str) -> str:
@@ -80,25 +102,37 @@ class Saving:
         return f"{one}, dense {dense}"
 
 
+def _near(quality: Quality) -> str:
+    return f"1 {'point' if quality.is_share else '%'} of the dense {quantities.name(quality.metric)}"
+
+
 def saved_or_not(records: Sequence[TrialRecord], objectives: Objectives, reference: TrialRecord | None) -> list[str]:
     """Return a sentence for each saving, or one that says there is none; nothing without a reference."""
     found = [str(saving) for saving in savings(records, objectives, reference)]
     if found or reference is None:
         return found
-    return ["No trial within 1 point of the dense validation accuracy is smaller than the dense network"]
+    return [f"No trial within {_near(quality_of(objectives))} is smaller than the dense network"]
 
 
 def savings(records: Iterable[TrialRecord], objectives: Objectives, reference: TrialRecord | None) -> list[Saving]:
-    """Return what is saved within one point of the reference's accuracy, for each cost that has a dense value.
+    """Return what is saved within one point, or one percent, of the reference's quality, for each cost with a dense
+    value.
 
     Effective costs are followed by the physical ones. A cost that no trial saves is left out.
     """
     if reference is None:
         return []
-    most = reference.metrics["accuracy"] - WITHIN - 1e-12  # differences of shares are not exact
-    close = [r for r in records if is_eligible(r, objectives) and r.metrics.get("accuracy", -1.0) >= most]
-    found = (_saving(metric, close, reference) for metric in _costs(objectives))
+    quality = quality_of(objectives)
+    most = WITHIN * (1.0 if quality.is_share else abs(reference.metrics[quality.metric]))
+    close = [r for r in records if is_eligible(r, objectives) and is_within(quality, r, reference, most)]
+    found = (_saving(metric, close, reference, quality) for metric in _costs(objectives))
     return [saving for saving in found if saving is not None]
+
+
+def is_within(quality: Quality, record: TrialRecord, reference: TrialRecord, most: float) -> bool:
+    """Return whether a trial's quality is worse than the reference's by at most `most`."""
+    worse = drop(quality, record, reference)
+    return worse is not None and worse <= most + 1e-12  # differences of shares are not exact
 
 
 def _costs(objectives: Objectives) -> Iterator[str]:
@@ -107,11 +141,11 @@ def _costs(objectives: Objectives) -> Iterator[str]:
     yield from (twin for name in names if (twin := physical_twin(name)) and twin not in names)
 
 
-def _saving(metric: str, close: Sequence[TrialRecord], reference: TrialRecord) -> Saving | None:
+def _saving(metric: str, close: Sequence[TrialRecord], reference: TrialRecord, quality: Quality) -> Saving | None:
     dense = dense_value(metric, reference.metrics)
     measured = [record for record in close if record.metrics.get(metric, 0.0) > 0]
     if dense is None or not measured:
         return None
-    least = min(measured, key=lambda r: (r.metrics[metric], -r.metrics["accuracy"], r.trial))
+    least = min(measured, key=lambda r: (r.metrics[metric], quality.loss(r.metrics), r.trial))
     fold = dense / least.metrics[metric]
-    return Saving(metric, fold, least, reference) if fold > 1 else None
+    return Saving(metric, fold, least, reference, quality) if fold > 1 else None

@@ -1,4 +1,4 @@
-"""Which members of a front are shown, and in which order: near the dense accuracy, meeting comparisons, sorted."""
+"""Which members of a front are shown, and in which order: near the dense network, meeting comparisons, sorted."""
 
 import math
 import operator
@@ -9,15 +9,17 @@ from typing import Final, Self
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.front import Objectives, is_eligible
-from orchestrator.results.reference import DROP, accuracy_drop, dense_reference
+from orchestrator.results.reference import dense_reference, drop, is_within
 from orchestrator.spec.constraints import COMPARISONS
+from orchestrator.spec.quality import Quality, quality_of
+from trainables import metrics
 from trainables.errors import InvalidValue, nearest
 from trainables.metrics import direction_of
 from trainables.spec import Value
 
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {**COMPARISONS, "=": operator.eq, "!=": operator.ne}
 _FORM: Final = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|!=|==|<|>|=)\s*([^\s<>=!]+)\s*")
-_OF_ALL: Final = ("trial", "paradigm", "seed", "seconds", DROP)
+_OF_ALL: Final = ("trial", "paradigm", "seed", "seconds")
 
 HYPERPARAMETERS: Final = "hyperparameters."
 """Before the name of a hyper-parameter that a metric has too, as `params`."""
@@ -63,9 +65,10 @@ class Condition:
 class Selection:
     """What is shown of a front.
 
-    `within` is the most by which a trial's validation accuracy may be below that of the dense network or, if no dense
-    trial has finished, of the most accurate eligible trial. `sort` names a figure or a hyper-parameter, best first, or
-    lowest first where no direction is the better one; without it the order of the front is kept.
+    `within` is the most by which a trial's quality, that of its task (validation accuracy), may be worse than that of
+    the dense network or, if no dense trial has finished, of the best eligible trial. `sort` names a figure or a
+    hyper-parameter, best first, or lowest first where no direction is the better one; without it the order of the
+    front is kept.
     """
 
     within: float | None = None
@@ -74,12 +77,20 @@ class Selection:
 
     @classmethod
     def read(
-        cls, records: Sequence[TrialRecord], *, within: float | None, where: Iterable[str], sort: str | None
+        cls,
+        records: Sequence[TrialRecord],
+        objectives: Objectives,
+        *,
+        within: float | None,
+        where: Iterable[str],
+        sort: str | None,
     ) -> Self:
         """Read what was typed; raises InvalidValue for what no trial of `records` has."""
-        known = names(records)
-        if within is not None and not 0 <= within <= 1:
-            raise InvalidValue("--within", within, "must be a share of the accuracy from 0 to 1; 0.01 is one point")
+        quality = quality_of(objectives)
+        known = names(records, quality)
+        if within is not None and not 0 <= within <= (1 if quality.is_share else math.inf):
+            allowed = f"must be a share of the {quality.metric} from 0 to 1; 0.01 is one point"
+            raise InvalidValue("--within", within, allowed if quality.is_share else "must be at least 0")
         if sort is not None:
             _require_known("--sort", sort, known)
         texts = (part for text in where for part in re.split(r"\s+and\s+", text))
@@ -89,54 +100,59 @@ class Selection:
         self, front: Sequence[TrialRecord], records: Sequence[TrialRecord], objectives: Objectives
     ) -> list[TrialRecord]:
         """Return the members of a front that are shown; `records` are all trials of the study."""
-        reference, least = dense_reference(records), self._least_accuracy(records, objectives)
-        chosen = [r for r in front if r.metrics.get("accuracy", -math.inf) >= least and self._holds(r, reference)]
+        quality, reference = quality_of(objectives), dense_reference(records, objectives)
+
+        def value(name: str, record: TrialRecord) -> Value | None:
+            return figure(name, record, reference, quality)
+
+        measure = self._measure(records, objectives)
+        near = [r for r in front if self._is_near(r, measure[1], quality)] if measure is not None else front
+        chosen = [r for r in near if all(condition.holds(value(condition.name, r)) for condition in self.where)]
         if self.sort is None:
             return chosen
-        return sorted(chosen, key=lambda record: _order(self.sort or "", figure(self.sort or "", record, reference)))
+        name = self.sort
+        return sorted(chosen, key=lambda record: _order(name, value(name, record), objectives))
 
     def words(self, records: Sequence[TrialRecord], objectives: Objectives) -> str:
         """Return in words what is shown; empty if that is the whole front."""
         parts = [str(condition) for condition in self.where]
         if self.within is not None:
-            whose = self._measure(records, objectives)
-            parts.insert(0, f"validation accuracy at most {100 * self.within:g} points below {whose[0]}")
+            quality, measure = quality_of(objectives), self._measure(records, objectives)
+            whose = "the best trial's" if measure is None else measure[0]
+            most = f"{100 * self.within:g} points" if quality.is_share else f"{self.within:g}"
+            parts.insert(0, f"{metrics.words(quality.metric)} at most {most} {quality.side} {whose}")
         return ", ".join(parts)
 
-    def _holds(self, record: TrialRecord, reference: TrialRecord | None) -> bool:
-        return all(condition.holds(figure(condition.name, record, reference)) for condition in self.where)
-
-    def _least_accuracy(self, records: Sequence[TrialRecord], objectives: Objectives) -> float:
-        if self.within is None:
-            return -math.inf
-        return self._measure(records, objectives)[1] - self.within - 1e-12  # differences of shares are not exact
+    def _is_near(self, record: TrialRecord, measure: TrialRecord, quality: Quality) -> bool:
+        return self.within is None or is_within(quality, record, measure, self.within)
 
     @staticmethod
-    def _measure(records: Sequence[TrialRecord], objectives: Objectives) -> tuple[str, float]:
-        """Return against what accuracies are held, and that accuracy."""
-        reference = dense_reference(records)
+    def _measure(records: Sequence[TrialRecord], objectives: Objectives) -> tuple[str, TrialRecord] | None:
+        """Return against which trial others are held, and whose quality that is in words; None if there is none."""
+        quality, reference = quality_of(objectives), dense_reference(records, objectives)
         if reference is not None:
-            return f"the dense network's (trial {reference.trial})", reference.metrics["accuracy"]
-        eligible = [record for record in records if is_eligible(record, objectives) and "accuracy" in record.metrics]
-        best = max(eligible, key=lambda record: record.metrics["accuracy"], default=None)
+            return f"the dense network's (trial {reference.trial})", reference
+        measured = [r for r in records if is_eligible(r, objectives) and quality.metric in r.metrics]
+        best = min(measured, key=lambda record: quality.loss(record.metrics), default=None)
         if best is None:
-            return "the best trial's", -math.inf
-        return f"the best trial's (trial {best.trial}; no dense trial has finished)", best.metrics["accuracy"]
+            return None
+        return f"the best trial's (trial {best.trial}; no dense trial has finished)", best
 
 
-def names(records: Iterable[TrialRecord]) -> list[str]:
+def names(records: Iterable[TrialRecord], quality: Quality) -> list[str]:
     """Return what trials can be chosen and sorted by: metrics, then hyper-parameters."""
     listed = list(records)
+    of_all = (*_OF_ALL, quality.drop_name)
     measured = dict.fromkeys(name for record in listed for name in record.metrics)
     params = dict.fromkeys(name for record in listed for name in record.params)
-    plain = [name for name in params if name not in measured and name not in _OF_ALL]
-    return [*_OF_ALL, *measured, *plain, *(f"{HYPERPARAMETERS}{name}" for name in params)]
+    plain = [name for name in params if name not in measured and name not in of_all]
+    return [*of_all, *measured, *plain, *(f"{HYPERPARAMETERS}{name}" for name in params)]
 
 
-def figure(name: str, record: TrialRecord, reference: TrialRecord | None) -> Value | None:
+def figure(name: str, record: TrialRecord, reference: TrialRecord | None, quality: Quality) -> Value | None:
     """Return a trial's value by one of the `names`; a metric comes before a hyper-parameter of the same name."""
-    if name == DROP:
-        return accuracy_drop(record, reference)
+    if name == quality.drop_name:
+        return drop(quality, record, reference)
     if name in _OF_ALL:
         value: Value = getattr(record, name)
         return value
@@ -145,13 +161,14 @@ def figure(name: str, record: TrialRecord, reference: TrialRecord | None) -> Val
     return record.params.get(name.removeprefix(HYPERPARAMETERS))
 
 
-def _order(name: str, value: Value | None) -> tuple[int, float, str]:
+def _order(name: str, value: Value | None, objectives: Objectives) -> tuple[int, float, str]:
     """Return the key by which trials are sorted: numbers best first, then text, then those without a value."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return 2, 0.0, ""
     if isinstance(value, str | bool):
         return 1, 0.0, _text(value)
-    return 0, -float(value) if direction_of(name) == "maximize" else float(value), ""
+    direction = objectives.get(name) or direction_of(name)
+    return 0, -float(value) if direction == "maximize" else float(value), ""
 
 
 def _require_known(key: str, name: str, known: Sequence[str]) -> None:

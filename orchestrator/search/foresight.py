@@ -10,7 +10,7 @@ import numpy as np
 from orchestrator.ledger.epoch import Epoch
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.spec.study_spec import StudySpec
-from trainables.metrics import FORETOLD, TABLE
+from trainables.metrics import find, foretold
 
 LUCKY: Final = 0.25
 """A lucky trial gains more than all but this share of the finished ones."""
@@ -26,11 +26,12 @@ class Foresight:
 
     def __init__(self, spec: StudySpec) -> None:
         named = {*spec.objectives, *spec.constraints}
-        self._fields = {name: FORETOLD[name] for name in named} if named <= FORETOLD.keys() else {}
+        fields = {name: field for name in named if (field := foretold(name)) is not None}
+        self._fields = fields if fields.keys() == named else {}
         self._rungs = spec.fidelity.rungs
         rising = {name for name, direction in spec.objectives.items() if direction == "maximize"}
         rising |= {bound.metric for bound in spec.bounds if bound.comparison.startswith(">")} - spec.objectives.keys()
-        grows = {name: (name in rising) != TABLE[name].approaches_one for name in self._fields}
+        grows = {name: (name in rising) != find(name).approaches_one for name in self._fields}
         self._lucky = {name: 1 - LUCKY if grows[name] else LUCKY for name in self._fields}
         self._shares: dict[tuple[int, str], list[float]] = defaultdict(list)
         """By rung and metric, the remaining-loss ratios: the final distance from the optimum over that at the rung."""
@@ -53,7 +54,7 @@ class Foresight:
         for point in record.curve:
             if point.epoch in self._rungs:
                 for name, shown in self._fields.items():
-                    before = _left(name, getattr(point, shown))
+                    before = _left(name, point.known(shown))
                     if before > 0:
                         self._shares[point.epoch, name].append(_left(name, record.metrics[name]) / before)
 
@@ -67,7 +68,7 @@ class Foresight:
 
     def _foreseen(self, point: Epoch, quantiles: Mapping[str, float]) -> dict[str, float] | None:
         foreseen = {
-            name: _left(name, _left(name, getattr(point, shown)) * self._share(point.epoch, name, quantiles[name]))
+            name: _left(name, _left(name, point.known(shown)) * self._share(point.epoch, name, quantiles[name]))
             for name, shown in self._fields.items()
         }
         return foreseen if foreseen and all(map(math.isfinite, foreseen.values())) else None
@@ -83,4 +84,4 @@ class Foresight:
 
 def _left(name: str, value: float) -> float:
     """Return how far a metric is from its optimum, zero or one; the function is its own inverse."""
-    return 1 - value if TABLE[name].approaches_one else value
+    return 1 - value if find(name).approaches_one else value

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.ledger.trial import Named
 from orchestrator.search.configurations import Configurations
 from orchestrator.search.initial_design import at_random
+from orchestrator.search.task_check import TaskCheck
 from orchestrator.spec.choices import ends
 from orchestrator.spec.params import MODEL, OPTION, Params
 from orchestrator.spec.spec_errors import ABSENT, Problem, StudyError
 from orchestrator.spec.study_spec import StudySpec
-from trainables import data, models
+from trainables import data, models, tasks
 from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.metrics import is_function
 from trainables.recipes.recipe import Recipe
@@ -86,6 +87,8 @@ class NetworkCheck:
 
     def _require_metrics(self) -> None:
         """Raise InvalidValue for a metric by reference that cannot be measured on an untrained network of the study."""
+        if self._spec.task != tasks.CLASSIFICATION:
+            TaskCheck(self._spec, self._facts).require_task(self.shapes)
         classes = self.shapes.dataset.classes
         if "top5" in self._spec.measured and classes <= 5:
             raise InvalidValue(
@@ -117,8 +120,10 @@ class NetworkCheck:
 
         spec, facts = self._spec, self._facts
         try:
-            return shapes_of(spec.trial("dense", params, spec.seed), facts.classes, facts.shape)
+            return shapes_of(spec.trial("dense", params, spec.seed), facts)
         except InvalidValue as refused:
+            if refused.key == tasks.KEY:
+                raise
             raise InvalidValue(f"{section}.{refused.key}", refused.value, refused.allowed) from refused
 
     @cached_property

@@ -23,7 +23,7 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import Points, farthest_first, in_ranges
 from orchestrator.spec.params import Params
 from orchestrator.spec.study_spec import Constraint, StudySpec
-from trainables.metrics import FORETOLD, SETTLED
+from trainables.metrics import SETTLED, foretold
 
 
 class Rungs:
@@ -32,7 +32,7 @@ class Rungs:
     def __init__(self, spec: StudySpec, records: Iterable[TrialRecord] = ()) -> None:
         """Start with the results in `records`."""
         self._epochs, self._reduction = spec.fidelity.epochs, spec.fidelity.reduction
-        judged = {FORETOLD[name]: direction for name, direction in spec.objectives.items() if name in FORETOLD}
+        judged = {field: way for name, way in spec.objectives.items() if (field := foretold(name)) is not None}
         self._signs = {name: -1 if direction == "maximize" else 1 for name, direction in judged.items()}
         self._bounds = [bound for bound in spec.bounds if bound.metric in SETTLED]
         self._reached: dict[int, dict[int, tuple[float, ...]]] = {epoch: {} for epoch in spec.fidelity.rungs if judged}
@@ -150,7 +150,7 @@ class Rungs:
             return False
         if report.fidelity < self._judged_from(record):
             return False
-        losses = [sign * getattr(report, name) for name, sign in self._signs.items()]
+        losses = [sign * report.known(name) for name, sign in self._signs.items()]
         missed = sum(self._missed(bound, report) for bound in self._bounds)
         if not all(map(math.isfinite, [missed, *losses])):
             return False
@@ -168,7 +168,7 @@ class Rungs:
     @staticmethod
     def _missed(bound: Constraint, report: Epoch) -> float:
         """Return by how much a trial misses a bound, as a share of it; 0 where it holds."""
-        violation = bound.violation(getattr(report, SETTLED[bound.metric]))
+        violation = bound.violation(report.known(SETTLED[bound.metric]))
         return max(0.0, violation) / (abs(bound.bound) or 1.0)
 
 

@@ -38,13 +38,15 @@ from orchestrator.spec.sections import Search as Search
 from orchestrator.spec.spec_errors import Problem, StudyError, at, refuse, translate, unknown_key
 from orchestrator.spec.study_file import LONGEST, as_text, read_mapping
 from orchestrator.spec.tracking_url import STORE, check_tracking
-from trainables import data, models, paradigms
+from trainables import data, models, paradigms, tasks
 from trainables.code import package_of
 from trainables.errors import InvalidValue
-from trainables.metrics import OBJECTIVES, find, is_function
+from trainables.metrics import OBJECTIVES, TABLE, find, is_function
 from trainables.metrics import Direction as Direction
 from trainables.models import weights
+from trainables.references import is_reference
 from trainables.spec import DataSpec, EnsembleSpec, LatencySpec, ModelSpec, TrainingSpec, TrialSpec, Value
+from trainables.tasks import CLASSIFICATION, SMOOTHED
 
 _STORED: Final = "stored"
 
@@ -69,9 +71,16 @@ Networks = Annotated[
 """One network, or those among which a study searches."""
 
 
+def _usual_objectives(checked: Mapping[str, Any]) -> dict[str, Direction]:
+    """Return the objectives of a study that names none: what selects in its task, and MACs."""
+    selecting = tasks.selecting(str(checked.get("task", CLASSIFICATION)))
+    return {selecting: find(selecting).direction or "minimize", "macs": "minimize"}
+
+
 class StudySpec(Strict):
     """One sweep. Its constructor checks everything that can be known before it starts; raises StudyError.
 
+    `task` says what networks learn: `classification`, `regression`, `language_modeling`, or ``package.module:Task``.
     `ledger` says where its records lie: `file`, a journal in its folder, or ``postgresql://USER@HOST:PORT/DATABASE``, a
     table there. Such a URL holds no password: use PGPASSWORD, ~/.pgpass or PGSERVICE.
     `tracking` says where its MLflow pages lie: in the `store`, or on the MLflow server at ``http://HOST:PORT``, with
@@ -81,10 +90,11 @@ class StudySpec(Strict):
 
     name: str
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    task: str = CLASSIFICATION
     data: DataSpec
     model: Networks
     training: TrainingSpec = TrainingSpec()
-    objectives: dict[str, Direction] = Field(default={"accuracy": "maximize", "macs": "minimize"})
+    objectives: dict[str, Direction] = Field(default_factory=_usual_objectives)
     constraints: dict[str, str] = Field(default={})
     latency: LatencySpec = LatencySpec()
     ensemble: EnsembleSpec | None = None
@@ -131,7 +141,8 @@ class StudySpec(Strict):
     def referred(self) -> tuple[str, ...]:
         """The packages of others whose code the study runs, as its references name them."""
         networks = (models.reference_of(network.name) for network in self.networks)
-        known = filter(None, (*networks, data.reference_of(self.data.name)))
+        task = self.task if is_reference(self.task) else None
+        known = filter(None, (*networks, data.reference_of(self.data.name), task))
         references = (*known, *filter(is_function, self.measured))
         return tuple(dict.fromkeys(map(package_of, references)))
 
@@ -159,6 +170,7 @@ class StudySpec(Strict):
             objectives=self.measured,
             latency=self.latency,
             ensemble=self.ensemble,
+            task=self.task,
         )
 
     @field_validator("name")
@@ -175,6 +187,11 @@ class StudySpec(Strict):
     @classmethod
     def _names_a_server(cls, tracking: str) -> str:
         return check_tracking(tracking)
+
+    @field_validator("task")
+    @classmethod
+    def _is_a_known_task(cls, task: str) -> str:
+        return at("", tasks.check, task)
 
     @field_validator("data", mode="before")
     @classmethod
@@ -228,10 +245,10 @@ class StudySpec(Strict):
 
     @field_validator("objectives", "constraints", mode="before")
     @classmethod
-    def _name_known_metrics(cls, given: Any) -> Any:
+    def _name_known_metrics(cls, given: Any, info: ValidationInfo) -> Any:
         if isinstance(given, Mapping):
             named = {name: value for name, value in given.items() if not is_function(str(name))}
-            refuse(_unknown_keys(named, (*OBJECTIVES, FUNCTION)))
+            refuse(_not_measured(named, str(info.data.get("task", CLASSIFICATION))))
         return given
 
     @field_validator("objectives", "paradigms")
@@ -259,7 +276,7 @@ class StudySpec(Strict):
                     name, direction, f"must be {find(name).direction}: the other way leads to the worst networks"
                 )
                 for name, direction in objectives.items()
-                if not is_function(name) and direction != find(name).direction
+                if name in TABLE and direction != find(name).direction
             )
         return objectives
 
@@ -293,7 +310,7 @@ class StudySpec(Strict):
             InvalidValue(f"search.options.{one.key}", one.value, one.allowed)
             for one in searched_options.check(self.search.options, self.networks)
         ]
-        refused += [*self._untrained(), *self._unmeasurable()]
+        refused += [*self._untrained(), *self._unmeasurable(), *self._unlearnable()]
         if trials < len(self.paradigms):
             allowed = f"must be at least {len(self.paradigms)}: each paradigm is tried"
             refused.append(InvalidValue("search.trials", trials, allowed))
@@ -316,6 +333,20 @@ class StudySpec(Strict):
             if bare and (0 in pretrain if isinstance(pretrain, list) else pretrain == 0):
                 allowed = f"prunes a trained network at once, and {bare[0]} starts untrained: give it `weights`"
                 yield InvalidValue(f"paradigms.{name}.pretrain", pretrain, allowed)
+
+    def _unlearnable(self) -> Iterator[InvalidValue]:
+        """Yield what does not belong to the study's task."""
+        smoothing = self.training.label_smoothing
+        if smoothing and self.task not in SMOOTHED:
+            allowed = f"is for {' and '.join(sorted(SMOOTHED))}, and this study has task: {self.task}: leave it out"
+            yield InvalidValue("training.label_smoothing", smoothing, allowed)
+        if self.ensemble is not None and self.task != CLASSIFICATION:
+            allowed = f"averages probabilities of classes, and this study has task: {self.task}: leave it out"
+            yield InvalidValue("ensemble", asdict(self.ensemble), allowed)
+        language = self.task == "language_modeling"
+        if language != (self.data.name == "text") and not is_reference(self.task):
+            needs = "needs data: {name: text}, and these are" if language else "cannot learn the data: set it to"
+            yield InvalidValue("task", self.task, f"{needs} {self.data.name if language else 'language_modeling'}")
 
     def _unmeasurable(self) -> Iterator[InvalidValue]:
         """Yield what the study's resources or training do not let it measure."""
@@ -354,6 +385,27 @@ def _with_weights(spec: ModelSpec) -> ModelSpec:
         spec = replace(spec, weights=os.path.abspath(os.path.expanduser(spec.weights)))
     weights.check(spec)
     return spec
+
+
+def _not_measured(given: Mapping[str, object], task: str) -> list[InvalidValue]:
+    """Return an error for each metric that is none of a task's; a task of the user's may measure anything."""
+    own = [name for name in given if name not in TABLE and re.fullmatch(r"[A-Za-z_]\w*", str(name))]
+    unknown = {name: given[name] for name in given if not (is_reference(task) and name in own)}
+    measured = [name for name in OBJECTIVES if not find(name).tasks or task in find(name).tasks or is_reference(task)]
+    others = {name: find(name) for name in unknown if name in OBJECTIVES and name not in measured}
+    refused = _unknown_keys({name: value for name, value in unknown.items() if name not in others}, _known(measured))
+    for name, metric in others.items():
+        allowed = f"is a metric of task: {' or '.join(sorted(metric.tasks))}, and this study has task: {task}"
+        refused.append(InvalidValue(name, given[name], f"{allowed}, which measures {', '.join(_of(task))}"))
+    return refused
+
+
+def _known(measured: Sequence[str]) -> tuple[str, ...]:
+    return (*measured, FUNCTION)
+
+
+def _of(task: str) -> list[str]:
+    return [name for name in OBJECTIVES if task in find(name).tasks]
 
 
 def _unmet(bound: Constraint, text: str) -> InvalidValue:

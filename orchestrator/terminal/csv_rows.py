@@ -5,8 +5,10 @@ import io
 from collections.abc import Container, Iterator, Sequence
 
 from orchestrator.ledger.records import TrialRecord
-from orchestrator.results.reference import DROP, accuracy_drop
+from orchestrator.results.front import Objectives
+from orchestrator.results.reference import drop
 from orchestrator.results.selection import HYPERPARAMETERS
+from orchestrator.spec.quality import quality_of
 from trainables.spec import Value
 
 
@@ -14,7 +16,7 @@ def front_as_csv(
     rows: Sequence[TrialRecord],
     members: Container[int],
     reference: TrialRecord | None,
-    objectives: Sequence[str],
+    objectives: Objectives,
 ) -> str:
     """Return `rows` as CSV, objectives first.
 
@@ -25,12 +27,13 @@ def front_as_csv(
     params = dict.fromkeys(name for record in rows for name in record.params)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    about = ["study", "trial", "paradigm", "reference", "on_front", "seed", "seconds", DROP]
+    quality = quality_of(objectives)
+    about = ["study", "trial", "paradigm", "reference", "on_front", "seed", "seconds", quality.drop_name]
     writer.writerow([*about, *measured, *(f"{HYPERPARAMETERS}{name}" for name in params)])
     for record in rows:
         is_reference = reference is not None and record.trial == reference.trial
         known: list[Value | None] = [record.study, record.trial, record.paradigm, is_reference]
-        known += [record.trial in members, record.seed, record.seconds, accuracy_drop(record, reference)]
+        known += [record.trial in members, record.seed, record.seconds, drop(quality, record, reference)]
         writer.writerow(_cells([*known, *map(record.metrics.get, measured), *map(record.params.get, params)]))
     return text.getvalue()
 

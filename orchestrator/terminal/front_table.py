@@ -14,16 +14,17 @@ from orchestrator.results.fairness import SETUPS, satisfied_setups, unequal
 from orchestrator.results.front import pareto_front, spread
 from orchestrator.results.no_front import why_no_front
 from orchestrator.results.reference import (
-    DROP,
-    accuracy_drop,
     dense_reference,
-    points,
+    drop,
+    heading,
     reference_first,
     saved_or_not,
+    show_drop,
     why_no_reference,
 )
 from orchestrator.results.selection import Selection
 from orchestrator.results.shares_of_front import Holding, holdings
+from orchestrator.spec.quality import Quality, quality_of
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.terminal.character_plot import character_plot
 from orchestrator.terminal.fitted_table import Column, FittedTable
@@ -58,7 +59,7 @@ def front_table(
     front = pareto_front(records, spec.objectives)
     if not front:
         return Text(why_no_front(spec, records), style="yellow")
-    reference = dense_reference(records)
+    reference = dense_reference(records, spec.objectives)
     chosen = selection.of(front, records, spec.objectives)
     members = chosen if selection.sort else spread(chosen, spec.objectives, MOST_ROWS)
     rows = reference_first(members, reference)
@@ -91,13 +92,14 @@ def _title(
 def _members_table(spec: StudySpec, rows: Sequence[TrialRecord], reference: TrialRecord | None) -> FittedTable:
     is_reference = [reference is not None and record.trial == reference.trial for record in rows]
     named = (f"{r.paradigm} (reference)" if dense else r.paradigm for r, dense in zip(rows, is_reference, strict=True))
+    quality = quality_of(spec.objectives)
     columns = [
         Column(heading="trial", cells=tuple(str(record.trial) for record in rows)),
         Column(heading="paradigm", cells=tuple(named), is_text=True, style="cyan"),
         *(
             Column(
-                heading=_heading_of(metric),
-                cells=tuple(_cell(metric, record, reference) for record in rows),
+                heading=_heading_of(metric, quality),
+                cells=tuple(_cell(metric, record, reference, quality) for record in rows),
                 rank=_rank(spec, metric),
             )
             for metric in _columns(spec, rows)
@@ -119,10 +121,10 @@ def _objectives_first(spec: StudySpec, front: Sequence[TrialRecord]) -> list[str
 
 
 def _rank(spec: StudySpec, metric: str) -> int:
-    """Return when a metric is left out for lack of room: objectives never, the drop in accuracy late."""
+    """Return when a metric is left out for lack of room: objectives never, the drop in quality late."""
     if metric in spec.objectives:
         return 0
-    return 1 if metric == DROP else 2
+    return 1 if metric == quality_of(spec.objectives).drop_name else 2
 
 
 def _settings_lines(spec: StudySpec, rows: Sequence[TrialRecord]) -> list[RenderableType]:
@@ -146,7 +148,7 @@ def _notes(rows: Sequence[TrialRecord], front: Sequence[TrialRecord], reference:
 
 def reference_lines(spec: StudySpec, records: Sequence[TrialRecord]) -> list[str]:
     """Return what pruning saves against the dense network, and which trials are on the front over physical costs."""
-    reference = dense_reference(records)
+    reference = dense_reference(records, spec.objectives)
     saved = saved_or_not(records, spec.objectives, reference)
     missing = [] if reference is not None else [f"No reference: {why_no_reference(spec)}."]
     return [*missing, *saved, *_physical_front(spec, records)]
@@ -163,10 +165,10 @@ def _physical_front(spec: StudySpec, records: Sequence[TrialRecord]) -> list[str
 
 
 def _columns(spec: StudySpec, rows: Sequence[TrialRecord]) -> list[str]:
-    """Return the columns of a front: what was measured, and the drop in accuracy where the reference is known."""
-    known = _measured_columns(spec, rows)
-    if "accuracy" in known and dense_reference(rows) is not None:
-        known.insert(known.index("accuracy") + 1, DROP)
+    """Return the columns of a front: what was measured, and the drop in quality where the reference is known."""
+    known, quality = _measured_columns(spec, rows), quality_of(spec.objectives)
+    if quality.metric in known and dense_reference(rows, spec.objectives) is not None:
+        known.insert(known.index(quality.metric) + 1, quality.drop_name)
     return known
 
 
@@ -174,18 +176,18 @@ def _measured_columns(spec: StudySpec, rows: Sequence[TrialRecord]) -> list[str]
     """Return the metrics of a front: qualities, what the study seeks, sizes; physical costs only where they differ."""
     always = [name for name in metrics.shown("front") if not metrics.is_physical(name)]
     always += [] if are_only_removed(rows) else ["macs_physical"]
-    qualities = [metric for metric in always if metrics.unit(metric) is metrics.Unit.SHARE]
+    qualities = [metric for metric in always if metrics.find(metric).tasks]
     named = dict.fromkeys([*qualities, *spec.objectives, *always])
     return [name for name in named if any(name in record.metrics for record in rows)]
 
 
-def _heading_of(metric: str) -> str:
-    return "drop in points" if metric == DROP else quantities.name(metric)
+def _heading_of(metric: str, quality: Quality) -> str:
+    return heading(quality) if metric == quality.drop_name else quantities.name(metric)
 
 
-def _cell(metric: str, record: TrialRecord, reference: TrialRecord | None) -> str:
-    if metric == DROP:
-        return points(accuracy_drop(record, reference))
+def _cell(metric: str, record: TrialRecord, reference: TrialRecord | None, quality: Quality) -> str:
+    if metric == quality.drop_name:
+        return show_drop(quality, drop(quality, record, reference))
     return " ".join([quantities.show(metric, record.metrics.get(metric)), *_fold(metric, record)])
 
 

@@ -16,6 +16,7 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results import quantities
 from orchestrator.results.front import TOLD
 from orchestrator.results.summary import Summary, summarize
+from orchestrator.spec.quality import quality_of
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import StudyFolder
 from orchestrator.sweep.observer import Observer, Outcome
@@ -168,7 +169,8 @@ class Figures:
 def running_table(spec: StudySpec, records: Sequence[TrialRecord]) -> Table:
     """Return the running trials, with their last epoch."""
     table = Table(box=box.SIMPLE_HEAD, expand=True)
-    news_of = (metrics.short("accuracy"), f"{metrics.short('macs')} at the end")
+    quality = quality_of(spec.objectives).metric
+    news_of = (metrics.short(quality), f"{metrics.short('macs')} at the end")
     for name in ("trial", "paradigm", "budget", "epoch", *news_of):
         table.add_column(name, justify="left" if name == "paradigm" else "right", no_wrap=True)
     table.add_column("hyper-parameters", no_wrap=True, overflow="ellipsis", ratio=1)
@@ -176,7 +178,7 @@ def running_table(spec: StudySpec, records: Sequence[TrialRecord]) -> Table:
         last = record.curve[-1] if record.curve else None
         reached = (
             str(last.epoch) if last else "",
-            quantities.show("accuracy", last.accuracy if last else None),
+            quantities.show(quality, last.figure(quality) if last else None),
             quantities.show("macs", last.macs_projected if last else None),
         )
         chosen = Text(tables.configuration(spec, record), style="dim")

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable, Mapping
 
 from orchestrator.ledger.records import TrialRecord
-from orchestrator.results.reference import DROP, accuracy_drop
+from orchestrator.results.front import Objectives
+from orchestrator.results.reference import drop
+from orchestrator.spec.quality import quality_of
 from orchestrator.store.attempts import Attempt
 from trainables.paradigms.base import Paradigm
 
@@ -36,9 +38,10 @@ def full_object(record: TrialRecord, objectives: Iterable[str], checkpoint: str 
     }
 
 
-def member_object(record: TrialRecord, objectives: Iterable[str], reference: TrialRecord | None) -> dict[str, object]:
-    """Return a member of a front, with its drop in validation accuracy against the reference (null without one)."""
-    return {**trial_object(record, objectives), DROP: accuracy_drop(record, reference)}
+def member_object(record: TrialRecord, objectives: Objectives, reference: TrialRecord | None) -> dict[str, object]:
+    """Return a member of a front, with its drop in validation quality against the reference (null without one)."""
+    quality = quality_of(objectives)
+    return {**trial_object(record, objectives), quality.drop_name: drop(quality, record, reference)}
 
 
 def log_object(record: TrialRecord, attempts: Iterable[Attempt]) -> dict[str, object]:

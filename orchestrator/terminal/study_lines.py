@@ -48,7 +48,7 @@ def _lines_of_driver(progress: Progress) -> list[Text]:
 
 def _line_of(trial: UnderWay, progress: Progress) -> Text:
     state = "running" if progress.driven else "interrupted"
-    reached = f", {quantities.name('accuracy')} {quantities.show('accuracy', trial.accuracy)}" if trial.epoch else ""
+    reached = f", {quantities.name(trial.metric)} {quantities.show(trial.metric, trial.quality)}" if trial.epoch else ""
     words = f"{state}: trial {trial.trial} {trial.paradigm}, epoch {trial.epoch} of {trial.epochs}{reached}"
     return Text(", ".join([words, *_use_of_machine(trial, "GPU" if progress.spec.resources.gpus else "CPU")]))
 

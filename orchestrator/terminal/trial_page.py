@@ -78,7 +78,10 @@ def _metrics(record: TrialRecord) -> dict[str, str]:
 
 def _curve(curve: Sequence[Epoch]) -> Table:
     table = titled("epochs")
-    shown = ("accuracy", "loss", "train_loss", "learning_rate", "macs_projected", "seconds")
+    of_task = dict.fromkeys(name for epoch in curve for name in epoch.qualities)
+    of_every_task = ("loss", "train_loss", "learning_rate", "macs_projected", "seconds")
+    classified = any(epoch.accuracy is not None for epoch in curve)
+    shown = (*(("accuracy",) if classified or not of_task else ()), *of_task, *of_every_task)
     table.add_column("epoch", justify="right")
     for name in shown:
         table.add_column(name.replace("_", " "), justify="right")

@@ -6,7 +6,7 @@ are those of the trial, linked to the data on which they were measured.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 DIGEST: Final = "digest"
 """The tag with the digest of the run that a model belongs to: a trial's run is written again if its record changed."""
 
-SPLITS: Final = {"test_accuracy": "test", "test_loss": "test", "accuracy": "validation", "loss": "validation"}
+SPLITS: Final = ("test", "validation")
 """The split on which a metric is measured; all others are of the network alone."""
 
 
@@ -156,14 +156,21 @@ class _Writer:
     def _link(self, run: str, model: LoggedModel, record: TrialRecord) -> None:
         """Link a model with its run, and its metrics with the split on which they were measured."""
         at = int(record.finished.timestamp() * 1000) if record.finished else 0
-        data = {split: _dataset(self._study, split) for split in dict.fromkeys(SPLITS.values())}
+        data = {split: _dataset(self._study, split) for split in SPLITS}
         inputs = [DatasetInput(one, [InputTag("mlflow.data.context", split)]) for split, one in data.items()]
         self._client.log_inputs(run, inputs)
         self._client.log_outputs(run, [LoggedModelOutput(model.model_id, 0)])
         for name, value in record.metrics.items():
-            measured_on = data.get(SPLITS.get(name, ""))
+            measured_on = data.get(_split_of(name, record.metrics))
             about = {"dataset_name": measured_on.name, "dataset_digest": measured_on.digest} if measured_on else {}
             self._client.log_metric(run, name, value, at, 0, model_id=model.model_id, **about)
+
+
+def _split_of(metric: str, measured: Container[str]) -> str:
+    """Return the split that a metric is of: it has a twin of the other one. Costs have none: an empty text."""
+    if metric.startswith("test_") and metric.removeprefix("test_") in measured:
+        return "test"
+    return "validation" if f"test_{metric}" in measured else ""
 
 
 def _dataset(study: TrackedStudy, split: str) -> Dataset:

@@ -16,7 +16,15 @@ from orchestrator.results import quantities
 from orchestrator.results.cost_kinds import cost_kind
 from orchestrator.results.front import hypervolume_over_trials, is_eligible
 from orchestrator.results.palette import REFERENCE, colors
-from orchestrator.results.reference import DROP, accuracy_drop, dense_reference, points, reference_first, saved_or_not
+from orchestrator.results.reference import (
+    dense_reference,
+    drop,
+    heading,
+    reference_first,
+    saved_or_not,
+    show_drop,
+)
+from orchestrator.spec.quality import quality_of
 from orchestrator.tracking.saved_views import address
 from orchestrator.tracking.steps import TrackedStudy
 from trainables import metrics
@@ -26,17 +34,17 @@ LONGEST_NOTE: Final = 15
 
 def table(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[TrialRecord]) -> str:
     """Return the front, after the dense network as its reference, as the JSON that MLflow shows as a table."""
-    reference = dense_reference(records)
+    reference, quality = dense_reference(records, study.objectives), quality_of(study.objectives)
     listed, members = reference_first(front, reference), {record.trial for record in front}
     columns = dict.fromkeys([*study.objectives, *metrics.shown("mlflow")])
     shown = [name for name in columns if any(name in record.metrics for record in listed)]
-    named = ["trial", "paradigm", *shown, DROP, "role", "seed", "hyper-parameters"]
+    named = ["trial", "paradigm", *shown, quality.drop_name, "role", "seed", "hyper-parameters"]
     rows = [
         [
             r.trial,
             r.paradigm,
             *(_finite(r.metrics.get(name)) for name in shown),
-            _finite(accuracy_drop(r, reference)),
+            _finite(drop(quality, r, reference)),
             _role(r, reference, members),
             r.seed,
             json.dumps(dict(r.params)),
@@ -59,7 +67,7 @@ def _finite(value: float | None) -> float | None:
 
 def note(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[TrialRecord], experiment: str) -> str:
     """Return the description of the study, in Markdown."""
-    reference, kind = dense_reference(records), cost_kind(study.objectives)
+    reference, kind = dense_reference(records, study.objectives), cost_kind(study.objectives)
     volumes = hypervolume_over_trials(records, study.objectives)
     aims = ", ".join(f"{direction} {quantities.name(name)}" for name, direction in study.objectives.items())
     lines = [
@@ -84,7 +92,7 @@ def picture(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence
     eligible = [record for record in records if is_eligible(record, study.objectives)]
     for axes, other in zip(figure.subplots(1, max(1, len(others)), squeeze=False)[0], others or [first], strict=True):
         _plot(axes, other, first, study, eligible, front)
-        _mark(axes, other, first, dense_reference(records))
+        _mark(axes, other, first, dense_reference(records, study.objectives))
         axes.legend()
     figure.suptitle(f"{study.name}: {len(front)} of {len(eligible)} eligible trials on the front")
     return figure
@@ -126,14 +134,15 @@ def _counts(records: Sequence[TrialRecord]) -> str:
 
 
 def _markdown_table(study: TrackedStudy, rows: Sequence[TrialRecord], reference: TrialRecord | None) -> list[str]:
-    columns = list(dict.fromkeys([*study.objectives, "test_accuracy"]))
-    head = ["trial", "paradigm", *map(quantities.name, columns), "drop in points"]
+    quality = quality_of(study.objectives)
+    columns = list(dict.fromkeys([*study.objectives, f"test_{quality.metric}"]))
+    head = ["trial", "paradigm", *map(quantities.name, columns), heading(quality)]
     cells = [
         [
             str(r.trial),
             r.paradigm + (" (reference)" if reference is not None and r.trial == reference.trial else ""),
             *(quantities.show(m, r.metrics.get(m)) for m in columns),
-            points(accuracy_drop(r, reference)),
+            show_drop(quality, drop(quality, r, reference)),
         ]
         for r in rows
     ]

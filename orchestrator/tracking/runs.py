@@ -297,7 +297,7 @@ def _metrics(record: TrialRecord) -> list[Metric]:
     curves = [
         Metric(key, value, reached, epoch.epoch)
         for epoch, reached in zip(record.curve, _times(record), strict=True)
-        for name, key in CURVES.items()
+        for name, key in {**CURVES, **{name: f"curve/{name}" for name in epoch.qualities}}.items()
         if (value := epoch.figure(name)) is not None
     ]
     return final + curves

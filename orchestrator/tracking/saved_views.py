@@ -8,6 +8,7 @@ import json
 from typing import Any, Final
 
 from orchestrator.results.front import Objectives
+from orchestrator.spec.quality import quality_of
 
 SHOWN_TAGS: Final = ("on_front", "paradigm", "state", "reason")
 
@@ -25,7 +26,7 @@ def address(experiment: str, view: str) -> str:
 
 def _view(objectives: Objectives, runs: str) -> dict[str, Any]:
     first, direction = next(iter(objectives.items()))
-    metrics = dict.fromkeys([*objectives, "test_accuracy", "macs", "params"])
+    metrics = dict.fromkeys([*objectives, f"test_{quality_of(objectives).metric}", "macs", "params"])
     columns = [f"metrics.`{metric}`" for metric in metrics] + [f"tags.`{tag}`" for tag in SHOWN_TAGS]
     return {
         "searchFilter": runs,

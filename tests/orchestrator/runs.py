@@ -130,7 +130,7 @@ def unreliable(spec: TrialSpec, context: WorkerContext) -> None:
             died.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         made = report(spec, epoch)
-        accuracy = math.nan if fate == 2 and epoch == spec.epochs else made.accuracy - 0.05 * epoch
+        accuracy = math.nan if fate == 2 and epoch == spec.epochs else (made.accuracy or 0.0) - 0.05 * epoch
         metrics = {**made.metrics, "accuracy": accuracy} if made.metrics else {}
         context.report(
             replace(made, accuracy=accuracy, metrics=metrics),

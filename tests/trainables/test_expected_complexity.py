@@ -9,6 +9,7 @@ import pytest
 
 from tests.trainables.stages import a_trial
 from trainables.bounds import Bounds
+from trainables.data import Facts
 from trainables.expected_complexity import NetworkCosts, expected_complexity
 from trainables.methods.rehearsal import shapes_of
 from trainables.paradigms.complexity_aware import ComplexityAware
@@ -37,7 +38,7 @@ def spec(model: str = "digits_cnn", paradigm: str = "dense", **hyperparameters: 
 
 
 def costs(model: str = "digits_cnn") -> NetworkCosts:
-    return NetworkCosts(shapes_of(spec(model), 10, SHAPE))
+    return NetworkCosts(shapes_of(spec(model), Facts(10, SHAPE)))
 
 
 def counted(recipe: Recipe, model: str, folder: Path) -> dict[str, float]:

@@ -44,7 +44,7 @@ def augmentation_for(spec: DataSpec, shape: tuple[int, int, int]) -> Augmentatio
 class Batches:
     """The images of a split in random order; iterating gives one epoch of (images, labels).
 
-    Images are float32 [B, C, H, W], normalised by `mean` and `std` of pixels scaled to [0, 1]; labels int64 [B].
+    Images are float32 [B, C, H, W], normalised by `mean` and `std`, those of pixels scaled to [0, 1]; labels [B, ...].
     An epoch draws its random numbers from `generator`, a CPU generator, before its first batch. The last batch may be
     smaller; a single remaining image is left out, because batch norm cannot train on one. With several processes each
     gets its own rows of every batch (`parallel.rows`). Raises ValueError if there are fewer than two images, or fewer
@@ -66,7 +66,7 @@ class Batches:
         if min(len(split), batch_size) < 2:
             raise ValueError(f"{len(split)} images in batches of {batch_size}: both must be at least 2")
         self._split = split.to(device)
-        self._normalise = _Normalisation(mean, std, channels_last, device)
+        self._normalise = _Normalisation(mean, std, channels_last, self._split)
         self._batch_size = batch_size
         self._augment = augment
         self._device = device
@@ -125,20 +125,22 @@ def ordered(
 
     With `first` and `every`, yield only batch number `first` and every `every`-th batch after it.
     """
-    normalise = _Normalisation(mean, std, channels_last, split.device)
+    normalise = _Normalisation(mean, std, channels_last, split)
     starts = range(first * batch_size, len(split), every * batch_size)
     for images, labels in taken(split, (torch.arange(start, min(start + batch_size, len(split))) for start in starts)):
         yield normalise(images), labels
 
 
 class _Normalisation:
-    """Turns uint8 images into floats of mean 0 and standard deviation 1, in the wanted memory format."""
+    """Turns images into floats of mean 0 and standard deviation 1, in the wanted memory format.
 
-    def __init__(
-        self, mean: Sequence[float], std: Sequence[float], channels_last: bool, device: str | torch.device
-    ) -> None:
-        self._mean = 255 * torch.tensor(mean, device=device)[:, None, None]
-        self._std = 255 * torch.tensor(std, device=device)[:, None, None]
+    Where no mean is known they keep their values.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], channels_last: bool, split: Split) -> None:
+        scale = 255 if split.images.dtype == torch.uint8 else 1
+        self._mean = scale * torch.tensor(mean or [0.0], device=split.device)[:, None, None]
+        self._std = scale * torch.tensor(std or [1 / scale], device=split.device)[:, None, None]
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
 
     def __call__(self, images: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from trainables.spec import Memory
+from trainables.tasks.base import Task
 
 SHARE = 0.5
 """The share of a device's free memory that images may take; the network and its activations need the rest."""
@@ -14,8 +15,9 @@ SHARE = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images, uint8 [N, C, H, W], and their labels, int64 [N].
+    """Images [N, C, H, W] with their labels [N, ...].
 
+    Images are uint8, or float32 where their channels are features of a table; labels are int64, or float32.
     Where `streams_to` is a device, they stay where they are, and only batches are moved to it.
     """
 
@@ -24,9 +26,9 @@ class Split:
     streams_to: torch.device | None = None
 
     def __post_init__(self) -> None:
-        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+        if self.images.dtype not in (torch.uint8, torch.float32) or self.images.ndim != 4:
             raise ValueError(f"images must be uint8 [N, C, H, W], not {self.images.dtype} {list(self.images.shape)}")
-        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
+        if self.labels.dtype not in (torch.int64, torch.float32) or self.labels.shape[:1] != self.images.shape[:1]:
             raise ValueError(f"labels must be int64 [{len(self.images)}], not {self.labels.dtype} {self.labels.shape}")
 
     def __len__(self) -> int:
@@ -46,7 +48,8 @@ class Split:
 class Dataset:
     """A dataset split for training, selection and final results.
 
-    `mean` and `std` are those of the training split's channels scaled to [0, 1]; `hash` is the SHA-256 of the images
+    `mean` and `std` are those of the training split's channels, those of uint8 scaled to [0, 1], and empty for what
+    is not normalised: the characters of a text. `hash` is the SHA-256 of the images
     and labels of all three splits, the same on every platform.
     """
 
@@ -73,8 +76,15 @@ class Dataset:
         splits = {name: replace(getattr(self, name), streams_to=target) for name in ("train", "validation", "test")}
         return replace(self, **splits)
 
+    def of_task(self, task: Task) -> "Dataset":
+        """Return the dataset with the targets and the outputs of a task; raises InvalidValue where it has none."""
+        names = ("train", "validation", "test")
+        splits = {name: getattr(self, name) for name in names}
+        splits = {name: replace(split, labels=task.targets(split.labels)) for name, split in splits.items()}
+        return replace(self, **splits, classes=task.outputs or self.classes)
+
     def _fits(self, device: torch.device) -> bool:
-        needed = sum(split.images.numel() for split in (self.train, self.validation, self.test))
+        needed = sum(split.images.nbytes for split in (self.train, self.validation, self.test))
         return needed <= SHARE * _free(device)
 
     def to(self, device: str | torch.device) -> "Dataset":

@@ -69,7 +69,7 @@ class Encoded:
         size: tuple[int, int] | None,
         root: str,
     ) -> None:
-        self.labels, self.shape = labels, shape
+        self.labels, self.shape, self.dtype = labels, shape, torch.uint8
         self._opened, self._described, self._size, self._root = opened, described, size, root
         self._damaged: list[str] = []
         self._odd: tuple[str, int, int] | None = None

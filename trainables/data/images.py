@@ -25,6 +25,11 @@ class Images(Protocol):
         """The shape of one image."""
         ...
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of its pixels: uint8, or float32 where they are features of a table."""
+        ...
+
     def take(self, numbers: Sequence[int]) -> Tensor:
         """Return these images, uint8 [n, *shape]."""
         ...
@@ -36,7 +41,7 @@ class Images(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """Images in memory, uint8 [N, C, H, W]."""
+    """Images in memory, uint8 or float32 [N, C, H, W]."""
 
     images: Tensor
     labels: Tensor
@@ -46,6 +51,11 @@ class Held:
         """The shape of one image."""
         channels, height, width = self.images.shape[1:]
         return channels, height, width
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the images."""
+        return self.images.dtype
 
     def take(self, numbers: Sequence[int]) -> Tensor:
         """Return these images."""
@@ -57,12 +67,16 @@ class Held:
 
 @dataclass(frozen=True, eq=False)
 class Published:
-    """The images of a source as it divides them; what is None is held out of the training images."""
+    """The images of a source as it divides them; what is None is held out of the training images.
+
+    Where they are not `normalised`, networks are given the values as they are.
+    """
 
     classes: int
     train: Images
     validation: Images | None = None
     test: Images | None = None
+    normalised: bool = True
 
 
 def pieces(count: int, shape: tuple[int, int, int]) -> Iterator[slice]:

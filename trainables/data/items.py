@@ -30,7 +30,7 @@ class Items:
         image, _ = self._item(0)
         self._channels = 1 if isinstance(image, Image.Image) and is_grey(image) else 3
         channels, height, width = self._pixels(image, 0).shape
-        self.shape = (channels, height, width)
+        self.shape, self.dtype = (channels, height, width), torch.uint8
         self.labels = checked_labels(self._known_labels() or self._read_labels(), name)
         self._check_first()
 

@@ -56,7 +56,10 @@ def _key(spec: DataSpec, source: Source) -> str:
 def write(dataset: Dataset, path: Path) -> None:
     """Write the dataset atomically as an uncompressed Arrow IPC file with one record batch per split."""
     schema = pa.schema(
-        {"image": pa.fixed_shape_tensor(pa.uint8(), dataset.input_shape), "label": pa.int64()},
+        {
+            "image": pa.fixed_shape_tensor(_kind(dataset.train.images), dataset.input_shape),
+            "label": _label_kind(dataset.train.labels),
+        },
         metadata={_FACTS: json.dumps(_facts(dataset))},
     )
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
@@ -72,13 +75,23 @@ def write(dataset: Dataset, path: Path) -> None:
         Path(draft).unlink(missing_ok=True)
 
 
+def _kind(tensor: Tensor) -> pa.DataType:
+    return pa.from_numpy_dtype(tensor.numpy().dtype)
+
+
+def _label_kind(labels: Tensor) -> pa.DataType:
+    return _kind(labels) if labels.ndim == 1 else pa.fixed_shape_tensor(_kind(labels), labels.shape[1:])
+
+
 def _facts(dataset: Dataset) -> dict[str, object]:
     return {name: getattr(dataset, name) for name in ("name", "classes", "mean", "std", "hash")}
 
 
 def _record_batch(split: Split, schema: pa.Schema) -> pa.RecordBatch:
     images = pa.FixedShapeTensorArray.from_numpy_ndarray(split.images.numpy())
-    return pa.record_batch([images, pa.array(split.labels.numpy())], schema=schema)
+    labels = split.labels.numpy()
+    column = pa.array(labels) if labels.ndim == 1 else pa.FixedShapeTensorArray.from_numpy_ndarray(labels)
+    return pa.record_batch([images, column], schema=schema)
 
 
 def map_file(path: Path) -> Dataset:
@@ -97,6 +110,10 @@ def map_file(path: Path) -> Dataset:
 
 
 def _split(batch: pa.RecordBatch) -> Split:
-    images, labels = batch.column("image"), batch.column("label")
-    pixels = from_dlpack(images.storage.flatten())
-    return Split(pixels.reshape(len(images), *images.type.shape), from_dlpack(labels))
+    return Split(_tensor(batch.column("image")), _tensor(batch.column("label")))
+
+
+def _tensor(column: pa.Array) -> Tensor:
+    if not isinstance(column.type, pa.FixedShapeTensorType):
+        return from_dlpack(column)
+    return from_dlpack(column.storage.flatten()).reshape(len(column), *column.type.shape)

@@ -16,6 +16,10 @@ class Facts:
 
     classes: int
     shape: tuple[int, int, int]
+    target: tuple[int, ...] = ()
+    """The shape of a target: one for each sample, or for each character of a text."""
+    numbers: bool = False
+    """Whether targets are numbers rather than classes."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,13 @@ OPTIONAL = ("root", "download", "options", "test")
 def an_eighth(shape: tuple[int, int, int], *, flip: bool) -> Usual:
     """Return crops that move by an eighth of the shorter side, as CIFAR's do (4 of 32 pixels)."""
     return Usual(max(1, round(min(shape[1:]) / 8)), flip)
+
+
+def no_images(spec: DataSpec) -> None:
+    """Raise InvalidValue for a key that is about images, of data that are none."""
+    for key in ("image_size", "padding", "flip"):
+        if (value := getattr(spec, key)) is not None:
+            raise InvalidValue(key, value, f"is for images, and {spec.name} has none: leave it out")
 
 
 def check_shares(spec: DataSpec, classes: int, train_images: int) -> None:

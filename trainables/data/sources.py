@@ -1,6 +1,7 @@
 """Sources of images by name. Does not import torch.
 
-A name is a dataset's own (``cifar10``), ``folder``, ``imagenet`` or ``table``, one of torchvision's
+A name is a dataset's own (``cifar10``), ``folder``, ``imagenet``, ``table``,
+``tabular`` or ``text``, one of torchvision's
 (``torchvision/SVHN``), a reference (``my_package.data:build``), or one that another package provides under the
 entry-point group ``espalier.data``.
 """
@@ -13,6 +14,8 @@ from trainables.data.published import PUBLISHED
 from trainables.data.reference import GROUP, ReferenceSource
 from trainables.data.source import Source
 from trainables.data.table import TableSource
+from trainables.data.tabular import TabularSource
+from trainables.data.text import TextSource
 from trainables.data.torchvision_sets import PREFIX, LibrarySource
 from trainables.errors import check_name
 
@@ -21,6 +24,8 @@ _OWN: Final[dict[str, Source]] = {
     "folder": FolderSource(),
     "imagenet": FolderSource(imagenet=True),
     "table": TableSource(),
+    "tabular": TabularSource(),
+    "text": TextSource(),
 }
 
 

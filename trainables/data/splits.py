@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,7 +18,7 @@ from trainables.errors import InvalidValue
 from trainables.spec import DataSpec
 
 Room = Callable[[int], Tensor]
-"""Gives memory for that many pixels, uint8 [n]."""
+"""Gives memory of that many bytes, uint8 [n]."""
 
 
 def in_memory(pixels: int) -> Tensor:
@@ -34,7 +35,7 @@ def read_dataset(spec: DataSpec, source: Source, room: Room = in_memory) -> Data
         part.images.verify()
     if 0 in (len(train), len(validation), len(test)):
         raise InvalidValue("validation", spec.validation, "leaves no image in one of the three splits")
-    mean, std = channel_statistics(train.images)
+    mean, std = channel_statistics(train.images) if published.normalised else ((), ())
     digest = content_hash(train, validation, test)
     return Dataset(spec.name, published.classes, train, validation, test, mean, std, digest)
 
@@ -58,8 +59,13 @@ class Part:
 
     def without(self, count: int, seed: int) -> tuple["Part", "Part"]:
         """Divide into what is left and `count` images, drawn in proportion to the classes."""
-        drawn = draw(self.labels, count, seed)
+        drawn = draw(_classes(self.labels), count, seed)
         return Part(self.images, self.numbers[~drawn]), Part(self.images, self.numbers[drawn])
+
+
+def _classes(labels: Tensor) -> Tensor:
+    """Return the classes in whose proportions examples are drawn; numbers and texts are all of one."""
+    return labels if labels.dtype == torch.int64 and labels.ndim == 1 else labels.new_zeros(len(labels)).long()
 
 
 def divide(published: Published, spec: DataSpec) -> tuple[Part, Part, Part]:
@@ -81,7 +87,8 @@ def divide(published: Published, spec: DataSpec) -> tuple[Part, Part, Part]:
 def decode(part: Part, room: Room) -> Split:
     """Return the images of a part, decoded piece by piece into the memory that `room` gives."""
     count, shape = len(part.numbers), part.images.shape
-    pixels = room(count * math.prod(shape)).view(count, *shape)
+    kind = part.images.dtype
+    pixels = room(count * math.prod(shape) * kind.itemsize).view(kind).view(count, *shape)
     for piece in pieces(count, shape):
         pixels[piece] = part.images.take(part.numbers[piece].tolist())
     return Split(pixels, part.labels)
@@ -102,12 +109,21 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
 
     The sums are exact integers, so the result is the same on every platform.
     """
+    if images.dtype != torch.uint8:
+        return feature_statistics(images)
     counts = torch.zeros(images.shape[1], 256, dtype=torch.int64)
     for piece in pieces(len(images), (images.shape[1], images.shape[2], images.shape[3])):
         for channel, pixels in enumerate(images[piece].unbind(1)):
             counts[channel] += torch.bincount(pixels.flatten(), minlength=256)
     moments = [_moments(each.tolist()) for each in counts]
     return tuple(mean for mean, _ in moments), tuple(std for _, std in moments)
+
+
+def feature_statistics(features: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each channel of float features [N, C, H, W]; 1 for one that is constant."""
+    by_channel = features.double().transpose(0, 1).flatten(1)
+    std = by_channel.std(1, correction=0)
+    return tuple(by_channel.mean(1).tolist()), tuple(torch.where(std > 0, std, 1.0).tolist())
 
 
 def _moments(counts: list[int]) -> tuple[float, float]:
@@ -124,5 +140,6 @@ def content_hash(*splits: Split) -> str:
     for split in splits:
         digest.update(repr(tuple(split.images.shape)).encode())
         digest.update(split.images.contiguous().numpy().data)
-        digest.update(split.labels.numpy().astype("<i8").data)
+        kind = "<i8" if split.labels.dtype == torch.int64 else "<f4"
+        digest.update(np.ascontiguousarray(split.labels.numpy().astype(kind)).data)
     return digest.hexdigest()

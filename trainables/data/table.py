@@ -2,10 +2,10 @@
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from trainables.data.source import Facts, Usual, an_eighth, check_shares, required_root
+from trainables.data.source import Facts, Usual, an_eighth, check_shares
+from trainables.data.table_files import files_of, fingerprint, read
 from trainables.errors import InvalidValue, nearest
 from trainables.spec import DataSpec
 
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from trainables.data.images import Images, Published
-
-_PARTS: Final = (("train",), ("validation", "val"), ("test",))
-_SUFFIXES: Final = (".parquet", ".arrow", ".feather")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +30,7 @@ class TableSource:
         for key, value in spec.options.items():
             if key not in ("image", "label"):
                 raise InvalidValue(f"options.{key}", value, "table takes image and label, the names of the columns")
-        self._files(spec)
+        files_of(spec)
 
     def fetch(self, spec: DataSpec) -> None:
         """Return, for a file is there or is not."""
@@ -48,7 +45,7 @@ class TableSource:
         from trainables.data.images import Published
         from trainables.data.items import classes_of
 
-        tables = [None if file is None else _read(file) for file in self._files(spec)]
+        tables = [None if file is None else read(file) for file in files_of(spec)]
         names = _class_names(tables, spec)
         parts = [None if table is None else _images(table, names, spec) for table in tables]
         train, validation, test = parts
@@ -60,52 +57,16 @@ class TableSource:
 
     def fingerprint(self, spec: DataSpec) -> object:
         """Return paths, sizes and times of the files."""
-        files = [file for file in self._files(spec) if file is not None]
-        stats = [[str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-        return [sorted((key, str(value)) for key, value in spec.options.items()), stats]
+        return fingerprint(files_of(spec), spec)
 
     def augmentation(self, shape: tuple[int, int, int]) -> Usual:
         """Mirror nothing, for nothing is known of what is seen."""
         return an_eighth(shape, flip=False)
 
-    def _files(self, spec: DataSpec) -> list[Path | None]:
-        """Return the files of training, validation and test images; None for those that are not there."""
-        root = Path(required_root(spec, "a .parquet or .arrow file, or a folder with train.parquet")).expanduser()
-        if root.is_file():
-            if root.suffix not in _SUFFIXES:
-                raise InvalidValue("root", spec.root, f"must end in {', '.join(_SUFFIXES)}")
-            return [root, None, None]
-        files = [next((file for file in _candidates(root, names) if file.is_file()), None) for names in _PARTS]
-        if files[0] is None:
-            raise InvalidValue("root", spec.root, "must be a .parquet or .arrow file, or a folder with train.parquet")
-        return files
-
 
 @dataclass(frozen=True)
 class _Named:
     classes: list[str] | None
-
-
-def _candidates(root: Path, names: tuple[str, ...]) -> list[Path]:
-    return [root / f"{name}{suffix}" for name in names for suffix in _SUFFIXES]
-
-
-def _read(file: Path) -> "pa.Table":
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        if file.suffix == ".parquet":
-            return parquet.read_table(file, memory_map=True)
-        with pa.memory_map(str(file)) as mapped:
-            try:
-                return pa.ipc.open_file(mapped).read_all()
-            except pa.ArrowInvalid:
-                mapped.seek(0)
-                return pa.ipc.open_stream(mapped).read_all()
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InvalidValue("root", str(file), f"cannot be read as a table ({reason})") from error
 
 
 def _column(table: "pa.Table", key: str, spec: DataSpec) -> Any:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from trainables import parallel
 from trainables.gates.gated_network import GatedNetwork
@@ -52,7 +51,7 @@ def exact_losses(network: GatedNetwork, batches: Collection[Batch]) -> Iterator[
         def loss(kept: Kept) -> float:
             network.gates.round(kept)
             sums = [
-                F.cross_entropy(logits_of(model, images, trial.precision), labels, reduction="sum").double()
+                trial.task.reduced(logits_of(model, images, trial.precision), labels, "sum").double()
                 for images, labels in batches
             ]
             return float(parallel.total(torch.stack(sums).sum())) / rows

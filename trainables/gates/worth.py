@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from trainables import parallel
 from trainables.gates.estimator import Differences, Slopes
 from trainables.gates.gates import Gates, draw
 from trainables.gates.rounding import Kept
 from trainables.modes import statistics_kept
+from trainables.tasks.base import Task
 from trainables.training.training import logits_of, widened
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class _Switched:
     on: bool
     loss: Tensor
     labels: Tensor
+    task: Task
     logits: list[Tensor] = field(default_factory=list)
 
 
@@ -89,8 +90,8 @@ class Worth:
         other[:, self._count + index] = 1 - other[:, self._count + index]
         gates.hold(other)
         with torch.no_grad(), statistics_kept(trial.model):
-            loss = F.cross_entropy(logits_of(trial.model, inputs, trial.precision), labels, reduction="sum")
-        switched = _Switched(index, bool(branches[index]), loss, labels)
+            loss = trial.task.reduced(logits_of(trial.model, inputs, trial.precision), labels, "sum")
+        switched = _Switched(index, bool(branches[index]), loss, labels, trial.task)
 
         def listen(_: nn.Module, __: Any, logits: Tensor) -> None:
             switched.logits.append(logits.detach())
@@ -118,12 +119,12 @@ class Worth:
         return True
 
     def _compare(self, switched: _Switched) -> None:
-        loss = F.cross_entropy(widened(switched.logits[0]), switched.labels, reduction="sum")
+        loss = switched.task.reduced(widened(switched.logits[0]), switched.labels, "sum")
         difference = float(parallel.total(loss - switched.loss)) / self._images
         self._differences.update(switched.index, difference if switched.on else -difference)
 
     def difference(self) -> tuple[Tensor, Tensor]:
-        """Return the loss with each unit [U] and branch [B] minus the loss without it, in nats: negative if useful."""
+        """Return the loss with each unit [U] and branch [B] minus the loss without it: negative if useful."""
         branches = self._differences if self._measures else self._branches
         return self._units.difference(), branches.difference()
 

@@ -12,12 +12,13 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from trainables.errors import check_name
 from trainables.masking.flow import flow_through
 from trainables.masking.masks import prunable_weights
 from trainables.modes import composite_attention, modes_kept
+from trainables.tasks.base import Task
+from trainables.tasks.classification import CLASSIFICATION
 
 Scores = dict[str, Tensor]
 Batch = tuple[Tensor, Tensor]
@@ -40,7 +41,8 @@ class Scoring:
     """All that a criterion may look at.
 
     `model` is the masked network; `batches` are pairs of normalised images [B, C, H, W] and labels [B], the same
-    ones on each call; `dense` holds the prunable weights as they were before the first of them was masked.
+    ones on each call; `dense` holds the prunable weights as they were before the first of them was masked; `task` has
+    the loss.
     """
 
     model: nn.Module
@@ -49,6 +51,7 @@ class Scoring:
     input_shape: tuple[int, int, int]
     granularity: Pieces
     generator: torch.Generator
+    task: Task = CLASSIFICATION
 
     @property
     def weights(self) -> dict[str, nn.Parameter]:
@@ -119,7 +122,7 @@ def force(scoring: Scoring) -> Scores:
     Masked weights have a score too and may return. On an unmasked network this is SNIP.
     """
     with _undisturbed(scoring.model):
-        gradients = _gradients(scoring.model, scoring.batches())
+        gradients = _gradients(scoring, scoring.batches())
     return _shares(scoring.pieces({name: gradient * scoring.dense[name] for name, gradient in gradients.items()}))
 
 
@@ -127,12 +130,12 @@ def grasp(scoring: Scoring, temperature: float = 200.0) -> Scores:
     """Score w * (H g), normalised: removing what is lowest raises the gradient's norm most, or lowers it least.
 
     Wang et al. 2020, arXiv 2002.07376, eq. 8 with the sign turned, so that higher is kept. Gradient g and Hessian H
-    are those of the loss of logits / `temperature`, averaged over batches.
+    are those of the loss of logits / `temperature`, averaged over batches; outputs that are no logits have none.
     """
     weights, batches = scoring.weights, scoring.batches()
     with _undisturbed(scoring.model), composite_attention():
-        fixed = _gradients(scoring.model, batches, temperature=temperature)
-        curved = _sum(_hessian_times(fixed, scoring.model, batch, temperature) for batch in batches)
+        fixed = _gradients(scoring, batches, temperature=temperature)
+        curved = _sum(_hessian_times(fixed, scoring, batch, temperature) for batch in batches)
     scores = scoring.pieces({name: weight.detach() * curved[name] for name, weight in weights.items()})
     norm = torch.stack([score.sum() for score in scores.values()]).sum().abs().clamp_min(_TINY)
     return {name: score / norm for name, score in scores.items()}
@@ -181,28 +184,29 @@ def find(name: str) -> Criterion:
 
 def _saliency(scoring: Scoring, batches: Sequence[Batch]) -> dict[str, Tensor]:
     with _undisturbed(scoring.model):
-        gradients = _gradients(scoring.model, batches)
+        gradients = _gradients(scoring, batches)
     return {name: gradients[name] * weight.detach() for name, weight in scoring.weights.items()}
 
 
 def _gradients(
-    model: nn.Module, batches: Sequence[Batch], *, temperature: float = 1.0, create_graph: bool = False
+    scoring: Scoring, batches: Sequence[Batch], *, temperature: float = 1.0, create_graph: bool = False
 ) -> dict[str, Tensor]:
-    """Return the gradient of the mean cross-entropy by prunable weight, averaged over the batches."""
-    weights = prunable_weights(model)
+    """Return the gradient of the mean loss by prunable weight, averaged over the batches."""
+    model, task, weights = scoring.model, scoring.task, scoring.weights
     by_batch = []
     for images, labels in batches:
-        loss = F.cross_entropy(model(images) / temperature, labels) / len(batches)
+        outputs = model(images) / temperature if task.has_logits else model(images)
+        loss = task.reduced(outputs, labels, "mean") / len(batches)
         slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=create_graph)
         by_batch.append(dict(zip(weights, slopes, strict=True)))
     return _sum(by_batch)
 
 
 def _hessian_times(
-    vector: Mapping[str, Tensor], model: nn.Module, batch: Batch, temperature: float
+    vector: Mapping[str, Tensor], scoring: Scoring, batch: Batch, temperature: float
 ) -> dict[str, Tensor]:
-    weights = prunable_weights(model)
-    gradients = _gradients(model, [batch], temperature=temperature, create_graph=True)
+    weights = scoring.weights
+    gradients = _gradients(scoring, [batch], temperature=temperature, create_graph=True)
     products = torch.autograd.grad(
         list(gradients.values()), list(weights.values()), [vector[name] for name in weights], materialize_grads=True
     )
@@ -212,7 +216,7 @@ def _hessian_times(
 def _probe_curvature(scoring: Scoring, batch: Batch, samples: int) -> Iterator[Scores]:
     """Give c-by-c diagonals v * (J^T H J v), J spreading one variable per piece over its weights."""
     weights = scoring.weights
-    gradients = _gradients(scoring.model, [batch], create_graph=True)
+    gradients = _gradients(scoring, [batch], create_graph=True)
     shapes = scoring.pieces({name: weight.detach() for name, weight in weights.items()})
     for _ in range(samples):
         signs = {name: _random_signs(piece, scoring.generator) for name, piece in shapes.items()}

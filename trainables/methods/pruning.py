@@ -70,7 +70,7 @@ def scoring_for(trial: "LiveTrial", stage: Prune, dense: Mapping[str, Tensor], t
         return drawn
 
     shape, granularity = trial.dataset.input_shape, granularities.find(stage.granularity)
-    return Scoring(trial.model, dense, batches, shape, granularity, trial.generator)
+    return Scoring(trial.model, dense, batches, shape, granularity, trial.generator, trial.task)
 
 
 def _scores(

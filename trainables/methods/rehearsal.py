@@ -7,6 +7,7 @@ import torch
 
 from trainables import granularities
 from trainables.context import Report, SaveCheckpoint
+from trainables.data import Facts
 from trainables.data.dataset import Dataset, Split
 from trainables.gates.gated_network import require_gates
 from trainables.gates.structures import find_structures
@@ -38,10 +39,14 @@ class _Nowhere:
         return None
 
 
-def shapes_of(spec: TrialSpec, classes: int, input_shape: tuple[int, int, int]) -> LiveTrial:
-    """Return a trial whose network has shapes but no numbers; raises InvalidValue for images that it cannot take."""
-    none = Split(torch.empty(0, *input_shape, dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
-    return LiveTrial(spec, Dataset(spec.data.name, classes, none, none, none, (), (), ""), _Nowhere())
+def shapes_of(spec: TrialSpec, facts: Facts) -> LiveTrial:
+    """Return a trial whose network has shapes but no numbers.
+
+    Raises InvalidValue for images that it cannot take, and for data that are none of its task.
+    """
+    targets = torch.empty(0, *facts.target, dtype=torch.float32 if facts.numbers else torch.int64)
+    none = Split(torch.empty(0, *facts.shape, dtype=torch.uint8), targets)
+    return LiveTrial(spec, Dataset(spec.data.name, facts.classes, none, none, none, (), (), ""), _Nowhere())
 
 
 def demands(recipe: Recipe) -> frozenset[Demand]:

@@ -30,6 +30,7 @@ _FACTORIES: Mapping[str, tuple[str, Mapping[str, int | str]]] = {
     "vgg16_bn": ("vgg", {}),
     "mobilenet_v2": ("mobilenet", {}),
     "vit": ("vit", {}),
+    "char_transformer": ("char_transformer", {}),
 }
 
 

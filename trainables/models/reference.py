@@ -43,18 +43,25 @@ def _is_network(kind: Any) -> bool:
 def check_output(name: str, model: nn.Module, classes: int, input_shape: tuple[int, int, int]) -> None:
     """Raise InvalidValue unless the network maps images of the shape to logits."""
     try:
-        logits = _run(model, input_shape)
+        logits = outputs_of(model, input_shape)
     except Exception as error:
         reason = str(error).partition("\n")[0]
         allowed = f"cannot take images of shape {input_shape} ({type(error).__name__}: {reason})"
         raise InvalidValue("name", name, allowed) from error
     shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    if shape != [2, classes]:
+    if shape not in possible_outputs(classes, input_shape):
         raise InvalidValue("name", name, f"must give logits [2, {classes}] for two images, and gave {shape}")
 
 
+def possible_outputs(classes: int, input_shape: tuple[int, int, int]) -> list[list[int]]:
+    """Return the shapes that outputs for two samples may have: one set for each, or one at each position of a text."""
+    channels, height, length = input_shape
+    of_text = [[2, classes, length]] if (channels, height) == (1, 1) else []
+    return [[2, classes], *of_text]
+
+
 @torch.no_grad()
-def _run(model: nn.Module, input_shape: tuple[int, int, int]) -> Any:
+def outputs_of(model: nn.Module, input_shape: tuple[int, int, int]) -> Any:
     """Run a twin of the network on the meta device, or where its code wants numbers, a copy on the CPU."""
     try:
         return meta_twin(model)(torch.empty(2, *input_shape, device="meta"))

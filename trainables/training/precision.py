@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from trainables.spec import TrainingSpec
+from trainables.tasks.base import Task
+from trainables.tasks.classification import CLASSIFICATION
 
 LOG = logging.getLogger(__name__)
 
@@ -32,14 +33,16 @@ def precision_for(spec: TrainingSpec, device: str | torch.device) -> torch.dtype
     return torch.bfloat16 if native else torch.float32
 
 
-def distrust(model: nn.Module, images: Tensor, labels: Tensor, precision: torch.dtype) -> str | None:
+def distrust(
+    model: nn.Module, images: Tensor, labels: Tensor, precision: torch.dtype, task: Task = CLASSIFICATION
+) -> str | None:
     """Return what is wrong with a network's gradients in `precision` on a batch; None if nothing is.
 
     They must be finite, come out the same twice (on a CPU bit for bit), and lie close to those of float32. Images are
     [B, C, H, W], labels [B]. Neither the network nor torch's random state changes.
     """
-    expected = _gradients(model, images, labels, torch.float32)
-    once, again = (_gradients(model, images, labels, precision, poison) for poison in POISONS)
+    expected = _gradients(model, images, labels, torch.float32, task)
+    once, again = (_gradients(model, images, labels, precision, task, poison) for poison in POISONS)
     if not all(gradient.isfinite().all() for gradient in (*once, *again)):
         return "are not finite"
     exactly = images.device.type == "cpu"
@@ -49,10 +52,10 @@ def distrust(model: nn.Module, images: Tensor, labels: Tensor, precision: torch.
 
 
 def trusted_or_float32(
-    precision: torch.dtype, model: nn.Module, images: Tensor, labels: Tensor, name: str
+    precision: torch.dtype, model: nn.Module, images: Tensor, labels: Tensor, name: str, task: Task
 ) -> torch.dtype:
     """Return `precision`, or float32, with a warning that calls the network `name`, where `distrust` finds a reason."""
-    wrong = distrust(model, images, labels, precision)
+    wrong = distrust(model, images, labels, precision, task)
     if wrong is None:
         return precision
     LOG.warning("%s trains in float32: its gradients in %s %s", name, str(precision).removeprefix("torch."), wrong)
@@ -67,7 +70,7 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
 
 
 def _gradients(
-    model: nn.Module, images: Tensor, labels: Tensor, precision: torch.dtype, poison: float = 0.0
+    model: nn.Module, images: Tensor, labels: Tensor, precision: torch.dtype, task: Task, poison: float = 0.0
 ) -> list[Tensor]:
     """Return the gradients of all parameters that the loss depends on, of a copy in training mode."""
     network = copy.deepcopy(model).train()
@@ -77,7 +80,7 @@ def _gradients(
         torch.manual_seed(0)
         with torch.autocast(images.device.type, dtype=precision, enabled=precision != torch.float32):
             logits = network(images)
-        loss = F.cross_entropy(logits.float(), labels)
+        loss = task.reduced(logits.float(), labels, "mean")
         _leave_in_memory(poison, parameters, precision)
         return list(torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True))
 

@@ -1,4 +1,4 @@
-"""Metrics of classification from the logits of a whole split: likelihood and calibration, and others by torchmetrics.
+"""Metrics from the outputs of a whole split: likelihood and calibration of classes, and others by torchmetrics.
 
 Importing this does not import torchmetrics, and neither does measuring what every trial measures.
 """
@@ -22,9 +22,10 @@ ALWAYS: Final = ("nll", "brier", "ece")
 
 
 def measure_qualities(names: Iterable[str], logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Return the metrics among `names` that are measured here, of logits (N, classes) and labels (N,).
+    """Return the metrics among `names` that are measured here, of outputs (N, outputs) and labels (N,).
 
-    They are computed from probabilities: torchmetrics would take logits that happen to lie in [0, 1] for probabilities.
+    Those of classes are computed from probabilities: torchmetrics would take logits that happen to lie in [0, 1] for
+    probabilities.
     All are NaN where a logit is.
     """
     asked = list(dict.fromkeys(name for name in names if name in QUALITIES))
@@ -32,8 +33,10 @@ def measure_qualities(names: Iterable[str], logits: Tensor, labels: Tensor) -> d
         return {}
     if not logits.isfinite().all():
         return dict.fromkeys(asked, float("nan"))
+    if any(name in OF_NUMBERS for name in asked):
+        return {name: float(OF_NUMBERS[name](logits.squeeze(1), labels)) for name in asked}
     probabilities = logits.softmax(1, dtype=torch.float64)  # in float32 what is unlikely would be impossible
-    return {name: float(QUALITIES[name](probabilities, labels)) for name in asked}
+    return {name: float(OF_CLASSES[name](probabilities, labels)) for name in asked}
 
 
 def _functions() -> Any:
@@ -88,7 +91,17 @@ def _calibration(probabilities: Tensor, labels: Tensor) -> Tensor:
     return gaps.index_add_(0, bins, (guessed == labels).double() - confidence.double()).abs().sum() / len(labels)
 
 
-QUALITIES: Final[Mapping[str, Callable[[Tensor, Tensor], Tensor]]] = {
+def _of_numbers(function: str, **options: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    def measure(predictions: Tensor, targets: Tensor) -> Tensor:
+        from torchmetrics.functional import regression  # seconds
+
+        value: Tensor = getattr(regression, function)(predictions, targets, **options)
+        return value
+
+    return measure
+
+
+OF_CLASSES: Final[Mapping[str, Callable[[Tensor, Tensor], Tensor]]] = {
     "f1_macro": _macro("multiclass_f1_score"),
     "precision_macro": _macro("multiclass_precision"),
     "recall_macro": _macro("multiclass_recall"),
@@ -98,4 +111,14 @@ QUALITIES: Final[Mapping[str, Callable[[Tensor, Tensor], Tensor]]] = {
     "nll": _likelihood,
     "brier": _brier,
 }
-"""What is measured, by the metric's name, from probabilities (N, classes) and labels (N,)."""
+"""What is measured of classes, by the metric's name, from probabilities (N, classes) and labels (N,)."""
+
+OF_NUMBERS: Final[Mapping[str, Callable[[Tensor, Tensor], Tensor]]] = {
+    "rmse": _of_numbers("mean_squared_error", squared=False),
+    "r2": _of_numbers("r2_score"),
+    "explained_variance": _of_numbers("explained_variance"),
+}
+"""What is measured of numbers, by the metric's name, from predictions (N,) and targets (N,)."""
+
+QUALITIES: Final = {**OF_CLASSES, **OF_NUMBERS}
+"""All that is measured."""

@@ -2,13 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import assert_never
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim import SGD, AdamW, Optimizer
 
 from trainables import parallel
@@ -16,6 +15,8 @@ from trainables.data.batches import Batches, ordered
 from trainables.data.dataset import Split
 from trainables.modes import modes_kept
 from trainables.spec import TrainingSpec
+from trainables.tasks.base import Averaged, Task
+from trainables.tasks.classification import CLASSIFICATION
 from trainables.training.companion import Companion
 
 WARMUP_START = 1 / 25
@@ -39,14 +40,19 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a network does on a split: share of images classified rightly, and mean cross-entropy.
+    """How a network does on a split: the task's metrics by name, and its mean loss.
 
-    `logits`, shape (images, classes), are kept only on request.
+    `logits` are its outputs for all samples in order, kept only on request.
     """
 
-    accuracy: float
     loss: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
     logits: Tensor | None = None
+
+    @property
+    def accuracy(self) -> float:
+        """The share of samples, or of positions, classified rightly, where that is a metric of the task."""
+        return self.metrics["accuracy"]
 
 
 def optimizer_for(model: nn.Module, spec: TrainingSpec) -> Optimizer:
@@ -99,7 +105,7 @@ def train_epoch(
     optimizer: Optimizer,
     rate: Callable[[int], float],
     *,
-    label_smoothing: float,
+    task: Task,
     precision: torch.dtype,
     companion: Companion,
     skip: int = 0,
@@ -119,7 +125,7 @@ def train_epoch(
             optimizer.zero_grad(set_to_none=True)
             companion.before_forward(inputs, labels)
             own = batches.images(step) / parallel.size()  # gradients are averaged over processes, not summed
-            loss = _cross_entropy(logits_of(network, inputs, precision), labels, label_smoothing) / own
+            loss = task.reduced(logits_of(network, inputs, precision), labels, "sum") / own
             penalty = companion.penalty()
             if penalty is not None:
                 loss = loss + penalty
@@ -139,6 +145,7 @@ def evaluate(
     mean: Sequence[float],
     std: Sequence[float],
     *,
+    task: Task = CLASSIFICATION,
     precision: torch.dtype = torch.float32,
     channels_last: bool = False,
     batch_size: int = 500,
@@ -149,7 +156,8 @@ def evaluate(
     Several processes take turns at the batches, and each gets the whole result.
     """
     kept: list[Tensor] = []
-    sums = torch.zeros(2, dtype=torch.float64, device=split.device)
+    averaged = task if isinstance(task, Averaged) else None
+    sums = torch.zeros(1 + (averaged.summed if averaged else 0), dtype=torch.float64, device=split.device)
     turns = ordered(
         split,
         mean,
@@ -163,32 +171,42 @@ def evaluate(
         model.eval()
         for inputs, labels in turns:
             logits = logits_of(model, inputs, precision)
-            if keep_logits:
+            if keep_logits or not averaged:
                 kept.append(logits)
-            right = (logits.argmax(1) == labels).sum()
-            sums += torch.stack([right.double(), _cross_entropy(logits, labels).double()])
-    accuracy, loss = (parallel.total(sums) / len(split)).tolist()
-    return Evaluation(accuracy, loss, _of_all_processes(kept, split, batch_size) if keep_logits else None)
+            of_batch = [*(averaged.sums(logits, labels) if averaged else ()), task.reduced(logits, labels, "sum")]
+            sums += torch.stack([each.double() for each in of_batch])
+    means: list[float] = (parallel.total(sums) / len(split)).tolist()
+    is_whole = keep_logits or averaged is None
+    outputs = _of_all_processes(kept, split, batch_size) if is_whole else None
+    metrics = averaged.from_means(means) if averaged else _measured(task, outputs, split)
+    return Evaluation(means[-1], metrics, outputs if keep_logits else None)
+
+
+def _measured(task: Task, outputs: Tensor | None, split: Split) -> dict[str, float]:
+    """Return what a task measures of a whole split; NaN where an output is none."""
+    if outputs is None or not outputs.isfinite().all():
+        return dict.fromkeys(task.metrics, math.nan)
+    measured = task.measure(outputs, split.labels.to(outputs.device))
+    return {name: float(measured[name]) for name in task.metrics}
 
 
 def _of_all_processes(kept: Sequence[Tensor], split: Split, batch_size: int) -> Tensor:
-    """Return the logits of all images in order; `kept` are those of the batches that this process evaluated.
+    """Return the outputs of all images in order; `kept` are those of the batches that this process evaluated.
 
-    The first process, which has a batch whenever there is one, tells the others what logits are like.
+    The first process, which has a batch whenever there is one, tells the others what outputs are like.
     """
-    like = [kept[0].shape[1], kept[0].element_size()] if parallel.rank() == 0 and kept else [0, 0]
-    classes, width = parallel.total(torch.tensor(like, device=split.device)).tolist()
-    dtype = torch.float64 if width == torch.float64.itemsize else torch.float32
-    together = torch.zeros(len(split), classes, device=split.device, dtype=dtype)
+    if parallel.size() == 1:
+        return torch.cat(list(kept))
+    shape = [*kept[0].shape[1:], 0] if kept else [0, 0]
+    like = [*shape[:2], kept[0].element_size()] if parallel.rank() == 0 and kept else [0, 0, 0]
+    width, positions, size = parallel.total(torch.tensor(like, device=split.device)).tolist()
+    dtype = torch.float64 if size == torch.float64.itemsize else torch.float32
+    of_each = (width, positions) if positions else (width,)
+    together = torch.zeros(len(split), *of_each, device=split.device, dtype=dtype)
     for turn, logits in enumerate(kept):
         start = (parallel.rank() + turn * parallel.size()) * batch_size
         together[start : start + len(logits)] = logits
     return parallel.total(together)
-
-
-def _cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Return the sum over the batch: its mean has no value for a process without rows."""
-    return F.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="sum")
 
 
 def _set_learning_rate(optimizer: Optimizer, rate: float) -> None:

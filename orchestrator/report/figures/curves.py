@@ -46,7 +46,7 @@ def _layers(records: Sequence[TrialRecord], objectives: Objectives, metric: str)
     for paradigm, look in looked.items():
         early = [r for r in records if r.paradigm == paradigm and r.state in (State.PRUNED, State.FAIL)]
         yield _ends(early, metric, look.color, look.marker, paradigm)
-    yield from star(dense_reference(records), lambda record: _end(record, metric))
+    yield from star(dense_reference(records, objectives), lambda record: _end(record, metric))
 
 
 def _ends(records: Sequence[TrialRecord], metric: str, color: str, marker: str, paradigm: str) -> Points:

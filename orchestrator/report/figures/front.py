@@ -35,7 +35,7 @@ def front_figure(
     `closely` shows the part of the axes where the front is nearly as good as its best, otherwise all trials.
     """
     eligible = [record for record in records if is_eligible(record, objectives)]
-    members, reference = pareto_front(eligible, objectives), dense_reference(records)
+    members, reference = pareto_front(eligible, objectives), dense_reference(records, objectives)
     focus = [*_close(members, objectives, y), *([reference] if reference else [])] if closely else records
     places = [p for r in focus or eligible for p in (measured(x, y)(r), None if closely else projected(x, y)(r)) if p]
     across, up = Axis.of(x, (place[0] for place in places)), Axis.of(y, (place[1] for place in places))

@@ -24,7 +24,7 @@ def hypervolume_figure(spec: StudySpec, records: Sequence[TrialRecord]) -> Figur
         "epochs, all trials together": [float(len(record.curve)) for record in told],
         f"{unit}-hours of training": [record.seconds * devices / 3600 for record in told],
     }
-    charts = (_chart(label, list(accumulate(each)), told, volumes, records) for label, each in spent.items())
+    charts = (_chart(label, list(accumulate(each)), told, volumes, spec, records) for label, each in spent.items())
     return Figure(name="hypervolume", caption="Hypervolume over what was spent", charts=tuple(charts))
 
 
@@ -33,10 +33,11 @@ def _chart(
     spent: Sequence[float],
     told: Sequence[TrialRecord],
     volumes: Sequence[float],
+    spec: StudySpec,
     records: Sequence[TrialRecord],
 ) -> Chart:
     risen = [index for index, (before, after) in enumerate(pairwise([0.0, *volumes])) if after > before]
-    looked, reference = looks(record.paradigm for record in records), dense_reference(records)
+    looked, reference = looks(record.paradigm for record in records), dense_reference(records, spec.objectives)
     layers: list[Layer] = [Line(xs=(0.0, *spent), ys=(0.0, *volumes), is_step=True)]
     for paradigm, look in looked.items():
         shown = [index for index in risen if told[index].paradigm == paradigm]

@@ -1,6 +1,7 @@
 """An epoch is the same value whether it comes from a trial, through Ray, from the ledger or from the table."""
 
 import json
+import math
 from dataclasses import fields, replace
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_unknown_values_are_left_out_and_read_as_unknown(epoch: Epoch) -> None:
 
 
 def test_an_epoch_has_all_that_a_trial_reports_of_it() -> None:
-    reported = {field.name for field in fields(Report)} - {"usage", "metrics"}
+    reported = {field.name for field in fields(Report)} - {"usage", "metrics", "qualities"}
     assert EPOCH_FIELDS.keys() == reported | set(USAGE_FIELDS)
     assert set(USAGE_FIELDS) == {field.name for field in fields(Usage)}
 
@@ -111,3 +112,11 @@ def test_other_keys_are_ignored_and_missing_ones_named() -> None:
 )
 def test_only_numbers_are_figures(name: str, figure: float | None) -> None:
     assert an_epoch(1, accuracy=0.9, train_loss=None).figure(name) == figure
+
+
+def test_what_a_task_measures_goes_through_the_ledger_under_its_own_name() -> None:
+    stored = EpochReport.of(replace(REPORT, accuracy=None, qualities={"mae": 0.5})).as_dict()
+    assert "accuracy" not in stored
+    epoch = EpochReport.from_dict(json.loads(json.dumps(stored))).epoch
+    assert (epoch.figure("mae"), epoch.figure("accuracy")) == (0.5, None)
+    assert math.isnan(epoch.known("accuracy"))

@@ -21,7 +21,7 @@ def test_columns_and_their_means_join_the_metrics() -> None:
 
 def test_a_front_is_chosen_and_sorted_by_them() -> None:
     records = with_columns(told_trials(4), COLUMNS)
-    selection = Selection.read(records, within=None, where=["accuracy@fog_3 > 0.65"], sort="accuracy@fog_3")
+    selection = Selection.read(records, OBJECTIVES, within=None, where=["accuracy@fog_3 > 0.65"], sort="accuracy@fog_3")
     assert [record.trial for record in selection.of(records, records, OBJECTIVES)] == [0, 2]
-    by_excess = Selection.read(records, within=None, where=[], sort="excess_error@corrupted_3")
+    by_excess = Selection.read(records, OBJECTIVES, within=None, where=[], sort="excess_error@corrupted_3")
     assert [record.trial for record in by_excess.of(records, records, OBJECTIVES)][:3] == [0, 2, 1]

@@ -5,8 +5,12 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.ledger.records import State, TrialRecord
-from orchestrator.results.reference import accuracy_drop, dense_reference, points, reference_first, savings
+from orchestrator.results.front import Objectives
+from orchestrator.results.reference import dense_reference, drop, reference_first, savings, show_drop
+from orchestrator.spec.quality import quality_of
 from tests.orchestrator.example import OBJECTIVES, told_trial
+
+ACCURACY = quality_of(OBJECTIVES)
 
 
 def dense(trial: int, accuracy: float, state: State = State.COMPLETE) -> TrialRecord:
@@ -21,11 +25,11 @@ def pruned(trial: int, accuracy: float, macs: float, **more: float) -> TrialReco
 
 def test_the_most_accurate_finished_dense_trial_is_the_reference_even_if_it_misses_a_constraint() -> None:
     records = [dense(0, 0.9), replace(dense(1, 0.95), feasible=False), dense(2, 0.99, State.PRUNED), pruned(3, 1.0, 1)]
-    reference = dense_reference(records)
+    reference = dense_reference(records, OBJECTIVES)
     assert reference is not None
     assert reference.trial == 1
-    assert dense_reference(records[2:]) is None
-    assert dense_reference([replace(records[0], share=0.5)]) is None
+    assert dense_reference(records[2:], OBJECTIVES) is None
+    assert dense_reference([replace(records[0], share=0.5)], OBJECTIVES) is None
 
 
 def test_it_is_the_first_row_once() -> None:
@@ -35,12 +39,12 @@ def test_it_is_the_first_row_once() -> None:
 
 
 def test_a_drop_is_in_points_of_validation_accuracy() -> None:
-    drop = accuracy_drop(pruned(1, 0.9876, 1e5), dense(0, 0.99))
-    assert drop == pytest.approx(0.0024)
-    assert points(drop) == "0.24"
-    assert points(accuracy_drop(pruned(1, 0.99, 1e5), dense(0, 0.9))) == "-9.00"
-    assert points(-1e-9) == "0.00"
-    assert points(accuracy_drop(pruned(1, 0.99, 1e5), None)) == "-"
+    worse = drop(ACCURACY, pruned(1, 0.9876, 1e5), dense(0, 0.99))
+    assert worse == pytest.approx(0.0024)
+    assert show_drop(ACCURACY, worse) == "0.24"
+    assert show_drop(ACCURACY, drop(ACCURACY, pruned(1, 0.99, 1e5), dense(0, 0.9))) == "-9.00"
+    assert show_drop(ACCURACY, -1e-9) == "0.00"
+    assert show_drop(ACCURACY, drop(ACCURACY, pruned(1, 0.99, 1e5), None)) == "-"
 
 
 def test_the_saving_is_that_of_the_smallest_network_within_a_point() -> None:
@@ -55,3 +59,15 @@ def test_the_saving_is_that_of_the_smallest_network_within_a_point() -> None:
     )
     assert savings(records, OBJECTIVES, None) == []
     assert savings([reference], OBJECTIVES, reference) == []
+
+
+def test_of_a_regression_a_rise_of_the_error_is_held_against_the_dense_network() -> None:
+    objectives: Objectives = {"r2": "maximize", "macs": "minimize"}
+    base = told_trial(0)
+    best, other = (
+        replace(base, trial=n, metrics={**base.metrics, "r2": 0.5, "mae": mae}) for n, mae in ((0, 2.0), (1, 3.0))
+    )
+    smaller = replace(told_trial(1), metrics={**told_trial(1).metrics, "r2": 0.5, "mae": 2.01, "macs": 1.0})
+    assert dense_reference([other, best], objectives) == best
+    assert drop(quality_of(objectives), smaller, best) == pytest.approx(0.01)
+    assert "within 1 % of the dense validation mean absolute error" in str(savings([smaller], objectives, best)[0])

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from orchestrator.ledger.records import TrialRecord
-from orchestrator.results.front import pareto_front
+from orchestrator.results.front import Objectives, pareto_front
 from orchestrator.results.selection import Condition, Selection, names
+from orchestrator.spec.quality import quality_of
 from tests.orchestrator.example import OBJECTIVES, told_trials
 from trainables.errors import InvalidValue
 
@@ -23,7 +24,7 @@ def chosen(
     where: Sequence[str] = (),
     sort: str | None = None,
 ) -> list[int]:
-    selection = Selection.read(records, within=within, where=where, sort=sort)
+    selection = Selection.read(records, OBJECTIVES, within=within, where=where, sort=sort)
     return [record.trial for record in selection.of(pareto_front(records, OBJECTIVES), records, OBJECTIVES)]
 
 
@@ -88,8 +89,20 @@ def test_what_cannot_be_meant_is_refused(typed: dict[str, Any], message: str) ->
 
 def test_a_hyperparameter_with_the_name_of_a_metric_has_a_longer_one() -> None:
     record = replace(RECORDS[1], params={"params": 7, "flag": True})
-    assert {"params", "hyperparameters.params", "flag"} <= set(names([record]))
-    assert Condition.parse("hyperparameters.params = 7", names([record])).bound == 7
-    assert Selection.read([record], within=None, where=["hyperparameters.params = 7", "flag = true"], sort=None).of(
-        [record], [record], OBJECTIVES
-    ) == [record]
+    assert {"params", "hyperparameters.params", "flag"} <= set(names([record], quality_of(OBJECTIVES)))
+    assert Condition.parse("hyperparameters.params = 7", names([record], quality_of(OBJECTIVES))).bound == 7
+    where = ["hyperparameters.params = 7", "flag = true"]
+    selection = Selection.read([record], OBJECTIVES, within=None, where=where, sort=None)
+    assert selection.of([record], [record], OBJECTIVES) == [record]
+
+
+def test_within_follows_the_metric_of_the_task_and_its_direction() -> None:
+    objectives: Objectives = {"mae": "minimize", "macs": "minimize"}
+    errors = {0: 0.5, 1: 0.58, 2: 0.7}
+    records = [replace(RECORDS[n], metrics={"mae": e, "macs": 1e3 - n}) for n, e in errors.items()]
+    dense = replace(records[0], paradigm="dense")
+    selection = Selection.read([dense, *records[1:]], objectives, within=0.1, where=["mae_rise <= 0.09"], sort=None)
+    assert [r.metrics["mae"] for r in selection.of(records, [dense, *records[1:]], objectives)] == [0.5, 0.58]
+    assert "validation mean absolute error at most 0.1 above the dense network's" in selection.words(
+        [dense, *records[1:]], objectives
+    )

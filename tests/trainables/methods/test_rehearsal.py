@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.trainables.stages import a_trial
+from trainables.data import Facts
 from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.methods.rehearsal import demands, rehearse, removable_macs, shapes_of
 from trainables.paradigms.base import Paradigm
@@ -26,7 +27,7 @@ def shapes(model: str, **options: Any) -> LiveTrial:
     spec = TrialSpec(
         data=DataSpec(name="digits"), model=ModelSpec(name=model, options=options), paradigm="dense", epochs=4
     )
-    return shapes_of(spec, 10, (1, 8, 8))
+    return shapes_of(spec, Facts(10, (1, 8, 8)))
 
 
 def prunes(granularity: str, **values: Any) -> Recipe:

@@ -8,6 +8,7 @@ from tests.trainables.stages import a_trial
 from trainables.paradigms.dense import Dense
 from trainables.recipes.recipe import Train
 from trainables.runner import run_recipe
+from trainables.tasks.classification import CLASSIFICATION
 from trainables.training.companion import Companion
 from trainables.training.training import learning_rate, optimizer_for, train_epoch
 
@@ -31,7 +32,7 @@ def test_it_is_the_textbook_training(tmp_path: Path) -> None:
             batches,
             optimizer,
             lambda step, epoch=epoch: learning_rate(by_hand.spec.training, (epoch + step / len(batches)) / 2),  # type: ignore[misc]
-            label_smoothing=0.0,
+            task=CLASSIFICATION,
             precision=by_hand.precision,
             companion=Companion(),
         )

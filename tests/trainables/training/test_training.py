@@ -13,6 +13,7 @@ from trainables import data
 from trainables.data.batches import Augmentation, Batches
 from trainables.data.dataset import Dataset
 from trainables.spec import DataSpec, TrainingSpec
+from trainables.tasks.classification import CLASSIFICATION, smoothed
 from trainables.training.companion import Companion
 from trainables.training.training import (
     ONE_CYCLE_WARMUP,
@@ -79,7 +80,7 @@ def train(
         batches,
         optimizer_for(model, spec),
         lambda _: rate,
-        label_smoothing=spec.label_smoothing,
+        task=smoothed(CLASSIFICATION, spec.label_smoothing),
         precision=precision,
         companion=companion or Companion(),
         skip=skip,
@@ -159,7 +160,13 @@ def test_a_tiny_network_learns_digits(name: str, lr: float, precision: torch.dty
             return learning_rate(spec, (first + step) / steps)
 
         result = train_epoch(
-            model, batches, optimizer, rate, label_smoothing=0.05, precision=precision, companion=Companion()
+            model,
+            batches,
+            optimizer,
+            rate,
+            task=smoothed(CLASSIFICATION, 0.05),
+            precision=precision,
+            companion=Companion(),
         )
         losses.append(result.loss)
     assert evaluate(model, digits.validation, digits.mean, digits.std).accuracy > 0.95
@@ -204,7 +211,7 @@ def test_every_step_has_the_learning_rate_of_its_number(digits: Dataset) -> None
         return step / 100
 
     train_epoch(
-        model, batches, optimizer, rate, label_smoothing=0.0, precision=torch.float32, companion=Watch(), skip=3
+        model, batches, optimizer, rate, task=CLASSIFICATION, precision=torch.float32, companion=Watch(), skip=3
     )
     assert asked == list(range(3, len(batches)))
     assert used == [step / 100 for step in asked]
