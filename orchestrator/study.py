@@ -176,13 +176,15 @@ class Drive:
 
         If Ray dies, it is restarted. Raises NodeLost if it dies more than `failures.retries` times in a row without a
         report from any trial in between, and InvalidValue if the data are no longer there, as every trial would fail,
-        or the weights that networks start from are not those of the launch.
+        or neither they nor the weights that networks start from are those of the launch.
         """
         if sweep.is_over:
             return False
         data.check(self.spec.data)
         weights = starting_weights.gather(self.spec, self.store)
-        weights.require_same(_stamp(self.spec, self.store).get("weights", {}))
+        stamped = _stamp(self.spec, self.store)
+        weights.require_same(stamped.get("weights", {}))
+        stamp.require_same_data(stamped, self.spec.data.name, _data_hash(self.spec, self.store))
         vain = 0
         try:
             while True:

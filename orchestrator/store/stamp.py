@@ -20,7 +20,8 @@ PACKAGES: Final = ("espalier", "torch", "torchvision", "ray", "optuna", "mlflow"
 
 
 def stamp(data_hash: str, referred: Sequence[str] = (), weights: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Describe this machine and its software; `data_hash` identifies the dataset as it is split.
+    """Describe this machine and its software; `data_hash` identifies the dataset as it is split, or is empty if none
+    was read.
 
     `code` describes the packages that the study is `referred` to; `weights` are the SHA-256 of the weights that its
     networks start from, by what the study says of them. `git_commit` is that of the current folder, ending in
@@ -64,6 +65,14 @@ def other_code(stamped: Mapping[str, Any], referred: Sequence[str]) -> Iterator[
         now = code_of(package)
         if began.get(package, now) != now:
             yield f"{package} has changed since the study began: it is {now}, and was {began[package]}"
+
+
+def require_same_data(stamped: Mapping[str, Any], name: str, digest: str) -> None:
+    """Raise InvalidValue if the dataset of that name is not the one with which a study began, if its stamp says."""
+    began = stamped["data_hash"]
+    if began and began != digest:
+        changed = f"has changed since the launch (hash {digest[:12]}, was {began[:12]})"
+        raise InvalidValue("data.name", name, f"{changed}: put the old data back, or launch a new study")
 
 
 def _git_commit() -> str | None:

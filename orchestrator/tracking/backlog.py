@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from orchestrator.tracking.steps import ORDER, Answer, Begin, End, KeepOnly, ShowFront, Step, Tell
+from orchestrator.tracking.steps import ORDER, Answer, Begin, End, KeepOnly, Show, ShowFront, Step, Tell
 
 BATCH: Final = 512
 """The most steps that the writer gets at a time; it answers once it has done as many as it can in a moment."""
@@ -13,6 +14,7 @@ BATCH: Final = 512
 NAMES: Final[Mapping[type[Step], str]] = {
     Begin: "the study's own run",
     KeepOnly: "the deletion of outdated runs",
+    Show: "the running trials",
     ShowFront: "the front",
     End: "the study's end",
 }
@@ -45,6 +47,7 @@ class Backlog:
         self._steps[type(step)][_subject(step)] = step
         if isinstance(step, Tell):
             self._told_since.add(step.record.trial)
+            self._steps[Show].pop(("unfinished", step.record.trial), None)
         elif isinstance(step, KeepOnly):
             self._told_since.clear()
 
@@ -72,11 +75,16 @@ class Backlog:
     def _spare_new_trials(self) -> None:
         for subject, rebuild in self._steps[KeepOnly].items():
             if isinstance(rebuild, KeepOnly) and self._told_since - rebuild.trials:
-                self._steps[KeepOnly][subject] = KeepOnly(rebuild.trials | self._told_since)
+                self._steps[KeepOnly][subject] = replace(rebuild, trials=rebuild.trials | self._told_since)
 
     def _has_failed(self, step: Step) -> bool:
         return self._failures[_subject(step)] > 0
 
 
 def _subject(step: Step) -> object:
-    return step.record.trial if isinstance(step, Tell) else type(step)
+    match step:
+        case Tell(record):
+            return record.trial
+        case Show(record):
+            return ("unfinished", record.trial)
+    return type(step)

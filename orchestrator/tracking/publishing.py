@@ -29,7 +29,7 @@ SECONDS_FOR_THE_REST: Final[Mapping[RunStatus, float]] = {"FINISHED": 60.0, "KIL
 
 
 class Publisher:
-    """Observes a study: shows its finished trials in MLflow and writes its table."""
+    """Observes a study: shows its trials in MLflow and writes its table."""
 
     def __init__(self, tracker: Tracker | Untracked, folder: StudyFolder, records: Iterable[TrialRecord]) -> None:
         """Begin by making MLflow agree with `records`."""
@@ -43,9 +43,12 @@ class Publisher:
         """Do nothing: the constructor has sent the known trials to MLflow."""
 
     def updated(self, record: TrialRecord) -> None:
-        """Show a trial once it is finished."""
+        """Show a trial: at once when it has finished, now and then while it runs."""
         before, self._records[record.trial] = self._records.get(record.trial), record
-        if record.state not in TOLD or before == record:
+        if before == record:
+            return
+        if record.state not in TOLD:
+            self._tracker.show(record)
             return
         self._tracker.tell(record)
         if time.monotonic() >= self._next_edition:

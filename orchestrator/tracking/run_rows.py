@@ -37,8 +37,8 @@ Row = dict[str, str | int | float | bool | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinishedRun:
-    """A finished run as it is written to MLflow. Times are milliseconds since 1970."""
+class RunContents:
+    """What a run holds in MLflow, or is to get. Times are milliseconds since 1970."""
 
     experiment: str
     name: str
@@ -75,7 +75,7 @@ class RunRows:
         columns = {name: frozenset(tables.tables[name].columns.keys()) for name in COLUMNS}
         return cls(engine, tables) if columns == COLUMNS else None
 
-    def write(self, runs: Sequence[FinishedRun], artifacts: Callable[[str], str]) -> list[str]:
+    def write(self, runs: Sequence[RunContents], artifacts: Callable[[str], str]) -> list[str]:
         """Write all runs, or none, and return their ids; `artifacts` gives a run's artifact URI by its id."""
         ids = [uuid4().hex for _ in runs]
         identified = list(zip(ids, runs, strict=True))
@@ -114,7 +114,7 @@ class RunRows:
         self._engine.dispose()
 
 
-def _run_row(run_id: str, run: FinishedRun, artifacts: str) -> Row:
+def _run_row(run_id: str, run: RunContents, artifacts: str) -> Row:
     return {
         "run_uuid": run_id,
         "name": run.name,
@@ -133,7 +133,7 @@ def _run_row(run_id: str, run: FinishedRun, artifacts: str) -> Row:
     }
 
 
-def _tag_rows(run_id: str, run: FinishedRun) -> Iterator[Row]:
+def _tag_rows(run_id: str, run: RunContents) -> Iterator[Row]:
     for key, value in (*run.tags.items(), ("mlflow.runName", run.name)):
         yield _text_row(run_id, key, value)
 
@@ -142,7 +142,7 @@ def _text_row(run_id: str, key: str, value: str) -> Row:
     return {"run_uuid": run_id, "key": key, "value": value}
 
 
-def _metric_rows(run_id: str, run: FinishedRun) -> Iterator[Row]:
+def _metric_rows(run_id: str, run: RunContents) -> Iterator[Row]:
     for metric in dict.fromkeys(run.metrics):
         place = {"timestamp": metric.timestamp, "step": metric.step}
         yield {"run_uuid": run_id, "key": metric.key, "value": metric.value, **place, "is_nan": False}

@@ -1,14 +1,15 @@
-"""A study in MLflow: an experiment of its name, a parent run, and one child run per finished trial.
+"""A study in MLflow: an experiment of its name, a parent run, and one child run per trial.
 
 Children have hyper-parameters as params, the measurements of the final network as metrics under their plain names
 (`accuracy`, `macs`), and each epoch's validation results as `curve/accuracy` and so on: a trial that was stopped early
 has curves, but no `accuracy` to sort by. An epoch's use of the machine is in `system/peak_memory` and so on, which
 MLflow shows separately.
+
+An unfinished trial's run is RUNNING, or SCHEDULED while the trial is paused, and grows by the epochs reported since it
+was last shown. Its digest says which epochs it has: if those were repeated since, it is replaced by a new run.
 """
 
-import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -18,25 +19,33 @@ from itertools import accumulate, zip_longest
 from typing import Final
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run
+from mlflow.entities import Metric, Param, Run, RunTag
 from sqlalchemy.exc import SQLAlchemyError
 
-from orchestrator.ledger.epoch import USAGE_FIELDS
-from orchestrator.ledger.records import State, TrialRecord, as_row
+from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.front import hypervolume_over_trials, in_order_told, pareto_front
 from orchestrator.tracking.front_page import note, picture, table
-from orchestrator.tracking.run_rows import FinishedRun, RunRows
+from orchestrator.tracking.run_contents import (
+    CURVES,
+    ENDED,
+    NOTHING,
+    STATUS,
+    UNFINISHED,
+    Shown,
+    common_tags,
+    curves,
+    digest,
+    key,
+    milliseconds,
+    params,
+    trial_tags,
+)
+from orchestrator.tracking.run_rows import RunContents, RunRows
 from orchestrator.tracking.saved_views import views
 from orchestrator.tracking.steps import RunStatus, TrackedStudy
 
-STATUS: Final = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILED"}
-ENDED: Final = frozenset(STATUS.values())
-MEASURED: Final = ("accuracy", "loss", "train_loss", "learning_rate", "macs_projected", "params_projected")
-CURVES: Final = {name: f"curve/{name}" for name in MEASURED} | {name: f"system/{name}" for name in USAGE_FIELDS}
-"""The metrics that show an epoch's fields, by the fields' names in the record."""
 METRICS_PER_BATCH, PARAMS_PER_BATCH = 900, 100
 """MLflow takes at most 1,000 items at a time, of them 100 params."""
-LONGEST_TAG: Final = 2000
 _ON_FRONT: Final = "on_front"
 """The tag of runs whose trials are on the front."""
 ROWS_AT_ONCE: Final = 20_000
@@ -45,12 +54,23 @@ ROWS_AT_ONCE: Final = 20_000
 
 @dataclass(frozen=True)
 class Child:
-    """A trial's run in MLflow. `digest` identifies the record that it was written from."""
+    """A trial's run in MLflow. `digest` identifies the record that it was written from.
+
+    `shown` is what it shows of a trial that had not finished when it was written.
+    """
 
     run_id: str
     digest: str
-    ended: bool = False
+    status: str = "RUNNING"
     on_front: bool = False
+
+    @property
+    def shown(self) -> Shown | None:
+        return Shown.from_tag(self.digest)
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
 
 
 class StudyRuns:
@@ -88,15 +108,34 @@ class StudyRuns:
         """Write a finished trial's run, complete an incomplete one, or replace one written from another record."""
         if self._is_written(record):
             return
-        run = self._finished_run(record)
-        child = self._children.get(record.trial) or self._create_child(record, run)
+        child = self._children.get(record.trial)
+        run = self._finished_run(record, child.shown if child else None)
+        child = child or self._create_child(record.trial, run)
         self._log(child.run_id, run.metrics, run.params)
         self._client.set_terminated(child.run_id, run.status, run.end_time)
-        self._children[record.trial] = replace(child, ended=True)
+        if child.shown:  # last: until then the run counts as unfinished, and all of this can be repeated
+            self._client.log_batch(child.run_id, tags=[RunTag(key, value) for key, value in run.tags.items()])
+        self._children[record.trial] = replace(child, digest=run.tags["digest"], status=run.status)
 
-    def keep_only(self, trials: Iterable[int]) -> None:
-        """Delete the runs of all other trials."""
-        for trial in sorted(self._children.keys() - set(trials)):
+    def show(self, record: TrialRecord, at: datetime) -> None:
+        """Show an unfinished trial as it was at a time: its epochs so far, and whether it runs or is paused."""
+        child = self._children.get(record.trial)
+        if child and not (child.shown and child.shown.begins(record)):
+            self._delete(record.trial)
+            child = None
+        run = self._unfinished_run(record, child.shown if child else None, at)
+        child = child or self._create_child(record.trial, replace(run, tags={**run.tags, "digest": NOTHING.as_tag}))
+        if child.status != run.status:
+            self._client.update_run(child.run_id, status=run.status)
+        self._log(child.run_id, run.metrics, run.params)
+        self._client.set_tag(child.run_id, "digest", run.tags["digest"])
+        self._client.set_tag(child.run_id, "state", run.tags["state"])
+        self._children[record.trial] = replace(child, digest=run.tags["digest"], status=run.status)
+
+    def keep_only(self, trials: Iterable[int], unfinished: Iterable[int] = ()) -> None:
+        """Delete the runs of all other trials; of `unfinished` trials keep those that show them unfinished."""
+        shown = {trial for trial in unfinished if trial in self._children and self._children[trial].shown}
+        for trial in sorted(self._children.keys() - set(trials) - shown):
             self._delete(trial)
 
     def show_front(self, records: Iterable[TrialRecord]) -> None:
@@ -111,14 +150,15 @@ class StudyRuns:
         self._client.log_figure(self._parent, picture(self._study, everything, front), "front.png")
         shown_as_table = json.dumps([{"path": "front.json", "type": "table"}])
         self._client.set_tag(self._parent, "mlflow.loggedArtifacts", shown_as_table)
-        self._last = max((_milliseconds(record.finished) or 0 for record in everything), default=0)
-        self._begin_at(min(filter(None, (_milliseconds(record.started) for record in everything)), default=None))
+        self._last = max((milliseconds(record.finished) or 0 for record in everything), default=0)
+        self._begin_at(min(filter(None, (milliseconds(record.started) for record in everything)), default=None))
         description = note(self._study, everything, front, self._experiment)
         self._client.set_tag(self._parent, "mlflow.note.content", description)
         self._client.set_experiment_tag(self._experiment, "mlflow.note.content", description)
 
     def end(self, outcome: RunStatus) -> None:
         """End the parent run: that of a study that is over when its last trial ended, others now."""
+        self._interrupt_all()
         begun = self._client.get_run(self._parent).info.start_time
         over = outcome == "FINISHED" and self._last > begun
         self._client.set_terminated(self._parent, outcome, self._last if over else None)
@@ -144,14 +184,25 @@ class StudyRuns:
         return str(self._client.create_experiment(self._study.name, artifact_location=location, tags=tags))
 
     def _find_runs(self) -> str | None:
-        """Collect the existing children, one per trial, and return the parent's id, or None."""
+        """Collect the existing children, one per trial, and return the parent's id, or None.
+
+        Unfinished trials whose runs are still RUNNING are not running: this is the study's only writer, and it begins.
+        """
         parent = None
         for run in self._search():
             if run.data.tags.get("level") == "study":
                 parent = parent or run.info.run_id
             elif run.data.tags.get("level") == "trial":
                 self._adopt(run)
+        self._interrupt_all()
         return parent
+
+    def _interrupt_all(self) -> None:
+        """End the runs of unfinished trials: no driver runs them."""
+        for trial, child in self._children.items():
+            if child.shown and child.status == "RUNNING":
+                self._client.set_terminated(child.run_id, "KILLED")
+                self._children[trial] = replace(child, status="KILLED")
 
     def _search(self) -> Iterator[Run]:
         token = None
@@ -166,14 +217,20 @@ class StudyRuns:
 
     def _adopt(self, run: Run) -> None:
         tags, trial = run.data.tags, int(run.data.tags["trial"])
-        if trial in self._children:
+        child = Child(run.info.run_id, tags.get("digest", ""), run.info.status, tags.get(_ON_FRONT) == "true")
+        if trial in self._children or (child.shown and child.shown.epochs != self._epochs_of(run)):
             self._client.delete_run(run.info.run_id)
         else:
-            ended, on_front = run.info.status in ENDED, tags.get(_ON_FRONT) == "true"
-            self._children[trial] = Child(run.info.run_id, tags.get("digest", ""), ended, on_front)
+            self._children[trial] = child
+
+    def _epochs_of(self, run: Run) -> int:
+        """Return how many epochs an unfinished trial's run has; it differs from its digest if its writer died."""
+        keys = [key for key in run.data.metrics if key.startswith(("curve/", "system/"))]
+        steps = {metric.step for key in keys for metric in self._client.get_metric_history(run.info.run_id, key)}
+        return len(steps)
 
     def _create_parent(self) -> str:
-        tags = {**_common_tags(self._study), "level": "study"}
+        tags = {**common_tags(self._study), "level": "study"}
         return str(self._client.create_run(self._experiment, run_name=self._study.name, tags=tags).info.run_id)
 
     def _write_rows(self, rows: RunRows, records: Sequence[TrialRecord]) -> bool:
@@ -184,36 +241,52 @@ class StudyRuns:
         except SQLAlchemyError:
             return False
         for (record, run), run_id in zip(plain, ids, strict=True):
-            self._children[record.trial] = Child(run_id, run.tags["digest"], ended=True)
+            self._children[record.trial] = Child(run_id, run.tags["digest"], run.status)
         return True
 
-    def _finished_run(self, record: TrialRecord) -> FinishedRun:
-        tags = {"digest": _digest(record), "level": "trial", "mlflow.parentRunId": self._parent}
-        return FinishedRun(
+    def _finished_run(self, record: TrialRecord, shown: Shown | None = None) -> RunContents:
+        """Return what a finished trial's run has; if its first epochs are shown already, without them."""
+        end = milliseconds(record.finished)
+        final = [Metric(key(name), value, end or 0, 0) for name, value in record.metrics.items()]  # drawn as a bar
+        metrics = [*final, *curves(record, shown, end)]
+        return self._contents(record, STATUS[record.state], end, digest(record), metrics)
+
+    def _unfinished_run(self, record: TrialRecord, shown: Shown | None, at: datetime) -> RunContents:
+        """Return what to add to an unfinished trial's run, and the tags that it then has."""
+        now = milliseconds(at) or 0
+        until = now if len(record.curve) > (shown or NOTHING).epochs else (shown or NOTHING).until
+        digest = Shown.of(record.curve, until).as_tag
+        return self._contents(record, UNFINISHED[record.state], None, digest, curves(record, shown, now))
+
+    def _contents(
+        self, record: TrialRecord, status: str, end: int | None, digest: str, metrics: Sequence[Metric]
+    ) -> RunContents:
+        identity = {"digest": digest, "level": "trial", "mlflow.parentRunId": self._parent}
+        return RunContents(
             experiment=self._experiment,
             name=f"{record.trial:04d} {record.paradigm}",
-            status=STATUS[record.state],
-            start_time=_milliseconds(record.started) or _milliseconds(record.finished) or 0,
-            end_time=_milliseconds(record.finished),
-            tags={**_common_tags(self._study), **_tags(record), **tags},
-            params=_params(record),
-            metrics=_metrics(record),
+            status=status,
+            start_time=milliseconds(record.started) or end or 0,
+            end_time=end,
+            tags={**common_tags(self._study), **trial_tags(record), **identity},
+            params=params(record),
+            metrics=metrics,
         )
 
-    def _create_child(self, record: TrialRecord, run: FinishedRun) -> Child:
+    def _create_child(self, trial: int, run: RunContents) -> Child:
         created = self._client.create_run(
             self._experiment, start_time=run.start_time, run_name=run.name, tags=dict(run.tags)
         )
-        self._children[record.trial] = Child(created.info.run_id, run.tags["digest"])
-        return self._children[record.trial]
+        self._children[trial] = Child(created.info.run_id, run.tags["digest"])
+        return self._children[trial]
 
     def _is_written(self, record: TrialRecord) -> bool:
         """Return whether a trial's run is complete; delete one that was written from another record."""
         child = self._children.get(record.trial)
-        if child and child.digest != _digest(record):
+        if child and not (child.shown.begins(record) if child.shown else child.digest == digest(record)):
             self._delete(record.trial)
             return False
-        return child is not None and child.ended
+        return child is not None and child.ended and child.shown is None
 
     def _begin_at(self, begin: int | None) -> None:
         """Let the parent run begin with the first trial if it was created later, where the database is at hand."""
@@ -256,69 +329,13 @@ def _first(records: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
     return records[: max(1, sum(count <= ROWS_AT_ONCE for count in rows))]
 
 
-def _digest(record: TrialRecord) -> str:
-    content = json.dumps(as_row(record), sort_keys=True, default=str)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
-def _common_tags(study: TrackedStudy) -> dict[str, str]:
-    commit = {"mlflow.source.git.commit": study.tags["git_commit"]} if "git_commit" in study.tags else {}
-    source = {"mlflow.source.name": "espalier", "mlflow.source.type": "LOCAL", **commit}
-    return {**source, **{key: _shorten(value) for key, value in study.tags.items()}, "study": study.name}
-
-
-def _tags(record: TrialRecord) -> dict[str, str]:
-    tags = {
-        "trial": str(record.trial),
-        "paradigm": record.paradigm,
-        **({"sampler": record.sampler} if record.sampler else {}),
-        "state": record.state.value,
-        "seed": str(record.seed),
-        "fidelity": f"{record.fidelity:.4g}",
-        "feasible": str(record.feasible).lower(),
-    }
-    if record.failure is not None:
-        tags["failure"] = record.failure.value
-    why = _shorten(record.reason or "")
-    return {**tags, "reason": why, "mlflow.note.content": f"{record.state.value}: {why}"} if why else tags
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= LONGEST_TAG else f"{text[: LONGEST_TAG - 1]}…"
-
-
-def _params(record: TrialRecord) -> list[Param]:
-    return [Param(_key(name), str(value)) for name, value in record.params.items()]
-
-
-def _metrics(record: TrialRecord) -> list[Metric]:
-    at = _milliseconds(record.finished) or 0  # so that MLflow drops the metric if it is logged again
-    final = [Metric(_key(name), value, at, 0) for name, value in record.metrics.items()]  # step 0 is drawn as a bar
-    curves = [
-        Metric(key, value, reached, epoch.epoch)
-        for epoch, reached in zip(record.curve, _times(record), strict=True)
-        for name, key in {**CURVES, **{name: f"curve/{name}" for name in epoch.qualities}}.items()
-        if (value := epoch.figure(name)) is not None
-    ]
-    return final + curves
-
-
-def _times(record: TrialRecord) -> list[int]:
-    """Return when each epoch ended: the time from start to end of a trial is shared out as its epochs took time."""
-    begin, end = (_milliseconds(time) for time in (record.started, record.finished))
-    if begin is None or end is None:
-        return [end or 0] * len(record.curve)
-    ended = list(accumulate(epoch.seconds for epoch in record.curve))
-    return [begin + round((end - begin) * seconds / ended[-1]) if ended[-1] > 0 else end for seconds in ended]
-
-
 def _study_metrics(
     study: TrackedStudy, records: list[TrialRecord], front: list[TrialRecord]
 ) -> tuple[list[Metric], list[Metric]]:
     """Return the hypervolume after each finished trial, and the numbers of trials by state and on the front."""
     told = in_order_told(records)
     volumes = hypervolume_over_trials(told, study.objectives)
-    times = [_milliseconds(record.finished) or 0 for record in told]
+    times = [milliseconds(record.finished) or 0 for record in told]
     rising = [Metric("hypervolume", v, t, n) for n, (v, t) in enumerate(zip(volumes, times, strict=True), start=1)]
     counts = Counter(f"trials_{record.state.value.lower()}" for record in told) | Counter(front_members=len(front))
     return rising, [Metric(name, float(count), max(times, default=0), 0) for name, count in counts.items()]
@@ -328,12 +345,3 @@ def _batches(metrics: Sequence[Metric], params: Sequence[Param]) -> Iterator[tup
     many = [metrics[i : i + METRICS_PER_BATCH] for i in range(0, len(metrics), METRICS_PER_BATCH)]
     few = [params[i : i + PARAMS_PER_BATCH] for i in range(0, len(params), PARAMS_PER_BATCH)]
     yield from zip_longest(many, few, fillvalue=[])
-
-
-def _key(name: str) -> str:
-    """Return the name with characters that MLflow does not allow in keys replaced."""
-    return re.sub(r"[^\w./ :-]", "_", name)[:250]
-
-
-def _milliseconds(time: datetime | None) -> int | None:
-    return None if time is None else int(time.timestamp() * 1000)

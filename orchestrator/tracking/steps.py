@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -37,9 +38,18 @@ class Tell:
 
 @dataclass(frozen=True)
 class KeepOnly:
-    """Delete the runs of all other trials."""
+    """Delete the runs of all other trials; of `unfinished` trials keep those that show them unfinished."""
 
     trials: frozenset[int]
+    unfinished: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Show:
+    """Show an unfinished trial as it was at a time."""
+
+    record: TrialRecord
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -56,8 +66,8 @@ class End:
     outcome: RunStatus
 
 
-Step = Begin | Tell | KeepOnly | ShowFront | End
-ORDER = (Begin, Tell, KeepOnly, ShowFront, End)
+Step = Begin | Tell | KeepOnly | Show | ShowFront | End
+ORDER = (Begin, Tell, KeepOnly, Show, ShowFront, End)
 
 
 @dataclass(frozen=True, kw_only=True)

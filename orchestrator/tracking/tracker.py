@@ -17,6 +17,7 @@ from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.front import TOLD, Objectives
 from orchestrator.tracking.backlog import Backlog
 from orchestrator.tracking.database import Database, DatabaseUnusable
+from orchestrator.tracking.running_trials import SECONDS_BETWEEN_SHOWINGS, RunningTrials
 from orchestrator.tracking.steps import Answer, Begin, End, KeepOnly, RunStatus, ShowFront, Step, Tell, TrackedStudy
 from orchestrator.tracking.writer_process import WriterProcess
 
@@ -31,11 +32,12 @@ VAIN_ATTEMPTS: Final = 2
 
 
 class Tracker:
-    """One study in MLflow: a parent run, and a child run per finished trial, each identified by its tags.
+    """One study in MLflow: a parent run, and a child run per trial, each identified by its tags.
 
     Only `flush`, `catch_up` and `close` wait, and no method raises because MLflow cannot be reached: `trouble` is the
     first thing that went wrong since MLflow last answered, and `flush` returns how much is unsent. Children are written
-    when their trial has finished, so none stays RUNNING. Local artifacts are stored below `artifacts`; every run gets
+    when their trial has finished, and shown every `pause` seconds while it runs; the writer ends those that are still
+    RUNNING when the driver ends or dies. Local artifacts are stored below `artifacts`; every run gets
     `tags`; the writer's own messages go to `log`.
     """
 
@@ -52,12 +54,14 @@ class Tracker:
         objectives: Objectives,
         *,
         log: Path | None = None,
+        pause: float = SECONDS_BETWEEN_SHOWINGS,
     ) -> None:
         self._study = TrackedStudy(
             uri=uri, artifacts=artifacts.absolute(), name=study, tags=dict(tags), objectives=dict(objectives)
         )
         self._backlog = Backlog()
         self._told: dict[int, TrialRecord] = {}
+        self._running = RunningTrials(pause)
         self._front: ShowFront | None = None
         self._changed = threading.Condition()
         self._hurry = self._closed = self._ended = self._answered = False
@@ -73,8 +77,13 @@ class Tracker:
     def tell(self, record: TrialRecord) -> None:
         """Write a finished trial's run; repeating this changes nothing. Raises ValueError for an unfinished trial."""
         if record.state not in TOLD:
-            raise ValueError(f"trial {record.trial} is {record.state}; only finished trials have a run")
+            raise ValueError(f"trial {record.trial} is {record.state}; only finished trials are told")
         self._add(Tell(record))
+
+    def show(self, record: TrialRecord) -> None:
+        """Show an unfinished trial's epochs in a while, unless it has finished by then."""
+        with self._changed:
+            self._running.note(record)
 
     def front(self, records: Iterable[TrialRecord]) -> None:
         """Show the study's results so far: tag the front's members; put table, picture and text on the parent run."""
@@ -89,7 +98,8 @@ class Tracker:
         told = [record for record in everything if record.state in TOLD]
         for record in told:
             self.tell(record)
-        self._add(KeepOnly(frozenset(record.trial for record in told)))
+        finished = frozenset(record.trial for record in told)
+        self._add(KeepOnly(finished, frozenset(record.trial for record in everything) - finished))
         self.front(everything)
 
     def flush(self, timeout: float) -> int:
@@ -154,6 +164,7 @@ class Tracker:
                 raise RuntimeError(f"the tracker of {self._study.name} is closed")
             if isinstance(step, Tell):
                 self._told[step.record.trial] = step.record
+                self._running.forget(step.record.trial)
             elif isinstance(step, KeepOnly):
                 self._told = {trial: record for trial, record in self._told.items() if trial in step.trials}
             elif isinstance(step, ShowFront):
@@ -209,8 +220,15 @@ class Tracker:
 
     def _next_batch(self) -> list[Step]:
         with self._changed:
-            self._changed.wait_for(lambda: self._backlog or self._closed)
+            self._add_running()
+            while not (self._backlog or self._closed):
+                self._changed.wait(SECONDS_BETWEEN_LOOKS)
+                self._add_running()
             return [] if self._closed else self._backlog.first()
+
+    def _add_running(self) -> None:
+        for step in self._running.due():
+            self._backlog.add(step)
 
 
 def _lost(database: Database) -> str | None:

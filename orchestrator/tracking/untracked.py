@@ -15,6 +15,9 @@ class Untracked:
     def tell(self, record: TrialRecord) -> None:
         """Do nothing."""
 
+    def show(self, record: TrialRecord) -> None:
+        """Do nothing."""
+
     def front(self, records: Iterable[TrialRecord]) -> None:
         """Do nothing."""
 

@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orchestrator.tracking.database import Database, DatabaseUnusable
 from orchestrator.tracking.database_setup import set_up
 from orchestrator.tracking.runs import StudyRuns
-from orchestrator.tracking.steps import Answer, End, KeepOnly, ShowFront, Step, Tell, TrackedStudy
+from orchestrator.tracking.steps import Answer, End, KeepOnly, Show, ShowFront, Step, Tell, TrackedStudy
 from trainables.errors import EspalierError
 
 logger = logging.getLogger(__name__)
@@ -97,8 +97,10 @@ class StepHandler:
             case Tell():
                 told = takewhile(lambda step: isinstance(step, Tell), steps)
                 return runs.tell_some([step.record for step in told if isinstance(step, Tell)])
-            case KeepOnly(trials):
-                runs.keep_only(trials)
+            case KeepOnly(trials, unfinished):
+                runs.keep_only(trials, unfinished)
+            case Show(record, at):
+                runs.show(record, at)
             case ShowFront(records):
                 runs.show_front(records)
             case End(outcome):

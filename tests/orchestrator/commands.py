@@ -25,7 +25,7 @@ def a_study(store: Path, trial_reason: str = "ValueError: unlucky", **changes: A
     folder = Store(store).study(spec.name)
     with small.ledger_of(spec, store) as ledger:
         folder.spec.write_text(spec.as_yaml(), encoding="utf-8")
-        stamp.write(folder.stamp, stamp.stamp("0123"))
+        stamp.write(folder.stamp, stamp.stamp(data_hash=""))
         sweep = Sweep(ledger, small.Silence())
         for _ in range(3):
             small.run_to_end(sweep, _next(sweep))

@@ -17,6 +17,7 @@ from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store import stamp
 from orchestrator.store.store import Store
 from tests.orchestrator import small
+from tests.orchestrator.commands import a_study
 from trainables.errors import InvalidValue
 
 TOY = "tests.orchestrator.runs:toy"
@@ -76,6 +77,16 @@ def test_a_study_leaves_its_spec_stamp_table_and_checkpoints_and_is_done(tmp_pat
     again = study.resume("small", store, run=TOY)
     assert again.records == outcome.records
     assert folder.journal.read_bytes() == journal
+
+
+def test_a_study_is_not_resumed_on_other_data(tmp_path: Path) -> None:
+    a_study(tmp_path)
+    folder = Store(tmp_path).study("small")
+    stamp.write(folder.stamp, stamp.stamp("0123"))
+    before = ledger.read(folder)
+    with pytest.raises(InvalidValue, match=r"digits.* has changed since the launch"):
+        study.resume("small", Store(tmp_path), run=TOY)
+    assert ledger.read(folder) == before
 
 
 def test_ctrl_c_ends_a_study_cleanly_and_it_can_be_resumed(tmp_path: Path) -> None:

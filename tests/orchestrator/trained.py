@@ -37,7 +37,7 @@ def a_trained_study(place: Path, **changes: object) -> StudySpec:
     folder = Store(place).study(spec.name)
     with small.ledger_of(spec, place) as ledger:
         write_study(folder.spec, spec)
-        stamp.write(folder.stamp, stamp.stamp("0123"))
+        stamp.write(folder.stamp, stamp.stamp(data_hash=""))
         folder.trials.mkdir(exist_ok=True)
         sweep = Sweep(ledger, small.Silence())
         while (trial := sweep.next()) is not None:

@@ -88,3 +88,14 @@ def test_the_packages_that_a_study_is_referred_to_are_told_and_a_change_of_them_
 def test_a_stamp_of_before_says_nothing_of_packages_and_no_change_is_seen() -> None:
     earlier = {key: value for key, value in stamp.stamp("").items() if key != "code"}
     assert list(stamp.other_code(earlier, ["filelock"])) == []
+
+
+def test_data_that_changed_since_the_launch_are_named_with_what_to_do() -> None:
+    stamp.require_same_data(stamp.stamp("0123"), "photos", "0123")
+    with pytest.raises(InvalidValue, match=r"data\.name = 'photos': has changed since .* put the old data back, or"):
+        stamp.require_same_data(stamp.stamp("0123"), "photos", "4567")
+
+
+@pytest.mark.parametrize("unknown", [None, ""])
+def test_a_stamp_that_does_not_know_its_data_is_accepted(unknown: str | None) -> None:
+    stamp.require_same_data({**stamp.stamp(""), "data_hash": unknown}, "photos", "4567")

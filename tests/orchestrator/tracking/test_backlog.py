@@ -1,16 +1,18 @@
 """The steps that wait for MLflow: their order, what replaces what, and what is confirmed."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.tracking.backlog import BATCH, Backlog
-from orchestrator.tracking.steps import ORDER, Answer, Begin, End, KeepOnly, ShowFront, Step, Tell
+from orchestrator.tracking.steps import ORDER, Answer, Begin, End, KeepOnly, Show, ShowFront, Step, Tell
 from tests.orchestrator.example import told_trial
 
 SAMPLE = told_trial(0)
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def trial(number: int, seconds: float = 1.0) -> TrialRecord:
@@ -112,6 +114,11 @@ def test_a_rebuild_spares_the_trials_that_finished_after_it_was_requested() -> N
     assert KeepOnly(frozenset({1, 2, 3})) in backlog.first()
     backlog.settle(backlog.first()[:2], Answer(done=2))
     assert backlog.first() == [KeepOnly(frozenset({1, 2, 3}))]
+
+
+def test_of_a_trial_that_has_finished_only_its_end_waits() -> None:
+    backlog = filled(Show(trial(1), NOON), Show(trial(2), NOON), Tell(trial(1)))
+    assert backlog.first() == [Tell(trial(1)), Show(trial(2), NOON)]
 
 
 def test_a_batch_is_limited() -> None:

@@ -45,8 +45,10 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     return Published(store, observer.note)
 
 
-def test_every_finished_trial_has_one_run_and_a_running_one_has_none(published: Published) -> None:
-    assert published.rows("SELECT CAST(value AS INTEGER) FROM tags WHERE key = 'trial'") == [(n,) for n in range(7)]
+def test_every_finished_trial_has_one_run_and_none_is_left_running(published: Published) -> None:
+    trials = "SELECT CAST(value AS INTEGER) FROM tags JOIN runs USING (run_uuid) WHERE key = 'trial'"
+    assert published.rows(f"{trials} AND value < 7") == [(n,) for n in range(7)]
+    assert published.rows(f"{trials} AND status = 'RUNNING'") == []
 
 
 def test_the_table_holds_every_trial_that_is_known(published: Published) -> None:

@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import pareto_front
 from orchestrator.tracking.steps import TrackedStudy
 from tests.orchestrator.example import OBJECTIVES, told_trial, told_trials
@@ -153,6 +155,111 @@ def test_the_parent_shows_the_front_as_table_picture_and_words(study: TrackedStu
     assert "8 trials: 6 complete, 1 stopped early, 1 failed" in tags["mlflow.note.content"]
     assert json.loads(tags["mlflow.loggedArtifacts"]) == [{"path": "front.json", "type": "table"}]
     assert parent(study).data.metrics["front_members"] == len(front)
+
+
+def running(epochs: int, state: State = State.RUNNING) -> TrialRecord:
+    record = told_trial(3)
+    return replace(record, state=state, metrics={}, curve=record.curve[:epochs], finished=None)
+
+
+def after(seconds: float) -> datetime:
+    begin = told_trial(3).started
+    assert begin is not None
+    return begin + timedelta(seconds=seconds)
+
+
+def curve_of(database: Path, key: str = "curve/accuracy") -> list[tuple[int, float, int]]:
+    """Each epoch with its accuracy, and when it was reached, in seconds from the trial's begin."""
+    begin = int(after(0).timestamp() * 1000)
+    found = rows(database, f"select step, value, timestamp - {begin} from metrics where key = '{key}'")
+    return [(step, value, milliseconds // 1000) for step, value, milliseconds in found]
+
+
+def test_a_running_trial_shows_its_epochs_so_far_each_once_at_its_own_time(study: TrackedStudy, database: Path) -> None:
+    writer, accuracy = open_runs(study), [epoch.accuracy for epoch in told_trial(3).curve]
+    writer.show(running(0), after(10))
+    assert [run.info.status for run in runs(study)] == ["RUNNING"]
+    writer.show(running(1), after(20))
+    writer.show(running(3), after(40))
+    writer.show(running(3), after(60))
+    (run,) = runs(study)
+    assert (run.info.status, run.info.end_time) == ("RUNNING", None)
+    assert run.data.params == {name: str(value) for name, value in told_trial(3).params.items()}
+    assert curve_of(database) == list(zip([1, 2, 3], accuracy, [20, 30, 40], strict=False))
+
+
+def test_a_finished_trial_completes_the_run_that_showed_it_running(study: TrackedStudy, database: Path) -> None:
+    writer, told = open_runs(study), told_trial(3)
+    writer.show(running(2), after(1))
+    (before,) = runs(study)
+    writer.tell(told)
+    writer.tell(told)
+    (run,) = runs(study)
+    assert run.info.run_id == before.info.run_id
+    assert (run.info.status, run.info.end_time) == ("FINISHED", int((told.finished or after(0)).timestamp() * 1000))
+    assert [step for step, *_ in curve_of(database)] == [epoch.epoch for epoch in told.curve]
+    assert told.metrics.items() <= run.data.metrics.items()
+    assert run.data.tags["state"] == "COMPLETE"
+    contents = rows(database, "select * from metrics")
+    open_runs(study).tell_some([told])
+    assert rows(database, "select * from metrics") == contents
+
+
+def test_epochs_that_were_repeated_from_a_checkpoint_replace_those_that_were_shown(
+    study: TrackedStudy, database: Path
+) -> None:
+    writer = open_runs(study)
+    writer.show(running(3), after(30))
+    first, *others = running(4).curve
+    again = replace(running(4), curve=(first, *(replace(epoch, accuracy=0.5) for epoch in others)))
+    writer.show(again, after(60))
+    (run,) = runs(study)
+    where = f"where key = 'curve/accuracy' and run_uuid = '{run.info.run_id}'"
+    shown = [value for _, value in rows(database, f"select step, value from metrics {where}")]
+    assert shown == [first.accuracy, 0.5, 0.5, 0.5]
+
+
+def test_a_paused_trial_is_scheduled(study: TrackedStudy) -> None:
+    writer = open_runs(study)
+    writer.show(running(1, State.PAUSED), after(1))
+    writer.end("KILLED")
+    assert [run.info.status for run in runs(study)] == ["SCHEDULED"]
+
+
+def test_no_driver_leaves_a_run_running_and_the_next_one_resumes_it(study: TrackedStudy, database: Path) -> None:
+    open_runs(study).show(running(2), after(20))
+    writer = open_runs(study)
+    (run,) = runs(study)
+    assert run.info.status == "KILLED"
+    writer.keep_only([], unfinished=[3])
+    writer.show(running(3), after(500))
+    (resumed,) = runs(study)
+    assert (resumed.info.run_id, resumed.info.status) == (run.info.run_id, "RUNNING")
+    assert [(step, time) for step, _, time in curve_of(database)] == [(1, 10), (2, 20), (3, 500)]
+    writer.end("KILLED")
+    assert [run.info.status for run in runs(study)] == ["KILLED"]
+
+
+def test_a_run_whose_writer_died_before_it_noted_what_it_had_written_is_replaced(
+    study: TrackedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = open_runs(study)
+    writer.show(running(1), after(10))
+    with monkeypatch.context() as patch:
+        patch.setattr(writer._client, "set_tag", _away)
+        with pytest.raises(OSError, match="away"):
+            writer.show(running(2), after(20))
+    writer = open_runs(study)
+    assert runs(study) == []
+    writer.show(running(2), after(30))
+    assert [run.info.status for run in runs(study)] == ["RUNNING"]
+
+
+def test_a_run_of_a_trial_that_is_no_longer_known_to_have_finished_is_deleted(study: TrackedStudy) -> None:
+    writer = open_runs(study)
+    writer.tell(told_trial(3))
+    writer.keep_only([], unfinished=[3])
+    assert runs(study) == []
 
 
 def test_a_study_whose_experiment_was_deleted_comes_back(study: TrackedStudy) -> None:

@@ -227,6 +227,17 @@ def test_when_the_driver_is_killed_the_writer_ends_and_a_rebuild_mends_everythin
     assert parent(study).info.status == "FINISHED"
 
 
+def test_a_trial_is_seen_while_it_runs_and_is_not_running_once_the_driver_has_ended(study: TrackedStudy) -> None:
+    tracker = Tracker(study.uri, study.artifacts, study.name, study.tags, study.objectives, pause=0.0)
+    running = [replace(told_trial(n), state=State.RUNNING, curve=told_trial(n).curve[:2]) for n in (3, 5)]
+    for record in running:
+        tracker.show(record)
+    assert wait_until(lambda: [run.info.status for run in runs(study)] == ["RUNNING", "RUNNING"])
+    tracker.tell(told_trial(3))
+    assert tracker.close("KILLED", ENOUGH) == 0
+    assert [run.info.status for run in runs(study)] == ["FINISHED", "KILLED"]
+
+
 def test_a_running_trial_is_refused(study: TrackedStudy) -> None:
     tracker = open_tracker(study)
     with pytest.raises(ValueError, match="RUNNING"):

@@ -11,8 +11,9 @@ from orchestrator.tracking.publishing import tracker_for
 from orchestrator.tracking.tracker import Tracker
 from orchestrator.tracking.untracked import Untracked
 from tests.orchestrator import small
+from tests.orchestrator.example import told_trial
 
-USED = ("tell", "front", "rebuild", "catch_up", "close", "missing")
+USED = ("tell", "show", "front", "rebuild", "catch_up", "close", "missing")
 
 
 @pytest.mark.parametrize("name", USED)
@@ -26,6 +27,7 @@ def test_nothing_is_started_written_or_missing(tmp_path: Path) -> None:
     tracker = tracker_for(store, small.study(tracking="none"), stamp.stamp("0123"))
     assert isinstance(tracker, Untracked)
     tracker.rebuild([])
+    tracker.show(told_trial(3))
     tracker.front([])
     assert (tracker.catch_up(1.0), tracker.close(), tracker.missing(), tracker.replaced) == (0, 0, None, None)
     assert not store.root.exists()
