@@ -2,6 +2,7 @@
 
     python -m benchmarks.search [--trials 60] [--seeds 10] [--processes 1] [--keep FOLDER]
     python -m benchmarks.search record [--table cifar10]
+    python -m benchmarks.search draws [--trials 1000]
 
 Two analytic problems stand for trials of 27 epochs: `convex` is ZDT1 and `concave` ZDT2 (Zitzler, Deb & Thiele 2000,
 https://doi.org/10.1162/106365600568202) in four dimensions. The first loss is a network's size, which it foretells; the
@@ -13,8 +14,10 @@ All have four workers, whose trials run side by side, and the epochs of `--trial
 
 `espalier` is the house's own proposer and rungs (1, 3, 9; a third goes on), without Ray; it chooses the sampler as for
 trials that take hours. `tpe` has TPE throughout, as where trials take seconds; `stopping` has those that are held back
-never go on; `no rungs` shows what stopping early is worth. The others train every trial to its end: random search,
-Optuna's TPE and NSGA-II. Syne Tune's MO-ASHA, with the same rungs, takes part where it is installed.
+never go on; `no rungs` shows what stopping early is worth. `known cost` models only what is unknown: in a table those
+sizes are known that a study would know; `cost unknown` is the same model without that knowledge. The others train every
+trial to its end: random search, Optuna's TPE and NSGA-II. Syne Tune's MO-ASHA, with the same rungs, takes part where it
+is installed.
 
 Hypervolume is that of whole trials, as a share of the best front's, mean over the seeds. The next columns say after how
 many epochs a contender has what the best of those without early stopping has at one of the moments, and how many times
@@ -25,7 +28,9 @@ were whole, and how many results they had: in a table, proposals next to each ot
 
 import argparse
 import json
+import math
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -50,6 +55,7 @@ from benchmarks.search_problems import (
     DATA,
     PROBLEMS,
     RECORDED,
+    WHOLE,
     Losses,
     Params,
     Problem,
@@ -58,12 +64,17 @@ from benchmarks.search_problems import (
 )
 from orchestrator.ledger.epoch import Epoch, EpochReport
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.records import State
 from orchestrator.results.front import hypervolume
 from orchestrator.search.configurations import PARADIGM, Configurations
+from orchestrator.search.expected_costs import Costs
+from orchestrator.search.initial_design import at_random
+from orchestrator.search.sampler_view import Lesson, View
 from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import Assignment, Sweep
 from orchestrator.sweep.verdict import Decision
+from trainables.bounds import Bounds
 from trainables.spec import Value
 
 REDUCTION: Final = 3
@@ -72,6 +83,8 @@ SYNE_TUNE: Final = "syne tune mo-asha"
 EPOCH_SECONDS: Final = 3600.0
 """How long an epoch takes by the sweep's clock, beside which drawing takes no time."""
 MOMENTS: Final = (0.1, 0.25, 0.5, 0.75, 1.0)
+DRAWS: Final = 40
+"""How many draws of a sampler are timed."""
 RESAMPLED: Final = 500
 """How many bootstrap samples say how far a ratio is to be trusted."""
 
@@ -96,6 +109,8 @@ class Espalier:
     sampler: str
     stops: bool = True
     hopeless: str = "pause"
+    knows: bool = True
+    """Whether sizes are known before training, as far as a study knows them."""
 
     def __call__(self, problem: Problem, epochs: int, seed: int) -> Ended:
         spec = study(
@@ -113,9 +128,12 @@ class Espalier:
         with folder as path, Ledger(Store(Path(path)).study("search"), spec) as ledger:
             return self._search(ledger, problem, epochs)
 
+    def _costs(self, problem: Problem) -> Costs:
+        return problem.costs if self.knows else Unknown()
+
     def _search(self, ledger: Ledger, problem: Problem, epochs: int) -> Ended:
         spent = 0
-        sweep = Sweep(ledger, Nobody(), clock=lambda: spent * EPOCH_SECONDS / WORKERS)
+        sweep = Sweep(ledger, Nobody(), clock=lambda: spent * EPOCH_SECONDS / WORKERS, costs=self._costs(problem))
         ended: Ended = []
         running: list[tuple[Assignment, int]] = []
         reached: dict[int, int] = {}
@@ -254,6 +272,16 @@ def _domain(found: BaseDistribution) -> object:
     raise TypeError(found)
 
 
+class Unknown:
+    """Knows no costs but that of the unpruned network."""
+
+    def __call__(self, paradigm: str, params: Params, *, roughly: bool = False) -> Mapping[str, Bounds]:  # noqa: ARG002
+        return {}
+
+    def unpruned(self, params: Params) -> Mapping[str, Bounds]:  # noqa: ARG002 - `Costs` has it
+        return {"macs": WHOLE}
+
+
 class Nobody:
     """Watches nothing."""
 
@@ -269,6 +297,9 @@ class Nobody:
 
 CONTENDERS: Final[Mapping[str, Contender]] = {
     "espalier": Espalier("auto"),
+    "espalier, known cost": Espalier("known_cost"),
+    "espalier, known cost, no rungs": Espalier("known_cost", stops=False),
+    "espalier, cost unknown": Espalier("known_cost", knows=False),
     "espalier, tpe": Espalier("tpe"),
     "espalier, tpe, stopping": Espalier("tpe", hopeless="stop"),
     "espalier, tpe, no rungs": Espalier("tpe", stops=False),
@@ -407,11 +438,35 @@ def _ratio(goal: float, mean: Volumes, best: Volumes) -> float:
     return float(np.argmax(best >= goal) / np.argmax(mean >= goal)) if mean[-1] >= goal > 0 else 0.0
 
 
+def time_draws(problem: Problem, results: int) -> None:
+    """Print how long each sampler takes to draw a configuration once it knows so many results."""
+    configurations = Configurations(study(problem, seed=0), problem.costs)
+    known = [
+        Lesson(paradigm, params, State.COMPLETE, problem.after(paradigm, params, problem.epochs))
+        for paradigm in configurations.searched
+        for params in at_random(configurations, paradigm, math.ceil(results / len(configurations.searched)))
+    ]
+    for sampler in ("random", "tpe", "nsga2", "known_cost"):
+        view = View(configurations, sampler, population=20)
+        for lesson in known:
+            view.take_up(lesson)
+        seconds = []
+        for number in range(len(known), len(known) + DRAWS):
+            begun = time.perf_counter()
+            key, _ = view.draw({}, number)
+            seconds.append(time.perf_counter() - begun)
+            view.tell(key, None)
+        usual, first = 1000 * np.median(seconds), 1000 * seconds[0]
+        print(f"{sampler}: {usual:.0f} ms a draw after {len(known)} results, {first:.0f} ms the first")
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description="Compare what searches find for the same epochs.")
-    parser.add_argument("what", nargs="?", choices=["compare", "record"], default="compare")
-    parser.add_argument("--table", choices=RECORDED, default="cifar10", help="what `record` trains (cifar10)")
+    parser.add_argument("what", nargs="?", choices=["compare", "record", "draws"], default="compare")
+    parser.add_argument(
+        "--table", choices=RECORDED, default="cifar10", help="what `record` trains, or `draws` searches (cifar10)"
+    )
     parser.add_argument("--out", type=Path, default=DATA, metavar="FOLDER", help="where `record` writes its table")
     parser.add_argument("--configurations", type=int, default=400, help="how many trials `record` trains (400)")
     parser.add_argument("--trials", type=int, default=60, help="whole trials whose epochs may be spent (60)")
@@ -425,6 +480,10 @@ def main() -> None:
     if options.what == "record":
         table_ = RECORDED[options.table]
         record(table_, options.configurations, options.out / table_.path.name, options.processes)
+        return
+    if options.what == "draws":
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        time_draws(PROBLEMS[options.table], options.trials)
         return
     names = list(options.only)
     if SYNE_TUNE in names and find_spec("syne_tune") is None:

@@ -19,9 +19,11 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from orchestrator.results.front import hypervolume, non_dominated
 from orchestrator.search.configurations import Configurations
+from orchestrator.search.expected_costs import Costs, ExpectedCosts
 from orchestrator.search.initial_design import at_random
 from orchestrator.spec.params import PREFIX
 from orchestrator.spec.study_spec import StudySpec
+from trainables.bounds import Bounds
 from trainables.context import Report, SaveCheckpoint
 from trainables.errors import TrainingDiverged
 from trainables.spec import Value
@@ -61,6 +63,11 @@ class Problem(Protocol):
     @property
     def ideal(self) -> float: ...
 
+    @property
+    def costs(self) -> Costs:
+        """What is known of sizes before training."""
+        ...
+
     def after(self, paradigm: str, params: Params, epoch: int) -> Losses:
         """Return what a trial's size is expected to be, and its error is, after an epoch; the last shows the truth."""
         ...
@@ -81,6 +88,33 @@ def study(problem: Problem, search: Mapping[str, object] | None = None, **more: 
     return StudySpec.model_validate_json(json.dumps(plain))
 
 
+WHOLE: Final = Bounds(1.0, 1.0)
+"""The size of the unpruned network."""
+
+
+@dataclass(frozen=True)
+class KnownSizes:
+    """The sizes of a problem's trials as a study knows them before it trains any.
+
+    Where `expected` knows the MACs of a configuration exactly, its size is the one that the problem will measure; a
+    range is that of the configuration's own network. Without `expected` every size is known.
+    """
+
+    problem: Problem
+    expected: Costs | None = None
+
+    def __call__(self, paradigm: str, params: Params, *, roughly: bool = False) -> Mapping[str, Bounds]:  # noqa: ARG002
+        known = self.expected(paradigm, params, roughly=True).get("macs") if self.expected is not None else WHOLE
+        if known is None or self.expected is None or known.is_exact:
+            size = self.problem.after(paradigm, params, self.problem.epochs)[0]
+            return {} if known is None else {"macs": Bounds(size, size)}
+        dense = self.expected.unpruned({})["macs"].high
+        return {"macs": Bounds(known.low / dense, known.high / dense, known.sure)}
+
+    def unpruned(self, params: Params) -> Mapping[str, Bounds]:  # noqa: ARG002 - `Costs` has it
+        return {"macs": WHOLE}
+
+
 @dataclass(frozen=True)
 class Analytic:
     """A function of size and error; the error falls by a power law, at a speed of its own and with noise.
@@ -94,6 +128,10 @@ class Analytic:
     paradigms: Paradigms = field(default_factory=lambda: {"rigl": {"scope": "erk"}})
     tuned: Ranges = field(default_factory=dict)
     epochs: int = 27
+
+    @property
+    def costs(self) -> Costs:
+        return KnownSizes(self)
 
     def after(self, paradigm: str, params: Params, epoch: int) -> Losses:
         x = [_scaled(found, params[name]) for name, found in self._searched[paradigm].items()]
@@ -135,6 +173,11 @@ class Recorded:
     training: Mapping[str, Any]
     tuned: Ranges = field(default_factory=dict)
     epochs: int = 27
+
+    @cached_property
+    def costs(self) -> Costs:
+        data = {**self.training["data"], "download": True}  # images are not read: their shape is enough
+        return KnownSizes(self, ExpectedCosts(study(self, **{**self.training, "data": data})))
 
     def after(self, paradigm: str, params: Params, epoch: int) -> Losses:
         places, curves = self._table[paradigm]

@@ -4,6 +4,7 @@ Exact where the recipe fixes how many weights or channels of each layer stay; a 
 across layers; aimed at where a budget of MACs is a goal of training; unknown where training decides.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Final
@@ -21,6 +22,8 @@ from trainables.structure.complexity import ParameterCosts, SizeRange
 
 BUDGET_KEPT: Final = 0.02
 """The share by which the MACs of complexity-aware training may miss `target_macs`."""
+
+_STEP: Final = 1.02
 
 Expected = Mapping[str, Bounds]
 """What is known of the final value of a metric, by its name; a metric of which nothing is known is absent."""
@@ -44,9 +47,10 @@ class NetworkCosts:
         self._shapes = shapes
         self._range = lru_cache(maxsize=4096)(self._computed_range)
 
-    def after(self, recipe: Recipe) -> Expected:
+    def after(self, recipe: Recipe, *, roughly: bool = False) -> Expected:
         """Return what is known of the cost of the network that a recipe ends with; empty if training decides.
 
+        What is `roughly` right is that of a density at most one percent away, so that many recipes are computed as one.
         Raises InfeasibleTrial for a network without the pieces that the recipe removes.
         """
         acting = list(_acting(recipe))
@@ -56,7 +60,7 @@ class NetworkCosts:
         budgets = [stage for stage in acting if isinstance(stage, Gating)]
         if budgets:
             return self._budgeted(budgets[0]) if len(acting) == 1 else {}
-        sizes = self._range(_last(prunings)) if _are_of_a_kind(prunings) else None
+        sizes = self._range(_last(prunings, roughly=roughly)) if _are_of_a_kind(prunings) else None
         return self._named(sizes, removed=any(isinstance(stage, Remove) for stage in recipe)) if sizes else {}
 
     def _budgeted(self, gating: Gating) -> Expected:
@@ -120,10 +124,15 @@ def _are_of_a_kind(prunings: Sequence[Prune]) -> bool:
     return len(kinds) <= 1 and densities == sorted(densities, reverse=True)
 
 
-def _last(prunings: Sequence[Prune]) -> Prune | None:
+def _last(prunings: Sequence[Prune], *, roughly: bool) -> Prune | None:
     """Return the last pruning without what does not matter for its cost, so that equal ones are computed once."""
     if not prunings:
         return None
     last = prunings[-1]
     decides = {name: getattr(last, name) for name in ("granularity", "scope", "stream", "spare", "macs")}
-    return Prune(last.density, **decides)
+    return Prune(_rounded(last.density) if roughly else last.density, **decides)
+
+
+def _rounded(density: float) -> float:
+    """Return the nearest power of 1.02: a few hundred densities stand for all."""
+    return min(1.0, _STEP ** round(math.log(density, _STEP)))

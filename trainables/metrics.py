@@ -241,6 +241,9 @@ COMPARED: Final[Mapping[str, Direction]] = {
 }
 """What is measured only by comparison with the dense network, after the study."""
 
+COSTS: Final = ("macs", "params", "macs_physical", "params_physical", "bytes")
+"""The metrics of which something may be known before training (`expected_complexity.py`)."""
+
 _FUNCTION: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 

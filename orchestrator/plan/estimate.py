@@ -118,6 +118,8 @@ class Plan:
     allowances: tuple[Allowance, ...]
     removable_macs: float | None = None
     impossible: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ()
+    """What is known of the costs of each paradigm's networks before training."""
 
 
 def make_plan(

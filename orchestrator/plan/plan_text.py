@@ -20,6 +20,7 @@ from orchestrator.plan.estimate import (
     probed_pace,
     recorded_pace,
 )
+from orchestrator.plan.expected_costs import cost_lines
 from orchestrator.results import quantities
 from orchestrator.search.network_check import NetworkCheck
 from orchestrator.spec.study_spec import StudySpec
@@ -51,7 +52,7 @@ def plan_of(spec: StudySpec, folder: StudyFolder, *, probe: bool = True, address
     pace = recorded_pace(records) or (_probe(spec) if probe else None)
     made = make_plan(spec, records, pace, place, contents.spent)
     impossible = tuple(map(str, network.impossible()))
-    return replace(made, removable_macs=network.removable_macs(), impossible=impossible)
+    return replace(made, removable_macs=network.removable_macs(), impossible=impossible, costs=cost_lines(spec))
 
 
 def _same_work(spec: StudySpec, stored: StudySpec) -> bool:
@@ -86,6 +87,7 @@ def lines(plan: Plan) -> RenderableType:
     parts += [Text(f"Network: {problem}", style="yellow") for problem in plan.impossible]
     if plan.removable_macs is not None:
         parts.append(Text(f"Filters: removing them can save at most {plan.removable_macs:.1%} of the network's MACs"))
+    parts += [Text(f"Known before training: {line}", style="dim") for line in plan.costs]
     return Group(*parts, Text(_place(plan), style="" if plan.place.slots else "red"), *map(_budget, plan.allowances))
 
 

@@ -10,13 +10,17 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 import search_spaces
 from orchestrator.ledger.trial import Named
+from orchestrator.search.expected_costs import Costs, ExpectedCosts
 from orchestrator.spec import searched_options, searched_training
 from orchestrator.spec.choices import Choice, Range
+from orchestrator.spec.constraints import Constraint
 from orchestrator.spec.params import MODEL, OPTION, PREFIX, Params
 from orchestrator.spec.study_spec import StudySpec
 from search_spaces.space import Dimension, Space
 from trainables import paradigms
+from trainables.bounds import Bounds
 from trainables.errors import InfeasibleTrial, InvalidValue
+from trainables.metrics import COSTS
 from trainables.spec import ModelSpec, Value
 
 PARADIGM: Final = "paradigm"
@@ -32,6 +36,8 @@ class Configurations:
     """All configurations that a study may try."""
 
     spec: StudySpec
+    costs: Costs | None = None
+    """What says what is known of costs before training; None computes it from the study's networks."""
 
     @cached_property
     def searched(self) -> tuple[str, ...]:
@@ -136,6 +142,36 @@ class Configurations:
             return f"{type(error).__name__}: {error}"
         return None
 
+    def expected_costs(self, paradigm: str, params: Named, *, roughly: bool = False) -> Mapping[str, Bounds]:
+        """Return what is known of a configuration's costs before training, within one percent if `roughly`."""
+        return self._costs(paradigm, params, roughly=roughly)
+
+    def unpruned_costs(self, params: Named) -> Mapping[str, Bounds]:
+        """Return the costs of the network that hyper-parameters name before anything is pruned, if they are known."""
+        return self._costs.unpruned(params)
+
+    def breach(self, paradigm: str, params: Named) -> str | None:
+        """Return which constraint a configuration would surely break by its cost, or None if it may meet all.
+
+        The network that is not pruned is the reference of every front, and breaks none.
+        """
+        if not self.may_breach:
+            return None
+        expected = self.expected_costs(paradigm, params)
+        if not expected or expected == self.unpruned_costs(params):
+            return None
+        broken = (bound for bound in self.spec.bounds if _is_broken(bound, expected.get(bound.metric)))
+        return next((_breach(bound, expected[bound.metric]) for bound in broken), None)
+
+    @cached_property
+    def may_breach(self) -> bool:
+        """Whether the study constrains a cost of which something may be known before training."""
+        return any(bound.metric in COSTS for bound in self.spec.bounds)
+
+    @cached_property
+    def _costs(self) -> Costs:
+        return ExpectedCosts(self.spec) if self.costs is None else self.costs
+
     def _applied(self, paradigm: str, chosen: Named) -> dict[str, Value]:
         """Return the hyper-parameters that have an effect given the others; these go into the trial's record."""
         space, values = search_spaces.find(paradigm), {name: [value] for name, value in chosen.items()}
@@ -162,6 +198,16 @@ class Configurations:
             for name, choice in self.spec.search.training.items()
         }
         return Space({**(several if len(networks) > 1 else {}), **options, **training})
+
+
+def _is_broken(bound: Constraint, expected: Bounds | None) -> bool:
+    """Return whether no value that is possible satisfies a constraint."""
+    return expected is not None and expected.sure and not (bound.holds(expected.low) or bound.holds(expected.high))
+
+
+def _breach(bound: Constraint, expected: Bounds) -> str:
+    size = " to ".join(dict.fromkeys(f"{end:,.0f}" for end in (expected.low, expected.high)))
+    return f"{bound.metric} would be {size}, and must be {bound.comparison} {bound.bound:,g}: known before training"
 
 
 def _option(name: str, choice: Choice, networks: Sequence[ModelSpec]) -> Dimension:

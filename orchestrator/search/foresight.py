@@ -15,6 +15,8 @@ from trainables.metrics import find, foretold
 LUCKY: Final = 0.25
 """A lucky trial gains more than all but this share of the finished ones."""
 
+QUARTILES: Final = (0.25, 0.75)
+
 
 class Foresight:
     """Estimates a trial's final metrics from its report at a rung and from what finished trials gained after it.
@@ -61,6 +63,11 @@ class Foresight:
     def metrics(self, record: TrialRecord) -> dict[str, float] | None:
         """Return a trial's expected final metrics; None if they cannot be estimated before the end."""
         return self._foreseen(record.curve[-1], dict.fromkeys(self._fields, 0.5)) if record.curve else None
+
+    def spread(self, record: TrialRecord) -> dict[str, float]:
+        """Return how uncertain `metrics` are: half the range in which half of such trials come to lie."""
+        low, high = (self._foreseen(record.curve[-1], dict.fromkeys(self._fields, quantile)) for quantile in QUARTILES)
+        return {name: abs(high[name] - low[name]) / 2 for name in self._fields} if low and high else {}
 
     def with_luck(self, report: Epoch) -> dict[str, float] | None:
         """Return a trial's final metrics if it gained as much after its rung as the top quarter of finished trials."""

@@ -44,10 +44,12 @@ def at_random(configurations: Configurations, paradigm: str, count: int) -> list
 
 def _at(configurations: Configurations, shares: Iterable[float]) -> dict[str, Value]:
     named = configurations.distributions.items()
-    return {name: _value(distribution, float(share)) for (name, distribution), share in zip(named, shares, strict=True)}
+    return {
+        name: value_at(distribution, float(share)) for (name, distribution), share in zip(named, shares, strict=True)
+    }
 
 
-def _value(distribution: BaseDistribution, share: float) -> Value:
+def value_at(distribution: BaseDistribution, share: float) -> Value:
     """Return the quantile of a distribution at `share`."""
     match distribution:
         case CategoricalDistribution():

@@ -92,9 +92,14 @@ class Proposer:
             self._prepared = self._thread.submit(self._draw, {}, self._ledger.asked)
         return number, draft.configuration
 
-    def refusal(self, configuration: Configuration) -> str | None:
-        """Return why a configuration cannot be carried out, or None if it can."""
-        return self._configurations.refusal(configuration.paradigm, configuration.params)
+    def refusal(self, configuration: Configuration, *, untrained: bool) -> str | None:
+        """Return why a configuration is not carried out, or None if it is.
+
+        One that surely breaks a constraint by its cost is not, unless its training has begun.
+        """
+        paradigm, params = configuration.paradigm, configuration.params
+        refusal = self._configurations.refusal(paradigm, params)
+        return self._configurations.breach(paradigm, params) if refusal is None and untrained else refusal
 
     def resumed(self, number: int) -> None:
         """Note that a paused trial continues: the view will be told its final result."""
@@ -126,7 +131,8 @@ class Proposer:
 
     def _is_new(self, chosen: tuple[str, Named]) -> bool:
         """Return whether a configuration can be carried out and has not been tried yet."""
-        return _key(*chosen) not in self._tried and self._configurations.refusal(*chosen) is None
+        refused = self._configurations.refusal(*chosen) or self._configurations.breach(*chosen)
+        return _key(*chosen) not in self._tried and refused is None
 
     def _repeated(self, record: TrialRecord) -> tuple[int | None, Draft]:
         """Repeat a trial's configuration and seed with the study's present epochs."""

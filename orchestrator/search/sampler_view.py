@@ -1,7 +1,7 @@
 """A study as its sampler sees it: in memory, made from the ledger, with lessons from earlier studies."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -14,7 +14,7 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.trial import Named
 from orchestrator.search.configurations import Configurations
 from orchestrator.search.foresight import Foresight
-from orchestrator.search.samplers import SamplerName, draws_for
+from orchestrator.search.samplers import MISSED, SPREAD, SamplerName, draws_for
 from orchestrator.spec.study_spec import StudySpec
 from trainables.spec import Value
 
@@ -35,6 +35,13 @@ class Lesson:
     state: State
     values: Sequence[float] | None = None
     violations: Mapping[str, float] = field(default_factory=dict)
+    spread: Sequence[float] = ()
+    """Half the range in which half of such trials come to lie, by objective; empty for what was measured."""
+
+    @property
+    def attributes(self) -> dict[str, object]:
+        """What the view keeps beside values, for samplers of our own."""
+        return {MISSED: sum(max(0.0, missed) for missed in self.violations.values()), SPREAD: list(self.spread)}
 
 
 def lesson(spec: StudySpec, record: TrialRecord, foresight: Foresight | None = None) -> Lesson | None:
@@ -49,7 +56,10 @@ def lesson(spec: StudySpec, record: TrialRecord, foresight: Foresight | None = N
         return _measured(spec, record, record.metrics)
     if record.state in (State.PRUNED, State.PAUSED):
         foreseen = foresight.metrics(record) if foresight is not None else None
-        return _measured(spec, record, foreseen) if foreseen else Lesson(record.paradigm, record.params, State.PRUNED)
+        if foresight is None or not foreseen:
+            return Lesson(record.paradigm, record.params, State.PRUNED)
+        spread = foresight.spread(record)
+        return replace(_measured(spec, record, foreseen), spread=[spread[name] for name in spec.objectives])
     return Lesson(record.paradigm, record.params, record.state)
 
 
@@ -96,6 +106,7 @@ class View:
             values=lesson.values,
             params=drawn,
             distributions=self.distributions(drawn),
+            user_attrs=lesson.attributes,
             system_attrs=dict(optuna_internals.FIRST_GENERATION),
             constraints=dict(lesson.violations),
         )
@@ -110,6 +121,8 @@ class View:
             return
         for name, violation in optuna_internals.constraints_as_attributes(lesson.violations).items():
             self._storage.set_trial_system_attr(key, name, violation)
+        for name, attribute in lesson.attributes.items():
+            self._storage.set_trial_user_attr(key, name, attribute)
         self._storage.set_trial_state_values(key, TrialState[lesson.state.value], lesson.values)
 
     def distributions(self, drawn: Mapping[str, Value]) -> dict[str, BaseDistribution]:

@@ -15,7 +15,10 @@ from orchestrator.ledger.optuna_internals import reseed
 from orchestrator.search.configurations import PARADIGM, Configurations
 from trainables.spec import Value
 
-SamplerName = Literal["tpe", "nsga2", "gp", "random"]
+SamplerName = Literal["tpe", "nsga2", "gp", "random", "known_cost"]
+
+MISSED, SPREAD = "missed", "spread"
+"""Attributes of a trial in a sampler's view: the sum of its violations, and the uncertainty of each of its values."""
 
 MODELLED_JOINTLY: Final = ("nsga2", "gp")
 """The samplers that can only use hyper-parameters that every trial has."""
@@ -29,9 +32,12 @@ OWN_DRAWS: Final = 8
 UNIFORM_DRAWS: Final = 100
 """How often an infeasible draw is repeated, by the sampler and then uniformly, before the trial is marked FAIL."""
 
+CONSTRAINED_DRAWS: Final = 1000
+"""The same where a constraint on costs may refuse most of the space."""
+
 
 class FeasibleDraws:
-    """Draws whole configurations from a sampler, and redraws those that the paradigm refuses.
+    """Draws whole configurations from a sampler, and redraws those that the paradigm or a constraint on costs refuses.
 
     The randomness of a draw depends only on the study's seed and the trial's number: given the same known results, a
     resumed study draws what it would have drawn without the interruption.
@@ -63,7 +69,7 @@ class FeasibleDraws:
             drawn = self._draw(self._sampler, study, trial, {**modelled, **given})
             if self._is_feasible(drawn):
                 return drawn
-        for _ in range(UNIFORM_DRAWS):
+        for _ in range(CONSTRAINED_DRAWS if self._configurations.may_breach else UNIFORM_DRAWS):
             drawn = self._draw(self._uniform, study, trial, given)
             if self._is_feasible(drawn):
                 break
@@ -90,11 +96,18 @@ class FeasibleDraws:
         return self._configurations.draw(value, joint=self.joint)
 
     def _is_feasible(self, drawn: Mapping[str, Value]) -> bool:
-        return self._configurations.refusal(str(drawn[PARADIGM]), self._configurations.params(drawn)) is None
+        chosen, params = str(drawn[PARADIGM]), self._configurations.params(drawn)
+        return (
+            self._configurations.refusal(chosen, params) is None and self._configurations.breach(chosen, params) is None
+        )
 
 
 def draws_for(name: SamplerName, configurations: Configurations, population: int) -> FeasibleDraws:
     """Return the draws of a sampler; `population` is the size of a generation, for a sampler that breeds."""
+    if name == "known_cost":
+        from orchestrator.search.known_cost import KnownCostDraws  # scikit-learn takes seconds to import
+
+        return KnownCostDraws(configurations)
     sampler = _sampler(name, configurations.spec.seed, population)
     return FeasibleDraws(sampler, configurations, joint=name in MODELLED_JOINTLY)
 
@@ -109,5 +122,5 @@ def _sampler(name: SamplerName, seed: int, population: int) -> BaseSampler:
             return NSGAIISampler(population_size=population, seed=seed)
         case "gp":
             return GPSampler(seed=seed, warn_independent_sampling=False)
-        case "random":
+        case "random" | "known_cost":
             return RandomSampler(seed=seed)

@@ -21,12 +21,13 @@ class Search(Strict):
 
     `auto` is TPE; NSGA-II once TPE is too slow for the trials or the study is long; a Gaussian process for the first
     trials if they are expensive and only numbers are searched (`search.sampler_policy`).
+    `known_cost` models only what is unknown: costs that follow from a configuration are computed (`search.known_cost`).
     The sampler also learns from the COMPLETE trials of the studies in `warm_start`, which must be in the same store and
     have the same objectives. `training` searches hyper-parameters of training for all paradigms, instead of the values
     in the study's section `training`; `options` searches options of the network, or of those networks that take them.
     """
 
-    sampler: Literal["auto", "tpe", "nsga2", "gp", "random"] = "auto"
+    sampler: Literal["auto", "tpe", "nsga2", "gp", "random", "known_cost"] = "auto"
     trials: Annotated[int, Field(ge=1, le=MOST)] = 24
     warm_start: list[str] = Field(default=[])
     training: dict[str, Choice] = Field(default={})

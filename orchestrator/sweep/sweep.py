@@ -16,6 +16,7 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.trial import Configuration
 from orchestrator.search import warm_start
 from orchestrator.search.configurations import Configurations
+from orchestrator.search.expected_costs import Costs
 from orchestrator.search.proposer import Proposer
 from orchestrator.search.prospects import Prospects
 from orchestrator.search.rungs import Rungs
@@ -75,7 +76,15 @@ class Setbacks:
 class Sweep:
     """Hands out trials and records what happens to them. All state that must survive a crash is in the ledger."""
 
-    def __init__(self, ledger: Ledger, observer: Observer, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        observer: Observer,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        costs: Costs | None = None,
+    ) -> None:
+        """Continue from the ledger; `costs` says what is known of costs, None computes it from the networks."""
         self.ledger, self.spec, self.folder = ledger, ledger.spec, ledger.folder
         self.live: set[int] = set()
         """The trials that were handed out and have not yet ended, paused or been taken back."""
@@ -90,7 +99,7 @@ class Sweep:
         self._learn(*records)
         earlier = warm_start.lessons(self.spec, self.folder)
         foresight = self._prospects.foresight
-        self._proposer = Proposer(Configurations(self.spec), ledger, foresight, earlier, clock=clock)
+        self._proposer = Proposer(Configurations(self.spec, costs), ledger, foresight, earlier, clock=clock)
         self._paused = {one.trial: _epoch(one) for one in records if one.state is State.PAUSED}
         """The paused trials, with the epoch at which each paused."""
         self._unsaved: set[int] = set()
@@ -103,10 +112,11 @@ class Sweep:
         """Hand out a trial; None if there is none now.
 
         Interrupted trials come first, then paused ones that are now among the best, then new ones. A configuration
-        that cannot be carried out is marked FAIL at once, and counts as a trial.
+        that cannot be carried out, or surely breaks a constraint, is marked FAIL at once, and counts as a trial.
         """
         while (trial := self._unfinished_trial() or self._paused_trial() or self._new_trial()) is not None:
-            refusal = self._proposer.refusal(trial.configuration)
+            untrained = not self.ledger.record(trial.number).curve
+            refusal = self._proposer.refusal(trial.configuration, untrained=untrained)
             if refusal is None:
                 self.live.add(trial.number)
                 self._show(trial.number)

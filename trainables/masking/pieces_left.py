@@ -28,7 +28,7 @@ def range_of_pieces(
     Where the scope ranks across layers, either the cheapest or the dearest pieces of the network may stay.
     """
     kinds = [
-        _Kind(layer, weights, number, float(costs.macs.get(layer, 0)) * weights / costs.entries[layer])
+        _Kind(layer, weights, number, float(costs.macs.get(layer, 0)) * weights)
         for layer, by_size in pieces.items()
         for weights, number in by_size.items()
     ]

@@ -4,9 +4,10 @@ import copy
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -111,13 +112,13 @@ class SizeRange:
 class ParameterCosts:
     """What each parameter of a network costs, so that the cost of a pruned one is arithmetic, without running it.
 
-    `entries` are the sizes of the parameters, `macs` the products with each, both by name and of the whole network;
+    `entries` are the sizes of the parameters, `macs` the products with each of a parameter's entries, both by name;
     `attention` are the products of activations in layers whose `heads` can be removed, by the name of the weight that
     computes the heads, and `others` all remaining products.
     """
 
     entries: Mapping[str, int]
-    macs: Mapping[str, Fraction]
+    macs: Mapping[str, Fraction | int]
     heads: Mapping[str, Heads]
     attention: Mapping[str, int]
     others: int
@@ -131,7 +132,17 @@ class ParameterCosts:
         attention = {weight: unowned[found.module] for weight, found in heads.items()}
         entries = {name: parameter.numel() for name, parameter in model.named_parameters()}
         others = sum(unowned.values()) - sum(attention.values())
-        return cls(entries, multiplied.macs, heads, attention, others)
+        each = {name: count / entries[name] for name, count in multiplied.macs.items()}
+        macs = {name: count.numerator if count.denominator == 1 else count for name, count in each.items()}
+        return cls(entries, macs, heads, attention, others)
+
+    @cached_property
+    def _by_module(self) -> Sequence[Sequence[str]]:
+        """The parameters that are multiplied by, together with the others of their module: `effective` rounds there."""
+        names: dict[str, list[str]] = defaultdict(list)
+        for name in self.macs:
+            names[_module(name)].append(name)
+        return tuple(names.values())
 
     @property
     def products(self) -> int:
@@ -144,8 +155,7 @@ class ParameterCosts:
         Parameters that are not in `kept`, and the heads of weights that are not in `heads`, are whole.
         """
         entries, left = {**self.entries, **kept}, heads or {}
-        multiplied = {name: macs * Fraction(entries[name], self.entries[name]) for name, macs in self.macs.items()}
-        weights = sum(int(macs) for macs in _by_module(multiplied).values())
+        weights = sum(int(sum(self.macs[name] * entries[name] for name in module)) for module in self._by_module)
         attention = sum(
             macs * left.get(name, self.heads[name].count) // self.heads[name].count
             for name, macs in self.attention.items()

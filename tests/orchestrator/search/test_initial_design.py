@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from orchestrator.search.configurations import Configurations
-from orchestrator.search.initial_design import FIRST, _value, at_random, spread
+from orchestrator.search.initial_design import FIRST, at_random, spread, value_at
 from tests.orchestrator.small import FIXED, study
 
 SHARES = st.floats(0, 1, exclude_max=True)
@@ -18,7 +18,7 @@ SHARES = st.floats(0, 1, exclude_max=True)
 @given(low=st.floats(1e-6, 1e3), span=st.floats(0, 1e3), share=SHARES, log=st.booleans())
 def test_a_quantile_of_floats_lies_in_the_range(low: float, span: float, share: float, log: bool) -> None:
     distribution = FloatDistribution(low, low + span, log=log)
-    value = _value(distribution, share)
+    value = value_at(distribution, share)
     assert isinstance(value, float)
     assert distribution._contains(value)
 
@@ -26,7 +26,7 @@ def test_a_quantile_of_floats_lies_in_the_range(low: float, span: float, share: 
 @settings(max_examples=60)
 @given(low=st.integers(1, 1000), span=st.integers(0, 1000), share=SHARES, log=st.booleans())
 def test_a_quantile_of_integers_is_one_of_them(low: int, span: int, share: float, log: bool) -> None:
-    value = _value(IntDistribution(low, low + span, log=log), share)
+    value = value_at(IntDistribution(low, low + span, log=log), share)
     assert type(value) is int
     assert low <= value <= low + span
 
@@ -34,15 +34,15 @@ def test_a_quantile_of_integers_is_one_of_them(low: int, span: int, share: float
 def test_every_integer_and_every_choice_has_the_same_share() -> None:
     shares = [(index + 0.5) / 300 for index in range(300)]
     for distribution in (IntDistribution(4, 6), CategoricalDistribution(["a", "b", "c"])):
-        values = [_value(distribution, share) for share in shares]
+        values = [value_at(distribution, share) for share in shares]
         assert [values.count(value) for value in dict.fromkeys(values)] == [100] * 3
 
 
 def test_the_middle_of_a_logarithmic_range_is_its_geometric_mean() -> None:
-    value = _value(FloatDistribution(0.01, 1.0, log=True), 0.5)
+    value = value_at(FloatDistribution(0.01, 1.0, log=True), 0.5)
     assert isinstance(value, float)
     assert math.isclose(value, 0.1)
-    assert _value(FloatDistribution(0.0, 1.0), 0.5) == 0.5
+    assert value_at(FloatDistribution(0.0, 1.0), 0.5) == 0.5
 
 
 def test_the_first_configurations_are_inside_distinct_and_the_same_again() -> None:
