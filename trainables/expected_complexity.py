@@ -135,4 +135,4 @@ def _last(prunings: Sequence[Prune], *, roughly: bool) -> Prune | None:
 
 def _rounded(density: float) -> float:
     """Return the nearest power of 1.02: a few hundred densities stand for all."""
-    return min(1.0, _STEP ** round(math.log(density, _STEP)))
+    return min(1.0, _STEP ** round(math.log(density, _STEP))) if density > 0 else density
