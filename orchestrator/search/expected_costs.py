@@ -57,7 +57,7 @@ class ExpectedCosts:
             from trainables.expected_complexity import NetworkCosts
             from trainables.methods.rehearsal import shapes_of
 
-            self._networks[key] = NetworkCosts(shapes_of(trial, self._facts.classes, self._facts.shape))
+            self._networks[key] = NetworkCosts(shapes_of(trial, self._facts))
         return self._networks[key]
 
     @cached_property
