@@ -44,7 +44,7 @@ TRAINED = TrialSpec(
 )
 
 
-ENSEMBLE = replace(TRAINED, epochs=6, ensemble=EnsembleSpec())
+ENSEMBLE = replace(TRAINED, ensemble=EnsembleSpec())
 
 
 class Kept:
@@ -127,12 +127,12 @@ def losses(spec: DataSpec) -> None:
     print(f"{len(KIND_NAMES) - len(uneven)} of 19 strictly rising; not: {', '.join(uneven) or 'none'}")
 
 
-def ensembles(spec: DataSpec) -> None:
+def ensembles(spec: DataSpec, epochs: int) -> None:
     """Print what an ensemble by reassignment is worth for each seed, of a dense network and of a masked one."""
     for paradigm, chosen in {"dense": {}, "magnitude": {"sparsity": 0.9}}.items():
         better = {"nll": 0, "ece": 0}
         for seed in range(SEEDS):
-            trial = replace(ENSEMBLE, data=spec, seed=seed, paradigm=paradigm, hyperparameters=chosen)
+            trial = replace(ENSEMBLE, data=spec, epochs=epochs, seed=seed, paradigm=paradigm, hyperparameters=chosen)
             with TemporaryDirectory() as name:
                 context = Kept(Path(name))
                 run_trial(trial, context)
@@ -153,13 +153,17 @@ def main() -> None:
     parser.add_argument("what", choices=("cost", "losses", "ensembles"))
     parser.add_argument("--data", default="cifar10", help="the images of the ensembles")
     parser.add_argument("--subset", type=int, default=6000, help="how many training images")
+    parser.add_argument("--epochs", type=int, default=6, help="how long each network of the ensembles is trained")
     parser.add_argument("--root", help="the folder of the images; they are downloaded if it is left out")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     published = chosen.data != "digits"
     root = {"root": chosen.root, "download": chosen.root is None} if published else {}
     spec = DataSpec(name=chosen.data, subset=chosen.subset, **root)
-    {"cost": cost, "losses": losses, "ensembles": ensembles}[chosen.what](spec)
+    if chosen.what == "ensembles":
+        ensembles(spec, chosen.epochs)
+    else:
+        {"cost": cost, "losses": losses}[chosen.what](spec)
 
 
 if __name__ == "__main__":

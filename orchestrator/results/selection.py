@@ -14,7 +14,7 @@ from orchestrator.spec.constraints import COMPARISONS
 from orchestrator.spec.quality import Quality, quality_of
 from trainables import metrics
 from trainables.errors import InvalidValue, nearest
-from trainables.metrics import direction_of
+from trainables.metrics import AT, direction_of
 from trainables.spec import Value
 
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {**COMPARISONS, "=": operator.eq, "!=": operator.ne}
@@ -173,8 +173,10 @@ def _order(name: str, value: Value | None, objectives: Objectives) -> tuple[int,
 
 def _require_known(key: str, name: str, known: Sequence[str]) -> None:
     if name not in known:
-        plain = [one for one in known if not one.startswith(HYPERPARAMETERS)]
-        raise InvalidValue(key, name, f"must be one of {', '.join(plain)}{nearest(name, plain)}")
+        named = [one for one in known if not one.startswith(HYPERPARAMETERS)]
+        plain = [one for one in named if AT not in one]  # those of an evaluation are hundreds
+        evaluated = f", or METRIC{AT}IMAGES as `show` lists them" if len(plain) < len(named) else ""
+        raise InvalidValue(key, name, f"must be one of {', '.join(plain)}{evaluated}{nearest(name, named)}")
 
 
 def _value(text: str) -> Value:
