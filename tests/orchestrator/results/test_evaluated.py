@@ -33,5 +33,5 @@ def test_a_front_is_chosen_and_sorted_by_them() -> None:
 def test_a_column_that_was_not_measured_is_refused_with_the_nearest_and_not_with_all() -> None:
     records = with_columns(told_trials(4), COLUMNS)
     with pytest.raises(InvalidValue, match=r"or METRIC@IMAGES .*did you mean 'accuracy@fog_3'") as refused:
-        Selection.read(records, within=None, where=[], sort="accuracy@fog_2")
+        Selection.read(records, OBJECTIVES, within=None, where=[], sort="accuracy@fog_2")
     assert "accuracy@clean" not in str(refused.value)
