@@ -20,8 +20,8 @@ from orchestrator.results.front import Points, non_dominated, sign
 from orchestrator.search.configurations import PARADIGM, Configurations
 from orchestrator.search.encoding import Encoding
 from orchestrator.search.expected_gain import gains
+from orchestrator.search.feasible_draws import MISSED, SPREAD, FeasibleDraws
 from orchestrator.search.initial_design import value_at
-from orchestrator.search.samplers import MISSED, SPREAD, FeasibleDraws
 from orchestrator.search.surrogate import Array, Known, Results, predict
 from orchestrator.spec.params import MODEL
 from trainables.bounds import Bounds

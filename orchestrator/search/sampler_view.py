@@ -13,8 +13,9 @@ from orchestrator.ledger.ledger import violations
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.trial import Named
 from orchestrator.search.configurations import Configurations
+from orchestrator.search.feasible_draws import MISSED, SPREAD
 from orchestrator.search.foresight import Foresight
-from orchestrator.search.samplers import MISSED, SPREAD, SamplerName, draws_for
+from orchestrator.search.samplers import SamplerName, draws_for
 from orchestrator.spec.study_spec import StudySpec
 from trainables.spec import Value
 

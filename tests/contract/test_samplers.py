@@ -7,7 +7,8 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from orchestrator.search.configurations import PARADIGM, Configurations
-from orchestrator.search.samplers import FeasibleDraws, SamplerName, draws_for
+from orchestrator.search.feasible_draws import FeasibleDraws
+from orchestrator.search.samplers import SamplerName, draws_for
 from orchestrator.spec.study_spec import StudySpec
 from tests.orchestrator.small import FIXED, study
 from trainables.spec import Value

@@ -10,8 +10,8 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from orchestrator.ledger.records import State
-from orchestrator.search import samplers
 from orchestrator.search.configurations import PARADIGM, Configurations
+from orchestrator.search.feasible_draws import JOINT_UP_TO
 from orchestrator.search.sampler_view import Lesson, View
 from orchestrator.search.samplers import draws_for
 from tests.orchestrator.small import study
@@ -20,7 +20,7 @@ from trainables.spec import Value
 TIGHT = {"greg": {"pruning": {"low": 0.1, "high": 0.7}, "finetune": {"low": 0.1, "high": 0.7}}}
 
 
-@pytest.mark.parametrize("known", [samplers.JOINT_UP_TO - 10, samplers.JOINT_UP_TO])
+@pytest.mark.parametrize("known", [JOINT_UP_TO - 10, JOINT_UP_TO])
 def test_of_few_trials_tpe_learns_how_hyper_parameters_belong_together(known: int) -> None:
     rates = {"lr": {"low": 0.01, "high": 1.0}, "momentum": {"low": 0.0, "high": 0.99}}
     spec = study(paradigms={"dense": {}}, objectives={"loss": "minimize"}, search={"training": rates})
@@ -33,7 +33,7 @@ def test_of_few_trials_tpe_learns_how_hyper_parameters_belong_together(known: in
         params = {"training.lr": 0.01 + 0.99 * lr, "training.momentum": 0.99 * momentum}
         view.take_up(Lesson("dense", params, State.COMPLETE, [apart(params)]))
     found = mean(apart(view.draw({}, known + number)[1]) for number in range(10))
-    assert (found < 0.15) == (known < samplers.JOINT_UP_TO)
+    assert (found < 0.15) == (known < JOINT_UP_TO)
 
 
 def drawn_by(configurations: Configurations, number: int, given: Mapping[str, Value]) -> dict[str, Value]:
