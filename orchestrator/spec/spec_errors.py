@@ -88,6 +88,8 @@ def _problems(detail: ErrorDetails, known_keys: KnownKeys) -> list[Problem]:
     if refused:
         return [Problem(key_of([*path, *filter(None, [each.key])]), each.allowed, each.value) for each in refused]
     kind = detail["type"]
+    if kind == "default_factory_not_called":  # a default that follows from a key that is wrong, and named by itself
+        return []
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         *parents, name = map(str, path)
         return [Problem(key_of(path), unknown_key(name, known_keys(parents)), detail["input"])]
