@@ -26,7 +26,8 @@ def test_an_address_without_a_cluster_is_refused(
 ) -> None:
     (tmp_path / "study.yaml").write_text(small.study().as_yaml(), encoding="utf-8")
     status, out, err = espalier(verb, "study.yaml", "--address", address)
-    assert (status, out) == (2, "")
+    progress = f"connecting to the Ray cluster at {address}; this takes some seconds\n" if verb == "launch" else ""
+    assert (status, out) == (2, progress)
     assert f"address = '{address}': " in err
     assert said in err
     assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
