@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from trainables.spec import DataSpec as DataSpec
     from trainables.spec import ModelSpec as ModelSpec
     from trainables.spec import TrainingSpec as TrainingSpec
+    from trainables.tasks.base import Task as Task
 
 __getattr__, __dir__ = gathered(
     __name__,
@@ -44,5 +45,6 @@ __getattr__, __dir__ = gathered(
         "orchestrator.sweep.observer": "Outcome",
         "trainables.errors": "EspalierError InvalidValue",
         "trainables.spec": "DataSpec ModelSpec TrainingSpec",
+        "trainables.tasks.base": "Task",
     },
 )

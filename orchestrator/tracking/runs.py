@@ -325,7 +325,9 @@ class StudyRuns:
 
 def _first(records: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
     """Return the first of `records`: at least one, and no more than can be written in about a second."""
-    rows = accumulate(len(record.metrics) + len(CURVES) * len(record.curve) for record in records)
+    rows = accumulate(
+        len(record.metrics) + sum(len(CURVES) + len(epoch.qualities) for epoch in record.curve) for record in records
+    )
     return records[: max(1, sum(count <= ROWS_AT_ONCE for count in rows))]
 
 

@@ -24,6 +24,7 @@ NAMES = {
     "Store",
     "StudyError",
     "StudySpec",
+    "Task",
     "TrainingSpec",
     "TrialExport",
     "export",

@@ -27,9 +27,11 @@ class Split:
 
     def __post_init__(self) -> None:
         if self.images.dtype not in (torch.uint8, torch.float32) or self.images.ndim != 4:
-            raise ValueError(f"images must be uint8 [N, C, H, W], not {self.images.dtype} {list(self.images.shape)}")
+            found = f"{self.images.dtype} {list(self.images.shape)}"
+            raise ValueError(f"images must be uint8 or float32 [N, C, H, W], not {found}")
         if self.labels.dtype not in (torch.int64, torch.float32) or self.labels.shape[:1] != self.images.shape[:1]:
-            raise ValueError(f"labels must be int64 [{len(self.images)}], not {self.labels.dtype} {self.labels.shape}")
+            found = f"{self.labels.dtype} {list(self.labels.shape)}"
+            raise ValueError(f"labels must be int64 or float32 [{len(self.images)}, ...], not {found}")
 
     def __len__(self) -> int:
         return len(self.labels)

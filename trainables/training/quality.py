@@ -22,7 +22,7 @@ ALWAYS: Final = ("nll", "brier", "ece")
 
 
 def measure_qualities(names: Iterable[str], logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Return the metrics among `names` that are measured here, of outputs (N, outputs) and labels (N,).
+    """Return the metrics among `names`, all of one task, that are measured here, of outputs (N, outputs), labels (N,).
 
     Those of classes are computed from probabilities: torchmetrics would take logits that happen to lie in [0, 1] for
     probabilities.
@@ -33,10 +33,12 @@ def measure_qualities(names: Iterable[str], logits: Tensor, labels: Tensor) -> d
         return {}
     if not logits.isfinite().all():
         return dict.fromkeys(asked, float("nan"))
-    if any(name in OF_NUMBERS for name in asked):
-        return {name: float(OF_NUMBERS[name](logits.squeeze(1), labels)) for name in asked}
-    probabilities = logits.softmax(1, dtype=torch.float64)  # in float32 what is unlikely would be impossible
-    return {name: float(OF_CLASSES[name](probabilities, labels)) for name in asked}
+    given = _probabilities(logits) if OF_NUMBERS.keys().isdisjoint(asked) else logits.squeeze(1)
+    return {name: float(QUALITIES[name](given, labels)) for name in asked}
+
+
+def _probabilities(logits: Tensor) -> Tensor:
+    return logits.softmax(1, dtype=torch.float64)  # in float32 what is unlikely would be impossible
 
 
 def _functions() -> Any:

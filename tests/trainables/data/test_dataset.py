@@ -12,10 +12,10 @@ from trainables.spec import Memory
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (torch.zeros(3, 1, 2, 2), torch.zeros(3, dtype=torch.int64), r"uint8 \[N, C, H, W\], not torch.float32"),
+        (torch.zeros(3, 1, 2, 2).double(), torch.zeros(3).long(), r"float32 \[N, C, H, W\], not torch.float64"),
         (torch.zeros(3, 4, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64), r"not torch.uint8 \[3, 4\]"),
-        (torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.zeros(3), r"labels must be int64 \[3\], not torch.float32"),
-        (torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64), r"labels must be int64 \[3\]"),
+        (torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.zeros(3).double(), r"float32 \[3, ...\], not torch.float64"),
+        (torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.zeros(2).long(), r"labels must be int64 or float32 \[3"),
     ],
 )
 def test_tensors_of_another_type_or_shape_are_refused(images: Tensor, labels: Tensor, message: str) -> None:

@@ -9,13 +9,16 @@ from tests.trainables.stages import a_trial
 from trainables.errors import InvalidValue
 from trainables.gates.gated_training import GatedTraining
 from trainables.methods.attach import attach
+from trainables.methods.consensus import Consensus
 from trainables.methods.dynamic import Rewiring
 from trainables.methods.gradual import GradualPruning
+from trainables.methods.group_shrinking import GroupShrinking
 from trainables.methods.penalties import GrowingPenalty
+from trainables.methods.polarization import Polarization
 from trainables.methods.selection import Selection
 from trainables.methods.thresholds import Thresholds
 from trainables.recipes.gating import Gating
-from trainables.recipes.in_training import GrowPenalty, LearnThresholds, Rewire, Select
+from trainables.recipes.in_training import Agree, GrowPenalty, LearnThresholds, Polarize, Rewire, Select, ShrinkGroups
 from trainables.recipes.recipe import During, InTraining, Prune
 from trainables.recipes.schedules import Gradual
 from trainables.state import LiveTrial
@@ -33,17 +36,20 @@ HALF = Prune(0.5)
         (Select(0.5), Selection),
         (LearnThresholds(0.1), Thresholds),
         (GrowPenalty(HALF), GrowingPenalty),
+        (ShrinkGroups(HALF), GroupShrinking),
+        (Polarize(HALF), Polarization),
+        (Agree(), Consensus),
         (Gating(epochs=1), GatedTraining),
     ],
 )
 def test_every_description_has_its_companion(during: During, companion: type[Companion], tmp_path: Path) -> None:
-    trial = a_trial(tmp_path)
+    trial = a_trial(tmp_path, "resnet20" if isinstance(during, Agree) else "digits_cnn")
     trial.optimizer = optimizer_for(trial.model, trial.spec.training)
     assert type(attach(during, trial, 6)) is companion
 
 
 def test_every_description_of_recipes_is_known_here() -> None:
-    known = {Gradual, Rewire, Select, LearnThresholds, GrowPenalty, Gating}
+    known = {Agree, Gating, Gradual, GrowPenalty, LearnThresholds, Polarize, Rewire, Select, ShrinkGroups}
     ours = {kind for kind in InTraining.__subclasses__() if kind.__module__.startswith("trainables.")}
     assert ours == known
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from trainables import data
 from trainables.spec import DataSpec
-from trainables.training.quality import QUALITIES, measure_qualities
+from trainables.training.quality import OF_CLASSES, OF_NUMBERS, measure_qualities
 from trainables.training.training import evaluate
 
 CLASSES = 7
@@ -26,7 +26,7 @@ def predicted() -> tuple[Tensor, Tensor]:
 def test_they_are_those_of_scikit_learn(predicted: tuple[Tensor, Tensor]) -> None:
     logits, labels = predicted
     probabilities, guessed = logits.double().softmax(1).numpy(), logits.argmax(1).numpy()
-    assert measure_qualities(QUALITIES, logits, labels) == pytest.approx(
+    assert measure_qualities(OF_CLASSES, logits, labels) == pytest.approx(
         {
             "f1_macro": sklearn.f1_score(labels, guessed, average="macro"),
             "precision_macro": sklearn.precision_score(labels, guessed, average="macro"),
@@ -87,3 +87,17 @@ def test_logits_of_a_split_are_kept_in_order_on_request() -> None:
     torch.testing.assert_close(whole.logits, parts.logits)
     assert (whole.logits.argmax(1) == digits.validation.labels).double().mean() == pytest.approx(whole.accuracy)
     assert evaluate(model, digits.validation, digits.mean, digits.std).logits is None
+
+
+def test_those_of_numbers_are_those_of_scikit_learn_and_classes_are_left_out() -> None:
+    dice = torch.Generator().manual_seed(4)
+    targets = torch.randn(200, generator=dice)
+    outputs = (targets + 0.3 * torch.randn(200, generator=dice))[:, None]
+    assert measure_qualities(["mae", *OF_NUMBERS], outputs, targets) == pytest.approx(
+        {
+            "rmse": sklearn.root_mean_squared_error(targets, outputs),
+            "r2": sklearn.r2_score(targets, outputs),
+            "explained_variance": sklearn.explained_variance_score(targets, outputs),
+        },
+        abs=1e-5,
+    )
