@@ -1,7 +1,7 @@
 """The command that evaluates the networks of a study's finished trials beyond their test accuracy."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from orchestrator.commands.arguments import HERE, AsJson, Name, Quiet, StoreFold
 from orchestrator.results.potential import DELTA
 from orchestrator.terminal.printable import say
 from trainables.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from orchestrator.evaluation.evaluating import Evaluated
 
 Kinds = Annotated[
     list[str] | None,
@@ -70,12 +73,12 @@ def evaluate(
     studies = store_at(store)
     folder = studies.existing(name, "NAME")
     from orchestrator.evaluation.evaluating import evaluate as carry_out  # imports torch
-    from orchestrator.evaluation.wanted import Wanted, kinds_of
+    from orchestrator.evaluation.wanted import SEVERITY, Wanted, kinds_of
     from orchestrator.terminal.evaluation_tables import evaluation_lines, evaluation_object
 
     wanted = Wanted(
         kinds=kinds_of(kinds or ()),
-        severities=tuple(dict.fromkeys(severity or (3,))),
+        severities=tuple(dict.fromkeys(severity or (SEVERITY,))),
         noise=tuple(noise or ()),
         attacks=tuple(attack or ()),
         files=files,
@@ -97,7 +100,11 @@ def evaluate(
         print_json(evaluation_object(records, delta))
         return
     if not quiet:
-        for kind, reason in done.left_out.items():
-            say(f"left out: {kind} {reason}")
-        say(f"{done.measured} rows measured, {done.known} known, of {len(done.trials)} trials")
+        _tell(done)
     console().print(evaluation_lines(records, delta))
+
+
+def _tell(done: "Evaluated") -> None:
+    for kind, reason in done.left_out.items():
+        say(f"left out: {kind} {reason}")
+    say(f"{done.measured} rows measured, {done.known} known, of {len(done.trials)} trials")

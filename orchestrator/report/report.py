@@ -1,7 +1,7 @@
 """A study's report: one HTML page that needs no network."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
@@ -76,8 +76,7 @@ def write_report(spec: StudySpec, records: Sequence[TrialRecord], path: Path, *,
 
 def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, Any]) -> str:
     """Return the page. All text that comes from a study is escaped, by the template or by the drawing of figures."""
-    summary, reference = summarize(spec, records), dense_reference(records, spec.objectives)
-    quality = quality_of(spec.objectives)
+    reference = dense_reference(records, spec.objectives)
     looked = looks(record.paradigm for record in records)
     draw = partial(drawing, numbers={paradigm: number for number, paradigm in enumerate(looked)})
     return page.template("report.html").render(
@@ -86,47 +85,71 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
         is_physical=metrics.is_physical,
         plain=plain,
         spec=spec,
-        summary=summary,
-        states=_states(summary),
-        elapsed=_elapsed(records),
-        front=reference_first(pareto_front(records, spec.objectives), reference),
-        members=(members := {record.trial for record in pareto_front(records, spec.objectives)}),
-        on_front=len(members),
-        reference=reference,
-        no_reference=why_no_reference(spec),
-        drop=partial(_drop, quality, reference),
-        quality=quality,
-        drop_heading=heading(quality),
-        savings=savings(records, spec.objectives, reference),
-        fold=quantities.number,
-        saved_or_not=saved_or_not(records, spec.objectives, reference),
-        kind=cost_kind(spec.objectives),
-        physical=list(_physical_front(spec, records, draw)),
-        physical_kind=PHYSICAL,
-        only_removed=are_only_removed(records),
-        columns=_columns(spec, records),
-        swatches={paradigm: Markup(svg.marker(look.color, look.marker)) for paradigm, look in looked.items()},
-        fronts=list(map(draw, _fronts(spec.objectives, records))),
-        published=list(map(draw, _published(spec, records))),
-        holdings=holdings(records, spec.objectives),
-        potentials=potentials(records),
-        delta=DELTA,
-        slopes=slopes(records),
-        hurt=list(_hurt(records, reference)),
-        growth=draw(hypervolume_figure(spec, records)),
-        learning=list(map(draw, _learning(spec, records))),
-        prices=list(map(draw, _shown(price_figure(records, spec.objectives)))),
-        importances=list(map(draw, _importances(spec, records))),
-        slices=list(map(draw, _slices(spec, records))),
-        costs=draw(cost_figure(spec, records)),
         records=records,
-        use=(use := {record.trial: machine_use(record) for record in records}),
-        used=[name for name in USAGE_FIELDS if any(name in of_trial for of_trial in use.values())],
-        failed=[record for record in records if record.state is State.FAIL],
-        commands=_commands(spec, members, reference),
+        reference=reference,
+        swatches={paradigm: Markup(svg.marker(look.color, look.marker)) for paradigm, look in looked.items()},
         stamp=dict(_flat(stamp)),
         trials=Markup(_trials_as_json(records)),
+        **_answers(spec, records, reference),
+        **_tables(spec, records, reference),
+        **_drawings(spec, records, draw),
     )
+
+
+def _answers(spec: StudySpec, records: Sequence[TrialRecord], reference: TrialRecord | None) -> dict[str, object]:
+    """Return what the page says first: how far the study is, and what is saved against the dense network."""
+    summary, quality = summarize(spec, records), quality_of(spec.objectives)
+    return {
+        "summary": summary,
+        "states": _states(summary),
+        "elapsed": _elapsed(records),
+        "no_reference": why_no_reference(spec),
+        "drop": partial(_drop, quality, reference),
+        "quality": quality,
+        "drop_heading": heading(quality),
+        "savings": savings(records, spec.objectives, reference),
+        "saved_or_not": saved_or_not(records, spec.objectives, reference),
+        "fold": quantities.number,
+    }
+
+
+def _tables(spec: StudySpec, records: Sequence[TrialRecord], reference: TrialRecord | None) -> dict[str, object]:
+    """Return the rows of the page's tables, and which of their columns there are."""
+    front = pareto_front(records, spec.objectives)
+    members, use = {record.trial for record in front}, {record.trial: machine_use(record) for record in records}
+    return {
+        "front": reference_first(front, reference),
+        "members": members,
+        "on_front": len(members),
+        "kind": cost_kind(spec.objectives),
+        "physical_kind": PHYSICAL,
+        "only_removed": are_only_removed(records),
+        "columns": _columns(spec, records),
+        "holdings": holdings(records, spec.objectives),
+        "potentials": potentials(records),
+        "delta": DELTA,
+        "slopes": slopes(records),
+        "hurt": list(_hurt(records, reference)),
+        "use": use,
+        "used": [name for name in USAGE_FIELDS if any(name in of_trial for of_trial in use.values())],
+        "failed": [record for record in records if record.state is State.FAIL],
+        "commands": _commands(spec, members, reference),
+    }
+
+
+def _drawings(spec: StudySpec, records: Sequence[TrialRecord], draw: Callable[[Figure], Drawing]) -> dict[str, object]:
+    """Return the page's figures, drawn."""
+    return {
+        "physical": list(_physical_front(spec, records, draw)),
+        "fronts": list(map(draw, _fronts(spec.objectives, records))),
+        "published": list(map(draw, _published(spec, records))),
+        "growth": draw(hypervolume_figure(spec, records)),
+        "learning": list(map(draw, _learning(spec, records))),
+        "prices": list(map(draw, _shown(price_figure(records, spec.objectives)))),
+        "importances": list(map(draw, _importances(spec, records))),
+        "slices": list(map(draw, _slices(spec, records))),
+        "costs": draw(cost_figure(spec, records)),
+    }
 
 
 def _hurt(
@@ -184,7 +207,7 @@ def _drop(quality: Quality, reference: TrialRecord | None, record: TrialRecord) 
 
 
 def _physical_front(
-    spec: StudySpec, records: Sequence[TrialRecord], draw: "partial[Drawing]"
+    spec: StudySpec, records: Sequence[TrialRecord], draw: Callable[[Figure], Drawing]
 ) -> Iterator[PhysicalFront]:
     """Draw the front over physical costs, if the study seeks effective ones and a trial has measured both."""
     objectives = over_physical_costs(spec.objectives)

@@ -1,7 +1,7 @@
 """Errors in a study file, in words for the person who wrote it."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -66,6 +66,11 @@ def unknown_key(name: str, known: Iterable[str]) -> str:
     """Return a phrase that names the known keys, and the one that was probably meant."""
     names = list(known)
     return f"unknown key; known here are {', '.join(names)}{nearest(name, names)}"
+
+
+def unknown_keys(given: Mapping[str, object], known: Sequence[str]) -> list[InvalidValue]:
+    """Return an error for each key that is not known."""
+    return [InvalidValue(name, given[name], unknown_key(name, known)) for name in given if name not in known]
 
 
 KnownKeys = Callable[[Sequence[str]], Sequence[str]]

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from orchestrator.spec.choices import Choice as Choice
 from orchestrator.spec.choices import Range as Range
 from orchestrator.spec.choices import Strict, cannot_fit, check_choices, check_effects
 from orchestrator.spec.constraints import Constraint as Constraint
+from orchestrator.spec.known_metrics import not_measured, unmet, usual_objectives
 from orchestrator.spec.ledger_url import FILE, check_ledger
 from orchestrator.spec.names import check_study_name
 from orchestrator.spec.params import Params
@@ -35,13 +35,13 @@ from orchestrator.spec.sections import Failures as Failures
 from orchestrator.spec.sections import Fidelity as Fidelity
 from orchestrator.spec.sections import Resources as Resources
 from orchestrator.spec.sections import Search as Search
-from orchestrator.spec.spec_errors import Problem, StudyError, at, refuse, translate, unknown_key
+from orchestrator.spec.spec_errors import Problem, StudyError, at, refuse, translate, unknown_keys
 from orchestrator.spec.study_file import LONGEST, as_text, read_mapping
 from orchestrator.spec.tracking_url import STORE, check_tracking
 from trainables import data, models, paradigms, tasks
 from trainables.code import package_of
 from trainables.errors import InvalidValue
-from trainables.metrics import OBJECTIVES, TABLE, find, is_function
+from trainables.metrics import TABLE, find, is_function
 from trainables.metrics import Direction as Direction
 from trainables.models import weights
 from trainables.references import is_reference
@@ -49,9 +49,6 @@ from trainables.spec import DataSpec, EnsembleSpec, LatencySpec, ModelSpec, Trai
 from trainables.tasks import CLASSIFICATION, SMOOTHED
 
 _STORED: Final = "stored"
-
-FUNCTION: Final = "<package.module>:<function>"
-"""The form of a metric that a function of the user's measures."""
 
 HISTORY: Final = "history"
 """The key under which a stored study says how it was extended; it is no setting, and a copy may bring it along."""
@@ -71,12 +68,6 @@ Networks = Annotated[
 """One network, or those among which a study searches."""
 
 
-def _usual_objectives(checked: Mapping[str, Any]) -> dict[str, Direction]:
-    """Return the objectives of a study that names none: what selects in its task, and MACs."""
-    selecting = tasks.selecting(str(checked.get("task", CLASSIFICATION)))
-    return {selecting: find(selecting).direction or "minimize", "macs": "minimize"}
-
-
 class StudySpec(Strict):
     """One sweep. Its constructor checks everything that can be known before it starts; raises StudyError.
 
@@ -94,7 +85,7 @@ class StudySpec(Strict):
     data: DataSpec
     model: Networks
     training: TrainingSpec = TrainingSpec()
-    objectives: dict[str, Direction] = Field(default_factory=_usual_objectives)
+    objectives: dict[str, Direction] = Field(default_factory=usual_objectives)
     constraints: dict[str, str] = Field(default={})
     latency: LatencySpec = LatencySpec()
     ensemble: EnsembleSpec | None = None
@@ -248,7 +239,7 @@ class StudySpec(Strict):
     def _name_known_metrics(cls, given: Any, info: ValidationInfo) -> Any:
         if isinstance(given, Mapping):
             named = {name: value for name, value in given.items() if not is_function(str(name))}
-            refuse(_not_measured(named, str(info.data.get("task", CLASSIFICATION))))
+            refuse(not_measured(named, str(info.data.get("task", CLASSIFICATION))))
         return given
 
     @field_validator("objectives", "paradigms")
@@ -264,7 +255,7 @@ class StudySpec(Strict):
         refuse(refused for pair in constraints.items() for refused in _refused(Constraint.parse, *pair))
         if info.context != _STORED:
             parsed = (Constraint.parse(*pair) for pair in constraints.items())
-            refuse(_unmet(bound, constraints[bound.metric]) for bound in parsed if not bound.can_be_met)
+            refuse(unmet(bound, constraints[bound.metric]) for bound in parsed if not bound.can_be_met)
         return constraints
 
     @field_validator("objectives")
@@ -286,7 +277,7 @@ class StudySpec(Strict):
         if not isinstance(given, Mapping):
             return given
         if info.context != _STORED:
-            refuse(_unknown_keys(given, paradigms.names()))
+            refuse(unknown_keys(given, paradigms.names()))
         return {name: {} if chosen is None else chosen for name, chosen in given.items()}
 
     @field_validator("paradigms")
@@ -387,33 +378,6 @@ def _with_weights(spec: ModelSpec) -> ModelSpec:
     return spec
 
 
-def _not_measured(given: Mapping[str, object], task: str) -> list[InvalidValue]:
-    """Return an error for each metric that is none of a task's; a task of the user's may measure anything."""
-    own = [name for name in given if name not in TABLE and re.fullmatch(r"[A-Za-z_]\w*", str(name))]
-    unknown = {name: given[name] for name in given if not (is_reference(task) and name in own)}
-    measured = [name for name in OBJECTIVES if not find(name).tasks or task in find(name).tasks or is_reference(task)]
-    others = {name: find(name) for name in unknown if name in OBJECTIVES and name not in measured}
-    refused = _unknown_keys({name: value for name, value in unknown.items() if name not in others}, _known(measured))
-    for name, metric in others.items():
-        allowed = f"is a metric of task: {' or '.join(sorted(metric.tasks))}, and this study has task: {task}"
-        refused.append(InvalidValue(name, given[name], f"{allowed}, which measures {', '.join(_of(task))}"))
-    return refused
-
-
-def _known(measured: Sequence[str]) -> tuple[str, ...]:
-    return (*measured, FUNCTION)
-
-
-def _of(task: str) -> list[str]:
-    return [name for name in OBJECTIVES if task in find(name).tasks]
-
-
-def _unmet(bound: Constraint, text: str) -> InvalidValue:
-    metric = find(bound.metric)
-    lies = f"lies in [{metric.low:g}, {metric.high:g}]" if math.isfinite(metric.high) else f"is at least {metric.low:g}"
-    return InvalidValue(bound.metric, text, f"can be met by no network: {bound.metric} {lies}")
-
-
 def _needless(key: str, value: object, name: str) -> InvalidValue:
     if key in ("root", "download") and not {"root", "download"} & data.keys_of(name):
         return InvalidValue(key, value, f"is for data in files; {name} comes along with espalier: leave it out")
@@ -425,10 +389,6 @@ def _refused(check: Callable[..., object], *arguments: object) -> Iterator[Inval
         check(*arguments)
     except InvalidValue as refused:
         yield refused
-
-
-def _unknown_keys(given: Mapping[str, object], known: Sequence[str]) -> list[InvalidValue]:
-    return [InvalidValue(name, given[name], unknown_key(name, known)) for name in given if name not in known]
 
 
 def _all_problems(plain: Mapping[str, Any], first: Sequence[Problem]) -> list[Problem]:
