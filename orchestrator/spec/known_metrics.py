@@ -23,16 +23,20 @@ def usual_objectives(checked: Mapping[str, Any]) -> dict[str, Direction]:
     return {selecting: find(selecting).direction or "minimize", "macs": "minimize"}
 
 
-def not_measured(given: Mapping[str, object], task: str) -> list[InvalidValue]:
-    """Return an error for each metric that is none of a task's; a task of the user's may measure anything."""
+def not_measured(given: Mapping[str, object], task: str | None) -> list[InvalidValue]:
+    """Return an error for each metric that is none of a task's.
+
+    A task of the user's may measure anything, and so may None, one that was refused.
+    """
+    is_open = task is None or is_reference(task)
     own = [name for name in given if name not in TABLE and re.fullmatch(r"[A-Za-z_]\w*", str(name))]
-    unknown = {name: given[name] for name in given if not (is_reference(task) and name in own)}
-    measured = [name for name in OBJECTIVES if not find(name).tasks or task in find(name).tasks or is_reference(task)]
+    unknown = {name: given[name] for name in given if not (is_open and name in own)}
+    measured = [name for name in OBJECTIVES if not find(name).tasks or task in find(name).tasks or is_open]
     others = {name: find(name) for name in unknown if name in OBJECTIVES and name not in measured}
     refused = unknown_keys({name: value for name, value in unknown.items() if name not in others}, _known(measured))
     for name, metric in others.items():
         allowed = f"is a metric of task: {' or '.join(sorted(metric.tasks))}, and this study has task: {task}"
-        refused.append(InvalidValue(name, given[name], f"{allowed}, which measures {', '.join(_of(task))}"))
+        refused.append(InvalidValue(name, given[name], f"{allowed}, which measures {', '.join(_of(str(task)))}"))
     return refused
 
 

@@ -239,7 +239,7 @@ class StudySpec(Strict):
     def _name_known_metrics(cls, given: Any, info: ValidationInfo) -> Any:
         if isinstance(given, Mapping):
             named = {name: value for name, value in given.items() if not is_function(str(name))}
-            refuse(not_measured(named, str(info.data.get("task", CLASSIFICATION))))
+            refuse(not_measured(named, info.data.get("task")))
         return given
 
     @field_validator("objectives", "paradigms")
@@ -413,8 +413,10 @@ def _problems(plain: Mapping[str, Any]) -> Sequence[Problem]:
 
 
 def _follows(key: str, refused: Iterable[str]) -> bool:
-    """Return whether a problem is there only because a refused value was removed: weights that would be pruned."""
-    return key.endswith(".pretrain") and any(one.endswith(".weights") for one in refused)
+    """Return whether a problem is there only because a refused value was removed: weights, or the task of a metric."""
+    removed = tuple(refused)
+    unweighted = key.endswith(".pretrain") and any(one.endswith(".weights") for one in removed)
+    return unweighted or (key.startswith(("objectives.", "constraints.")) and "task" in removed)
 
 
 def _within(key: str, ancestor: str) -> bool:

@@ -1,5 +1,6 @@
 """Study files: everything wrong in one is told at once, and nothing wrong gets through."""
 
+import json
 import math
 import pickle
 from collections.abc import Mapping
@@ -390,3 +391,34 @@ def test_a_metric_by_reference_has_the_direction_of_the_file_and_its_package_cou
 )
 def test_what_cannot_be_measured_is_refused(changes: dict[str, Any], key: str, message: str, tmp_path: Path) -> None:
     assert message in problems(tmp_path, changes)[key]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "message"),
+    [
+        ({"objectives": {"accuracy": "maximize"}}, "objectives.accuracy", "this study has task: regression"),
+        ({"constraints": {"top5": ">= 0.5"}}, "constraints.top5", "is a metric of task: classification"),
+        ({"objectives": {"mae": "maximize"}}, "objectives.mae", "must be minimize"),
+        ({"training": {"label_smoothing": 0.1}}, "training.label_smoothing", "is for classification"),
+        ({"task": "language_modeling", "objectives": {"perplexity": "minimize"}}, "task", "needs data: {name: text}"),
+        ({"task": "regresion", "objectives": {"mae": "minimize"}}, "task", "did you mean 'regression'"),
+    ],
+)
+def test_what_does_not_belong_to_the_task_is_refused_once(
+    tmp_path: Path, changes: dict[str, Any], key: str, message: str
+) -> None:
+    given = {"task": "regression", "objectives": {"mae": "minimize", "macs": "minimize"}, **changes}
+    plain = {**yaml.safe_load(Path("studies/digits.yaml").read_text(encoding="utf-8")), "constraints": {}, **given}
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(plain), encoding="utf-8")
+    with pytest.raises(StudyError) as refused:
+        StudySpec.load(file)
+    assert [problem.key for problem in refused.value.problems] == [key]
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(("task", "selects"), [("classification", "accuracy"), ("regression", "mae")])
+def test_a_study_without_objectives_seeks_what_selects_in_its_task(task: str, selects: str) -> None:
+    plain = yaml.safe_load(Path("studies/digits.yaml").read_text(encoding="utf-8"))
+    del plain["objectives"], plain["constraints"]
+    assert list(StudySpec.model_validate_json(json.dumps({**plain, "task": task})).objectives) == [selects, "macs"]
