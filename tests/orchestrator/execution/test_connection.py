@@ -42,7 +42,8 @@ def test_somebody_who_listens_and_says_nothing_is_not_waited_for(
     with socket.create_server((own, 0)) as mute:
         address = f"{own}:{mute.getsockname()[1]}"
         ended = espalier_in(tmp_path, "launch", "study.yaml", "--address", address)
-    assert (ended.returncode, ended.stdout) == (2, "")
+    progress = f"connecting to the Ray cluster at {address}; this takes some seconds\n"
+    assert (ended.returncode, ended.stdout) == (2, progress)
     assert f"address = '{address}': is not a healthy Ray head node" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
