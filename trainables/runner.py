@@ -17,7 +17,7 @@ from trainables.evaluation.ensemble import measure_ensemble
 from trainables.masking.masks import prunable_weights
 from trainables.methods import pruning
 from trainables.methods.attach import attach
-from trainables.recipes.recipe import Prune, Recipe, Reinitialize, Remove, Rewind, Train, training_epochs
+from trainables.recipes.recipe import HoldsOut, Prune, Recipe, Reinitialize, Remove, Rewind, Train, training_epochs
 from trainables.spec import TrainingSpec
 from trainables.state import LiveTrial
 from trainables.structure.complexity import Complexity, effective
@@ -125,7 +125,7 @@ def train(
 
     `ended` is called with the report of each epoch as it ends, and returns the one that is published.
     """
-    batches = trial.batches()
+    batches = trial.batches(stage.during.held_out if isinstance(stage.during, HoldsOut) else 0.0)
     schedule = _Schedule(stage, trial.spec.training, len(batches))
     _prepare(trial, schedule, recipe)
     for epoch in range(max(trial.position.epoch, schedule.begin // schedule.steps), stage.epochs):

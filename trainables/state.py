@@ -15,6 +15,7 @@ from trainables import models, parallel, tasks
 from trainables.context import Context, Report
 from trainables.data.batches import Batches, augmentation_for
 from trainables.data.dataset import Dataset
+from trainables.data.stratified import draw
 from trainables.masking.masks import Masks
 from trainables.models import weight_files
 from trainables.spec import TrialSpec
@@ -104,8 +105,8 @@ class LiveTrial:
         placed: nn.Module = model.to(self.context.device).to(memory_format=layout)  # type: ignore[call-overload]
         return placed
 
-    def batches(self) -> Batches:
-        """The training batches; iterating them advances the trial's generator."""
+    def batches(self, held_out: float = 0.0) -> Batches:
+        """The training batches, without the images `held_out`; iterating them advances the trial's generator."""
         data, spec = self.dataset, self.spec.training
         return Batches(
             data.train,
@@ -116,7 +117,14 @@ class LiveTrial:
             channels_last=spec.channels_last,
             device=self.context.device,
             generator=self.generator,
+            only=self.divided(held_out)[0] if held_out else None,
         )
+
+    def divided(self, held_out: float) -> tuple[Tensor, Tensor]:
+        """Return the numbers of the training images that stay, and of those held out: that share, at least two."""
+        labels = self.dataset.train.labels
+        drawn = draw(labels, max(2, round(held_out * len(labels))), self.spec.data.split_seed)
+        return (~drawn).nonzero().flatten(), drawn.nonzero().flatten()
 
     @property
     def precision(self) -> torch.dtype:

@@ -46,9 +46,9 @@ class Batches:
 
     Images are float32 [B, C, H, W], normalised by `mean` and `std`, those of pixels scaled to [0, 1]; labels [B, ...].
     An epoch draws its random numbers from `generator`, a CPU generator, before its first batch. The last batch may be
-    smaller; a single remaining image is left out, because batch norm cannot train on one. With several processes each
-    gets its own rows of every batch (`parallel.rows`). Raises ValueError if there are fewer than two images, or fewer
-    than two per batch.
+    smaller; a single remaining image is left out, because batch norm cannot train on one. With `only`, int64 [n], the
+    images are those with these numbers. With several processes each gets its own rows of every batch
+    (`parallel.rows`). Raises ValueError if there are fewer than two images, or fewer than two per batch.
     """
 
     def __init__(
@@ -62,10 +62,12 @@ class Batches:
         channels_last: bool,
         device: str | torch.device,
         generator: Generator,
+        only: Tensor | None = None,
     ) -> None:
-        if min(len(split), batch_size) < 2:
-            raise ValueError(f"{len(split)} images in batches of {batch_size}: both must be at least 2")
-        self._split = split.to(device)
+        self._count = len(split) if only is None else len(only)
+        if min(self._count, batch_size) < 2:
+            raise ValueError(f"{self._count} images in batches of {batch_size}: both must be at least 2")
+        self._split, self._only = split.to(device), only
         self._normalise = _Normalisation(mean, std, channels_last, self._split)
         self._batch_size = batch_size
         self._augment = augment
@@ -73,7 +75,7 @@ class Batches:
         self._generator = generator
 
     def __len__(self) -> int:
-        full, left_over = divmod(len(self._split), self._batch_size)
+        full, left_over = divmod(self._count, self._batch_size)
         return full + (left_over > 1)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -81,7 +83,7 @@ class Batches:
 
     def images(self, step: int) -> int:
         """Return how many images the batch of a step has, over all processes."""
-        return min(self._batch_size, len(self._split) - step * self._batch_size)
+        return min(self._batch_size, self._count - step * self._batch_size)
 
     def epoch(self, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield an epoch without its first `skip` batches; the others are the same as in the full epoch.
@@ -90,8 +92,10 @@ class Batches:
         """
         if not 0 <= skip < len(self):
             raise ValueError(f"skip = {skip}: the epoch has {len(self)} batches")
-        count = len(self._split)
+        count = self._count
         order = torch.randperm(count, generator=self._generator)
+        if self._only is not None:
+            order = self._only[order]
         if self._split.streams_to is None:
             order = order.to(self._device)
         draws = self._augment.draw(count, self._generator).to(self._device) if self._augment else None

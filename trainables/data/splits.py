@@ -59,13 +59,8 @@ class Part:
 
     def without(self, count: int, seed: int) -> tuple["Part", "Part"]:
         """Divide into what is left and `count` images, drawn in proportion to the classes."""
-        drawn = draw(_classes(self.labels), count, seed)
+        drawn = draw(self.labels, count, seed)
         return Part(self.images, self.numbers[~drawn]), Part(self.images, self.numbers[drawn])
-
-
-def _classes(labels: Tensor) -> Tensor:
-    """Return the classes in whose proportions examples are drawn; numbers and texts are all of one."""
-    return labels if labels.dtype == torch.int64 and labels.ndim == 1 else labels.new_zeros(len(labels)).long()
 
 
 def divide(published: Published, spec: DataSpec) -> tuple[Part, Part, Part]:

@@ -6,12 +6,12 @@ from torch import Tensor
 
 
 def draw(labels: Tensor, count: int, seed: int) -> Tensor:
-    """Return a mask, bool [N], of `count` examples drawn at random in proportion to the classes in `labels` [N].
+    """Return a mask, bool [N], of `count` examples drawn at random in proportion to the classes in `labels` [N, ...].
 
-    A class gets its share rounded down or up. Only the raw bits of PCG64 are used, which NumPy promises to keep
-    (NEP 19), so that a seed gives the same split everywhere.
+    A class gets its share rounded down or up; labels that are no classes, numbers and texts, are all of one. Only the
+    raw bits of PCG64 are used, which NumPy promises to keep (NEP 19), so that a seed gives the same split everywhere.
     """
-    classes = labels.numpy()
+    classes = _classes(labels).cpu().numpy()
     quotas = _quotas(np.bincount(classes), count)
     shuffled = np.argsort(np.random.PCG64(seed).random_raw(len(classes)), kind="stable")
     drawn = np.zeros(len(classes), dtype=bool)
@@ -19,6 +19,10 @@ def draw(labels: Tensor, count: int, seed: int) -> Tensor:
         members = shuffled[classes[shuffled] == label]
         drawn[members[:quota]] = True
     return torch.from_numpy(drawn)
+
+
+def _classes(labels: Tensor) -> Tensor:
+    return labels if labels.dtype == torch.int64 and labels.ndim == 1 else labels.new_zeros(len(labels)).long()
 
 
 def _quotas(sizes: np.ndarray, count: int) -> np.ndarray:

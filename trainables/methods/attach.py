@@ -10,8 +10,18 @@ from trainables.methods.penalties import GrowingPenalty
 from trainables.methods.polarization import Polarization
 from trainables.methods.selection import Selection
 from trainables.methods.thresholds import Thresholds
+from trainables.methods.train_once import TrainOnce
 from trainables.recipes.gating import Gating
-from trainables.recipes.in_training import Agree, GrowPenalty, LearnThresholds, Polarize, Rewire, Select, ShrinkGroups
+from trainables.recipes.in_training import (
+    Agree,
+    ControlGates,
+    GrowPenalty,
+    LearnThresholds,
+    Polarize,
+    Rewire,
+    Select,
+    ShrinkGroups,
+)
 from trainables.recipes.recipe import Attaches, During
 from trainables.recipes.schedules import Gradual
 from trainables.state import LiveTrial
@@ -42,6 +52,8 @@ def attach(during: During, trial: LiveTrial, steps: int) -> Companion:
             return Polarization(during, trial)
         case Agree():
             return Consensus(during, trial, steps)
+        case ControlGates():
+            return TrainOnce(during, trial, steps)
         case Gating():
             return GatedTraining(during, trial, steps)
     raise InvalidValue("during", during, "has no companion; give it a method `attach(trial, steps)`")

@@ -126,9 +126,10 @@ class GroupShrinking(Companion):
         return ((left > self._rule.turn * squares) & (squares > 0)).double()
 
     def finish(self) -> None:
-        plan, norms = self._plan(), self._norms()
-        self._trial.mask_plan(plan)
-        self._trial.measured["norm_removed"] = 1 - float(self._norms().sum() / norms.sum().clamp_min(1e-30))
+        norms, kept = self._norms(), self._best()
+        gone = ~torch.cat([kept[group.name] for group in self._groups]).to(norms.device)
+        self._trial.measured["norm_removed"] = float(norms[gone].sum() / norms.sum().clamp_min(1e-30))
+        self._trial.mask_plan(self._plan())
 
     def projected(self) -> Complexity:
         return effective(self._trial.model, self._trial.dataset.input_shape, self._plan().masks(self._trial.model))

@@ -15,8 +15,9 @@ from trainables.granularities.filter import size_of_widths
 from trainables.masking.masks import prunable_weights
 from trainables.methods.consensus import branches_of
 from trainables.methods.polarization import scaled_groups
+from trainables.methods.train_once import controlled_structures
 from trainables.recipes.gating import Gating
-from trainables.recipes.in_training import Agree, Polarize
+from trainables.recipes.in_training import Agree, ControlGates, Polarize
 from trainables.recipes.recipe import Prune, Recipe, Train
 from trainables.spec import TrialSpec
 from trainables.state import LiveTrial
@@ -62,7 +63,7 @@ def _demands(recipe: Recipe) -> Iterator[Demand]:
             yield "prune", prune.granularity, prune.stream
         if isinstance(during, Gating):
             yield "gate", during.units, during.branches
-        if isinstance(during, Agree | Polarize):
+        if isinstance(during, Agree | ControlGates | Polarize):
             yield (type(during).__name__,)
 
 
@@ -83,6 +84,8 @@ def rehearse(recipe: Recipe, trial: LiveTrial) -> None:
             scaled_groups(trial)
         if isinstance(during, Agree):
             branches_of(trial)
+        if isinstance(during, ControlGates):
+            controlled_structures(trial)
 
 
 def removable_macs(trial: LiveTrial, *, stream: bool) -> float:

@@ -52,9 +52,9 @@ def pretraining() -> Any:
     return hyper(1, doc, choices=(1, 0))
 
 
-def finetuning(share: float, after: str = "removal") -> Any:
+def finetuning(share: float, after: str = "removal", low: float = 0.05) -> Any:
     """Declare the hyper-parameter of which share of the epochs comes after pruning; `tail_of` divides by it."""
-    return hyper(share, f"share of the epochs that is spent after {after}", low=0.05, high=0.9)
+    return hyper(share, f"share of the epochs that is spent after {after}", low=low, high=0.9)
 
 
 def finetuning_rate(share: float = 0.1, low: float = 1e-3) -> Any:

@@ -1,5 +1,6 @@
 """What learns or moves masks inside a training stage, as plain values for recipes; importing it costs no torch."""
 
+import math
 from dataclasses import dataclass
 
 from trainables.recipes.recipe import InTraining, Prune
@@ -117,6 +118,37 @@ class Agree(InTraining):
 
     def pruned_after(self, epochs: float) -> float:
         return epochs
+
+
+@dataclass(frozen=True)
+class ControlGates(InTraining):
+    """Learn by a controller which units stay, and shrink the others to nothing meanwhile; mask them at the end.
+
+    The shares `start`, `shrink` and `freeze` of the stage are those at which the controller begins to learn, the
+    others begin to shrink, and the choice is final, as ``final.macs`` demands. The controller makes `updates` steps of
+    `rate` on the share `held_out` of the training images; `weight` is that of the budget in its loss, `offset` and
+    `temperature` are of its gates. The shrinking has the first of `strengths` until the choice is final, then the
+    second.
+    """
+
+    final: Prune
+    start: float = 0.1
+    shrink: float = 0.2
+    freeze: float = 0.5
+    updates: int = 200
+    rate: float = 1e-3
+    held_out: float = 0.1
+    weight: float = 4.0
+    offset: float = 3.0
+    temperature: float = 0.4
+    strengths: tuple[float, float] = (10.0, 1000.0)
+
+    def pruned_after(self, epochs: float) -> float:
+        return self.frozen_after(epochs)
+
+    def frozen_after(self, epochs: float) -> int:
+        """Return after how many of the stage's epochs the choice is final: at least one, and before the last."""
+        return max(1, min(round(self.freeze * epochs), math.ceil(epochs) - 1))
 
 
 GROUP_PENALTIES = ("envelope", "group_lasso", "half_space")

@@ -51,6 +51,16 @@ class PrunesWithin(Protocol):
         ...
 
 
+@runtime_checkable
+class HoldsOut(Protocol):
+    """What acts inside a training stage and needs training images that the stage does not train on."""
+
+    @property
+    def held_out(self) -> float:
+        """The share of the training images that are held out."""
+        ...
+
+
 @dataclass(frozen=True)
 class Train:
     """Train along a learning-rate schedule of `epochs`, from `start_epoch` (fractions allowed) to its end.

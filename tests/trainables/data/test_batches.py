@@ -31,7 +31,14 @@ def test_smaller_images_are_shifted_by_fewer_pixels() -> None:
     assert [data.usual(DataSpec(name="cifar10"), (3, size, size)).padding for size in (32, 16, 4)] == [4, 2, 1]
 
 
-def batches(split: Split, *, seed: int = 0, batch_size: int = 32, augment: Augmentation | None = None) -> Batches:
+def batches(
+    split: Split,
+    *,
+    seed: int = 0,
+    batch_size: int = 32,
+    augment: Augmentation | None = None,
+    only: Tensor | None = None,
+) -> Batches:
     channels = split.images.shape[1]
     return Batches(
         split,
@@ -42,6 +49,7 @@ def batches(split: Split, *, seed: int = 0, batch_size: int = 32, augment: Augme
         channels_last=False,
         device="cpu",
         generator=torch.Generator().manual_seed(seed),
+        only=only,
     )
 
 
@@ -57,6 +65,16 @@ def test_an_epoch_holds_every_image_once_with_its_label() -> None:
     pixels = images.round().to(torch.uint8)
     assert {(p.numpy().tobytes(), int(label)) for p, label in zip(pixels, labels, strict=True)} == expected
     assert len(images) == len(split)
+
+
+def test_batches_of_some_images_hold_each_of_those_once() -> None:
+    split, only = random_split(50), torch.arange(3, 50, 2)
+    stream = batches(split, batch_size=10, only=only)
+    images, _ = concatenated(list(stream))
+    assert (len(stream), stream.images(2)) == (3, 4)
+    pixels = {image.numpy().tobytes() for image in images.round().to(torch.uint8)}
+    assert pixels == {image.numpy().tobytes() for image in split.images[only]}
+    assert len(images) == len(only)
 
 
 def test_the_same_seed_gives_the_same_stream_and_epochs_differ() -> None:

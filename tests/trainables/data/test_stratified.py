@@ -56,6 +56,12 @@ def test_every_example_has_the_same_chance() -> None:
     assert (drawn - 0.5).abs().max() < 0.12
 
 
+def test_labels_that_are_no_classes_are_drawn_alike() -> None:
+    numbers, texts = torch.rand(20), torch.zeros(20, 7, dtype=torch.int64)
+    assert torch.equal(draw(numbers, 6, seed=3), draw(texts, 6, seed=3))
+    assert draw(numbers, 6, seed=3).sum() == 6
+
+
 def test_torch_s_own_random_state_is_left_alone() -> None:
     before = torch.get_rng_state()
     draw(torch.arange(20) % 2, 6, seed=0)

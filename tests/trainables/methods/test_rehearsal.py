@@ -9,6 +9,7 @@ from tests.trainables.stages import a_trial
 from trainables.data import Facts
 from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.methods.rehearsal import demands, rehearse, removable_macs, shapes_of
+from trainables.paradigms.auto_train_once import AutoTrainOnce
 from trainables.paradigms.base import Paradigm
 from trainables.paradigms.consensus import ConsensusPruning
 from trainables.paradigms.greg import GrowingRegularization
@@ -62,6 +63,7 @@ def test_images_that_the_network_cannot_take_are_refused() -> None:
         (LayerOnly().recipe(8), {("gate", False, True)}),
         (ConsensusPruning().recipe(8), {("Agree",)}),
         (PolarizationPruning().recipe(8), {("Polarize",), ("prune", "filter", False)}),
+        (AutoTrainOnce().recipe(8), {("ControlGates",), ("prune", "filter", False)}),
     ],
 )
 def test_a_recipe_demands_what_it_removes_or_gates(recipe: Recipe, expected: set[tuple[object, ...]]) -> None:
