@@ -17,8 +17,18 @@ from trainables.methods.penalties import GrowingPenalty
 from trainables.methods.polarization import Polarization
 from trainables.methods.selection import Selection
 from trainables.methods.thresholds import Thresholds
+from trainables.methods.train_once import TrainOnce
 from trainables.recipes.gating import Gating
-from trainables.recipes.in_training import Agree, GrowPenalty, LearnThresholds, Polarize, Rewire, Select, ShrinkGroups
+from trainables.recipes.in_training import (
+    Agree,
+    ControlGates,
+    GrowPenalty,
+    LearnThresholds,
+    Polarize,
+    Rewire,
+    Select,
+    ShrinkGroups,
+)
 from trainables.recipes.recipe import During, InTraining, Prune
 from trainables.recipes.schedules import Gradual
 from trainables.state import LiveTrial
@@ -39,6 +49,7 @@ HALF = Prune(0.5)
         (ShrinkGroups(HALF), GroupShrinking),
         (Polarize(HALF), Polarization),
         (Agree(), Consensus),
+        (ControlGates(Prune(1.0, granularity="filter", macs=0.5)), TrainOnce),
         (Gating(epochs=1), GatedTraining),
     ],
 )
@@ -49,7 +60,7 @@ def test_every_description_has_its_companion(during: During, companion: type[Com
 
 
 def test_every_description_of_recipes_is_known_here() -> None:
-    known = {Agree, Gating, Gradual, GrowPenalty, LearnThresholds, Polarize, Rewire, Select, ShrinkGroups}
+    known = {Agree, ControlGates, Gating, Gradual, GrowPenalty, LearnThresholds, Polarize, Rewire, Select, ShrinkGroups}
     ours = {kind for kind in InTraining.__subclasses__() if kind.__module__.startswith("trainables.")}
     assert ours == known
 
