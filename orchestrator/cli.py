@@ -2,8 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from typing import Annotated, Final
 
@@ -11,7 +10,7 @@ import typer
 
 from orchestrator.commands import evaluation, fronts, networks, progress, reports, runs, studies, upkeep
 from orchestrator.terminal.printable import say
-from trainables.errors import EspalierError, FileUnusable
+from trainables.errors import EspalierError, naming_files
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -62,22 +61,11 @@ def main() -> None:
         os.getcwd()
     )  # last, so that a file there hides no installed package; Ray's workers get this path too
     try:
-        with _naming_files():
+        with naming_files():
             app(prog_name="espalier")
     except EspalierError as error:
         say(f"espalier: {error}", error=True)
         sys.exit(error.exit_status)
-
-
-@contextmanager
-def _naming_files() -> Iterator[None]:
-    """Raise FileUnusable for a file that the operating system refuses; an error that names no file is a defect."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None or error.strerror is None:
-            raise
-        raise FileUnusable(error) from error
 
 
 def _print_version(wanted: bool) -> None:

@@ -31,7 +31,8 @@ The command line catches EspalierError alone, prints its text as one sentence an
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -61,6 +62,17 @@ class FileUnusable(EspalierError):
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"{error.filename}: {error.strerror}")
+
+
+@contextmanager
+def naming_files() -> Iterator[None]:
+    """Raise FileUnusable for a file that the operating system refuses; an error that names no file is a defect."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        raise FileUnusable(error) from error
 
 
 class InvalidValue(RequestRefused, ValueError):

@@ -1,5 +1,6 @@
 """Commands that look after a store: its tables and MLflow pages, a damaged ledger."""
 
+import errno
 import os
 import socket
 import sys
@@ -78,29 +79,40 @@ def repair(
 
 def ui(
     store: StoreFolder = HERE,
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to listen on.")] = 5000,
+    port: Annotated[
+        int, typer.Option("--port", min=1, max=65534, help="The port to listen on; MLflow takes the one after it.")
+    ] = 5000,
+    host: Annotated[
+        str,
+        typer.Option("--host", help="The address to listen on; one that others can reach asks them for a token."),
+    ] = "127.0.0.1",
 ) -> None:
-    """Open the store's MLflow dashboard on this machine; stop it with Ctrl-C."""
-    from orchestrator.tracking.serving import ENVIRONMENT, server
+    """Open the store's live pages, and MLflow's beside them; stop it with Ctrl-C."""
+    from orchestrator.ui import Address, serve
 
     studies = store_at(store)
-    if studies.remote is not None:
-        allowed = "holds no MLflow pages; each study file names the server of its pages under `tracking`"
-        raise InvalidValue("--store", studies.place, allowed)
-    if not studies.mlflow_database.exists():
-        allowed = "holds no MLflow database; launch a study first, without `tracking: none`"
-        raise InvalidValue("--store", str(studies.root), allowed)
-    _require_free(port)
-    serve = server(studies, port)
-    say(f"http://127.0.0.1:{port} shows {studies.root}; stop it with Ctrl-C")
+    studies.names()  # a store that cannot be reached is refused now, not in a page
+    _require_free("--port", host, port)
+    if studies.remote is None and studies.mlflow_database.exists():
+        _require_free("--port", "127.0.0.1", port + 1)
+    serve(studies, Address.of(host, port, os.environ.get("ESPALIER_UI_TOKEN") or None), _say_at_once)
+
+
+def _say_at_once(line: str) -> None:
+    say(line)
     sys.stdout.flush()
-    os.execve(sys.executable, serve, {**ENVIRONMENT, **os.environ})
 
 
-def _require_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise InvalidValue("--port", port, "is taken; name another one") from None
+def _require_free(key: str, host: str, port: int) -> None:
+    """Raise InvalidValue for a port that cannot be listened on."""
+    try:
+        (family, kind, *_, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except socket.gaierror:
+        raise InvalidValue("--host", host, "is no address of this machine") from None
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise InvalidValue("--host", host, "is no address of this machine") from None
+        raise InvalidValue(key, port, "is taken; name another one") from None

@@ -43,14 +43,14 @@ class Holder:
         return f"process {self.pid} on {self.host}"
 
 
-class Snapshot(BaseJournalBackend):
-    """The lines of a journal as they were when it was opened for reading."""
+class OthersLines(BaseJournalBackend):
+    """The lines of a journal that another process may be writing: each reading yields what `appended` then returns."""
 
-    def __init__(self, lines: Iterable[bytes], chain: Chain, origin: Origin) -> None:
-        self._logs = _logs(lines, chain, origin)
+    def __init__(self, appended: Callable[[], Iterable[bytes]], chain: Chain, origin: Origin) -> None:
+        self._appended, self._chain, self._origin = appended, chain, origin
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - each line is read once
-        return self._logs
+        return _logs(self._appended(), self._chain, self._origin)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         raise PermissionError(f"opened for reading; {len(logs)} lines cannot be appended")
@@ -58,9 +58,17 @@ class Snapshot(BaseJournalBackend):
 
 def open_snapshot(lines: Iterable[bytes], witness: Position | None, origin: Origin) -> JournalStorage:
     """Open lines for reading; raises LedgerDamaged if they are not as they were written."""
-    chain = Chain(witness)
-    with _explained(lambda: chain, origin):
-        return JournalStorage(Snapshot(lines, chain, origin))
+    all_lines = iter(lines)
+    return open_growing(lambda: all_lines, Chain(witness), origin)
+
+
+def open_growing(appended: Callable[[], Iterable[bytes]], chain: Chain, origin: Origin) -> JournalStorage:
+    """Open lines for reading, together with those that `appended` returns whenever the journal is read again.
+
+    Raises LedgerDamaged if they are not as they were written.
+    """
+    with explained(lambda: chain, origin):
+        return JournalStorage(OthersLines(appended, chain, origin))
 
 
 class OwnLines(BaseJournalBackend, ABC):
@@ -141,7 +149,7 @@ def _logs(lines: Iterable[bytes], chain: Chain, origin: Origin) -> Iterator[dict
 
 
 @contextmanager
-def _explained(chain: Callable[[], Chain], origin: Origin) -> Iterator[None]:
+def explained(chain: Callable[[], Chain], origin: Origin) -> Iterator[None]:
     """Raise LedgerDamaged if Optuna cannot read a line, which can only be one without a proof."""
     try:
         yield
@@ -173,7 +181,7 @@ class Journal(JournalStorage):
         self._lines = lines
         self.witness = lines.witnessed()
         """The length of the journal when it was last flushed to disk, if known."""
-        with _explained(lambda: lines.chain, lines.origin):
+        with explained(lambda: lines.chain, lines.origin):
             super().__init__(lines)
 
     @property

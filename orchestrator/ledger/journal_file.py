@@ -100,6 +100,33 @@ class FileDrive(DriverLock):
         Witness(self._location.folder.witness).write(reached)
 
 
+class GrowingFile:
+    """A journal file that another process may be writing, read piece by piece."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._read = path, 0
+        self._file = _identity(path)
+
+    def appended(self) -> Iterator[bytes]:
+        """Yield the lines since the last reading, without newlines, up to one that is torn or still being written."""
+        with os.fdopen(open_file(self._path, os.O_RDONLY), "rb") as journal:
+            journal.seek(self._read)
+            for line in journal:
+                if not line.endswith(b"\n"):
+                    return
+                self._read += len(line)
+                yield line[:-1]
+
+    def has_only_grown(self) -> bool:
+        """Return whether the file is still the one that was read, and no shorter: a repair writes another."""
+        return self._path.exists() and _identity(self._path) == self._file and self._path.stat().st_size >= self._read
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino
+
+
 @dataclass(frozen=True)
 class FileJournalLocation:
     """The journal of a study in a file, driven by the process that holds the lock on another file next to it."""
@@ -244,11 +271,7 @@ class _OwnFile(OwnLines):
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
     """Yield the lines without their newlines, up to one that is torn or still being written."""
-    with os.fdopen(open_file(path, os.O_RDONLY), "rb") as journal:
-        for line in journal:
-            if not line.endswith(b"\n"):
-                return
-            yield line[:-1]
+    return GrowingFile(path).appended()
 
 
 def _cut_torn_line(journal: int) -> None:

@@ -2,13 +2,14 @@
 
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
 import optuna
+from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.ledger.budget import Spending
@@ -63,13 +64,20 @@ def read(folder: StudyFolder) -> list[TrialRecord]:
 
 def read_all(folder: StudyFolder) -> Contents:
     """Return a ledger's contents, whether its study is running, interrupted or finished. Changes nothing."""
-    journal = journal_location_of(folder).read()
+    return contents_of(journal_location_of(folder).read(), lambda study: record_maker(folder, study))
+
+
+RecordMaker = Callable[[FrozenTrial], TrialRecord]
+
+
+def contents_of(journal: JournalStorage | None, making: Callable[[str], RecordMaker]) -> Contents:
+    """Return a journal's contents; `making` returns what makes records of the trials of the study with this name."""
     studies = journal.get_all_studies() if journal is not None else []
     if journal is None or not studies:
         return Contents([], Spending(), None)
-    name, trials = studies[0].study_name, journal.get_all_trials(study_id(studies[0]), deepcopy=False)
-    attributes = studies[0].user_attrs
-    return Contents(_records(folder, name, trials), _spending(attributes), _noted(attributes, trials))
+    trials, attributes = journal.get_all_trials(study_id(studies[0]), deepcopy=False), studies[0].user_attrs
+    made = list(map(making(studies[0].study_name), trials))
+    return Contents(made, _spending(attributes), _noted(attributes, trials))
 
 
 def kept_checkpoints(folder: StudyFolder, number: int) -> list[CheckpointRef]:
@@ -85,12 +93,13 @@ def all_kept_checkpoints(folder: StudyFolder) -> dict[int, list[CheckpointRef]]:
     return {t.number: [CheckpointRef.parse(path) for path in t.user_attrs.get("checkpoints", [])] for t in trials}
 
 
-def _records(folder: StudyFolder, name: str, trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
+def record_maker(folder: StudyFolder, study: str) -> RecordMaker:
+    """Return what makes records of a study's trials, judged by its stored file, if there is one, as it is now."""
     if not folder.spec.exists():
-        return [_record(name, trial, _reports(trial)) for trial in trials]
+        return lambda trial: _record(study, trial, _reports(trial))
     spec = StudySpec.stored(folder.spec)
     first = first_epochs(folder.spec, spec.fidelity.epochs)
-    return [_in_study(spec, first, _record(name, trial, _reports(trial)), trial) for trial in trials]
+    return lambda trial: _in_study(spec, first, _record(study, trial, _reports(trial)), trial)
 
 
 class Ledger:

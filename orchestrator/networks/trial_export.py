@@ -74,17 +74,14 @@ def export(
     `load` does and for a format that needs packages which are not installed, and ExportFailed where the network cannot
     be written so or the file computes something else.
     """
-    from trainables.export.exporting import export as write
-    from trainables.export.exporting import module_of
     from trainables.export.latency import latency
     from trainables.export.sparse import gains, zeros
     from trainables.structure.complexity import measure
 
-    suffix = module_of(format).SUFFIX
     network = load_trained(Store.at(store).existing(study, "NAME"), trial)
-    path = Path(output) if output is not None else Path(f"{study}-{trial}{suffix}")
+    path = Path(output) if output is not None else Path(file_name(study, trial, format))
     shape = network.signature.input_shape
-    file = write(network.model, shape, path, format, architecture(network))
+    file = write(network, format, path)
     macs_left = measure(network.model, shape).macs / max(1, measure(network.dense, shape).macs)
     share = zeros(network.model)
     return TrialExport(
@@ -94,6 +91,20 @@ def export(
         share,
         gains(network.model, shape) if share >= SPARSE else (),
     )
+
+
+def file_name(study: str, trial: int, format: str) -> str:
+    """Return the name of a file with a trial's network."""
+    from trainables.export.exporting import module_of
+
+    return f"{study}-{trial}{module_of(format).SUFFIX}"
+
+
+def write(network: TrainedNetwork, format: str, path: Path) -> "Exported":
+    """Write a network into a file and check it; raises as `export` does."""
+    from trainables.export import exporting
+
+    return exporting.export(network.model, network.signature.input_shape, path, format, architecture(network))
 
 
 def architecture(network: TrainedNetwork) -> Mapping[str, Any]:

@@ -21,12 +21,12 @@ class Drawing:
 
 def drawing(figure: Figure, numbers: Mapping[str, int]) -> Drawing:
     """Return a figure for a page; `numbers` are those of the paradigms, by which a key hides and shows them."""
-    size = svg.LARGE if len(figure.charts) == 1 else svg.SMALL
     many = len(figure.charts) > 1
+    size, kind = (svg.SMALL, "small") if many else (svg.LARGE, "large")
     charts = "".join(
         f"<figure>{svg.svg(chart, numbers, size)}{_title(chart) if many else ''}</figure>" for chart in figure.charts
     )
-    chart = f'<div class="charts" style="--chart: {size[0]:g}px">{charts}</div>'
+    chart = f'<div class="charts {kind}">{charts}</div>'
     markup = Markup(f'<div id="{escape(figure.name)}">{chart}{_key(figure, numbers)}</div>')
     return Drawing(figure.name, figure.caption[:1].upper() + figure.caption[1:], markup, figure.note)
 

@@ -4,7 +4,7 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import BaseLoader, Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from orchestrator.report import svg
@@ -13,12 +13,19 @@ from orchestrator.results import quantities
 
 def template(name: str) -> Template:
     """Return a template of this package; all text that it is given is escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment().from_string(text(name))
+
+
+def environment(loader: BaseLoader | None = None) -> Environment:
+    """Return what draws templates: with values written as a report writes them, and its markers, style and script."""
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters.update(show=quantities.show, named=quantities.name, span=quantities.duration)
     environment.globals.update(
         definitions=Markup(svg.definitions()), style=Markup(text("report.css")), script=Markup(text("report.js"))
     )
-    return environment.from_string(text(name))
+    return environment
 
 
 def text(name: str) -> str:

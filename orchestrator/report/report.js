@@ -1,6 +1,39 @@
 "use strict";
-const trials = JSON.parse(document.getElementById("trials").textContent);
 const tip = document.getElementById("tip");
+let trials = {};
+function arrange() {
+  trials = JSON.parse(document.getElementById("trials").textContent);
+  for (const choice of document.querySelectorAll(".choice")) {
+    const tabs = document.createElement("div");
+    tabs.className = "tabs";
+    for (const panel of choice.querySelectorAll(":scope > .panel")) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = panel.dataset.label;
+      button.addEventListener("click", () => choose(choice, panel.dataset.label));
+      tabs.append(button);
+    }
+    choice.prepend(tabs);
+    choose(choice, tabs.firstChild?.textContent);
+  }
+}
+function choose(choice, label) {
+  const panels = [...choice.querySelectorAll(":scope > .panel")];
+  panels.forEach((panel, index) => {
+    panel.hidden = panel.dataset.label !== label;
+    choice.querySelector(".tabs").children[index].setAttribute("aria-selected", String(!panel.hidden));
+  });
+}
+function toggle(key, isOff) {
+  for (const button of document.querySelectorAll(`.key button[data-key="${key}"]`)) {
+    button.setAttribute("aria-pressed", String(!isOff));
+  }
+  for (const mark of document.querySelectorAll(`[data-p="${key}"]`)) mark.classList.toggle("off", isOff);
+}
+document.addEventListener("click", (event) => {
+  const button = event.target.closest(".key button");
+  if (button) toggle(button.dataset.key, button.getAttribute("aria-pressed") !== "false");
+});
 document.addEventListener("mousemove", (event) => {
   const mark = event.target.closest("[data-t]");
   tip.hidden = !mark || !(mark.dataset.t in trials);
@@ -10,30 +43,4 @@ document.addEventListener("mousemove", (event) => {
   tip.style.left = `${event.pageX + (right ? -tip.offsetWidth - 12 : 12)}px`;
   tip.style.top = `${event.pageY + 12}px`;
 });
-for (const choice of document.querySelectorAll(".choice")) {
-  const panels = [...choice.querySelectorAll(":scope > .panel")];
-  const buttons = panels.map((panel) => {
-    const button = document.createElement("button");
-    button.textContent = panel.dataset.label;
-    return button;
-  });
-  const show = (chosen) => panels.forEach((panel, index) => {
-    panel.hidden = index !== chosen;
-    buttons[index].setAttribute("aria-selected", String(index === chosen));
-  });
-  buttons.forEach((button, index) => button.addEventListener("click", () => show(index)));
-  const tabs = document.createElement("div");
-  tabs.className = "tabs";
-  tabs.append(...buttons);
-  choice.prepend(tabs);
-  show(0);
-}
-for (const button of document.querySelectorAll(".key button")) {
-  button.addEventListener("click", () => {
-    const isOn = button.getAttribute("aria-pressed") !== "false";
-    for (const other of document.querySelectorAll(`.key button[data-key="${button.dataset.key}"]`)) {
-      other.setAttribute("aria-pressed", String(!isOn));
-    }
-    for (const mark of document.querySelectorAll(`[data-p="${button.dataset.key}"]`)) mark.classList.toggle("off", isOn);
-  });
-}
+arrange();

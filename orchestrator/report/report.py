@@ -1,7 +1,7 @@
 """A study's report: one HTML page that needs no network."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
@@ -89,7 +89,7 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
         reference=reference,
         swatches={paradigm: Markup(svg.marker(look.color, look.marker)) for paradigm, look in looked.items()},
         stamp=dict(_flat(stamp)),
-        trials=Markup(_trials_as_json(records)),
+        trials=Markup(trials_as_json(records)),
         **_answers(spec, records, reference),
         **_tables(spec, records, reference),
         **_drawings(spec, records, draw),
@@ -101,7 +101,7 @@ def _answers(spec: StudySpec, records: Sequence[TrialRecord], reference: TrialRe
     summary, quality = summarize(spec, records), quality_of(spec.objectives)
     return {
         "summary": summary,
-        "states": _states(summary),
+        "states": states(summary),
         "elapsed": _elapsed(records),
         "no_reference": why_no_reference(spec),
         "drop": partial(_drop, quality, reference),
@@ -124,7 +124,7 @@ def _tables(spec: StudySpec, records: Sequence[TrialRecord], reference: TrialRec
         "kind": cost_kind(spec.objectives),
         "physical_kind": PHYSICAL,
         "only_removed": are_only_removed(records),
-        "columns": _columns(spec, records),
+        "columns": front_columns(spec, records),
         "holdings": holdings(records, spec.objectives),
         "potentials": potentials(records),
         "delta": DELTA,
@@ -141,7 +141,7 @@ def _drawings(spec: StudySpec, records: Sequence[TrialRecord], draw: Callable[[F
     """Return the page's figures, drawn."""
     return {
         "physical": list(_physical_front(spec, records, draw)),
-        "fronts": list(map(draw, _fronts(spec.objectives, records))),
+        "fronts": list(map(draw, front_figures(spec.objectives, records))),
         "published": list(map(draw, _published(spec, records))),
         "growth": draw(hypervolume_figure(spec, records)),
         "learning": list(map(draw, _learning(spec, records))),
@@ -165,7 +165,7 @@ def _hurt(
 def figures(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:
     """Return all figures of a study's report, each under a name of its own."""
     drawn = [
-        *_fronts(spec.objectives, records),
+        *front_figures(spec.objectives, records),
         *_published(spec, records),
         hypervolume_figure(spec, records),
         *_learning(spec, records),
@@ -177,13 +177,13 @@ def figures(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:
     return [figure for figure in drawn if not figure.is_empty]
 
 
-def _trials_as_json(records: Sequence[TrialRecord]) -> str:
+def trials_as_json(records: Sequence[TrialRecord]) -> str:
     """Return what is said of each trial under the pointer; without a `<`, so that nothing in it ends the script."""
     texts = {str(record.trial): trial_text(record) for record in records}
     return json.dumps(texts, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", " ").replace("\u2029", " ")
 
 
-def _states(summary: Summary) -> list[tuple[str, int]]:
+def states(summary: Summary) -> list[tuple[str, int]]:
     return [(label, getattr(summary, name)) for name, label in COUNTED.items() if getattr(summary, name)]
 
 
@@ -194,7 +194,7 @@ def _elapsed(records: Sequence[TrialRecord]) -> float | None:
     return max(ends) - min(starts) if starts and ends else None
 
 
-def _columns(spec: StudySpec, records: Sequence[TrialRecord]) -> list[str]:
+def front_columns(spec: StudySpec, records: Sequence[TrialRecord]) -> list[str]:
     """Return the metrics of the front table: validation beside test, what the study seeks, costs."""
     always = list(metrics.shown("front"))
     qualities = [metric for metric in always if metrics.find(metric).tasks]
@@ -225,10 +225,15 @@ def _pairs(objectives: Objectives) -> list[tuple[str, str]]:
     return list(combinations(objectives, 2)) or [(next(iter(objectives)), "macs")]
 
 
-def _fronts(objectives: Objectives, records: Sequence[TrialRecord]) -> list[Figure]:
-    """Return the front in each pair of objectives, near its best; then in each pair, among all trials."""
-    pairs = _pairs(objectives)
-    return [front_figure(records, objectives, x, y, closely=closely) for closely in (True, False) for y, x in pairs]
+def front_figures(
+    objectives: Objectives, records: Sequence[TrialRecord], only: Container[int] | None = None
+) -> list[Figure]:
+    """Return the front in each pair of objectives, near its best; then in each pair, among all trials.
+
+    `only` are the trials that are drawn.
+    """
+    views = [(closely, *pair) for closely in (True, False) for pair in _pairs(objectives)]
+    return [front_figure(records, objectives, x, y, closely=closely, only=only) for closely, y, x in views]
 
 
 def _published(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:

@@ -1,12 +1,14 @@
 """The studies of a store, each in a few figures."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.ledger import read_all
-from orchestrator.results.summary import summarize
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.results.summary import Summary, summarize
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import Store, StudyFolder
 from trainables.errors import EspalierError
@@ -48,11 +50,16 @@ def _line(store: Store, name: str) -> StudyLine:
 
 def _readable(folder: StudyFolder) -> StudyLine:
     spec, records = StudySpec.stored(folder.spec), read_all(folder).records
-    location, summary = journal_location_of(folder), summarize(spec, records)
+    return study_line(folder, summarize(spec, records), records)
+
+
+def study_line(folder: StudyFolder, summary: Summary, records: Sequence[TrialRecord]) -> StudyLine:
+    """Return a study in a few figures, by its summary and its records."""
+    location = journal_location_of(folder)
     holder = location.holder()
     times = [time for record in records for time in (record.started, record.finished) if time is not None]
     return StudyLine(
-        name=spec.name,
+        name=summary.study,
         state="running" if location.is_driven() else "done" if summary.is_over else "unfinished",
         finished=summary.told,
         trials=summary.trials,

@@ -10,7 +10,7 @@ from orchestrator.ledger.cluster import Noted
 from orchestrator.ledger.epoch import USAGE_FIELDS
 from orchestrator.ledger.failures import Failure
 from orchestrator.ledger.journal_location import journal_location_of
-from orchestrator.ledger.ledger import read_all
+from orchestrator.ledger.ledger import Contents, read_all
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import TOLD
 from orchestrator.results.summary import Summary, summarize
@@ -105,14 +105,18 @@ class Progress:
 
 def progress(folder: StudyFolder) -> Progress:
     """Return the progress of a study. Changes nothing."""
-    spec, contents, now = StudySpec.stored(folder.spec), read_all(folder), datetime.now(UTC)
-    records, spent, cluster = contents.records, contents.spent, contents.cluster
+    spec, contents = StudySpec.stored(folder.spec), read_all(folder)
+    return progress_by(folder, spec, contents, summarize(spec, contents.records))
+
+
+def progress_by(folder: StudyFolder, spec: StudySpec, contents: Contents, summary: Summary) -> Progress:
+    """Return the progress of a study of which the ledger has been read and summarized. Changes nothing."""
+    records, spent, cluster, now = contents.records, contents.spent, contents.cluster, datetime.now(UTC)
     location = journal_location_of(folder)
     holder, driven = location.holder(), location.is_driven()
     nodes = cluster.places if cluster else {}
     if cluster and holder and driven and cluster.since < holder.since:
         cluster = None  # recorded by an earlier driver; this one has not recorded it yet
-    summary = summarize(spec, records)
     rate = _rate(records, holder.since if holder and driven else None, now, spent.seconds)
     begun = sum(record.fidelity for record in records if record.state is State.RUNNING)
     left = max(0.0, summary.trials - summary.told - summary.paused - begun)

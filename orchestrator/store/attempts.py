@@ -103,7 +103,7 @@ def is_attempt(folder: str, number: int) -> bool:
 
 def attempts(trials: Path, number: int) -> list[Attempt]:
     """Return the attempts at a trial that have texts, the earliest first, including one that still runs."""
-    existing = (_attempt(folder) for folder in trials.glob(f"{number:05d}-*"))
+    existing = (_attempt(folder) for folder in trials.glob(f"{number:05d}-*") if not folder.is_symlink())
     return sorted((attempt for attempt in existing if attempt is not None), key=lambda attempt: attempt.last_word)
 
 

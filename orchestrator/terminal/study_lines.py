@@ -27,13 +27,13 @@ def progress_lines(progress: Progress, *, resume: str, logs: str) -> RenderableT
     if summary.no_front and summary.told:
         parts.append(Text(summary.no_front, style="yellow"))
     parts += [_line_of_cluster(progress.cluster)] if progress.cluster and progress.driven else []
-    parts += [_line_of(trial, progress) for trial in progress.under_way]
+    parts += [trial_line(trial, progress) for trial in progress.under_way]
     parts += [Text(f"paused: {_numbered(trials)} at epoch {epoch}") for epoch, trials in progress.paused.items()]
     if progress.rate is not None:
         left = f", about {quantities.duration(progress.seconds_left)} left" if progress.seconds_left else ""
         rate = quantities.number(progress.rate, 2 if progress.rate < 100 else 3)
         parts.append(Text(f"rate: {rate} trials an hour{left}"))
-    parts += [_spent(progress), *(Text(f"extended {extension}", style="dim") for extension in progress.history)]
+    parts += [spent_line(progress), *(Text(f"extended {extension}", style="dim") for extension in progress.history)]
     return Group(*parts, *failures(progress.failures, logs))
 
 
@@ -46,7 +46,8 @@ def _lines_of_driver(progress: Progress) -> list[Text]:
     return [Text(f"{words}; last sign of life {_moment(driver.last_sign)}", style="dim")]
 
 
-def _line_of(trial: UnderWay, progress: Progress) -> Text:
+def trial_line(trial: UnderWay, progress: Progress) -> Text:
+    """Return how far an unfinished trial is, and how it uses the machine."""
     state = "running" if progress.driven else "interrupted"
     reached = f", {quantities.name(trial.metric)} {quantities.show(trial.metric, trial.quality)}" if trial.epoch else ""
     words = f"{state}: trial {trial.trial} {trial.paradigm}, epoch {trial.epoch} of {trial.epochs}{reached}"
@@ -74,7 +75,7 @@ def _line_of_cluster(noted: Noted) -> Text:
     return Text(f"{words}; so since {_moment(noted.since)}")
 
 
-def _spent(progress: Progress) -> Text:
+def spent_line(progress: Progress) -> Text:
     """Return what was spent, each with what is allowed of it."""
     spent, budget, device = progress.spent, progress.spec.budget, "GPU" if progress.spec.resources.gpus else "CPU"
     parts = [_account(quantities.duration(spent.seconds) + " of running", budget.hours, "h")]

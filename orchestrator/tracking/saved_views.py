@@ -24,6 +24,11 @@ def address(experiment: str, view: str) -> str:
     return f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={view}"
 
 
+def run_address(experiment: str, run: str) -> str:
+    """Return the address of a run on an MLflow server, as `address` does."""
+    return f"#/experiments/{experiment}/runs/{run}?workflowType=machine_learning"
+
+
 def _view(objectives: Objectives, runs: str) -> dict[str, Any]:
     first, direction = next(iter(objectives.items()))
     metrics = dict.fromkeys([*objectives, f"test_{quality_of(objectives).metric}", "macs", "params"])

@@ -258,12 +258,6 @@ def test_a_port_that_is_taken_is_refused(espalier: Espalier, tmp_path: Path) -> 
     assert (status, err) == (2, f"espalier: --port = {port}: is taken; name another one\n")
 
 
-def test_the_pages_of_an_object_storage_are_elsewhere(espalier: Espalier) -> None:
-    status, _, err = espalier("ui", "--store", "s3://shelf/studies")
-    assert status == 2
-    assert "holds no MLflow pages; each study file names the server of its pages under `tracking`" in err
-
-
 def test_a_front_that_does_not_share_a_setup_ends_with_what_is_unequal(espalier: Espalier, tmp_path: Path) -> None:
     spec = small.study(trials=2, paradigms={"magnitude": small.FIXED})
     with small.launched(spec, tmp_path / "espalier-store") as ledger:
@@ -323,9 +317,10 @@ def test_a_wrong_command_ends_with_status_two(espalier: Espalier, arguments: Seq
     assert espalier(*arguments)[0] == 2
 
 
-def test_a_dashboard_without_studies_is_refused(espalier: Espalier) -> None:
-    status, _, err = espalier("ui")
-    assert (status, "launch a study first" in err) == (2, True)
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_an_address_of_another_machine_is_refused(espalier: Espalier, host: str) -> None:
+    status, _, err = espalier("ui", "--host", host)
+    assert (status, err) == (2, f"espalier: --host = {host!r}: is no address of this machine\n")
 
 
 def test_the_version_is_the_installed_one(espalier: Espalier) -> None:
@@ -405,7 +400,8 @@ def test_the_dashboard_answers_on_loopback_and_ends_on_ctrl_c(
     with (folder / "ui.log").open("w") as log:
         server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
     try:
-        assert b"mlflow" in _page(f"http://127.0.0.1:{port}/", server).lower()
+        assert b'href="/studies/small"' in _page(f"http://127.0.0.1:{port}/", server)
+        assert b"mlflow" in _page(f"http://127.0.0.1:{port + 1}/", server).lower()
     finally:
         os.killpg(server.pid, signal.SIGINT)
         server.wait(60)

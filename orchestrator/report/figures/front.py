@@ -1,7 +1,7 @@
 """The Pareto front among all trials."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Final
 
 from orchestrator.ledger.records import State, TrialRecord
@@ -26,22 +26,32 @@ FEWEST: Final = 3
 
 
 def front_figure(
-    records: Sequence[TrialRecord], objectives: Objectives, x: str, y: str, *, closely: bool = True
+    records: Sequence[TrialRecord],
+    objectives: Objectives,
+    x: str,
+    y: str,
+    *,
+    closely: bool = True,
+    only: Container[int] | None = None,
 ) -> Figure:
     """Draw the metric `y` against `x`: all trials by paradigm, and the front.
 
     A star is the dense network's trial, the reference; dotted lines mark its cost and the best without pruning. A
     partial trial is drawn hollow and pale, at its last epoch and at the cost projected for the end of its recipe.
-    `closely` shows the part of the axes where the front is nearly as good as its best, otherwise all trials.
+    `closely` shows the part of the axes where the front is nearly as good as its best, otherwise all trials. `only`
+    are the trials that are drawn, in the looks and beside the reference that they have among all; without it, all.
     """
+    looked, reference = looks(record.paradigm for record in records), dense_reference(records, objectives)
+    members = pareto_front(records, objectives)
+    if only is not None:
+        records, members = ([record for record in of if record.trial in only] for of in (records, members))
     eligible = [record for record in records if is_eligible(record, objectives)]
-    members, reference = pareto_front(eligible, objectives), dense_reference(records, objectives)
     focus = [*_close(members, objectives, y), *([reference] if reference else [])] if closely else records
     places = [p for r in focus or eligible for p in (measured(x, y)(r), None if closely else projected(x, y)(r)) if p]
     across, up = Axis.of(x, (place[0] for place in places)), Axis.of(y, (place[1] for place in places))
     layers = [
         *_marks(eligible, reference, objectives, x, y, (across, up)),
-        *_trials(records, objectives, x, y),
+        *_trials(records, objectives, looked, x, y),
         *_errors(records, objectives, x, y),
         *_members(members, objectives, x, y),
         *star(reference, measured(x, y)),
@@ -75,10 +85,13 @@ def _members(members: Sequence[TrialRecord], objectives: Objectives, x: str, y: 
     yield rings(members, measured(x, y))
 
 
-def _trials(records: Sequence[TrialRecord], objectives: Objectives, x: str, y: str) -> Iterator[Points]:
+def _trials(
+    records: Sequence[TrialRecord], objectives: Objectives, looked: Mapping[str, Look], x: str, y: str
+) -> Iterator[Points]:
     """Draw the trials of each paradigm: filled if they may be on the front, hollow if not."""
-    for paradigm, look in looks(record.paradigm for record in records).items():
-        yield from _of_paradigm([r for r in records if r.paradigm == paradigm], objectives, look, x, y)
+    for paradigm, look in looked.items():
+        if trials := [record for record in records if record.paradigm == paradigm]:
+            yield from _of_paradigm(trials, objectives, look, x, y)
 
 
 def _of_paradigm(trials: Sequence[TrialRecord], objectives: Objectives, look: Look, x: str, y: str) -> Iterator[Points]:

@@ -1,0 +1,119 @@
+"""The studies of a store as they are now, read again only where something has changed."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from orchestrator.ledger.following import FollowedLedger
+from orchestrator.ledger.journal_location import journal_location_of
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.results.evaluated import with_evaluations
+from orchestrator.results.front import pareto_front
+from orchestrator.results.overview import StudyLine, study_line
+from orchestrator.results.progress import Progress, progress_by
+from orchestrator.results.reference import dense_reference
+from orchestrator.results.summary import summarize
+from orchestrator.spec.ledger_url import FILE
+from orchestrator.spec.study_spec import StudySpec
+from orchestrator.store.evaluations import EVALUATIONS
+from orchestrator.store.store import Store, StudyFolder
+from trainables.errors import EspalierError, naming_files
+
+Mark = tuple[object, ...]
+"""What changes whenever a study has changed."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A study as it was read: everything that its pages show of it."""
+
+    folder: StudyFolder
+    spec: StudySpec
+    records: Sequence[TrialRecord]
+    progress: Progress
+    line: StudyLine
+    edition: int
+    """How often the study has been read: pages with the same number are the same."""
+
+    @cached_property
+    def front(self) -> Sequence[TrialRecord]:
+        """The members of the front, best first by the first objective."""
+        return pareto_front(self.records, self.spec.objectives)
+
+    @cached_property
+    def reference(self) -> TrialRecord | None:
+        """The dense network's trial, if it has finished."""
+        return dense_reference(self.records, self.spec.objectives)
+
+
+class WatchedStudy:
+    """A study that is looked at again and again. Threads may share it."""
+
+    def __init__(self, folder: StudyFolder) -> None:
+        self._folder, self._ledger = folder, FollowedLedger(folder)
+        self._seen: tuple[Mark, Snapshot] | None = None
+        self._looking = threading.Lock()
+        self._edition: int = 0
+
+    def look(self) -> Snapshot:
+        """Return the study as it is now; raises EspalierError, with a sentence, where it cannot be read."""
+        with self._looking:
+            mark = _mark(self._folder)
+            if self._seen is None or self._seen[0] != mark or not mark:
+                self._edition += 1
+                self._seen = mark, self._read()
+            return self._seen[1]
+
+    def _read(self) -> Snapshot:
+        spec, contents = StudySpec.stored(self._folder.spec), self._ledger.contents()
+        summary = summarize(spec, contents.records)
+        return Snapshot(
+            self._folder,
+            spec,
+            with_evaluations(self._folder, contents.records),
+            progress_by(self._folder, spec, contents, summary),
+            study_line(self._folder, summary, contents.records),
+            self._edition,
+        )
+
+
+@dataclass(frozen=True)
+class WatchedStore:
+    """A store that is looked at again and again."""
+
+    store: Store
+    _studies: dict[str, WatchedStudy] = field(default_factory=dict)
+
+    def study(self, name: str) -> Snapshot:
+        """Return a study as it is now; raises EspalierError where there is none, or it cannot be read."""
+        folder = self.store.existing(name, "study")
+        with naming_files():
+            return self._studies.setdefault(name, WatchedStudy(folder)).look()
+
+    def lines(self) -> list[StudyLine]:
+        """Return all studies by name; one that cannot be read hides no other."""
+        return [self._line(name) for name in self.store.names()]
+
+    def _line(self, name: str) -> StudyLine:
+        try:
+            return self.study(name).line
+        except EspalierError as error:
+            return StudyLine(name=name, state="unreadable", trouble=str(error))
+
+
+def _mark(folder: StudyFolder) -> Mark:
+    """Return what changes whenever a study has changed; nothing where only reading it can tell."""
+    if StudySpec.stored(folder.spec).ledger != FILE:
+        return ()
+    files = (folder.spec, folder.journal, folder.path / EVALUATIONS)
+    return (journal_location_of(folder).is_driven(), *map(_version, files))
+
+
+def _version(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
