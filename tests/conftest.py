@@ -1,6 +1,8 @@
 """What all tests share: one torch thread, and a context that keeps a trial's reports in memory."""
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +11,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from trainables.context import Report, SaveCheckpoint
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False  # else each of the hundreds of processes that tests start compiles the project again
 
 pytest_plugins = ["tests.fixtures"]
 

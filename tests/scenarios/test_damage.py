@@ -144,7 +144,7 @@ name: full
 data: {name: digits, subset: 200}
 model: {name: mlp}
 paradigms: {dense: {}, magnitude: {}}
-search: {trials: 24, sampler: random}
+search: {trials: 10, sampler: random}
 fidelity: {epochs: 8}
 """
 
@@ -169,7 +169,7 @@ def test_a_full_disk_ends_the_study_with_advice_and_a_resume_loses_nothing(tmp_p
         folder.path.mkdir(parents=True)
         journal.rename(folder.journal)
     whole = ledger.read(Store(tmp_path / "b").study("full"))
-    assert [record.state for record in whole] == [State.COMPLETE] * 24
+    assert [record.state for record in whole] == [State.COMPLETE] * 10
     told = [one for one in ledger.read(Store(tmp_path / "a").study("full")) if one.state is State.COMPLETE]
     assert told
     assert [whole[record.trial] for record in told] == told

@@ -19,7 +19,7 @@ from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.front import TOLD
 from orchestrator.store.store import Store, StudyFolder
 
-TRIALS = 24
+TRIALS = 15
 STUDY = f"""
 name: killed
 data: {{name: digits, subset: 200}}
@@ -65,7 +65,7 @@ def test_a_study_survives_three_kills_of_its_driver(tmp_path: Path, short_folder
             if kill == 0
             else start("resume", "killed", tmp_path, short_folder)
         )
-        wait_until_told(folder, 6 * kill + moments.randint(1, 4), driver)
+        wait_until_told(folder, 4 * kill + moments.randint(1, 3), driver)
         time.sleep(moments.uniform(0, 0.3))
         driver.kill()
         driver.wait()

@@ -56,22 +56,34 @@ def trained(optimizer: str, rank: int | None = None, *, norm: bool) -> tuple[Map
     return {name: value.detach() for name, value in model.named_parameters()}, kept
 
 
-def run_rank(rank: int, folder: str, optimizer: str, norm: bool) -> None:
+CASES = (("sgd", False), ("sgd", True), ("adamw", False))
+"""Optimizers, each with batch norm or without."""
+
+
+def run_rank(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=RANKS)
     try:
-        torch.save(trained(optimizer, rank, norm=norm), f"{folder}/{rank}.pt")
+        for optimizer, norm in CASES:
+            torch.save(trained(optimizer, rank, norm=norm), f"{folder}/{optimizer}-{norm}-{rank}.pt")
     finally:
         dist.destroy_process_group()
 
 
-@pytest.mark.parametrize(("optimizer", "norm"), [("sgd", False), ("sgd", True), ("adamw", False)])
-def test_masks_hold_when_two_processes_train_one_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str, norm: bool
-) -> None:
-    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
-    spawn(run_rank, (str(tmp_path), optimizer, norm), nprocs=RANKS)
-    (weights, kept), (others, _) = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(RANKS))
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train all cases in one pair of processes."""
+    folder = tmp_path_factory.mktemp("together")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLOO_SOCKET_IFNAME", "lo")
+        spawn(run_rank, (str(folder),), nprocs=RANKS)
+    return folder
+
+
+@pytest.mark.parametrize(("optimizer", "norm"), CASES)
+def test_masks_hold_when_two_processes_train_one_network(together: Path, optimizer: str, norm: bool) -> None:
+    files = [together / f"{optimizer}-{norm}-{rank}.pt" for rank in range(RANKS)]
+    (weights, kept), (others, _) = (torch.load(file, weights_only=True) for file in files)
     masks = half_masks(network(norm))
     assert all(torch.equal(weights[name], others[name]) for name in weights)
     assert all(not weights[name][~mask].any() and weights[name][mask].all() for name, mask in masks.items())
