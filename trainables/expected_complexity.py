@@ -13,7 +13,16 @@ from trainables import data, granularities, paradigms
 from trainables.bounds import Bounds
 from trainables.methods.rehearsal import shapes_of
 from trainables.recipes.gating import Gating
-from trainables.recipes.in_training import ControlGates, GrowPenalty, Polarize, Rewire, Select, ShrinkGroups
+from trainables.recipes.in_training import (
+    ControlGates,
+    GrowPenalty,
+    Polarize,
+    Rewire,
+    Select,
+    ShrinkGroups,
+    Tie,
+    Unify,
+)
 from trainables.recipes.recipe import KeepsSize, Prune, Recipe, Reinitialize, Remove, Rewind, Train
 from trainables.recipes.schedules import Gradual
 from trainables.spec import TrialSpec
@@ -105,13 +114,13 @@ def _acting(recipe: Recipe) -> Iterator[Prune | Gating | None]:
         match acts:
             case Prune() | Gating():
                 yield acts
-            case ControlGates() | Gradual() | GrowPenalty() | ShrinkGroups():
+            case ControlGates() | Gradual() | GrowPenalty() | ShrinkGroups() | Unify():
                 yield acts.final
             case Polarize() if acts.final.macs:
                 yield acts.final
             case Select():
                 yield Prune(acts.density, scope=acts.scope)
-            case None | Rewire() | Rewind() | Reinitialize() | Remove() | KeepsSize():
+            case None | Rewire() | Tie() | Rewind() | Reinitialize() | Remove() | KeepsSize():
                 pass
             case _:
                 yield None

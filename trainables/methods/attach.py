@@ -11,6 +11,7 @@ from trainables.methods.polarization import Polarization
 from trainables.methods.selection import Selection
 from trainables.methods.thresholds import Thresholds
 from trainables.methods.train_once import TrainOnce
+from trainables.methods.unification import Tying, Unification
 from trainables.recipes.gating import Gating
 from trainables.recipes.in_training import (
     Agree,
@@ -21,6 +22,8 @@ from trainables.recipes.in_training import (
     Rewire,
     Select,
     ShrinkGroups,
+    Tie,
+    Unify,
 )
 from trainables.recipes.recipe import Attaches, During
 from trainables.recipes.schedules import Gradual
@@ -54,6 +57,10 @@ def attach(during: During, trial: LiveTrial, steps: int) -> Companion:
             return Consensus(during, trial, steps)
         case ControlGates():
             return TrainOnce(during, trial, steps)
+        case Unify():
+            return Unification(during, trial, steps)
+        case Tie():
+            return Tying(during, trial)
         case Gating():
             return GatedTraining(during, trial, steps)
     raise InvalidValue("during", during, "has no companion; give it a method `attach(trial, steps)`")

@@ -70,6 +70,22 @@ def tail_of(epochs: int, finetune: float) -> int:
     return tail
 
 
+def three_phases(epochs: int, pruning: float, finetune: float, pretrain: int) -> tuple[int, int, int]:
+    """Return the epochs before, in and after a phase of pruning; raises InfeasibleTrial where one has none."""
+    growing = max(1, round(pruning * epochs))
+    if not pretrain:
+        if growing >= epochs:
+            raise InfeasibleTrial(f"pruning = {pruning} leaves no epoch of {epochs} for finetuning; at least 2")
+        return 0, growing, epochs - growing
+    tail = max(1, round(finetune * epochs))
+    if growing + tail >= epochs:
+        raise InfeasibleTrial(
+            f"pruning = {pruning} and finetune = {finetune} leave no epoch of {epochs} for training; "
+            "at least 3 epochs, and shares of less than 1 together"
+        )
+    return epochs - growing - tail, growing, tail
+
+
 @dataclass(frozen=True, kw_only=True)
 class Paradigm(ABC):
     """A frozen value whose fields are hyper-parameters; illegal values are refused when it is made.

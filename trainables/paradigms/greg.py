@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from trainables import granularities
-from trainables.errors import InfeasibleTrial
-from trainables.paradigms.base import Paradigm, finetuning, finetuning_rate, hyper, pretraining
+from trainables.paradigms.base import Paradigm, finetuning, finetuning_rate, hyper, pretraining, three_phases
 from trainables.recipes.in_training import GrowPenalty
 from trainables.recipes.recipe import Prune, Recipe, Remove, Train
 
@@ -53,7 +52,7 @@ class GrowingRegularization(Paradigm):
     pretrain: int = pretraining()
 
     def recipe(self, epochs: int) -> Recipe:
-        trained, growing, tail = self._shares(epochs)
+        trained, growing, tail = three_phases(epochs, self.pruning, self.finetune, self.pretrain)
         final = Prune(1 - self.sparsity, granularity=self.granularity, scope=self.scope, stream=self.stream)
         pick = PICK if self.variant == "greg_2" else 0.0
         penalty = GrowPenalty(final, ceiling=self.ceiling, pick=pick, pick_ceiling=min(self.pick_ceiling, self.ceiling))
@@ -64,23 +63,6 @@ class GrowingRegularization(Paradigm):
             Train(tail, lr_scale=self.finetune_lr),
             *removal,
         )
-
-    def _shares(self, epochs: int) -> tuple[int, int, int]:
-        """Return the epochs before, in and after pruning."""
-        growing = max(1, round(self.pruning * epochs))
-        if not self.pretrain:
-            if growing >= epochs:
-                raise InfeasibleTrial(
-                    f"pruning = {self.pruning} leaves no epoch of {epochs} for finetuning; at least 2"
-                )
-            return 0, growing, epochs - growing
-        tail = max(1, round(self.finetune * epochs))
-        if growing + tail >= epochs:
-            raise InfeasibleTrial(
-                f"pruning = {self.pruning} and finetune = {self.finetune} leave no epoch of {epochs} for training; "
-                "at least 3 epochs, and shares of less than 1 together"
-            )
-        return epochs - growing - tail, growing, tail
 
 
 PARADIGM = GrowingRegularization

@@ -151,5 +151,30 @@ class ControlGates(InTraining):
         return max(1, min(round(self.freeze * epochs), math.ceil(epochs) - 1))
 
 
+@dataclass(frozen=True)
+class Unify(InTraining):
+    """Draw weights by ADMM towards blocks that are zero, as `final` says, or of one magnitude; make them so at the end.
+
+    Of each layer's blocks that stay, the share `unify` is unified. The penalty rho / 2 |W - Z + U|^2 begins with `rho`
+    and is `growth` times as strong in the last of the `iterations`, into which the stage is divided.
+    """
+
+    final: Prune
+    unify: float = 0.5
+    rho: float = 0.01
+    growth: float = 100.0
+    iterations: int = 10
+
+    def pruned_after(self, epochs: float) -> float:
+        return epochs
+
+
+@dataclass(frozen=True)
+class Tie(InTraining):
+    """Train with one magnitude for each block of `granularity` whose weights have one when the stage begins."""
+
+    granularity: str
+
+
 GROUP_PENALTIES = ("envelope", "group_lasso", "half_space")
 GROUP_WEIGHTS = ("one", "size", "macs")

@@ -18,6 +18,7 @@ from trainables.methods.polarization import Polarization
 from trainables.methods.selection import Selection
 from trainables.methods.thresholds import Thresholds
 from trainables.methods.train_once import TrainOnce
+from trainables.methods.unification import Tying, Unification
 from trainables.recipes.gating import Gating
 from trainables.recipes.in_training import (
     Agree,
@@ -28,6 +29,8 @@ from trainables.recipes.in_training import (
     Rewire,
     Select,
     ShrinkGroups,
+    Tie,
+    Unify,
 )
 from trainables.recipes.recipe import During, InTraining, Prune
 from trainables.recipes.schedules import Gradual
@@ -50,6 +53,8 @@ HALF = Prune(0.5)
         (Polarize(HALF), Polarization),
         (Agree(), Consensus),
         (ControlGates(Prune(1.0, granularity="filter", macs=0.5)), TrainOnce),
+        (Unify(Prune(0.5, granularity="block_4")), Unification),
+        (Tie("block_4"), Tying),
         (Gating(epochs=1), GatedTraining),
     ],
 )
@@ -60,7 +65,20 @@ def test_every_description_has_its_companion(during: During, companion: type[Com
 
 
 def test_every_description_of_recipes_is_known_here() -> None:
-    known = {Agree, ControlGates, Gating, Gradual, GrowPenalty, LearnThresholds, Polarize, Rewire, Select, ShrinkGroups}
+    known = {
+        Agree,
+        ControlGates,
+        Gating,
+        Gradual,
+        GrowPenalty,
+        LearnThresholds,
+        Polarize,
+        Rewire,
+        Select,
+        ShrinkGroups,
+        Tie,
+        Unify,
+    }
     ours = {kind for kind in InTraining.__subclasses__() if kind.__module__.startswith("trainables.")}
     assert ours == known
 
