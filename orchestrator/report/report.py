@@ -18,6 +18,7 @@ from orchestrator.report.drawing import Drawing, drawing
 from orchestrator.report.figures import (
     cost_figure,
     curves_figure,
+    front_caption,
     front_figure,
     hypervolume_figure,
     importance_figure,
@@ -141,7 +142,7 @@ def _drawings(spec: StudySpec, records: Sequence[TrialRecord], draw: Callable[[F
     """Return the page's figures, drawn."""
     return {
         "physical": list(_physical_front(spec, records, draw)),
-        "fronts": list(map(draw, front_figures(spec.objectives, records))),
+        "fronts": list(map(draw, _fronts(spec.objectives, records))),
         "published": list(map(draw, _published(spec, records))),
         "growth": draw(hypervolume_figure(spec, records)),
         "learning": list(map(draw, _learning(spec, records))),
@@ -165,7 +166,7 @@ def _hurt(
 def figures(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:
     """Return all figures of a study's report, each under a name of its own."""
     drawn = [
-        *front_figures(spec.objectives, records),
+        *_fronts(spec.objectives, records),
         *_published(spec, records),
         hypervolume_figure(spec, records),
         *_learning(spec, records),
@@ -225,15 +226,33 @@ def _pairs(objectives: Objectives) -> list[tuple[str, str]]:
     return list(combinations(objectives, 2)) or [(next(iter(objectives)), "macs")]
 
 
-def front_figures(
-    objectives: Objectives, records: Sequence[TrialRecord], only: Container[int] | None = None
-) -> list[Figure]:
-    """Return the front in each pair of objectives, near its best; then in each pair, among all trials.
+@dataclass(frozen=True)
+class FrontView:
+    """A way to look at a front: in a pair of objectives, near its best (`closely`), or among all trials."""
 
-    `only` are the trials that are drawn.
-    """
-    views = [(closely, *pair) for closely in (True, False) for pair in _pairs(objectives)]
-    return [front_figure(records, objectives, x, y, closely=closely, only=only) for closely, y, x in views]
+    x: str
+    y: str
+    closely: bool
+
+    def figure(
+        self, records: Sequence[TrialRecord], objectives: Objectives, only: Container[int] | None = None
+    ) -> Figure:
+        """Return the front so seen; `only` are the trials that are drawn."""
+        return front_figure(records, objectives, self.x, self.y, closely=self.closely, only=only)
+
+    @property
+    def caption(self) -> str:
+        """What is seen, in words."""
+        return front_caption(self.x, self.y, closely=self.closely)
+
+
+def front_views(objectives: Objectives) -> list[FrontView]:
+    """Return the views in each pair of objectives, near the best of the front; then those among all trials."""
+    return [FrontView(x, y, closely) for closely in (True, False) for y, x in _pairs(objectives)]
+
+
+def _fronts(objectives: Objectives, records: Sequence[TrialRecord]) -> list[Figure]:
+    return [view.figure(records, objectives) for view in front_views(objectives)]
 
 
 def _published(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:

@@ -4,6 +4,7 @@ Points are losses: every objective is minimised; those that a study maximises ar
 """
 
 import math
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -137,16 +138,43 @@ def hypervolume_over_trials(records: Iterable[TrialRecord], objectives: Objectiv
 
     It is the share, in [0, 1], of the `box` of all records.
     """
-    told = in_order_told(records)
-    within = box(told, objectives)
-    front, volume, volumes = np.empty((0, len(objectives))), 0.0, []
-    for record in told:
-        point = losses([record], objectives) if is_eligible(record, objectives) else None
-        if point is not None and not (front <= point).all(axis=1).any():
-            front = np.vstack([front[~_dominates(point, front)], point])
-            volume = max(volume, hypervolume_share(front, objectives, within))
-        volumes.append(volume)
-    return volumes
+    return Growth(objectives).volumes(records)
+
+
+class Growth:
+    """The hypervolumes of a study that is looked at again and again: only those of new trials are computed."""
+
+    def __init__(self, objectives: Objectives) -> None:
+        self.objectives = objectives
+        self._begin({})
+
+    def volumes(self, records: Iterable[TrialRecord]) -> list[float]:
+        """Return the hypervolume after each finished trial, as `hypervolume_over_trials` does.
+
+        Trials that are the same objects as at the last call are not looked at again, unless the box has changed.
+        """
+        told = in_order_told(records)
+        within = box(told, self.objectives)
+        if within != self._within or len(told) < len(self._told) or not all(map(operator.is_, self._told, told)):
+            self._begin(within)
+        for record in told[len(self._told) :]:
+            self._add(record)
+        return list(self._volumes)
+
+    def _begin(self, within: Box) -> None:
+        self._within = within
+        self._front = np.empty((0, len(self.objectives)))
+        self._told: list[TrialRecord] = []
+        self._volumes: list[float] = []
+
+    def _add(self, record: TrialRecord) -> None:
+        point = losses([record], self.objectives) if is_eligible(record, self.objectives) else None
+        volume = self._volumes[-1] if self._volumes else 0.0
+        if point is not None and not (self._front <= point).all(axis=1).any():
+            self._front = np.vstack([self._front[~_dominates(point, self._front)], point])
+            volume = max(volume, hypervolume_share(self._front, self.objectives, self._within))
+        self._told.append(record)
+        self._volumes.append(volume)
 
 
 def in_order_told(records: Iterable[TrialRecord]) -> list[TrialRecord]:

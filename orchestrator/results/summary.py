@@ -48,10 +48,10 @@ class Summary:
         return self.told >= self.trials
 
 
-def summarize(spec: StudySpec, records: Sequence[TrialRecord]) -> Summary:
-    """Return the summary of a study's records."""
-    states = Counter(record.state for record in records)
-    volumes, reached = hypervolume_over_trials(records, spec.objectives), best(spec, records)
+def summarize(spec: StudySpec, records: Sequence[TrialRecord], volumes: Sequence[float] | None = None) -> Summary:
+    """Return the summary of a study's records; `volumes` are its `hypervolume_over_trials`, if they are known."""
+    states, reached = Counter(record.state for record in records), best(spec, records)
+    volumes = hypervolume_over_trials(records, spec.objectives) if volumes is None else volumes
     return Summary(
         study=spec.name,
         trials=spec.search.trials,

@@ -16,7 +16,9 @@ from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from orchestrator.ledger.records import find_trial
 from orchestrator.networks.formats import Format
+from orchestrator.report.trial_text import trial_text
 from orchestrator.store.store import Store
 from orchestrator.tracking.run_links import RunLinks
 from orchestrator.ui import contents, pages
@@ -63,14 +65,16 @@ class _Pages:
             "/studies/{study}/live": self.study_live,
             "/studies/{study}/compare": self.compare,
             "/studies/{study}/trials/{trial:int}": self.trial,
+            "/studies/{study}/trials/{trial:int}/text": self.text,
             "/studies/{study}/trials/{trial:int}/layers": self.layers,
             "/studies/{study}/trials/{trial:int}/network.{format}": self.network,
         }
         return Starlette(routes=[Route(path, _answering(page), methods=["GET"]) for path, page in shown.items()])
 
     def store(self, _: Request) -> Response:
-        cards = self._cards()
-        return HTMLResponse(pages.drawn("store.html", place=self.studies.store.place, cards=cards))
+        names = self.studies.store.names()
+        cards = self._cards() if all(map(self.studies.is_quick, names)) else None
+        return HTMLResponse(pages.drawn("store.html", place=self.studies.store.place, cards=cards, names=names))
 
     def store_live(self, request: Request) -> Response:
         return _unless_known(request, "", lambda: pages.drawn("store_live.html", cards=self._cards()))
@@ -82,10 +86,13 @@ class _Pages:
         ]
 
     def study(self, request: Request) -> Response:
-        study, chosen = self.studies.study(request.path_params["study"]), Filter.of(request.query_params)
-        page = contents.study_page(study, chosen)
-        mlflow = self.links and self.links.study(study.spec.name)
-        return HTMLResponse(pages.drawn("study.html", page=page, chosen=chosen, mlflow=mlflow))
+        """Show a study; one that has not been read before is begun at once, and its browser asks for the rest."""
+        name, chosen = request.path_params["study"], Filter.of(request.query_params)
+        spec = self.studies.spec(name)
+        page = contents.study_page(self.studies.study(name), chosen) if self.studies.is_quick(name) else None
+        mlflow = self.links and self.links.study(name)
+        views = contents.view_captions(spec)
+        return HTMLResponse(pages.drawn("study.html", spec=spec, page=page, views=views, chosen=chosen, mlflow=mlflow))
 
     def study_live(self, request: Request) -> Response:
         study, chosen = self.studies.study(request.path_params["study"]), Filter.of(request.query_params)
@@ -107,6 +114,10 @@ class _Pages:
         place = self.studies.store.place
         export = shlex.join(["espalier", "export", study.spec.name, str(number), "--store", place])
         return HTMLResponse(pages.drawn("trial.html", page=page, export=export, mlflow=mlflow))
+
+    def text(self, request: Request) -> Response:
+        study = self.studies.study(request.path_params["study"])
+        return PlainTextResponse(trial_text(find_trial(study.records, request.path_params["trial"])))
 
     def layers(self, request: Request) -> Response:
         from orchestrator.networks.layers import layers

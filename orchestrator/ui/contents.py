@@ -14,13 +14,14 @@ from orchestrator.report.chart import Figure
 from orchestrator.report.drawing import Drawing, drawing
 from orchestrator.report.figures import front_figure, hypervolume_figure
 from orchestrator.report.figures.slices import plain
-from orchestrator.report.report import front_columns, front_figures, states, trials_as_json
+from orchestrator.report.report import front_columns, front_views, states, trials_as_json
 from orchestrator.results import quantities
 from orchestrator.results.overview import StudyLine
 from orchestrator.results.palette import Look, looks
 from orchestrator.results.reference import drop as drop_of
 from orchestrator.results.reference import heading, reference_first, saved_or_not, show_drop
 from orchestrator.spec.quality import quality_of
+from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.attempts import Attempt, attempts
 from orchestrator.store.trial_files import trial_files
 from orchestrator.terminal.study_lines import attempt_heading, spent_line, trial_line
@@ -32,7 +33,7 @@ from trainables import metrics
 from trainables.references import is_reference
 
 MOST_TRIALS: Final = 100
-"""The trials that a study's page lists: the newest."""
+"""The trials that each table of a study's page lists."""
 
 MOST_COMPARED: Final = 6
 """The trials that one page compares."""
@@ -76,12 +77,12 @@ class StudyPage:
     savings: Sequence[str]
     trouble: str | None
     shown: int
-    fronts: Sequence[Drawing]
+    front: Drawing | None
     growth: Drawing
     columns: Sequence[str]
+    on_front: int
     members: Sequence[Row]
     newest: Sequence[Row]
-    texts: Markup
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ def study_page(study: Snapshot, chosen: Filter) -> StudyPage:
     """Return what a study's page shows of the trials that a filter lets through."""
     spec, records, summary = study.spec, study.records, study.progress.summary
     shown = chosen.apply(study)
-    draw, columns = _drawer(study), front_columns(spec, records)
+    draw, columns, views = _drawer(study), front_columns(spec, records), front_views(spec.objectives)
+    figure = views[min(chosen.view, len(views) - 1)].figure(records, spec.objectives, shown.trials)
     row = partial(_row, study, columns, _swatches(study))
     members = [record for record in study.front if record.trial in shown.trials]
     newest = [record for record in reversed(records) if record.trial in shown.trials]
@@ -138,13 +140,18 @@ def study_page(study: Snapshot, chosen: Filter) -> StudyPage:
         saved_or_not(records, spec.objectives, study.reference),
         shown.trouble,
         len(newest),
-        [draw(figure) for figure in front_figures(spec.objectives, records, shown.trials) if not figure.is_empty],
-        draw(hypervolume_figure(spec, records)),
+        None if figure.is_empty else draw(figure),
+        draw(hypervolume_figure(spec, records, study.volumes)),
         [*map(quantities.name, columns), heading(quality_of(spec.objectives))],
-        [row(record) for record in reference_first(members, study.reference)],
+        len(members),
+        [row(record) for record in reference_first(members[:MOST_TRIALS], study.reference)],
         [row(record) for record in newest[:MOST_TRIALS]],
-        Markup(trials_as_json([record for record in records if record.trial in shown.trials])),
     )
+
+
+def view_captions(spec: StudySpec) -> list[str]:
+    """Return the views of a front among which a reader chooses."""
+    return [view.caption for view in front_views(spec.objectives)]
 
 
 def trial_page(study: Snapshot, number: int) -> TrialPage:

@@ -17,17 +17,25 @@ from trainables.errors import InvalidValue
 class Filter:
     """What was typed and chosen above a front; empty parts let everything through.
 
-    `where` is what `espalier front --where` takes. Each word of `text` must occur in what is said of a trial.
+    `where` is what `espalier front --where` takes. Each word of `text` must occur in what is said of a trial. `view` is
+    the number of the view of the front that is drawn, among those of the report.
     """
 
     paradigms: frozenset[str] = field(default_factory=frozenset)
     where: str = ""
     text: str = ""
+    view: int = 0
 
     @classmethod
     def of(cls, query: QueryParams) -> Self:
         """Return the filter that a page's address holds."""
-        return cls(frozenset(query.getlist("paradigm")), query.get("where", "").strip(), query.get("text", "").strip())
+        view = query.get("view", "")
+        return cls(
+            frozenset(query.getlist("paradigm")),
+            query.get("where", "").strip(),
+            query.get("text", "").strip(),
+            int(view) if view.isascii() and view.isdigit() and len(view) < 3 else 0,
+        )
 
     def apply(self, study: Snapshot) -> "Filtered":
         """Return the trials that are shown; all of them, with a sentence, where `where` cannot be understood."""

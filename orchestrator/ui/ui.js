@@ -7,23 +7,22 @@ let looks = 0;
 
 /* What a reader has chosen in the live part, which the next update must not undo. */
 function chosen() {
-  const pressed = (selector, attribute) => [...live.querySelectorAll(selector)].map((each) => each.getAttribute(attribute));
   return {
     trials: [...live.querySelectorAll("input[name=trial]:checked")].map((box) => box.value),
-    hidden: new Set(pressed('.key button[aria-pressed="false"]', "data-key")),
-    tab: live.querySelector('.tabs [aria-selected="true"]')?.textContent,
+    hidden: new Set([...live.querySelectorAll('.key button[aria-pressed="false"]')].map((button) => button.dataset.key)),
   };
 }
 function show(html) {
   const before = chosen();
   live.innerHTML = html;
-  if (document.getElementById("trials")) arrange();
+  trials = {};
   for (const box of live.querySelectorAll("input[name=trial]")) box.checked = before.trials.includes(box.value);
   for (const key of before.hidden) toggle(key, true);
-  for (const choice of live.querySelectorAll(".choice")) {
-    const labels = [...choice.querySelectorAll(":scope > .panel")].map((panel) => panel.dataset.label);
-    if (labels.includes(before.tab)) choose(choice, before.tab);
-  }
+}
+/* What a page says that says one thing. */
+function sentence(html) {
+  const page = new DOMParser().parseFromString(html, "text/html");
+  return page.querySelector(".answer") ?? page.body;
 }
 async function look() {
   const number = ++looks;
@@ -31,16 +30,16 @@ async function look() {
     const headers = known ? { "If-None-Match": known } : {};
     const answer = await fetch(live.dataset.from + location.search, { headers, cache: "no-store" });
     if (number !== looks) return;
-    if (answer.ok) {
-      show(await answer.text());
-      known = answer.headers.get("ETag");
-    }
+    known = answer.headers.get("ETag");
+    if (answer.ok) show(await answer.text());
+    else if (answer.status !== 304) show(sentence(await answer.text()).outerHTML);
     document.getElementById("lost").hidden = true;
   } catch {
     document.getElementById("lost").hidden = false;
   }
 }
 async function follow() {
+  if (live.dataset.isEmpty) await look();
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, 1000 * SECONDS_BETWEEN_LOOKS));
     if (!document.hidden) await look();
@@ -59,13 +58,22 @@ async function draw(details) {
   const place = details.querySelector("div");
   place.textContent = "loading the network";
   const answer = await fetch(details.dataset.from, { cache: "no-store" });
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  place.replaceChildren(...(page.querySelector("main .answer") ? [page.querySelector("main .answer")] : page.body.childNodes));
+  if (answer.ok) place.innerHTML = await answer.text();
+  else place.replaceChildren(sentence(await answer.text()));
+}
+function page(mark) {
+  const study = location.pathname.match(/^\/studies\/[^/]+/);
+  return mark && study && `${study[0]}/trials/${mark.dataset.t}`;
 }
 document.addEventListener("click", (event) => {
+  const address = page(event.target.closest("[data-t]"));
+  if (address) location.assign(address);
+});
+document.addEventListener("mouseover", async (event) => {
   const mark = event.target.closest("[data-t]");
-  const study = location.pathname.match(/^\/studies\/[^/]+/);
-  if (mark && study && mark.dataset.t in trials) location.assign(`${study[0]}/trials/${mark.dataset.t}`);
+  if (!page(mark) || mark.dataset.t in trials) return;
+  const answer = await fetch(`${page(mark)}/text`, { cache: "no-store" });
+  if (answer.ok) trials[mark.dataset.t] = await answer.text();
 });
 if (live) follow();
 if (filter) for (const kind of ["input", "submit"]) filter.addEventListener(kind, filtered);

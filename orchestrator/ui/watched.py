@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from orchestrator.ledger.following import FollowedLedger
 from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.evaluated import with_evaluations
-from orchestrator.results.front import pareto_front
+from orchestrator.results.front import Growth, pareto_front
 from orchestrator.results.overview import StudyLine, study_line
 from orchestrator.results.progress import Progress, progress_by
 from orchestrator.results.reference import dense_reference
@@ -20,6 +21,9 @@ from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.evaluations import EVALUATIONS
 from orchestrator.store.store import Store, StudyFolder
 from trainables.errors import EspalierError, naming_files
+
+QUICK: Final = 2_000_000
+"""The bytes of a ledger that are read in half a second."""
 
 Mark = tuple[object, ...]
 """What changes whenever a study has changed."""
@@ -32,6 +36,8 @@ class Snapshot:
     folder: StudyFolder
     spec: StudySpec
     records: Sequence[TrialRecord]
+    volumes: Sequence[float]
+    """The hypervolume after each finished trial."""
     progress: Progress
     line: StudyLine
     edition: int
@@ -55,7 +61,16 @@ class WatchedStudy:
         self._folder, self._ledger = folder, FollowedLedger(folder)
         self._seen: tuple[Mark, Snapshot] | None = None
         self._looking = threading.Lock()
-        self._edition: int = 0
+        self._growth: Growth | None = None
+        self._edition = 0
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether looking takes no time worth mentioning: all but a little of the ledger has been read before."""
+        if self._seen is not None:
+            return True
+        version = _version(self._folder.journal)
+        return version is None or version[-1] < QUICK
 
     def look(self) -> Snapshot:
         """Return the study as it is now; raises EspalierError, with a sentence, where it cannot be read."""
@@ -68,11 +83,15 @@ class WatchedStudy:
 
     def _read(self) -> Snapshot:
         spec, contents = StudySpec.stored(self._folder.spec), self._ledger.contents()
-        summary = summarize(spec, contents.records)
+        if self._growth is None or self._growth.objectives != spec.objectives:
+            self._growth = Growth(spec.objectives)
+        volumes = self._growth.volumes(contents.records)
+        summary = summarize(spec, contents.records, volumes)
         return Snapshot(
             self._folder,
             spec,
             with_evaluations(self._folder, contents.records),
+            volumes,
             progress_by(self._folder, spec, contents, summary),
             study_line(self._folder, summary, contents.records),
             self._edition,
@@ -88,13 +107,25 @@ class WatchedStore:
 
     def study(self, name: str) -> Snapshot:
         """Return a study as it is now; raises EspalierError where there is none, or it cannot be read."""
-        folder = self.store.existing(name, "study")
         with naming_files():
-            return self._studies.setdefault(name, WatchedStudy(folder)).look()
+            return self._watched(name).look()
+
+    def spec(self, name: str) -> StudySpec:
+        """Return a study's file; raises as `study` does, without reading the ledger."""
+        with naming_files():
+            return StudySpec.stored(self.store.existing(name, "study").spec)
+
+    def is_quick(self, name: str) -> bool:
+        """Return whether looking at a study takes no time worth mentioning."""
+        return self._watched(name).is_quick
 
     def lines(self) -> list[StudyLine]:
         """Return all studies by name; one that cannot be read hides no other."""
         return [self._line(name) for name in self.store.names()]
+
+    def _watched(self, name: str) -> WatchedStudy:
+        folder = self.store.existing(name, "study")
+        return self._studies.setdefault(name, WatchedStudy(folder))
 
     def _line(self, name: str) -> StudyLine:
         try:

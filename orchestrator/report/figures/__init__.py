@@ -3,6 +3,7 @@
 from orchestrator.report.figures.comparison import comparison_figure as comparison_figure
 from orchestrator.report.figures.costs import cost_figure as cost_figure
 from orchestrator.report.figures.curves import curves_figure as curves_figure
+from orchestrator.report.figures.front import front_caption as front_caption
 from orchestrator.report.figures.front import front_figure as front_figure
 from orchestrator.report.figures.hypervolume import hypervolume_figure as hypervolume_figure
 from orchestrator.report.figures.importance import importance_figure as importance_figure

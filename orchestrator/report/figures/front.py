@@ -56,9 +56,14 @@ def front_figure(
         *_members(members, objectives, x, y),
         *star(reference, measured(x, y)),
     ]
-    caption = f"{quantities.name(y)} against {quantities.name(x)}{'' if closely else ', all trials'}"
+    caption = front_caption(x, y, closely=closely)
     name = f"front-{y}-{x}{'' if closely else '-all'}".replace(":", "-")
     return Figure(name=name, caption=caption, charts=(Chart(x=across, y=up, layers=tuple(layers)),))
+
+
+def front_caption(x: str, y: str, *, closely: bool) -> str:
+    """Return what a `front_figure` shows, in words."""
+    return f"{quantities.name(y)} against {quantities.name(x)}{'' if closely else ', all trials'}"
 
 
 def is_unpruned(record: TrialRecord) -> bool:

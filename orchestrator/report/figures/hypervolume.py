@@ -12,12 +12,15 @@ from orchestrator.results.reference import dense_reference
 from orchestrator.spec.study_spec import StudySpec
 
 
-def hypervolume_figure(spec: StudySpec, records: Sequence[TrialRecord]) -> Figure:
+def hypervolume_figure(
+    spec: StudySpec, records: Sequence[TrialRecord], volumes: Sequence[float] | None = None
+) -> Figure:
     """Draw the hypervolume over finished trials, over their epochs, and over the device-hours of their training.
 
-    There is a point for each trial that raised it.
+    There is a point for each trial that raised it. `volumes` are `hypervolume_over_trials`, if they are known.
     """
-    told, volumes = in_order_told(records), hypervolume_over_trials(records, spec.objectives)
+    told = in_order_told(records)
+    volumes = hypervolume_over_trials(records, spec.objectives) if volumes is None else volumes
     devices, unit = (spec.resources.gpus, "GPU") if spec.resources.gpus else (spec.resources.cpus, "CPU")
     spent = {
         "finished trials": [1.0] * len(told),
@@ -38,7 +41,9 @@ def _chart(
 ) -> Chart:
     risen = [index for index, (before, after) in enumerate(pairwise([0.0, *volumes])) if after > before]
     looked, reference = looks(record.paradigm for record in records), dense_reference(records, spec.objectives)
-    layers: list[Layer] = [Line(xs=(0.0, *spent), ys=(0.0, *volumes), is_step=True)]
+    corners = [*risen, *range(len(told))[-1:]]  # between them the line runs straight
+    xs, ys = (0.0, *(spent[index] for index in corners)), (0.0, *(volumes[index] for index in corners))
+    layers: list[Layer] = [Line(xs=xs, ys=ys, is_step=True)]
     for paradigm, look in looked.items():
         shown = [index for index in risen if told[index].paradigm == paradigm]
         layers.append(_points(shown, spent, volumes, told, look.color, look.marker, paradigm))

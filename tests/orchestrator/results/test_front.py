@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import (
+    Growth,
     Objectives,
     box,
     hypervolume,
@@ -198,3 +199,11 @@ def test_the_hypervolume_never_falls_with_a_point_and_knows_neither_order_nor_du
     shuffled = losses[chance.sample(range(len(losses)), len(losses))]
     assert hypervolume(np.concatenate([shuffled, losses]), corner) == pytest.approx(volume)
     assert all(hypervolume(losses[:number], corner) <= volume + 1e-9 for number in range(len(losses)))
+
+
+@given(studies())
+def test_volumes_that_are_continued_are_those_of_all_trials(records: list[TrialRecord]) -> None:
+    growth = Growth(TWO)
+    for count in (len(records) // 2, len(records), len(records) // 3, len(records)):
+        some = in_order_told(records)[:count]
+        assert growth.volumes(some) == hypervolume_over_trials(some, TWO)

@@ -18,6 +18,7 @@ PAGES = [
     "/studies/small/live",
     "/studies/small/trials/0",
     "/studies/small/trials/3",
+    "/studies/small/trials/3/text",
     "/studies/small/compare?trial=0&trial=1",
     "/assets/report.css",
     "/assets/report.js",
@@ -51,7 +52,10 @@ def test_a_store_shows_its_studies(browser: TestClient) -> None:
 def test_a_study_shows_its_front_its_states_and_what_is_escaped(browser: TestClient) -> None:
     page = browser.get("/studies/small").text
     assert "5 of 6" in page
-    assert 'data-label="Validation accuracy against effective MACs"' in page
+    assert "<h3>Validation accuracy against effective MACs</h3>" in page
+    assert (
+        "<h3>Validation accuracy against effective MACs, all trials</h3>" in browser.get("/studies/small?view=1").text
+    )
     assert "hypervolume" in page
     assert "spent" in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
@@ -63,6 +67,7 @@ def test_a_filter_keeps_the_looks_of_what_it_lets_through(browser: TestClient) -
     assert "6 of 6 trials are shown" in whole
     assert "6 of 6 trials are shown" not in some
     assert '<g fill="#D55E00" data-p="1">' in whole
+    assert 'data-p="0"' in whole
     assert '<g fill="#D55E00" data-p="1">' in some
     assert 'data-p="0"' not in some
 
