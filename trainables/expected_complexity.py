@@ -20,7 +20,6 @@ from trainables.recipes.in_training import (
     Rewire,
     Select,
     ShrinkGroups,
-    Tie,
     Unify,
 )
 from trainables.recipes.recipe import KeepsSize, Prune, Recipe, Reinitialize, Remove, Rewind, Train
@@ -120,7 +119,7 @@ def _acting(recipe: Recipe) -> Iterator[Prune | Gating | None]:
                 yield acts.final
             case Select():
                 yield Prune(acts.density, scope=acts.scope)
-            case None | Rewire() | Tie() | Rewind() | Reinitialize() | Remove() | KeepsSize():
+            case None | Rewire() | Rewind() | Reinitialize() | Remove() | KeepsSize():
                 pass
             case _:
                 yield None

@@ -5,7 +5,7 @@ Wang et al. 2023, Why is the State of Neural Network Pruning so Confusing?, arXi
 
 from dataclasses import asdict, dataclass
 
-from trainables.recipes.recipe import Prune, Recipe, Train, training_epochs
+from trainables.recipes.recipe import KeepsSize, Prune, Recipe, Train, training_epochs
 
 
 @dataclass(frozen=True)
@@ -41,4 +41,5 @@ def effort(recipe: Recipe) -> Effort:
 
 
 def _prunes(stage: object) -> bool:
-    return isinstance(stage, Prune) or (isinstance(stage, Train) and stage.during is not None)
+    during = stage.during if isinstance(stage, Train) else None
+    return isinstance(stage, Prune) or (during is not None and not isinstance(during, KeepsSize))

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from trainables.recipes.recipe import InTraining, Prune
+from trainables.recipes.recipe import InTraining, KeepsSize, Prune
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class Unify(InTraining):
 
 
 @dataclass(frozen=True)
-class Tie(InTraining):
+class Tie(InTraining, KeepsSize):
     """Train with one magnitude for each block of `granularity` whose weights have one when the stage begins."""
 
     granularity: str

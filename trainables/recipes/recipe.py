@@ -18,7 +18,10 @@ class Stage(Protocol):
 
 
 class KeepsSize:
-    """A stage that changes neither masks nor widths, so that what a trial will cost can be said in spite of it."""
+    """A stage that changes neither masks nor widths, so that what a trial will cost can be said in spite of it.
+
+    Also what acts inside a training stage, which is then no pruning.
+    """
 
 
 class InTraining:

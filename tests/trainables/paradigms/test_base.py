@@ -104,7 +104,7 @@ def test_a_trial_is_judged_once_it_was_trained_as_pruned_as_it_will_be(late: boo
     assert Example(late=late).judged_from(8) == share
 
 
-@pytest.mark.parametrize("name", ["magnitude", "orthp", "greg", "lottery_ticket"])
+@pytest.mark.parametrize("name", ["magnitude", "orthp", "greg", "lottery_ticket", "weight_unification"])
 @pytest.mark.parametrize("epochs", [4, 9])
 def test_without_pretraining_what_is_given_is_pruned_at_once_and_gets_all_epochs(name: str, epochs: int) -> None:
     pruned = paradigms.find(name).create({"pretrain": 0})

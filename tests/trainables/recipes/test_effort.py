@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainables.recipes.effort import Effort, effort
-from trainables.recipes.in_training import LearnThresholds
+from trainables.recipes.in_training import LearnThresholds, Tie
 from trainables.recipes.recipe import Prune, Recipe, Remove, Rewind, Train, training_epochs
 
 HALF = Prune(0.5)
@@ -25,6 +25,7 @@ WHILE = Train(3, during=LearnThresholds(0.1))
         ((WHILE, Train(2, lr_scale=0.5), Train(1, lr_scale=0.7)), Effort(0, 3, 3, 0.7)),
         ((Train(3), HALF, Rewind(), Train(3, start_epoch=0.5)), Effort(3, 0, 2.5, 1.0)),
         ((HALF, Remove()), Effort(0, 0, 0, 0.0)),
+        ((WHILE, Train(2, lr_scale=0.5, during=Tie("block_4"))), Effort(0, 3, 2, 0.5)),
     ],
 )
 def test_training_counts_as_pretraining_pruning_or_finetuning(recipe: Recipe, spent: Effort) -> None:
