@@ -8,7 +8,7 @@ what is removed at the end has long been zero. Each of the `updates` costs a for
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trainables.errors import InfeasibleTrial
+from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.paradigms.base import Paradigm, finetuning, finetuning_rate, hyper, tail_of
 from trainables.recipes.in_training import ControlGates
 from trainables.recipes.recipe import Prune, Recipe, Remove, Train
@@ -55,6 +55,11 @@ class AutoTrainOnce(Paradigm):
     final_strength: float = hyper(1000.0, "the same from then on", low=0.0, high=1e6)
     finetune: float = finetuning(0.0, low=0.0)
     finetune_lr: float = finetuning_rate()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.start >= self.freeze:
+            raise InvalidValue("start", self.start, f"must be below freeze = {self.freeze}, where the controller ends")
 
     def recipe(self, epochs: int) -> Recipe:
         tail = tail_of(epochs, self.finetune) if self.finetune else 0

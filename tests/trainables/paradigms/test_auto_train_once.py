@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainables.errors import InfeasibleTrial
+from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.paradigms.auto_train_once import AutoTrainOnce
 from trainables.recipes.in_training import ControlGates
 from trainables.recipes.recipe import Prune, Remove, Train
@@ -31,3 +31,8 @@ def test_a_trial_is_judged_after_the_first_epoch_with_the_final_mask() -> None:
 def test_the_controller_and_the_final_mask_need_an_epoch_each(epochs: int, finetune: float) -> None:
     with pytest.raises(InfeasibleTrial, match="need one each"):
         AutoTrainOnce(finetune=finetune).recipe(epochs)
+
+
+def test_the_controller_begins_before_its_end() -> None:
+    with pytest.raises(InvalidValue, match=r"start = 0\.6: must be below freeze = 0\.5"):
+        AutoTrainOnce(start=0.6)
