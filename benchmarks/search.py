@@ -67,14 +67,14 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.records import State
 from orchestrator.results.front import hypervolume
 from orchestrator.search.configurations import PARADIGM, Configurations
-from orchestrator.search.expected_costs import Costs
+from orchestrator.search.expected_costs import Costs, GivenCosts
 from orchestrator.search.initial_design import at_random
 from orchestrator.search.sampler_view import Lesson, View
 from orchestrator.store.attempts import CheckpointRef
+from orchestrator.store.checkpoints import seal
 from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import Assignment, Sweep
 from orchestrator.sweep.verdict import Decision
-from trainables.bounds import Bounds
 from trainables.spec import Value
 
 REDUCTION: Final = 3
@@ -129,7 +129,7 @@ class Espalier:
             return self._search(ledger, problem, epochs)
 
     def _costs(self, problem: Problem) -> Costs:
-        return problem.costs if self.knows else Unknown()
+        return problem.costs if self.knows else UNKNOWN
 
     def _search(self, ledger: Ledger, problem: Problem, epochs: int) -> Ended:
         spent = 0
@@ -171,6 +171,7 @@ def _checkpoint(sweep: Sweep, trial: int, epoch: int) -> CheckpointRef:
     folder = sweep.folder.checkpoint(checkpoint)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "epoch").write_text("the benchmark knows it")
+    seal(folder, sweep.ledger.owner(trial))
     return checkpoint
 
 
@@ -272,14 +273,8 @@ def _domain(found: BaseDistribution) -> object:
     raise TypeError(found)
 
 
-class Unknown:
-    """Knows no costs but that of the unpruned network."""
-
-    def __call__(self, paradigm: str, params: Params, *, roughly: bool = False) -> Mapping[str, Bounds]:  # noqa: ARG002
-        return {}
-
-    def unpruned(self, params: Params) -> Mapping[str, Bounds]:  # noqa: ARG002 - `Costs` has it
-        return {"macs": WHOLE}
+UNKNOWN: Final = GivenCosts(lambda _paradigm, _params, _roughly: {}, lambda _: {"macs": WHOLE})
+"""No costs are known but that of the unpruned network."""
 
 
 class Nobody:

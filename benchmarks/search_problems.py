@@ -19,7 +19,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from orchestrator.results.front import hypervolume, non_dominated
 from orchestrator.search.configurations import Configurations
-from orchestrator.search.expected_costs import Costs, ExpectedCosts
+from orchestrator.search.encoding import Scale
+from orchestrator.search.expected_costs import Costs, ExpectedCosts, GivenCosts
 from orchestrator.search.initial_design import at_random
 from orchestrator.spec.params import PREFIX
 from orchestrator.spec.study_spec import StudySpec
@@ -92,27 +93,24 @@ WHOLE: Final = Bounds(1.0, 1.0)
 """The size of the unpruned network."""
 
 
-@dataclass(frozen=True)
-class KnownSizes:
-    """The sizes of a problem's trials as a study knows them before it trains any.
+def known_sizes(problem: Problem, expected: Costs | None = None) -> Costs:
+    """Return the sizes of a problem's trials as a study knows them before it trains any.
 
     Where `expected` knows the MACs of a configuration exactly, its size is the one that the problem will measure; a
     range is that of the configuration's own network. Without `expected` every size is known.
     """
 
-    problem: Problem
-    expected: Costs | None = None
+    def known(paradigm: str, params: Params, roughly: bool) -> Mapping[str, Bounds]:
+        bounds = WHOLE if expected is None else expected(paradigm, params, roughly=roughly).get("macs")
+        if bounds is None:
+            return {}
+        if expected is None or bounds.is_exact:
+            size = problem.after(paradigm, params, problem.epochs)[0]
+            return {"macs": Bounds(size, size)}
+        dense = expected.unpruned({})["macs"].high
+        return {"macs": Bounds(bounds.low / dense, bounds.high / dense, bounds.sure)}
 
-    def __call__(self, paradigm: str, params: Params, *, roughly: bool = False) -> Mapping[str, Bounds]:  # noqa: ARG002
-        known = self.expected(paradigm, params, roughly=True).get("macs") if self.expected is not None else WHOLE
-        if known is None or self.expected is None or known.is_exact:
-            size = self.problem.after(paradigm, params, self.problem.epochs)[0]
-            return {} if known is None else {"macs": Bounds(size, size)}
-        dense = self.expected.unpruned({})["macs"].high
-        return {"macs": Bounds(known.low / dense, known.high / dense, known.sure)}
-
-    def unpruned(self, params: Params) -> Mapping[str, Bounds]:  # noqa: ARG002 - `Costs` has it
-        return {"macs": WHOLE}
+    return GivenCosts(known, lambda _: {"macs": WHOLE})
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,7 @@ class Analytic:
 
     @property
     def costs(self) -> Costs:
-        return KnownSizes(self)
+        return known_sizes(self)
 
     def after(self, paradigm: str, params: Params, epoch: int) -> Losses:
         x = [_scaled(found, params[name]) for name, found in self._searched[paradigm].items()]
@@ -176,8 +174,9 @@ class Recorded:
 
     @cached_property
     def costs(self) -> Costs:
-        data = {**self.training["data"], "download": True}  # images are not read: their shape is enough
-        return KnownSizes(self, ExpectedCosts(study(self, **{**self.training, "data": data})))
+        data = self.training["data"]
+        absent = {"download": True} if "root" in data else {}  # images are not read: their shape is enough
+        return known_sizes(self, ExpectedCosts(study(self, **{**self.training, "data": {**data, **absent}})))
 
     def after(self, paradigm: str, params: Params, epoch: int) -> Losses:
         places, curves = self._table[paradigm]
@@ -243,8 +242,7 @@ def _place(found: Mapping[str, BaseDistribution], params: Params) -> list[float]
 def _scaled(found: BaseDistribution, value: Value) -> float:
     assert isinstance(found, FloatDistribution | IntDistribution)
     assert isinstance(value, float | int)
-    scale: Callable[[float], float] = math.log if found.log else float
-    return min(1.0, max(0.0, (scale(value) - scale(found.low)) / (scale(found.high) - scale(found.low))))
+    return min(1.0, max(0.0, Scale.of(found).place(value)))
 
 
 DIGITS: Final = Recorded(

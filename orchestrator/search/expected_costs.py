@@ -1,6 +1,7 @@
 """What is known of the cost of a study's configurations before any of them is trained."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,24 @@ class Costs(Protocol):
     def unpruned(self, params: Named) -> Mapping[str, Bounds]:
         """Return the costs of the network that these hyper-parameters name before anything is pruned, if known."""
         ...
+
+
+@dataclass(frozen=True)
+class GivenCosts:
+    """Costs that are known by other means than from a study's networks."""
+
+    known: Callable[[str, Named, bool], Mapping[str, Bounds]]
+    """Returns what is known given a paradigm, hyper-parameters, and whether roughly is enough."""
+    dense: Callable[[Named], Mapping[str, Bounds]]
+    """Returns the costs of the network that hyper-parameters name before anything is pruned."""
+
+    def __call__(self, paradigm: str, params: Named, *, roughly: bool = False) -> Mapping[str, Bounds]:
+        """Return what is known of a configuration's costs."""
+        return self.known(paradigm, params, roughly)
+
+    def unpruned(self, params: Named) -> Mapping[str, Bounds]:
+        """Return the costs of the unpruned network."""
+        return self.dense(params)
 
 
 class ExpectedCosts:

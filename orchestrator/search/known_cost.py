@@ -3,7 +3,7 @@
 Of random configurations, that one is tried whose expected gain of hypervolume is the largest (Emmerich, Giannakoglou &
 Naujoks 2006, https://doi.org/10.1109/TEVC.2005.859463), at the cost that it is known to have. Running trials are
 believed to come to what the model expects of them, so that trials side by side are spread. Stopped trials count with
-what they are estimated to come to, the less the less certain that is.
+what they are estimated to come to, the less the less certain that is. The first trials are spread over the costs.
 """
 
 import math
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import optuna
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
@@ -22,23 +23,27 @@ from orchestrator.search.encoding import Encoding
 from orchestrator.search.expected_gain import gains
 from orchestrator.search.feasible_draws import MISSED, SPREAD, FeasibleDraws
 from orchestrator.search.initial_design import value_at
-from orchestrator.search.surrogate import Array, Known, Results, predict
+from orchestrator.search.surrogate import Array, Known, Results, Surrogate
 from orchestrator.spec.params import MODEL
 from trainables.bounds import Bounds
 from trainables.metrics import COSTS
 from trainables.spec import Value
 
-FIRST: Final = 10
-"""From how many results the sampler learns; those before are drawn at random."""
-EXPLORES: Final = 5
-"""One draw of so many is random: a model that only follows itself stays where it has been."""
+FIRST: Final = 5
+"""From how many results the sampler learns; trials before that are spread over the costs that are known."""
 CANDIDATES: Final = 200
 FRESH: Final = 25
 """How many of the candidates are new in each draw; the others were candidates of the draws before."""
 MOST_LEARNT: Final = 200
 """From how many results at most the model learns: the front, and the newest of the others."""
+EACH: Final = 50
+"""Up to twice as many trials the model learns from each result; then from each other one, and so on."""
 BEYOND: Final = 0.1
-"""How far the reference lies beyond the worst of the front, as a share of the front's range."""
+"""How far the reference lies beyond the worst result, as a share of the range of all results."""
+REACH: Final = 1.0
+"""How far at most that worst result lies beyond the front, as a share of the front's range: some trials diverge."""
+COST_WEIGHT: Final = 2.0
+"""How many units of a cost's logarithm are as far as the whole range of a hyper-parameter."""
 LEAST: Final = 1e-4
 """The least cost that is told from smaller ones, as a share of the unpruned network's."""
 
@@ -49,13 +54,15 @@ Drawn = dict[str, Value]
 class _Seen:
     """A configuration as the model sees it: its row, and the least and the most of its costs, as logarithms."""
 
+    drawn: Drawn
+    key: str
     row: Array
     low: Array
     high: Array
 
 
 class KnownCostDraws(FeasibleDraws):
-    """Draws the candidate of the largest expected gain; at random the first ones, every fifth, and those half given."""
+    """Draws the candidate of the largest expected gain; the first ones as far as can be from the costs tried so far."""
 
     def __init__(self, configurations: Configurations) -> None:
         super().__init__(RandomSampler(seed=configurations.spec.seed), configurations, joint=False)
@@ -65,23 +72,28 @@ class KnownCostDraws(FeasibleDraws):
         self._dense = {name: dense[name] for name in costs}
         self._is_cost = np.array([name in costs for name in objectives])
         self._encoding = Encoding(configurations.distributions)
-        self._candidates: dict[int, Drawn | None] = {}
-        self._known: dict[str, _Seen] = {}
+        self._candidates: dict[int, _Seen | None] = {}
+        self._tried: dict[int, _Seen] = {}
+        """The view's trials, by their numbers there."""
+        self._learnt_from: list[tuple[int, list[float], dict[str, object]]] = []
+        self._surrogate: Surrogate | None = None
+        """What was learnt last, and from what: it is learnt again when that changes."""
 
     def draw(
         self, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value], number: int
     ) -> dict[str, Value]:
-        trials = sorted(study.get_trials(deepcopy=False), key=lambda other: other.number)
-        told = [other for other in trials if other.state == TrialState.COMPLETE and _is_finite(other)]
-        at_random = given or len(told) < FIRST or number % EXPLORES == 0
-        tried = {_key(other.params) for other in trials}
-        candidates = [] if at_random else [drawn for drawn in self._pool(number) if _key(drawn) not in tried]
+        trials = [other for other in study.get_trials(deepcopy=False) if other.params]
+        for other in trials:
+            if other.number not in self._tried:
+                self._tried[other.number] = self._see(other.params)
+        tried = {self._tried[other.number].key for other in trials}
+        pool = self._pool(number)
+        candidates = [one for one in pool if given.items() <= one.drawn.items() and one.key not in tried]
         if not candidates:
             return super().draw(study, trial, given, number)
-        pending = [other.params for other in trials if other.state == TrialState.RUNNING and other.params]
-        return candidates[self._best(candidates, told, pending, number)]
+        return candidates[self._best(candidates, trials, trial.number)].drawn
 
-    def _pool(self, number: int) -> list[Drawn]:
+    def _pool(self, number: int) -> list[_Seen]:
         """Return the candidates of a draw; each depends on the study's seed and its place in the sequence alone."""
         last = FRESH * number + CANDIDATES
         for place in range(last - CANDIDATES, last):
@@ -90,45 +102,65 @@ class KnownCostDraws(FeasibleDraws):
         for place in [place for place in self._candidates if place < last - 2 * CANDIDATES]:
             del self._candidates[place]
         chosen = (self._candidates[place] for place in range(last - CANDIDATES, last))
-        return [drawn for drawn in chosen if drawn is not None]
+        return [candidate for candidate in chosen if candidate is not None]
 
-    def _candidate(self, place: int) -> Drawn | None:
+    def _candidate(self, place: int) -> _Seen | None:
         """Return a random configuration; None for one that cannot be carried out."""
         dice = np.random.default_rng([self._configurations.spec.seed, place])
         drawn = self._configurations.draw(lambda _, distribution: value_at(distribution, float(dice.random())))
-        return drawn if self._is_feasible(drawn) else None
+        return self._see(drawn) if self._is_feasible(drawn) else None
 
-    def _best(
-        self, candidates: Sequence[Drawn], told: Sequence[FrozenTrial], pending: Sequence[Drawn], number: int
-    ) -> int:
-        """Return the index of the candidate with the largest expected gain."""
-        losses = self._signs * np.array([trial.values for trial in told])
+    def _best(self, candidates: Sequence[_Seen], trials: Sequence[FrozenTrial], number: int) -> int:
+        """Return the index of the candidate to try: of the largest expected gain, once there are results."""
+        wanted, tried = _known(candidates), _known([self._tried[trial.number] for trial in trials])
+        told = [trial for trial in trials if trial.state == TrialState.COMPLETE and _is_finite(trial)]
+        if len(told) < FIRST:
+            return _farthest(wanted, tried)
+        pending = [self._tried[trial.number] for trial in trials if trial.state == TrialState.RUNNING]
+        gain = self._gain(candidates, told, pending, number)
+        return int(np.argmax(gain * _novelty(wanted, tried)))
+
+    def _gain(
+        self, candidates: Sequence[_Seen], told: Sequence[FrozenTrial], pending: Sequence[_Seen], number: int
+    ) -> Array:
+        """Return the expected gain of hypervolume of each candidate."""
+        losses = self._shares(self._losses_of(told))
         measured = np.array([not any(trial.user_attrs.get(SPREAD, ())) for trial in told])
-        feasible = np.array([trial.user_attrs.get(MISSED, 0.0) <= 0 for trial in told])
-        learnt = _learnt(losses)
-        results = self._results([told[index] for index in learnt], losses[learnt], feasible[learnt])
-        seed = int(np.random.SeedSequence([self._configurations.spec.seed, number]).generate_state(1)[0])
-        expected = predict(
-            self._as_known([told[index].params for index in learnt]),
-            results,
-            self._as_known([*candidates, *pending]),
-            seed,
-        )
-        samples = self._losses(np.exp(expected.costs), expected.others[:, :, : int((~self._is_cost).sum())])
-        believed = samples[len(candidates) :].mean(axis=1)
-        front = np.vstack([self._shares(losses[measured & feasible]), believed])
-        gain = gains(samples[: len(candidates)], front, _reference(front, samples), np.random.default_rng(seed))
+        expected = self._learnt(told, number).predict(_known([*candidates, *pending]))
+        samples = self._together(np.exp(expected.costs), expected.others[:, :, : int((~self._is_cost).sum())])
+        front = np.vstack([losses[measured & _feasible(told)], samples[len(candidates) :].mean(axis=1)])
+        dice = np.random.default_rng([self._configurations.spec.seed, number])
+        gain = gains(samples[: len(candidates)], front, _reference(front, samples), dice)
         likely = np.clip(expected.others[: len(candidates), :, -1].mean(axis=1), 0, 1)
-        return int(np.argmax(gain * likely))
+        return np.asarray(gain * likely)
 
-    def _results(self, told: Sequence[FrozenTrial], losses: Points, feasible: Array) -> Results:
+    def _learnt(self, told: Sequence[FrozenTrial], number: int) -> Surrogate:
+        """Return what is learnt from results; the same as before where they are the same."""
+        last = last_learnt(number)
+        early = [trial for trial in told if trial.number < last] or told
+        chosen = [early[index] for index in _most_telling(self._losses_of(early))]
+        learnt_from = [(trial.number, trial.values, trial.user_attrs) for trial in chosen]
+        if self._surrogate is None or learnt_from != self._learnt_from:
+            numbers = [trial.number for trial in chosen]
+            seed = np.random.SeedSequence([self._configurations.spec.seed, *numbers]).generate_state(1)
+            known = _known([self._tried[trial.number] for trial in chosen])
+            self._surrogate = Surrogate(known, self._results(chosen), int(seed[0]))
+            self._learnt_from = learnt_from
+        return self._surrogate
+
+    def _results(self, told: Sequence[FrozenTrial]) -> Results:
         """Return what the model learns from; whether constraints hold is learnt like an objective."""
+        losses = self._losses_of(told)
         shares = self._shares(losses)
         spread = np.array([trial.user_attrs.get(SPREAD) or [0.0] * len(self._signs) for trial in told])
         variance = np.where(losses.var(axis=0) > 0, losses.var(axis=0), 1.0)
         weight = (variance / (variance + np.square(spread)))[:, ~self._is_cost].min(axis=1, initial=1.0)
         costs = np.log(np.clip(shares[:, self._is_cost], LEAST, None))
-        return Results(costs, np.column_stack([shares[:, ~self._is_cost], feasible.astype(np.float64)]), weight)
+        others = np.column_stack([shares[:, ~self._is_cost], _feasible(told).astype(np.float64)])
+        return Results(costs, others, weight)
+
+    def _losses_of(self, told: Sequence[FrozenTrial]) -> Points:
+        return np.asarray(self._signs * np.array([trial.values for trial in told]))
 
     def _shares(self, losses: Points) -> Points:
         """Return losses with costs as shares of the unpruned network's."""
@@ -136,24 +168,63 @@ class KnownCostDraws(FeasibleDraws):
         scale[self._is_cost] = list(self._dense.values())
         return np.asarray(losses / scale)
 
-    def _losses(self, costs: Array, others: Array) -> Array:
+    def _together(self, costs: Array, others: Array) -> Array:
         together = np.empty((*costs.shape[:2], len(self._signs)))
         together[:, :, self._is_cost], together[:, :, ~self._is_cost] = costs, others
         return together
 
-    def _as_known(self, drawn: Sequence[Drawn]) -> Known:
-        seen = [self._see(one) for one in drawn]
-        return Known(*(np.array([getattr(one, name) for one in seen]) for name in ("row", "low", "high")))
-
     def _see(self, drawn: Drawn) -> _Seen:
-        key = _key(drawn)
-        if key not in self._known:
+        expected = self._expected(drawn)
+        bounds = [_share(expected.get(name), dense) for name, dense in self._dense.items()]
+        low, high = (np.log([max(LEAST, getattr(one, end)) for one in bounds]) for end in ("low", "high"))
+        return _Seen(drawn, _key(drawn), self._encoding.row(drawn), low, high)
+
+    def _expected(self, drawn: Drawn) -> Mapping[str, Bounds]:
+        """Return what is known of a draw's costs: nothing of an earlier study's that lacks what is searched here."""
+        try:
             params = self._configurations.params(drawn)
-            expected = self._configurations.expected_costs(str(drawn[PARADIGM]), params, roughly=True)
-            bounds = [_share(expected.get(name), dense) for name, dense in self._dense.items()]
-            low, high = (np.log([max(LEAST, getattr(one, end)) for one in bounds]) for end in ("low", "high"))
-            self._known[key] = _Seen(self._encoding.row(drawn), low, high)
-        return self._known[key]
+        except KeyError:
+            return {}
+        return self._configurations.expected_costs(str(drawn[PARADIGM]), params, roughly=True)
+
+
+def _known(seen: Sequence[_Seen]) -> Known:
+    return Known(*(np.array([getattr(one, name) for one in seen]) for name in ("row", "low", "high")))
+
+
+def _feasible(told: Sequence[FrozenTrial]) -> npt.NDArray[np.bool_]:
+    return np.array([trial.user_attrs.get(MISSED, 0.0) <= 0 for trial in told])
+
+
+def last_learnt(number: int) -> int:
+    """Return before which trial a draw's model stops to learn: a longer study learns less often, by its numbers alone.
+
+    The front, and what is running, is always the newest.
+    """
+    each = 1 << max(0, int(math.log2(max(1, number) / EACH)))
+    return number // each * each
+
+
+def _farthest(candidates: Known, tried: Known) -> int:
+    """Return the index of the candidate whose costs are the farthest from any that were tried."""
+    if not tried.low.size:
+        return 0
+    return int(np.argmax(np.abs(_middle(candidates)[:, None] - _middle(tried)[None]).max(axis=2).min(axis=1)))
+
+
+def _novelty(candidates: Known, tried: Known) -> Array:
+    """Return how far each candidate is from all that were tried, from 0 to 1: 1 for the farther half of them.
+
+    A forest may promise again of a configuration's twin what the configuration itself did not hold.
+    """
+    wanted, there = (np.hstack([each.rows, _middle(each) / COST_WEIGHT]) for each in (candidates, tried))
+    squares = np.square(wanted).sum(axis=1)[:, None] + np.square(there).sum(axis=1) - 2 * wanted @ there.T
+    nearest = np.sqrt(np.clip(squares.min(axis=1), 0, None))
+    return np.asarray(np.minimum(1.0, nearest / max(np.median(nearest), np.finfo(np.float64).tiny)))
+
+
+def _middle(known: Known) -> Array:
+    return (known.low + known.high) / 2
 
 
 def _key(drawn: Drawn) -> str:
@@ -171,10 +242,10 @@ def _share(expected: Bounds | None, dense: float) -> Bounds:
 
 
 def _is_finite(trial: FrozenTrial) -> bool:
-    return bool(trial.params) and all(map(math.isfinite, trial.values))
+    return all(map(math.isfinite, trial.values))
 
 
-def _learnt(losses: Points) -> list[int]:
+def _most_telling(losses: Points) -> list[int]:
     """Return which results the model learns from, in order: the front's, and the newest."""
     if len(losses) <= MOST_LEARNT:
         return list(range(len(losses)))
@@ -185,10 +256,11 @@ def _learnt(losses: Points) -> list[int]:
 
 
 def _reference(front: Points, samples: Array) -> Array:
-    """Return a point a little beyond the worst of the front."""
+    """Return a point a little beyond the worst result, so that a front may still grow beyond its ends."""
     if not len(front):
         return np.asarray(samples.max(axis=(0, 1)))
     best = non_dominated(front)
     extent = np.ptp(best, axis=0)
+    worst = np.where(extent > 0, np.minimum(front.max(axis=0), best.max(axis=0) + REACH * extent), front.max(axis=0))
     whole = np.ptp(np.vstack([best, samples.reshape(-1, best.shape[1])]), axis=0)
-    return np.asarray(best.max(axis=0) + np.where(extent > 0, BEYOND * extent, whole))
+    return np.asarray(worst + np.where(extent > 0, BEYOND * (worst - best.min(axis=0)), whole))

@@ -127,7 +127,8 @@ class Proposer:
         """
         drawn = any(record.sampler not in (FIXED, AGAIN, SOBOL) for record in records)
         knows = self._earlier or drawn or sum(record.sampler == SOBOL for record in records) >= FIRST
-        return len(self._configurations.searched) == 1 and self._spec.search.sampler != "random" and not knows
+        begins_otherwise = self._view.name in ("random", "known_cost")  # which spreads over the costs that are known
+        return len(self._configurations.searched) == 1 and not begins_otherwise and not knows
 
     def _is_new(self, chosen: tuple[str, Named]) -> bool:
         """Return whether a configuration can be carried out and has not been tried yet."""

@@ -1,8 +1,9 @@
 """What a study's objectives will be: costs as far as they are known, everything else by a forest.
 
-A forest of extremely randomised trees (Geurts et al. 2006, https://doi.org/10.1007/s10994-006-6226-1) on bootstrap
-samples: it takes choices and absent numbers as they come, and its trees differ where little is known. scikit-learn's
-trees compare in float32, in which costs of more than 16,777,216 run together: costs are logarithms here.
+A forest of extremely randomised trees (Geurts et al. 2006, https://doi.org/10.1007/s10994-006-6226-1): it takes choices
+and absent numbers as they come, and its trees differ where little is known. Each tree learns from all results: on
+bootstrap samples, trees that have not seen a result promise a gain where it was measured that there is none.
+scikit-learn's trees compare in float32, in which costs of more than 16,777,216 run together: costs are logarithms here.
 """
 
 from dataclasses import dataclass
@@ -10,13 +11,14 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import ExtraTreesRegressor
+from sklearn import config_context
+from sklearn.tree import ExtraTreeRegressor
 
 Array = npt.NDArray[np.float64]
 
 TREES: Final = 30
-FEATURES: Final = 0.4
-"""The share of the columns among which a tree's split is chosen."""
+BOLD: Final = 2.0
+"""By how much trees are taken to differ more than they do: those that learn from the same results agree too much."""
 
 
 @dataclass(frozen=True)
@@ -51,37 +53,58 @@ class Samples:
     others: Array
 
 
-def predict(known: Known, results: Results, asked: Known, seed: int) -> Samples:
-    """Return what the trees expect of the configurations `asked`, given the results of those `known`."""
-    costs = np.empty((len(asked.rows), TREES, known.low.shape[1]))
-    for column in range(costs.shape[2]):
-        costs[:, :, column] = _cost(known, results, asked, column, seed)
-    given = np.hstack([known.rows, known.low, known.high, results.costs])
-    wanted = np.hstack([asked.rows, asked.low, asked.high, costs.mean(axis=1)])
-    return Samples(costs, _forest(given, results.others, results.weight, wanted, seed))
+class Surrogate:
+    """What is expected of configurations, given the results of those that are known."""
 
+    def __init__(self, known: Known, results: Results, seed: int) -> None:
+        """Learn from results; the same ones and the same seed give the same model."""
+        self._shares = [_learn_share(known, results, column, seed) for column in range(known.low.shape[1])]
+        given = np.hstack([known.rows, known.low, known.high, results.costs])
+        self._others = Forest(given, results.others, results.weight, seed)
 
-def _cost(known: Known, results: Results, asked: Known, column: int, seed: int) -> Array:
-    """Return the logarithm of a cost, shape (n, trees): the forest learns where in its range a cost comes to lie."""
-    low, extent = known.low[:, column], known.high[:, column] - known.low[:, column]
-    open_ = extent > 0
-    free = asked.high[:, column] - asked.low[:, column]
-    share = np.full((len(free), TREES), 0.5)
-    if open_.any() and free.any():
-        reached = (results.costs[open_, column] - low[open_]) / extent[open_]
-        given = np.hstack([known.rows, known.low, known.high])[open_]
+    def predict(self, asked: Known) -> Samples:
+        """Return what the trees expect of configurations."""
         wanted = np.hstack([asked.rows, asked.low, asked.high])
-        learnt = np.clip(reached, 0, 1)[:, None]
-        share = _forest(given, learnt, results.weight[open_], wanted, seed)[:, :, 0]
-    return np.asarray(asked.low[:, column, None] + share * free[:, None])
+        costs = np.empty((len(wanted), TREES, len(self._shares)))
+        for column, forest in enumerate(self._shares):
+            low, free = asked.low[:, column, None], (asked.high - asked.low)[:, column, None]
+            costs[:, :, column] = low + free * (0.5 if forest is None or not free.any() else forest(wanted)[:, :, 0])
+        others = self._others(np.hstack([wanted, costs.mean(axis=1)]))
+        middle = others.mean(axis=1, keepdims=True)
+        return Samples(costs, middle + BOLD * (others - middle))
 
 
-def _forest(given: Array, results: Array, weight: Array, wanted: Array, seed: int) -> Array:
-    """Grow a forest on results of shape (n, outputs); return its trees' predictions, shape (wanted, trees, outputs)."""
-    middle, extent = results.mean(axis=0), results.std(axis=0)
-    extent = np.where(extent > 0, extent, 1.0)
-    forest = ExtraTreesRegressor(TREES, max_features=FEATURES, bootstrap=True, random_state=seed)
-    learnt = (results - middle) / extent
-    forest.fit(given, learnt if learnt.shape[1] > 1 else learnt[:, 0], sample_weight=weight)
-    each = [tree.predict(wanted).reshape(len(wanted), -1) for tree in forest.estimators_]
-    return np.asarray(np.stack(each, axis=1) * extent + middle)
+def _learn_share(known: Known, results: Results, column: int, seed: int) -> "Forest | None":
+    """Learn where in its range a cost comes to lie, as a logarithm; None where no result tells."""
+    low, extent = known.low[:, column], known.high[:, column] - known.low[:, column]
+    is_open = extent > 0
+    if not is_open.any():
+        return None
+    reached = np.clip((results.costs[is_open, column] - low[is_open]) / extent[is_open], 0, 1)
+    given = np.hstack([known.rows, known.low, known.high])[is_open]
+    return Forest(given, reached[:, None], results.weight[is_open], seed)
+
+
+class Forest:
+    """Extremely randomised trees that learn from rows of shape (n, width) and results of shape (n, outputs)."""
+
+    def __init__(self, given: Array, results: Array, weight: Array, seed: int) -> None:
+        self._middle, self._extent = results.mean(axis=0), results.std(axis=0)
+        learnt = (results - self._middle) / np.where(self._extent > 0, self._extent, 1.0)
+        self._varies = (given != given[0]).any(axis=0)
+        self._varies[0] |= not self._varies.any()  # a tree wants a column
+        rows, seeds = self._rows(given), np.random.SeedSequence(seed).generate_state(TREES).tolist()
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            self._trees = [
+                ExtraTreeRegressor(max_features=1.0, random_state=each).fit(rows, learnt, weight, check_input=False)
+                for each in seeds
+            ]
+
+    def __call__(self, wanted: Array) -> Array:
+        """Return what each tree predicts, shape (wanted, trees, outputs)."""
+        rows = self._rows(wanted)
+        predicted = [tree.predict(rows, check_input=False) for tree in self._trees]
+        return np.asarray(np.stack(predicted, axis=1).reshape(len(rows), TREES, -1) * self._extent + self._middle)
+
+    def _rows(self, rows: Array) -> npt.NDArray[np.float32]:
+        return np.ascontiguousarray(rows[:, self._varies], dtype=np.float32)

@@ -3,18 +3,48 @@
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from orchestrator.search.encoding import ABSENT, Encoding
+from trainables.spec import Value
 
 
 def test_numbers_lie_on_their_scale_choices_have_columns_and_what_is_absent_is_told_from_all() -> None:
     encoding = Encoding(
         {
-            "share": FloatDistribution(0.0, 4.0),
-            "lr": FloatDistribution(0.01, 1.0, log=True),
-            "rounds": IntDistribution(2, 6),
-            "scope": CategoricalDistribution(("global", "layer", "erk")),
-            "fixed": CategoricalDistribution((0.0,)),
+            "paradigm": CategoricalDistribution(("rigl",)),
+            "rigl.share": FloatDistribution(0.0, 4.0),
+            "training.lr": FloatDistribution(0.01, 1.0, log=True),
+            "rigl.rounds": IntDistribution(2, 6),
+            "rigl.scope": CategoricalDistribution(("global", "layer", "erk")),
+            "rigl.fixed": FloatDistribution(0.5, 0.5),
         }
     )
-    assert encoding.width == 6
-    assert encoding.row({"share": 1.0, "lr": 0.1, "rounds": 6, "scope": "layer"}).tolist() == [0.25, 0.5, 1, 0, 1, 0]
-    assert encoding.row({"share": 4.0}).tolist() == [1, ABSENT, ABSENT, 0, 0, 0]
+    drawn: dict[str, Value] = {
+        "paradigm": "rigl",
+        "rigl.share": 1.0,
+        "training.lr": 0.1,
+        "rigl.rounds": 6,
+        "rigl.scope": "layer",
+    }
+    assert encoding.row(drawn).tolist() == [0.25, 0.5, 1, 1, 0, 1, 0]
+    assert encoding.row({"rigl.share": 4.0, "rigl.fixed": 0.5}).tolist() == [1, ABSENT, ABSENT, 0, 0, 0, 0]
+
+
+def test_what_has_the_same_name_in_two_paradigms_shares_a_column_that_spans_both_ranges() -> None:
+    encoding = Encoding(
+        {
+            "paradigm": CategoricalDistribution(("set", "snip")),
+            "set.sparsity": FloatDistribution(0.5, 0.9),
+            "snip.sparsity": FloatDistribution(0.4, 0.8),
+            "snip.scope": CategoricalDistribution(("erk", "layer")),
+            "set.scope": CategoricalDistribution(("layer", "er")),
+        }
+    )
+    drawn: dict[str, Value] = {"paradigm": "set", "set.sparsity": 0.9, "set.scope": "layer"}
+    assert encoding.row(drawn).tolist() == [1, 1, 0, 0, 1, 0]
+    assert encoding.row({"paradigm": "snip", "snip.sparsity": 0.4, "snip.scope": "layer"}).tolist() == [
+        0,
+        0,
+        1,
+        0,
+        1,
+        0,
+    ]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from itertools import pairwise
 from statistics import mean
 
 import pytest
@@ -12,6 +12,7 @@ from orchestrator.ledger.trial import Named
 from orchestrator.results.front import hypervolume
 from orchestrator.search import known_cost
 from orchestrator.search.configurations import PARADIGM, Configurations
+from orchestrator.search.expected_costs import Costs, GivenCosts
 from orchestrator.search.sampler_view import Lesson, View
 from orchestrator.spec.study_spec import StudySpec
 from tests.orchestrator.small import study
@@ -21,28 +22,18 @@ from trainables.spec import Value
 SPARSITY = "rigl.sparsity"
 
 
-@dataclass(frozen=True)
-class Given:
-    """Costs that are said to be known: the share of weights that stay; as wide a range as is wanted."""
+def given(width: float = 0.0) -> Costs:
+    """Return costs that are said to be known: the share of weights that stay; as wide a range as is wanted."""
 
-    width: float = 0.0
-
-    def __call__(self, paradigm: str, params: Named, *, roughly: bool = False) -> Mapping[str, Bounds]:  # noqa: ARG002
+    def known(_: str, params: Named, _roughly: bool) -> dict[str, Bounds]:
         share = 1000 * (1 - float(params["sparsity"]))
-        return {"macs": Bounds(share, share + 1000 * self.width)}
+        return {"macs": Bounds(share, share + 1000 * width)}
 
-    def unpruned(self, params: Named) -> Mapping[str, Bounds]:  # noqa: ARG002 - `Costs` has it
-        return {"macs": Bounds(1000, 1000)}
+    return GivenCosts(known, lambda _: {"macs": Bounds(1000, 1000)})
 
 
-class Nothing(Given):
-    """Knows no costs, not even that of the network."""
-
-    def __call__(self, paradigm: str, params: Named, *, roughly: bool = False) -> Mapping[str, Bounds]:  # noqa: ARG002
-        return {}
-
-    def unpruned(self, params: Named) -> Mapping[str, Bounds]:  # noqa: ARG002 - `Costs` has it
-        return {}
+NOTHING = GivenCosts(lambda _paradigm, _params, _roughly: {}, lambda _: {})
+"""Not even the cost of the network is known."""
 
 
 def spec(**changes: object) -> StudySpec:
@@ -71,13 +62,13 @@ def lesson(drawn: Mapping[str, Value], spread: Sequence[float] = ()) -> Lesson:
     return Lesson("rigl", params, State.COMPLETE, outcome(drawn), spread=spread)
 
 
-def view(costs: Given, **changes: object) -> View:
+def view(costs: Costs, **changes: object) -> View:
     return View(Configurations(spec(**changes), costs), "known_cost", population=4)
 
 
 @pytest.fixture(scope="module")
 def history() -> list[dict[str, Value]]:
-    return search(view(Given()), 22)
+    return search(view(given()), 22)
 
 
 def test_for_as_many_trials_it_finds_more_than_chance(history: list[dict[str, Value]]) -> None:
@@ -90,28 +81,28 @@ def found(history: Sequence[dict[str, Value]]) -> float:
 
 
 def test_a_search_that_begins_again_with_the_same_history_draws_the_same(history: list[dict[str, Value]]) -> None:
-    resumed = view(Given())
+    resumed = view(given())
     for drawn in history[:18]:
         resumed.take_up(lesson(drawn))
     assert search(resumed, 4, first=18) == history[18:]
 
 
 def test_a_running_trial_is_not_asked_for_again(history: list[dict[str, Value]]) -> None:
-    parallel = view(Given())
+    parallel = view(given())
     for drawn in history:
         parallel.take_up(lesson(drawn))
     asked = [parallel.draw({}, 21)[1] for _ in range(3)]  # the candidates of the same draw
     assert len({drawn[SPARSITY] for drawn in asked}) == 3
 
 
-@pytest.mark.parametrize("costs", [Given(width=0.3), Nothing()])
-def test_costs_that_are_a_range_or_unknown_are_modelled(costs: Given) -> None:
+@pytest.mark.parametrize("costs", [given(width=0.3), NOTHING])
+def test_costs_that_are_a_range_or_unknown_are_modelled(costs: Costs) -> None:
     drawn = search(view(costs), 13)
     assert len({one[SPARSITY] for one in drawn}) == 13
 
 
 def test_results_that_are_not_finite_and_uncertain_ones_are_taken(history: list[dict[str, Value]]) -> None:
-    taught = view(Given())
+    taught = view(given())
     for number, drawn in enumerate(history):
         key = taught.take_up(lesson(drawn, spread=[0.05, 0.0] if number % 2 else []))
         if number == 3:
@@ -123,7 +114,7 @@ def test_results_that_are_not_finite_and_uncertain_ones_are_taken(history: list[
 
 def test_what_misses_a_constraint_is_avoided(history: list[dict[str, Value]]) -> None:
     def mean_sparsity(missed: float) -> float:
-        taught = view(Given(), constraints={"accuracy": ">= 0.1"})
+        taught = view(given(), constraints={"accuracy": ">= 0.1"})
         for drawn in history:
             known = lesson(drawn)
             violations = {"accuracy": missed if float(drawn[SPARSITY]) > 0.7 else -1.0}
@@ -136,6 +127,36 @@ def test_what_misses_a_constraint_is_avoided(history: list[dict[str, Value]]) ->
 
 def test_of_many_results_the_front_and_the_newest_are_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known_cost, "MOST_LEARNT", 14)
-    few = view(Given())
+    few = view(given())
     drawn = search(few, 18)
     assert len({one[SPARSITY] for one in drawn}) == 18
+
+
+def test_the_first_trials_are_spread_over_the_costs_that_are_known() -> None:
+    first = sorted(float(drawn[SPARSITY]) for drawn in search(view(given()), 4))
+    chance = View(Configurations(spec()), "random", population=4)
+    random = sorted(float(drawn[SPARSITY]) for drawn in search(chance, 4))
+    assert first[-1] - first[0] > random[-1] - random[0]
+    assert min(later - earlier for earlier, later in pairwise(first)) > 0.01
+
+
+def test_a_paradigm_that_is_given_is_kept_and_an_earlier_studys_gaps_do_no_harm() -> None:
+    several = view(given(), paradigms={"rigl": {}, "set": {}})
+    for number in range(8):
+        key, drawn = several.draw({PARADIGM: "set"}, number)
+        assert drawn[PARADIGM] == "set"
+        several.tell(key, Lesson("set", {}, State.COMPLETE, [0.1 * number, 100.0 * number]))
+    several.take_up(Lesson("snip", {"sparsity": 0.9}, State.COMPLETE, [0.5, 100.0]))
+    assert several.draw({}, 8)[1][PARADIGM] in ("rigl", "set")
+
+
+def test_a_long_study_learns_less_often_and_by_its_numbers_alone() -> None:
+    assert [known_cost.last_learnt(number) for number in (7, 99, 101, 103, 199, 207, 1000)] == [
+        7,
+        99,
+        100,
+        102,
+        198,
+        204,
+        992,
+    ]
