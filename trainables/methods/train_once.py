@@ -35,11 +35,12 @@ class TrainOnce(Companion):
     """Trains a controller of gates on held-out images, and shrinks the units that its mask gives up.
 
     Training steps see no gates. The controller's loss is that of the network, as it is in evaluation, under soft gates
-    with noise, and 2 * weight * |log(R / p)|, with R the share that hard gates leave of the MACs that could go, and p
-    the share that the budget leaves. At the beginning of each epoch a mask is drawn from it, by which all steps of that
-    epoch shrink: each unit that it gives up loses the learning rate times the strength times its layer's share of
-    all given up from the norm of what writes it. From the epoch `freeze` on the mask is that of the best units by their
-    logits that the budget allows, and evaluation is under this mask. The best unit of each layer always stays.
+    with noise, and 2 * weight * |log(R / p)|, with R the share that hard gates, of other noise, leave of the MACs that
+    could go, and p the share that the budget leaves. At the beginning of each epoch a mask is drawn from it, by which
+    all steps of that epoch shrink: each unit that it gives up loses from the norm of what writes it the learning rate
+    times the strength times its layer's share of all given up. From the epoch `freeze` on the mask is that of the best
+    units by their logits that the budget allows, and evaluation is under this mask. The best unit of each layer always
+    stays.
 
     Measures `norm_removed`, the share of the units' Euclidean norms that the removed ones still had at the end, and
     `macs_of_gates`, the share of the MACs that a last drawn mask would leave where the budget decides instead.
@@ -137,11 +138,11 @@ class TrainOnce(Companion):
     def _loss(self) -> Tensor:
         """Return this process's part of the controller's loss on a batch of held-out images, a scalar."""
         images, labels = next(iter(self._held_out))
-        soft = self._soft(self._controller())
-        self._show(soft)
+        logits = self._controller()
+        self._show(self._soft(logits))
         outputs = logits_of(self._trial.model, images, self._trial.precision)
         loss = self._trial.task.reduced(outputs, labels, "sum") / self._held_out.images(0)
-        return loss + self._price(hard_gates(soft)).to(loss) / parallel.size()
+        return loss + self._price(hard_gates(self._soft(logits))).to(loss) / parallel.size()
 
     def _soft(self, logits: Tensor) -> Tensor:
         return soft_gates(logits, self._rule.offset, self._rule.temperature, self._generator)
