@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any, Final
 
@@ -14,8 +14,10 @@ from orchestrator.execution.cluster import NodeLost, RaySession
 from orchestrator.ledger.ledger import Ledger, read
 from orchestrator.ledger.records import State
 from orchestrator.search import extension, starting_weights, warm_start
+from orchestrator.search.expected_costs import ExpectedCosts
 from orchestrator.search.extension import Said
 from orchestrator.search.network_check import NetworkCheck
+from orchestrator.search.starting_weights import StartingWeights
 from orchestrator.spec.history import write_study
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store import stamp, store_check
@@ -31,6 +33,7 @@ from orchestrator.sweep.sweep import CHECKPOINTS_KEPT, Sweep
 from orchestrator.tracking.publishing import publisher
 from trainables import data
 from trainables.errors import InvalidValue
+from trainables.spec import TrialSpec
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +59,7 @@ def launch(
     cluster that cannot be used; StudyBusy while another process drives the study; and RayNotStarted.
     """
     store_check.check(spec, store)
-    _check_network(spec)
+    _check_network(spec, store)
     with RaySession(address, spec.referred, partial(notify, observer)) as session:
         drive = Drive(spec, store.study(spec.name), store, session, observer, run)
         if _exists(drive.folder):
@@ -106,7 +109,7 @@ def extend(
     folder = store.existing(spec.name)
     cluster.check(spec.resources, address)
     store_check.check(spec, store)
-    _check_network(spec)
+    _check_network(spec, store)
 
     def adopt(ledger: Ledger) -> None:
         warm_start.check(spec, store)
@@ -162,7 +165,7 @@ class Drive:
             for record in ledger.records():
                 watching.updated(record)
             _tidy(ledger, self.folder)
-            sweep = Sweep(ledger, watching)
+            sweep = Sweep(ledger, watching, costs=ExpectedCosts(self.spec, self._placed))
             interrupted = self._run_trials(sweep)
             if not interrupted:
                 sweep.settle()
@@ -170,6 +173,13 @@ class Drive:
             outcome = Outcome(self.folder, tuple(ledger.records()), interrupted, sweep.spent_budget)
             watching.finished(outcome)
             return replace(outcome, tracking_note=published.note)
+
+    @cached_property
+    def _weights(self) -> StartingWeights:
+        return starting_weights.gather(self.spec, self.store)
+
+    def _placed(self, trial: TrialSpec) -> TrialSpec:
+        return self._weights.placed(trial)
 
     def _run_trials(self, sweep: Sweep) -> bool:
         """Run the trials that are left, if any; return whether the run was interrupted.
@@ -181,7 +191,7 @@ class Drive:
         if sweep.is_over:
             return False
         data.check(self.spec.data)
-        weights = starting_weights.gather(self.spec, self.store)
+        weights = self._weights
         stamped = _stamp(self.spec, self.store)
         weights.require_same(stamped.get("weights", {}))
         stamp.require_same_data(stamped, self.spec.data.name, _data_hash(self.spec, self.store))
@@ -208,12 +218,16 @@ class Drive:
             sweep.close()
 
 
-def _check_network(spec: StudySpec) -> None:
-    """Raise StudyError if the network cannot run any of the study's configurations; warn about those it cannot run."""
-    network = NetworkCheck(spec)
-    network.require_work()
-    for problem in network.impossible():
-        logger.warning("%s; such trials will fail", problem)
+def _check_network(spec: StudySpec, store: Store) -> None:
+    """Raise StudyError if the network cannot run any of the study's configurations; warn about those it cannot run.
+
+    Raises InvalidValue for an earlier trial that cannot be started from.
+    """
+    with starting_weights.preview(spec, store) as weights:
+        network = NetworkCheck(spec, weights.placed)
+        network.require_work()
+        for problem in network.impossible():
+            logger.warning("%s; such trials will fail", problem)
 
 
 def _tidy(ledger: Ledger, folder: StudyFolder) -> None:

@@ -11,6 +11,7 @@ from trainables import models
 from trainables.context import Report, Usage
 from trainables.masking.masks import Masks
 from trainables.masking.sparse_state import pack, pack_mask, pack_optimizer, unpack, unpack_mask, unpack_optimizer
+from trainables.models.weight_files import Remainder
 from trainables.spec import ModelSpec
 from trainables.state import LiveTrial, Position
 from trainables.structure.removal import RemovalPlan, rebuild
@@ -69,7 +70,7 @@ def restore(trial: LiveTrial, folder: Path) -> None:
 
 
 def load_state(trial: LiveTrial, state: dict[str, Any]) -> None:
-    """Give a trial, whose network has its dense shape, a state that `state_of` returned."""
+    """Give a trial, whose network has the shape with which it started, a state that `state_of` returned."""
     _restore_network(trial, state)
     trial.position = Position(**state["position"])
     trial.measured = state["measured"]
@@ -84,10 +85,19 @@ def load_state(trial: LiveTrial, state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state(state["random_cuda"].cpu())
 
 
-def dense_weights(folder: Path) -> dict[str, Tensor]:
-    """Return the weights of the network in a checkpoint on the CPU, with zeros where they are masked."""
+def weights_of(folder: Path) -> tuple[dict[str, Tensor], Remainder | None]:
+    """Return the weights of the network in a checkpoint on the CPU, zeros where masked, and what removal has left.
+
+    The latter is None where an earlier version wrote the checkpoint.
+    """
     state = torch.load(folder / CHECKPOINT, weights_only=True, map_location="cpu")
-    return unpack(state["model"])
+    left = Remainder(tuple(state["dropped"]), state["signature"]["classes"]) if "signature" in state else None
+    return unpack(state["model"]), left
+
+
+def dropped_blocks(folder: Path) -> tuple[str, ...]:
+    """Return the names of the residual blocks that the network in a checkpoint has lost."""
+    return tuple(torch.load(folder / CHECKPOINT, weights_only=True, map_location="cpu", mmap=True)["dropped"])
 
 
 def signature(folder: Path) -> Signature | None:
@@ -125,8 +135,8 @@ def _signature(trial: LiveTrial) -> Signature:
 
 
 def _restore_network(trial: LiveTrial, state: dict[str, Any]) -> None:
-    trial.dropped = tuple(state["dropped"])
-    rebuild(trial.model, unpack(state["model"]), trial.dropped)
+    gone, trial.dropped = trial.dropped, tuple(state["dropped"])
+    rebuild(trial.model, unpack(state["model"]), [block for block in trial.dropped if block not in gone])
     trial.model = trial.place(trial.model)
     trial.masks = Masks(trial.model)
     trial.plan = RemovalPlan.from_json(state["plan"])

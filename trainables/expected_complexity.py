@@ -12,6 +12,7 @@ from typing import Final
 from trainables import data, granularities, paradigms
 from trainables.bounds import Bounds
 from trainables.methods.rehearsal import shapes_of
+from trainables.methods.smaller_start import SharesOfDense
 from trainables.recipes.gating import Gating
 from trainables.recipes.in_training import (
     ControlGates,
@@ -52,7 +53,7 @@ class NetworkCosts:
 
     def __init__(self, shapes: LiveTrial) -> None:
         """Take a trial of the network that need have no numbers (`rehearsal.shapes_of`)."""
-        self._shapes = shapes
+        self._shapes, self._shares = shapes, SharesOfDense(shapes)
         self._range = lru_cache(maxsize=4096)(self._computed_range)
 
     def after(self, recipe: Recipe, *, roughly: bool = False) -> Expected:
@@ -61,7 +62,7 @@ class NetworkCosts:
         What is `roughly` right is that of a density at most one percent away, so that many recipes are computed as one.
         Raises InfeasibleTrial for a network without the pieces that the recipe removes.
         """
-        acting = list(_acting(recipe))
+        acting = list(_acting(self._shares.recipe(recipe)))
         prunings = [stage for stage in acting if isinstance(stage, Prune)]
         if any(stage is None for stage in acting):
             return {}

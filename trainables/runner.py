@@ -281,7 +281,7 @@ def _reinitialize(trial: LiveTrial, stage: Reinitialize) -> None:
     signs = {name: weight.sign() for name, weight in prunable_weights(trial.model).items()}
     with torch.random.fork_rng():
         torch.manual_seed(trial.spec.seed + FRESH_SEED)
-        trial.model.load_state_dict(trial.place(trial.build()).state_dict())
+        trial.model.load_state_dict(trial.place(trial.build_start()).state_dict())
     for name, weight in prunable_weights(trial.model).items():
         size = weight.std().expand_as(weight) if stage.constant else weight.abs()
         weight.copy_(size * (signs[name] if stage.keep_signs else weight.sign()))

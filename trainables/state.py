@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +24,7 @@ from trainables.structure.channels import ChannelGroup
 from trainables.structure.complexity import Complexity, effective
 from trainables.structure.removable import removable_groups
 from trainables.structure.removal import RemovalPlan, mask
+from trainables.structure.start import start_of
 from trainables.training.companion import Companion
 from trainables.training.moments import Moments
 from trainables.training.precision import precision_for, trusted_or_float32
@@ -55,12 +56,13 @@ class LiveTrial:
     """Everything that changes while a recipe runs; `checkpoint.py` saves and restores it.
 
     `task` is what the network learns, and `dataset` has its targets.
-    `masks` are all that hold on the network: those of single weights together with those of the filters that `plan`
-    names and that will be removed. `dropped` names the residual blocks that are gone; `snapshot` is the network's
-    state at the rewinding point. `optimizer` and `companion` live as long as a training stage; `interrupted` holds
-    their states after a restore. `last_report` is that of the last epoch trained. `moments` are
-    those of the weights over the end of training, until an ensemble is drawn from them. The dense network is built from
-    the seed, so that it need not be stored.
+    `start` is the shape with which the trial begins, where its weights say of what shape they are; `starts_smaller`
+    whether that is less than the dense network. `masks` are all that hold on the network: those of single weights
+    together with those of the filters that `plan` names and that will be removed. `dropped` names the residual blocks
+    that are gone, before the start too; `snapshot` is the network's state at the rewinding point. `optimizer` and
+    `companion` live as long as a training stage; `interrupted` holds their states after a restore. `last_report` is
+    that of the last epoch trained. `moments` are those of the weights over the end of training, until an ensemble is
+    drawn from them. The dense network is built from the seed, so that it need not be stored.
     """
 
     def __init__(self, spec: TrialSpec, dataset: Dataset, context: Context) -> None:
@@ -68,12 +70,14 @@ class LiveTrial:
         self.task = tasks.find(spec.task)
         self.dataset = dataset.of_task(self.task)
         torch.manual_seed(spec.seed)
-        self.model = self.place(self.build())
+        self.start = start_of(spec.model)
+        model, self.starts_smaller = self._started()
+        self.model = self.place(model)
         self.masks = Masks(self.model)
         self.weight_masks: dict[str, Tensor] = {}
         self.plan = RemovalPlan()
         self._removable: frozenset[str] | None = None
-        self.dropped: tuple[str, ...] = ()
+        self.dropped: tuple[str, ...] = self.start.dropped_blocks if self.start is not None else ()
         self.snapshot: dict[str, Tensor] | None = None
         self.generator = torch.Generator().manual_seed(spec.seed)
         self.position = Position()
@@ -90,6 +94,24 @@ class LiveTrial:
         shape = self.dataset.input_shape
         model = self.spec.model
         return models.build(model.name, classes=self.dataset.classes, input_shape=shape, options=model.options)
+
+    def build_start(self) -> nn.Module:
+        """Build the network that the trial starts from, with fresh weights: smaller if its weights are of such a one.
+
+        Raises InvalidValue for weights of another network.
+        """
+        return self._started()[0]
+
+    def _started(self) -> tuple[nn.Module, bool]:
+        """Return the network that the trial starts from, and whether it is smaller than the dense one."""
+        model = self.build()
+        return model, self.start is not None and self.start.shape(model, self.dataset.classes)
+
+    def dense(self) -> "LiveTrial":
+        """Return a trial of the dense network, untrained; torch's random state stays as it is."""
+        bare = replace(self.spec, model=replace(self.spec.model, weights=None))
+        with torch.random.fork_rng():
+            return LiveTrial(bare, self.dataset, self.context)
 
     def adopt_weights(self) -> None:
         """Start from the weights that the spec names; raises InvalidValue where they are not of this network."""

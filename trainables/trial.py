@@ -6,6 +6,7 @@ from trainables import checkpoint, data, paradigms, parallel
 from trainables.context import Context, Report
 from trainables.evaluation.ensemble import measure_ensemble
 from trainables.masking.collapse import connectivity, warn_of_collapse
+from trainables.methods.smaller_start import SharesOfDense
 from trainables.metrics import find, is_function
 from trainables.recipes.effort import effort
 from trainables.recipes.recipe import Recipe
@@ -30,6 +31,7 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
     recipe = paradigms.find(spec.paradigm).create(spec.hyperparameters).recipe(spec.epochs)
     dataset = data.load(spec.data, context.cache).placed(context.device, spec.data.memory)
     trial = LiveTrial(spec, dataset, context)
+    recipe = SharesOfDense(trial).recipe(recipe)
     shared = SharedTraining.of(recipe, trial)
     folder = context.restore()
     if folder is not None:

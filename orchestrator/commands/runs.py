@@ -44,7 +44,7 @@ def plan(
     from orchestrator.plan import plan_text
 
     spec, studies = StudySpec.load(file), store_at(store)
-    estimate = plan_text.plan_of(spec, studies.study(spec.name), probe=probe, address=address)
+    estimate = plan_text.plan_of(spec, studies, probe=probe, address=address)
     if as_json:
         print_json(dataclasses.asdict(estimate))
     else:

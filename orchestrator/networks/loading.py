@@ -26,7 +26,8 @@ TRIAL = "TRIAL"
 class TrainedNetwork:
     """A finished trial with its network on the CPU, in evaluation mode, and what the network takes and gives.
 
-    `dense` is the network before pruning, untrained: only its cost is of use.
+    `dense` is the network before all pruning, untrained: only its cost is of use. `dropped_blocks` are the residual
+    blocks that `model` has lost of it.
     """
 
     record: TrialRecord
@@ -34,6 +35,7 @@ class TrainedNetwork:
     model: "nn.Module"
     dense: "nn.Module"
     signature: "Signature"
+    dropped_blocks: tuple[str, ...] = ()
 
 
 def load(store: Store | Path | str, study: str, trial: int) -> "nn.Module":
@@ -61,7 +63,8 @@ def network_in(folder: StudyFolder, record: TrialRecord, files: TrialFiles, kept
     path = files.fetch(kept)
     signature = checkpoint.signature(path) or _signature(study)
     model = checkpoint.load_network(path, spec.model, signature)
-    return TrainedNetwork(record, spec, model, checkpoint.dense_network(spec.model, signature), signature)
+    dense = checkpoint.dense_network(spec.model, signature)
+    return TrainedNetwork(record, spec, model, dense, signature, checkpoint.dropped_blocks(path))
 
 
 def complete_trial(records: Sequence[TrialRecord], number: int) -> TrialRecord:

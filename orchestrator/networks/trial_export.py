@@ -119,6 +119,7 @@ def architecture(network: TrainedNetwork) -> Mapping[str, Any]:
         "mean": list(signature.mean),
         "std": list(signature.std),
         "shapes": widths,
+        "dropped_blocks": list(network.dropped_blocks),
         "study": record.study,
         "trial": record.trial,
         "paradigm": record.paradigm,

@@ -21,6 +21,7 @@ from orchestrator.ledger.budget import SECONDS_PER_HOUR, Spending
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import TOLD
 from orchestrator.search.configurations import Configurations
+from orchestrator.search.expected_costs import Placed, unplaced
 from orchestrator.search.initial_design import at_random
 from orchestrator.spec.params import Params
 from orchestrator.spec.study_spec import Resources, StudySpec
@@ -196,11 +197,11 @@ def _ran_through(record: TrialRecord) -> bool:
     return record.state in ENDED and record.attempts == 1 and not resumed
 
 
-def probed_pace(spec: StudySpec) -> EpochPace:
-    """Return the pace of the dense network, measured now by training it for a few seconds. Imports torch."""
+def probed_pace(spec: StudySpec, placed: Placed = unplaced) -> EpochPace:
+    """Return the pace of the unpruned network, measured now by training it for a few seconds. Imports torch."""
     from orchestrator.plan.probe import measure
 
-    probe = measure(spec)
+    probe = measure(spec, placed)
     source = (
         f"measured on this machine's {probe.device}: {probe.steps} dense training steps, {probe.images} evaluations"
     )

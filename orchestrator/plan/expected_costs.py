@@ -5,6 +5,7 @@ from typing import Final
 
 from orchestrator.results import quantities
 from orchestrator.search.configurations import Configurations
+from orchestrator.search.expected_costs import ExpectedCosts, Placed, unplaced
 from orchestrator.search.initial_design import at_random
 from orchestrator.spec.study_spec import StudySpec
 from trainables.bounds import Bounds
@@ -14,9 +15,9 @@ CONFIGURATIONS: Final = 20
 """From how many random configurations of a paradigm the range of its costs is taken."""
 
 
-def cost_lines(spec: StudySpec) -> tuple[str, ...]:
+def cost_lines(spec: StudySpec, placed: Placed = unplaced) -> tuple[str, ...]:
     """Return a line for each paradigm of which a cost that the study measures is known before training."""
-    configurations = Configurations(spec)
+    configurations = Configurations(spec, ExpectedCosts(spec, placed))
     return tuple(line for paradigm in spec.paradigms for line in _lines(configurations, paradigm))
 
 

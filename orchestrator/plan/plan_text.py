@@ -22,9 +22,11 @@ from orchestrator.plan.estimate import (
 )
 from orchestrator.plan.expected_costs import cost_lines
 from orchestrator.results import quantities
+from orchestrator.search import starting_weights
+from orchestrator.search.expected_costs import Placed
 from orchestrator.search.network_check import NetworkCheck
 from orchestrator.spec.study_spec import StudySpec
-from orchestrator.store.store import StudyFolder
+from orchestrator.store.store import Store
 from orchestrator.terminal.tables import titled
 from trainables import data
 from trainables.errors import InvalidValue
@@ -33,12 +35,14 @@ UNITS: Final = ((48 * 3600.0, "days", 86400.0), (5400.0, "h", 3600.0), (90.0, "m
 """The least seconds that are shown in a unit, the unit, and its length in seconds."""
 
 
-def plan_of(spec: StudySpec, folder: StudyFolder, *, probe: bool = True, address: str | None = None) -> Plan:
+def plan_of(spec: StudySpec, store: Store, *, probe: bool = True, address: str | None = None) -> Plan:
     """Return the plan for a study, from its own record if there is one, else from a probe if `probe`.
 
     It would run on the cluster at `address` or in RAY_ADDRESS, else on this machine. Raises StudyError if the network
-    supports none of the study's configurations, and InvalidValue if a different study has the same name.
+    supports none of the study's configurations, and InvalidValue if a different study has the same name or an earlier
+    trial cannot be started from.
     """
+    folder = store.study(spec.name)
     contents = ledger.read_all(folder) if folder.spec.exists() else ledger.Contents([], NOTHING, None)
     records = contents.records
     if records and not _same_work(spec, StudySpec.stored(folder.spec)):
@@ -46,13 +50,14 @@ def plan_of(spec: StudySpec, folder: StudyFolder, *, probe: bool = True, address
             f"is taken by a study with other data, network or training: {folder.shown(folder.spec)}; rename this one"
         )
         raise InvalidValue("name", spec.name, allowed)
-    network = NetworkCheck(spec)
-    network.require_work()
-    place = find_place(spec.resources, address)
-    pace = recorded_pace(records) or (_probe(spec) if probe else None)
-    made = make_plan(spec, records, pace, place, contents.spent)
-    impossible = tuple(map(str, network.impossible()))
-    return replace(made, removable_macs=network.removable_macs(), impossible=impossible, costs=cost_lines(spec))
+    with starting_weights.preview(spec, store) as weights:
+        network = NetworkCheck(spec, weights.placed)
+        network.require_work()
+        place = find_place(spec.resources, address)
+        pace = recorded_pace(records) or (_probe(spec, weights.placed) if probe else None)
+        made = make_plan(spec, records, pace, place, contents.spent)
+        impossible, costs = tuple(map(str, network.impossible())), cost_lines(spec, weights.placed)
+        return replace(made, removable_macs=network.removable_macs(), impossible=impossible, costs=costs)
 
 
 def _same_work(spec: StudySpec, stored: StudySpec) -> bool:
@@ -67,13 +72,13 @@ def _data(spec: StudySpec) -> object:
     return replace(spec.data, root=None, download=False)
 
 
-def _probe(spec: StudySpec) -> EpochPace | None:
+def _probe(spec: StudySpec, placed: Placed) -> EpochPace | None:
     """Measure the pace; None if the data have not been downloaded yet, which a plan does not do."""
     try:
         data.check(replace(spec.data, download=False))
     except InvalidValue:
         return None
-    return probed_pace(spec)
+    return probed_pace(spec, placed)
 
 
 def lines(plan: Plan) -> RenderableType:

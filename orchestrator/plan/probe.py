@@ -8,6 +8,7 @@ from typing import Final
 
 import torch
 
+from orchestrator.search.expected_costs import Placed, unplaced
 from orchestrator.spec.study_spec import StudySpec
 from trainables import data
 from trainables.context import Report, SaveCheckpoint
@@ -39,21 +40,21 @@ class Probe:
     device: str
 
 
-def measure(spec: StudySpec) -> Probe:
-    """Train and evaluate the dense network for a few seconds; raises InvalidValue if the data cannot be read.
+def measure(spec: StudySpec, placed: Placed = unplaced) -> Probe:
+    """Train and evaluate the unpruned network for a few seconds; raises InvalidValue if the data cannot be read.
 
     Of several networks each is measured; the times are their means, since a study draws them equally often.
     """
-    probes = [_measure(spec.model_copy(update={"model": network})) for network in spec.networks]
+    probes = [_measure(spec.model_copy(update={"model": network}), placed) for network in spec.networks]
     mean = {name: sum(getattr(probe, name) for probe in probes) / len(probes) for name in ("epoch", "last")}
     return replace(probes[0], **mean, steps=sum(probe.steps for probe in probes))
 
 
-def _measure(spec: StudySpec) -> Probe:
+def _measure(spec: StudySpec, placed: Placed) -> Probe:
     torch.set_num_threads(max(1, math.floor(spec.resources.cpus)))
     context = _ProbeContext("cuda" if spec.resources.gpus > 0 else "cpu")
     dataset = data.load(replace(spec.data, download=False)).placed(context.device, spec.data.memory)
-    trial = LiveTrial(spec.trial("dense", {}, spec.seed), dataset, context)
+    trial = LiveTrial(placed(spec.trial("dense", {}, spec.seed)), dataset, context)
     step, steps = _step(trial)
     few = replace(dataset, validation=_few(dataset.validation))
     seconds = _evaluation(LiveTrial(trial.spec, few, context))

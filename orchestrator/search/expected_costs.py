@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from trainables.expected_complexity import NetworkCosts
 
 
+Placed = Callable[[TrialSpec], TrialSpec]
+"""Gives a trial whose network starts from a trial of an earlier study the file with those weights."""
+
+
+def unplaced(trial: TrialSpec) -> TrialSpec:
+    """Return the trial as it is: the shape of a network that starts from an earlier trial is then the dense one."""
+    return trial
+
+
 class Costs(Protocol):
     """Says what is known of costs, by metric, given a paradigm and hyper-parameters."""
 
@@ -48,8 +57,8 @@ class GivenCosts:
 class ExpectedCosts:
     """The costs of a study's configurations; each of its networks is built once, with shapes only."""
 
-    def __init__(self, spec: StudySpec) -> None:
-        self._spec = spec
+    def __init__(self, spec: StudySpec, placed: Placed = unplaced) -> None:
+        self._spec, self._placed = spec, placed
         self._networks: dict[str, NetworkCosts] = {}
 
     def __call__(self, paradigm: str, params: Named, *, roughly: bool = False) -> Mapping[str, Bounds]:
@@ -58,7 +67,7 @@ class ExpectedCosts:
         Nothing is known of a configuration that cannot be carried out.
         """
         try:
-            network = self._network(self._spec.trial(paradigm, params, self._spec.seed))
+            network = self._network(self._placed(self._spec.trial(paradigm, params, self._spec.seed)))
             return network.after(Params.of(params).create(paradigm).recipe(self._spec.fidelity.epochs), roughly=roughly)
         except (InvalidValue, InfeasibleTrial):
             return {}
@@ -66,12 +75,12 @@ class ExpectedCosts:
     def unpruned(self, params: Named) -> Mapping[str, Bounds]:
         """Return the costs of the network that these hyper-parameters name before anything is pruned, if known."""
         try:
-            return self._network(self._spec.trial("dense", params, self._spec.seed)).after(())
+            return self._network(self._placed(self._spec.trial("dense", params, self._spec.seed))).after(())
         except InvalidValue:
             return {}
 
     def _network(self, trial: TrialSpec) -> "NetworkCosts":
-        key = repr((trial.model.name, sorted(trial.model.options.items())))
+        key = repr((trial.model.name, sorted(trial.model.options.items()), trial.model.weights))
         if key not in self._networks:
             from trainables.expected_complexity import NetworkCosts
             from trainables.methods.rehearsal import shapes_of

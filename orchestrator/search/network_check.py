@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.ledger.trial import Named
 from orchestrator.search.configurations import Configurations
+from orchestrator.search.expected_costs import Placed, unplaced
 from orchestrator.search.initial_design import at_random
 from orchestrator.search.task_check import TaskCheck
 from orchestrator.spec.choices import ends
@@ -40,8 +41,8 @@ class Attempted:
 class NetworkCheck:
     """Checks the paradigms of a study against its networks, each built once, with shapes only."""
 
-    def __init__(self, spec: StudySpec) -> None:
-        self._spec, self._configurations = spec, Configurations(spec)
+    def __init__(self, spec: StudySpec, placed: Placed = unplaced) -> None:
+        self._spec, self._configurations, self._placed = spec, Configurations(spec), placed
         self._reasons: dict[tuple[str, frozenset[Demand]], str | None] = {}
         self._attempted: dict[str, list[Attempted]] = {}
 
@@ -120,7 +121,7 @@ class NetworkCheck:
 
         spec, facts = self._spec, self._facts
         try:
-            return shapes_of(spec.trial("dense", params, spec.seed), facts)
+            return shapes_of(self._placed(spec.trial("dense", params, spec.seed)), facts)
         except InvalidValue as refused:
             if refused.key == tasks.KEY:
                 raise

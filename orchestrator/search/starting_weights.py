@@ -1,11 +1,14 @@
 """Turns the weights that a study's networks start from into files that its workers can read, and checks them."""
 
 import hashlib
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.ledger import ledger
@@ -22,6 +25,9 @@ from trainables.spec import ModelSpec, TrialSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from trainables.models.weight_files import Remainder
+    from trainables.state import LiveTrial
 
 logger = logging.getLogger(__name__)
 
@@ -59,27 +65,41 @@ def gather(spec: StudySpec, store: Store) -> StartingWeights:
     files: dict[tuple[str, str], Path] = {}
     for network in spec.networks:
         if network.weights is not None:
-            alone = spec.model_copy(update={"model": network})
-            files[network.name, network.weights] = _file(alone, network, store)
+            files[network.name, network.weights] = _file(spec, network, store)
     return StartingWeights(files, {weights: sha256(path) for (_, weights), path in files.items()})
 
 
-def _file(spec: StudySpec, network: ModelSpec, store: Store) -> Path:
+@contextmanager
+def preview(spec: StudySpec, store: Store) -> Iterator[StartingWeights]:
+    """Give the weights that a study's networks take from earlier trials, in files that last as long as the block.
+
+    Nothing is written into the store, and no published weights are downloaded. Raises InvalidValue as `gather` does.
+    """
+    with TemporaryDirectory(prefix="espalier-") as scratch:
+        files: dict[tuple[str, str], Path] = {}
+        for network in spec.networks:
+            if network.weights is not None and earlier_trial(network.weights) is not None:
+                files[network.name, network.weights] = _file(spec, network, store, Path(scratch))
+        yield StartingWeights(files, {})
+
+
+def _file(spec: StudySpec, network: ModelSpec, store: Store, scratch: Path | None = None) -> Path:
+    """Return the file with a network's weights; one that is made lies in `scratch`, or in the study's folder."""
     from trainables.models import weight_files  # imports torch
 
-    weights = str(network.weights)
+    weights, folder = str(network.weights), store.study(spec.name)
     try:
         if is_file(weights):
-            _check(spec, network, weight_files.read(Path(weights)))
+            _check(spec, network, weight_files.read(Path(weights)), weight_files.remainder(Path(weights)))
             return Path(weights)
-        folder = store.study(spec.name)
         path = _path(folder, network)
         patiently(partial(folder.pull, path))
         if path.exists():
-            _check(spec, network, weight_files.read(path))
-        else:
-            _write(folder, path, _check(spec, network, _state(spec, network, store)))
-        return path
+            _check(spec, network, weight_files.read(path), weight_files.remainder(path))
+            return path
+        state, left = _state(spec, network, store)
+        _check(spec, network, state, left)
+        return _write(scratch / path.name if scratch else path, folder, state, left)
     except InvalidValue as refused:
         key = KEY if refused.key == "weights" else refused.key
         raise InvalidValue(key, weights, refused.allowed) from refused
@@ -90,65 +110,71 @@ def _path(folder: StudyFolder, network: ModelSpec) -> Path:
     return folder.path / f"weights-{digest[:12]}.safetensors"
 
 
-def _state(spec: StudySpec, network: ModelSpec, store: Store) -> "dict[str, Tensor]":
+def _state(spec: StudySpec, network: ModelSpec, store: Store) -> "tuple[dict[str, Tensor], Remainder | None]":
+    """Return a network's weights, and what removal has left of it; None for published weights, of any head."""
     from trainables.models import weight_files
 
     earlier = earlier_trial(str(network.weights))
     if earlier is not None:
         return _trained(earlier, store, spec.name)
-    return weight_files.load(network, NetworkCheck(spec).shapes.dataset.input_shape)
+    return weight_files.load(network, _shapes(spec, network).dataset.input_shape), None
 
 
-def _check(spec: StudySpec, network: ModelSpec, state: "dict[str, Tensor]") -> "dict[str, Tensor]":
-    """Return the weights if they are the network's; note a head of another size."""
+def _shapes(spec: StudySpec, network: ModelSpec) -> "LiveTrial":
+    """Return a trial with a dense network of the study, without numbers."""
+    return NetworkCheck(spec.model_copy(update={"model": replace(network, weights=None)})).shapes
+
+
+def _check(spec: StudySpec, network: ModelSpec, state: "dict[str, Tensor]", left: "Remainder | None") -> None:
+    """Note a head of another size; raises InvalidValue for weights that are not the network's, dense or smaller."""
     from trainables.models import weight_files
+    from trainables.structure.start import outlined
 
-    shapes = NetworkCheck(spec).shapes
-    head = weight_files.other_head(shapes.model, state, shapes.dataset.classes, str(network.weights))
+    shapes, source = _shapes(spec, network), str(network.weights)
+    classes = shapes.dataset.classes
+    if left is not None:
+        outlined(state, left, source).shape(shapes.model, classes)
+    head = weight_files.other_head(shapes.model, state, classes, source)
     if head:
-        logger.warning(
-            "%s: the head (%s) has another size in %s and begins untrained", KEY, ", ".join(head), network.weights
-        )
-    return state
+        logger.warning("%s: the head (%s) has another size in %s and begins untrained", KEY, ", ".join(head), source)
 
 
-def _write(folder: StudyFolder, path: Path, state: "dict[str, Tensor]") -> None:
+def _write(path: Path, folder: StudyFolder, state: "dict[str, Tensor]", left: "Remainder | None") -> Path:
+    """Write weights, with what removal has left, and keep them in the store if they lie in the study's folder."""
     from safetensors.torch import save
 
+    from trainables.models.weight_files import ARCHITECTURE
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, save({name: tensor.contiguous().clone() for name, tensor in state.items()}))
-    folder.push(path)
+    tensors = {name: tensor.contiguous().clone() for name, tensor in state.items()}
+    write_whole(path, save(tensors, metadata={ARCHITECTURE: json.dumps(left.as_json())} if left else None))
+    if path.parent == folder.path:
+        folder.push(path)
+    return path
 
 
-def _trained(earlier: EarlierTrial, store: Store, name: str) -> "dict[str, Tensor]":
-    """Return the weights of an earlier trial's network, with zeros where they are masked."""
-    from trainables.checkpoint import dense_weights
+def _trained(earlier: EarlierTrial, store: Store, name: str) -> "tuple[dict[str, Tensor], Remainder | None]":
+    """Return the weights of an earlier trial's network, with zeros where masked, and what removal has left of it."""
+    from trainables.checkpoint import weights_of
 
     folder = store.existing(earlier.study, KEY, earlier_than=name)
-    _require_whole(earlier, ledger.read(folder))
+    _require_complete(earlier, ledger.read(folder))
     files = trial_files(folder)
     kept = [ref for ref in ledger.kept_checkpoints(folder, earlier.number) if files.is_intact(ref)]
     if not kept:
         raise InvalidValue(KEY, "", f"{_named(earlier)} has no intact checkpoint any more; name another trial")
-    return dense_weights(files.fetch(kept[0]))
+    return weights_of(files.fetch(kept[0]))
 
 
-def _require_whole(earlier: EarlierTrial, records: list[TrialRecord]) -> None:
-    """Raise InvalidValue unless the trial exists, is COMPLETE, and has a network of the dense one's shape."""
+def _require_complete(earlier: EarlierTrial, records: list[TrialRecord]) -> None:
+    """Raise InvalidValue unless the trial exists and is COMPLETE."""
     record = next((record for record in records if record.trial == earlier.number), None)
-    complete = [str(one.trial) for one in records if one.state is State.COMPLETE and not _is_smaller(one)]
+    complete = [str(one.trial) for one in records if one.state is State.COMPLETE]
     others = f"those that can be started from are {', '.join(complete)}" if complete else "no trial there can be"
     if record is None:
         raise InvalidValue(KEY, "", f"study {earlier.study} has no trial {earlier.number}; {others}")
     if record.state is not State.COMPLETE:
         raise InvalidValue(KEY, "", f"{_named(earlier)} is {record.state.value}, and must be COMPLETE; {others}")
-    if _is_smaller(record):
-        allowed = f"the network of {_named(earlier)} has lost filters or layers, and cannot be started from; {others}"
-        raise InvalidValue(KEY, "", allowed)
-
-
-def _is_smaller(record: TrialRecord) -> bool:
-    return record.metrics.get("params_physical", 0.0) < record.metrics.get("params_dense", 0.0)
 
 
 def _named(earlier: EarlierTrial) -> str:

@@ -57,6 +57,18 @@ class Granularity(ABC):
         """
         return {name: s.masked_fill(dead[name], -float("inf")) if name in dead else s for name, s in pieces.items()}
 
+    def equal_scores(self, trial: "LiveTrial", stage: "Prune") -> Scores:
+        """Return what `stage` ranks in a network, all of one score; the network need have no numbers.
+
+        Raises InfeasibleTrial if the network has nothing to rank.
+        """
+        import torch
+
+        from trainables.masking.masks import prunable_weights
+
+        weights = prunable_weights(trial.model).items()
+        return self.score(trial, stage, {name: self.sum(torch.ones(()).expand(w.shape)) for name, w in weights}, {})
+
     @abstractmethod
     def decide(self, trial: "LiveTrial", stage: "Prune", scores: Scores) -> "dict[str, Tensor] | RemovalPlan":
         """Return which pieces stay at the stage's density: 0/1 masks by prunable weight, or what will be removed."""

@@ -12,7 +12,6 @@ from trainables.data.dataset import Dataset, Split
 from trainables.gates.gated_network import require_gates
 from trainables.gates.structures import find_structures
 from trainables.granularities.filter import size_of_widths
-from trainables.masking.masks import prunable_weights
 from trainables.methods.consensus import branches_of
 from trainables.methods.polarization import scaled_groups
 from trainables.methods.train_once import controlled_structures
@@ -75,9 +74,7 @@ def rehearse(recipe: Recipe, trial: LiveTrial) -> None:
         if isinstance(prune, Prune):
             granularity = granularities.find(prune.granularity)
             if granularity.removes:
-                weights = prunable_weights(trial.model).items()
-                equal = {name: granularity.sum(torch.ones(()).expand(weight.shape)) for name, weight in weights}
-                granularity.score(trial, prune, equal, {})
+                granularity.equal_scores(trial, prune)
         if isinstance(during, Gating):
             require_gates(trial.spec.model.name, during, find_structures(trial.model, trial.groups))
         if isinstance(during, Polarize):

@@ -1,12 +1,14 @@
 """Weights read from a file, and put into a network whose head may have another size."""
 
+import json
 import pickle
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -25,6 +27,51 @@ _COUNTER: Final = "num_batches_tracked"
 
 _SHOWN: Final = 3
 """How many tensors a refusal names."""
+
+ARCHITECTURE: Final = "architecture"
+"""The key under which a file says of which network its weights are."""
+
+_SMALLER: Final = "a network made smaller is taken from trial:STUDY/NUMBER or a file of espalier export"
+
+
+@dataclass(frozen=True)
+class Remainder:
+    """What a file says of a network that may have lost channels and blocks: which blocks, and its number of classes.
+
+    `dropped_blocks` are None where an earlier version wrote the file, and `classes` where they are not known.
+    """
+
+    dropped_blocks: tuple[str, ...] | None = ()
+    classes: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `remainder` reads under ARCHITECTURE."""
+        return {"dropped_blocks": list(self.dropped_blocks or ()), "classes": self.classes}
+
+
+def remainder(path: Path) -> Remainder | None:
+    """Return what a file of weights says of the network that they are of; None if it says nothing.
+
+    Raises InvalidValue as `read` does.
+    """
+    described = _metadata(path) if path.suffix == ".safetensors" else _loaded(path)
+    plain = described.get(ARCHITECTURE) if isinstance(described, Mapping) else None
+    if not isinstance(plain, Mapping):
+        return None
+    dropped, classes = plain.get("dropped_blocks"), plain.get("classes")
+    return Remainder(
+        tuple(map(str, dropped)) if isinstance(dropped, list | tuple) else None,
+        classes if isinstance(classes, int) else None,
+    )
+
+
+def _metadata(path: Path) -> Mapping[str, Any]:
+    """Return the metadata of a file of safetensors; what others wrote there may have any form."""
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: json.loads(text) for name, text in (file.metadata() or {}).items() if name == ARCHITECTURE}
+    except (SafetensorError, OSError, ValueError):
+        return {}  # reading the weights says what is wrong with the file
 
 
 def load(model: ModelSpec, input_shape: tuple[int, int, int]) -> dict[str, Tensor]:
@@ -62,8 +109,12 @@ def read(path: Path) -> dict[str, Tensor]:
 
     It may lie under a key such as ``state_dict``, and its names may have the prefix of a wrapper. Raises InvalidValue.
     """
+    return _unwrapped(_state(_loaded(path), path))
+
+
+def _loaded(path: Path) -> Any:
     try:
-        loaded: Any = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
+        return load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
     except pickle.UnpicklingError as error:
         allowed = "holds Python objects, which could run code, or is damaged; save the state dict alone: "
         raise InvalidValue(KEY, str(path), f"{allowed}torch.save(network.state_dict(), FILE)") from error
@@ -73,7 +124,6 @@ def read(path: Path) -> dict[str, Tensor]:
         raise InvalidValue(KEY, str(path), "is no file of weights, or damaged") from error
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise InvalidValue(KEY, str(path), f"is no file of weights, or damaged: {_first_line(error)}") from error
-    return _unwrapped(_state(loaded, path))
 
 
 def _unpickled(path: Path) -> Any:
@@ -118,18 +168,22 @@ def other_head(model: nn.Module, state: Mapping[str, Tensor], classes: int, sour
     network differs so, the one after it differs in its inputs.
     """
     own = model.state_dict()
-    missing = [name for name in own if name not in state and not name.endswith(_COUNTER)]
-    foreign = [name for name in state if name not in own]
-    if missing or foreign:
-        raise InvalidValue(KEY, source, f"does not belong to this network: {_names(missing, foreign)}")
+    require_names(own, state, source)
     other = {name for name, tensor in own.items() if name in state and state[name].shape != tensor.shape}
     heads = {name for layer, module in model.named_modules() for name in _head(layer, module, state, classes)}
     strangers = [name for name in own if name in other - heads]
     if strangers or len({state[name].shape[0] for name in other}) > 1:
-        raise InvalidValue(
-            KEY, source, f"has other shapes than this network: {_shapes(strangers or sorted(other), own, state)}"
-        )
+        shapes = _shapes(strangers or sorted(other), own, state)
+        raise InvalidValue(KEY, source, f"has other shapes than this network: {shapes}; {_SMALLER}")
     return tuple(name for name in own if name in other)
+
+
+def require_names(own: Mapping[str, Tensor], state: Mapping[str, Tensor], source: str) -> None:
+    """Raise InvalidValue unless weights have the names of a network's own."""
+    missing = [name for name in own if name not in state and not name.endswith(_COUNTER)]
+    foreign = [name for name in state if name not in own]
+    if missing or foreign:
+        raise InvalidValue(KEY, source, f"does not belong to this network: {_names(missing, foreign)}")
 
 
 def _head(layer: str, module: nn.Module, state: Mapping[str, Tensor], classes: int) -> Iterator[str]:

@@ -126,7 +126,8 @@ class Remove:
     """Delete masked filters physically and check that the smaller network computes what the masked one did."""
 
 
-Recipe = tuple[Train | Prune | Rewind | Reinitialize | Remove | Stage, ...]
+AnyStage = Train | Prune | Rewind | Reinitialize | Remove | Stage
+Recipe = tuple[AnyStage, ...]
 
 
 def training_epochs(recipe: Recipe) -> float:

@@ -18,10 +18,11 @@ def removable_groups(
 
     A graph does not show the sizes that are written into a network's code, such as that of a view, nor that one half
     of a layer's channels gates the other. So half of all channels are removed for a try, from a copy, and where that
-    does not compute what masking them does, half of the groups, until those that are at fault are found. Of a network
-    on the meta device, which has no numbers, only the shapes of the outputs can differ. Where the producers
-    are `known` of all groups that are removable, from when the network was larger, nothing is tried. Raises
-    InfeasibleTrial for a network that cannot be traced.
+    does not compute what masking them does, half of the groups, until those that are at fault are found. What survives
+    in halves is then tried together, since of two layers each may become narrower, but not both. Of a network on the
+    meta device, which has no numbers, only the shapes of the outputs can differ. Where the producers are `known` of all
+    groups that are removable, from when the network was larger, nothing is tried. Raises InfeasibleTrial for a network
+    that cannot be traced.
     """
     groups = find_groups(model, input_shape)
     if known is not None:
@@ -38,7 +39,20 @@ def _survived(
     if len(groups) == 1:
         return ()
     half = len(groups) // 2
-    return _survived(model, groups[:half], input_shape) + _survived(model, groups[half:], input_shape)
+    first, second = (_survived(model, part, input_shape) for part in (groups[:half], groups[half:]))
+    return _joined(model, first, second, input_shape)
+
+
+def _joined(
+    model: nn.Module, safe: tuple[ChannelGroup, ...], more: tuple[ChannelGroup, ...], input_shape: tuple[int, int, int]
+) -> tuple[ChannelGroup, ...]:
+    """Return the groups in `safe`, which the network survives, and those of `more` that it survives together with."""
+    if not more or _survives(model, safe + more, input_shape):
+        return safe + more
+    if len(more) == 1:
+        return safe
+    half = len(more) // 2
+    return _joined(model, _joined(model, safe, more[:half], input_shape), more[half:], input_shape)
 
 
 def _survives(model: nn.Module, groups: Sequence[ChannelGroup], input_shape: tuple[int, int, int]) -> bool:

@@ -156,9 +156,7 @@ def rebuild(model: nn.Module, state_dict: Mapping[str, Tensor], dropped_blocks: 
     """
     drop_blocks(model, dropped_blocks)
     dense = model.state_dict()
-    if different := dense.keys() ^ state_dict.keys():
-        examples = ", ".join(sorted(different)[:5])
-        raise ValueError(f"not a state of this {type(model).__name__}: only one of them has {examples}")
+    _require_same_names(model, dense, state_dict)
     for name, tensor in dense.items():
         _require_within(name, state_dict[name].shape, tensor.shape)
     for name, tensor in dense.items():
@@ -166,6 +164,24 @@ def rebuild(model: nn.Module, state_dict: Mapping[str, Tensor], dropped_blocks: 
             _assign(model, name, tensor.new_empty(state_dict[name].shape))
     _refit(model)
     model.load_state_dict(state_dict)
+
+
+def reshape(model: nn.Module, like: Mapping[str, Tensor]) -> None:
+    """Give a network, in place, the shapes of `like`, a state that `remove` has left; its own numbers stay.
+
+    Where a tensor is shorter its first entries stay: of a network with random weights it does not matter which. Maps of
+    channels, the integers of `like`, are taken over; the other tensors of `like` need only have shapes. Raises as
+    `rebuild` does.
+    """
+    own = model.state_dict()
+    _require_same_names(model, own, like)
+    rebuild(model, {name: _first_entries(name, own[name], tensor) for name, tensor in like.items()})
+
+
+def _first_entries(name: str, own: Tensor, like: Tensor) -> Tensor:
+    _require_within(name, like.shape, own.shape)
+    is_map = like.dim() > 0 and not like.is_floating_point()
+    return like if is_map else own[tuple(map(slice, like.shape))].clone()
 
 
 def disagreement(
@@ -206,6 +222,12 @@ def _without_tf32() -> Iterator[None]:
             yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def _require_same_names(model: nn.Module, dense: Mapping[str, Tensor], state_dict: Mapping[str, Tensor]) -> None:
+    if different := dense.keys() ^ state_dict.keys():
+        examples = ", ".join(sorted(different)[:5])
+        raise ValueError(f"not a state of this {type(model).__name__}: only one of them has {examples}")
 
 
 def _require_within(name: str, shape: torch.Size, dense: torch.Size) -> None:

@@ -178,7 +178,7 @@ def test_what_a_study_has_spent_is_no_longer_left_of_its_budget(tmp_path: Path) 
     spec = a_study(tmp_path, budget={"hours": 2, "device_hours": 8})
     with small.ledger_of(spec, tmp_path) as ledger:
         ledger.spent = Spending(seconds=1800.0, device_seconds=7200.0)
-    plan = plan_of(spec, Store(tmp_path).study("small"), probe=False)
+    plan = plan_of(spec, Store(tmp_path), probe=False)
     assert {allowance.key: allowance.left for allowance in plan.allowances} == {
         "budget.hours": pytest.approx(1.5),
         "budget.device_hours": pytest.approx(6),
@@ -189,21 +189,21 @@ def test_the_name_of_a_study_of_other_work_is_refused(tmp_path: Path) -> None:
     spec, folder = a_study(tmp_path), Store(tmp_path).study("small")
     other = spec.model_copy(update={"training": replace(spec.training, lr=0.5)})
     with pytest.raises(InvalidValue) as refused:
-        plan_of(other, folder, probe=False)
+        plan_of(other, Store(tmp_path), probe=False)
     assert str(refused.value) == (
         f"name = 'small': is taken by a study with other data, network or training: {folder.spec}; rename this one"
     )
 
 
 def test_where_the_data_lie_does_not_make_it_other_work(tmp_path: Path) -> None:
-    spec, folder = a_study(tmp_path), Store(tmp_path).study("small")
+    spec = a_study(tmp_path)
     elsewhere = spec.model_copy(update={"data": replace(spec.data, root=str(tmp_path), download=True)})
-    assert plan_of(elsewhere, folder, probe=False).left == 1
+    assert plan_of(elsewhere, Store(tmp_path), probe=False).left == 1
 
 
 def test_data_that_are_still_to_be_downloaded_leave_the_times_open(tmp_path: Path) -> None:
     images = {"name": "cifar10", "root": str(tmp_path / "images"), "download": True}
     spec = small.study(data=images, model={"name": "mlp"})
-    plan = plan_of(spec, Store(tmp_path).study("small"))
+    plan = plan_of(spec, Store(tmp_path))
     assert (plan.pace, plan.device_hours, plan.left) == (None, None, 4)
     assert not any(tmp_path.iterdir())

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from orchestrator.execution.trial_context import WorkerContext, run
-from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.ledger import Ledger
-from orchestrator.search.starting_weights import gather
+from orchestrator.search.expected_costs import ExpectedCosts, unplaced
+from orchestrator.search.network_check import NetworkCheck
+from orchestrator.search.starting_weights import gather, preview
 from orchestrator.spec.history import write_study
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.attempts import CheckpointRef
@@ -21,6 +22,7 @@ from orchestrator.sweep.sweep import Sweep
 from tests.conftest import MemoryContext
 from tests.orchestrator.execution.orders import order_in
 from tests.orchestrator.small import Silence, epoch, study
+from tests.trainables.smaller import halved
 from trainables import checkpoint, data, models
 from trainables.errors import InvalidValue
 from trainables.models.weight_files import read
@@ -91,23 +93,21 @@ def test_weights_that_have_changed_since_the_launch_are_refused(tmp_path: Path) 
 
 
 def tell_first(store: Store) -> Store:
-    """Add a study `first`: trial 0 has a network, 1 a smaller one, 2 no checkpoint, and 3 is running."""
+    """Add a study `first`: trial 0 has a network, 1 one with fewer filters, 2 no checkpoint, and 3 is running."""
     spec, folder = study(name="first", trials=4, paradigms={"dense": {}}), store.study("first")
     with Ledger(folder, spec) as ledger:
         write_study(folder.spec, spec)
         folder.push(folder.spec)
         sweep = Sweep(ledger, Silence())
-        for smaller in (False, True, False, None):
+        for ends in (True, True, True, False):
             trial = sweep.next()
             assert trial is not None
             sweep.begin(trial.number)
-            params = {"params_dense": 100.0, "params_physical": 50.0 if smaller else 100.0}
-            for number in range(1, 5 if smaller is not None else 2):
-                made = epoch(sweep, trial, number)
-                sweep.report(trial.number, made if number < 4 else _measuring(made, params))
+            for number in range(1, 5 if ends else 2):
+                sweep.report(trial.number, epoch(sweep, trial, number))
             if trial.number != 2:
                 _keep(ledger, trial.number)
-            if smaller is not None:
+            if ends:
                 sweep.end(trial.number)
     return store
 
@@ -117,14 +117,10 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return tell_first(Store(tmp_path_factory.mktemp("store")))
 
 
-def _measuring(report: EpochReport, params: dict[str, float]) -> EpochReport:
-    plain = report.as_dict()
-    return EpochReport.from_dict({**plain, "metrics": {**plain["metrics"], **params}})
-
-
 def _keep(ledger: Ledger, number: int) -> None:
     spec = ledger.spec.trial("dense", {}, seed=number)
-    trial = LiveTrial(spec, data.load(spec.data), MemoryContext(ledger.folder.path))
+    context = MemoryContext(ledger.folder.path)
+    trial = LiveTrial(spec, data.load(spec.data), context) if number != 1 else halved(ledger.folder.path, "digits_cnn")
     ref = CheckpointRef(f"{number:05d}-a", "checkpoint_000000")
     ledger.folder.trials.mkdir(exist_ok=True)
     trial_files(ledger.folder).keep(ref, lambda folder: checkpoint.save(trial, folder))
@@ -148,13 +144,34 @@ def test_the_network_of_an_earlier_trial_becomes_a_file_of_the_study(earlier: St
     assert path.stat().st_mtime_ns == again
 
 
+def test_a_network_that_lost_filters_keeps_its_shape(earlier: Store) -> None:
+    """The file says what was removed: a trial begins with the smaller network, and so do all checks before it."""
+    spec = starting("trial:first/1")
+    found = gather(spec, earlier)
+    placed = found.placed(spec.trial("dense", {}, 5))
+    trial = LiveTrial(placed, data.load(spec.data), MemoryContext(earlier.study("small").path))
+    trial.adopt_weights()
+    assert trial.starts_smaller
+    dense, smaller = (ExpectedCosts(spec, way).unpruned({})["params"].high for way in (unplaced, found.placed))
+    assert smaller == sum(parameter.numel() for parameter in trial.model.parameters()) < dense
+    assert gather(spec, earlier) == found
+
+
+def test_a_preview_writes_nothing_into_the_store_and_its_files_do_not_stay(earlier: Store) -> None:
+    spec = starting("trial:first/1").model_copy(update={"name": "planned"})
+    with preview(spec, earlier) as weights:
+        (path,) = weights.files.values()
+        assert NetworkCheck(spec, weights.placed).shapes.starts_smaller
+    assert not path.exists()
+    assert not earlier.study("planned").path.exists()
+
+
 @pytest.mark.parametrize(
     ("weights", "reason"),
     [
         ("trial:frist/0", "is no earlier study in .*: there are first; did you mean 'first'"),
         ("trial:small/0", "is no earlier study"),
-        ("trial:first/9", "study first has no trial 9; those that can be started from are 0, 2$"),
-        ("trial:first/1", "the network of trial 1 of first has lost filters or layers, and cannot be started from"),
+        ("trial:first/9", "study first has no trial 9; those that can be started from are 0, 1, 2$"),
         ("trial:first/2", "trial 2 of first has no intact checkpoint any more; name another trial"),
         ("trial:first/3", "trial 3 of first is RUNNING, and must be COMPLETE; those"),
     ],

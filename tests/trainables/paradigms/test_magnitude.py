@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.conftest import MemoryContext
 from tests.trainables.stages import a_trial, alive, total
 from trainables import granularities
-from trainables.checkpoint import dense_weights
+from trainables.checkpoint import weights_of
 from trainables.errors import InfeasibleTrial
 from trainables.paradigms.magnitude import Magnitude
 from trainables.recipes.recipe import Prune, Recipe, Remove, Train
@@ -153,7 +153,7 @@ def test_given_weights_are_pruned_before_the_first_epoch(tmp_path: Path) -> None
     dense = replace(SPEC, paradigm="dense", training=replace(SPEC.training, lr=0.05), epochs=8)
     run_trial(dense, trained)
     weights = tmp_path / "weights.pt"
-    torch.save(dense_weights(trained.checkpoints[-1]), weights)
+    torch.save(weights_of(trained.checkpoints[-1])[0], weights)
     given = MemoryContext(tmp_path / "given")
     values: dict[str, Value] = {"pretrain": 0, "sparsity": 0.5}
     model = replace(SPEC.model, weights=str(weights))

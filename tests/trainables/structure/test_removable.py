@@ -75,6 +75,21 @@ class Halves(nn.Module):
         return logits
 
 
+class Widest(nn.Module):
+    """Scales its outputs by the width of the wider of two of its four branches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(nn.Conv2d(1, 8, 3) for _ in range(4))
+        self.heads = nn.ModuleList(nn.Linear(8, 10) for _ in range(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = [F.relu(branch(x)) for branch in self.branches]
+        logits = sum(head(each.mean((2, 3))) for head, each in zip(self.heads, maps, strict=True))
+        scaled: Tensor = logits * max(maps[1].shape[1], maps[2].shape[1])
+        return scaled
+
+
 @pytest.mark.parametrize(
     ("network", "removable"),
     [(Shared, ["first", "last"]), (Functional, []), (Views, ["first", "third"]), (Halves, ["inner"])],
@@ -93,6 +108,13 @@ def test_of_a_network_that_is_written_badly_only_what_can_go_does(
     mask(masked, plan)
     remove(smaller, plan)
     assert disagreement(masked, smaller, SHAPE, generator=torch.Generator().manual_seed(0)) < 1e-5
+
+
+def test_layers_that_may_each_become_narrower_but_not_both_are_tried_together() -> None:
+    """Each half of the four survives; of the two that scale the outputs, one must stay whole."""
+    torch.manual_seed(0)
+    groups = removable_groups(Widest(), SHAPE)
+    assert [group.name for group in groups] == ["branches.0", "branches.1", "branches.3"]
 
 
 def test_the_graph_alone_does_not_show_sizes_in_code_and_gating_halves() -> None:
