@@ -15,7 +15,7 @@ from trainables.errors import EspalierError, naming_files
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Search for the networks on the Pareto front of accuracy against computation and size.",
+    help="Search for the networks on the Pareto front of quality against computation and size.",
 )
 
 Command = tuple[str, Callable[..., None], str]
@@ -80,7 +80,7 @@ def espalier(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Search for the networks on the Pareto front of accuracy against computation and size."""
+    """Search for the networks on the Pareto front of quality against computation and size."""
 
 
 for _heading, _commands in COMMANDS.items():

@@ -211,7 +211,7 @@ _ROWS: Final = (
     ),
     Metric(name="sparsity", words="sparsity", unit=Unit.SHARE, high=1.0, shown=frozenset({"mlflow"})),
     Metric(name="fidelity", words="fidelity", unit=Unit.SHARE, high=1.0),
-    Metric(name="images_per_second", words="images/s", unit=Unit.COUNT),
+    Metric(name="images_per_second", words="samples/s", unit=Unit.COUNT),
     Metric(name="peak_memory", words="peak memory", unit=Unit.BYTES, direction="minimize"),
     Metric(name="energy", words="energy of training", unit=Unit.JOULES, direction="minimize"),
     Metric(name="train_cost", words="training MACs of the dense ones", unit=Unit.SHARE, direction="minimize"),

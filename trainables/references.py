@@ -30,8 +30,7 @@ def check_form(name: str, what: str) -> None:
 def loaded(name: str, group: str | None = None) -> Any:
     """Import what a reference or a group's entry point names; call nothing. Raises InvalidValue if it is not there."""
     if group is not None and not is_reference(name):
-        (entry,) = entry_points(group=group, name=name)
-        return entry.load()
+        return _of_entry_point(name, group)
     module_name, _, attribute = name.partition(":")
     try:
         module = import_module(module_name)
@@ -43,6 +42,17 @@ def loaded(name: str, group: str | None = None) -> Any:
     if not hasattr(module, attribute):
         raise InvalidValue("name", name, f"{module_name} has no {attribute}{nearest(attribute, vars(module))}")
     return getattr(module, attribute)
+
+
+def _of_entry_point(name: str, group: str) -> Any:
+    """Load what an installed package provides; raises InvalidValue, with the package, where that fails."""
+    entry = next(iter(entry_points(group=group, name=name)))
+    try:
+        return entry.load()
+    except Exception as error:
+        package = f" of {entry.dist.name} {entry.dist.version}" if entry.dist is not None else ""
+        what = f"is the entry point {entry.value}{package}, which cannot be loaded"
+        raise InvalidValue("name", name, f"{what} ({type(error).__name__}: {error})") from error
 
 
 def factory_of(name: str, group: str | None, is_wanted: Callable[[Any], bool], annotated: str) -> Callable[..., Any]:

@@ -72,18 +72,17 @@ def write_models(name: str, store: Store, *, register: bool, quiet: bool) -> Non
 def lines(exported: "TrialExport") -> list[str]:
     """Return what a user wants to know about an exported network."""
     file, latency, signature = exported.file, exported.latency, exported.network.signature
-    shape = ", ".join(map(str, signature.input_shape))
-    scaled = f"channels in [0, 1], minus {_numbers(signature.mean)}, divided by {_numbers(signature.std)}"
+    shape, inputs = ", ".join(map(str, signature.input_shape)), exported.network.inputs
     record = exported.network.record
     origin = f"trial {record.trial} of {record.study} ({record.paradigm})"
     told = [
         f"{file.path}: {origin} as {file.format}, {file.bytes:,} bytes",
         f"{'checked:':<11}outputs differ from the network's by at most {file.difference:.1e} of the largest",
         f"{'note:':<11}{file.note}",
-        f"{'images:':<11}float32 (N, {shape}){f': {scaled}' if signature.mean else ', normalised as in training'}",
+        f"{f'{inputs.name}:':<11}float32 (N, {shape}): {inputs.meaning}",
         f"{'load it:':<11}(without espalier)",
         *(f"    {line}" for line in exported.load.splitlines()),
-        f"{'latency:':<11}{1e3 * latency.exported:.3f} ms an image, dense network {1e3 * latency.dense:.3f} ms: "
+        f"{'latency:':<11}{1e3 * latency.exported:.3f} ms {inputs.one}, dense network {1e3 * latency.dense:.3f} ms: "
         f"{_times(latency.speedup)} ({latency.engine}, {latency.threads} thread{'s' if latency.threads != 1 else ''}), "
         f"with {latency.macs_left:.1%} of its MACs",
     ]
@@ -109,7 +108,3 @@ def _of_gain(layout: str, layers: int, speedup: float | None, why: str) -> str:
 
 def _times(speedup: float) -> str:
     return f"{speedup:.2f} times faster" if speedup >= 1 else f"{1 / speedup:.2f} times slower"
-
-
-def _numbers(values: tuple[float, ...]) -> str:
-    return f"({', '.join(f'{value:.4g}' for value in values)})"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.ledger import ledger
 from orchestrator.ledger.records import State, TrialRecord, find_trial
+from orchestrator.networks.inputs import Inputs, inputs_of
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.store import Store, StudyFolder
@@ -36,6 +37,18 @@ class TrainedNetwork:
     dense: "nn.Module"
     signature: "Signature"
     dropped_blocks: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the network takes, in the words of its data."""
+        return inputs_of(self.spec, self.signature)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape of what the network gives for one sample."""
+        from trainables.models.reference import outputs_of
+
+        return tuple(outputs_of(self.model, self.signature.input_shape).shape[1:])
 
 
 def load(store: Store | Path | str, study: str, trial: int) -> "nn.Module":

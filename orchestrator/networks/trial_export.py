@@ -36,7 +36,8 @@ class TrialExport:
         """Three lines of Python that load the file and run it, without espalier."""
         from trainables.export.exporting import module_of
 
-        return module_of(self.file.format).LOAD.replace("FILE", str(self.file.path))
+        lines = module_of(self.file.format).LOAD.replace("images", self.network.inputs.name)
+        return lines.replace("FILE", str(self.file.path))
 
     def as_object(self) -> dict[str, Any]:
         """Return the export for programs."""
@@ -51,7 +52,7 @@ class TrialExport:
             "note": file.note,
             "load": self.load,
             "input_shape": [None, *signature.input_shape],
-            "output_shape": [None, signature.classes],
+            "output_shape": [None, *self.network.output_shape],
             "mean": list(signature.mean),
             "std": list(signature.std),
             "engine": latency.engine,
@@ -116,6 +117,7 @@ def architecture(network: TrainedNetwork) -> Mapping[str, Any]:
         "options": dict(network.spec.model.options),
         "classes": signature.classes,
         "input_shape": list(signature.input_shape),
+        "inputs": network.inputs.name,
         "mean": list(signature.mean),
         "std": list(signature.std),
         "shapes": widths,

@@ -36,7 +36,7 @@ def _off_the_front(spec: StudySpec, complete: Sequence[TrialRecord]) -> Iterator
     connected = [record for record in complete if not is_disconnected(record)]
     if len(connected) < len(complete):
         count = len(complete) - len(connected)
-        yield f"{count} of {len(complete)} complete trials are disconnected: their outputs do not depend on the images"
+        yield f"{count} of {len(complete)} complete trials are disconnected: their outputs do not depend on the inputs"
     if connected and spec.bounds:
         yield _unmet(spec.bounds, connected)
 

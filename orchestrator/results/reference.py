@@ -124,7 +124,8 @@ def savings(records: Iterable[TrialRecord], objectives: Objectives, reference: T
         return []
     quality = quality_of(objectives)
     most = WITHIN * (1.0 if quality.is_share else abs(reference.metrics[quality.metric]))
-    close = [r for r in records if is_eligible(r, objectives) and is_within(quality, r, reference, most)]
+    others = (record for record in records if record.trial != reference.trial)
+    close = [r for r in others if is_eligible(r, objectives) and is_within(quality, r, reference, most)]
     found = (_saving(metric, close, reference, quality) for metric in _costs(objectives))
     return [saving for saving in found if saving is not None]
 

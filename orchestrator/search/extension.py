@@ -18,7 +18,7 @@ from trainables.spec import ModelSpec
 FIXED: Final = {
     "name": "a study keeps its name",
     "seed": "earlier trials took their seeds from it",
-    "data": "earlier trials saw other images",
+    "data": "earlier trials saw other data",
     "model": "earlier trials trained another network",
     "training": "earlier trials were trained in another way",
     "objectives": "earlier trials were chosen by others",

@@ -57,7 +57,7 @@ def trial_line(trial: UnderWay, progress: Progress) -> Text:
 def _use_of_machine(trial: UnderWay, device: str) -> list[str]:
     """Return what is known of how a trial uses the machine."""
     figures = {
-        "images_per_second": "{} images/s",
+        "images_per_second": "{} samples/s",
         "peak_memory": "peak memory {}",
         "device_use": f"{device} {{}} in use",
     }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import mlflow.pytorch
 import numpy as np
@@ -27,9 +27,6 @@ from orchestrator.results.front import Objectives, in_ranges, losses
 from orchestrator.store.store import StudyFolder
 from orchestrator.tracking.steps import TrackedStudy
 from trainables.errors import EspalierError, InvalidValue
-
-if TYPE_CHECKING:
-    from trainables.checkpoint import Signature
 
 DIGEST: Final = "digest"
 """The tag with the digest of the run that a model belongs to: a trial's run is written again if its record changed."""
@@ -191,17 +188,21 @@ def _save(network: TrainedNetwork, path: Path, model_id: str, run: str) -> None:
         evaluated(network.model),
         str(path),
         mlflow_model=Model(model_id=model_id, run_id=run),
-        signature=_signature(network.signature),
+        signature=_signature(network),
         input_example=np.random.default_rng(0).random(
             (2, *shape), dtype=np.float32
-        ),  # one image fixes the batch to one
+        ),  # a single sample fixes the batch to one
         pip_requirements=[f"mlflow=={version('mlflow')}", f"torch=={version('torch').partition('+')[0]}"],
         serialization_format="pt2",
-        metadata={"mean": list(network.signature.mean), "std": list(network.signature.std)},
+        metadata={
+            "inputs": f"{network.inputs.name}: {network.inputs.meaning}",
+            "mean": list(network.signature.mean),
+            "std": list(network.signature.std),
+        },
     )
 
 
-def _signature(signature: "Signature") -> ModelSignature:
+def _signature(network: TrainedNetwork) -> ModelSignature:
     kind = np.dtype(np.float32)
-    inputs = Schema([TensorSpec(kind, (-1, *signature.input_shape))])
-    return ModelSignature(inputs, Schema([TensorSpec(kind, (-1, signature.classes))]))
+    inputs = Schema([TensorSpec(kind, (-1, *network.signature.input_shape))])
+    return ModelSignature(inputs, Schema([TensorSpec(kind, (-1, *network.output_shape))]))

@@ -46,11 +46,11 @@ def check_output(name: str, model: nn.Module, classes: int, input_shape: tuple[i
         logits = outputs_of(model, input_shape)
     except Exception as error:
         reason = str(error).partition("\n")[0]
-        allowed = f"cannot take images of shape {input_shape} ({type(error).__name__}: {reason})"
+        allowed = f"cannot take inputs of shape {input_shape} ({type(error).__name__}: {reason})"
         raise InvalidValue("name", name, allowed) from error
     shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     if shape not in possible_outputs(classes, input_shape):
-        raise InvalidValue("name", name, f"must give logits [2, {classes}] for two images, and gave {shape}")
+        raise InvalidValue("name", name, f"must give outputs [2, {classes}] for two samples, and gave {shape}")
 
 
 def possible_outputs(classes: int, input_shape: tuple[int, int, int]) -> list[list[int]]:

@@ -15,22 +15,24 @@ if TYPE_CHECKING:
 
 KEY: Final = "task"
 CLASSIFICATION: Final = "classification"
+REGRESSION: Final = "regression"
+LANGUAGE_MODELING: Final = "language_modeling"
 
 _OWN: Final[Mapping[str, str]] = {
     CLASSIFICATION: "Classification",
-    "regression": "Regression",
-    "language_modeling": "LanguageModeling",
+    REGRESSION: "Regression",
+    LANGUAGE_MODELING: "LanguageModeling",
 }
 """The class of each task, in the module of the same name."""
 
-SMOOTHED: Final = frozenset({CLASSIFICATION, "language_modeling"})
+SMOOTHED: Final = frozenset({CLASSIFICATION, LANGUAGE_MODELING})
 """The tasks whose loss, a cross-entropy, can smooth labels."""
 
 
 _SELECTS: Final[Mapping[str, str]] = {
     CLASSIFICATION: "accuracy",
-    "regression": "mae",
-    "language_modeling": "perplexity",
+    REGRESSION: "mae",
+    LANGUAGE_MODELING: "perplexity",
 }
 """The metric that selects in each task, as its class says, too."""
 

@@ -98,7 +98,7 @@ def test_the_page_says_what_trials_took_of_the_machine_where_that_is_known(spec:
     assert "2.50 k 432 MB 93 %" in " ".join(shown)
     unknown: dict[str, Any] = dict.fromkeys(USAGE_FIELDS)
     old = replace(measured, curve=tuple(replace(epoch, **unknown) for epoch in measured.curve))
-    assert "images/s" not in Page(render(spec, [old], STAMP)).text
+    assert "samples/s" not in Page(render(spec, [old], STAMP)).text
     both = " ".join(Page(render(spec, [measured, replace(old, trial=2)], STAMP)).text.split())
     assert "2.50 k 432 MB 93 %" in both
     assert "- - -" in both
