@@ -32,6 +32,7 @@ every_start = pytest.mark.parametrize(
         ("edge_popup", {"sparsity": 0.9}),
         ("snip", {"sparsity": 0.9, "sanity": "reinitialize"}),
         ("group_envelope", {"target_macs": 0.2}),
+        ("auto_train_once", {"target_macs": 0.2}),
     ],
 )
 
