@@ -9,7 +9,7 @@ from functools import cached_property
 
 from trainables import granularities
 from trainables.recipes.gating import Gating
-from trainables.recipes.in_training import ControlGates, GrowPenalty, Polarize, Select, ShrinkGroups
+from trainables.recipes.in_training import ControlGates, GrowPenalty, Polarize, Select, ShrinkGroups, Unify
 from trainables.recipes.recipe import AnyStage, During, Prune, Recipe, Train
 from trainables.recipes.schedules import Gradual
 from trainables.state import LiveTrial
@@ -45,7 +45,7 @@ class SharesOfDense:
 
     def _during(self, during: During) -> During:
         match during:
-            case ControlGates() | Gradual() | GrowPenalty() | ShrinkGroups() | Polarize():
+            case ControlGates() | Gradual() | GrowPenalty() | Polarize() | ShrinkGroups() | Unify():
                 return replace(during, final=self._prune(during.final))
             case Select():
                 return replace(during, density=min(1.0, during.density / self._pieces("weight", stream=False)))

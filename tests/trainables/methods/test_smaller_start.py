@@ -10,7 +10,7 @@ from tests.trainables.stages import total
 from trainables import data
 from trainables.methods.smaller_start import SharesOfDense
 from trainables.recipes.gating import Gating
-from trainables.recipes.in_training import ControlGates, GrowPenalty, Polarize, Select, ShrinkGroups
+from trainables.recipes.in_training import ControlGates, GrowPenalty, Polarize, Select, ShrinkGroups, Unify
 from trainables.recipes.recipe import InTraining, Prune, Recipe, Remove, Train
 from trainables.recipes.schedules import Gradual
 from trainables.spec import DataSpec, ModelSpec, TrialSpec
@@ -26,6 +26,7 @@ KINDS: tuple[InTraining, ...] = (
     Polarize(Prune(1.0, granularity="filter", macs=0.1)),
     Select(0.1),
     ShrinkGroups(PRUNE),
+    Unify(Prune(0.1, granularity="block_4")),
 )
 
 

@@ -89,7 +89,10 @@ def test_a_head_for_other_classes_stays_as_it_was_and_is_named() -> None:
 @pytest.mark.parametrize(
     ("state", "reason"),
     [
-        (lambda: network(widths=[4, 4, 8]).state_dict(), r"has other shapes than this network: .* instead of .* more; a network made smaller is taken from "),
+        (
+            lambda: network(widths=[4, 4, 8]).state_dict(),
+            r"has other shapes than this network: .* instead of .* more; a network made smaller is taken from ",
+        ),
         (
             lambda: {"a": torch.zeros(1)},
             r"does not belong to .*: it lacks .* and \d+ more, and has besides a$",
