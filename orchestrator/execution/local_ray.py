@@ -95,7 +95,7 @@ def _start(folder: Path) -> LocalRay:
     import ray
 
     try:
-        with handlers_kept(), _on_loopback(), _apart() as local:
+        with handlers_kept(), _on_loopback(), ray_internals.cluster_services_left_out(), _apart() as local:
             ray.init(
                 address="local",
                 **{ray_internals.FOLDER: str(folder)},  # Ray opens it to everybody; nobody else gets into the one above

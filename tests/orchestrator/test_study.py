@@ -151,6 +151,7 @@ model: {name: mlp}
 paradigms: {raising: {}, undefined: {}, forgetful: {}, dense: {}}
 search: {trials: 4}
 fidelity: {epochs: 1}
+tracking: none
 """
 
 MISBEHAVING = '''

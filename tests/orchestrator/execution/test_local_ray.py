@@ -27,6 +27,7 @@ with started():
         "lives": vital_processes_live(),
         "sessions": len(list(Path(os.environ["RAY_TMPDIR"]).glob("espalier-ray-*/ray/session_2*"))),
         "names": [process.name() for process in processes],
+        "programs": sorted({Path(word).name for process in processes for word in process.cmdline()[:4]}),
         "in_group": [process.name() for process in processes if os.getpgid(process.pid) == os.getpgrp()],
     }))
 """
@@ -46,6 +47,7 @@ def test_ray_starts_without_a_home_in_a_long_folder_that_holds_a_dangling_link_a
     assert ended.returncode == 0, ended.stderr
     seen = json.loads(ended.stdout.splitlines()[-1])
     assert {"gcs_server", "raylet"} <= set(seen.pop("names"))
+    assert not {"monitor.py", "log_monitor.py", "dashboard.py"} & set(seen.pop("programs"))
     assert seen == {"computes": True, "lives": True, "sessions": 1, "in_group": []}
     assert list(folder.iterdir()) == [dangling]
 

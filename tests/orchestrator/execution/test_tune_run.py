@@ -90,7 +90,7 @@ def test_all_workers_get_to_work_though_trials_are_over_before_a_worker_has_star
 
 
 def test_ray_tune_forgets_the_trials_that_are_over(tmp_path: Path) -> None:
-    spec, census = study(resources={"cpus": all_cpus() / 2}, trials=30), Census()
+    spec, census = study(resources={"cpus": all_cpus() / 2}, trials=20), Census()
     swept(spec, tmp_path, "toy", census)
     assert max(census.known) <= 8
 
@@ -148,10 +148,10 @@ def test_a_trial_without_enough_memory_says_so_and_leaves_its_process_to_nobody(
 
 
 def test_under_early_stopping_and_faults_only_whole_trials_are_on_the_front(tmp_path: Path) -> None:
-    spec = study(trials=60, epochs=4, rungs=[1, 2], reduction=2, seed=5)
+    spec = study(trials=24, epochs=4, rungs=[1, 2], reduction=2, seed=0)
     records = swept(spec, tmp_path, "unreliable")
     states = Counter(record.state for record in records)
-    assert states.total() == 60
+    assert states.total() == 24
     assert states.keys() == {State.COMPLETE, State.PRUNED, State.FAIL}
     reasons = {record.reason for record in records if record.state is State.FAIL}
     assert reasons == {"RuntimeError: the plug-in gave up", "accuracy is nan"}

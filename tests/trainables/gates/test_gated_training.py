@@ -82,7 +82,7 @@ def test_every_gate_has_decided_when_the_window_ends(model: str, tmp_path: Path)
     undecided = {}
     for settle in (0.0, 4.0):
         trial = trial_state(MemoryContext(tmp_path / str(settle)), model)
-        run_recipe((Train(16, during=Gating(epochs=16, nu=2.0, every=1, settle=settle)),), trial)
+        run_recipe((Train(8, during=Gating(epochs=8, nu=2.0, every=1, settle=settle)),), trial)
         undecided[settle] = trial.measured["gates_undecided"]
     assert undecided[0.0] > 0
     assert undecided[4.0] == 0
