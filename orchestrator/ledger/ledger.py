@@ -17,7 +17,7 @@ from orchestrator.ledger.cluster import ClusterState, Noted
 from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.failures import Breakdown, Failure
 from orchestrator.ledger.journal_location import journal_location_of
-from orchestrator.ledger.optuna_internals import constraints_as_attributes, study_id, trial_id
+from orchestrator.ledger.optuna_internals import constraints_as_attributes, name_objectives, study_id, trial_id
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.reports import Reports, StampedReport
 from orchestrator.ledger.table_check import require_told_in_table
@@ -121,11 +121,14 @@ class Ledger:
             raise
         directions = [optuna.study.StudyDirection[d.upper()] for d in spec.objectives.values()]
         self._drop_unbegun(directions)
-        if not self.storage.get_all_studies():
+        is_new = not self.storage.get_all_studies()
+        if is_new:
             self.storage.create_new_study(directions, spec.name)
         self.study = optuna.load_study(
             study_name=spec.name, storage=self.storage, sampler=optuna.samplers.RandomSampler()
         )
+        if is_new:
+            name_objectives(self.study, spec.objectives)
         self._ids = {trial.number: trial_id(trial) for trial in self._trials()}
         self._told: dict[int, TrialRecord] = {}
         self._reports: dict[int, Reports] = {}

@@ -5,12 +5,14 @@ Each function names what Optuna would have to publish to make it unnecessary.
 minor versions of Optuna for which that test passes.
 """
 
-from collections.abc import Mapping, MutableMapping
+import warnings
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIISampler
 from optuna.storages import InMemoryStorage
 from optuna.study._frozen import FrozenStudy
@@ -27,6 +29,16 @@ def trial_id(trial: FrozenTrial) -> int:
     """Return the key of a trial in its storage. Wanted: a public attribute; all methods of storages need it."""
     key: int = trial._trial_id
     return key
+
+
+def name_objectives(study: optuna.Study, names: Iterable[str]) -> None:
+    """Name a study's objectives for those who open its journal with Optuna or its dashboard.
+
+    Wanted: `Study.set_metric_names` without the warning that it is experimental.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names(list(names))
 
 
 def ranks(points: npt.ArrayLike, missed: npt.ArrayLike | None = None) -> npt.NDArray[np.int64]:

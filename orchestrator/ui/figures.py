@@ -57,4 +57,4 @@ def _chart(label: str, layers: Sequence[Layer], before: Sequence[float], after: 
         Bars(begins=begins, ends=tuple(before), ys=ys, color=SOFT, opacity=0.3),
         Bars(begins=begins, ends=tuple(after), ys=ys, color=color),
     )
-    return Chart(x=across, y=Axis.steps("layer", [layer.name for layer in layers]), layers=bars)
+    return Chart(x=across, y=Axis.steps("", [layer.name for layer in layers]), layers=bars)

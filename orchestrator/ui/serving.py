@@ -22,14 +22,14 @@ def serve(store: Store, address: Address, say: Callable[[str], None]) -> None:
     import uvicorn
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that MLflow is stopped, too
-    with _mlflow(store, address.port + 1, say) as mlflow:
+    with mlflow_beside(store, address.port + 1, say) as mlflow:
         say(f"{address.url} shows {store.place}; stop it with Ctrl-C")
         pages = application(store, address, mlflow)
         uvicorn.run(pages, host=address.host, port=address.port, log_level="warning", access_log=False, lifespan="off")
 
 
 @contextmanager
-def _mlflow(store: Store, port: int, say: Callable[[str], None]) -> Iterator[str | None]:
+def mlflow_beside(store: Store, port: int, say: Callable[[str], None]) -> Iterator[str | None]:
     """Serve a store's MLflow pages on this machine's loopback while the block runs; yield where, if it has any."""
     if store.remote is not None or not store.mlflow_database.exists():
         yield None

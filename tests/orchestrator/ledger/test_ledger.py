@@ -46,7 +46,10 @@ def test_the_journal_opened_with_optuna_holds_what_was_drawn(tmp_path: Path) -> 
     with launched(study(), tmp_path) as driver:
         records = run_all(Sweep(driver, Silence()))
     journal_of_optuna = optuna.storages.JournalStorage(JournalFileBackend(str(driver.folder.journal)))
-    told = optuna.load_study(study_name="small", storage=journal_of_optuna).trials
+    opened = optuna.load_study(study_name="small", storage=journal_of_optuna)
+    assert opened.metric_names == ["accuracy", "macs"]
+    told = opened.trials
+    assert [trial.values for trial in told] == [[r.metrics["accuracy"], r.metrics["macs"]] for r in records]
     assert [trial.params["magnitude.sparsity"] for trial in told] == [one.params["sparsity"] for one in records]
     assert all(trial.params.keys() == trial.distributions.keys() for trial in told)
 
