@@ -84,7 +84,7 @@ def test_a_running_trial_says_what_its_last_epoch_took_and_where(espalier: Espal
         used = {name: found["cluster"][name] for name in ("cpus", "cpus_in_use", "gpus", "gpus_in_use", "gone")}
         assert used == {"cpus": 12, "cpus_in_use": 8.5, "gpus": 1, "gpus_in_use": 0.25, "gone": 1}
         _, out, _ = espalier("status", "small")
-        assert "12.3 k images/s, peak memory 432 MB, CPU 93 % in use, on 10.0.0.2\n" in out
+        assert "12.3 k samples/s, peak memory 432 MB, CPU 93 % in use, on 10.0.0.2\n" in out
         assert "cluster: 2 nodes alive, 1 gone, 8.5 of 12 CPUs and 0.25 of 1 GPUs in use; so since 20" in out
     _, out, _ = espalier("status", "small")
     assert "interrupted: trial 5" in out

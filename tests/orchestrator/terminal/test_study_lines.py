@@ -120,7 +120,7 @@ def test_running_trials_show_their_last_epoch_and_their_machine() -> None:
     lines = progress_of(under_way=(begun, waiting))
     assert (
         "running: trial 5 magnitude, epoch 2 of 4, validation accuracy 75.00 %, "
-        "12.3 k images/s, peak memory 432 MB, on 10.0.0.2"
+        "12.3 k samples/s, peak memory 432 MB, on 10.0.0.2"
     ) in lines
     assert "running: trial 6 dense, epoch 0 of 4" in lines
     assert "interrupted: trial 6 dense, epoch 0 of 4" in progress_of(under_way=(waiting,), driven=False)
