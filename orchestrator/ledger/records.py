@@ -35,8 +35,9 @@ class State(StrEnum):
 class TrialRecord:
     """All that the ledger knows about a trial.
 
-    `params` are the paradigm's hyper-parameters, without prefix, as chosen by `sampler` (None in studies that did not
-    record it). `metrics` are those of the final network (empty unless COMPLETE). `curve` holds the reported epochs.
+    `params` are the hyper-parameters under the names that tables have for them (`orchestrator.spec.params.Params` takes
+    them apart), as chosen by `sampler` (None in studies that did not record it). `metrics` are those of the final
+    network (empty unless COMPLETE). `curve` holds the reported epochs.
     `fidelity` is the share of the budget spent; `seconds` the training time over all attempts, without downtime.
     `share` is below 1 if the study's epochs were raised after the trial was asked: the share of them that it was given.
     `feasible` says whether a COMPLETE trial satisfies the study's constraints. `failure` is the kind of failure of a

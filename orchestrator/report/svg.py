@@ -160,7 +160,7 @@ class _Frame:
     def _path(self, layer: Line) -> Iterator[str]:
         """Yield the moves of a line; where it leaves the axes it is cut at the last point inside."""
         command = "M"
-        for index, (x, y) in enumerate(zip(layer.xs, layer.ys, strict=True)):
+        for x, y in zip(layer.xs, layer.ys, strict=True):
             if not self.holds(x, y):
                 command = "M"
                 continue
@@ -168,8 +168,6 @@ class _Frame:
                 yield f"H{self.x(x):.1f}"
             yield f"{command}{self.x(x):.1f} {self.y(y):.1f}"
             command = "L"
-            if index + 1 == len(layer.xs):
-                return
 
     def _boxes(self, layer: Bars) -> Iterator[str]:
         for begin, end, y in zip(layer.begins, layer.ends, layer.ys, strict=True):

@@ -49,7 +49,7 @@ class Granularity(ABC):
     def spread(self, pieces: "Tensor", shape: "torch.Size") -> "Tensor":
         """Give every weight of a tensor of `shape` the value of its piece, the inverse direction of `sum`."""
 
-    def score(self, trial: "LiveTrial", stage: "Prune", pieces: Scores, dead: Scores) -> Scores:  # noqa: ARG002
+    def score(self, trial: "LiveTrial", stage: "Prune", pieces: Scores, dead: Scores) -> Scores:  # noqa: ARG002 - for some only
         """Return the scores of what is ranked; -inf marks what was pruned before and stays so.
 
         `pieces` are the criterion's scores by prunable weight, `dead` True where a piece may not return. Raises
@@ -73,7 +73,7 @@ class Granularity(ABC):
     def decide(self, trial: "LiveTrial", stage: "Prune", scores: Scores) -> "dict[str, Tensor] | RemovalPlan":
         """Return which pieces stay at the stage's density: 0/1 masks by prunable weight, or what will be removed."""
 
-    def size_range(self, trial: "LiveTrial", stage: "Prune", costs: "ParameterCosts") -> "SizeRange | None":  # noqa: ARG002
+    def size_range(self, trial: "LiveTrial", stage: "Prune", costs: "ParameterCosts") -> "SizeRange | None":  # noqa: ARG002 - for some
         """Return what the network can cost after `stage`, whatever the scores are; None if that cannot be said.
 
         `costs` are those of the unpruned network, whose shapes `trial` has; it may have no numbers.

@@ -32,7 +32,7 @@ class Layer(Granularity):
     def spread(self, pieces: "Tensor", shape: "torch.Size") -> "Tensor":
         return pieces.view([1] * len(shape)).expand(shape)
 
-    def score(self, trial: "LiveTrial", stage: "Prune", pieces: Scores, dead: Scores) -> Scores:  # noqa: ARG002
+    def score(self, trial: "LiveTrial", stage: "Prune", pieces: Scores, dead: Scores) -> Scores:  # noqa: ARG002 - any granularity's
         """Score each residual block by the sum over its branch's layers; dropped blocks stay dropped."""
         import torch
 

@@ -39,7 +39,7 @@ class NOfM(Weight):
     def density(self, asked: float) -> float:  # noqa: ARG002 - the pattern fixes it
         return self.kept / self.group
 
-    def decide(self, trial: "LiveTrial", stage: "Prune", scores: Scores) -> "dict[str, Tensor]":  # noqa: ARG002
+    def decide(self, trial: "LiveTrial", stage: "Prune", scores: Scores) -> "dict[str, Tensor]":  # noqa: ARG002 - the pattern decides
         kept = self._of_each_group(stage)
         return {name: keep_n_of_m(score, kept, self.group) for name, score in scores.items()}
 

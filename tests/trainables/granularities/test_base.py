@@ -33,7 +33,7 @@ class Halves(Granularity):
         halves = pieces.repeat_interleave(shape[0] // 2).view(-1, *[1] * (len(shape) - 1))
         return halves.expand(shape)
 
-    def decide(self, trial: LiveTrial, stage: Prune, scores: Scores) -> dict[str, Tensor]:  # noqa: ARG002
+    def decide(self, trial: LiveTrial, stage: Prune, scores: Scores) -> dict[str, Tensor]:  # noqa: ARG002 - any granularity's
         shapes = {name: weight.shape for name, weight in prunable_weights(trial.model).items()}
         return {name: self.spread((score == score.max()).float(), shapes[name]) for name, score in scores.items()}
 
