@@ -15,7 +15,6 @@ from typing import Any, Final
 import ray
 from ray.exceptions import RayActorError
 from ray.tune import Callback
-from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from orchestrator.execution import cluster_state, ray_internals
@@ -23,8 +22,8 @@ from orchestrator.execution.cluster import NodeLost, is_alive
 from orchestrator.execution.interruption import leave_terminal, signals
 from orchestrator.execution.local_ray import vital_processes_live
 from orchestrator.execution.trial_context import CHECKPOINT, DISK_FULL, FAILURE, STORE_LOST
+from orchestrator.execution.tune_trial import OrderedTrial
 from orchestrator.execution.watchdog import Watchdog
-from orchestrator.execution.work_order import WorkOrder
 from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.failures import Breakdown, Failure
 from orchestrator.store.attempts import OBITUARY, CheckpointRef
@@ -84,14 +83,14 @@ class Recorder(Callback):  # type: ignore[misc]
         for asked in (signal.SIGINT, *signals()):
             signal.signal(asked, interrupt)
 
-    def on_trial_start(self, *, trial: Trial, **_: Any) -> None:
+    def on_trial_start(self, *, trial: OrderedTrial, **_: Any) -> None:
         self._watchdog.hear(trial.trial_id)
         self._started.add(trial.trial_id)
-        self._happened.append(partial(self._sweep.begin, _number(trial), _order(trial).workers))
+        self._happened.append(partial(self._sweep.begin, trial.order.number, trial.order.workers))
         if math.isinf(self._next_look):
             self._next_look = time.monotonic() + SECONDS_BETWEEN_CHECKS  # Ray needs a moment to count what is in use
 
-    def on_trial_result(self, *, trial: Trial, result: dict[str, Any], **_: Any) -> None:
+    def on_trial_result(self, *, trial: OrderedTrial, result: dict[str, Any], **_: Any) -> None:
         self._watchdog.hear(trial.trial_id)
         if DISK_FULL in result:
             self._happened.append(partial(self._stop_for_lack_of_room, result[DISK_FULL]))
@@ -101,33 +100,33 @@ class Recorder(Callback):  # type: ignore[misc]
             kind, text = result[FAILURE]
             self._failures[trial.trial_id] = Breakdown(Failure(kind), text)
         else:
-            self._happened.append(partial(self._sweep.report, _number(trial), EpochReport.from_dict(result)))
+            self._happened.append(partial(self._sweep.report, trial.order.number, EpochReport.from_dict(result)))
             if CHECKPOINT in result:
                 checkpoint = CheckpointRef.parse(result[CHECKPOINT])
-                self._happened.append(partial(self._sweep.save, _number(trial), checkpoint))
+                self._happened.append(partial(self._sweep.save, trial.order.number, checkpoint))
 
-    def note_verdict(self, trial: Trial, verdict: Verdict) -> None:
+    def note_verdict(self, trial: OrderedTrial, verdict: Verdict) -> None:
         """Remember why a trial ends."""
         self._verdicts[trial.trial_id] = verdict
 
-    def on_trial_complete(self, *, trial: Trial, **_: Any) -> None:
+    def on_trial_complete(self, *, trial: OrderedTrial, **_: Any) -> None:
         verdict = self._verdicts.pop(trial.trial_id, CONTINUE)
-        ended = partial(self._sweep.end, _number(trial), verdict)
+        ended = partial(self._sweep.end, trial.order.number, verdict)
         self._happened.append(
-            ended if trial.trial_id in self._started else partial(self._sweep.take_back, _number(trial))
+            ended if trial.trial_id in self._started else partial(self._sweep.take_back, trial.order.number)
         )
         self._close(trial)
         self._failures.pop(trial.trial_id, None)
 
-    def on_trial_error(self, *, trial: Trial, **_: Any) -> None:
+    def on_trial_error(self, *, trial: OrderedTrial, **_: Any) -> None:
         self._close(trial)
         breakdown = self._failures.pop(trial.trial_id, None)
         if breakdown is None:
             breakdown = _what_ray_says(trial)
             self._happened.append(partial(self._keep_error_text, trial))
-        self._happened.append(partial(self._sweep.fail, _number(trial), breakdown))
+        self._happened.append(partial(self._sweep.fail, trial.order.number, breakdown))
 
-    def on_step_end(self, *, trials: list[Trial], **_: Any) -> None:
+    def on_step_end(self, *, trials: list[OrderedTrial], **_: Any) -> None:
         try:
             while self._happened:
                 self._happened.popleft()()
@@ -148,22 +147,22 @@ class Recorder(Callback):  # type: ignore[misc]
         if not (is_alive() if due else vital_processes_live()):
             raise NodeLost(self._sweep.folder.log)
 
-    def _keep_error_text(self, trial: Trial) -> None:
+    def _keep_error_text(self, trial: OrderedTrial) -> None:
         """Copy Ray's error text to the trial's files now: Ray Tune does so only at the end of the run, if ever."""
         if trial.error_file is not None:
-            kept = _order(trial).folder / OBITUARY
+            kept = trial.order.folder / OBITUARY
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(trial.error_file, kept)
             patiently(partial(self._sweep.folder.push, kept))
 
-    def _look_at_cluster(self, trials: list[Trial]) -> None:
+    def _look_at_cluster(self, trials: list[OrderedTrial]) -> None:
         """Record the state of the cluster and where trials run, for commands that look at the study without Ray."""
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + SECONDS_BETWEEN_NOTES
         ledger = self._sweep.ledger
         ledger.note_cluster(cluster_state.look())
-        actors = {_number(trial): actor for trial in trials if (actor := ray_internals.actor_of(trial))}
+        actors = {trial.order.number: actor for trial in trials if (actor := ray_internals.actor_of(trial))}
         for number, address in ray_internals.addresses(actors).items():
             ledger.place(number, address)
 
@@ -175,13 +174,13 @@ class Recorder(Callback):  # type: ignore[misc]
         """End the run: if one trial cannot reach the store, none can. All running trials stay unfinished."""
         raise StoreLost(said)
 
-    def _close(self, trial: Trial) -> None:
+    def _close(self, trial: OrderedTrial) -> None:
         self._closed.add(trial.trial_id)
         self._started.discard(trial.trial_id)
         self._verdicts.pop(trial.trial_id, None)
         self._watchdog.forget(trial.trial_id)
 
-    def _end_silent_ones(self, trials: list[Trial]) -> None:
+    def _end_silent_ones(self, trials: list[OrderedTrial]) -> None:
         """Kill the processes of trials that have been silent for too long; Ray Tune then reports them as lost."""
         for overdue in self._watchdog.overdue():
             self._watchdog.forget(overdue)
@@ -189,7 +188,7 @@ class Recorder(Callback):  # type: ignore[misc]
             trial = next(trial for trial in trials if trial.trial_id == overdue)
             ray.kill(ray_internals.actor_of(trial))
 
-    def _take_back_lost(self, trials: list[Trial]) -> None:
+    def _take_back_lost(self, trials: list[OrderedTrial]) -> None:
         """Requeue trials that Ray Tune dropped silently, as it does when an actor is not free for its next trial.
 
         This must happen in every step: with nothing else to run, the next one waits ten minutes for a new trial.
@@ -197,7 +196,7 @@ class Recorder(Callback):  # type: ignore[misc]
         for trial in trials:
             if trial.is_finished() and trial.trial_id not in self._closed:
                 self._closed.add(trial.trial_id)
-                self._sweep.take_back(_number(trial))
+                self._sweep.take_back(trial.order.number)
 
 
 class NoProgress(TrialProgressCallback):  # type: ignore[misc]  # Ray has no types
@@ -221,15 +220,7 @@ def _stopping(trials: int) -> str:
     return f"stopping: saving {saving}; Ctrl-C again to leave {rest}"
 
 
-def _number(trial: Trial) -> int:
-    return _order(trial).number
-
-
-def _order(trial: Trial) -> WorkOrder:
-    return WorkOrder.from_dict(trial.config)
-
-
-def _what_ray_says(trial: Trial) -> Breakdown:
+def _what_ray_says(trial: OrderedTrial) -> Breakdown:
     """Return Ray's account of a failure that the trial did not report itself; `Trial.get_error` has none yet."""
     lines = ray_internals.error_lines(trial)
     text = lines[0] if lines else "no error text"

@@ -8,7 +8,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from orchestrator.execution import ray_internals
 from orchestrator.execution.capacity import Capacity
-from orchestrator.execution.work_order import WorkOrder
+from orchestrator.execution.tune_trial import OrderedTrial
 from orchestrator.ledger.epoch import Epoch
 from orchestrator.sweep.sweep import Sweep
 from orchestrator.sweep.verdict import Verdict
@@ -42,18 +42,14 @@ class ParetoHalving(FIFOScheduler):  # type: ignore[misc]
         if finished := {trial for trial in controller.get_trials() if trial.is_finished()}:
             ray_internals.forget(controller, finished)
         for trial in controller.get_trials():
-            if trial.status == Trial.PENDING and not self._capacity.may_hold(_order(trial).workers):
+            if trial.status == Trial.PENDING and not self._capacity.may_hold(trial.order.workers):
                 ray_internals.withdraw(controller, trial)  # the recorder takes it back
 
-    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002
+    def on_trial_result(self, tune_controller: Any, trial: OrderedTrial, result: dict[str, Any]) -> str:  # noqa: ARG002 - Tune's
         if "epoch" not in result:
             return str(TrialScheduler.CONTINUE)
-        verdict = self._sweep.judge(_order(trial).number, Epoch.from_dict(result))
+        verdict = self._sweep.judge(trial.order.number, Epoch.from_dict(result))
         if verdict.continues:
             return str(TrialScheduler.CONTINUE)
         self._note(trial, verdict)
         return str(TrialScheduler.STOP)
-
-
-def _order(trial: Trial) -> WorkOrder:
-    return WorkOrder.from_dict(trial.config)

@@ -1,21 +1,23 @@
-"""The sweep behind Ray Tune's Searcher: Tune asks for a trial whenever it has room for one."""
+"""The sweep behind Ray Tune's SearchAlgorithm: Tune asks for a trial whenever it has room for one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ray.tune.search import Searcher
+from ray.tune.experiment import Experiment
+from ray.tune.search import SearchAlgorithm
 
 from orchestrator.execution.capacity import Capacity
+from orchestrator.execution.tune_trial import OrderedTrial
 from orchestrator.execution.work_order import WorkOrder
 from orchestrator.sweep.sweep import Assignment, Sweep
 
 
-class LedgerSearcher(Searcher):  # type: ignore[misc]
+class LedgerSearch(SearchAlgorithm):  # type: ignore[misc]
     """Hands Ray Tune the sweep's trials, as many at once as `capacity` allows.
 
     `order` makes a trial's work order from its number of workers and the id that Tune gives it. `interrupted` says
-    whether a signal asked the run to end: Tune does not check while it has nothing to run. The searcher stores nothing:
-    `recorder.Recorder` records results and ends, because Tune swallows exceptions that a searcher raises there.
+    whether a signal asked the run to end: Tune does not check while it has nothing to run. Nothing is stored here:
+    `recorder.Recorder` records results and ends, because Tune swallows exceptions that a search raises there.
     """
 
     def __init__(
@@ -25,38 +27,33 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]
         order: Callable[[Assignment, int, str], WorkOrder],
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
-        super().__init__(metric=None, mode=None)
         self._sweep, self._capacity, self._order = sweep, capacity, order
         self._interrupted = interrupted
+        self._storage: Any = None
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        return str, ("searcher",)  # Ray Tune pickles its searcher into a file that nobody reads
+        return str, ("search",)  # Ray Tune pickles its search algorithm into a file that nobody reads
 
-    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:  # noqa: ARG002
-        return True
+    def add_configurations(self, experiments: Sequence[Experiment]) -> None:
+        """Take the storage of the one experiment, where Ray Tune wants to know its trials."""
+        (experiment,) = experiments
+        self._storage = experiment.spec["storage"]
 
-    def suggest(self, trial_id: str) -> Any:
-        """Return the next trial's configuration, None for "not now", or FINISHED, which is final."""
+    def next_trial(self) -> OrderedTrial | None:
+        """Return the next trial, or None: not now, or never again if `is_finished`."""
         if not self._sweep.live and (self._sweep.is_over or self._interrupted()):
-            return Searcher.FINISHED
+            self.set_finished()
+            return None
         workers = self._capacity.take(self._sweep.live, self._sweep.waiting)
         if not workers:
             return None
         assignment = self._sweep.next()
         if assignment is not None:
             self._capacity.give(assignment.number, workers)
-            return self._order(assignment, workers, trial_id).as_dict()
-        # a live trial may still be lost, and a lost one waits a while before it is handed out again
-        return None if self._sweep.live or not self._sweep.is_over else Searcher.FINISHED
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        pass
-
-    def save(self, checkpoint_path: str) -> None:
-        pass
-
-    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        pass
-
-    def restore(self, checkpoint_path: str) -> None:
-        raise NotImplementedError("a study is resumed from its ledger, not from Ray Tune's files")
+            tune_id = OrderedTrial.generate_id()
+            return OrderedTrial(self._order(assignment, workers, tune_id), tune_id, self._storage)
+        if (
+            not self._sweep.live and self._sweep.is_over
+        ):  # a live trial may be lost, and is handed out again after a while
+            self.set_finished()
+        return None

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ray import tune
 
@@ -16,7 +15,7 @@ from orchestrator.execution.local_ray import vital_processes_live
 from orchestrator.execution.ray_internals import callbacks_uncounted, keys_kept
 from orchestrator.execution.recorder import NoProgress, Recorder
 from orchestrator.execution.scheduler import ParetoHalving
-from orchestrator.execution.searcher import LedgerSearcher
+from orchestrator.execution.searcher import LedgerSearch
 from orchestrator.execution.work_order import WorkOrder
 from orchestrator.store.attempts import attempt_folder
 from orchestrator.store.logs import logging_into
@@ -35,9 +34,9 @@ def run_trials(sweep: Sweep, cache: Path, run: str, placed: Placed = lambda tria
     spec, folder = sweep.spec, sweep.folder
     recorder, capacity = Recorder(sweep), Capacity(spec.resources)
     tuner = tune.Tuner(
-        tune.with_resources(worker.WorkerTrial, _placement),
+        worker.WorkerTrial,
         tune_config=tune.TuneConfig(
-            search_alg=LedgerSearcher(
+            search_alg=LedgerSearch(
                 sweep,
                 capacity,
                 partial(_work_order, sweep, cache, run, placed),
@@ -46,7 +45,6 @@ def run_trials(sweep: Sweep, cache: Path, run: str, placed: Placed = lambda tria
             scheduler=ParetoHalving(sweep, capacity, recorder.note_verdict),
             num_samples=-1,
             reuse_actors=True,
-            trial_dirname_creator=lambda trial: WorkOrder.from_dict(trial.config).folder.name,
         ),
         run_config=tune.RunConfig(
             name=folder.trials.name,
@@ -70,19 +68,6 @@ def run_trials(sweep: Sweep, cache: Path, run: str, placed: Placed = lambda tria
             if recorder.interrupted:
                 ignore_the_rest()
     return recorder.interrupted
-
-
-def _placement(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-    """Return what a trial occupies: one bundle per worker, all at once or none, close together if possible."""
-    order = WorkOrder.from_dict(config)
-    return _bundles(order.workers, order.cpus, order.gpus)
-
-
-@lru_cache
-def _bundles(workers: int, cpus: float, gpus: float) -> tune.PlacementGroupFactory:
-    """Return the same object for the same request: Ray Tune compares those of trials by all that is in them."""
-    bundle = {kind: amount for kind, amount in (("CPU", cpus), ("GPU", gpus)) if amount}
-    return tune.PlacementGroupFactory([bundle] * workers)
 
 
 def _work_order(

@@ -4,8 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ray.tune.experiment import Trial
-
+from orchestrator.execution.tune_trial import OrderedTrial
 from orchestrator.execution.work_order import WorkOrder
 from orchestrator.store.checkpoints import Owner
 from orchestrator.sweep.sweep import Assignment, Sweep
@@ -34,7 +33,7 @@ def order_in(store: Path, **changes: Any) -> WorkOrder:
     return replace(order, **changes)
 
 
-def tune_trial(sweep: Sweep, assigned: Assignment, **changes: Any) -> Trial:
+def tune_trial(sweep: Sweep, assigned: Assignment, **changes: Any) -> OrderedTrial:
     """Return a trial that a sweep has handed out as Ray Tune's callbacks and schedulers get it; nothing runs it."""
     chosen, trials = assigned.configuration, sweep.folder.trials
     order = order_in(
@@ -45,4 +44,4 @@ def tune_trial(sweep: Sweep, assigned: Assignment, **changes: Any) -> Trial:
         folder=trials / f"{assigned.number:05d}-1",
         **changes,
     )
-    return Trial("WorkerTrial", config=order.as_dict(), stub=True)
+    return OrderedTrial(order, OrderedTrial.generate_id(), storage=None)

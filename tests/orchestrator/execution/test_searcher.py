@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 from optuna.distributions import FloatDistribution
-from ray.tune.search import Searcher
 
 from orchestrator.execution.capacity import Capacity
-from orchestrator.execution.searcher import LedgerSearcher
+from orchestrator.execution.searcher import LedgerSearch
 from orchestrator.execution.tune_run import _work_order
 from orchestrator.execution.work_order import WorkOrder
 from orchestrator.ledger import ledger
@@ -286,28 +285,35 @@ def test_earlier_studies_teach_the_sampler_across_paradigms_that_share_a_hyper_p
     assert mean(record.metrics["macs"] for record in warm) < 0.8 * mean(record.metrics["macs"] for record in cold)
 
 
-def test_the_searcher_keeps_to_the_capacity_and_finishes_only_when_nothing_can_be_lost(tmp_path: Path) -> None:
+def test_the_search_keeps_to_the_capacity_and_finishes_only_when_nothing_can_be_lost(tmp_path: Path) -> None:
     with ledger_of(study(trials=3), tmp_path) as ledger:
         sweep = Sweep(ledger, Silence())
         capacity = Capacity(Resources(cpus=1), count=lambda: [{"CPU": 2.0}])
         order = partial(_work_order, sweep, tmp_path / "data", "somewhere:run", lambda trial: trial)
-        searcher = LedgerSearcher(sweep, capacity, order)
+        search = LedgerSearch(sweep, capacity, order)
 
-        def suggested(tune_id: str) -> tuple[int, str]:
-            order = WorkOrder.from_dict(searcher.suggest(tune_id))
-            return order.number, order.folder.name
+        def given() -> int:
+            trial = search.next_trial()
+            assert trial is not None
+            assert WorkOrder.from_dict(trial.config) == trial.order
+            assert trial.custom_dirname == trial.order.folder.name == f"{trial.order.number:05d}-{trial.trial_id}"
+            trial.create_placement_group_factory()
+            assert trial.placement_group_factory.bundles == [{"CPU": 1.0}]
+            return trial.order.number
 
-        assert suggested("a") == (0, "00000-a")
-        assert suggested("b") == (1, "00001-b")
-        assert searcher.suggest("c") is None
+        def is_over() -> bool:
+            return search.next_trial() is None and search.is_finished()
+
+        assert (given(), given()) == (0, 1)
+        assert not is_over()
         sweep.take_back(0)
-        assert suggested("d") == (0, "00000-d")
+        assert given() == 0
         sweep.fail(0, BROKEN)
         sweep.fail(1, BROKEN)
-        assert suggested("e") == (2, "00002-e")
-        assert searcher.suggest("f") is None
+        assert given() == 2
+        assert not is_over()
         sweep.fail(2, BROKEN)
-        assert searcher.suggest("g") == Searcher.FINISHED
+        assert is_over()
 
 
 def test_when_the_time_is_spent_nothing_new_is_begun_but_what_was_interrupted_is_finished(tmp_path: Path) -> None:
