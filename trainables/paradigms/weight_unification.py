@@ -21,9 +21,10 @@ class WeightUnification(Paradigm):
 
     Only the paper's abstract and a summary were available: that blocks share one magnitude, that zero is a case of it
     and that ADMM divides the problem are theirs. The sizes of blocks, the penalty's strength and growth, the number of
-    iterations and the division of the epochs were chosen here by validation accuracy. With `unify` 0 the result is
-    block pruning by the L2 norm in each layer. The metric `unification_gap` is near 0 if making the blocks so lost
-    nothing.
+    iterations and the division of the epochs are choices of this package: a larger `rho` leaves a smaller
+    `unification_gap`, the share of the weights' norm that is lost when the blocks are made so, but in 12 epochs on
+    digits no strength gave more accuracy than none. With `unify` 0 the result is block pruning by the L2 norm in each
+    layer.
     """
 
     axes: ClassVar = {
