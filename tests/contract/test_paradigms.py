@@ -33,7 +33,7 @@ every_paradigm = pytest.mark.parametrize("name", paradigms.names())
 
 def digits(name: str, **hyperparameters: Any) -> TrialSpec:
     return TrialSpec(
-        data=DataSpec(name="digits", subset=300),
+        data=DataSpec(name="digits", subset=160),
         model=ModelSpec(name="resnet20" if name in RESIDUAL else "digits_cnn"),
         training=TrainingSpec(lr=0.1, batch_size=64),
         paradigm=name,

@@ -15,7 +15,7 @@ from trainables.masking.sparse_state import unpack
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.trial import run_trial
 
-SUBSET = DataSpec(name="digits", subset=331)
+SUBSET = DataSpec(name="digits", subset=136)
 
 
 def digits(

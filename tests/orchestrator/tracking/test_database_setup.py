@@ -56,9 +56,9 @@ def test_programs_that_start_at_once_in_a_fresh_store_find_one_whole_database(tm
         str(database.path),
         str(database.artifacts),
     ]
-    started = [subprocess.Popen(program, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    started = [subprocess.Popen(program, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     assert [(one.communicate()[1].count("Creating"), one.returncode) for one in started].count((1, 0)) == 1
-    assert [one.returncode for one in started] == [0, 0, 0]
+    assert [one.returncode for one in started] == [0, 0]
     assert [found.name for found in MlflowClient(database.uri).search_experiments()] == ["Default"]
 
 

@@ -180,11 +180,11 @@ def test_a_trial_interrupted_while_it_prunes_ends_in_the_same_network(values: di
     own = spec(model="resnet20", subset=160, epochs=4, window=0.75, warmup=0.0, **values)
     whole = MemoryContext(tmp_path / "whole")
     run_trial(own, whole)
-    for stop_after in (1, 2):
-        first = MemoryContext(tmp_path / f"first{stop_after}", stop_after=stop_after)
-        with pytest.raises(Interrupted):
-            run_trial(own, first)
-        second = MemoryContext(tmp_path / f"second{stop_after}", resume_from=first.checkpoints[-1])
+    first = MemoryContext(tmp_path / "first", stop_after=1)
+    with pytest.raises(Interrupted):
+        run_trial(own, first)
+    for epoch, checkpoint in enumerate((first.checkpoints[-1], whole.checkpoints[1]), start=1):
+        second = MemoryContext(tmp_path / f"second{epoch}", resume_from=checkpoint)
         run_trial(own, second)
         assert second.reports[-1].metrics == whole.reports[-1].metrics
         expected, resumed = (torch.load(c.checkpoints[-1] / CHECKPOINT, weights_only=True) for c in (whole, second))
