@@ -54,8 +54,9 @@ def is_eligible(record: TrialRecord, objectives: Iterable[str]) -> bool:
     It must be COMPLETE at full fidelity, feasible and connected, with finite values of all objectives.
     """
     finished = record.state is State.COMPLETE and math.isclose(record.fidelity, 1.0)
-    may_compete = finished and record.feasible and not is_disconnected(record)
-    return may_compete and all(math.isfinite(record.metrics.get(name, math.nan)) for name in objectives)
+    if not finished or not record.feasible or is_disconnected(record):
+        return False
+    return all(map(math.isfinite, [record.metrics.get(name, math.nan) for name in objectives]))
 
 
 def is_disconnected(record: TrialRecord) -> bool:

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.ledger import read_all
 from orchestrator.ledger.records import TrialRecord
-from orchestrator.results.summary import Summary, summarize
+from orchestrator.results.progress import Progress, progress_by
+from orchestrator.results.summary import summarize
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import Store, StudyFolder
 from trainables.errors import EspalierError
@@ -49,20 +49,20 @@ def _line(store: Store, name: str) -> StudyLine:
 
 
 def _readable(folder: StudyFolder) -> StudyLine:
-    spec, records = StudySpec.stored(folder.spec), read_all(folder).records
-    return study_line(folder, summarize(spec, records), records)
+    spec, contents = StudySpec.stored(folder.spec), read_all(folder)
+    summary = summarize(spec, contents.records)
+    return study_line(progress_by(folder, spec, contents, summary), contents.records)
 
 
-def study_line(folder: StudyFolder, summary: Summary, records: Sequence[TrialRecord]) -> StudyLine:
-    """Return a study in a few figures, by its summary and its records."""
-    location = journal_location_of(folder)
-    holder = location.holder()
+def study_line(progress: Progress, records: Sequence[TrialRecord]) -> StudyLine:
+    """Return a study in a few figures, by its progress and its records."""
+    summary, driver = progress.summary, progress.driver
     times = [time for record in records for time in (record.started, record.finished) if time is not None]
     return StudyLine(
         name=summary.study,
-        state="running" if location.is_driven() else "done" if summary.is_over else "unfinished",
+        state="running" if progress.driven else "done" if summary.is_over else "unfinished",
         finished=summary.told,
         trials=summary.trials,
         on_front=summary.on_front,
-        changed=max([*times, *([holder.last_beat] if holder else [])], default=None),
+        changed=max([*times, *([driver.last_sign] if driver else [])], default=None),
     )

@@ -4,6 +4,7 @@ import secrets
 import shlex
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -135,18 +136,14 @@ class _Pages:
 
         study, format = self.studies.study(request.path_params["study"]), request.path_params["format"]
         check_name("format", format, [kind.value for kind in Format])
-        folder = tempfile.TemporaryDirectory(prefix="espalier-")
-        try:
+        with ExitStack() as kept:
+            folder = kept.enter_context(tempfile.TemporaryDirectory(prefix="espalier-"))
             with naming_files():
                 network = load_trained(study.folder, request.path_params["trial"])
-                file = trial_export.write(network, format, Path(folder.name) / "network")
-        except BaseException:
-            folder.cleanup()
-            raise
-        name = trial_export.file_name(study.spec.name, network.record.trial, format)
-        return FileResponse(
-            file.path, media_type="application/octet-stream", filename=name, background=BackgroundTask(folder.cleanup)
-        )
+                file = trial_export.write(network, format, Path(folder) / "network")
+            name = trial_export.file_name(study.spec.name, network.record.trial, format)
+            sent = BackgroundTask(kept.pop_all().close)
+        return FileResponse(file.path, media_type="application/octet-stream", filename=name, background=sent)
 
     def asset(self, request: Request) -> Response:
         name = request.path_params["name"]

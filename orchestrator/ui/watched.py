@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.ledger.following import FollowedLedger
+from orchestrator.ledger.journal import JournalLocation
+from orchestrator.ledger.journal_file import FileJournalLocation
 from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.evaluated import with_evaluations
@@ -16,7 +18,6 @@ from orchestrator.results.overview import StudyLine, study_line
 from orchestrator.results.progress import Progress, progress_by
 from orchestrator.results.reference import dense_reference
 from orchestrator.results.summary import summarize
-from orchestrator.spec.ledger_url import FILE
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.evaluations import EVALUATIONS
 from orchestrator.store.store import Store, StudyFolder
@@ -61,6 +62,7 @@ class WatchedStudy:
         self._folder, self._ledger = folder, FollowedLedger(folder)
         self._seen: tuple[Mark, Snapshot] | None = None
         self._looking = threading.Lock()
+        self._location: tuple[object, JournalLocation] | None = None
         self._growth: Growth | None = None
         self._edition = 0
 
@@ -75,7 +77,7 @@ class WatchedStudy:
     def look(self) -> Snapshot:
         """Return the study as it is now; raises EspalierError, with a sentence, where it cannot be read."""
         with self._looking:
-            mark = _mark(self._folder)
+            mark = self._mark()
             if self._seen is None or self._seen[0] != mark or not mark:
                 self._edition += 1
                 self._seen = mark, self._read()
@@ -86,16 +88,27 @@ class WatchedStudy:
         if self._growth is None or self._growth.objectives != spec.objectives:
             self._growth = Growth(spec.objectives)
         volumes = self._growth.volumes(contents.records)
-        summary = summarize(spec, contents.records, volumes)
+        progress = progress_by(self._folder, spec, contents, summarize(spec, contents.records, volumes))
         return Snapshot(
             self._folder,
             spec,
             with_evaluations(self._folder, contents.records),
             volumes,
-            progress_by(self._folder, spec, contents, summary),
-            study_line(self._folder, summary, contents.records),
+            progress,
+            study_line(progress, contents.records),
             self._edition,
         )
+
+    def _mark(self) -> Mark:
+        """Return what changes whenever the study has changed; nothing where only reading it can tell."""
+        version = _version(self._folder.spec)
+        if self._location is None or self._location[0] != version:
+            self._location = version, journal_location_of(self._folder)
+        location = self._location[1]
+        if not isinstance(location, FileJournalLocation):
+            return ()
+        files = (location.path, self._folder.path / EVALUATIONS)
+        return (version, location.is_driven(), *map(_version, files))
 
 
 @dataclass(frozen=True)
@@ -132,14 +145,6 @@ class WatchedStore:
             return self.study(name).line
         except EspalierError as error:
             return StudyLine(name=name, state="unreadable", trouble=str(error))
-
-
-def _mark(folder: StudyFolder) -> Mark:
-    """Return what changes whenever a study has changed; nothing where only reading it can tell."""
-    if StudySpec.stored(folder.spec).ledger != FILE:
-        return ()
-    files = (folder.spec, folder.journal, folder.path / EVALUATIONS)
-    return (journal_location_of(folder).is_driven(), *map(_version, files))
 
 
 def _version(path: Path) -> tuple[int, int, int] | None:

@@ -1,5 +1,6 @@
 """The pages as a browser gets them."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import Sweep
 from orchestrator.ui.address import Address
 from tests.orchestrator import small
+from tests.orchestrator.trained import a_trained_study
 from tests.orchestrator.ui.conftest import MARKUP, Contents, client
 
 PAGES = [
@@ -192,3 +194,17 @@ def test_a_token_opens_the_pages_once_and_then_the_cookie_does(store: Path) -> N
     assert "HttpOnly" in opened.headers["set-cookie"]
     assert "SameSite=strict" in opened.headers["set-cookie"]
     assert browser.get("/").status_code == 200
+
+
+def test_a_download_leaves_nothing_in_the_store_nor_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_trained_study(tmp_path / "store", name="trained")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    answer = client(tmp_path / "store").get("/studies/trained/trials/1/network.safetensors")
+    assert answer.status_code == 200
+    assert 'filename="trained-1.safetensors"' in answer.headers["content-disposition"]
+    assert len(answer.content) > 1000
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert list(scratch.iterdir()) == []
