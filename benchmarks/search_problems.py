@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
@@ -93,22 +93,12 @@ WHOLE: Final = Bounds(1.0, 1.0)
 """The size of the unpruned network."""
 
 
-def known_sizes(problem: Problem, expected: Costs | None = None) -> Costs:
-    """Return the sizes of a problem's trials as a study knows them before it trains any.
+def all_sizes(problem: Problem) -> Costs:
+    """Return the sizes of a problem's trials, all of which are known before any is trained."""
 
-    Where `expected` knows the MACs of a configuration exactly, its size is the one that the problem will measure; a
-    range is that of the configuration's own network. Without `expected` every size is known.
-    """
-
-    def known(paradigm: str, params: Params, roughly: bool) -> Mapping[str, Bounds]:
-        bounds = WHOLE if expected is None else expected(paradigm, params, roughly=roughly).get("macs")
-        if bounds is None:
-            return {}
-        if expected is None or bounds.is_exact:
-            size = problem.after(paradigm, params, problem.epochs)[0]
-            return {"macs": Bounds(size, size)}
-        dense = expected.unpruned({})["macs"].high
-        return {"macs": Bounds(bounds.low / dense, bounds.high / dense, bounds.sure)}
+    def known(paradigm: str, params: Params, _roughly: bool) -> Mapping[str, Bounds]:
+        size = problem.after(paradigm, params, problem.epochs)[0]
+        return {"macs": Bounds(size, size)}
 
     return GivenCosts(known, lambda _: {"macs": WHOLE})
 
@@ -129,7 +119,7 @@ class Analytic:
 
     @property
     def costs(self) -> Costs:
-        return known_sizes(self)
+        return all_sizes(self)
 
     def after(self, paradigm: str, params: Params, epoch: int) -> Losses:
         x = [_scaled(found, params[name]) for name, found in self._searched[paradigm].items()]
@@ -174,15 +164,37 @@ class Recorded:
 
     @cached_property
     def costs(self) -> Costs:
+        """What a study would know of the sizes of the recorded trials; a proposal has those of the one next to it.
+
+        Where the MACs are known exactly, the size is the one that was measured.
+        """
         data = self.training["data"]
         absent = {"download": True} if "root" in data else {}  # images are not read: their shape is enough
-        return known_sizes(self, ExpectedCosts(study(self, **{**self.training, "data": {**data, **absent}})))
+        expected = ExpectedCosts(study(self, **{**self.training, "data": {**data, **absent}}))
+        dense = expected.unpruned({})["macs"].high
+
+        @cache
+        def of_row(paradigm: str, row: int) -> Mapping[str, Bounds]:
+            table = self._table[paradigm]
+            bounds = expected(paradigm, table.params[row]).get("macs")
+            if bounds is None:
+                return {}
+            size = float(table.curves[row, -1, 0])
+            as_share = Bounds(bounds.low / dense, bounds.high / dense, bounds.sure)
+            return {"macs": Bounds(size, size) if bounds.is_exact else as_share}
+
+        return GivenCosts(
+            lambda paradigm, params, _: of_row(paradigm, self._row(paradigm, params)), lambda _: {"macs": WHOLE}
+        )
 
     def after(self, paradigm: str, params: Params, epoch: int) -> Losses:
-        places, curves = self._table[paradigm]
-        here = np.array(_place(self._searched[paradigm], params))
-        size, error = curves[np.argmin(np.linalg.norm(places - here, axis=1)), epoch - 1]
+        size, error = self._table[paradigm].curves[self._row(paradigm, params), epoch - 1]
         return float(size), float(error)
+
+    def _row(self, paradigm: str, params: Params) -> int:
+        """Return which of the paradigm's recorded trials is next to a configuration."""
+        here = np.array(_place(self._searched[paradigm], params))
+        return int(np.argmin(np.linalg.norm(self._table[paradigm].places - here, axis=1)))
 
     @cached_property
     def reference(self) -> Losses:
@@ -196,23 +208,36 @@ class Recorded:
 
     @cached_property
     def _ends(self) -> npt.NDArray[np.float64]:
-        return np.concatenate([curves[:, -1] for _, curves in self._table.values()])
+        return np.concatenate([table.curves[:, -1] for table in self._table.values()])
 
     @cached_property
     def _searched(self) -> dict[str, dict[str, BaseDistribution]]:
         return searched(Configurations(study(self)))
 
     @cached_property
-    def _table(self) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    def _table(self) -> dict[str, "Table"]:
         with gzip.open(self.path, "rt", encoding="utf-8") as file:
             trials = json.load(file)
         return {
-            paradigm: (
-                np.array([_place(found, trial["params"]) for trial in trials if trial["paradigm"] == paradigm]),
-                np.array([trial["curve"] for trial in trials if trial["paradigm"] == paradigm]),
-            )
+            paradigm: Table.of([trial for trial in trials if trial["paradigm"] == paradigm], found)
             for paradigm, found in self._searched.items()
         }
+
+
+@dataclass(frozen=True)
+class Table:
+    """The recorded trials of a paradigm: where each lies among what is searched, its curve, its hyper-parameters."""
+
+    places: npt.NDArray[np.float64]
+    curves: npt.NDArray[np.float64]
+    params: Sequence[Params]
+
+    @classmethod
+    def of(cls, trials: Sequence[Mapping[str, Any]], found: Mapping[str, BaseDistribution]) -> "Table":
+        """Return the table of trials as they are in the file."""
+        params = [trial["params"] for trial in trials]
+        places = np.array([_place(found, one) for one in params])
+        return cls(places, np.array([trial["curve"] for trial in trials]), params)
 
 
 def searched(configurations: Configurations) -> dict[str, dict[str, BaseDistribution]]:

@@ -7,6 +7,7 @@ what they are estimated to come to, the less the less certain that is. The first
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -36,6 +37,8 @@ FRESH: Final = 25
 """How many of the candidates are new in each draw; the others were candidates of the draws before."""
 MOST_LEARNT: Final = 200
 """From how many results at most the model learns: the front, and the newest of the others."""
+FLOOR: Final = 4
+"""One draw of so many is for the paradigm that was tried the least: a model of few results may be wrong about it."""
 EACH: Final = 50
 """Up to twice as many trials the model learns from each result; then from each other one, and so on."""
 BEYOND: Final = 0.1
@@ -89,9 +92,20 @@ class KnownCostDraws(FeasibleDraws):
         tried = {self._tried[other.number].key for other in trials}
         pool = self._pool(number)
         candidates = [one for one in pool if given.items() <= one.drawn.items() and one.key not in tried]
+        if trial.number % FLOOR == 0:
+            candidates = self._of_rarest(candidates, trials)
         if not candidates:
             return super().draw(study, trial, given, number)
         return candidates[self._best(candidates, trials, trial.number)].drawn
+
+    def _of_rarest(self, candidates: Sequence[_Seen], trials: Sequence[FrozenTrial]) -> list[_Seen]:
+        """Return the candidates of the paradigm that was tried the least, of those that there are."""
+        tried = Counter(str(trial.params.get(PARADIGM)) for trial in trials)
+        there = {str(one.drawn[PARADIGM]) for one in candidates}
+        rarest = min(
+            (name for name in self._configurations.searched if name in there), key=tried.__getitem__, default=""
+        )
+        return [one for one in candidates if one.drawn[PARADIGM] == rarest]
 
     def _pool(self, number: int) -> list[_Seen]:
         """Return the candidates of a draw; each depends on the study's seed and its place in the sequence alone."""

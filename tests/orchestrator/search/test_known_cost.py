@@ -160,3 +160,16 @@ def test_a_long_study_learns_less_often_and_by_its_numbers_alone() -> None:
         204,
         992,
     ]
+
+
+def test_a_paradigm_that_looks_hopeless_is_still_asked_now_and_then() -> None:
+    several = view(given(), paradigms={"rigl": {}, "set": {}})
+    chosen = []
+    for number in range(16):
+        key, drawn = several.draw({}, number)
+        chosen.append(drawn[PARADIGM])
+        params = {name.partition(".")[2]: value for name, value in drawn.items() if name != PARADIGM}
+        accuracy = 0.9 if drawn[PARADIGM] == "rigl" else 0.1
+        results = [accuracy, 1000 * (1 - float(params["sparsity"]))]
+        several.tell(key, Lesson(str(drawn[PARADIGM]), params, State.COMPLETE, results))
+    assert chosen[8:].count("rigl") >= chosen[8:].count("set") >= 2
