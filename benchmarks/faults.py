@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 TRIALS = 24
 KILLS_PER_STUDY = 5
 TRIALS_DAMAGED = 6
-STUDY = f"""
+STUDY = """
 name: faults
-data: {{name: digits, subset: 600}}
-model: {{name: mlp}}
-paradigms: {{dense: {{}}, magnitude: {{}}, lottery_ticket: {{}}}}
-search: {{trials: {TRIALS}, sampler: random}}
-fidelity: {{epochs: 8, rungs: [3]}}
+data: {name: digits, subset: 600}
+model: {name: mlp}
+paradigms: {dense: {}, magnitude: {}, lottery_ticket: {}}
+search: {trials: TRIALS, sampler: random}
+fidelity: {epochs: 8, rungs: [3]}
 """
 ESPALIER = (sys.executable, "-c", "from orchestrator.cli import main; main()")
 PATIENCE = 300.0
@@ -78,14 +78,14 @@ class Findings:
         return self
 
 
-def run_study(root: Path, victims: Sequence[str], chance: random.Random) -> Findings:
-    """Run a study to its end, killing each of the victims on the way; return what became of it."""
+def run_study(root: Path, victims: Sequence[str], chance: random.Random, trials: int = TRIALS) -> Findings:
+    """Run a study of so many trials to its end, killing each of the victims on the way; return what became of it."""
     folder, findings, before = Store(root).study("faults"), Findings(), dict[int, TrialRecord]()
     file, sockets = root / "faults.yaml", root / "r"
-    file.write_text(STUDY, encoding="utf-8")
+    file.write_text(_study_of(trials), encoding="utf-8")
     sockets.mkdir()
     driver = _start(["launch", str(file)], root, sockets)
-    moments = sorted(chance.sample(range(TRIALS * 2 // 3), len(victims)))  # so that some of the study is left
+    moments = sorted(chance.sample(range(trials * 2 // 3), len(victims)))  # so that some of the study is left
     for victim, moment in zip(victims, moments, strict=True):
         if not _wait_until_told(folder, moment, driver):
             break
@@ -100,8 +100,12 @@ def run_study(root: Path, victims: Sequence[str], chance: random.Random) -> Find
             before = _told(records)
             driver = _start(["resume", "faults"], root, sockets)
     findings.violations["studies that hang or end badly"] += _end(driver) != 0
-    _look_at(Store(root), before, findings)
+    _look_at(Store(root), trials, before, findings)
     return findings
+
+
+def _study_of(trials: int) -> str:
+    return STUDY.replace("TRIALS", str(trials))
 
 
 def _start(words: list[str], store: Path, sockets: Path) -> subprocess.Popen[bytes]:
@@ -171,7 +175,7 @@ def _lost(before: dict[int, TrialRecord], records: Iterable[TrialRecord]) -> int
     return sum(now.get(trial) != record for trial, record in before.items())
 
 
-def _look_at(store: Store, before: dict[int, TrialRecord], findings: Findings) -> None:
+def _look_at(store: Store, trials: int, before: dict[int, TrialRecord], findings: Findings) -> None:
     """Count what is wrong with a study that came to its end."""
     folder = store.study("faults")
     records = ledger.read(folder)
@@ -187,8 +191,8 @@ def _look_at(store: Store, before: dict[int, TrialRecord], findings: Findings) -
         {
             "told trials lost": _lost(before, records),
             "trials told twice": sum(number - 1 for number in told.values()),
-            "trials missing, failed or RUNNING": TRIALS - len(ended),
-            "runs in MLflow RUNNING, doubled or missing": _wrong_runs(store),
+            "trials missing, failed or RUNNING": trials - len(ended),
+            "runs in MLflow RUNNING, doubled or missing": _wrong_runs(store, trials),
             "interruptions with more than one epoch repeated": sum(
                 max(0, repeated[trial] - again[trial]) for trial in repeated
             ),
@@ -216,14 +220,14 @@ def _written(folder: StudyFolder) -> tuple[Counter[int], dict[int, Counter[str]]
     return told, epochs
 
 
-def _wrong_runs(store: Store) -> int:
+def _wrong_runs(store: Store, trials: int) -> int:
     """Count the trials that do not have exactly one run in MLflow, and the runs that have not ended."""
     query = """SELECT tags.value, runs.status FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid
                WHERE tags.key = 'trial' AND runs.lifecycle_stage = 'active'"""
     with closing(sqlite3.connect(store.mlflow_database)) as database:
         rows: list[tuple[str, str]] = database.execute(query).fetchall()
     runs = Counter(int(trial) for trial, _ in rows)
-    return sum(runs[trial] != 1 for trial in range(TRIALS)) + sum(status == "RUNNING" for _, status in rows)
+    return sum(runs[trial] != 1 for trial in range(trials)) + sum(status == "RUNNING" for _, status in rows)
 
 
 def run_rounds(rounds: int, seed: int) -> Findings:
@@ -249,7 +253,7 @@ def run_damages(number: int, seed: int) -> Tally:
     """Run one study to its end, and damage copies of it: its ledger so many times."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="f-", ignore_cleanup_errors=True) as root:
         file = Path(root) / "faults.yaml"
-        file.write_text(STUDY.replace(f"trials: {TRIALS}", f"trials: {TRIALS_DAMAGED}"), encoding="utf-8")
+        file.write_text(_study_of(TRIALS_DAMAGED), encoding="utf-8")
         (Path(root) / "r").mkdir()
         if _end(_start(["launch", str(file)], Path(root), Path(root) / "r")):
             sys.exit((Path(root) / "said.txt").read_text()[-2000:])
