@@ -15,11 +15,14 @@ _RANKED = ("weight", "filter", "block_4", "block_16")
 _SPARSE = (*_RANKED, "layer")
 """The granularities whose density is free."""
 
+_FROM_IMAGES = ("taylor", "obd", "snip", "sipp", "sipp_max", "pfp")
+"""The criteria that look at batches; of these, those that look at activations are left to studies that name them."""
+
 SPACE = Space(
     granularity=Dimension(Choice(("weight", "filter", "block_4", "block_16", "2:4", "1:4"))),
     sparsity=Dimension(Float(0.3, 0.98), when={"granularity": _SPARSE}),
     criterion=Dimension(Choice(("magnitude", "l2", "taylor", "obd", "snip"))),
-    batches=Dimension(Int(1, 16, log=True), when={"criterion": ("taylor", "obd", "snip")}),
+    batches=Dimension(Int(1, 16, log=True), when={"criterion": _FROM_IMAGES}),
     scope=Dimension(Choice(("global", "layer", "lamp", "erk")), when={"granularity": _RANKED}),
     schedule=Dimension(Choice(("one_shot", "iterative", "gradual"))),
     rounds=Dimension(Int(2, 5), when={"schedule": ("iterative",)}),

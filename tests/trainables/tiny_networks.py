@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from trainables import granularities, models
 from trainables.masking.criteria import Batch, Scoring
 from trainables.masking.masks import prunable_weights
+from trainables.structure.channels import find_groups
 
 SHAPE = (1, 8, 8)
 CLASSES = 10
@@ -62,7 +63,13 @@ def scoring(model: nn.Module, granularity: str = "weight", data: list[Batch] | N
     drawn = batches() if data is None else data
     dense = {name: weight.detach().clone() for name, weight in prunable_weights(model).items()}
     return Scoring(
-        model, dense, lambda: drawn, SHAPE, granularities.find(granularity), torch.Generator().manual_seed(0)
+        model,
+        dense,
+        lambda: drawn,
+        SHAPE,
+        granularities.find(granularity),
+        torch.Generator().manual_seed(0),
+        lambda: find_groups(model, SHAPE),
     )
 
 

@@ -16,7 +16,14 @@ from torch import Tensor, nn
 from trainables.errors import check_name
 from trainables.masking.flow import flow_through
 from trainables.masking.masks import prunable_weights
+from trainables.masking.sensitivity import (
+    largest_by_channel,
+    largest_products,
+    mean_products,
+    shared_among_filters,
+)
 from trainables.modes import composite_attention, modes_kept
+from trainables.structure.channels import ChannelGroup
 from trainables.tasks.base import Task
 from trainables.tasks.classification import CLASSIFICATION
 
@@ -41,8 +48,8 @@ class Scoring:
     """All that a criterion may look at.
 
     `model` is the masked network; `batches` are pairs of normalised images [B, C, H, W] and labels [B], the same
-    ones on each call; `dense` holds the prunable weights as they were before the first of them was masked; `task` has
-    the loss.
+    ones on each call; `dense` holds the prunable weights as they were before the first of them was masked; `groups`
+    are the channels that go together; `task` has the loss.
     """
 
     model: nn.Module
@@ -51,7 +58,12 @@ class Scoring:
     input_shape: tuple[int, int, int]
     granularity: Pieces
     generator: torch.Generator
+    groups: Callable[[], Sequence[ChannelGroup]]
     task: Task = CLASSIFICATION
+
+    @property
+    def images(self) -> list[Tensor]:
+        return [images for images, _ in self.batches()]
 
     @property
     def weights(self) -> dict[str, nn.Parameter]:
@@ -154,6 +166,35 @@ def synflow(scoring: Scoring) -> Scores:
     return scoring.pieces(flow_through(scoring.model, scoring.input_shape)[0])
 
 
+def sipp(scoring: Scoring) -> Scores:
+    """Score |w a|, a what the weight reads, averaged over the images of the batches and all positions.
+
+    SiPP as compared in Liebenwein et al. 2021, arXiv 2103.03014, table 1, in its deterministic form. They rank across
+    the network (scope `global`).
+    """
+    return scoring.pieces(mean_products(scoring.model, scoring.images))
+
+
+def sipp_max(scoring: Scoring) -> Scores:
+    """Score the largest |w a| over the images of the batches and all positions, as the randomised form of SiPP does."""
+    return scoring.pieces(largest_products(scoring.model, scoring.images))
+
+
+def pfp(scoring: Scoring) -> Scores:
+    """Score filters by ||W_:j a_j||_inf: the most that channel j adds to any sum of the layers that read it.
+
+    The largest over the images of the batches and all positions (Liebenwein et al. 2020, arXiv 1911.07412, as compared
+    in arXiv 2103.03014, table 1). Their budgets of layers, which follow from a bound of the error, are left to the
+    scope. Smaller pieces share a filter's score in proportion to |w|; weights whose outputs are no channels that could
+    be removed have the same norm of what they add themselves, the largest |w a|.
+    """
+    model, images, groups = scoring.model, scoring.images, {group.name: group for group in scoring.groups()}
+    scores = largest_products(model, images)
+    for name, of_channels in largest_by_channel(model, list(groups.values()), images).items():
+        scores |= shared_among_filters(model, groups[name], of_channels)
+    return scoring.pieces(scores)
+
+
 CRITERIA: Mapping[str, Criterion] = {
     "magnitude": magnitude,
     "l2": l2,
@@ -165,6 +206,9 @@ CRITERIA: Mapping[str, Criterion] = {
     "grasp": grasp,
     "grasp_magnitude": grasp_magnitude,
     "synflow": synflow,
+    "sipp": sipp,
+    "sipp_max": sipp_max,
+    "pfp": pfp,
 }
 
 RETURNING = frozenset({"force"})

@@ -70,7 +70,9 @@ def scoring_for(trial: "LiveTrial", stage: Prune, dense: Mapping[str, Tensor], t
         return drawn
 
     shape, granularity = trial.dataset.input_shape, granularities.find(stage.granularity)
-    return Scoring(trial.model, dense, batches, shape, granularity, trial.generator, trial.task)
+    return Scoring(
+        trial.model, dense, batches, shape, granularity, trial.generator, lambda: trial.groups, task=trial.task
+    )
 
 
 def _scores(

@@ -23,7 +23,9 @@ class Magnitude(Paradigm):
 
     axes: ClassVar = {
         "when": "after training",
-        "criterion": "magnitude (L1 norm of filters), L2 norm, first-order Taylor, OBD diagonal, SNIP, random",
+        "criterion": (
+            "magnitude (L1 norm of filters), L2 norm, first-order Taylor, OBD diagonal, SNIP, SiPP, PFP, random"
+        ),
         "granularity": "weight, 2:4, 1:4, block_4, block_16, filter, layer",
         "scope": "global, layer, lamp, erk",
         "schedule": "one-shot, iterative, gradual",
@@ -32,14 +34,17 @@ class Magnitude(Paradigm):
     source: ClassVar = (
         "Han et al. 2015, arXiv 1506.02626 (weights); Li et al. 2017, arXiv 1608.08710 (filters); "
         "Zhu & Gupta 2017, arXiv 1710.01878 (gradual); Mishra et al. 2021, arXiv 2104.08378 (2:4); "
-        "Renda et al. 2020, arXiv 2003.02389 (learning-rate rewinding)"
+        "Renda et al. 2020, arXiv 2003.02389 (learning-rate rewinding); "
+        "Liebenwein et al. 2021, arXiv 2103.03014 (WT, SiPP, FT and PFP compared)"
     )
 
     sparsity: float = hyper(0.8, "share of the prunable pieces that is pruned", low=0.0, high=0.999)
     criterion: str = hyper(
-        "magnitude", "what a piece is worth", choices=("magnitude", "l2", "taylor", "obd", "snip", "random")
+        "magnitude",
+        "what a piece is worth",
+        choices=("magnitude", "l2", "taylor", "obd", "snip", "sipp", "sipp_max", "pfp", "random"),
     )
-    batches: int = hyper(4, "training batches that taylor, obd and snip look at", low=1, high=64)
+    batches: int = hyper(4, "training batches that all but magnitude, l2 and random look at", low=1, high=64)
     granularity: str = hyper(
         "weight",
         "what is pruned as one piece",

@@ -189,6 +189,7 @@ def test_a_hyper_parameter_that_no_configuration_uses_is_refused(
         {"granularity": "layer", "sparsity": 0.9},
         {"rounds": 3},
         {"criterion": ["magnitude", "snip"], "batches": 4},
+        {"criterion": ["sipp", "sipp_max", "pfp"], "batches": 4},
     ],
 )
 def test_a_hyper_parameter_that_some_configuration_uses_is_accepted(tmp_path: Path, chosen: dict[str, Any]) -> None:
