@@ -1,7 +1,7 @@
 """Measure what a study spends of its budgets while a driver runs, summed over all resumes."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from orchestrator.spec.study_spec import Budget, Resources
@@ -77,14 +77,22 @@ class Meter:
     @property
     def exhausted(self) -> str | None:
         """A budget that is spent, if any; then no new trial may be started."""
+        named = (f"budget.{key} = {allowed:g}" for key, used, allowed in self._accounts() if used >= allowed)
+        return next(named, None)
+
+    @property
+    def share(self) -> float:
+        """The share of the budget that is spent, of several the largest; 0 without a budget."""
+        return max((used / allowed for _, used, allowed in self._accounts()), default=0.0)
+
+    def _accounts(self) -> Iterator[tuple[str, float, float]]:
+        """Yield each limit's key, what is spent of it, and the limit itself."""
         spent, budget = self.spent, self._budget
-        hours, device_hours = spent.seconds / SECONDS_PER_HOUR, spent.device_seconds / SECONDS_PER_HOUR
         accounts = (
-            ("hours", hours, budget.hours),
-            ("device_hours", device_hours, budget.device_hours),
+            ("hours", spent.seconds / SECONDS_PER_HOUR, budget.hours),
+            ("device_hours", spent.device_seconds / SECONDS_PER_HOUR, budget.device_hours),
             ("money", spent.money, budget.money),
         )
-        named = (
-            f"budget.{key} = {allowed:g}" for key, used, allowed in accounts if allowed is not None and used >= allowed
-        )
-        return next(named, None)
+        for key, used, allowed in accounts:
+            if allowed is not None:
+                yield key, used, allowed

@@ -116,7 +116,7 @@ def schema() -> "pa.Schema":
         ("started", utc, True, "start of the first attempt"),
         ("finished", utc, True, "end of the last attempt"),
         (HYPERPARAMETERS, pa.map_(pa.string(), pa.string()), False, "as JSON, by name"),
-        ("sampler", pa.string(), True, "sampler that chose the hyper-parameters; else fixed, or again for a repeat"),
+        ("sampler", pa.string(), True, "sampler that chose the hyper-parameters; else fixed, again, or replicate"),
         ("metrics", pa.map_(pa.string(), pa.float64()), False, "measurements of the final network; only if COMPLETE"),
         (
             "curve",

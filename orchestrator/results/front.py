@@ -33,11 +33,8 @@ def pareto_front(records: Iterable[TrialRecord], objectives: Objectives) -> list
     Only eligible trials compete (see `is_eligible`). Trials with equal values do not dominate each other: all of them
     are on the front, the lower trial number first.
     """
-    eligible = [record for record in records if is_eligible(record, objectives)]
-    points = losses(eligible, objectives)
-    front = np.flatnonzero(~_dominated(points))
-    ordered = sorted((*points[index], eligible[index].trial, index) for index in front)
-    return [eligible[index] for *_, index in ordered]
+    eligible = sorted((one for one in records if is_eligible(one, objectives)), key=lambda record: record.trial)
+    return [eligible[row] for row in non_dominated_rows(losses(eligible, objectives))]
 
 
 def spread(front: Sequence[TrialRecord], objectives: Objectives, count: int) -> list[TrialRecord]:
@@ -53,10 +50,13 @@ def is_eligible(record: TrialRecord, objectives: Iterable[str]) -> bool:
 
     It must be COMPLETE at full fidelity, feasible and connected, with finite values of all objectives.
     """
+    return has_result(record, objectives) and record.feasible and not is_disconnected(record)
+
+
+def has_result(record: TrialRecord, objectives: Iterable[str]) -> bool:
+    """Return whether a trial is COMPLETE at full fidelity, with finite values of all objectives."""
     finished = record.state is State.COMPLETE and math.isclose(record.fidelity, 1.0)
-    if not finished or not record.feasible or is_disconnected(record):
-        return False
-    return all(map(math.isfinite, [record.metrics.get(name, math.nan) for name in objectives]))
+    return finished and all(map(math.isfinite, [record.metrics.get(name, math.nan) for name in objectives]))
 
 
 def is_disconnected(record: TrialRecord) -> bool:
@@ -66,8 +66,18 @@ def is_disconnected(record: TrialRecord) -> bool:
 
 def losses(records: Sequence[TrialRecord], objectives: Objectives) -> Points:
     """Return the records' objectives as losses, shape (records, objectives); raises KeyError if one is missing."""
-    rows = [[sign(direction) * record.metrics[name] for name, direction in objectives.items()] for record in records]
+    return as_losses([record.metrics for record in records], objectives)
+
+
+def as_losses(values: Sequence[Mapping[str, float]], objectives: Objectives) -> Points:
+    """Return values by metric as losses, shape (values, objectives); raises KeyError if an objective is missing."""
+    rows = [[sign(direction) * row[name] for name, direction in objectives.items()] for row in values]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(objectives))
+
+
+def non_dominated_rows(points: Points) -> list[int]:
+    """Return the indices of the points that none dominates, in lexicographic order; of equal points, all, as given."""
+    return sorted(np.flatnonzero(~_dominated(points)).tolist(), key=lambda row: (*points[row], row))
 
 
 def non_dominated(points: Points) -> Points:

@@ -8,6 +8,7 @@ from typing import Final
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import pareto_front
 from orchestrator.search.configurations import Configurations
+from orchestrator.search.replication import lacking
 from orchestrator.spec.history import Change, Extension, read_history, write_study
 from orchestrator.spec.spec_diff import settings
 from orchestrator.spec.spec_errors import Problem, StudyError
@@ -54,7 +55,7 @@ def extend(spec: StudySpec, folder: StudyFolder, records: Sequence[TrialRecord])
         refusal = f"cannot change from {before.ledger!r}, which holds the trials; leave it unchanged"
         moved = f"if that database itself has moved, edit {folder.shown(folder.spec)}"
         problems.append(Problem("ledger", f"{refusal} ({moved}), or {INSTEAD}", spec.ledger))
-    problems = problems or _too_few_trials(spec, records)
+    problems = problems or _too_few_trials(spec, records) or _too_few_for_seeds(edits, spec, records)
     if problems:
         raise StudyError(problems)
     if spec != before:  # even if only the data's location differs, which is not listed as a change
@@ -117,3 +118,14 @@ def _too_few_trials(after: StudySpec, records: Sequence[TrialRecord]) -> list[Pr
     if after.search.trials >= least:
         return []
     return [Problem("search.trials", f"must be at least {least}: {', '.join(reasons)}", after.search.trials)]
+
+
+def _too_few_for_seeds(edits: Sequence[Change], after: StudySpec, records: Sequence[TrialRecord]) -> list[Problem]:
+    """Return a problem if more seeds are asked for and `search.trials` leaves no trial for them."""
+    asks = any(edit.key in ("search.seeds", "search.repeat") for edit in edits)
+    if not asks or after.search.trials > len(records):
+        return []
+    waiting = lacking(Configurations(after), records)
+    least = len(records) + sum(one.seeds for one in waiting)
+    why = f"{len(records)} trials exist already, and {len(waiting)} configurations lack {least - len(records)} seeds"
+    return [Problem("search.trials", f"must be {least}: {why}", after.search.trials)] if waiting else []

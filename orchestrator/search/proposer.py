@@ -16,6 +16,7 @@ from orchestrator.search.configurations import PARADIGM, Configurations
 from orchestrator.search.extension import to_try_again
 from orchestrator.search.foresight import Foresight
 from orchestrator.search.initial_design import FIRST, SOBOL
+from orchestrator.search.replication import REPLICATE, next_replicate
 from orchestrator.search.sampler_policy import BREEDS, GENERATIONS_LAST, Policy
 from orchestrator.search.sampler_view import Draw, Lesson, View, lesson
 from orchestrator.search.samplers import SamplerName
@@ -33,7 +34,8 @@ class Proposer:
     """Decides what is tried and writes it to the ledger.
 
     A paradigm with nothing to search is tried once; if the study has only such paradigms, they are repeated with new
-    seeds. A configuration that is drawn again also gets the next seed, which makes it a replicate.
+    seeds. A configuration that is drawn again also gets the next seed, which makes it a replicate. With `search.seeds`
+    the last trials are replicates of the front, or of everything (`replication.py`).
 
     If drawing is slow, one suggestion is drawn ahead, in a thread, while trials run. Only the sampler's view knows of
     it until it is handed out.
@@ -47,16 +49,17 @@ class Proposer:
         earlier: Iterable[Lesson] = (),
         *,
         clock: Callable[[], float] = time.monotonic,
+        spent: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """Start from the ledger's records and what `earlier` studies teach.
 
         Stopped trials teach what `foresight` expects of them, which its owner teaches.
-        `clock` gives the seconds at which trials are handed out.
+        `clock` gives the seconds at which trials are handed out, `spent` the share of the budget that is spent.
         """
         self._configurations, self._spec = configurations, configurations.spec
         self._ledger = ledger
         self._foresight = foresight
-        self._clock = clock
+        self._clock, self._spent = clock, spent
         records = ledger.records()
         self._policy = Policy(
             self._spec, {record.sampler for record in records}, numeric=self._configurations.are_numeric
@@ -112,6 +115,9 @@ class Proposer:
         settled = self._configurations.settled
         if not self._configurations.searched:
             return None, self._fixed(settled[self._ledger.asked % len(settled)])
+        replicated = self._replicated() if not self._untried else None
+        if replicated is not None:
+            return self._chosen(replicated, REPLICATE)
         paradigm = self._untried.pop(0) if self._untried else None
         if paradigm in settled:
             return None, self._fixed(paradigm)
@@ -120,12 +126,17 @@ class Proposer:
             return self._chosen(self._seeded(*first), SOBOL)
         return self._drawn({} if paradigm is None else {PARADIGM: paradigm})
 
+    def _replicated(self) -> Configuration | None:
+        """Return the configuration that gets its next seed now, or None if one is searched."""
+        record = next_replicate(self._configurations, self._ledger.records(), spent=self._spent())
+        return None if record is None else self._seeded(record.paradigm, record.params)
+
     def _begins_spread(self, records: Sequence[TrialRecord]) -> bool:
         """Return whether the next configurations are spread: with a single searched paradigm, before any are drawn.
 
         With several paradigms each trial uses only a part of the space, and points spread over all of it fill no part.
         """
-        drawn = any(record.sampler not in (FIXED, AGAIN, SOBOL) for record in records)
+        drawn = any(record.sampler not in (FIXED, AGAIN, REPLICATE, SOBOL) for record in records)
         knows = self._earlier or drawn or sum(record.sampler == SOBOL for record in records) >= FIRST
         begins_otherwise = self._view.name in ("random", "known_cost")  # which spreads over the costs that are known
         return len(self._configurations.searched) == 1 and not begins_otherwise and not knows

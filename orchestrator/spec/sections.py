@@ -25,10 +25,14 @@ class Search(Strict):
     The sampler also learns from the COMPLETE trials of the studies in `warm_start`, which must be in the same store and
     have the same objectives. `training` searches hyper-parameters of training for all paradigms, instead of the values
     in the study's section `training`; `options` searches options of the network, or of those networks that take them.
+    With `seeds` above 1 the last of the `trials` repeat what is on the front, or everything, with further seeds, until
+    each configuration has so many (`search.replication`).
     """
 
     sampler: Literal["auto", "tpe", "nsga2", "gp", "random", "known_cost"] = "auto"
     trials: Annotated[int, Field(ge=1, le=MOST)] = 24
+    seeds: Annotated[int, Field(ge=1, le=MOST)] = 1
+    repeat: Literal["front", "all"] = "front"
     warm_start: list[str] = Field(default=[])
     training: dict[str, Choice] = Field(default={})
     options: dict[str, Choice] = Field(default={})
@@ -45,6 +49,12 @@ class Search(Strict):
     def _can_be_searched(cls, searched: dict[str, Choice]) -> dict[str, Choice]:
         refuse(searched_training.check(searched))
         return searched
+
+    @model_validator(mode="after")
+    def _each_seed_is_a_trial(self) -> Self:
+        if self.seeds > self.trials:
+            raise InvalidValue("seeds", self.seeds, f"must be at most trials, {self.trials}: each seed is a trial")
+        return self
 
 
 class Fidelity(Strict):

@@ -19,6 +19,7 @@ from orchestrator.search.configurations import Configurations
 from orchestrator.search.expected_costs import Costs
 from orchestrator.search.proposer import Proposer
 from orchestrator.search.prospects import Prospects
+from orchestrator.search.replication import REPLICATE
 from orchestrator.search.rungs import Rungs
 from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.trial_files import trial_files
@@ -99,14 +100,16 @@ class Sweep:
         self._learn(*records)
         earlier = warm_start.lessons(self.spec, self.folder)
         foresight = self._prospects.foresight
-        self._proposer = Proposer(Configurations(self.spec, costs), ledger, foresight, earlier, clock=clock)
+        self._meter = Meter(self.spec.budget, self.spec.resources, ledger.spent, clock=clock)
+        self._proposer = Proposer(
+            Configurations(self.spec, costs), ledger, foresight, earlier, clock=clock, spent=lambda: self._meter.share
+        )
         self._paused = {one.trial: _epoch(one) for one in records if one.state is State.PAUSED}
         """The paused trials, with the epoch at which each paused."""
         self._unsaved: set[int] = set()
         """The trials without a checkpoint of their last epoch."""
         self.reports = 0
         """How many epochs have been reported since the driver started."""
-        self._meter = Meter(self.spec.budget, self.spec.resources, ledger.spent, clock=clock)
 
     def next(self) -> Assignment | None:
         """Hand out a trial; None if there is none now.
@@ -146,11 +149,15 @@ class Sweep:
             self._files.discard(old)
 
     def judge(self, number: int, epoch: Epoch) -> Verdict:
-        """Decide after a report whether a trial continues: at a rung, if it is among the best or may join the front."""
+        """Decide after a report whether a trial continues: at a rung, if it is among the best or may join the front.
+
+        One that repeats a configuration with a further seed always does: a mean over lucky seeds only would flatter.
+        """
         if epoch.epoch not in self.spec.fidelity.rungs:
             return CONTINUE
-        reason = self._rungs.verdict(self.ledger.record(number), epoch)
-        if reason is None or self._prospects.may_reach_front(epoch):
+        record = self.ledger.record(number)
+        reason = self._rungs.verdict(record, epoch)
+        if reason is None or record.sampler == REPLICATE or self._prospects.may_reach_front(epoch):
             self._rungs.note_gone(number, epoch.epoch)
             return CONTINUE
         return Verdict(Decision(self.spec.fidelity.hopeless), reason)

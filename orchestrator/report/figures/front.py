@@ -12,7 +12,7 @@ from orchestrator.results import quantities
 from orchestrator.results.front import Objectives, is_eligible, pareto_front, sign
 from orchestrator.results.palette import Look, looks
 from orchestrator.results.reference import dense_reference
-from orchestrator.results.repeats import Repeat, repeats
+from orchestrator.results.replicates import Estimate, replicates
 from trainables import metrics
 from trainables.metrics import Unit, dense_value
 
@@ -52,7 +52,7 @@ def front_figure(
     layers = [
         *_marks(eligible, reference, objectives, x, y, (across, up)),
         *_trials(records, objectives, looked, x, y),
-        *_errors(records, objectives, x, y),
+        *_errors(eligible, objectives, x, y),
         *_members(members, objectives, x, y),
         *star(reference, measured(x, y)),
     ]
@@ -115,20 +115,19 @@ def _of_paradigm(trials: Sequence[TrialRecord], objectives: Objectives, look: Lo
             yield points(kind, placing, look.color, paradigm=paradigm, **style)
 
 
-def _errors(records: Sequence[TrialRecord], objectives: Objectives, x: str, y: str) -> Iterator[Line]:
+def _errors(eligible: Sequence[TrialRecord], objectives: Objectives, x: str, y: str) -> Iterator[Line]:
     """Draw, where a configuration was trained with several seeds, a cross from their mean by a standard deviation."""
-    for number, repeat in enumerate(repeats(records, objectives)):
-        name = "mean and standard deviation over seeds" if number == 0 else None
-        yield from _cross(repeat, x, y, name)
+    groups = (group for group in replicates(eligible, objectives) if len(group.records) > 1)
+    pairs = ((group.estimate(x), group.estimate(y)) for group in groups)
+    placed = [(across, up) for across, up in pairs if across is not None and up is not None]
+    for number, (across, up) in enumerate(placed):
+        yield from _cross(across, up, "mean and standard deviation over seeds" if number == 0 else None)
 
 
-def _cross(repeat: Repeat, x: str, y: str, name: str | None) -> Iterator[Line]:
-    across, up = repeat.mean(x), repeat.mean(y)
-    if across is None or up is None:
-        return
-    wide, high = repeat.deviation(x), repeat.deviation(y)
-    yield Line(xs=(across - wide, across + wide), ys=(up, up), name=name)
-    yield Line(xs=(across, across), ys=(up - high, up + high))
+def _cross(across: Estimate, up: Estimate, name: str | None) -> Iterator[Line]:
+    wide, high = across.deviation, up.deviation
+    yield Line(xs=(across.mean - wide, across.mean + wide), ys=(up.mean, up.mean), name=name)
+    yield Line(xs=(across.mean, across.mean), ys=(up.mean - high, up.mean + high))
 
 
 def _marks(

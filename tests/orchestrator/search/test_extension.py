@@ -304,3 +304,11 @@ def test_only_a_study_that_is_there_and_not_driven_is_extended(espalier: Espalie
     with pytest.raises(InvalidValue, match="is no study in"):
         study.extend(spec, Store(tmp_path / "elsewhere"))
     assert json.loads(espalier("status", "small", "--json")[1])["trials"] == 6
+
+
+def test_more_seeds_repeat_the_front_of_a_finished_study(tmp_path: Path) -> None:
+    begun(tmp_path, trials=3)
+    with pytest.raises(StudyError, match="must be 9: 3 trials exist already, and 3 configurations lack 6 seeds"):
+        extended(tmp_path, small.study(trials=3, search={"seeds": 3}))
+    records = extended(tmp_path, small.study(trials=9, search={"seeds": 3}))
+    assert [record.seed for record in records] == [0, 0, 0, 1, 1, 1, 2, 2, 2]

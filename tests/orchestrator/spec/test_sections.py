@@ -44,3 +44,9 @@ def test_without_more_there_is_no_limit() -> None:
 def test_earlier_studies_are_named_as_studies_are() -> None:
     with pytest.raises(ValidationError, match="warm_start"):
         Search(warm_start=["../elsewhere"])
+
+
+def test_a_study_has_a_trial_for_each_seed() -> None:
+    assert (Search().seeds, Search().repeat) == (1, "front")
+    with pytest.raises(ValidationError, match="must be at most trials, 24: each seed is a trial"):
+        Search(seeds=25)
