@@ -25,10 +25,10 @@ from torch import nn
 
 from trainables import checkpoint, data, models
 from trainables.context import Report, SaveCheckpoint
+from trainables.corruption.kinds import KIND_NAMES, SEVERITIES
 from trainables.data.dataset import Dataset
 from trainables.evaluation.bench import Bench
 from trainables.evaluation.distributions import Clean, Corrupted
-from trainables.evaluation.kinds import KIND_NAMES, SEVERITIES
 from trainables.spec import DataSpec, EnsembleSpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.trial import run_trial
 

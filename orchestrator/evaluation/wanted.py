@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from trainables.corruption import corruptions
+from trainables.corruption.kinds import SEVERITIES
 from trainables.errors import InvalidValue
-from trainables.evaluation import corruptions, published
+from trainables.evaluation import published
 from trainables.evaluation.bench import Attack, Condition
 from trainables.evaluation.distributions import Clean, Corrupted, FromFiles, Noisy
-from trainables.evaluation.kinds import SEVERITIES
 
 SEVERITY: Final = 3
 """The severity of Liebenwein et al. 2021, arXiv 2103.03014."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.reference import dense_reference
-from trainables.evaluation.kinds import KIND_NAMES, SEVERITIES
+from trainables.corruption.kinds import KIND_NAMES, SEVERITIES
 from trainables.metrics import share_of_dense
 
 DELTA: Final = 0.005

@@ -1,4 +1,4 @@
 """Whether a pruned network is as good as the dense one: what is measured of finished networks, beyond accuracy.
 
-Images are corrupted here, networks attacked and compared; `orchestrator.evaluation` decides which, and keeps the rows.
+Networks are attacked and compared here; `orchestrator.evaluation` decides which, and keeps the rows.
 """

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainables.corruption.corruptions import unit
+from trainables.corruption.draws import Draws
 from trainables.data.reading import taken
-from trainables.evaluation.corruptions import unit
 from trainables.evaluation.distributions import Sample
-from trainables.evaluation.draws import Draws
 
 STEPS, MORE_STEPS = 20, 100
 BATCH = 250

@@ -8,8 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from trainables.corruption import corruptions
 from trainables.data.dataset import Split
-from trainables.evaluation import corruptions, published
+from trainables.evaluation import published
 
 BATCH = 500
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from trainables.corruption.draws import Draws
 from trainables.data.dataset import Split
 from trainables.evaluation.adversarial import Target, accuracies_under_attack, fgsm, pgd
 from trainables.evaluation.distributions import Sample
-from trainables.evaluation.draws import Draws
 
 RADIUS = 0.1
 IMAGES = torch.full((40, 1, 2, 2), 128, dtype=torch.uint8)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.trainables.evaluation.pictures import pictures
+from tests.trainables.corruption.pictures import pictures
 from trainables.data.dataset import Dataset, Split
 from trainables.evaluation.bench import Attack, Bench
 from trainables.evaluation.distributions import Clean, Corrupted, Sample

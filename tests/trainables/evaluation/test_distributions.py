@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.trainables.evaluation.pictures import pictures
+from tests.trainables.corruption.pictures import pictures
+from trainables.corruption import corruptions
 from trainables.data.dataset import Split
 from trainables.errors import InvalidValue
-from trainables.evaluation import corruptions, distributions
+from trainables.evaluation import distributions
 from trainables.evaluation.distributions import Clean, Corrupted, Noisy, Sample
 
 SPLIT = Split(pictures(), torch.arange(12))

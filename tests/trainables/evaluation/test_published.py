@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainables.evaluation.pictures import pictures
+from tests.trainables.corruption.pictures import pictures
 from trainables.data.dataset import Split
 from trainables.errors import InvalidValue
 from trainables.evaluation import published

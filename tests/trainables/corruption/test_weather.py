@@ -5,9 +5,9 @@ import colorsys
 import pytest
 import torch
 
-from tests.trainables.evaluation.pictures import floats
-from trainables.evaluation import weather
-from trainables.evaluation.draws import Draws
+from tests.trainables.corruption.pictures import floats
+from trainables.corruption import weather
+from trainables.corruption.draws import Draws
 
 IMAGES, DRAWS = floats(), Draws(0, torch.arange(12))
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.evaluation.draws import LEVELS, Draws, midpoints
+from trainables.corruption.draws import LEVELS, Draws, midpoints
 
 QUANTILES = 2**12
 """The resolution of counts: a table of LEVELS quantiles for each of 256 rates would be 64 MB."""

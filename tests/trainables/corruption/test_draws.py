@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trainables.evaluation.draws import LEVELS, Draws
+from trainables.corruption.draws import LEVELS, Draws
 
 MANY = Draws(3, torch.arange(500))
 

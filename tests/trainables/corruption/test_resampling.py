@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from tests.trainables.evaluation.pictures import floats, pictures
-from trainables.evaluation.resampling import AxisMap, blurred, convolved, grid, in_boxes, sampled, zoomed
+from tests.trainables.corruption.pictures import floats, pictures
+from trainables.corruption.resampling import AxisMap, blurred, convolved, grid, in_boxes, sampled, zoomed
 
 
 @pytest.mark.parametrize("sigma", [0.4, 1.0, 2.3])

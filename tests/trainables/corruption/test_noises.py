@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.evaluation import noises
-from trainables.evaluation.draws import Draws
+from trainables.corruption import noises
+from trainables.corruption.draws import Draws
 
 GREY = torch.full((40, 3, 16, 16), 102 / 255)
 DRAWS = Draws(0, torch.arange(40))

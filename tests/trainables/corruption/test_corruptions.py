@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from tests.trainables.evaluation.pictures import pictures
+from tests.trainables.corruption.pictures import pictures
+from trainables.corruption.corruptions import KINDS, check, corrupt, with_uniform_noise
+from trainables.corruption.kinds import KIND_NAMES, SEVERITIES
 from trainables.errors import InvalidValue
-from trainables.evaluation.corruptions import KINDS, check, corrupt, with_uniform_noise
-from trainables.evaluation.kinds import KIND_NAMES, SEVERITIES
 
 IMAGES, NUMBERS = pictures(), torch.arange(12)
 UNEVEN = {"saturate", "elastic_transform", "glass_blur", "frost"}

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.trainables.evaluation.pictures import floats, pictures
-from trainables.evaluation import digital
-from trainables.evaluation.draws import Draws
+from tests.trainables.corruption.pictures import floats, pictures
+from trainables.corruption import digital
+from trainables.corruption.draws import Draws
 
 IMAGES, DRAWS = floats(), Draws(0, torch.arange(12))
 

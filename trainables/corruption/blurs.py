@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.evaluation.draws import LEVELS, Draws
-from trainables.evaluation.resampling import Matrix, blurred, convolved, grid, taken_at, zoomed
+from trainables.corruption.draws import LEVELS, Draws
+from trainables.corruption.resampling import Matrix, blurred, convolved, grid, taken_at, zoomed
 
 ANGLES = 91
 """Directions of motion that are drawn: whole degrees from -45 to 45."""

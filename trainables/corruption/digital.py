@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from trainables.evaluation.draws import Draws
-from trainables.evaluation.resampling import blurred, grid, in_boxes, sampled
+from trainables.corruption.draws import Draws
+from trainables.corruption.resampling import blurred, grid, in_boxes, sampled
 
 
 def contrast(images: Tensor, share: float) -> Tensor:

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.evaluation.blurs import moved
-from trainables.evaluation.draws import Draws
-from trainables.evaluation.resampling import Matrix, blurred, convolved, zoomed
+from trainables.corruption.blurs import moved
+from trainables.corruption.draws import Draws
+from trainables.corruption.resampling import Matrix, blurred, convolved, zoomed
 
 ICE = (0.75, 0.85, 0.95)
 WATER = (175 / 255, 238 / 255, 238 / 255)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from tests.trainables.evaluation.pictures import floats
-from trainables.evaluation import blurs
-from trainables.evaluation.draws import Draws
+from tests.trainables.corruption.pictures import floats
+from trainables.corruption import blurs
+from trainables.corruption.draws import Draws
 
 IMAGES, DRAWS = floats(), Draws(0, torch.arange(12))
 

@@ -11,10 +11,10 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from trainables.corruption import blurs, digital, noises, weather
+from trainables.corruption.draws import Draws
+from trainables.corruption.kinds import SEVERITIES
 from trainables.errors import InvalidValue, nearest
-from trainables.evaluation import blurs, digital, noises, weather
-from trainables.evaluation.draws import Draws
-from trainables.evaluation.kinds import SEVERITIES
 
 SIDE: Final = 32
 """The side of the images for which the strengths were published."""

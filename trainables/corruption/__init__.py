@@ -1,0 +1,1 @@
+"""Corrupted images, generated from a seed, for training and for evaluation."""
