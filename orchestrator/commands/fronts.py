@@ -23,10 +23,11 @@ from orchestrator.results.cost_kinds import with_physical_costs
 from orchestrator.results.fairness import SETUPS, check_setup, unequal
 from orchestrator.results.front import pareto_front
 from orchestrator.results.reference import dense_reference, reference_first
+from orchestrator.results.replicates import front_by_mean, rivals
 from orchestrator.results.selection import Selection
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.terminal.csv_rows import front_as_csv
-from orchestrator.terminal.objects import member_object
+from orchestrator.terminal.objects import mean_object, member_object
 from orchestrator.terminal.printable import say
 from trainables.errors import InvalidValue
 from trainables.spec import Value
@@ -64,6 +65,12 @@ Plot = Annotated[
     bool | None,
     typer.Option("--plot/--no-plot", help="Draw the front in characters.", show_default="where a terminal shows it"),
 ]
+ByMean = Annotated[
+    bool,
+    typer.Option(
+        "--by-mean", help="Show the front of the means over seeds, with intervals, instead of that of trials."
+    ),
+]
 Setup = Annotated[
     str | None,
     typer.Option("--setup", help=f"Fail unless the front's trials share this comparison setup: {', '.join(SETUPS)}."),
@@ -82,13 +89,20 @@ def front(
     setup: Setup = None,
     hyperparameters: Hyperparameters = False,
     plot: Plot = None,
+    by_mean: ByMean = False,
 ) -> None:
     """Show a study's Pareto front, after the dense network as its reference."""
+    if by_mean:
+        shown = {"hyperparameters": hyperparameters or None, "plot": plot or None}
+        _require_none(within=within, where=" and ".join(where or ()) or None, sort=sort, csv=csv, setup=setup, **shown)
     if as_json and csv == _STANDARD_OUTPUT:
         raise InvalidValue("--csv", csv, "cannot be printed beside --json; name a file")
     spec, records = read(store_at(store).existing(name, "NAME"))
     if physical:
         spec = with_physical_costs(spec)
+    if by_mean:
+        _show_means(spec, records, as_json=as_json)
+        return
     selection = Selection.read(records, spec.objectives, within=within, where=where or (), sort=sort)
     members = selection.of(pareto_front(records, spec.objectives), records, spec.objectives)
     if setup is not None:
@@ -105,6 +119,26 @@ def front(
         with_picture = output.is_terminal if plot is None else plot
         table = front_table(spec, records, selection, with_settings=hyperparameters, with_picture=with_picture)
         output.print(table)
+
+
+def _require_none(**options: object) -> None:
+    """Refuse an option that selects or shows single trials."""
+    for name, given in options.items():
+        if given is not None:
+            raise InvalidValue(
+                f"--{name}", given, "is for trials, and --by-mean shows means over several; leave one out"
+            )
+
+
+def _show_means(spec: StudySpec, records: Sequence[TrialRecord], *, as_json: bool) -> None:
+    if as_json:
+        members = front_by_mean(records, spec.objectives, spec.bounds)
+        doubted = rivals(members, spec.objectives)
+        print_json([mean_object(member, others) for member, others in zip(members, doubted, strict=True)])
+    else:
+        from orchestrator.terminal.means_table import means_table
+
+        console().print(means_table(spec, records))
 
 
 def _write_csv(spec: StudySpec, records: Sequence[TrialRecord], members: Sequence[TrialRecord], file: str) -> None:

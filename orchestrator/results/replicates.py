@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.front import Objectives, Points, as_losses, has_result, is_disconnected, non_dominated_rows
+from orchestrator.results.reference import dense_reference
 from orchestrator.spec.constraints import Constraint
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ class Estimate:
     def half_width(self) -> float | None:
         """Half the width of the mean's 95 % interval; None for a single seed, which says nothing of the spread."""
         return _quantile(self.count - 1) * self.deviation / math.sqrt(self.count) if self.count > 1 else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The ends of the mean's 95 % interval; None for a single seed."""
+        half = self.half_width
+        return None if half is None else (self.mean - half, self.mean + half)
 
     def is_above(self, other: "Estimate") -> bool:
         """Return whether this mean is the higher one by Welch's t-test; never if either is of a single seed.
@@ -60,6 +67,11 @@ class Replicates:
     def first(self) -> TrialRecord:
         """The first trial, whose number names the configuration."""
         return self.records[0]
+
+    @property
+    def measured(self) -> list[str]:
+        """The metrics that all the trials have."""
+        return [name for name in self.first.metrics if all(name in record.metrics for record in self.records)]
 
     def means(self, metrics: Iterable[str]) -> dict[str, float]:
         """Return the means of metrics, without those that not all the trials have."""
@@ -125,6 +137,18 @@ def may_be_dominated_by(member: Replicates, others: Iterable[Replicates], object
         and _is_ahead(other, member, objectives)
         and not any(member.is_better(other, metric, direction) for metric, direction in objectives.items())
     ]
+
+
+def rivals(front: Sequence[Replicates], objectives: Objectives) -> list[list[int]]:
+    """Return for each member the numbers of those that may dominate it, in the front's order."""
+    by_member = (may_be_dominated_by(member, front, objectives) for member in front)
+    return [[other.first.trial for other in others] for others in by_member]
+
+
+def reference_by_mean(records: Sequence[TrialRecord], objectives: Objectives) -> Replicates | None:
+    """Return the configuration of the dense network that is the reference; None if none has finished."""
+    dense = dense_reference(records, objectives)
+    return next((group for group in replicates(records, objectives) if dense in group.records), None)
 
 
 def _is_ahead(one: Replicates, other: Replicates, objectives: Objectives) -> bool:

@@ -7,8 +7,14 @@ from typing import Final
 
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import farthest_first, in_ranges
-from orchestrator.results.reference import dense_reference
-from orchestrator.results.replicates import Replicates, configuration_key, front_by_mean, mean_losses, replicates
+from orchestrator.results.replicates import (
+    Replicates,
+    configuration_key,
+    front_by_mean,
+    mean_losses,
+    reference_by_mean,
+    replicates,
+)
 from orchestrator.search.configurations import Configurations
 
 REPLICATE: Final = "replicate"
@@ -69,12 +75,8 @@ def _members(configurations: Configurations, records: Sequence[TrialRecord]) -> 
     """Return the front by the mean, with the dense network if that is not on it."""
     spec = configurations.spec
     front = front_by_mean(records, spec.objectives, spec.bounds)
-    dense = dense_reference(records, spec.objectives)
-    known = {configuration_key(group.first) for group in front}
-    if dense is None or configuration_key(dense) in known:
-        return front
-    alike = (group for group in replicates(records, spec.objectives) if dense in group.records)
-    return [*front, *alike]
+    dense = reference_by_mean(records, spec.objectives)
+    return front if dense is None or dense in front else [*front, dense]
 
 
 def _unknown(configurations: Configurations, records: Sequence[TrialRecord]) -> int:

@@ -28,6 +28,7 @@ from orchestrator.spec.quality import Quality, quality_of
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.terminal.character_plot import character_plot
 from orchestrator.terminal.fitted_table import Column, FittedTable
+from orchestrator.terminal.means_table import means_table
 from orchestrator.terminal.tables import MOST_ROWS, configuration
 from trainables import metrics
 
@@ -55,6 +56,7 @@ def front_table(
     objective; what pruning saves, which paradigm holds which part, and the setups in which it is a fair comparison.
 
     With `with_settings`, all hyper-parameters follow the table, with `with_picture` the front drawn in characters.
+    Where the study asks for several seeds, the front by the mean comes last.
     """
     front = pareto_front(records, spec.objectives)
     if not front:
@@ -73,7 +75,8 @@ def front_table(
     if len(held) > 1:
         parts += [Text(SHARES_OF_FRONT, style="bold"), holdings_table(held, _objectives_first(spec, front)), Text()]
     parts += [Text(line) for line in (*_notes(rows, front, reference), *reference_lines(spec, records))]
-    return Group(*parts, Text(comparability(front) + trained_elsewhere(spec), style="dim"))
+    parts.append(Text(comparability(front) + trained_elsewhere(spec), style="dim"))
+    return Group(*parts, *([Text(), means_table(spec, records)] if spec.search.seeds > 1 else []))
 
 
 def _title(

@@ -3,11 +3,12 @@
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.front import Objectives
 from orchestrator.results.reference import drop
+from orchestrator.results.replicates import Estimate, Replicates
 from orchestrator.spec.quality import quality_of
 from orchestrator.store.attempts import Attempt
 from trainables.paradigms.base import Paradigm
@@ -42,6 +43,29 @@ def member_object(record: TrialRecord, objectives: Objectives, reference: TrialR
     """Return a member of a front, with its drop in validation quality against the reference (null without one)."""
     quality = quality_of(objectives)
     return {**trial_object(record, objectives), quality.drop_name: drop(quality, record, reference)}
+
+
+def mean_object(member: Replicates, rivals: Sequence[int]) -> dict[str, object]:
+    """Return a member of a front by the mean: its trials, and each metric's mean with its 95 % interval over seeds.
+
+    The interval is null where there is a single seed. `rivals` are the members by which it may be dominated.
+    """
+    first = member.first
+    estimates = {name: member.estimate(name) for name in member.measured}
+    return {
+        "trial": first.trial,
+        "trials": [record.trial for record in member.records],
+        "paradigm": first.paradigm,
+        "seeds": [record.seed for record in member.records],
+        "hyperparameters": dict(first.params),
+        "metrics": {name: _estimate_object(estimate) for name, estimate in estimates.items() if estimate is not None},
+        "may_be_dominated_by": list(rivals),
+    }
+
+
+def _estimate_object(estimate: Estimate) -> dict[str, float | None]:
+    low, high = estimate.interval or (None, None)
+    return {"mean": estimate.mean, "low": low, "high": high}
 
 
 def log_object(record: TrialRecord, attempts: Iterable[Attempt]) -> dict[str, object]:

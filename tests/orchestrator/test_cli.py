@@ -88,6 +88,15 @@ def test_the_front_for_programs_holds_whole_trials_under_the_studys_own_names(
     assert [trial["hyperparameters"] for trial in found] == [record.params for record in front]
 
 
+def test_the_front_by_the_mean_is_shown_alone_and_selects_no_trials(espalier: Espalier, tmp_path: Path) -> None:
+    a_study(tmp_path / "store")
+    status, out, _ = espalier("front", "small", "--store", "store", "--by-mean", "--json")
+    assert (status, [len(member["seeds"]) for member in json.loads(out)]) == (0, [1, 1, 1])
+    assert "Front of small by the mean over seeds" in espalier("front", "small", "--store", "store", "--by-mean")[1]
+    status, _, err = espalier("front", "small", "--store", "store", "--by-mean", "--within", "0")
+    assert (status, "--within = 0.0: is for trials" in err) == (2, True)
+
+
 def test_the_front_for_people_shows_the_same_trials(espalier: Espalier, tmp_path: Path) -> None:
     a_study(tmp_path / "store")
     _, out, _ = espalier("front", "small", "--store", "store", "--json")

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.ledger.records import State
+from orchestrator.results.replicates import Replicates
 from orchestrator.store.attempts import Attempt
-from orchestrator.terminal.objects import as_json, log_object, paradigm_object, trial_object
+from orchestrator.terminal.objects import as_json, log_object, mean_object, paradigm_object, trial_object
 from tests.orchestrator.example import OBJECTIVES, told_trial
 from trainables import paradigms
 
@@ -87,3 +89,15 @@ def test_a_paradigm_says_the_default_and_the_domain_of_each_hyper_parameter(name
         assert ("choices" in domain) != ("low" in domain)
         assert None not in domain.values()
     assert as_read(found) == json.loads(json.dumps(found))
+
+
+def test_a_mean_has_its_interval_and_a_single_seed_none() -> None:
+    first = told_trial(1)
+    second = replace(first, trial=8, seed=7, metrics={**first.metrics, "accuracy": first.metrics["accuracy"] - 0.02})
+    several, single = mean_object(Replicates((first, second)), [3]), mean_object(Replicates((first,)), [])
+    assert (several["trials"], several["seeds"], several["may_be_dominated_by"]) == ([1, 8], [101, 7], [3])
+    accuracy = dict(json.loads(as_json(several)))["metrics"]["accuracy"]
+    assert accuracy["mean"] == pytest.approx(first.metrics["accuracy"] - 0.01)
+    assert (accuracy["low"] + accuracy["high"]) / 2 == pytest.approx(accuracy["mean"])
+    only = json.loads(as_json(single))["metrics"]["accuracy"]
+    assert only == {"mean": first.metrics["accuracy"], "low": None, "high": None}
