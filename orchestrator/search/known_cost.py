@@ -78,6 +78,8 @@ class KnownCostDraws(FeasibleDraws):
         self._candidates: dict[int, _Seen | None] = {}
         self._tried: dict[int, _Seen] = {}
         """The view's trials, by their numbers there."""
+        self._places: dict[int, int] = {}
+        """Where each of the view's trials stands among those that have been drawn; numbers may have gaps."""
         self._learnt_from: list[tuple[int, list[float], dict[str, object]]] = []
         self._surrogate: Surrogate | None = None
         """What was learnt last, and from what: it is learnt again when that changes."""
@@ -89,14 +91,15 @@ class KnownCostDraws(FeasibleDraws):
         for other in trials:
             if other.number not in self._tried:
                 self._tried[other.number] = self._see(other.params)
+        self._places = {other.number: place for place, other in enumerate(trials)}
         tried = {self._tried[other.number].key for other in trials}
         pool = self._pool(number)
         candidates = [one for one in pool if given.items() <= one.drawn.items() and one.key not in tried]
-        if trial.number % FLOOR == 0:
+        if len(trials) % FLOOR == 0:
             candidates = self._of_rarest(candidates, trials)
         if not candidates:
             return super().draw(study, trial, given, number)
-        return candidates[self._best(candidates, trials, trial.number)].drawn
+        return candidates[self._best(candidates, trials)].drawn
 
     def _of_rarest(self, candidates: Sequence[_Seen], trials: Sequence[FrozenTrial]) -> list[_Seen]:
         """Return the candidates of the paradigm that was tried the least, of those that there are."""
@@ -124,14 +127,14 @@ class KnownCostDraws(FeasibleDraws):
         drawn = self._configurations.draw(lambda _, distribution: value_at(distribution, float(dice.random())))
         return self._see(drawn) if self._is_feasible(drawn) else None
 
-    def _best(self, candidates: Sequence[_Seen], trials: Sequence[FrozenTrial], number: int) -> int:
+    def _best(self, candidates: Sequence[_Seen], trials: Sequence[FrozenTrial]) -> int:
         """Return the index of the candidate to try: of the largest expected gain, once there are results."""
         wanted, tried = _known(candidates), _known([self._tried[trial.number] for trial in trials])
         told = [trial for trial in trials if trial.state == TrialState.COMPLETE and _is_finite(trial)]
         if len(told) < FIRST:
             return _farthest(wanted, tried)
         pending = [self._tried[trial.number] for trial in trials if trial.state == TrialState.RUNNING]
-        gain = self._gain(candidates, told, pending, number)
+        gain = self._gain(candidates, told, pending, len(trials))
         return int(np.argmax(gain * _novelty(wanted, tried)))
 
     def _gain(
@@ -151,12 +154,12 @@ class KnownCostDraws(FeasibleDraws):
     def _learnt(self, told: Sequence[FrozenTrial], number: int) -> Surrogate:
         """Return what is learnt from results; the same as before where they are the same."""
         last = last_learnt(number)
-        early = [trial for trial in told if trial.number < last] or told
+        early = [trial for trial in told if self._places[trial.number] < last] or told
         chosen = [early[index] for index in _most_telling(self._losses_of(early))]
-        learnt_from = [(trial.number, trial.values, trial.user_attrs) for trial in chosen]
+        places = [self._places[trial.number] for trial in chosen]
+        learnt_from = [(place, trial.values, trial.user_attrs) for place, trial in zip(places, chosen, strict=True)]
         if self._surrogate is None or learnt_from != self._learnt_from:
-            numbers = [trial.number for trial in chosen]
-            seed = np.random.SeedSequence([self._configurations.spec.seed, *numbers]).generate_state(1)
+            seed = np.random.SeedSequence([self._configurations.spec.seed, *places]).generate_state(1)
             known = _known([self._tried[trial.number] for trial in chosen])
             self._surrogate = Surrogate(known, self._results(chosen), int(seed[0]))
             self._learnt_from = learnt_from
