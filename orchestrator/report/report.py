@@ -46,6 +46,7 @@ from orchestrator.results.reference import (
     show_drop,
     why_no_reference,
 )
+from orchestrator.results.replicates import front_by_mean, metrics_by_mean, rivals
 from orchestrator.results.shares_of_front import holdings
 from orchestrator.results.summary import Summary, summarize
 from orchestrator.spec.quality import Quality, quality_of
@@ -93,6 +94,7 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
         trials=Markup(trials_as_json(records)),
         **_answers(spec, records, reference),
         **_tables(spec, records, reference),
+        **_means(spec, records),
         **_drawings(spec, records, draw),
     )
 
@@ -135,6 +137,15 @@ def _tables(spec: StudySpec, records: Sequence[TrialRecord], reference: TrialRec
         "used": [name for name in USAGE_FIELDS if any(name in of_trial for of_trial in use.values())],
         "failed": [record for record in records if record.state is State.FAIL],
         "commands": _commands(spec, members, reference),
+    }
+
+
+def _means(spec: StudySpec, records: Sequence[TrialRecord]) -> dict[str, object]:
+    """Return the front by the mean, each member with those that may dominate it, if the study asks for seeds."""
+    members = front_by_mean(records, spec.objectives, spec.bounds) if spec.search.seeds > 1 else []
+    return {
+        "means": list(zip(members, rivals(members, spec.objectives), strict=True)),
+        "mean_columns": metrics_by_mean(members, spec.objectives),
     }
 
 

@@ -15,6 +15,7 @@ from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.front import Objectives, Points, as_losses, has_result, is_disconnected, non_dominated_rows
 from orchestrator.results.reference import dense_reference
 from orchestrator.spec.constraints import Constraint
+from orchestrator.spec.quality import quality_of
 
 if TYPE_CHECKING:
     from orchestrator.spec.study_spec import Direction
@@ -149,6 +150,12 @@ def reference_by_mean(records: Sequence[TrialRecord], objectives: Objectives) ->
     """Return the configuration of the dense network that is the reference; None if none has finished."""
     dense = dense_reference(records, objectives)
     return next((group for group in replicates(records, objectives) if dense in group.records), None)
+
+
+def metrics_by_mean(rows: Iterable[Replicates], objectives: Objectives) -> list[str]:
+    """Return the metrics of a table of means: the objectives, and the quality on test, which only reports."""
+    quality, measured = quality_of(objectives).metric, {name for row in rows for name in row.measured}
+    return list(dict.fromkeys([*objectives, *(name for name in (quality, f"test_{quality}") if name in measured)]))
 
 
 def _is_ahead(one: Replicates, other: Replicates, objectives: Objectives) -> bool:

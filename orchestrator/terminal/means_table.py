@@ -8,8 +8,14 @@ from rich.text import Text
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results import quantities
-from orchestrator.results.replicates import Estimate, Replicates, front_by_mean, reference_by_mean, rivals
-from orchestrator.spec.quality import quality_of
+from orchestrator.results.replicates import (
+    Estimate,
+    Replicates,
+    front_by_mean,
+    metrics_by_mean,
+    reference_by_mean,
+    rivals,
+)
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.terminal.fitted_table import Column, FittedTable
 from orchestrator.terminal.tables import configuration
@@ -53,7 +59,7 @@ def _members_table(
                 cells=tuple(_cell(metric, row.estimate(metric)) for row in rows),
                 rank=0 if metric in spec.objectives else 2,
             )
-            for metric in _metrics(spec, rows)
+            for metric in metrics_by_mean(rows, spec.objectives)
         ),
         Column(
             heading="may be dominated by",
@@ -69,13 +75,6 @@ def _members_table(
         ),
     ]
     return FittedTable(tuple(columns), tuple("bold" if row is dense else "" for row in rows))
-
-
-def _metrics(spec: StudySpec, rows: Sequence[Replicates]) -> list[str]:
-    """Return the objectives, and the quality on the test split: validation selects, test reports."""
-    quality = quality_of(spec.objectives).metric
-    known = (name for name in (quality, f"test_{quality}") if any(name in row.measured for row in rows))
-    return list(dict.fromkeys([*spec.objectives, *known]))
 
 
 def _cell(metric: str, estimate: Estimate | None) -> str:

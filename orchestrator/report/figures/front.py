@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from orchestrator.ledger.records import State, TrialRecord
@@ -12,7 +13,7 @@ from orchestrator.results import quantities
 from orchestrator.results.front import Objectives, is_eligible, pareto_front, sign
 from orchestrator.results.palette import Look, looks
 from orchestrator.results.reference import dense_reference
-from orchestrator.results.replicates import Estimate, replicates
+from orchestrator.results.replicates import Estimate, configuration_key, replicates
 from trainables import metrics
 from trainables.metrics import Unit, dense_value
 
@@ -20,6 +21,9 @@ CLOSE: Final = 0.1
 """How far below the best a share may be to be shown in the closer of two views: ten points."""
 
 Box = tuple[Axis, Axis]
+
+BROAD: Final = 5
+"""The width of an interval's line, which the border of the front must not hide."""
 
 FEWEST: Final = 3
 """The fewest members that a closer view shows."""
@@ -38,21 +42,24 @@ def front_figure(
 
     A star is the dense network's trial, the reference; dotted lines mark its cost and the best without pruning. A
     partial trial is drawn hollow and pale, at its last epoch and at the cost projected for the end of its recipe.
-    `closely` shows the part of the axes where the front is nearly as good as its best, otherwise all trials. `only`
-    are the trials that are drawn, in the looks and beside the reference that they have among all; without it, all.
+    `closely` shows the part of the axes where the front, with all its seeds, is nearly as good as its best, otherwise
+    all trials. `only` are the trials that are drawn, in the looks and beside the reference that they have among all;
+    without it, all.
     """
     looked, reference = looks(record.paradigm for record in records), dense_reference(records, objectives)
     members = pareto_front(records, objectives)
     if only is not None:
         records, members = ([record for record in of if record.trial in only] for of in (records, members))
     eligible = [record for record in records if is_eligible(record, objectives)]
-    focus = [*_close(members, objectives, y), *([reference] if reference else [])] if closely else records
+    close = {configuration_key(record) for record in _close(members, objectives, y)}
+    seeds = [record for record in eligible if configuration_key(record) in close]
+    focus = [*seeds, *([reference] if reference else [])] if closely else records
     places = [p for r in focus or eligible for p in (measured(x, y)(r), None if closely else projected(x, y)(r)) if p]
     across, up = Axis.of(x, (place[0] for place in places)), Axis.of(y, (place[1] for place in places))
     layers = [
         *_marks(eligible, reference, objectives, x, y, (across, up)),
+        *_errors(records, objectives, x, y, (across, up)),
         *_trials(records, objectives, looked, x, y),
-        *_errors(eligible, objectives, x, y),
         *_members(members, objectives, x, y),
         *star(reference, measured(x, y)),
     ]
@@ -115,19 +122,27 @@ def _of_paradigm(trials: Sequence[TrialRecord], objectives: Objectives, look: Lo
             yield points(kind, placing, look.color, paradigm=paradigm, **style)
 
 
-def _errors(eligible: Sequence[TrialRecord], objectives: Objectives, x: str, y: str) -> Iterator[Line]:
-    """Draw, where a configuration was trained with several seeds, a cross from their mean by a standard deviation."""
-    groups = (group for group in replicates(eligible, objectives) if len(group.records) > 1)
+def _errors(records: Sequence[TrialRecord], objectives: Objectives, x: str, y: str, box: Box) -> Iterator[Line]:
+    """Draw, where a configuration was trained with several seeds, a cross from their mean by its 95 % interval."""
+    several = (group for group in replicates(records, objectives) if len(group.records) > 1)
+    groups = [group for group in several if group.is_eligible(())]
     pairs = ((group.estimate(x), group.estimate(y)) for group in groups)
     placed = [(across, up) for across, up in pairs if across is not None and up is not None]
-    for number, (across, up) in enumerate(placed):
-        yield from _cross(across, up, "mean and standard deviation over seeds" if number == 0 else None)
+    inside = [(across, up) for across, up in placed if box[0].holds(across.mean) and box[1].holds(up.mean)]
+    for number, (across, up) in enumerate(inside):
+        yield from _cross(across, up, box, "mean and 95 % interval over seeds" if number == 0 else None)
 
 
-def _cross(across: Estimate, up: Estimate, name: str | None) -> Iterator[Line]:
-    wide, high = across.deviation, up.deviation
-    yield Line(xs=(across.mean - wide, across.mean + wide), ys=(up.mean, up.mean), name=name)
-    yield Line(xs=(across.mean, across.mean), ys=(up.mean - high, up.mean + high))
+def _cross(across: Estimate, up: Estimate, box: Box, name: str | None) -> Iterator[Line]:
+    flat = Line(xs=_within(across, box[0]), ys=(up.mean, up.mean), color=SOFT, width=BROAD, opacity=0.5, name=name)
+    yield flat
+    yield replace(flat, xs=(across.mean, across.mean), ys=_within(up, box[1]), name=None)
+
+
+def _within(estimate: Estimate, axis: Axis) -> tuple[float, float]:
+    """Return the ends of an interval as far as an axis shows it: a line that leaves the axes is not drawn."""
+    low, high = estimate.interval or (estimate.mean, estimate.mean)
+    return max(low, axis.ends[0]), min(high, axis.ends[1])
 
 
 def _marks(

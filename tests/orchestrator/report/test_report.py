@@ -142,6 +142,16 @@ def test_both_fronts_are_shown_and_the_dense_network_comes_first(spec: StudySpec
         assert "1.11x fewer effective MACs within 1 point of the dense network: trial 1" in effective
 
 
+def test_the_front_by_the_mean_is_a_table_where_a_study_asks_for_seeds(spec: StudySpec) -> None:
+    again = replace(told_trial(1), trial=20, seed=7, metrics={**told_trial(1).metrics, "accuracy": 0.992})
+    records = [*told_trials(4), again]
+    text = Page(render(study_spec(search={"trials": 12, "seeds": 2}), records, STAMP)).text
+    (table,) = re.findall(r"Front by the mean over seeds(.*?)Hypervolume", text, flags=re.DOTALL)
+    mean = (told_trial(1).metrics["accuracy"] + 0.992) / 2
+    assert f"{100 * mean:.2f} %\u00b1" in re.sub(r"\s*\u00b1", "\u00b1", table)
+    assert "Front by the mean over seeds" not in Page(render(spec, records, STAMP)).text
+
+
 def test_nothing_that_a_study_says_becomes_markup(spec: StudySpec) -> None:
     innocent = [told_trial(number) for number in range(8)]
     hostile = [

@@ -91,6 +91,8 @@ def test_costs_that_span_decades_have_a_logarithmic_axis(count: int) -> None:
 def test_several_seeds_make_a_cross_from_their_mean() -> None:
     again = replace(told_trial(1), trial=9, seed=7, metrics={**told_trial(1).metrics, "accuracy": 0.97})
     drawn = chart([told_trial(0), told_trial(1), again])
-    across = line_of(drawn, "mean and standard deviation over seeds")
+    across = line_of(drawn, "mean and 95 % interval over seeds")
     assert across.ys[0] == pytest.approx((told_trial(1).metrics["accuracy"] + 0.97) / 2)
+    _, up = [layer for layer in drawn.layers if isinstance(layer, Line) and layer.xs == (across.xs[0],) * 2]
+    assert all(map(drawn.y.holds, up.ys))  # two seeds have an interval that is wider than the axis
     assert not [layer for layer in chart(told_trials(4)).layers if isinstance(layer, Line) and layer.color == "ink"][1:]
