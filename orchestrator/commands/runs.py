@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +18,7 @@ from orchestrator.commands.arguments import (
     command_line,
     console,
     print_json,
+    read,
     store_at,
 )
 from orchestrator.commands.reports import write_page
@@ -85,21 +87,42 @@ def resume(
 
 
 def extend(
-    file: StudyFile, store: StoreFolder = HERE, address: Address = None, quiet: Quiet = False, as_json: AsJson = False
+    file: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The edited study file; with --seeds, a NAME.")],
+    store: StoreFolder = HERE,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", min=2, help="Repeat the front of the study NAME until each member has so many seeds."),
+    ] = None,
+    address: Address = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Continue a study with its edited file: more trials, epochs or paradigms, other ranges, a larger budget."""
     from orchestrator import study
     from orchestrator.terminal.live import shown
 
-    spec, studies = StudySpec.load(file), store_at(store)
-    folder = studies.existing(spec.name, "NAME")
-    if file.resolve() == folder.spec.resolve():
-        raise InvalidValue("STUDY.yaml", str(file), "is the store's own file; edit a copy of it and name that")
+    studies = store_at(store)
+    spec = _edited(file, studies) if seeds is None else _repeated(str(file), studies, seeds)
     changes: list[Change] = []
     with shown(console(), quiet=quiet or as_json) as observer:
         said = changes.extend if as_json else _print_changes
         outcome = study.extend(spec, studies, observer=observer, said=said, address=address)
     _conclude(outcome, studies, as_json=as_json, changes=changes)
+
+
+def _edited(file: Path, store: Store) -> StudySpec:
+    spec = StudySpec.load(file)
+    folder = store.existing(spec.name, "NAME")
+    if file.resolve() == folder.spec.resolve():
+        raise InvalidValue("STUDY.yaml", str(file), "is the store's own file; edit a copy of it and name that")
+    return spec
+
+
+def _repeated(name: str, store: Store, seeds: int) -> StudySpec:
+    from orchestrator.search.replication import with_seeds
+
+    spec, records = read(store.existing(name, "NAME"))
+    return with_seeds(spec, records, seeds)
 
 
 def _print_changes(changes: Sequence["Change"]) -> None:

@@ -16,6 +16,7 @@ from orchestrator.results.replicates import (
     replicates,
 )
 from orchestrator.search.configurations import Configurations
+from orchestrator.spec.study_spec import StudySpec
 
 REPLICATE: Final = "replicate"
 """Recorded instead of a sampler's name if a configuration is trained with a further seed."""
@@ -46,6 +47,14 @@ def lacking(configurations: Configurations, records: Sequence[TrialRecord]) -> l
         for count, group in _fewest_first(groups, had, configurations)
         if count < spec.search.seeds
     ]
+
+
+def with_seeds(spec: StudySpec, records: Sequence[TrialRecord], seeds: int) -> StudySpec:
+    """Return a study that asks for so many seeds, with the trials that its configurations lack for them."""
+    asks = spec.model_copy(update={"search": spec.search.model_copy(update={"seeds": seeds})})
+    owed = sum(one.seeds for one in lacking(Configurations(asks), records))
+    trials = max(spec.search.trials, len(records) + owed)
+    return asks.model_copy(update={"search": asks.search.model_copy(update={"trials": trials})})
 
 
 def next_replicate(

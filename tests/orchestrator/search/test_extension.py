@@ -16,7 +16,7 @@ from orchestrator.ledger import ledger
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import pareto_front
-from orchestrator.search import extension
+from orchestrator.search import extension, replication
 from orchestrator.search.configurations import Configurations
 from orchestrator.search.rungs import Rungs
 from orchestrator.spec.history import read_history, write_study
@@ -312,3 +312,11 @@ def test_more_seeds_repeat_the_front_of_a_finished_study(tmp_path: Path) -> None
         extended(tmp_path, small.study(trials=3, search={"seeds": 3}))
     records = extended(tmp_path, small.study(trials=9, search={"seeds": 3}))
     assert [record.seed for record in records] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_a_number_of_seeds_brings_the_trials_that_it_takes(tmp_path: Path) -> None:
+    spec = begun(tmp_path, trials=3)
+    records = extended(tmp_path, replication.with_seeds(spec, read(tmp_path), 3))
+    assert [record.seed for record in records] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    again = replication.with_seeds(StudySpec.stored(Store(tmp_path).study("small").spec), records, 3)
+    assert again.search == StudySpec.stored(Store(tmp_path).study("small").spec).search
