@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from trainables.errors import InvalidValue
+from trainables.corruption.kinds import KIND_NAMES, SEVERITIES
+from trainables.errors import InvalidValue, nearest
 
 Value = bool | int | float | str
 """The type of one hyper-parameter."""
@@ -24,6 +25,35 @@ def _require(condition: bool, key: str, value: object, allowed: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CorruptionSpec:
+    """Which training images are corrupted: each with probability `share`, by one of the `kinds`.
+
+    Kind and severity, from the first to the last of `severity`, are drawn for every image in every epoch.
+    """
+
+    kinds: tuple[str, ...]
+    severity: tuple[int, int] = (SEVERITIES[0], SEVERITIES[-1])
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        _require(bool(self.kinds), "kinds", self.kinds, "must name at least one kind")
+        for kind in self.kinds:
+            allowed = f"must be one of {', '.join(KIND_NAMES)}{nearest(kind, KIND_NAMES)}"
+            _require(kind in KIND_NAMES, "kinds", kind, allowed)
+            _require(self.kinds.count(kind) == 1, "kinds", kind, "must be named once")
+        low, high = self.severity
+        allowed = "must be the lowest and the highest, from 1 to 5"
+        _require(SEVERITIES[0] <= low <= high <= SEVERITIES[-1], "severity", self.severity, allowed)
+        _require(0 < self.share <= 1, "share", self.share, "must be greater than 0, and at most 1")
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "CorruptionSpec":
+        """Rebuild the spec from a dictionary that may have passed through JSON."""
+        low, high = plain["severity"]
+        return cls(kinds=tuple(plain["kinds"]), severity=(low, high), share=plain["share"])
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataSpec:
     """A dataset and how it is split.
 
@@ -31,8 +61,9 @@ class DataSpec:
     held out before where the data have no test images; `subset` caps the training images that remain (drawn with the
     same seed). `image_size`, a side in pixels or (height, width), shrinks published images, each new pixel the mean of
     those it covers; images of others are resized to cover it and cut to their centre. `options` go to the source.
-    `padding` and `flip` replace its usual augmentation. `memory` says whether the images are held on the device: where
-    they do not fit (auto), or never, they are read batch by batch from a file that is mapped into memory.
+    `padding` and `flip` replace its usual augmentation; `corruptions` add to it. `memory` says whether the images are
+    held on the device: where they do not fit (auto), or never, they are read batch by batch from a file that is mapped
+    into memory.
     """
 
     name: str
@@ -46,6 +77,7 @@ class DataSpec:
     options: Mapping[str, Option] = field(default_factory=dict, hash=False)
     padding: int | None = None
     flip: bool | None = None
+    corruptions: CorruptionSpec | None = None
     memory: Memory = "auto"
 
     def __post_init__(self) -> None:
@@ -67,8 +99,14 @@ class DataSpec:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "DataSpec":
         """Rebuild the spec from a dictionary that may have passed through JSON."""
-        size = plain.get("image_size")
-        return cls(**{**plain, "image_size": tuple(size) if isinstance(size, list) else size})
+        size, corruptions = plain.get("image_size"), plain.get("corruptions")
+        return cls(
+            **{
+                **plain,
+                "image_size": tuple(size) if isinstance(size, list) else size,
+                "corruptions": CorruptionSpec.from_dict(corruptions) if corruptions is not None else None,
+            }
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

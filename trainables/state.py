@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from trainables import models, parallel, tasks
 from trainables.context import Context, Report
 from trainables.data.batches import Batches, augmentation_for
+from trainables.data.corrupting import corrupting_for
 from trainables.data.dataset import Dataset
 from trainables.data.stratified import draw
 from trainables.masking.masks import Masks
@@ -129,7 +130,7 @@ class LiveTrial:
 
     def batches(self, held_out: float = 0.0) -> Batches:
         """The training batches, without the images `held_out`; iterating them advances the trial's generator."""
-        data, spec = self.dataset, self.spec.training
+        data, spec, corruptions = self.dataset, self.spec.training, self.spec.data.corruptions
         return Batches(
             data.train,
             data.mean,
@@ -140,6 +141,7 @@ class LiveTrial:
             device=self.context.device,
             generator=self.generator,
             only=self.divided(held_out)[0] if held_out else None,
+            corrupt=corrupting_for(corruptions, data.input_shape) if corruptions is not None else None,
         )
 
     def divided(self, held_out: float) -> tuple[Tensor, Tensor]:

@@ -95,13 +95,14 @@ def evaluate(
             seed=seed,
             device=device,
         )
-    _, records = read(folder)
+    spec, records = read(folder)
+    trained_on = spec.data.corruptions.kinds if spec.data.corruptions is not None else ()
     if as_json:
-        print_json(evaluation_object(records, delta))
+        print_json(evaluation_object(records, delta, trained_on))
         return
     if not quiet:
         _tell(done)
-    console().print(evaluation_lines(records, delta))
+    console().print(evaluation_lines(records, delta, trained_on))
 
 
 def _tell(done: "Evaluated") -> None:

@@ -4,7 +4,7 @@ A trial's measurements under a distribution are columns of its metrics, as ``acc
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,7 @@ DELTA: Final = 0.005
 
 CLEAN: Final = "clean"
 _ACCURACY: Final = "accuracy@"
+_FILE: Final = "file_"
 _NO_IMAGES: Final = ("class_", "corrupted")
 """Beginnings of columns that are parts or means of others."""
 
@@ -47,6 +48,12 @@ def distributions(records: Iterable[TrialRecord]) -> list[str]:
     names = dict.fromkeys(name for record in records for name in record.metrics if name.startswith(_ACCURACY))
     plain = [name.removeprefix(_ACCURACY) for name in names]
     return sorted((name for name in plain if not name.startswith(_NO_IMAGES)), key=lambda name: name != CLEAN)
+
+
+def trained_on(distributions: Iterable[str], kinds: Collection[str]) -> list[str]:
+    """Return which of the distributions were trained on: if `kinds` of corruption were, those, and clean images."""
+    seen = {CLEAN, *kinds} if kinds else set()
+    return [name for name in distributions if {name, name.removeprefix(_FILE).rpartition("_")[0]} & seen]
 
 
 def potentials(records: Sequence[TrialRecord], delta: float = DELTA) -> list[Potential]:

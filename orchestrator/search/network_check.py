@@ -129,8 +129,14 @@ class NetworkCheck:
 
     @cached_property
     def _facts(self) -> data.Facts:
+        from trainables.data.corrupting import corrupting_for
+
+        spec = self._spec.data
         try:
-            return data.facts(self._spec.data)
+            facts = data.facts(spec)
+            if spec.corruptions is not None:
+                corrupting_for(spec.corruptions, facts.shape)
+            return facts
         except InvalidValue as refused:
             raise InvalidValue(f"data.{refused.key}", refused.value, refused.allowed) from refused
 

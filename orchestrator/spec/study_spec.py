@@ -45,7 +45,16 @@ from trainables.metrics import TABLE, find, is_function
 from trainables.metrics import Direction as Direction
 from trainables.models import weights
 from trainables.references import is_reference
-from trainables.spec import DataSpec, EnsembleSpec, LatencySpec, ModelSpec, TrainingSpec, TrialSpec, Value
+from trainables.spec import (
+    CorruptionSpec,
+    DataSpec,
+    EnsembleSpec,
+    LatencySpec,
+    ModelSpec,
+    TrainingSpec,
+    TrialSpec,
+    Value,
+)
 from trainables.tasks import CLASSIFICATION, SMOOTHED
 
 _STORED: Final = "stored"
@@ -227,12 +236,18 @@ class StudySpec(Strict):
         )
         return tuple(map(_with_weights, given))
 
+    @field_validator("data", mode="before")
+    @classmethod
+    def _lists_of_corruptions_are_tuples(cls, given: Any) -> Any:
+        corruptions = given.get("corruptions") if isinstance(given, Mapping) else None
+        if isinstance(corruptions, Mapping):
+            return {**given, "corruptions": _with_tuples(corruptions, "kinds", "severity")}
+        return given
+
     @field_validator("training", mode="before")
     @classmethod
     def _lists_are_tuples(cls, given: Any) -> Any:
-        if isinstance(given, Mapping) and isinstance(given.get("milestones"), list):
-            return {**given, "milestones": tuple(given["milestones"])}
-        return given
+        return _with_tuples(given, "milestones") if isinstance(given, Mapping) else given
 
     @field_validator("objectives", "constraints", mode="before")
     @classmethod
@@ -370,6 +385,10 @@ class StudySpec(Strict):
             raise StudyError(translate(error, _known_keys)) from None
 
 
+def _with_tuples(section: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    return {**section, **{key: tuple(section[key]) for key in keys if isinstance(section.get(key), list)}}
+
+
 def _with_weights(spec: ModelSpec) -> ModelSpec:
     """Return a network whose weights, if they lie in a file, have an absolute path; refuse what cannot be there."""
     if spec.weights is not None and weights.is_file(spec.weights):
@@ -440,7 +459,7 @@ def _known_keys(parents: Sequence[str]) -> list[str]:
     if not parents:
         return list(StudySpec.model_fields)
     in_choice = parents[0] == "paradigms" or parents[:2] in (["search", "training"], ["search", "options"])
-    section: Any = (
-        Range if in_choice else ModelSpec if parents[0] == "model" else StudySpec.model_fields[parents[0]].annotation
-    )
+    nested = {"model": ModelSpec, "data.corruptions": CorruptionSpec}
+    section: Any = Range if in_choice else nested.get(parents[0]) or nested.get(".".join(parents[:2]))
+    section = section or StudySpec.model_fields[parents[0]].annotation
     return [each.name for each in fields(section)] if is_dataclass(section) else list(section.model_fields)

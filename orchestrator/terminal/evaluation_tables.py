@@ -1,6 +1,6 @@
 """What an evaluation has found, as tables for the terminal and as an object for programs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
 from rich.console import Group, RenderableType
@@ -17,6 +17,7 @@ from orchestrator.results.potential import (
     masked_gradients,
     potentials,
     slopes,
+    trained_on,
 )
 from orchestrator.results.reference import dense_reference, points
 from orchestrator.terminal.tables import titled
@@ -25,16 +26,19 @@ from trainables.metrics import AT
 NO_REFERENCE = "No dense trial was evaluated: how far one may prune needs one to compare with."
 
 
-def evaluation_lines(records: Sequence[TrialRecord], delta: float) -> RenderableType:
-    """Return how far one may prune on each distribution, the growth of excess errors, and who is forgotten."""
+def evaluation_lines(records: Sequence[TrialRecord], delta: float, kinds: Collection[str] = ()) -> RenderableType:
+    """Return how far one may prune on each distribution, the growth of excess errors, and who is forgotten.
+
+    `kinds` are the corruptions that the study trains on.
+    """
     found = potentials(records, delta)
     if not found:
         return Text(NO_REFERENCE, style="yellow")
     lines = [*map(_slope_line, slopes(records)), *_of_classes(records), *_warnings(records)]
-    return Group(_potential_table(found, delta), *lines)
+    return Group(_potential_table(found, delta, kinds), *lines)
 
 
-def evaluation_object(records: Sequence[TrialRecord], delta: float) -> dict[str, object]:
+def evaluation_object(records: Sequence[TrialRecord], delta: float, kinds: Collection[str] = ()) -> dict[str, object]:
     """Return the same for programs, with every column of every evaluated trial."""
     found = potentials(records, delta)
     return {
@@ -42,6 +46,7 @@ def evaluation_object(records: Sequence[TrialRecord], delta: float) -> dict[str,
         "prune_potential": [asdict(potential) for potential in found],
         "average": _mean(found),
         "minimum": min((potential.params for potential in found), default=None),
+        "trained_on": trained_on((potential.distribution for potential in found), kinds),
         "excess_error": [asdict(slope) for slope in slopes(records)],
         "trials": {str(record.trial): columns_of(record.metrics) for record in records if columns_of(record.metrics)},
     }
@@ -68,16 +73,25 @@ def columns_table(metrics: Mapping[str, float], dense: Mapping[str, float] | Non
     return [table, *([_forgotten_line(hurt)] if dense and (hurt := forgotten(metrics, dense)) else [])]
 
 
-def _potential_table(found: Sequence[Potential], delta: float) -> Table:
+def _potential_table(found: Sequence[Potential], delta: float, kinds: Collection[str]) -> Table:
+    seen = trained_on((one.distribution for one in found), kinds)
     table = titled(f"How far one may prune, and stay within {100 * delta:g} points of the dense network")
     table.add_column("images", style="cyan", no_wrap=True)
     for heading in ("dense accuracy", "parameters pruned", "MACs pruned", "trial"):
         table.add_column(heading, justify="right")
     for one in found:
-        table.add_row(one.distribution, *map(_share, (one.dense, one.params, one.macs)), str(one.trial))
-    table.add_section()
-    table.add_row("average", "", _share(_mean(found)), "", "")
-    table.add_row("minimum", "", _share(min(one.params for one in found)), "", "")
+        name = f"{one.distribution} (trained on)" if one.distribution in seen else one.distribution
+        table.add_row(name, *map(_share, (one.dense, one.params, one.macs)), str(one.trial))
+    halves = {
+        "": found,
+        ", trained on": [one for one in found if one.distribution in seen],
+        ", not trained on": [one for one in found if seen and one.distribution not in seen],
+    }
+    for which, part in halves.items():
+        if part:
+            table.add_section()
+            table.add_row(f"average{which}", "", _share(_mean(part)), "", "")
+            table.add_row(f"minimum{which}", "", _share(min(one.params for one in part)), "", "")
     return table
 
 

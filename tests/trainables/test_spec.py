@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainables.errors import InvalidValue
-from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
+from trainables.spec import CorruptionSpec, DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 
 SPEC = TrialSpec(data=DataSpec(name="digits"), model=ModelSpec(name="mlp"), paradigm="dense", epochs=3)
 
@@ -79,6 +79,24 @@ def test_data_that_cannot_be_split_are_refused(values: dict[str, Any], message: 
         DataSpec(name="digits", **values)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"kinds": ()}, r"kinds = \(\): must name at least one kind"),
+        ({"kinds": ("fog", "snwo")}, "kinds = 'snwo': must be one of .*did you mean 'snow'"),
+        ({"kinds": ("fog", "fog")}, "kinds = 'fog': must be named once"),
+        ({"severity": (0, 3)}, r"severity = \(0, 3\): must be the lowest and the highest, from 1 to 5"),
+        ({"severity": (4, 3)}, r"severity = \(4, 3\)"),
+        ({"severity": (1, 6)}, r"severity = \(1, 6\)"),
+        ({"share": 0.0}, r"share = 0\.0: must be greater than 0, and at most 1"),
+        ({"share": 1.1}, r"share = 1\.1"),
+    ],
+)
+def test_corruptions_that_cannot_be_trained_on_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidValue, match=message):
+        CorruptionSpec(**{"kinds": ("fog",), **values})
+
+
 @pytest.mark.parametrize("epochs", [0, -1])
 def test_a_trial_without_an_epoch_is_refused(epochs: int) -> None:
     with pytest.raises(InvalidValue, match=f"epochs = {epochs}: must be at least 1"):
@@ -102,6 +120,7 @@ def test_a_spec_comes_back_from_json(
 ) -> None:
     spec = replace(
         SPEC,
+        data=replace(SPEC.data, corruptions=CorruptionSpec(kinds=("fog", "snow"), severity=(2, 3), share=0.25)),
         model=ModelSpec(name="mlp", options=options),
         training=TrainingSpec(milestones=milestones, augment=False),
         hyperparameters=hyperparameters,

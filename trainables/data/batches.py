@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from trainables import parallel
 from trainables.data import usual
+from trainables.data.corrupting import CorruptedEpoch, Corrupting
 from trainables.data.dataset import Split
 from trainables.data.reading import taken
 from trainables.spec import DataSpec
@@ -45,10 +46,11 @@ class Batches:
     """The images of a split in random order; iterating gives one epoch of (images, labels).
 
     Images are float32 [B, C, H, W], normalised by `mean` and `std`, those of pixels scaled to [0, 1]; labels [B, ...].
-    An epoch draws its random numbers from `generator`, a CPU generator, before its first batch. The last batch may be
-    smaller; a single remaining image is left out, because batch norm cannot train on one. With `only`, int64 [n], the
-    images are those with these numbers. With several processes each gets its own rows of every batch
-    (`parallel.rows`). Raises ValueError if there are fewer than two images, or fewer than two per batch.
+    They may be corrupted, and are then augmented. An epoch draws its random numbers from `generator`, a CPU generator,
+    before its first batch. The last batch may be smaller; a single remaining image is left out, because batch norm
+    cannot train on one. With `only`, int64 [n], the images are those with these numbers. With several processes each
+    gets its own rows of every batch (`parallel.rows`). Raises ValueError if there are fewer than two images, or fewer
+    than two per batch.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Batches:
         device: str | torch.device,
         generator: Generator,
         only: Tensor | None = None,
+        corrupt: Corrupting | None = None,
     ) -> None:
         self._count = len(split) if only is None else len(only)
         if min(self._count, batch_size) < 2:
@@ -71,6 +74,7 @@ class Batches:
         self._normalise = _Normalisation(mean, std, channels_last, self._split)
         self._batch_size = batch_size
         self._augment = augment
+        self._corrupt = corrupt
         self._device = device
         self._generator = generator
 
@@ -99,13 +103,18 @@ class Batches:
         if self._split.streams_to is None:
             order = order.to(self._device)
         draws = self._augment.draw(count, self._generator).to(self._device) if self._augment else None
-        return self._batches(order, draws, skip)
+        corrupted = self._corrupt.draw(count, self._generator) if self._corrupt else None
+        return self._batches(order, draws, corrupted, skip)
 
-    def _batches(self, order: Tensor, draws: Tensor | None, skip: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(
+        self, order: Tensor, draws: Tensor | None, corrupted: CorruptedEpoch | None, skip: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         steps = range(skip, len(self))
         parts = [_within(step * self._batch_size, parallel.rows(self.images(step))) for step in steps]
         read = taken(self._split, (order[part] for part in parts))
         for part, (images, labels) in zip(parts, read, strict=True):
+            if corrupted is not None:
+                images = corrupted.apply(images, order[part], part)
             if self._augment is not None and draws is not None:
                 images = self._augment.apply(images, draws[:, part])
             yield self._normalise(images), labels

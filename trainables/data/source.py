@@ -77,7 +77,7 @@ def an_eighth(shape: tuple[int, int, int], *, flip: bool) -> Usual:
 
 def no_images(spec: DataSpec) -> None:
     """Raise InvalidValue for a key that is about images, of data that are none."""
-    for key in ("image_size", "padding", "flip"):
+    for key in ("image_size", "padding", "flip", "corruptions"):
         if (value := getattr(spec, key)) is not None:
             raise InvalidValue(key, value, f"is for images, and {spec.name} has none: leave it out")
 

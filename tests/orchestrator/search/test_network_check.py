@@ -68,6 +68,12 @@ def test_images_that_the_network_cannot_take_are_refused() -> None:
         NetworkCheck(study("lenet", magnitude={"granularity": "filter"})).require_work()
 
 
+def test_corruptions_that_the_images_do_not_fit_are_refused() -> None:
+    spec = small.study(data={"name": "digits", "corruptions": {"kinds": ["fog", "snow"]}})
+    with pytest.raises(InvalidValue, match=r"data\.corruptions\.kinds = 'snow': needs images of at least 16 pixels"):
+        NetworkCheck(spec).require_work()
+
+
 @pytest.mark.parametrize("command", ["plan", "launch"])
 def test_plan_and_launch_refuse_and_write_nothing(espalier: Espalier, tmp_path: Path, command: str) -> None:
     file = tmp_path / "study.yaml"

@@ -18,7 +18,7 @@ from orchestrator.spec.choices import cannot_fit
 from orchestrator.spec.spec_errors import StudyError
 from orchestrator.spec.study_spec import Choice, Fidelity, Range, Search, StudySpec
 from trainables import data
-from trainables.spec import DataSpec, LatencySpec, ModelSpec, TrainingSpec
+from trainables.spec import CorruptionSpec, DataSpec, LatencySpec, ModelSpec, TrainingSpec
 
 PLAIN: Mapping[str, Any] = {
     "name": "small",
@@ -122,6 +122,7 @@ def test_what_is_written_is_read_again(
         ("data.validation", "0.1", "must be a number"),
         ("data.subset", 0, "at least 1"),
         ("data.download", 1, "true or false"),
+        ("data.corruptions", ["fog"], "must be a mapping"),
         ("model.name", "resnett20", "did you mean 'resnet20'?"),
         ("training.lr", -0.1, "greater than 0"),
         ("training.lr", True, "must be a number"),
@@ -206,6 +207,33 @@ def test_a_wrong_value_is_told_by_its_key(tmp_path: Path, key: str, value: objec
     assert list(found) == [key]
     assert allowed in found[key]
     assert "pydantic" not in found[key]
+
+
+@pytest.mark.parametrize(
+    ("corruptions", "key", "allowed"),
+    [
+        ({"kinds": ["fog"], "severities": [1]}, "severities", "did you mean 'severity'?"),
+        ({"severity": [1, 2]}, "kinds", "is required"),
+        ({"kinds": "fog"}, "kinds", "must be a list"),
+        ({"kinds": ["fogg"]}, "kinds", "did you mean 'fog'?"),
+        ({"kinds": ["fog"], "severity": [1, 6]}, "severity", "from 1 to 5"),
+        ({"kinds": ["fog"], "share": 0}, "share", "greater than 0"),
+    ],
+)
+def test_a_mistake_in_corruptions_is_told_by_its_key(
+    tmp_path: Path, corruptions: dict[str, Any], key: str, allowed: str
+) -> None:
+    found = problems(tmp_path, {"data.corruptions": corruptions})
+    assert list(found) == [f"data.corruptions.{key}"]
+    assert allowed in found[f"data.corruptions.{key}"]
+
+
+def test_corruptions_come_back_from_the_stored_study(tmp_path: Path) -> None:
+    spec = load(tmp_path, {"data.corruptions": {"kinds": ["fog", "snow"], "severity": [2, 3]}})
+    assert spec.data.corruptions == CorruptionSpec(kinds=("fog", "snow"), severity=(2, 3), share=0.5)
+    stored = tmp_path / "stored.yaml"
+    stored.write_text(spec.as_yaml(), encoding="utf-8")
+    assert StudySpec.stored(stored) == spec
 
 
 def test_the_fewest_workers_are_no_more_than_the_most(tmp_path: Path) -> None:

@@ -49,6 +49,17 @@ def test_the_table_says_how_far_one_may_prune_on_each_distribution() -> None:
     assert "trial 2, classes that pruning hurts most: 0 (20.00 points)" in lines
 
 
+def test_what_was_trained_on_is_told_from_what_was_not() -> None:
+    files = {trial: {"accuracy@file_fog_5": 0.5, "accuracy@snow_3": 0.9 - trial / 10} for trial in range(3)}
+    records = with_columns(told_trials(4), {trial: COLUMNS[trial] | files[trial] for trial in range(3)})
+    lines = text(evaluation_lines(records, 0.005, ("fog", "contrast"))).splitlines()
+    marked = {line.split()[0] for line in lines if "(trained on)" in line}
+    assert marked == {"clean", "fog_3", "file_fog_5"} == set(evaluation_object(records, 0.005, ("fog",))["trained_on"])  # type: ignore[call-overload]
+    assert next(line for line in lines if "average, not trained on" in line).split()[-2:] == ["0.00", "%"]
+    assert next(line for line in lines if "minimum, trained on" in line).split()[-2:] == ["10.00", "%"]
+    assert not [line for line in shown(records).splitlines() if "trained on" in line]
+
+
 def test_a_study_without_a_dense_trial_says_so() -> None:
     assert NO_REFERENCE in shown(trials()[1:])
 
