@@ -51,9 +51,11 @@ class Search(Strict):
         return searched
 
     @model_validator(mode="after")
-    def _each_seed_is_a_trial(self) -> Self:
+    def _seeds_can_be_had(self) -> Self:
         if self.seeds > self.trials:
             raise InvalidValue("seeds", self.seeds, f"must be at most trials, {self.trials}: each seed is a trial")
+        if self.seeds == 1 and self.repeat != "front":
+            raise InvalidValue("repeat", self.repeat, "repeats nothing with one seed: set seeds, such as 5")
         return self
 
 

@@ -50,3 +50,5 @@ def test_a_study_has_a_trial_for_each_seed() -> None:
     assert (Search().seeds, Search().repeat) == (1, "front")
     with pytest.raises(ValidationError, match="must be at most trials, 24: each seed is a trial"):
         Search(seeds=25)
+    with pytest.raises(ValidationError, match="repeats nothing with one seed"):
+        Search(repeat="all")
