@@ -249,6 +249,8 @@ def _key(trial: LiveTrial, stage: Train) -> str:
     spec["data"] = {name: value for name, value in spec["data"].items() if name not in ("root", "download")}
     spec["model"] = {**spec["model"], "weights": sha256(Path(weights)) if weights not in (None, IMAGENET) else weights}
     del spec["training"]["shared_dense"]
+    if spec["data"]["corruptions"] is None:
+        del spec["data"]["corruptions"]  # so that networks of before there were any are found again
     if spec["task"] == CLASSIFICATION:
         del spec["task"]  # so that networks of before there were others are found again
     facts = [_FORMAT, spec, asdict(stage), trial.dataset.hash, _device(trial), _network(trial)]
