@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.orchestrator.ports import free_port
 
 
 class MlflowServer:
@@ -45,9 +46,7 @@ class MlflowServer:
 @contextmanager
 def running(folder: Path, database: str, artifacts: str) -> Iterator[MlflowServer]:
     """Run a server until the block ends; `folder` gets its log."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     where = ["--backend-store-uri", database, "--artifacts-destination", artifacts]
     listen = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     environment = {

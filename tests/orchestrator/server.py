@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.orchestrator.ports import free_port
+
 ADMINISTRATOR = "admin"
 
 
@@ -24,7 +25,7 @@ class Server:
 
     def __init__(self, programs: Path, folder: Path, user: dict[str, Any]) -> None:
         self._programs, self._folder, self._user = programs, folder, user
-        self._port = _free_port()
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count()
         data = ["--pgdata", str(folder / "data"), "--username", ADMINISTRATOR]
@@ -127,9 +128,3 @@ def _unprivileged() -> dict[str, Any]:
     if entry is None:
         pytest.skip("PostgreSQL does not run as root, and there is no other user")
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -25,6 +25,7 @@ from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import Sweep
 from tests.orchestrator import small
 from tests.orchestrator.commands import Espalier, a_study, espalier_in
+from tests.orchestrator.ports import free_port
 
 
 def test_status_counts_every_trial(espalier: Espalier, tmp_path: Path) -> None:
@@ -400,9 +401,9 @@ def test_the_dashboard_answers_on_loopback_and_ends_on_ctrl_c(
     launched: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     folder, _ = launched
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port(following=1)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
         taken = espalier_in(folder, "ui", "--port", str(port))
         assert (taken.returncode, "is taken" in taken.stderr) == (2, True)
     command = [sys.executable, "-c", "from orchestrator.cli import main; main()", "ui", "--port", str(port)]
