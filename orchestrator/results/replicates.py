@@ -76,20 +76,25 @@ class Replicates:
 
     def means(self, metrics: Iterable[str]) -> dict[str, float]:
         """Return the means of metrics, without those that not all the trials have."""
-        estimates = {metric: self.estimate(metric) for metric in metrics}
-        return {metric: estimate.mean for metric, estimate in estimates.items() if estimate is not None}
+        known = {metric: self._values(metric) for metric in metrics}
+        return {metric: _mean(values) for metric, values in known.items() if values}
 
     def estimate(self, metric: str) -> Estimate | None:
         """Return the mean of a metric and its spread over seeds; None unless all the trials have it."""
+        values = self._values(metric)
+        deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+        return Estimate(_mean(values), deviation, len(values)) if values else None
+
+    def _values(self, metric: str) -> list[float]:
+        """Return a metric of each trial; nothing unless all the trials have it."""
         values = [record.metrics[metric] for record in self.records if metric in record.metrics]
-        if len(values) < len(self.records):
-            return None
-        return Estimate(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0, len(values))
+        return values if len(values) == len(self.records) else []
 
     def is_eligible(self, bounds: Iterable[Constraint]) -> bool:
         """Return whether the configuration may be on a front: connected with every seed, constraints met by means."""
-        estimates = ((bound, self.estimate(bound.metric)) for bound in bounds)
-        met = all(estimate is not None and bound.holds(estimate.mean) for bound, estimate in estimates)
+        constraints = list(bounds)
+        means = self.means(bound.metric for bound in constraints)
+        met = all(bound.holds(means.get(bound.metric, math.nan)) for bound in constraints)
         return met and not any(map(is_disconnected, self.records))
 
     def is_better(self, other: "Replicates", metric: str, direction: "Direction") -> bool:
@@ -167,6 +172,11 @@ def _is_ahead(one: Replicates, other: Replicates, objectives: Objectives) -> boo
 def mean_losses(groups: Sequence[Replicates], objectives: Objectives) -> Points:
     """Return the means of the objectives as losses, shape (groups, objectives)."""
     return as_losses([group.means(objectives) for group in groups], objectives)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean; of equal values exactly that value, so that rounding does not tell equal costs apart."""
+    return values[0] if min(values) == max(values) else statistics.fmean(values)
 
 
 def _quantile(freedom: float) -> float:

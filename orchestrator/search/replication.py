@@ -69,9 +69,12 @@ def next_replicate(
     search = configurations.spec.search
     if search.seeds == 1 or not configurations.searched:
         return None
+    left = trials_left(search.trials, len(records), spent)
+    if left > (search.seeds - 1) * (1 + len(records)):
+        return None  # whatever is on the front: that takes long to find out where trials are many
     waiting = lacking(configurations, records)
     owed = sum(one.seeds for one in waiting) + (search.seeds - 1) * (1 + _unknown(configurations, records))
-    return waiting[0].record if waiting and trials_left(search.trials, len(records), spent) <= owed else None
+    return waiting[0].record if waiting and left <= owed else None
 
 
 def trials_left(total: int, asked: int, spent: float) -> float:

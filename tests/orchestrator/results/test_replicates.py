@@ -69,6 +69,12 @@ def test_means_without_spread_are_compared_as_they_are_and_single_seeds_not_at_a
     assert not Estimate(2.0, 0.0, 1).is_above(Estimate(1.0, 0.0, 5))
 
 
+def test_the_mean_of_equal_values_is_that_value() -> None:
+    many, few = groups(seeds(1, [0.5] * 3, [46.7] * 3), seeds(2, [0.5], [46.7]))
+    assert many.means(["macs"]) == few.means(["macs"]) == {"macs": 46.7}
+    assert front([*many.records], [*few.records]) == [10, 20]
+
+
 def test_a_lucky_seed_is_on_the_front_of_trials_but_not_on_that_of_means() -> None:
     lucky, steady = seeds(1, [0.99, 0.80], [50, 50]), seeds(2, [0.95, 0.95], [50, 50])
     assert front(lucky, steady) == [20]
