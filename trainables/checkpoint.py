@@ -15,6 +15,7 @@ from trainables.models.weight_files import Remainder
 from trainables.spec import ModelSpec
 from trainables.state import LiveTrial, Position
 from trainables.structure.removal import RemovalPlan, rebuild
+from trainables.structure.start import Start
 
 CHECKPOINT = "trial.pt"
 """The name of the file in a checkpoint's folder."""
@@ -58,10 +59,20 @@ def state_of(trial: LiveTrial) -> dict[str, Any]:
         "precision": str(trial.chosen_precision).removeprefix("torch.") if trial.chosen_precision else None,
         "report": asdict(trial.last_report) if trial.last_report else None,
         "signature": asdict(_signature(trial)),
+        "start": trial.start.as_state() if trial.start is not None else None,
     }
     if trial.context.device.startswith("cuda"):
         state["random_cuda"] = torch.cuda.get_rng_state()
     return state
+
+
+def start_in(folder: Path) -> Start | None:
+    """Return the shape with which a trial began, so that it resumes without its file of weights; None: the dense one.
+
+    Before checkpoints held it, no trial began with another.
+    """
+    state = torch.load(folder / CHECKPOINT, weights_only=True, map_location="cpu", mmap=True).get("start")
+    return Start.of_state(state) if state is not None else None
 
 
 def restore(trial: LiveTrial, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -19,13 +19,13 @@ from trainables.data.dataset import Dataset
 from trainables.data.stratified import draw
 from trainables.masking.masks import Masks
 from trainables.models import weight_files
-from trainables.spec import TrialSpec
+from trainables.spec import ModelSpec, TrialSpec
 from trainables.structure.blocks import residual_blocks
 from trainables.structure.channels import ChannelGroup
 from trainables.structure.complexity import Complexity, effective
 from trainables.structure.removable import removable_groups
 from trainables.structure.removal import RemovalPlan, mask
-from trainables.structure.start import start_of
+from trainables.structure.start import Start, start_of
 from trainables.training.companion import Companion
 from trainables.training.moments import Moments
 from trainables.training.precision import precision_for, trusted_or_float32
@@ -66,12 +66,15 @@ class LiveTrial:
     drawn from them. The dense network is built from the seed, so that it need not be stored.
     """
 
-    def __init__(self, spec: TrialSpec, dataset: Dataset, context: Context) -> None:
+    def __init__(
+        self, spec: TrialSpec, dataset: Dataset, context: Context, start: Callable[[ModelSpec], Start | None] = start_of
+    ) -> None:
+        """Build the network with which the trial begins; `start` says of what shape it is."""
         self.spec, self.context = spec, context
         self.task = tasks.find(spec.task)
         self.dataset = dataset.of_task(self.task)
         torch.manual_seed(spec.seed)
-        self.start = start_of(spec.model)
+        self.start = start(spec.model)
         model, self.starts_smaller = self._started()
         self.model = self.place(model)
         self.masks = Masks(self.model)

@@ -16,6 +16,7 @@ from trainables.spec import TrialSpec
 from trainables.state import LiveTrial
 from trainables.structure.complexity import latency, measure
 from trainables.structure.own_metric import measure_by
+from trainables.structure.start import start_of
 from trainables.training.quality import ALWAYS, QUALITIES, measure_qualities
 from trainables.training.training import Evaluation
 
@@ -30,10 +31,10 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
     """
     recipe = paradigms.find(spec.paradigm).create(spec.hyperparameters).recipe(spec.epochs)
     dataset = data.load(spec.data, context.cache).placed(context.device, spec.data.memory)
-    trial = LiveTrial(spec, dataset, context)
+    folder = context.restore()
+    trial = LiveTrial(spec, dataset, context, start_of if folder is None else lambda _: checkpoint.start_in(folder))
     recipe = SharesOfDense(trial).recipe(recipe)
     shared = SharedTraining.of(recipe, trial)
-    folder = context.restore()
     if folder is not None:
         checkpoint.restore(trial, folder)
     elif spec.model.weights is not None:

@@ -1,5 +1,6 @@
 """What every paradigm must do that starts from a network which an earlier trial has made smaller."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,14 @@ def test_a_trial_ends_at_its_share_of_the_dense_network(
 
 @pytest.mark.parametrize("name", ["rigl", "complexity_aware"])
 def test_an_interrupted_trial_ends_as_if_nothing_had_happened(start: Path, tmp_path: Path, name: str) -> None:
-    spec, whole = spec_from(start, name), MemoryContext(tmp_path / "whole")
+    """It needs the file of its weights no more."""
+    weights = Path(shutil.copy(start, tmp_path))
+    spec, whole = spec_from(weights, name), MemoryContext(tmp_path / "whole")
     run_trial(spec, whole)
     lost = MemoryContext(tmp_path / "lost", stop_after=2)
     with pytest.raises(Interrupted):
         run_trial(spec, lost)
+    weights.unlink()
     again = MemoryContext(tmp_path / "again", resume_from=lost.checkpoints[-1])
     run_trial(spec, again)
     assert again.reports[-1].metrics == whole.reports[-1].metrics

@@ -1,8 +1,9 @@
 """The shape of the network that a trial starts from, where an earlier removal has made it smaller."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,14 @@ class Start:
     outline: Mapping[str, Tensor]
     left: Remainder
     source: str
+
+    def as_state(self) -> dict[str, Any]:
+        """Return what a checkpoint holds of it, and `of_state` reads."""
+        return {"outline": dict(self.outline), "left": asdict(self.left), "source": self.source}
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> Self:
+        return cls(state["outline"], Remainder(**state["left"]), state["source"])
 
     @property
     def dropped_blocks(self) -> tuple[str, ...]:
