@@ -320,3 +320,12 @@ def test_a_number_of_seeds_brings_the_trials_that_it_takes(tmp_path: Path) -> No
     assert [record.seed for record in records] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     again = replication.with_seeds(StudySpec.stored(Store(tmp_path).study("small").spec), records, 3)
     assert again.search == StudySpec.stored(Store(tmp_path).study("small").spec).search
+
+
+def test_seeds_are_asked_for_by_the_name_of_a_study(espalier: Espalier, tmp_path: Path) -> None:
+    spec = begun(tmp_path / "espalier-store", trials=3)
+    status, _, err = espalier("extend", "smal", "--seeds", "3")
+    assert (status, "did you mean 'small'" in err) == (2, True)
+    with small.ledger_of(spec, tmp_path / "espalier-store"):
+        status, _, err = espalier("extend", "small", "--seeds", "3")
+        assert (status, "is being run by process" in err) == (2, True)
