@@ -220,6 +220,11 @@ def actor_of(trial: "Trial") -> Any:
     return trial.temporary_state.ray_actor
 
 
+def note_actor(trial: "Trial", actor: Any) -> None:
+    """Note in which actor a trial runs. Stands in for `Trial.set_ray_actor`, which also asks it for a first result."""
+    trial.temporary_state.ray_actor = actor
+
+
 def error_of(trial: "Trial") -> Any:
     """Return the exception with which a trial's actor ended; None for an error of Ray Tune itself.
 

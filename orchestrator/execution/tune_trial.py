@@ -6,6 +6,7 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
+from orchestrator.execution import ray_internals
 from orchestrator.execution.work_order import WorkOrder
 from orchestrator.execution.worker import WorkerTrial
 
@@ -37,7 +38,7 @@ class OrderedTrial(Trial):  # type: ignore[misc]  # Ray has no types
 
     def set_ray_actor(self, ray_actor: Any) -> None:
         """Note the actor; without asking it for a first result, as Ray Tune does for tables that nobody sees."""
-        self.temporary_state.ray_actor = ray_actor
+        ray_internals.note_actor(self, ray_actor)
 
 
 @lru_cache

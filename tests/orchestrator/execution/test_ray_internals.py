@@ -25,7 +25,9 @@ import orchestrator
 from orchestrator.execution import ray_internals
 from orchestrator.execution.cluster import ray_session
 
-PRIVATE = re.compile(r"\bray\.(_private|air\._internal)|class_cache|_temp_dir|_tune_controller|ray_actor|pickled_error")
+PRIVATE = re.compile(
+    r"\bray\.(_private|air\._internal)|class_cache|_temp_dir|_tune_controller|temporary_state|pickled_error"
+)
 
 ORDINARY, FAILING, DYING, WITHDRAWN = range(4)
 
