@@ -277,7 +277,7 @@ class Clock(Silent):
         run_recipe(recipe, trial)
         self._note()  # the last epoch is its caller's to report
 
-    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - a context's
+    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - nothing is saved
         self._note()
 
     def _note(self) -> None:

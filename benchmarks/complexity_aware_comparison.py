@@ -97,7 +97,7 @@ class Quiet:
     device = "cpu"
     cache = None
 
-    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - a context's
+    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - nothing is saved
         macs, params = report.macs_projected, report.params_projected
         print(f"  {report.epoch:3d} {report.accuracy:.4f} {report.loss:.3f} {macs:.3g} {params:.3g}", flush=True)
 
@@ -170,7 +170,7 @@ class L1AfterEpochs:
     budget: float
     epochs: int
 
-    def attach(self, trial: LiveTrial, steps: int) -> Companion:  # noqa: ARG002 - any method's
+    def attach(self, trial: LiveTrial, steps: int) -> Companion:  # noqa: ARG002 - as `Attaches` calls it
         return _L1AfterEpochs(self.budget, trial, self.epochs)
 
 
@@ -221,7 +221,7 @@ class _Teacher(Companion):
         if model.training and torch.is_grad_enabled():
             self._logits = logits.float()
 
-    def before_forward(self, inputs: torch.Tensor, labels: torch.Tensor) -> None:  # noqa: ARG002 - a companion's
+    def before_forward(self, inputs: torch.Tensor, labels: torch.Tensor) -> None:  # noqa: ARG002 - `Companion` has them
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             self._wanted = self._teacher(inputs).float().softmax(1)
 
@@ -252,7 +252,7 @@ class _RandomPath(FadingPath):
         shares = [torch.randperm(size, generator=generator).double() / size for size in sizes]
         return torch.cat([*shares, torch.full((self.network.sizes[1],), torch.inf, dtype=torch.float64)])
 
-    def exchanged(self, queue: Queue, count: int, loss: Loss) -> tuple[Queue, float]:  # noqa: ARG002 - no loss counts
+    def exchanged(self, queue: Queue, count: int, loss: Loss) -> tuple[Queue, float]:  # noqa: ARG002 - random, whatever the loss
         return queue, 0.0
 
 

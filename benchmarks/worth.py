@@ -70,7 +70,7 @@ class Probe:
     options: argparse.Namespace
     rows: list[Row] = field(default_factory=list)
 
-    def attach(self, trial: LiveTrial, steps: int) -> Companion:  # noqa: ARG002 - any method's
+    def attach(self, trial: LiveTrial, steps: int) -> Companion:  # noqa: ARG002 - as `Attaches` calls it
         return _Prober(self, trial)
 
 

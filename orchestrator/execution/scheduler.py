@@ -45,7 +45,7 @@ class ParetoHalving(FIFOScheduler):  # type: ignore[misc]
             if trial.status == Trial.PENDING and not self._capacity.may_hold(trial.order.workers):
                 ray_internals.withdraw(controller, trial)  # the recorder takes it back
 
-    def on_trial_result(self, tune_controller: Any, trial: OrderedTrial, result: dict[str, Any]) -> str:  # noqa: ARG002 - Tune's
+    def on_trial_result(self, tune_controller: Any, trial: OrderedTrial, result: dict[str, Any]) -> str:  # noqa: ARG002 - Tune passes it
         if "epoch" not in result:
             return str(TrialScheduler.CONTINUE)
         verdict = self._sweep.judge(trial.order.number, Epoch.from_dict(result))

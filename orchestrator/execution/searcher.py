@@ -12,7 +12,7 @@ from orchestrator.execution.work_order import WorkOrder
 from orchestrator.sweep.sweep import Assignment, Sweep
 
 
-class LedgerSearch(SearchAlgorithm):  # type: ignore[misc]
+class LedgerSearch(SearchAlgorithm):  # type: ignore[misc]  # Ray has no types
     """Hands Ray Tune the sweep's trials, as many at once as `capacity` allows.
 
     `order` makes a trial's work order from its number of workers and the id that Tune gives it. `interrupted` says

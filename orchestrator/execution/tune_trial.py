@@ -28,7 +28,7 @@ class OrderedTrial(Trial):  # type: ignore[misc]  # Ray has no types
             trial_id=tune_id,
             storage=storage,
             placement_group_factory=placement,
-            stub=True,
+            stub=True,  # Tune's word for: do not look the trainable up, its class is `get_trainable_cls`
         )
         self.order = order
         self.custom_dirname = order.folder.name
