@@ -15,7 +15,7 @@ class OrderedTrial(Trial):  # type: ignore[misc]  # Ray has no types
     """A trial that carries out a work order.
 
     It is made directly. Ray Tune makes the trials of a `Searcher` from a copy of the experiment, by a command line that
-    it writes and parses, and asks the cluster three times whether the trainable is registered: 4 ms for each trial.
+    it writes and parses, and asks the cluster several times for the class of each (findings/ray_tune_lookups.sh).
     """
 
     def __init__(self, order: WorkOrder, tune_id: str, storage: Any) -> None:
