@@ -91,8 +91,7 @@ def ui(
     from orchestrator.ui import Address, serve
 
     studies = store_at(store)
-    if studies.remote is not None:
-        studies.remote.require_bucket()  # what cannot be reached is refused now, not in a page
+    studies.names()  # a store that cannot be reached is refused now, not in a page
     _require_free("--port", host, port)
     if studies.remote is None and studies.mlflow_database.exists():
         _require_free("--port", "127.0.0.1", port + 1)

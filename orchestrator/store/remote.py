@@ -203,14 +203,14 @@ class Remote:
             raise InvalidValue(KEY, self.url, str(refused).removeprefix(f"{self.url} ")) from None
 
     def require_bucket(self) -> None:
-        """Raise InvalidValue unless the bucket is there, StoreLost if nobody can say; writes nothing."""
+        """Raise InvalidValue if the bucket is not there, as far as credentials let that be seen; writes nothing."""
         from pyarrow.fs import FileType
 
         files, root = self._open()
-        with _explained(self.url):
+        with suppress(OSError):
             (bucket,) = files.get_file_info([root.partition("/")[0]])
-        if bucket.type is FileType.NotFound:
-            raise InvalidValue(KEY, self.url, f"has no bucket of that name: {_advice(self.url)}")
+            if bucket.type is FileType.NotFound:
+                raise InvalidValue(KEY, self.url, f"has no bucket of that name: {_advice(self.url)}")
 
     def _open(self) -> tuple[Any, str]:
         """Return the file system and the path in it."""

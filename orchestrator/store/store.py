@@ -159,11 +159,13 @@ class Store:
         return folder
 
     def names(self) -> list[str]:
-        """Return the names of all studies, sorted."""
+        """Return the names of all studies, sorted; raises InvalidValue for a bucket that is not there."""
         if self.remote is None:
             return sorted(spec.parent.name for spec in self.root.glob("studies/*/study.yaml"))
         studies = self.remote.below("studies")
         names = studies.names()
+        if not names:
+            self.remote.require_bucket()  # a listing of nothing does not tell an empty one from a missing one
         sizes = studies.sizes([f"{name}/study.yaml" for name in names])
         return [name for name, size in zip(names, sizes, strict=True) if size is not None]
 

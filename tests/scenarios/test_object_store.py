@@ -105,11 +105,10 @@ def test_a_bucket_that_is_not_there_is_refused(espalier: Espalier, bucket: str, 
     assert "check the bucket, AWS_REGION, AWS_ENDPOINT_URL and the credentials" in err
     status, _, err = espalier("status", "small", "--store", f"s3://{bucket}")
     assert (status, f"is no study in s3://{bucket}: there is none" in err) == (2, True)
-    status, _, err = espalier("ui", "--store", f"s3://no-{bucket}/shelf")
-    assert (status, f"--store = 's3://no-{bucket}/shelf': has no bucket of that name: check the bucket" in err) == (
-        2,
-        True,
-    )
+    for reading in (["ui"], ["list"], ["status", "small"], ["front", "small"]):
+        status, _, err = espalier(*reading, "--store", f"s3://no-{bucket}/shelf")
+        refused = f"--store = 's3://no-{bucket}/shelf': has no bucket of that name: check the bucket"
+        assert (status, refused in err) == (2, True)
 
 
 def test_a_cache_that_cannot_be_made_is_not_blamed_on_the_bucket(
