@@ -40,7 +40,7 @@ from trainables.runner import run_recipe
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.state import LiveTrial
 from trainables.training.companion import Companion
-from trainables.training.training import logits_of
+from trainables.training.logits import logits_of
 
 NETWORKS = ("digits_cnn", "resnet20", "vgg16_bn", "vit")
 MOMENTS = {"early": 0.2, "middle": 0.5, "late": 1.0}

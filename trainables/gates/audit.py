@@ -14,7 +14,7 @@ from trainables.gates.gated_network import GatedNetwork
 from trainables.gates.pairs import Pair
 from trainables.gates.rounding import Kept
 from trainables.modes import judged_by_batch
-from trainables.training.training import logits_of
+from trainables.training.logits import logits_of
 
 Batch = tuple[Tensor, Tensor]
 """Images [B, C, H, W] and labels [B]; with several processes, the own ones of a batch."""

@@ -13,7 +13,7 @@ from trainables.gates.gates import Gates, draw
 from trainables.gates.rounding import Kept
 from trainables.modes import statistics_kept
 from trainables.tasks.base import Task
-from trainables.training.training import logits_of, widened
+from trainables.training.logits import logits_of, widened
 
 if TYPE_CHECKING:
     from trainables.recipes.gating import Gating

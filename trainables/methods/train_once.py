@@ -21,7 +21,7 @@ from trainables.structure.complexity import Complexity
 from trainables.structure.removal import plan_removal
 from trainables.structure.writers import written
 from trainables.training.companion import Companion
-from trainables.training.training import logits_of
+from trainables.training.logits import logits_of
 
 if TYPE_CHECKING:
     from trainables.recipes.in_training import ControlGates

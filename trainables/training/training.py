@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -18,6 +18,8 @@ from trainables.spec import TrainingSpec
 from trainables.tasks.base import Averaged, Task
 from trainables.tasks.classification import CLASSIFICATION
 from trainables.training.companion import Companion
+from trainables.training.logits import logits_of
+from trainables.training.step import Rate, Step, Steps, plainly
 
 WARMUP_START = 1 / 25
 """The share of the peak learning rate at which a warm-up begins, as in torch's OneCycleLR."""
@@ -103,38 +105,25 @@ def train_epoch(
     model: nn.Module,
     batches: Batches,
     optimizer: Optimizer,
-    rate: Callable[[int], float],
+    rate: Rate,
     *,
     task: Task,
     precision: torch.dtype,
     companion: Companion,
     skip: int = 0,
+    steps: Steps = plainly,
 ) -> EpochResult:
     """Train `model` for one epoch, from its step number `skip` on; `rate` gives each step's learning rate.
 
-    Steps are numbered within the epoch, from 0. Forward and backward run in `precision`, the loss and the optimizer
-    in float32. Nothing waits for the device before the end of the epoch. Of several processes each runs its own rows of
-    every batch; gradients and the result are those of the whole batches.
+    Steps are numbered within the epoch, from 0; `steps` says how they are run. Forward and backward run in `precision`,
+    the loss and the optimizer in float32. Nothing waits for the device before the end of the epoch. Of several
+    processes each runs its own rows of every batch; gradients and the result are those of the whole batches.
     """
     model.train()
     begin = time.perf_counter()
-    losses, images = [], 0
     with parallel.together(model) as network:
-        for step, (inputs, labels) in enumerate(batches.epoch(skip), start=skip):
-            _set_learning_rate(optimizer, rate(step))
-            optimizer.zero_grad(set_to_none=True)
-            companion.before_forward(inputs, labels)
-            own = batches.images(step) / parallel.size()  # gradients are averaged over processes, not summed
-            loss = task.reduced(logits_of(network, inputs, precision), labels, "sum") / own
-            penalty = companion.penalty()
-            if penalty is not None:
-                loss = loss + penalty
-            loss.backward()
-            companion.before_step()
-            optimizer.step()
-            companion.after_step()
-            losses.append(loss.detach() * own)
-            images += batches.images(step)
+        losses = steps(Step(network, optimizer, task, precision, companion), batches, rate, skip)
+    images = sum(batches.images(step) for step in range(skip, len(batches)))
     mean = parallel.total(torch.stack(losses).sum()).item() / images
     return EpochResult(mean, images, time.perf_counter() - begin)
 
@@ -207,20 +196,3 @@ def _of_all_processes(kept: Sequence[Tensor], split: Split, batch_size: int) -> 
         start = (parallel.rank() + turn * parallel.size()) * batch_size
         together[start : start + len(logits)] = logits
     return parallel.total(together)
-
-
-def _set_learning_rate(optimizer: Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def logits_of(model: nn.Module, inputs: Tensor, precision: torch.dtype) -> Tensor:
-    """Return the logits of a network that multiplies in `precision`, in a type in which a loss can be computed."""
-    with torch.autocast(inputs.device.type, dtype=precision, enabled=precision != torch.float32):
-        logits: Tensor = model(inputs)
-    return widened(logits)
-
-
-def widened(values: Tensor) -> Tensor:
-    """Return values of 16 bits in float32, others as they are."""
-    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values

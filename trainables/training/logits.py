@@ -1,0 +1,16 @@
+"""What a network puts out, multiplied in one type and handed on in another."""
+
+import torch
+from torch import Tensor, nn
+
+
+def logits_of(model: nn.Module, inputs: Tensor, precision: torch.dtype) -> Tensor:
+    """Return the logits of a network that multiplies in `precision`, in a type in which a loss can be computed."""
+    with torch.autocast(inputs.device.type, dtype=precision, enabled=precision != torch.float32):
+        logits: Tensor = model(inputs)
+    return widened(logits)
+
+
+def widened(values: Tensor) -> Tensor:
+    """Return values of 16 bits in float32, others as they are."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
