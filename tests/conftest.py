@@ -64,6 +64,11 @@ class MemoryContext:
         return self.resume_from
 
 
+def computed(report: Report) -> dict[str, float]:
+    """Return what a trial measures alike whenever it is run: all but the time that it took."""
+    return {name: value for name, value in report.metrics.items() if name != "train_seconds"}
+
+
 class Interrupted(Exception):
     """The context ends the trial here, as a lost process would."""
 

@@ -6,6 +6,7 @@ across layers; aimed at where a budget of MACs is a goal of training; unknown wh
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Final
 
@@ -44,7 +45,8 @@ def expected_complexity(spec: TrialSpec) -> Expected:
     Nothing is read of the data but the shape of the images and the number of classes. Raises InvalidValue and
     InfeasibleTrial as the trial would.
     """
-    recipe = paradigms.find(spec.paradigm).create(spec.hyperparameters).recipe(spec.epochs)
+    paradigm = paradigms.find(spec.paradigm).create(spec.hyperparameters)
+    spec, recipe = replace(spec, model=paradigm.network(spec.model)), paradigm.recipe(spec.epochs)
     return NetworkCosts(shapes_of(spec, data.facts(spec.data))).after(recipe)
 
 

@@ -24,6 +24,7 @@ class Unit(Enum):
     COUNT = "count"
     BYTES = "bytes"
     SECONDS = "seconds"
+    DURATION = "duration"
     JOULES = "joules"
     NUMBER = "number"
 
@@ -215,6 +216,8 @@ _ROWS: Final = (
     Metric(name="peak_memory", words="peak memory", unit=Unit.BYTES, direction="minimize"),
     Metric(name="energy", words="energy of training", unit=Unit.JOULES, direction="minimize"),
     Metric(name="train_cost", words="training MACs of the dense ones", unit=Unit.SHARE, direction="minimize"),
+    Metric(name="train_flops", words="FLOPs of training", unit=Unit.COUNT, direction="minimize"),
+    Metric(name="train_seconds", words="time of training", unit=Unit.DURATION, direction="minimize"),
     Metric(name="device_use", words="device use", unit=Unit.ROUGH_SHARE, high=1.0),
 )
 

@@ -25,9 +25,9 @@ from trainables.structure.removal import TOLERANCE, disagreement, remove
 from trainables.tasks.classification import smoothed
 from trainables.training.companion import Companion, Companions
 from trainables.training.energy import EnergyMeter
+from trainables.training.epoch import Epoch, EpochResult
 from trainables.training.moments import WatchesWeights
 from trainables.training.training import (
-    EpochResult,
     Evaluation,
     evaluate,
     learning_rate,
@@ -133,8 +133,9 @@ def train(
         trial.companion.after_epoch()
         first = epoch * schedule.steps
         share = min(1.0, (first + schedule.steps - schedule.begin) / schedule.steps)
-        trial.position.end_epoch(epoch, share, trial.cost().macs)
-        report = ended(_report(trial, recipe, result, usage, schedule.rate(first + schedule.steps - 1)))
+        trial.position.end_epoch(epoch, share, result.macs(trial.cost().macs))
+        rate = schedule.rate(first + schedule.steps - 1) if result.rated else None
+        report = ended(_report(trial, recipe, result, usage, rate))
         trial.last_report = report
         if report.fidelity < 1:
             trial.context.report(report, partial(checkpoint.save, trial))
@@ -156,20 +157,25 @@ def _train_epoch(epoch: int, trial: LiveTrial, batches: Batches, schedule: _Sche
     if trial.optimizer is None:
         raise AssertionError("an epoch is trained outside of a training stage")
     first = epoch * schedule.steps
+
+    def rate(step: int) -> float:
+        return schedule.rate(first + step)
+
     meter = EnergyMeter(trial.context.device) if "energy" in trial.spec.objectives else None
     before = meter.joules() if meter is not None else 0.0
     with gauge(trial.context.device) as measured:
-        result = train_epoch(
+        result = trial.companion.train_epoch(Epoch(epoch, batches, trial.optimizer, rate)) or train_epoch(
             trial.model,
             batches,
             trial.optimizer,
-            lambda step: schedule.rate(first + step),
+            rate,
             task=smoothed(trial.task, schedule.training.label_smoothing),
             precision=trial.precision,
             companion=trial.companion,
             skip=max(0, schedule.begin - first),
         )
     usage = measured.usage(result.images, result.seconds)
+    trial.measured["train_seconds"] = trial.measured.get("train_seconds", 0.0) + result.seconds
     if meter is not None:
         used = torch.tensor(meter.joules() - before, dtype=torch.float64, device=trial.context.device)
         trial.measured["energy"] = trial.measured.get("energy", 0.0) + parallel.total(used).item()
@@ -178,7 +184,7 @@ def _train_epoch(epoch: int, trial: LiveTrial, batches: Batches, schedule: _Sche
     return result, usage
 
 
-def _report(trial: LiveTrial, recipe: Recipe, result: EpochResult, usage: Usage, learning_rate: float) -> Report:
+def _report(trial: LiveTrial, recipe: Recipe, result: EpochResult, usage: Usage, rate: float | None) -> Report:
     if not math.isfinite(result.loss):
         raise TrainingDiverged(f"the training loss is {result.loss} in epoch {trial.position.reports}")
     measured = evaluate_on(trial, "validation")
@@ -190,7 +196,7 @@ def _report(trial: LiveTrial, recipe: Recipe, result: EpochResult, usage: Usage,
         accuracy=measured.metrics.get("accuracy"),
         loss=measured.loss,
         train_loss=result.loss,
-        learning_rate=learning_rate,
+        learning_rate=rate,
         seconds=result.seconds,
         macs_projected=cost.macs,
         params_projected=cost.params,

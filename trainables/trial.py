@@ -1,5 +1,6 @@
 """One trial, from its spec to the measured final network."""
 
+from dataclasses import replace
 from functools import partial
 
 from trainables import checkpoint, data, paradigms, parallel
@@ -17,6 +18,7 @@ from trainables.state import LiveTrial
 from trainables.structure.complexity import latency, measure
 from trainables.structure.own_metric import measure_by
 from trainables.structure.start import start_of
+from trainables.training.epoch import FLOPS_PER_MAC
 from trainables.training.quality import ALWAYS, QUALITIES, measure_qualities
 from trainables.training.training import Evaluation
 
@@ -29,7 +31,8 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
     each by calling this with the same spec; see `parallel.py`. Raises InvalidValue or InfeasibleTrial for
     hyper-parameters that cannot be used, TrainingDiverged, RemovalMismatch, and whatever a third-party paradigm raises.
     """
-    recipe = paradigms.find(spec.paradigm).create(spec.hyperparameters).recipe(spec.epochs)
+    paradigm = paradigms.find(spec.paradigm).create(spec.hyperparameters)
+    spec, recipe = replace(spec, model=paradigm.network(spec.model)), paradigm.recipe(spec.epochs)
     dataset = data.load(spec.data, context.cache).placed(context.device, spec.data.memory)
     folder = context.restore()
     trial = LiveTrial(spec, dataset, context, start_of if folder is None else lambda _: checkpoint.start_in(folder))
@@ -78,6 +81,8 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
     removed is not there.
     `train_cost` is the MACs of training as a share of those of the dense network for the whole budget, each epoch
     priced by what is alive at its end (the convention of Evci et al. 2020, arXiv 1911.11134, for the forward pass).
+    `train_flops` are the same without reference to a network; what an epoch cost that was not trained by
+    back-propagation is what its method counts. `train_seconds` is the wall time of the trial's own epochs.
     """
     shape = trial.dataset.input_shape
     unpruned = trial.place(trial.build())
@@ -104,6 +109,8 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
         "sparsity": 1 - alive.params / dense.params,
         "total_epochs": trial.position.trained,
         "train_cost": trial.position.macs / (dense.macs * trial.spec.epochs),
+        "train_flops": FLOPS_PER_MAC * trial.position.macs * len(trial.dataset.train),
+        "train_seconds": 0.0,
         **connected.metrics(),
         **trial.measured,
         **_ensemble_cost(trial, alive.macs),

@@ -18,6 +18,14 @@ DECADES_IN_FULL: Final = 3
 
 _STEPS: Final = (1.0, 2.0, 5.0, 10.0)
 
+_UNITS: Final = {
+    Unit.SHARE: " in %",
+    Unit.SECONDS: " in ms",
+    Unit.DURATION: " in s",
+    Unit.BYTES: " in bytes",
+    Unit.JOULES: " in J",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
@@ -54,8 +62,7 @@ class Axis:
 
 def named(metric: str) -> str:
     """Return a metric's name with its unit."""
-    unit = {Unit.SHARE: " in %", Unit.SECONDS: " in ms", Unit.BYTES: " in bytes", Unit.JOULES: " in J"}
-    return quantities.name(metric) + unit.get(metrics.unit(metric), "")
+    return quantities.name(metric) + _UNITS.get(metrics.unit(metric), "")
 
 
 def written(metric: str, value: float) -> str:
@@ -65,6 +72,8 @@ def written(metric: str, value: float) -> str:
             return f"{100 * value:.6g}"
         case Unit.SECONDS:
             return quantities.number(1e3 * value, 6)
+        case Unit.DURATION:
+            return quantities.number(value, 6)
         case Unit.COUNT | Unit.BYTES | Unit.JOULES:
             return _with_prefix(value)
         case Unit.NUMBER:

@@ -25,6 +25,8 @@ def show(metric: str, value: float | None) -> str:
             return f"{100 * value:.0f} %"
         case Unit.SECONDS:
             return f"{number(1e3 * value)} ms"
+        case Unit.DURATION:
+            return f"{number(value)} s"
         case Unit.BYTES:
             return f"{count(value)}B"
         case Unit.JOULES:

@@ -161,7 +161,7 @@ class StudySpec(Strict):
         chosen = Params.of(params)
         return TrialSpec(
             data=self.data,
-            model=chosen.network(self.networks),
+            model=paradigms.network(paradigm, chosen.paradigm, chosen.network(self.networks)),
             paradigm=paradigm,
             hyperparameters=chosen.paradigm,
             training=chosen.trained(self.training),

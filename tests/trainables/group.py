@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import distributed as dist
 
-from tests.conftest import MemoryContext
+from tests.conftest import MemoryContext, computed
 from trainables.context import Report, SaveCheckpoint
 from trainables.spec import TrialSpec
 from trainables.trial import run_trial
@@ -89,5 +89,7 @@ def _run(
 
 def _require_alike(reports: list[Report], size: int) -> None:
     told: list[object] = [None] * size
-    dist.all_gather_object(told, [(one.epoch, one.accuracy, one.loss, one.train_loss, one.metrics) for one in reports])
+    dist.all_gather_object(
+        told, [(one.epoch, one.accuracy, one.loss, one.train_loss, computed(one)) for one in reports]
+    )
     assert all(one == told[0] for one in told), told

@@ -34,6 +34,7 @@ def test_twins_are_written_as_what_they_are_twins_of() -> None:
     assert quantities.show("macs_dense", 40.6e6) == "40.6 M"
     assert quantities.show("accuracy", 0.973) == "97.30 %"
     assert quantities.show("latency", 0.00124) == "1.24 ms"
+    assert quantities.show("train_seconds", 12.34) == "12.3 s"
     assert quantities.show("peak_memory", 2e9) == "2.00 GB"
     assert quantities.show("something_else", 1.5) == "1.5"
     assert metrics.dense_twin("macs") == "macs_dense"

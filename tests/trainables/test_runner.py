@@ -19,6 +19,8 @@ from trainables.recipes.schedules import Gradual
 from trainables.runner import _may_rewind, projected, run_recipe
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 from trainables.state import LiveTrial
+from trainables.training.companion import Companion
+from trainables.training.epoch import Epoch, EpochResult
 from trainables.trial import run_trial
 
 SPEC = TrialSpec(
@@ -165,6 +167,34 @@ def test_a_stage_of_another_package_carries_itself_out(trial: LiveTrial) -> None
     assert all(torch.equal(weight, 0.25 * before[name]) for name, weight in prunable_weights(trial.model).items())
     assert trial.measured == {"shrunk_by": 0.5}
     assert trial.position.stage == 2
+
+
+@dataclass(frozen=True)
+class Halving:
+    """Trains without gradients: each epoch halves the weights."""
+
+    def attach(self, trial: LiveTrial, steps: int) -> Companion:  # noqa: ARG002 - what a description is given
+        return _Halver(trial)
+
+
+class _Halver(Companion):
+    def __init__(self, trial: LiveTrial) -> None:
+        self._trial = trial
+
+    def train_epoch(self, epoch: Epoch) -> EpochResult:
+        Shrinks(0.5).run(self._trial)
+        return EpochResult(loss=2.0 - epoch.number, images=200, seconds=3.0, flops=6e4, rated=False)
+
+
+def test_a_companion_may_train_otherwise_than_by_gradients(trial: LiveTrial) -> None:
+    before = copied(prunable_weights(trial.model))
+    run_recipe((Train(2, during=Halving()),), trial)
+    assert all(torch.equal(weight, 0.25 * before[name]) for name, weight in prunable_weights(trial.model).items())
+    assert trial.measured["train_seconds"] == 6.0
+    assert trial.position.macs == 2 * 6e4 / (6 * 200)
+    report = trial.last_report
+    assert report is not None
+    assert (report.epoch, report.train_loss, report.learning_rate, report.fidelity) == (2, 1.0, None, 1.0)
 
 
 def test_finished_stages_are_skipped(trial: LiveTrial) -> None:

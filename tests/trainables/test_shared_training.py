@@ -10,7 +10,7 @@ import pytest
 import torch
 from filelock import FileLock
 
-from tests.conftest import Interrupted, MemoryContext
+from tests.conftest import Interrupted, MemoryContext, computed
 from trainables import shared_training
 from trainables.context import Report, SaveCheckpoint
 from trainables.shared_training import METRIC
@@ -40,7 +40,7 @@ def run(spec: TrialSpec, where: MemoryContext) -> list[Report]:
 
 
 def measured(reports: list[Report]) -> dict[str, float]:
-    return {name: value for name, value in reports[-1].metrics.items() if name != METRIC}
+    return {name: value for name, value in computed(reports[-1]).items() if name != METRIC}
 
 
 def learned(reports: list[Report]) -> list[object]:

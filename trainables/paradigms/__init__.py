@@ -5,12 +5,14 @@ one under the entry-point group ``espalier.paradigms``. Importing this costs no 
 """
 
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 
 from trainables.errors import check_name
 from trainables.paradigms.base import Paradigm
+from trainables.spec import ModelSpec, Value
 
 GROUP = "espalier.paradigms"
 
@@ -32,3 +34,11 @@ def find(name: str) -> type[Paradigm]:
         return brought
     built_in: type[Paradigm] = import_module(f"{__name__}.{name}").PARADIGM
     return built_in
+
+
+def network(name: str, hyperparameters: Mapping[str, Value], model: ModelSpec) -> ModelSpec:
+    """Return the network that trials of a paradigm train in a study of `model`; `model` if it is not installed.
+
+    Raises InvalidValue for hyper-parameters that it does not accept.
+    """
+    return find(name).create(hyperparameters).network(model) if name in names() else model

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from trainables.errors import InfeasibleTrial, InvalidValue, nearest
 from trainables.recipes.recipe import Recipe, first_pruned_epoch, training_epochs
-from trainables.spec import Value
+from trainables.spec import ModelSpec, Value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +118,13 @@ class Paradigm(ABC):
                 allowed = f"hyper-parameters are {', '.join(known) or 'none'}{nearest(name, known)}"
                 raise InvalidValue(name, values[name], f"unknown key; {allowed}")
         return cls(**values)
+
+    def network(self, model: ModelSpec) -> ModelSpec:
+        """Return the network that the paradigm trains: the study's `model`, unless it brings one of its own.
+
+        What it brings must depend on hyper-parameters alone.
+        """
+        return model
 
     @abstractmethod
     def recipe(self, epochs: int) -> Recipe:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from trainables.structure.complexity import Complexity
+from trainables.training.epoch import Epoch, EpochResult
 
 
 class Companion:
@@ -14,7 +15,12 @@ class Companion:
 
     The loop calls, per step: `before_forward`, `penalty` (added to the loss), `before_step` (gradients are computed),
     `after_step` (weights have moved and masks hold again); and `after_epoch` after each epoch, before the validation.
+    A companion whose `train_epoch` returns a result has trained the epoch itself: the loop is left out.
     """
+
+    def train_epoch(self, epoch: Epoch) -> EpochResult | None:  # noqa: ARG002 - what subclasses are given
+        """Train an epoch otherwise than by the loop, as networks without back-propagation do; None leaves it to it."""
+        return None
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
         """Act before the network sees a batch: images [B, C, H, W] and labels [B]."""
@@ -52,6 +58,9 @@ class Companions(Companion):
 
     def __init__(self, *companions: Companion) -> None:
         self._all = companions
+
+    def train_epoch(self, epoch: Epoch) -> EpochResult | None:
+        return next((result for companion in self._all if (result := companion.train_epoch(epoch)) is not None), None)
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
         for companion in self._all:

@@ -18,6 +18,7 @@ from trainables.spec import TrainingSpec
 from trainables.tasks.base import Averaged, Task
 from trainables.tasks.classification import CLASSIFICATION
 from trainables.training.companion import Companion
+from trainables.training.epoch import EpochResult
 from trainables.training.logits import logits_of
 from trainables.training.step import Rate, Step, Steps, plainly
 
@@ -26,18 +27,6 @@ WARMUP_START = 1 / 25
 
 ONE_CYCLE_WARMUP = 0.3
 """The share of a one-cycle schedule in which the learning rate rises, unless the spec gives a warm-up."""
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """What an epoch of training cost: mean loss per image with penalties, images seen, seconds of wall time.
-
-    The loss is NaN or infinite if training has diverged.
-    """
-
-    loss: float
-    images: int
-    seconds: float
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.conftest import Interrupted, MemoryContext
+from tests.conftest import Interrupted, MemoryContext, computed
 from trainables import data
 from trainables.context import Report
 from trainables.errors import InvalidValue
@@ -48,9 +48,9 @@ def test_an_ensemble_is_measured_beside_the_network_and_costs_its_members(dense:
 
 
 def test_training_and_the_network_are_the_same_without_it(dense: Report, tmp_path: Path) -> None:
-    alone = last(replace(SPEC, ensemble=None), MemoryContext(tmp_path)).metrics
+    alone = computed(last(replace(SPEC, ensemble=None), MemoryContext(tmp_path)))
     assert not [name for name in alone if name.startswith("ensemble")]
-    assert alone == {name: value for name, value in dense.metrics.items() if not name.startswith("ensemble")}
+    assert alone == {name: value for name, value in computed(dense).items() if not name.startswith("ensemble")}
 
 
 @pytest.mark.parametrize("stop_after", [1, 2])
@@ -59,7 +59,7 @@ def test_an_interrupted_trial_draws_the_same_ensemble(dense: Report, tmp_path: P
     with pytest.raises(Interrupted):
         run_trial(SPEC, context)
     resumed = MemoryContext(tmp_path / "second", resume_from=context.checkpoints[-1])
-    assert last(SPEC, resumed).metrics == dense.metrics
+    assert computed(last(SPEC, resumed)) == computed(dense)
 
 
 def test_a_network_without_filters_has_one_too(tmp_path: Path) -> None:

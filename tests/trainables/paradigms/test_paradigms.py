@@ -12,6 +12,7 @@ from trainables import paradigms
 from trainables.errors import InvalidValue
 from trainables.paradigms.random import Random
 from trainables.paradigms.set import SparseEvolutionaryTraining
+from trainables.spec import ModelSpec
 
 
 @pytest.fixture
@@ -74,3 +75,11 @@ def test_the_module_of_a_paradigm_may_be_imported_before_the_names_are_asked_for
     code = "import trainables.paradigms.set, trainables.paradigms as p; print('set' in p.names())"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "True"
+
+
+def test_the_network_is_the_study_s_unless_a_paradigm_that_is_installed_brings_its_own() -> None:
+    given = ModelSpec(name="resnet20", weights="imagenet")
+    assert paradigms.network("magnitude", {"sparsity": 0.5}, given) is given
+    assert paradigms.network("of_a_package_that_is_gone", {"anything": 1}, given) is given
+    with pytest.raises(InvalidValue, match="unknown key"):
+        paradigms.network("magnitude", {"anything": 1}, given)

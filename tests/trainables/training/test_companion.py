@@ -8,9 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.optim import SGD
 
+from trainables.data.batches import Batches
+from trainables.data.dataset import Split
 from trainables.structure.complexity import Complexity
 from trainables.training.companion import Companion, Companions
+from trainables.training.epoch import Epoch, EpochResult
 
 
 class Noting(Companion):
@@ -21,6 +25,10 @@ class Noting(Companion):
     ) -> None:
         self.name, self.notes, self._penalty, self._cost = name, notes, penalty, cost
         self.loaded: Mapping[str, Any] = {}
+
+    def train_epoch(self, epoch: Epoch) -> EpochResult | None:
+        self.notes.append(f"{self.name} train_epoch {epoch.number}")
+        return None
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
         self.notes.append(f"{self.name} before_forward {len(inputs)} {len(labels)}")
@@ -51,7 +59,22 @@ class Noting(Companion):
         self.loaded = state
 
 
+def an_epoch() -> Epoch:
+    images = Split(torch.zeros(2, 1, 1, 1, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64))
+    generator = torch.Generator()
+    batches = Batches(
+        images, (), (), batch_size=2, augment=None, channels_last=False, device="cpu", generator=generator
+    )
+    return Epoch(0, batches, SGD([torch.zeros(1, requires_grad=True)]), lambda _: 0.1)
+
+
+class TrainsItself(Companion):
+    def train_epoch(self, epoch: Epoch) -> EpochResult:
+        return EpochResult(loss=0.5, images=epoch.batches.images(0), seconds=1.0)
+
+
 MOMENTS: Mapping[str, Callable[[Companion], object]] = {
+    "train_epoch 0": lambda companion: companion.train_epoch(an_epoch()),
     "before_forward 3 2": lambda companion: companion.before_forward(torch.zeros(3), torch.zeros(2)),
     "penalty": lambda companion: companion.penalty(),
     "before_step": lambda companion: companion.before_step(),
@@ -71,6 +94,13 @@ def test_several_act_at_every_moment_in_the_order_given(moment: str) -> None:
 def test_every_moment_of_a_companion_reaches_all() -> None:
     handed_on = {name for name in vars(Companion) if not name.startswith("_")}
     assert handed_on <= vars(Companions).keys()
+
+
+def test_the_first_that_trains_an_epoch_leaves_nothing_to_the_others() -> None:
+    notes: list[str] = []
+    together = Companions(Noting("a", notes), TrainsItself(), Noting("b", notes))
+    assert together.train_epoch(an_epoch()) == EpochResult(0.5, 2, 1.0)
+    assert notes == ["a train_epoch 0"]
 
 
 @given(st.lists(st.none() | st.floats(-5, 5), max_size=5))
