@@ -19,7 +19,8 @@ import torch
 from PIL import Image
 
 from trainables import data
-from trainables.data.batches import Batches, augmentation_for
+from trainables.data.augmentation import augmentation_for
+from trainables.data.batches import Batches
 from trainables.data.dataset import Dataset, Split
 from trainables.spec import DataSpec
 from trainables.vision import torchvision

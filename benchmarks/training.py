@@ -25,7 +25,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from trainables import data, models
-from trainables.data.batches import Batches, augmentation_for
+from trainables.data.augmentation import augmentation_for
+from trainables.data.batches import Batches
 from trainables.data.dataset import Split
 from trainables.spec import DataSpec, TrainingSpec
 from trainables.tasks.classification import CLASSIFICATION

@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 
 from trainables import models, parallel, tasks
 from trainables.context import Context, Report
-from trainables.data.batches import Batches, augmentation_for
+from trainables.data.augmentation import augmentation_for
+from trainables.data.batches import Batches
 from trainables.data.corrupting import corrupting_for
 from trainables.data.dataset import Dataset
 from trainables.data.stratified import draw

@@ -1,45 +1,16 @@
 """Normalised batches of a split, augmented batch by batch on the device where they are wanted."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
-from torch.nn import functional as F
 
 from trainables import parallel
-from trainables.data import usual
+from trainables.data.augmentation import Augmentation
 from trainables.data.corrupting import CorruptedEpoch, Corrupting
 from trainables.data.dataset import Split
+from trainables.data.normalisation import Normalisation
 from trainables.data.reading import taken
-from trainables.spec import DataSpec
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """A random crop of the image's own size from the image with `padding` black pixels around it, then a mirror."""
-
-    padding: int
-    flip: bool
-
-    def draw(self, count: int, generator: Generator) -> Tensor:
-        """Draw for `count` images, int64 [3, count]: the crop's top and left in [0, 2 * padding], mirrored or not."""
-        shifts = torch.randint(0, 2 * self.padding + 1, (2, count), generator=generator)
-        mirrored = torch.randint(0, 1 + self.flip, (1, count), generator=generator)
-        return torch.cat([shifts, mirrored])
-
-    def apply(self, images: Tensor, draws: Tensor) -> Tensor:
-        """Return images [B, C, H, W] cropped and mirrored according to `draws` [3, B]."""
-        (top, left, mirrored), (height, width) = draws, images.shape[2:]
-        windows = F.pad(images, (self.padding,) * 4).unfold(2, height, 1).unfold(3, width, 1)
-        cropped = windows[torch.arange(len(images), device=images.device), :, top, left]
-        return torch.where(mirrored.bool()[:, None, None, None], cropped.flip(3), cropped) if self.flip else cropped
-
-
-def augmentation_for(spec: DataSpec, shape: tuple[int, int, int]) -> Augmentation | None:
-    """Return the augmentation of images of a shape: as is usual for their source, or as `spec` says; None for none."""
-    chosen = usual(spec, shape)
-    return Augmentation(chosen.padding, chosen.flip) if chosen.padding or chosen.flip else None
 
 
 class Batches:
@@ -71,7 +42,7 @@ class Batches:
         if min(self._count, batch_size) < 2:
             raise ValueError(f"{self._count} images in batches of {batch_size}: both must be at least 2")
         self._split, self._only = split.to(device), only
-        self._normalise = _Normalisation(mean, std, channels_last, self._split)
+        self._normalise = Normalisation(mean, std, channels_last, self._split)
         self._batch_size = batch_size
         self._augment = augment
         self._corrupt = corrupt
@@ -138,23 +109,7 @@ def ordered(
 
     With `first` and `every`, yield only batch number `first` and every `every`-th batch after it.
     """
-    normalise = _Normalisation(mean, std, channels_last, split)
+    normalise = Normalisation(mean, std, channels_last, split)
     starts = range(first * batch_size, len(split), every * batch_size)
     for images, labels in taken(split, (torch.arange(start, min(start + batch_size, len(split))) for start in starts)):
         yield normalise(images), labels
-
-
-class _Normalisation:
-    """Turns images into floats of mean 0 and standard deviation 1, in the wanted memory format.
-
-    Where no mean is known they keep their values.
-    """
-
-    def __init__(self, mean: Sequence[float], std: Sequence[float], channels_last: bool, split: Split) -> None:
-        scale = 255 if split.images.dtype == torch.uint8 else 1
-        self._mean = scale * torch.tensor(mean or [0.0], device=split.device)[:, None, None]
-        self._std = scale * torch.tensor(std or [1 / scale], device=split.device)[:, None, None]
-        self._layout = torch.channels_last if channels_last else torch.contiguous_format
-
-    def __call__(self, images: Tensor) -> Tensor:
-        return images.contiguous(memory_format=self._layout).to(self._mean).sub_(self._mean).div_(self._std)

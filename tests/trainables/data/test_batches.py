@@ -9,15 +9,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.nn import functional as F
 
 from tests.trainables.small_data import random_split
 from trainables import data
-from trainables.data.batches import Augmentation, Batches, augmentation_for, ordered
+from trainables.data.augmentation import Augmentation
+from trainables.data.batches import Batches, ordered
 from trainables.data.dataset import Split
 from trainables.data.published import PUBLISHED
 from trainables.data.splits import channel_statistics
-from trainables.errors import InvalidValue
 from trainables.spec import DataSpec
 
 
@@ -119,26 +118,6 @@ def test_skipping_more_than_an_epoch_is_refused(skip: int) -> None:
         batches(random_split(140)).epoch(skip)
 
 
-@given(padding=st.integers(1, 4), flip=st.booleans(), seed=st.integers(0, 1000))
-def test_augmentation_only_shifts_and_mirrors(padding: int, flip: bool, seed: int) -> None:
-    images, augmentation = random_split(6, (2, 7, 5)).images, Augmentation(padding, flip)
-    draws = augmentation.draw(len(images), torch.Generator().manual_seed(seed))
-    for image, result, (top, left, mirrored) in zip(images, augmentation.apply(images, draws), draws.T, strict=True):
-        cropped = F.pad(image, (padding,) * 4)[:, top : top + 7, left : left + 5]
-        assert torch.equal(result, cropped.flip(2) if mirrored else cropped)
-    assert flip or not draws[2].any()
-
-
-def test_every_shift_and_both_sides_are_drawn() -> None:
-    top, left, mirrored = Augmentation(padding=4, flip=True).draw(10_000, torch.Generator().manual_seed(0))
-    assert set(top.tolist()) == set(left.tolist()) == set(range(9))
-    assert 0.45 < mirrored.float().mean() < 0.55
-
-
-def test_digits_are_never_mirrored() -> None:
-    assert not data.usual(DataSpec(name="digits"), (1, 8, 8)).flip
-
-
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_images_are_normalised_in_the_wanted_memory_format(channels_last: bool) -> None:
     split = random_split(64)
@@ -188,12 +167,6 @@ def test_skipping_draws_as_many_random_numbers_as_a_whole_epoch(augment: Augment
     assert torch.equal(concatenated(list(skipping))[0], concatenated(list(whole))[0])
 
 
-def test_without_padding_and_flip_nothing_changes() -> None:
-    images = random_split(5).images
-    still = Augmentation(padding=0, flip=False)
-    assert torch.equal(still.apply(images, still.draw(5, torch.Generator())), images)
-
-
 @given(first=st.integers(0, 3), every=st.integers(1, 4))
 def test_processes_that_take_every_nth_batch_share_out_the_split(first: int, every: int) -> None:
     split = random_split(70, (1, 2, 2))
@@ -203,11 +176,6 @@ def test_processes_that_take_every_nth_batch_share_out_the_split(first: int, eve
     expected = whole[first % every :: every]
     assert len(part) == len(expected)
     assert all(torch.equal(images, other) for (images, _), (other, _) in zip(part, expected, strict=True))
-
-
-def test_an_unknown_dataset_has_no_augmentation() -> None:
-    with pytest.raises(InvalidValue, match=r"name = 'svhn': must be one of .*cifar10, cifar100, digits"):
-        augmentation_for(DataSpec(name="svhn"), (3, 32, 32))
 
 
 @pytest.mark.parametrize("skip", [0, 2])

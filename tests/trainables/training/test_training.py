@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainables import data
-from trainables.data.batches import Augmentation, Batches
+from trainables.data.augmentation import Augmentation
+from trainables.data.batches import Batches
 from trainables.data.dataset import Dataset
 from trainables.spec import DataSpec, TrainingSpec
 from trainables.tasks.classification import CLASSIFICATION, smoothed
