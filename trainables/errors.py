@@ -11,6 +11,7 @@
     │   └── Damage                     what is wrong in it, before it is known whose it is
     ├── TrialError                     ends one trial, which is marked FAIL; the study continues
     │   ├── InfeasibleTrial            hyper-parameters that cannot be carried out together (a ValueError)
+    │   │   └── ShareTooSmall          a network that cannot become as small as is asked
     │   ├── TrainingDiverged           the loss is no longer a number (a RuntimeError)
     │   ├── RemovalMismatch            a network changed when its filters were removed (a RuntimeError)
     │   ├── GroupBroken                another process of the trial failed (a RuntimeError)
@@ -94,6 +95,20 @@ class InvalidValue(RequestRefused, ValueError):
 
 class InfeasibleTrial(TrialError, ValueError):
     """Hyper-parameters that are each allowed but cannot be carried out together."""
+
+
+class ShareTooSmall(InfeasibleTrial):
+    """A network that cannot become as small as is asked.
+
+    `key` asks for `share`, `least` can be reached, and `kept` says of what that is and what it takes.
+    """
+
+    def __init__(self, key: str, share: float, least: float, kept: str) -> None:
+        super().__init__(f"{key} = {share:.4g}: {least:.4f} {kept}; ask for a larger share")
+        self.key, self.share, self.least, self.kept = key, share, least, kept
+
+    def __reduce__(self) -> tuple[type, tuple[str, float, float, str]]:
+        return type(self), (self.key, self.share, self.least, self.kept)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

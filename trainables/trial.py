@@ -36,7 +36,8 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
     dataset = data.load(spec.data, context.cache).placed(context.device, spec.data.memory)
     folder = context.restore()
     trial = LiveTrial(spec, dataset, context, start_of if folder is None else lambda _: checkpoint.start_in(folder))
-    recipe = SharesOfDense(trial).recipe(recipe)
+    shares = SharesOfDense(trial)
+    recipe = shares.recipe(recipe)
     shared = SharedTraining.of(recipe, trial)
     if folder is not None:
         checkpoint.restore(trial, folder)
@@ -44,7 +45,8 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
         trial.adopt_weights()
     if shared is not None:
         shared.carry_out(recipe, trial)
-    run_recipe(recipe, trial)
+    with shares.in_errors():
+        run_recipe(recipe, trial)
     measure_ensemble(trial)
     trial.measured |= effort(recipe).as_metrics()
     context.report(final_report(recipe, trial), partial(checkpoint.save, trial))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from trainables.errors import InfeasibleTrial, RemovalMismatch
+from trainables.errors import InfeasibleTrial, RemovalMismatch, ShareTooSmall
 from trainables.gates.expected import ExpectedComplexity
 from trainables.gates.gates import Gates
 from trainables.gates.objective import Balance, Regulariser
@@ -99,8 +99,8 @@ class GatedNetwork:
         least = self.cost(self.rounding.at_half(*nothing)) / self.whole
         name, what = ("target_params", "parameters") if self.gating.target_params else ("target_macs", "MACs")
         if least > self.target > 0:
-            keeps = f"{self.trial.spec.model.name} keeps {least:.4f} of its {what} when all gates are closed"
-            raise InfeasibleTrial(f"{name} = {self.target}: {keeps}; ask for a larger share")
+            kept = f"of the {what} of {self.trial.spec.model.name} are left when all gates are closed"
+            raise ShareTooSmall(name, self.target, least, kept)
 
     def regulariser(self, balance: Balance) -> Regulariser:
         """Return what the present network's structures are priced by, in shares of the dense network."""

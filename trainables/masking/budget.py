@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
-from trainables.errors import InfeasibleTrial
+from trainables.errors import ShareTooSmall
 from trainables.masking.allocation import keep_best
 from trainables.structure.channels import ChannelGroup
 from trainables.structure.complexity import ParameterCosts, Shape, Size
@@ -33,7 +33,7 @@ def keep_within(
     """Return the best channels that cost at most `share` of the MACs of `model`, as a vector of bools per group.
 
     `scores` holds a vector for each of the `groups`, which are ranked together; the best channel of each stays. One
-    channel more would cost more than that. Raises InfeasibleTrial if even one channel of each group costs more.
+    channel more would cost more than that. Raises ShareTooSmall if even one channel of each group costs more.
     """
     costs, every = ParameterCosts.of(model, input_shape), sum(len(score) for score in scores.values())
     dense = costs.size({}).macs
@@ -47,10 +47,8 @@ def keep_within(
 
     fewest, most = len(scores), every
     if (least := share_of(fewest)) > share:
-        raise InfeasibleTrial(
-            f"target_macs = {share}: {least:.4f} of the MACs are left with one filter in each layer that can lose any; "
-            "ask for a larger share"
-        )
+        kept = "of the MACs are left with one filter in each layer that can lose any"
+        raise ShareTooSmall("target_macs", share, least, kept)
     while fewest < most:
         middle = (fewest + most + 1) // 2
         fewest, most = (middle, most) if share_of(middle) <= share else (fewest, middle - 1)

@@ -4,10 +4,13 @@ So a density, a sparsity or a budget means the same in all studies of a network,
 their fronts can be compared.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 
 from trainables import granularities
+from trainables.errors import ShareTooSmall
 from trainables.recipes.gating import Gating
 from trainables.recipes.in_training import ControlGates, GrowPenalty, Polarize, Select, ShrinkGroups, Unify
 from trainables.recipes.recipe import AnyStage, During, Prune, Recipe, Train
@@ -33,6 +36,18 @@ class SharesOfDense:
         InfeasibleTrial for a network without the pieces that the recipe removes.
         """
         return tuple(self._stage(stage) for stage in recipe) if self._trial.starts_smaller else recipe
+
+    @contextmanager
+    def in_errors(self) -> Iterator[None]:
+        """Raise ShareTooSmall with shares of the dense network, as the user wrote them."""
+        try:
+            yield
+        except ShareTooSmall as error:
+            if not self._trial.starts_smaller:
+                raise
+            start = self._params if error.key == "target_params" else self._macs
+            kept = f"{error.kept}, counted from the dense network, of which this one starts with {start:.4f}"
+            raise ShareTooSmall(error.key, error.share * start, error.least * start, kept) from error
 
     def _stage(self, stage: AnyStage) -> AnyStage:
         match stage:

@@ -8,6 +8,7 @@ from tests.conftest import MemoryContext
 from tests.trainables.smaller import halved, written
 from tests.trainables.stages import total
 from trainables import data
+from trainables.errors import ShareTooSmall
 from trainables.methods.smaller_start import SharesOfDense
 from trainables.recipes.gating import Gating
 from trainables.recipes.in_training import ControlGates, GrowPenalty, Polarize, Select, ShrinkGroups, Unify
@@ -69,6 +70,19 @@ def test_what_is_met_already_prunes_nothing_and_patterns_stay(trial: LiveTrial) 
 def test_a_dense_start_changes_no_recipe(trial: LiveTrial) -> None:
     recipe: Recipe = (Train(2, during=Gradual(PRUNE)), PRUNE)
     assert SharesOfDense(trial.dense()).recipe(recipe) is recipe
+
+
+def test_a_share_that_is_too_small_is_told_as_it_was_asked_for(trial: LiveTrial) -> None:
+    shape, dense = trial.dataset.input_shape, trial.dense()
+    start = measure(trial.model, shape).macs / measure(dense.model, shape).macs
+    told = (
+        rf"target_macs = 0.001: {0.02 * start:.4f} of .*, of which this one starts with {start:.4f}; ask for a larger"
+    )
+    with pytest.raises(ShareTooSmall, match=told), SharesOfDense(trial).in_errors():
+        raise ShareTooSmall("target_macs", 0.001 / start, 0.02, "of the MACs are left")
+    told = r"target_macs = 0\.001: 0\.0200 of the MACs are left; ask"
+    with pytest.raises(ShareTooSmall, match=told), SharesOfDense(dense).in_errors():
+        raise ShareTooSmall("target_macs", 0.001, 0.02, "of the MACs are left")
 
 
 @pytest.mark.parametrize("during", KINDS, ids=lambda during: type(during).__name__)
