@@ -14,7 +14,8 @@ from trainables.masking.sparse_state import pack, pack_mask, pack_optimizer, unp
 from trainables.models.weight_files import Remainder
 from trainables.spec import ModelSpec
 from trainables.state import LiveTrial, Position
-from trainables.structure.removal import RemovalPlan, rebuild
+from trainables.structure.blocks import drop_blocks
+from trainables.structure.removal import RemovalPlan, take_shapes
 from trainables.structure.start import Start
 
 CHECKPOINT = "trial.pt"
@@ -124,7 +125,8 @@ def load_network(folder: Path, spec: ModelSpec, signature: Signature) -> nn.Modu
     """
     state = torch.load(folder / CHECKPOINT, weights_only=True, map_location="cpu")
     model = dense_network(spec, signature)
-    rebuild(model, unpack(state["model"]), tuple(state["dropped"]))
+    drop_blocks(model, tuple(state["dropped"]))
+    take_shapes(model, unpack(state["model"]))
     return model.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload,no-any-return]
 
 
@@ -147,7 +149,8 @@ def _signature(trial: LiveTrial) -> Signature:
 
 def _restore_network(trial: LiveTrial, state: dict[str, Any]) -> None:
     gone, trial.dropped = trial.dropped, tuple(state["dropped"])
-    rebuild(trial.model, unpack(state["model"]), [block for block in trial.dropped if block not in gone])
+    drop_blocks(trial.model, [block for block in trial.dropped if block not in gone])
+    take_shapes(trial.model, unpack(state["model"]))
     trial.model = trial.place(trial.model)
     trial.masks = Masks(trial.model)
     trial.plan = RemovalPlan.from_json(state["plan"])

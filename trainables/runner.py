@@ -17,11 +17,23 @@ from trainables.evaluation.ensemble import measure_ensemble
 from trainables.masking.masks import prunable_weights
 from trainables.methods import pruning
 from trainables.methods.attach import attach
-from trainables.recipes.recipe import HoldsOut, Prune, Recipe, Reinitialize, Remove, Rewind, Train, training_epochs
+from trainables.methods.widths import set_equal_widths
+from trainables.recipes.recipe import (
+    HoldsOut,
+    Prune,
+    Recipe,
+    Reinitialize,
+    Remove,
+    Rewind,
+    SetWidths,
+    Train,
+    training_epochs,
+)
 from trainables.spec import TrainingSpec
 from trainables.state import LiveTrial
 from trainables.structure.complexity import Complexity, effective
 from trainables.structure.removal import TOLERANCE, disagreement, remove
+from trainables.structure.widths import redrawn
 from trainables.tasks.classification import smoothed
 from trainables.training.companion import Companion, Companions
 from trainables.training.energy import EnergyMeter
@@ -58,6 +70,8 @@ def run_recipe(recipe: Recipe, trial: LiveTrial) -> None:
             case Remove():
                 measure_ensemble(trial)
                 _remove(trial)
+            case SetWidths():
+                set_equal_widths(trial, stage.width)
             case _:
                 stage.run(trial)
         trial.end_stage()
@@ -287,7 +301,8 @@ def _reinitialize(trial: LiveTrial, stage: Reinitialize) -> None:
     signs = {name: weight.sign() for name, weight in prunable_weights(trial.model).items()}
     with torch.random.fork_rng():
         torch.manual_seed(trial.spec.seed + FRESH_SEED)
-        trial.model.load_state_dict(trial.place(trial.build_start()).state_dict())
+        fresh = redrawn(trial.build_start().state_dict(), trial.model.state_dict())
+    trial.model.load_state_dict(fresh)
     for name, weight in prunable_weights(trial.model).items():
         size = weight.std().expand_as(weight) if stage.constant else weight.abs()
         weight.copy_(size * (signs[name] if stage.keep_signs else weight.sign()))

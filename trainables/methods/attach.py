@@ -2,6 +2,7 @@
 
 from trainables.errors import InvalidValue
 from trainables.gates.gated_training import GatedTraining
+from trainables.methods.channel_search import ChannelSearch
 from trainables.methods.consensus import Consensus
 from trainables.methods.dynamic import Rewiring
 from trainables.methods.gradual import GradualPruning
@@ -27,6 +28,7 @@ from trainables.recipes.in_training import (
 )
 from trainables.recipes.recipe import Attaches, During
 from trainables.recipes.schedules import Gradual
+from trainables.recipes.widths import FlipSigns, FollowRanks
 from trainables.state import LiveTrial
 from trainables.training.companion import Companion
 
@@ -61,6 +63,8 @@ def attach(during: During, trial: LiveTrial, steps: int) -> Companion:
             return Unification(during, trial, steps)
         case Tie():
             return Tying(during, trial)
+        case FollowRanks() | FlipSigns():
+            return ChannelSearch(during, trial)
         case Gating():
             return GatedTraining(during, trial, steps)
     raise InvalidValue("during", during, "has no companion; give it a method `attach(trial, steps)`")

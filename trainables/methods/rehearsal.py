@@ -15,9 +15,11 @@ from trainables.granularities.filter import size_of_widths
 from trainables.methods.consensus import branches_of
 from trainables.methods.polarization import scaled_groups
 from trainables.methods.train_once import controlled_structures
+from trainables.methods.widths import searched_groups
 from trainables.recipes.gating import Gating
 from trainables.recipes.in_training import Agree, ControlGates, Polarize
 from trainables.recipes.recipe import Prune, Recipe, Train
+from trainables.recipes.widths import SearchesWidths
 from trainables.spec import TrialSpec
 from trainables.state import LiveTrial
 from trainables.structure.complexity import ParameterCosts
@@ -64,6 +66,8 @@ def _demands(recipe: Recipe) -> Iterator[Demand]:
             yield "gate", during.units, during.branches
         if isinstance(during, Agree | ControlGates | Polarize):
             yield (type(during).__name__,)
+        if isinstance(during, SearchesWidths):
+            yield ("widths",)
 
 
 def rehearse(recipe: Recipe, trial: LiveTrial) -> None:
@@ -83,6 +87,8 @@ def rehearse(recipe: Recipe, trial: LiveTrial) -> None:
             branches_of(trial)
         if isinstance(during, ControlGates):
             controlled_structures(trial)
+        if isinstance(during, SearchesWidths):
+            searched_groups(trial)
 
 
 def removable_macs(trial: LiveTrial, *, stream: bool) -> float:

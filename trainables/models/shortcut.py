@@ -5,6 +5,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+def centred(in_channels: int, out_channels: int) -> Tensor:
+    """Return the map of a shortcut that pads or crops channels evenly on both sides, [out_channels], int64."""
+    first = (out_channels - in_channels) // 2
+    sources = torch.arange(1, out_channels + 1) - first
+    return sources.where((sources >= 1) & (sources <= in_channels), 0)
+
+
 class Shortcut(nn.Module):
     """Subsample the image and pad its channels with zeros, evenly on both sides.
 
@@ -18,10 +25,7 @@ class Shortcut(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        first = (out_channels - in_channels) // 2
-        src = torch.zeros(out_channels, dtype=torch.long)
-        src[first : first + in_channels] = torch.arange(1, in_channels + 1)
-        self.register_buffer("src", src)
+        self.register_buffer("src", centred(in_channels, out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
         subsampled = x[:, :, :: self.stride, :: self.stride]

@@ -126,7 +126,14 @@ class Remove:
     """Delete masked filters physically and check that the smaller network computes what the masked one did."""
 
 
-AnyStage = Train | Prune | Rewind | Reinitialize | Remove | Stage
+@dataclass(frozen=True)
+class SetWidths:
+    """Give each group of channels `width` channels; weights are carried over."""
+
+    width: int
+
+
+AnyStage = Train | Prune | Rewind | Reinitialize | Remove | SetWidths | Stage
 Recipe = tuple[AnyStage, ...]
 
 

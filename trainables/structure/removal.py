@@ -49,7 +49,7 @@ class RemovalPlan:
         """Return 0/1 masks, in the parameters' type, by the names of the parameters that lose entries."""
         parameters = dict(model.named_parameters())
         masks = {}
-        for name, cut in _cuts(model, self).items():
+        for name, cut in cuts(model, self).items():
             if name in parameters:
                 masks[name] = mask = torch.ones_like(parameters[name])
                 for dim, removed in cut.items():
@@ -62,7 +62,7 @@ class RemovalPlan:
         parameters = dict(model.named_parameters())
         left = {
             name: prod(size - len(cut.get(dim, ())) for dim, size in enumerate(parameters[name].shape))
-            for name, cut in _cuts(model, self).items()
+            for name, cut in cuts(model, self).items()
             if name in parameters
         }
         return left | dict.fromkeys(branch_parameters(model, self.dropped_blocks), 0)
@@ -135,7 +135,7 @@ def remove(model: nn.Module, plan: RemovalPlan, optimizer: Optimizer | None = No
     Parameters become new objects: whatever refers to them (masks, averages, a DDP wrapper) must be recreated.
     """
     replaced: dict[Tensor, tuple[Tensor, Cut]] = {}
-    for name, cut in _cuts(model, plan).items():
+    for name, cut in cuts(model, plan).items():
         old = _tensor(model, name)
         new = _assign(model, name, _take(old, cut))
         new.grad = None if old.grad is None else _take(old.grad, cut)
@@ -159,7 +159,17 @@ def rebuild(model: nn.Module, state_dict: Mapping[str, Tensor], dropped_blocks: 
     _require_same_names(model, dense, state_dict)
     for name, tensor in dense.items():
         _require_within(name, state_dict[name].shape, tensor.shape)
-    for name, tensor in dense.items():
+    take_shapes(model, state_dict)
+
+
+def take_shapes(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
+    """Give a network, in place, the shapes and values of `state_dict`, whose tensors may be smaller or larger.
+
+    Raises ValueError, and leaves the network unchanged, unless the names are its own.
+    """
+    own = model.state_dict()
+    _require_same_names(model, own, state_dict)
+    for name, tensor in own.items():
         if state_dict[name].shape != tensor.shape:
             _assign(model, name, tensor.new_empty(state_dict[name].shape))
     _refit(model)
@@ -235,16 +245,16 @@ def _require_within(name: str, shape: torch.Size, dense: torch.Size) -> None:
         raise ValueError(f"{name} has shape {tuple(shape)}, which no removal can produce from {tuple(dense)}")
 
 
-def _cuts(model: nn.Module, plan: RemovalPlan) -> Mapping[str, Cut]:
+def cuts(model: nn.Module, plan: RemovalPlan) -> Mapping[str, Cut]:
     """Return the indices that every tensor loses, by its name in the state dictionary."""
-    cuts: dict[str, dict[int, tuple[int, ...]]] = {}
+    by_tensor: dict[str, dict[int, tuple[int, ...]]] = {}
     for side, dim in ((plan.outputs, 0), (plan.inputs, 1)):
         for name, removed in side.items():
             module = model.get_submodule(name)
             for tensor in _PER_OUTPUT if dim == 0 else ("weight",):
                 if isinstance(getattr(module, tensor, None), Tensor):
-                    cuts.setdefault(f"{name}.{tensor}", {})[dim] = removed
-    return cuts
+                    by_tensor.setdefault(f"{name}.{tensor}", {})[dim] = removed
+    return by_tensor
 
 
 def _shortcuts(model: nn.Module, plan: RemovalPlan) -> Iterator[tuple[Shortcut, Tensor, Tensor]]:

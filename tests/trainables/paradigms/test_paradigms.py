@@ -45,7 +45,9 @@ def test_no_two_names_stand_for_one_class(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["base", "_gated", "lottery_tickets", ""])
 def test_what_is_no_paradigm_is_refused_with_all_that_are(name: str) -> None:
-    with pytest.raises(InvalidValue, match="must be one of auto_train_once, complexity_aware, consensus") as refused:
+    with pytest.raises(
+        InvalidValue, match="must be one of auto_train_once, channel_search, complexity_aware"
+    ) as refused:
         paradigms.find(name)
     assert (refused.value.key, refused.value.value) == ("paradigm", name)
 

@@ -1,0 +1,74 @@
+"""Searches for the widths of a network, as plain values for recipes; importing it costs no torch."""
+
+from dataclasses import dataclass
+
+from trainables.recipes.recipe import InTraining
+
+
+@dataclass(frozen=True)
+class SearchesWidths(InTraining):
+    """One round of a search, number `index` of `count`, counted from 0: it trains, and then changes the widths."""
+
+    index: int
+    count: int
+
+    def pruned_after(self, epochs: float) -> float:
+        return epochs
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ByRanks(SearchesWidths):
+    """Widths stay from `narrowest` to `widest`.
+
+    After the last round they are scaled to the share `macs` of the dense network's MACs, if that is above 0.
+    """
+
+    narrowest: int
+    widest: int
+    macs: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowRanks(_ByRanks):
+    """Watch the quality of the weights, and move each width by how it has changed since the round before (CONetV2).
+
+    The first round makes all widths `first_step` wider. `momentum` keeps the qualities of earlier rounds; `temperature`
+    is that of annealing in the first round, 0 without.
+    """
+
+    first_step: int = 16
+    momentum: float = 0.8
+    temperature: float = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlipSigns(_ByRanks):
+    """Grow widths whose ranks rise in training, shrink the others, by steps that halve at each turn (CONet).
+
+    A rank rises if its slope is at least `slope`, and only counts if the mapping condition is below `condition`. Steps
+    begin as the share `step` of a width.
+    """
+
+    slope: float = 0.01
+    condition: float = 10.0
+    step: float = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdjustWidths(SearchesWidths):
+    """Probe which group of channels makes the best use of its MACs, and move widths there at constant MACs.
+
+    Training drops channels at rates that rise to `drop` at the end in the last layer. Each probe drops equally many
+    MACs on average, `drop` of those of the mean group, and is repeated `times` times on `held_out` of the training
+    images, with `noise` bernoulli or gaussian. The `moved` best and worst groups change by `step` of their first width,
+    by `decay` less for each rank, and keep at least `narrowest`.
+    """
+
+    held_out: float = 0.1
+    drop: float = 0.05
+    times: int = 5
+    noise: str = "bernoulli"
+    moved: int = 6
+    step: float = 0.15
+    decay: float = 0.01
+    narrowest: int = 4
