@@ -1,9 +1,14 @@
 """A network's shape without its numbers."""
 
 import copy
+from typing import Final
 
 import torch
 from torch import nn
+
+TRACED_ON_CPU: Final = 30_000_000
+"""Networks of up to this many parameters are traced with numbers, in less time than PyTorch takes to import what runs
+linear layers on the meta device."""
 
 
 def meta_twin(model: nn.Module, device: str = "meta") -> nn.Module:
@@ -15,3 +20,9 @@ def meta_twin(model: nn.Module, device: str = "meta") -> nn.Module:
     memo: dict[int, object] = {id(p): nn.Parameter(torch.zeros_like(p, device=device)) for p in model.parameters()}
     memo |= {id(b): torch.zeros_like(b, device=device) for b in model.buffers()}
     return copy.deepcopy(model, memo).eval()
+
+
+def traced_twin(model: nn.Module) -> nn.Module:
+    """Return a copy of `model` in evaluation mode on the device where one run of it takes the least time."""
+    small = sum(parameter.numel() for parameter in model.parameters()) <= TRACED_ON_CPU
+    return meta_twin(model, "cpu" if small else "meta")

@@ -17,6 +17,7 @@ from trainables.evaluation.ensemble import measure_ensemble
 from trainables.masking.masks import prunable_weights
 from trainables.methods import pruning
 from trainables.methods.attach import attach
+from trainables.methods.scaled_rate import rate_scale
 from trainables.methods.widths import set_equal_widths
 from trainables.recipes.recipe import (
     HoldsOut,
@@ -110,11 +111,15 @@ def _final_pruning(stage: object) -> Prune | None:
 
 @dataclass(frozen=True)
 class _Schedule:
-    """The optimizer steps of a training stage: `steps` per epoch, in all those of its whole learning-rate schedule."""
+    """The optimizer steps of a training stage: `steps` per epoch, in all those of its whole learning-rate schedule.
+
+    `scale` is what the architecture multiplies the learning rate by.
+    """
 
     stage: Train
     training: TrainingSpec
     steps: int
+    scale: float = 1.0
 
     @property
     def begin(self) -> int:
@@ -129,7 +134,7 @@ class _Schedule:
     def rate(self, step: int) -> float:
         """Return the learning rate at a step of the schedule."""
         progress = step / (self.stage.epochs * self.steps)
-        return self.stage.lr_scale * learning_rate(self.training, progress)
+        return self.scale * self.stage.lr_scale * learning_rate(self.training, progress)
 
 
 def train(
@@ -140,7 +145,7 @@ def train(
     `ended` is called with the report of each epoch as it ends, and returns the one that is published.
     """
     batches = trial.batches(stage.during.held_out if isinstance(stage.during, HoldsOut) else 0.0)
-    schedule = _Schedule(stage, trial.spec.training, len(batches))
+    schedule = _Schedule(stage, trial.spec.training, len(batches), rate_scale(trial))
     _prepare(trial, schedule, recipe)
     for epoch in range(max(trial.position.epoch, schedule.begin // schedule.steps), stage.epochs):
         result, usage = _train_epoch(epoch, trial, batches, schedule)

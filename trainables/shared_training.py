@@ -29,6 +29,7 @@ from trainables.models.weights import IMAGENET, sha256
 from trainables.recipes.recipe import Recipe, Train, dense_training, training_epochs
 from trainables.references import is_reference
 from trainables.runner import projected, train
+from trainables.spec import TrainingSpec
 from trainables.state import LiveTrial
 from trainables.tasks import CLASSIFICATION
 
@@ -48,6 +49,7 @@ LEAST: Final = 60.0
 """A trial also trains for itself once an epoch takes SLOWER times as long as the longest so far, and LEAST seconds."""
 
 _FORMAT: Final = 1
+_USUAL: Final = TrainingSpec()
 _ELSEWHERE: Final = ("paradigm", "hyperparameters", "epochs", "objectives")
 """What a trial's spec says that its first stage does not depend on."""
 
@@ -249,6 +251,9 @@ def _key(trial: LiveTrial, stage: Train) -> str:
     spec["data"] = {name: value for name, value in spec["data"].items() if name not in ("root", "download")}
     spec["model"] = {**spec["model"], "weights": sha256(Path(weights)) if weights not in (None, IMAGENET) else weights}
     del spec["training"]["shared_dense"]
+    for name in ("scaling", "lr_after_pruning", "paths"):
+        if spec["training"][name] == getattr(_USUAL, name):
+            del spec["training"][name]  # so that networks of before there were other values are found again
     if spec["data"]["corruptions"] is None:
         del spec["data"]["corruptions"]  # so that networks of before there were any are found again
     if spec["task"] == CLASSIFICATION:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from trainables.corruption.kinds import KIND_NAMES, SEVERITIES
 from trainables.errors import InvalidValue, nearest
@@ -17,6 +17,9 @@ Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["cosine", "step", "one_cycle", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Memory = Literal["auto", "always", "never"]
+Scaling = Literal["none", "architecture_aware"]
+RateAfterPruning = Literal["kept", "scaled"]
+PathWeights = Literal["sum", "average"]
 
 
 def _require(condition: bool, key: str, value: object, allowed: str) -> None:
@@ -128,6 +131,17 @@ class ModelSpec:
         return name if self.weights is None else f"{name} from {self.weights}"
 
 
+_NAMED: Final[Mapping[str, object]] = {
+    "optimizer": Optimizer,
+    "schedule": Schedule,
+    "precision": Precision,
+    "scaling": Scaling,
+    "lr_after_pruning": RateAfterPruning,
+    "paths": PathWeights,
+}
+"""The fields of `TrainingSpec` that have one of a few names as value, with these names."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingSpec:
     """How every stage of every trial trains.
@@ -136,6 +150,9 @@ class TrainingSpec:
     `gamma`; `warmup` is the share of the schedule over which it rises linearly. `precision: auto` takes bfloat16
     where the hardware multiplies it natively and the network's gradients in it can be trusted, float32 elsewhere.
     With `shared_dense`, trials that begin with the same training of the same dense network train it once.
+    `scaling: architecture_aware` draws first weights by the in-degrees of layers, and takes `lr` for that of three
+    layers in a row, from which each network's own follows; with `lr_after_pruning: scaled` the rate is scaled once more
+    when residual blocks are gone. `paths` says how the paths through a network count for both.
     """
 
     optimizer: Optimizer = "sgd"
@@ -153,9 +170,12 @@ class TrainingSpec:
     channels_last: bool = True
     augment: bool = True
     shared_dense: bool = False
+    scaling: Scaling = "none"
+    lr_after_pruning: RateAfterPruning = "kept"
+    paths: PathWeights = "sum"
 
     def __post_init__(self) -> None:
-        for key, choices in (("optimizer", Optimizer), ("schedule", Schedule), ("precision", Precision)):
+        for key, choices in _NAMED.items():
             value = getattr(self, key)
             _require(value in get_args(choices), key, value, f"must be one of {', '.join(get_args(choices))}")
         _require(0 < self.lr <= 1000, "lr", self.lr, "must be greater than 0, and at most 1000")

@@ -27,6 +27,7 @@ from trainables.structure.complexity import Complexity, effective
 from trainables.structure.removable import removable_groups
 from trainables.structure.removal import RemovalPlan, mask
 from trainables.structure.start import Start, start_of
+from trainables.training.architecture_scaling import graph_of, initialize
 from trainables.training.companion import Companion
 from trainables.training.moments import Moments
 from trainables.training.precision import precision_for, trusted_or_float32
@@ -97,8 +98,11 @@ class LiveTrial:
     def build(self) -> nn.Module:
         """Build the dense network with weights from torch's current random state."""
         shape = self.dataset.input_shape
-        model = self.spec.model
-        return models.build(model.name, classes=self.dataset.classes, input_shape=shape, options=model.options)
+        spec = self.spec.model
+        model = models.build(spec.name, classes=self.dataset.classes, input_shape=shape, options=spec.options)
+        if self.spec.training.scaling == "architecture_aware":
+            initialize(model, graph_of(model, shape, spec.name))
+        return model
 
     def build_start(self) -> nn.Module:
         """Build the network that the trial starts from, with fresh weights: smaller if its weights are of such a one.

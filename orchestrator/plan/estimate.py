@@ -121,6 +121,8 @@ class Plan:
     impossible: tuple[str, ...] = ()
     costs: tuple[str, ...] = ()
     """What is known of the costs of each paradigm's networks before training."""
+    rates: tuple[str, ...] = ()
+    """What the architecture makes of the learning rate."""
 
 
 def make_plan(

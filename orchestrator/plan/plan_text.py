@@ -21,6 +21,7 @@ from orchestrator.plan.estimate import (
     recorded_pace,
 )
 from orchestrator.plan.expected_costs import cost_lines
+from orchestrator.plan.learning_rates import rate_lines
 from orchestrator.results import quantities
 from orchestrator.search import starting_weights
 from orchestrator.search.expected_costs import Placed
@@ -57,7 +58,8 @@ def plan_of(spec: StudySpec, store: Store, *, probe: bool = True, address: str |
         pace = recorded_pace(records) or (_probe(spec, weights.placed) if probe else None)
         made = make_plan(spec, records, pace, place, contents.spent)
         impossible, costs = tuple(map(str, network.impossible())), cost_lines(spec, weights.placed)
-        return replace(made, removable_macs=network.removable_macs(), impossible=impossible, costs=costs)
+        rates = rate_lines(spec, network.networks)
+        return replace(made, removable_macs=network.removable_macs(), impossible=impossible, costs=costs, rates=rates)
 
 
 def _same_work(spec: StudySpec, stored: StudySpec) -> bool:
@@ -93,6 +95,7 @@ def lines(plan: Plan) -> RenderableType:
     if plan.removable_macs is not None:
         parts.append(Text(f"Filters: removing them can save at most {plan.removable_macs:.1%} of the network's MACs"))
     parts += [Text(f"Known before training: {line}", style="dim") for line in plan.costs]
+    parts += [Text(f"Learning rate: {line}", style="dim") for line in plan.rates]
     return Group(*parts, Text(_place(plan), style="" if plan.place.slots else "red"), *map(_budget, plan.allowances))
 
 

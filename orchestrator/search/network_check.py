@@ -69,16 +69,16 @@ class NetworkCheck:
         from trainables.methods.rehearsal import removable_macs
 
         removing = [demand for name in self._spec.paradigms for demand in self._filter_demands(name)]
-        networks = self._networks.values() if removing else ()
+        networks = self.networks.values() if removing else ()
         return max((removable_macs(network, stream=any(removing)) for network in networks), default=None)
 
     @property
     def shapes(self) -> "LiveTrial":
         """A trial with the study's first network, which has shapes but no numbers."""
-        return next(iter(self._networks.values()))
+        return next(iter(self.networks.values()))
 
     @cached_property
-    def _networks(self) -> dict[str, "LiveTrial"]:
+    def networks(self) -> dict[str, "LiveTrial"]:
         """The networks by their labels, without the options that are searched."""
         several = len(self._spec.networks) > 1
         return {
@@ -109,7 +109,7 @@ class NetworkCheck:
 
     def _require_options(self) -> None:
         """Raise InvalidValue if a network cannot be built with a value that the study names for an option."""
-        for label in self._networks:
+        for label in self.networks:
             for name, choice in self._spec.search.options.items():
                 if self._configurations.takes(label, name):
                     for value in ends(choice):
@@ -160,7 +160,7 @@ class NetworkCheck:
         asked = demands(recipe)
         if asked and (label, asked) not in self._reasons:
             try:
-                rehearse(recipe, self._networks[label])
+                rehearse(recipe, self.networks[label])
                 self._reasons[label, asked] = None
             except InfeasibleTrial as infeasible:
                 self._reasons[label, asked] = str(infeasible)

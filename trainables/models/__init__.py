@@ -31,6 +31,7 @@ _FACTORIES: Mapping[str, tuple[str, Mapping[str, int | str]]] = {
     "mobilenet_v2": ("mobilenet", {}),
     "vit": ("vit", {}),
     "char_transformer": ("char_transformer", {}),
+    "dag": ("dag", {}),
 }
 
 

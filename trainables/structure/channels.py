@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import torch
 import torch_pruning
@@ -11,13 +11,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainables.errors import InfeasibleTrial
-from trainables.meta import meta_twin
+from trainables.meta import traced_twin
 from trainables.models.shortcut import Shortcut
 from trainables.structure.attention import Heads, find_heads
-
-TRACED_ON_CPU: Final = 30_000_000
-"""Networks of up to this many parameters are traced with numbers, in less time than PyTorch takes to import what runs
-linear layers on the meta device."""
 
 Side = Literal["outputs", "inputs"]
 
@@ -75,8 +71,7 @@ def find_groups(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[Ch
     outputs, and channels that meet a grouped (not depthwise) convolution, a norm across channels, attention or a bare
     parameter. `model` is not changed. Raises InfeasibleTrial for a network that torch-pruning cannot trace.
     """
-    small = sum(parameter.numel() for parameter in model.parameters()) <= TRACED_ON_CPU
-    twin = meta_twin(model, "cpu" if small else "meta")
+    twin = traced_twin(model)
     graph = _trace(twin, input_shape)
     modules = dict(twin.named_modules())
     found: list[ChannelGroup] = []

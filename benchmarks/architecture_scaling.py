@@ -1,0 +1,228 @@
+"""Whether learning rates follow the architecture as arXiv 2402.17440 says: factors, slope against depth, layers pruned.
+
+    python -m benchmarks.architecture_scaling factors
+    python -m benchmarks.architecture_scaling slope [--seeds 0 1 2] [--to FOLDER]
+    python -m benchmarks.architecture_scaling layers [--epochs 15] [--subset 2000] [--seeds 0 1 2]
+
+`factors` prints what the learning rate of networks is multiplied by, with both ways of counting paths.
+
+`slope` trains perceptrons of several depths on digits for an epoch, with first weights by in-degree and plain SGD, at a
+grid of rates that is the same for all. A depth's best rate is that of the lowest validation loss, the mean over the
+seeds. The line through the best rates against the depth, both logarithmic, is wanted to have a slope of -1.5. All
+losses go to `architecture_scaling.csv`, the picture beside it. Trials that ran already are not run again.
+
+`layers` trains ResNet-20 on few images of CIFAR-10, averaged to 16x16, drops half of its residual blocks and finetunes
+it: at five multiples of the dense network's rate, and at the two rates that `lr_after_pruning: scaled` gives.
+"""
+
+import argparse
+import copy
+import csv
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, get_args
+
+from benchmarks.trials import Alone, new_parser, parse, percent, run_all
+from orchestrator.report import paper
+from orchestrator.report.axes import Axis
+from orchestrator.report.chart import Chart, Figure, Line, Points
+from trainables import data, models
+from trainables.errors import TrainingDiverged
+from trainables.methods.scaled_rate import METRIC
+from trainables.recipes.recipe import Prune, Recipe, Remove, Train
+from trainables.runner import evaluate_on, run_recipe
+from trainables.spec import DataSpec, ModelSpec, PathWeights, TrainingSpec, TrialSpec
+from trainables.state import LiveTrial
+from trainables.structure.tracing import layer_graph
+from trainables.training.architecture_scaling import relative_rate
+
+DEPTHS: Final = (3, 4, 6, 8, 12, 16)
+RATES: Final = tuple(2 ** (-power / 2) for power in range(-4, 19))
+MULTIPLES: Final = (0.1, 0.3, 1.0, 3.0, 10.0)
+RATE: Final = 0.1
+"""The learning rate of the dense ResNet-20."""
+WANTED: Final = -1.5
+NETWORKS: Final = ("digits_cnn", "vgg16_bn", "resnet20", "resnet56", "mobilenet_v2", "vit", "torchvision/densenet121")
+
+
+def factors() -> Iterator[str]:
+    """Yield the table of what learning rates are multiplied by."""
+    shape = (3, 32, 32)
+    yield "| network | layers | paths | layers on a path, mean | kernel | `paths: sum` | `paths: average` |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    for name in NETWORKS:
+        graph = layer_graph(models.build(name, classes=10, input_shape=shape), shape)
+        every, average = graph.paths(), graph.paths("average")
+        rates = f"{relative_rate(every):.2g} | {relative_rate(average):.2g}"
+        counts = f"{len(graph.in_degrees)} | {every.count:.2g} | {every.mean_layers:.1f} | {every.kernel:.1f}"
+        yield f"| {name} | {counts} | {rates} |"
+
+
+def chain(depth: int) -> str:
+    """Return a graph that, with its stem and its readout, is a perceptron of so many layers."""
+    return "+".join(f"linear~{node}" for node in range(depth - 2))
+
+
+def deep_trial(depth: int, rate: float, seed: int, options: argparse.Namespace) -> TrialSpec:
+    """Return a training of a perceptron at a rate; its `lr` is what the scaling turns into that rate."""
+    return TrialSpec(
+        data=DataSpec(name="digits", validation=0.2),
+        model=ModelSpec(name="dag", options={"graph": chain(depth), "width": options.width}),
+        training=TrainingSpec(
+            lr=rate / (3 / depth) ** 1.5,
+            momentum=0.0,
+            weight_decay=0.0,
+            schedule="constant",
+            batch_size=32,
+            precision="float32",
+            augment=False,
+            scaling="architecture_aware",
+        ),
+        paradigm="dense",
+        epochs=1,
+        seed=seed,
+    )
+
+
+def loss_of(spec: TrialSpec, options: argparse.Namespace) -> float:
+    """Return the validation loss; infinite if the training diverges."""
+    try:
+        return run_all([spec], options)[0]["loss"]
+    except TrainingDiverged:
+        return math.inf
+
+
+def best_rates(losses: Mapping[tuple[int, float], Sequence[float]]) -> dict[int, float]:
+    """Return for each depth the rate with the lowest mean loss."""
+    means: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for (depth, rate), values in losses.items():
+        means[depth].append((statistics.mean(values), rate))
+    return {depth: min(pairs)[1] for depth, pairs in means.items()}
+
+
+def slope_of(rates: Mapping[int, float]) -> float:
+    """Return the slope of the line of least squares through the logarithms of depths and rates."""
+    depths, best = ([math.log(value) for value in values] for values in (rates.keys(), rates.values()))
+    return statistics.linear_regression(depths, best).slope
+
+
+def slope(options: argparse.Namespace) -> Iterator[str]:
+    """Train at all depths and rates, write table and picture, and yield the best rates and their slope."""
+    losses = {
+        (depth, rate): [loss_of(deep_trial(depth, rate, seed, options), options) for seed in options.seeds]
+        for depth in DEPTHS
+        for rate in RATES
+    }
+    with (options.to / "architecture_scaling.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["layers", "learning_rate", *(f"loss_seed_{seed}" for seed in options.seeds)])
+        writer.writerows(
+            [depth, f"{rate:.5g}", *(f"{v:.5g}" for v in values)] for (depth, rate), values in losses.items()
+        )
+    best = best_rates(losses)
+    picture(best, options.to)
+    yield "| layers | best rate | predicted from three layers |"
+    yield "| --- | --- | --- |"
+    for depth, rate in best.items():
+        yield f"| {depth} | {rate:.3g} | {best[3] * (depth / 3) ** WANTED:.3g} |"
+    each = [
+        slope_of(best_rates({key: [values[index]] for key, values in losses.items()}))
+        for index in range(len(options.seeds))
+    ]
+    yield f"slope {slope_of(best):.2f}, of single seeds {min(each):.2f} to {max(each):.2f}; wanted {WANTED} +- 0.3"
+
+
+def picture(best: Mapping[int, float], into: Path) -> None:
+    """Draw the best rate against the depth, beside what three layers predict, into a folder."""
+    depths, rates = tuple(map(float, best)), tuple(best.values())
+    predicted = tuple(best[3] * (depth / 3) ** WANTED for depth in depths)
+    points = Points(xs=depths, ys=rates, trials=tuple(best), colors=("#0072b2",), name="best of the grid")
+    line = Line(xs=depths, ys=predicted, is_dashed=True, name="L^-1.5 from three layers")
+    x = Axis(
+        label="layers",
+        ends=(min(depths) / 1.1, max(depths) * 1.1),
+        ticks=tuple((depth, f"{depth:.0f}") for depth in depths),
+        logarithmic=True,
+    )
+    y = replace(Axis.of("", (*rates, *predicted), label="learning rate"), logarithmic=True)
+    chart = Chart(x=x, y=y, layers=(line, points), title="digits, perceptrons")
+    caption = "Best learning rate against depth"
+    paper.write([Figure(name="architecture_scaling", caption=caption, charts=(chart,))], into)
+
+
+def layers(options: argparse.Namespace) -> Iterator[str]:
+    """Finetune what is left of ResNet-20 at several rates, and yield a table of them."""
+    rows: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    for seed in options.seeds:
+        trained = half_dropped(seed, options)
+        for multiple in MULTIPLES:
+            rows[f"{multiple:g} times"].append(finetuned(trained, options, lr_scale=multiple))
+        for paths in get_args(PathWeights):
+            rows[f"scaled, paths: {paths}"].append(finetuned(trained, options, paths=paths))
+    yield "| rate | in the mean | validation | test |"
+    yield "| --- | --- | --- | --- |"
+    for name, measured in rows.items():
+        rates, validation, test = zip(*measured, strict=True)
+        yield f"| {name} | {statistics.mean(rates):.3g} | {percent(validation)} | {percent(test)} |"
+
+
+def half_dropped(seed: int, options: argparse.Namespace) -> LiveTrial:
+    """Return a trained ResNet-20 of which half of the residual blocks will be removed."""
+    spec = TrialSpec(
+        data=DataSpec(
+            name="cifar10", root=options.root, validation=0.04, subset=options.subset, image_size=options.image_size
+        ),
+        model=ModelSpec(name="resnet20", options={"width": 0.5}),
+        training=TrainingSpec(lr=RATE, batch_size=64),
+        paradigm="dense",
+        epochs=options.epochs,
+        seed=seed,
+    )
+    trial = LiveTrial(spec, data.load(spec.data), Alone(options.device, options.results.parent))
+    run_recipe((Train(options.epochs), Prune(0.5, granularity="layer"), Remove()), trial)
+    return trial
+
+
+def finetuned(
+    trained: LiveTrial, options: argparse.Namespace, lr_scale: float = 1.0, paths: PathWeights | None = None
+) -> tuple[float, float, float]:
+    """Return rate, validation and test accuracy of a copy that is finetuned; `paths`: at the rate scaled by them."""
+    trial = copy.deepcopy(trained)
+    if paths is not None:
+        training = replace(trial.spec.training, lr_after_pruning="scaled", paths=paths)
+        trial.spec = replace(trial.spec, training=training)
+    recipe: Recipe = (Train(max(1, options.epochs // 3), lr_scale=lr_scale),)
+    trial.position.stage = 0
+    run_recipe(recipe, trial)
+    rate = RATE * lr_scale * trial.measured.get(METRIC, 1.0)
+    validation, test = (evaluate_on(trial, split).accuracy for split in ("validation", "test"))
+    print(f"seed {trial.spec.seed}, rate {rate:.3g}: validation {validation:.2%}, test {test:.2%}", flush=True)
+    return rate, validation, test
+
+
+def main() -> None:
+    parser = new_parser(__doc__, "architecture_scaling", epochs=15, subset=2000)
+    parser.set_defaults(device="cpu")
+    parser.add_argument("part", choices=["factors", "slope", "layers"])
+    parser.add_argument("--width", type=int, default=64, help="units of each layer of the perceptrons (64)")
+    parser.add_argument("--image-size", type=int, default=16, help="side in pixels that images are averaged to (16)")
+    parser.add_argument("--to", type=Path, default=Path(), help="folder of the table and the picture (this one)")
+    options = parse(parser)
+    options.to.mkdir(parents=True, exist_ok=True)
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    match options.part:
+        case "factors":
+            lines = factors()
+        case "slope":
+            lines = slope(options)
+        case _:
+            lines = layers(options)
+    print(*lines, sep="\n")
+
+
+if __name__ == "__main__":
+    main()
