@@ -11,7 +11,6 @@ from typing import Final, Self
 
 from ray import tune
 
-from orchestrator.execution import mps
 from orchestrator.execution.trial_log import shorten
 from orchestrator.execution.work_order import WorkOrder
 from orchestrator.ledger.epoch import EpochReport
@@ -105,6 +104,8 @@ def tell(error: Exception) -> None:
 def run(order: WorkOrder, context: WorkerContext) -> None:
     """Run a trial in this process with the function that the order names."""
     if order.mps:
+        from orchestrator.execution import mps  # imports what only a driver needs otherwise
+
         mps.connect()
     _fetch_weights(order)
     run_trial: RunTrial = pkgutil.resolve_name(order.run)

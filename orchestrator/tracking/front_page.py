@@ -1,21 +1,15 @@
-"""The front as MLflow shows it on a study's parent run: a table, a picture and a description."""
+"""The front as MLflow shows it on a study's parent run: a table and a description."""
 
 import json
 import math
 from collections import Counter
 from collections.abc import Container, Sequence
-from functools import partial
 from typing import Final
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results import quantities
 from orchestrator.results.cost_kinds import cost_kind
-from orchestrator.results.front import hypervolume_over_trials, is_eligible
-from orchestrator.results.palette import REFERENCE, colors
+from orchestrator.results.front import hypervolume_over_trials
 from orchestrator.results.reference import (
     dense_reference,
     drop,
@@ -83,47 +77,6 @@ def note(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[Tr
     ]
     more = len(front) - LONGEST_NOTE
     return "\n".join([*lines, *([f"\n… and {more} more"] if more > 0 else [])])
-
-
-def picture(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[TrialRecord]) -> Figure:
-    """Draw the first objective against each of the others: eligible trials by paradigm, the front as a line."""
-    first, *others = study.objectives
-    figure = Figure(figsize=(7.0 * max(1, len(others)), 5.0), dpi=120, layout="constrained")
-    eligible = [record for record in records if is_eligible(record, study.objectives)]
-    for axes, other in zip(figure.subplots(1, max(1, len(others)), squeeze=False)[0], others or [first], strict=True):
-        _plot(axes, other, first, study, eligible, front)
-        _mark(axes, other, first, dense_reference(records, study.objectives))
-        axes.legend()
-    figure.suptitle(f"{study.name}: {len(front)} of {len(eligible)} eligible trials on the front")
-    return figure
-
-
-def _plot(
-    axes: Axes, x: str, y: str, study: TrackedStudy, eligible: Sequence[TrialRecord], front: Sequence[TrialRecord]
-) -> None:
-    for paradigm, color in colors(record.paradigm for record in eligible).items():
-        points = [record.metrics for record in eligible if record.paradigm == paradigm]
-        axes.scatter([m[x] for m in points], [m[y] for m in points], s=28, alpha=0.75, color=color, label=paradigm)
-    line = sorted((record.metrics[x], record.metrics[y]) for record in front)
-    xs, ys = [x for x, _ in line], [y for _, y in line]
-    axes.scatter(xs, ys, s=70, facecolors="none", edgecolors="black", linewidths=0.8, label="front")
-    if len(study.objectives) == 2:
-        axes.step(xs, ys, where="post" if study.objectives[x] == "minimize" else "pre", color="black", linewidth=0.8)
-    for axis, metric in ((axes.xaxis, x), (axes.yaxis, y)):
-        axis.set_major_formatter(FuncFormatter(partial(_tick, metric)))
-        axis.set_label_text(quantities.name(metric))
-    axes.grid(alpha=0.3)
-
-
-def _mark(axes: Axes, x: str, y: str, reference: TrialRecord | None) -> None:
-    """Draw the dense network, the reference, as a star."""
-    if reference is not None and {x, y} <= reference.metrics.keys():
-        position, label = (reference.metrics[x], reference.metrics[y]), "dense network, the reference"
-        axes.plot(*position, marker="*", ms=17, color=REFERENCE, mec="black", mew=0.8, ls="", zorder=3, label=label)
-
-
-def _tick(metric: str, value: float, _position: int) -> str:
-    return quantities.show(metric, value)
 
 
 def _counts(records: Sequence[TrialRecord]) -> str:

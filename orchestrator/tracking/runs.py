@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.front import hypervolume_over_trials, in_order_told, pareto_front
-from orchestrator.tracking.front_page import note, picture, table
+from orchestrator.tracking.front_page import note, table
 from orchestrator.tracking.run_contents import (
     CURVES,
     ENDED,
@@ -140,6 +140,8 @@ class StudyRuns:
 
     def show_front(self, records: Iterable[TrialRecord]) -> None:
         """Tag the front's members only; put metrics, a table, a picture and a description on the parent run."""
+        from orchestrator.tracking.front_picture import picture  # imports matplotlib, which no run of a trial needs
+
         everything = list(records)
         front = pareto_front(everything, self._study.objectives)
         self._tag_members({record.trial for record in front})

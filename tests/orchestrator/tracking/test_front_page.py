@@ -1,32 +1,27 @@
-"""The front as MLflow's pages show it: table, picture and description."""
+"""The front as MLflow's pages show it: table and description."""
 
-import io
 import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from orchestrator.ledger.records import TrialRecord
-from orchestrator.results.front import Objectives, hypervolume_over_trials, pareto_front
-from orchestrator.results.palette import colors
-from orchestrator.tracking.front_page import LONGEST_NOTE, note, picture, table
+from orchestrator.results.front import hypervolume_over_trials, pareto_front
+from orchestrator.tracking.front_page import LONGEST_NOTE, note, table
 from orchestrator.tracking.saved_views import address
 from orchestrator.tracking.steps import TrackedStudy
 from tests.orchestrator.example import OBJECTIVES, told_trial, told_trials
 
-THREE: Objectives = {**OBJECTIVES, "params": "minimize"}
+
+def study() -> TrackedStudy:
+    return TrackedStudy(uri="unused", artifacts=Path("unused"), name="example", tags={}, objectives=OBJECTIVES)
 
 
-def study(objectives: Objectives = OBJECTIVES) -> TrackedStudy:
-    return TrackedStudy(uri="unused", artifacts=Path("unused"), name="example", tags={}, objectives=objectives)
-
-
-def front_of(records: Sequence[TrialRecord], objectives: Objectives = OBJECTIVES) -> list[TrialRecord]:
-    return pareto_front(records, objectives)
+def front_of(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    return pareto_front(records, OBJECTIVES)
 
 
 def refuse(word: str) -> None:
@@ -98,44 +93,3 @@ def test_the_description_shows_the_first_members_and_counts_the_rest(more: int) 
     assert rows[2] == "| 0 | magnitude | 99.00 % | 1.11 M | 98.00 % | - |"
     assert len(rows) == 2 + LONGEST_NOTE
     assert (lines[-1] == f"… and {more} more") == bool(more)
-
-
-def test_the_picture_has_a_plot_for_each_further_objective_and_a_point_for_each_eligible_trial() -> None:
-    records = told_trials(12)
-    drawn = picture(study(THREE), records, front_of(records, THREE))
-    assert [axes.get_xlabel() for axes in drawn.axes] == ["effective MACs", "effective parameters"]
-    for axes in drawn.axes:
-        assert axes.get_ylabel() == "validation accuracy"
-        *paradigms, front = [len(np.asarray(points.get_offsets())) for points in axes.collections]
-        assert (sum(paradigms), front) == (9, len(front_of(records, THREE)))
-        (star,) = axes.lines
-        assert star.get_marker() == "*"
-    buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png", dpi=20)
-    assert buffer.getvalue().startswith(b"\x89PNG")
-
-
-def test_two_objectives_join_the_front_by_a_line_from_the_cheapest_on() -> None:
-    records = told_trials(4)
-    (axes,) = picture(study(), records, front_of(records)).axes
-    line, _star = axes.lines
-    assert np.asarray(line.get_xdata()).tolist() == sorted(record.metrics["macs"] for record in records)
-    legend = axes.get_legend()
-    assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == [
-        *colors(record.paradigm for record in records),
-        "front",
-        "dense network, the reference",
-    ]
-
-
-def test_one_objective_is_drawn_against_itself() -> None:
-    only: Objectives = {"accuracy": "maximize"}
-    (axes,) = picture(study(only), told_trials(4), front_of(told_trials(4), only)).axes
-    assert axes.get_xlabel() == axes.get_ylabel() == "validation accuracy"
-    assert axes.xaxis.get_major_formatter()(0.97, 0) == "97.00 %"
-
-
-def test_a_study_without_eligible_trials_makes_an_empty_picture() -> None:
-    drawn = picture(study(), [told_trial(4)], [])
-    assert drawn.get_suptitle() == "example: 0 of 0 eligible trials on the front"

@@ -1,0 +1,56 @@
+"""The front as a picture on a study's parent run in MLflow."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.results import quantities
+from orchestrator.results.front import is_eligible
+from orchestrator.results.palette import REFERENCE, colors
+from orchestrator.results.reference import dense_reference
+from orchestrator.tracking.steps import TrackedStudy
+
+
+def picture(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[TrialRecord]) -> Figure:
+    """Draw the first objective against each of the others: eligible trials by paradigm, the front as a line."""
+    first, *others = study.objectives
+    figure = Figure(figsize=(7.0 * max(1, len(others)), 5.0), dpi=120, layout="constrained")
+    eligible = [record for record in records if is_eligible(record, study.objectives)]
+    for axes, other in zip(figure.subplots(1, max(1, len(others)), squeeze=False)[0], others or [first], strict=True):
+        _plot(axes, other, first, study, eligible, front)
+        _mark(axes, other, first, dense_reference(records, study.objectives))
+        axes.legend()
+    figure.suptitle(f"{study.name}: {len(front)} of {len(eligible)} eligible trials on the front")
+    return figure
+
+
+def _plot(
+    axes: Axes, x: str, y: str, study: TrackedStudy, eligible: Sequence[TrialRecord], front: Sequence[TrialRecord]
+) -> None:
+    for paradigm, color in colors(record.paradigm for record in eligible).items():
+        points = [record.metrics for record in eligible if record.paradigm == paradigm]
+        axes.scatter([m[x] for m in points], [m[y] for m in points], s=28, alpha=0.75, color=color, label=paradigm)
+    line = sorted((record.metrics[x], record.metrics[y]) for record in front)
+    xs, ys = [x for x, _ in line], [y for _, y in line]
+    axes.scatter(xs, ys, s=70, facecolors="none", edgecolors="black", linewidths=0.8, label="front")
+    if len(study.objectives) == 2:
+        axes.step(xs, ys, where="post" if study.objectives[x] == "minimize" else "pre", color="black", linewidth=0.8)
+    for axis, metric in ((axes.xaxis, x), (axes.yaxis, y)):
+        axis.set_major_formatter(FuncFormatter(partial(_tick, metric)))
+        axis.set_label_text(quantities.name(metric))
+    axes.grid(alpha=0.3)
+
+
+def _mark(axes: Axes, x: str, y: str, reference: TrialRecord | None) -> None:
+    """Draw the dense network, the reference, as a star."""
+    if reference is not None and {x, y} <= reference.metrics.keys():
+        position, label = (reference.metrics[x], reference.metrics[y]), "dense network, the reference"
+        axes.plot(*position, marker="*", ms=17, color=REFERENCE, mec="black", mew=0.8, ls="", zorder=3, label=label)
+
+
+def _tick(metric: str, value: float, _position: int) -> str:
+    return quantities.show(metric, value)

@@ -1,0 +1,59 @@
+"""The front as a picture."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from orchestrator.results.front import Objectives, pareto_front
+from orchestrator.results.palette import colors
+from orchestrator.tracking.front_picture import picture
+from orchestrator.tracking.steps import TrackedStudy
+from tests.orchestrator.example import OBJECTIVES, told_trial, told_trials
+
+THREE: Objectives = {**OBJECTIVES, "params": "minimize"}
+
+
+def study(objectives: Objectives = OBJECTIVES) -> TrackedStudy:
+    return TrackedStudy(uri="unused", artifacts=Path("unused"), name="example", tags={}, objectives=objectives)
+
+
+def test_the_picture_has_a_plot_for_each_further_objective_and_a_point_for_each_eligible_trial() -> None:
+    records = told_trials(12)
+    drawn = picture(study(THREE), records, pareto_front(records, THREE))
+    assert [axes.get_xlabel() for axes in drawn.axes] == ["effective MACs", "effective parameters"]
+    for axes in drawn.axes:
+        assert axes.get_ylabel() == "validation accuracy"
+        *paradigms, front = [len(np.asarray(points.get_offsets())) for points in axes.collections]
+        assert (sum(paradigms), front) == (9, len(pareto_front(records, THREE)))
+        (star,) = axes.lines
+        assert star.get_marker() == "*"
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, format="png", dpi=20)
+    assert buffer.getvalue().startswith(b"\x89PNG")
+
+
+def test_two_objectives_join_the_front_by_a_line_from_the_cheapest_on() -> None:
+    records = told_trials(4)
+    (axes,) = picture(study(), records, pareto_front(records, OBJECTIVES)).axes
+    line, _star = axes.lines
+    assert np.asarray(line.get_xdata()).tolist() == sorted(record.metrics["macs"] for record in records)
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [
+        *colors(record.paradigm for record in records),
+        "front",
+        "dense network, the reference",
+    ]
+
+
+def test_one_objective_is_drawn_against_itself() -> None:
+    only: Objectives = {"accuracy": "maximize"}
+    (axes,) = picture(study(only), told_trials(4), pareto_front(told_trials(4), only)).axes
+    assert axes.get_xlabel() == axes.get_ylabel() == "validation accuracy"
+    assert axes.xaxis.get_major_formatter()(0.97, 0) == "97.00 %"
+
+
+def test_a_study_without_eligible_trials_makes_an_empty_picture() -> None:
+    drawn = picture(study(), [told_trial(4)], [])
+    assert drawn.get_suptitle() == "example: 0 of 0 eligible trials on the front"
