@@ -28,7 +28,7 @@ RESIDUAL = ("consensus", "layer_only")
 STILL_MOVING = ("set", "rigl", "edge_popup", "dst")
 """Paradigms whose masks move up to the end, or nearly."""
 
-GROWING = ("channel_search",)
+GROWING = ("channel_search", "network_adjustment")
 """Paradigms whose network may end up larger than the dense one."""
 
 every_paradigm = pytest.mark.parametrize("name", paradigms.names())
@@ -181,7 +181,16 @@ def test_a_trial_resumed_after_its_training_repeats_its_last_report(
 FORETOLD = ("dense", "edge_popup", "orthp", "random", "rigl", "set")
 """Paradigms whose cost is known exactly with their defaults."""
 
-LEARNED = ("channel_search", "complexity_aware", "consensus", "dst", "layer_only", "polarization", "unit_only")
+LEARNED = (
+    "channel_search",
+    "complexity_aware",
+    "consensus",
+    "dst",
+    "layer_only",
+    "network_adjustment",
+    "polarization",
+    "unit_only",
+)
 """Paradigms whose cost training decides, with their defaults; of all others a range is known."""
 
 

@@ -7,6 +7,7 @@ from trainables.methods.consensus import Consensus
 from trainables.methods.dynamic import Rewiring
 from trainables.methods.gradual import GradualPruning
 from trainables.methods.group_shrinking import GroupShrinking
+from trainables.methods.network_adjustment import NetworkAdjustment
 from trainables.methods.penalties import GrowingPenalty
 from trainables.methods.polarization import Polarization
 from trainables.methods.selection import Selection
@@ -28,7 +29,7 @@ from trainables.recipes.in_training import (
 )
 from trainables.recipes.recipe import Attaches, During
 from trainables.recipes.schedules import Gradual
-from trainables.recipes.widths import FlipSigns, FollowRanks
+from trainables.recipes.widths import AdjustWidths, FlipSigns, FollowRanks
 from trainables.state import LiveTrial
 from trainables.training.companion import Companion
 
@@ -65,6 +66,8 @@ def attach(during: During, trial: LiveTrial, steps: int) -> Companion:
             return Tying(during, trial)
         case FollowRanks() | FlipSigns():
             return ChannelSearch(during, trial)
+        case AdjustWidths():
+            return NetworkAdjustment(during, trial, steps)
         case Gating():
             return GatedTraining(during, trial, steps)
     raise InvalidValue("during", during, "has no companion; give it a method `attach(trial, steps)`")

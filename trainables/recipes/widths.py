@@ -56,12 +56,12 @@ class FlipSigns(_ByRanks):
 
 @dataclass(frozen=True, kw_only=True)
 class AdjustWidths(SearchesWidths):
-    """Probe which group of channels makes the best use of its MACs, and move widths there at constant MACs.
+    """Probe which groups of channels make the best use of their MACs, and move widths there at constant MACs.
 
-    Training drops channels at rates that rise to `drop` at the end in the last layer. Each probe drops equally many
-    MACs on average, `drop` of those of the mean group, and is repeated `times` times on `held_out` of the training
-    images, with `noise` bernoulli or gaussian. The `moved` best and worst groups change by `step` of their first width,
-    by `decay` less for each rank, and keep at least `narrowest`.
+    Training drops channels at rates that rise to `drop` in the last group at the stage's end. Each probe drops equally
+    many MACs on average, `drop` of those that the mean group has, and is repeated `times` times on the share `held_out`
+    of the training images; `noise` is one of NOISES. The `moved` best and worst groups, `fewer` less in each round,
+    change by `step` of their first width, by `decay` less from one group to the next, down to `narrowest` channels.
     """
 
     held_out: float = 0.1
@@ -69,6 +69,10 @@ class AdjustWidths(SearchesWidths):
     times: int = 5
     noise: str = "bernoulli"
     moved: int = 6
+    fewer: float = 0.5
     step: float = 0.15
     decay: float = 0.01
     narrowest: int = 4
+
+
+NOISES = ("bernoulli", "gaussian")

@@ -1,0 +1,108 @@
+"""Network adjustment: equal probes, moves to the best layers, constant MACs."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.trainables.networks import SHAPES, build
+from tests.trainables.stages import a_trial
+from trainables.methods.attach import attach
+from trainables.methods.network_adjustment import MOST_DROPPED, NetworkAdjustment, adjusted, drop_rates
+from trainables.recipes.widths import AdjustWidths
+from trainables.state import LiveTrial
+from trainables.structure.carrying import carried
+from trainables.structure.channels import find_groups
+from trainables.structure.complexity import measure
+from trainables.structure.widths import WidthCosts, resized, widths_of
+from trainables.training.training import optimizer_for
+
+RULE = AdjustWidths(0, 2, held_out=0.2, times=1, moved=1)
+
+
+@pytest.mark.parametrize("name", ["digits_cnn", "resnet20", "lenet"])
+def test_probes_of_all_layers_drop_equally_many_macs_on_average(name: str) -> None:
+    model, shape = build(name), SHAPES[name]
+    groups = find_groups(model, shape)
+    widths = widths_of(groups)
+    rates = drop_rates(WidthCosts.of(model, shape, groups), widths, 0.05)
+    dense = measure(model, shape).macs
+    dropped = {}
+    for group, width in widths.items():  # what a channel costs, seen on a network that lacks one
+        without = measure(resized(model, groups, {**widths, group: width - 1}, carried), shape).macs
+        dropped[group] = rates[group] * width * (dense - without)
+    mean = sum(dropped.values()) / len(dropped)
+    assert all(each == pytest.approx(mean, rel=0.005) for each in dropped.values())
+    assert all(0 < rate <= MOST_DROPPED for rate in rates.values())
+
+
+def test_all_probes_drop_less_where_a_cheap_layer_would_lose_too_much() -> None:
+    model, shape = build("digits_cnn"), SHAPES["digits_cnn"]
+    groups = find_groups(model, shape)
+    rates = drop_rates(WidthCosts.of(model, shape, groups), widths_of(groups), 0.9)
+    assert max(rates.values()) == pytest.approx(MOST_DROPPED)
+    assert min(rates.values()) < 0.5 * MOST_DROPPED
+
+
+def test_the_best_grow_by_shares_of_their_first_width_and_the_worst_shrink() -> None:
+    widths = {"a": 20, "b": 30, "c": 40, "d": 50, "e": 5}
+    first = dict.fromkeys(widths, 100)
+    fur = {"a": 0.5, "b": 0.1, "c": 0.3, "d": 0.4, "e": -0.1}
+    rule = AdjustWidths(0, 3, moved=2, step=0.15, decay=0.05)
+    assert adjusted(widths, first, fur, rule) == {"a": 35, "b": 20, "c": 40, "d": 60, "e": 4}
+    later = AdjustWidths(2, 3, moved=2, step=0.15, decay=0.05, fewer=0.5)
+    assert adjusted(widths, first, fur, later) == {"a": 35, "b": 30, "c": 40, "d": 50, "e": 4}
+
+
+def test_of_few_layers_at_most_half_grow() -> None:
+    widths = {"a": 20, "b": 30, "c": 40}
+    moved = adjusted(widths, widths, {"a": 3.0, "b": 2.0, "c": 1.0}, AdjustWidths(0, 1, moved=6, step=0.1))
+    assert moved == {"a": 22, "b": 30, "c": 36}
+
+
+def adjusting(folder: Path, rule: AdjustWidths = RULE) -> tuple[LiveTrial, NetworkAdjustment]:
+    trial = a_trial(folder)
+    trial.optimizer = optimizer_for(trial.model, trial.spec.training)
+    companion = attach(rule, trial, 4)
+    assert isinstance(companion, NetworkAdjustment)
+    return trial, companion
+
+
+def test_rates_rise_over_the_stage_and_with_depth_and_evaluation_sees_none(tmp_path: Path) -> None:
+    trial, companion = adjusting(tmp_path)
+    seen = []
+    for images, labels in list(trial.batches())[:3]:
+        companion.before_forward(images, labels)
+        seen.append(dict(companion._drop.rates))
+        companion.after_step()
+        assert companion._drop.rates == {}
+    assert seen[0] == {"conv1": 0.0, "conv2": 0.0, "conv3": 0.0}
+    assert seen[2] == pytest.approx({"conv1": 0.025 / 3, "conv2": 0.05 / 3, "conv3": 0.025})
+
+
+def test_widths_move_at_the_macs_of_the_first_network_and_the_probes_are_paid_for(tmp_path: Path) -> None:
+    trial, companion = adjusting(tmp_path)
+    dense, before = trial.cost().macs, widths_of(trial.groups)
+    companion.finish()
+    fur = {name: trial.measured[f"fur.{name}"] for name in before}
+    best, worst = max(before, key=lambda name: fur[name]), min(before, key=lambda name: fur[name])
+    after = widths_of(trial.groups)
+    assert after[best] / before[best] > after[worst] / before[worst]
+    assert 0.99 * dense <= trial.cost().macs <= dense
+    train, held = len(trial.dataset.train), len(trial.divided(0.2)[1])
+    assert trial.position.macs == pytest.approx((1 + 3) / 3 * held / train * dense)
+    again = attach(RULE, trial, 4)
+    assert isinstance(again, NetworkAdjustment)
+    again.finish()
+    assert 0.99 * dense <= trial.cost().macs <= dense
+
+
+def test_a_companion_continues_where_it_was(tmp_path: Path) -> None:
+    trial, companion = adjusting(tmp_path / "one")
+    _, other = adjusting(tmp_path / "other")
+    images, labels = next(iter(trial.batches()))
+    companion.before_forward(images, labels)
+    companion.after_step()
+    torch.rand(1, generator=companion._generator)
+    other.load_state_dict(companion.state_dict())
+    assert (other._step, other._generator.get_state().tolist()) == (1, companion._generator.get_state().tolist())

@@ -1,0 +1,147 @@
+"""Network Adjustment (Chen et al., CVPR 2020): widths move to the layers that make the best use of their FLOPs.
+
+The FLOPs utilisation ratio (FUR) of a group of channels is by how much the loss on held-out images grows if some of its
+channels are dropped at random, at rates with which every group loses equally many MACs.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from torch import Tensor
+
+from trainables.data.dataset import Split
+from trainables.methods.channel_drop import ChannelDrop
+from trainables.methods.widths import remember, searched_groups, set_widths
+from trainables.structure.channels import find_groups
+from trainables.structure.complexity import measure
+from trainables.structure.widths import Limits, WidthCosts, Widths, fitted, widths_of
+from trainables.training.companion import Companion
+from trainables.training.training import evaluate
+
+if TYPE_CHECKING:
+    from trainables.recipes.widths import AdjustWidths
+    from trainables.state import LiveTrial
+
+UTILISATION: Final = "fur."
+"""Before the name of a group: the metric of its FLOPs utilisation ratio."""
+
+WIDEST: Final = 65536
+MOST_DROPPED: Final = 0.5
+"""The largest rate of a probe: beyond it little of a group is left. All probes drop less where one would need more."""
+
+DROP_SEED: Final = 11_000_003
+"""Added to a trial's seed and its round where channels are dropped."""
+
+FORWARD: Final = 1 / 3
+"""The share of a training step's MACs that an evaluation of as many images takes: there is no backward pass."""
+
+_HALVINGS: Final = 60
+
+
+def drop_rates(costs: WidthCosts, widths: Widths, drop: float) -> dict[str, float]:
+    """Return a rate for each group at which all of them lose equally many MACs on average.
+
+    That is `drop` times the mean over the groups of a width times the derivative of the MACs by it, as the authors
+    have it, or less where a group would have to lose more than MOST_DROPPED of its channels.
+    """
+    wanted = drop * sum(costs.slope(widths, name) for name in widths) / len(widths)
+    loss = min(wanted, *(costs.dropped(widths, name, MOST_DROPPED) for name in widths))
+    return {name: _rate(costs, widths, name, loss) for name in widths}
+
+
+def _rate(costs: WidthCosts, widths: Widths, name: str, loss: float) -> float:
+    low, high = 0.0, MOST_DROPPED
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if costs.dropped(widths, name, middle) <= loss else (low, middle)
+    return low
+
+
+def adjusted(widths: Widths, first: Widths, fur: Mapping[str, float], rule: "AdjustWidths") -> dict[str, float]:
+    """Return widths of which the best in `fur` have grown and the worst shrunk, before they are scaled to the MACs."""
+    order = sorted(widths, key=lambda name: fur[name])
+    count = min(max(0, round(rule.moved - rule.index * rule.fewer)), len(order) // 2)
+    moved = {name: float(width) for name, width in widths.items()}
+    for rank in range(count):
+        share = max(0.0, rule.step - rule.decay * rank)
+        best, worst = order[-1 - rank], order[rank]
+        moved[best] += share * first[best]
+        moved[worst] = max(float(rule.narrowest), moved[worst] - share * first[worst])
+    return moved
+
+
+class NetworkAdjustment(Companion):
+    """Trains with dropped channels, then probes every group, and changes the widths at the stage's end.
+
+    The MACs stay those with which the trial began, or up to a percent less. Measures `fur.GROUP` and `width.GROUP`. The
+    probes count in the cost of training.
+    """
+
+    def __init__(self, rule: "AdjustWidths", trial: "LiveTrial", steps: int) -> None:
+        self._rule, self._trial, self._steps, self._step = rule, trial, steps, 0
+        self._groups = searched_groups(trial)
+        self._widths = widths_of(self._groups)
+        self._costs = WidthCosts.of(trial.model, trial.dataset.input_shape, self._groups)
+        self._generator = torch.Generator().manual_seed(trial.spec.seed + DROP_SEED + rule.index)
+        self._drop = ChannelDrop(trial.model, self._groups, self._generator, rule.noise)
+
+    def before_forward(self, inputs: Tensor, labels: Tensor) -> None:  # noqa: ARG002 - a companion's
+        rate = self._rule.drop * self._step / self._steps
+        count = len(self._groups)
+        self._drop.rates = {group.name: rate * (i + 1) / count for i, group in enumerate(self._groups)}
+
+    def after_step(self) -> None:
+        self._drop.rates = {}
+        self._step += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"step": self._step, "generator": self._generator.get_state()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._step = state["step"]
+        self._generator.set_state(state["generator"].cpu())
+
+    def finish(self) -> None:
+        fur = self._utilisation()
+        self._drop.close()
+        remember(self._trial, UTILISATION, fur)
+        first, budget = self._first()
+        wanted = adjusted(self._widths, first, fur, self._rule)
+        set_widths(self._trial, fitted(wanted, budget, self._costs, Limits(self._rule.narrowest, WIDEST)))
+
+    def _first(self) -> tuple[Widths, float]:
+        """Return the widths and the MACs with which the trial began."""
+        with torch.random.fork_rng():
+            model = self._trial.build_start()
+        shape = self._trial.dataset.input_shape
+        return widths_of(find_groups(model, shape)), measure(model, shape).macs
+
+    def _utilisation(self) -> dict[str, float]:
+        """Probe every group; count what that costs."""
+        begin, images = time.perf_counter(), self._held_out()
+        whole = self._loss(images)
+        fur = {}
+        for name, rate in drop_rates(self._costs, self._widths, self._rule.drop).items():
+            self._drop.rates = {name: rate}
+            fur[name] = sum(self._loss(images) - whole for _ in range(self._rule.times)) / self._rule.times
+            self._drop.rates = {}
+        passes = 1 + len(fur) * self._rule.times
+        epochs = passes * FORWARD * len(images) / len(self._trial.dataset.train)
+        self._trial.position.macs += epochs * self._costs.macs(self._widths)
+        measured = self._trial.measured
+        measured["train_seconds"] = measured.get("train_seconds", 0.0) + time.perf_counter() - begin
+        return fur
+
+    def _held_out(self) -> Split:
+        train = self._trial.dataset.train
+        only = self._trial.divided(self._rule.held_out)[1]
+        of_images, of_labels = only.to(train.images.device), only.to(train.labels.device)
+        return replace(train, images=train.images[of_images], labels=train.labels[of_labels])
+
+    def _loss(self, images: Split) -> float:
+        data, spec = self._trial.dataset, self._trial.spec.training
+        task, last = self._trial.task, spec.channels_last
+        return evaluate(self._trial.model, images, data.mean, data.std, task=task, channels_last=last).loss
