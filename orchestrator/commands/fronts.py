@@ -21,7 +21,7 @@ from orchestrator.commands.arguments import (
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.cost_kinds import with_physical_costs
 from orchestrator.results.fairness import SETUPS, check_setup, unequal
-from orchestrator.results.front import pareto_front
+from orchestrator.results.front import pareto_front, trials_on_front
 from orchestrator.results.reference import dense_reference, reference_first
 from orchestrator.results.replicates import front_by_mean, rivals
 from orchestrator.results.selection import Selection
@@ -143,7 +143,7 @@ def _show_means(spec: StudySpec, records: Sequence[TrialRecord], *, as_json: boo
 
 def _write_csv(spec: StudySpec, records: Sequence[TrialRecord], members: Sequence[TrialRecord], file: str) -> None:
     reference = dense_reference(records, spec.objectives)
-    on_front = {record.trial for record in pareto_front(records, spec.objectives)}
+    on_front = trials_on_front(records, spec.objectives)
     text = front_as_csv(reference_first(members, reference), on_front, reference, spec.objectives)
     if file == _STANDARD_OUTPUT:
         say(text.rstrip("\n"))

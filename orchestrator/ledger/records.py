@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -89,7 +89,7 @@ def schema() -> "pa.Schema":
 
     The plain columns are stable. `hyperparameters` maps names to JSON, because they differ in type between paradigms
     (DuckDB: ``hyperparameters['sparsity']::DOUBLE``); `metrics` maps names to doubles (``metrics['accuracy']``);
-    `curve` is a list of one struct per epoch (``unnest(curve)``).
+    `curve` is a list of one struct per epoch (``unnest(curve)``). After these come `flat_columns`.
     """
     import pyarrow as pa  # importing it doubles the time of a command that reads no table
 
@@ -143,27 +143,42 @@ def _columns(record: TrialRecord) -> dict[str, Any]:
     return {HYPERPARAMETERS: row.pop("params"), **row}
 
 
-def write_table(records: Iterable[TrialRecord], path: Path) -> None:
-    """Write the records, by trial number, to a Parquet file, atomically: readers see the old file or the new one."""
-    import pyarrow as pa
+def write_table(records: Iterable[TrialRecord], path: Path, front: Collection[int] = ()) -> None:
+    """Write the records, by trial number, to a Parquet file, atomically: readers see the old file or the new one.
+
+    `front` are the numbers of the trials that are on the study's front.
+    """
     from pyarrow import parquet
 
-    rows = [_columns(record) for record in sorted(records, key=lambda record: (record.study, record.trial))]
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
     draft.unlink(missing_ok=True)  # it may be a link, which would be followed
     try:
-        parquet.write_table(pa.Table.from_pylist(rows, schema=schema()), draft)
+        parquet.write_table(_table(sorted(records, key=lambda record: (record.study, record.trial)), front), draft)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _table(records: Sequence[TrialRecord], front: Collection[int]) -> "pa.Table":
+    import pyarrow as pa
+
+    from orchestrator.ledger.flat_columns import flat_columns
+
+    table = pa.Table.from_pylist([_columns(record) for record in records], schema=schema())
+    for name, column in flat_columns(records, front).items():
+        table = table.append_column(name, column)
+    return table
 
 
 def read_table(path: Path) -> list[TrialRecord]:
     """Return the records that `write_table` wrote, unchanged except that times without a zone have become UTC."""
     from pyarrow import parquet
 
-    return [_from_row(row) for row in parquet.read_table(path, partitioning=None).to_pylist(maps_as_pydicts="strict")]
+    known = [*schema().names, "params"]
+    written = parquet.read_table(path, partitioning=None)
+    rows = written.select([name for name in written.column_names if name in known])
+    return [_from_row(row) for row in rows.to_pylist(maps_as_pydicts="strict")]
 
 
 def _from_row(row: dict[str, Any]) -> TrialRecord:

@@ -30,7 +30,7 @@ from orchestrator.report.figures.slices import plain
 from orchestrator.report.trial_text import trial_text
 from orchestrator.results import quantities
 from orchestrator.results.cost_kinds import PHYSICAL, are_only_removed, cost_kind, over_physical_costs
-from orchestrator.results.front import Objectives, pareto_front
+from orchestrator.results.front import Objectives, pareto_front, trials_on_front
 from orchestrator.results.importance import importances
 from orchestrator.results.machine_use import machine_use
 from orchestrator.results.palette import looks
@@ -289,7 +289,7 @@ def _importances(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[Fi
 
 
 def _slices(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[Figure]:
-    members = {record.trial for record in pareto_front(records, spec.objectives)}
+    members = trials_on_front(records, spec.objectives)
     looked = looks(record.paradigm for record in records)
     for paradigm, trials in _by_paradigm(records).items():
         yield from _shown(slice_figure(trials, spec.objectives, looked[paradigm], members))

@@ -37,6 +37,11 @@ def pareto_front(records: Iterable[TrialRecord], objectives: Objectives) -> list
     return [eligible[row] for row in non_dominated_rows(losses(eligible, objectives))]
 
 
+def trials_on_front(records: Iterable[TrialRecord], objectives: Objectives) -> set[int]:
+    """Return the numbers of the trials that are on the front."""
+    return {record.trial for record in pareto_front(records, objectives)}
+
+
 def spread(front: Sequence[TrialRecord], objectives: Objectives, count: int) -> list[TrialRecord]:
     """Return the front or, if it is longer than `count`, `count` of its members that are spread evenly over it."""
     if len(front) <= count:

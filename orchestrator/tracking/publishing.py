@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from orchestrator.ledger.records import TrialRecord, write_table
-from orchestrator.results.front import TOLD
+from orchestrator.results.front import TOLD, Objectives, trials_on_front
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.tracking_url import NONE, STORE
 from orchestrator.store.remote import patiently
@@ -31,9 +31,11 @@ SECONDS_FOR_THE_REST: Final[Mapping[RunStatus, float]] = {"FINISHED": 60.0, "KIL
 class Publisher:
     """Observes a study: shows its trials in MLflow and writes its table."""
 
-    def __init__(self, tracker: Tracker | Untracked, folder: StudyFolder, records: Iterable[TrialRecord]) -> None:
+    def __init__(
+        self, tracker: Tracker | Untracked, folder: StudyFolder, objectives: Objectives, records: Iterable[TrialRecord]
+    ) -> None:
         """Begin by making MLflow agree with `records`."""
-        self._tracker, self._folder = tracker, folder
+        self._tracker, self._folder, self._objectives = tracker, folder, objectives
         self._sync = shlex.join(["espalier", "sync", folder.path.name, "--store", folder.store])
         self._records = {record.trial: record for record in records}
         self._next_edition = time.monotonic() + SECONDS_BETWEEN_EDITIONS
@@ -75,7 +77,8 @@ class Publisher:
     def _edit(self) -> None:
         begin = time.monotonic()
         self._tracker.front(self._records.values())
-        write_table(self._records.values(), self._folder.table)
+        records = list(self._records.values())
+        write_table(records, self._folder.table, trials_on_front(records, self._objectives))
         for file in (self._folder.table, self._folder.log):
             if file.exists():
                 patiently(partial(self._folder.push, file))
@@ -90,7 +93,7 @@ def publisher(
     """Publish a study while the block runs; if the block raises, the study is marked as failed in MLflow."""
     tracker = tracker_for(store, spec, stamp)
     try:
-        yield Publisher(tracker, store.study(spec.name), records)
+        yield Publisher(tracker, store.study(spec.name), spec.objectives, records)
     finally:
         tracker.close("FAILED", SECONDS_FOR_THE_REST["FAILED"])
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.ledger import ledger
 from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.records import write_table
-from orchestrator.results.front import TOLD, pareto_front
+from orchestrator.results.front import TOLD, pareto_front, trials_on_front
 from orchestrator.results.summary import summarize
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.tracking_url import NONE
@@ -50,7 +50,7 @@ def rebuild(
     folder = store.study(name)
     with _driving(folder), logging_study(folder):
         spec, records = StudySpec.stored(folder.spec), ledger.read(folder)
-        write_table(records, folder.table)
+        write_table(records, folder.table, trials_on_front(records, spec.objectives))
         folder.push(folder.table)
         tracker = tracker_for(store, spec, stamp.read(folder.stamp))
         tracker.rebuild(records)

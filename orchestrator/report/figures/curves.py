@@ -7,7 +7,7 @@ from orchestrator.report.axes import Axis
 from orchestrator.report.chart import Chart, Figure, Layer, Line, Points
 from orchestrator.report.figures.scatter import points, star
 from orchestrator.results import quantities
-from orchestrator.results.front import Objectives, pareto_front
+from orchestrator.results.front import Objectives, trials_on_front
 from orchestrator.results.palette import looks
 from orchestrator.results.reference import dense_reference
 
@@ -27,7 +27,7 @@ def curves_figure(records: Sequence[TrialRecord], objectives: Objectives, metric
 
 
 def _layers(records: Sequence[TrialRecord], objectives: Objectives, metric: str) -> Iterator[Layer]:
-    members = {record.trial for record in pareto_front(records, objectives)}
+    members = trials_on_front(records, objectives)
     looked = looks(record.paradigm for record in records)
     explained: set[str] = set()
     for record in sorted(records, key=lambda record: record.trial in members):

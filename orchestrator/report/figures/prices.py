@@ -9,7 +9,7 @@ from orchestrator.report.axes import Axis
 from orchestrator.report.chart import Chart, Figure, Layer, Points
 from orchestrator.report.figures.scatter import rings
 from orchestrator.results import quantities
-from orchestrator.results.front import Objectives, is_eligible, pareto_front
+from orchestrator.results.front import Objectives, is_eligible, trials_on_front
 from orchestrator.results.palette import sequential
 
 PRICES: Final = ("nu", "beta", "alpha")
@@ -20,7 +20,7 @@ def price_figure(records: Sequence[TrialRecord], objectives: Objectives) -> Figu
     """Draw each objective over each pair of prices that differ between trials: the brighter, the better."""
     priced = [r for r in records if is_eligible(r, objectives) and any(name in r.params for name in PRICES)]
     searched = [name for name in PRICES if len({record.params.get(name) for record in priced}) > 1]
-    members = {record.trial for record in pareto_front(records, objectives)}
+    members = trials_on_front(records, objectives)
     charts = [
         _chart(priced, pair, metric, objectives, members) for metric in objectives for pair in combinations(searched, 2)
     ]

@@ -1,0 +1,52 @@
+"""Columns of the table that need no key."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from orchestrator.ledger.flat_columns import LARGEST, flat_columns
+from orchestrator.ledger.records import State, TrialRecord, write_table
+
+FIRST = TrialRecord(
+    study="digits",
+    trial=0,
+    paradigm="magnitude",
+    state=State.COMPLETE,
+    seed=7,
+    params={"sparsity": 0.8},
+    metrics={"accuracy": 0.97, "macs": 1e5},
+)
+SECOND = replace(FIRST, trial=1, paradigm="rigl", params={"updates": 100}, metrics={"accuracy": 0.98})
+
+
+def test_in_pandas_a_front_is_filtered_and_sorted_without_unpacking_anything(tmp_path: Path) -> None:
+    write_table([FIRST, SECOND], tmp_path / "trials.parquet", front={1})
+    table = pd.read_parquet(tmp_path / "trials.parquet")
+    assert table[table.on_front]["metrics.accuracy"].tolist() == [0.98]
+    assert table.sort_values("metrics.accuracy")["hyperparameters.sparsity"].dropna().tolist() == [0.8]
+    assert pd.isna(table["metrics.macs"][1])
+
+
+@pytest.mark.parametrize(
+    ("values", "arrow", "read"),
+    [
+        ([True, None, False], pa.bool_(), [True, None, False]),
+        ([1, 2, None], pa.int64(), [1, 2, None]),
+        ([1, 0.5, None], pa.float64(), [1.0, 0.5, None]),
+        (["a", None, "b"], pa.string(), ["a", None, "b"]),
+        ([True, 1, None], pa.string(), ["true", "1", None]),
+        (["a", 1, None], pa.string(), ['"a"', "1", None]),
+        ([LARGEST + 1, 0.5, None], pa.string(), [str(LARGEST + 1), "0.5", None]),
+    ],
+)
+def test_a_hyper_parameter_has_the_type_that_holds_all_of_its_values(
+    values: list[Any], arrow: pa.DataType, read: list[Any]
+) -> None:
+    records = [replace(FIRST, trial=n, params={} if v is None else {"x": v}) for n, v in enumerate(values)]
+    column = flat_columns(records, ())["hyperparameters.x"]
+    assert column.type == arrow
+    assert column.to_pylist() == read
