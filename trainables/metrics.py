@@ -218,6 +218,7 @@ _ROWS: Final = (
     Metric(name="train_cost", words="training MACs of the dense ones", unit=Unit.SHARE, direction="minimize"),
     Metric(name="train_flops", words="FLOPs of training", unit=Unit.COUNT, direction="minimize"),
     Metric(name="train_seconds", words="time of training", unit=Unit.DURATION, direction="minimize"),
+    Metric(name="lr_scale", words="learning rate, times the study's", unit=Unit.NUMBER),
     Metric(name="device_use", words="device use", unit=Unit.ROUGH_SHARE, high=1.0),
 )
 

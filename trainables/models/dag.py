@@ -93,16 +93,27 @@ def _on_paths(graph: Graph) -> Graph:
     )
 
 
+def _sources(edges: Sequence[Edge]) -> tuple[int, ...]:
+    """Return the nodes from which edges come, each once."""
+    return tuple(dict.fromkeys(edge.source for edge in edges))
+
+
 class _Sum(nn.Module):
-    """Adds up what the edges of a node make of earlier nodes."""
+    """Adds up what the edges of a node make of the results of their sources, each of which it is given once.
+
+    The edges are its children, so that one with a single source and a shortcut is a residual block.
+    """
 
     def __init__(self, edges: Sequence[Edge], width: int) -> None:
         super().__init__()
-        self.sources = tuple(edge.source for edge in edges)
-        self.edges = nn.ModuleList(_layer(edge, width) for edge in edges)
+        sources = _sources(edges)
+        self._places = tuple(sources.index(edge.source) for edge in edges)
+        for number, edge in enumerate(edges, start=1):
+            self.add_module(f"edge{number}", _layer(edge, width))
 
-    def forward(self, results: Sequence[Tensor]) -> Tensor:
-        terms: list[Tensor] = [edge(results[n]) for n, edge in zip(self.sources, self.edges, strict=True)]
+    def forward(self, *results: Tensor) -> Tensor:
+        edges = zip(self._places, self.children(), strict=True)
+        terms: list[Tensor] = [edge(results[place]) for place, edge in edges]
         return reduce(torch.add, terms)
 
 
@@ -111,12 +122,14 @@ class Cell(nn.Module):
 
     def __init__(self, graph: Graph, width: int) -> None:
         super().__init__()
-        self.nodes = nn.ModuleList(_Sum(edges, width) for edges in graph)
+        self._sources = tuple(map(_sources, graph))
+        for number, edges in enumerate(graph, start=1):
+            self.add_module(f"node{number}", _Sum(edges, width))
 
     def forward(self, x: Tensor) -> Tensor:
         results = [x]
-        for node in self.nodes:
-            results.append(node(results))
+        for sources, node in zip(self._sources, self.children(), strict=True):
+            results.append(node(*[results[source] for source in sources]))
         return results[-1]
 
 

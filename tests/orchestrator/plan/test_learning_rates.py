@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import yaml
+
 from orchestrator.plan.learning_rates import rate_lines
 from orchestrator.search.network_check import NetworkCheck
 from tests.orchestrator.small import study
@@ -10,6 +12,12 @@ from tests.orchestrator.small import study
 def lines(**given: Any) -> tuple[str, ...]:
     spec = study(**given)
     return rate_lines(spec, NetworkCheck(spec).networks)
+
+
+def test_the_file_that_a_store_keeps_names_how_training_is_scaled() -> None:
+    chosen = {"scaling": "architecture_aware", "lr_after_pruning": "scaled", "paths": "average"}
+    kept = yaml.safe_load(study(training=chosen).as_yaml())["training"]
+    assert {name: kept[name] for name in chosen} == chosen
 
 
 def test_a_study_that_scales_nothing_has_none() -> None:

@@ -10,6 +10,8 @@ from torch import nn
 from trainables import models
 from trainables.errors import InvalidValue
 from trainables.models.dag import Edge, parse
+from trainables.structure.blocks import drop_blocks, residual_blocks
+from trainables.structure.channels import find_groups
 from trainables.structure.tracing import layer_graph
 
 CELL = "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|"
@@ -116,3 +118,18 @@ def test_the_paths_of_a_graph_are_those_of_its_network() -> None:
     """Through |a~0|+|b~0|c~1| lead two paths, of one and of two layers beside the stem and the readout."""
     sums = layer_graph(build("|conv_5x5~0|+|conv_5x5~0|conv_5x5~1|"), (1, 8, 8)).paths()
     assert (sums.count, sums.cubes, sums.kernel) == (2, 3**3 + 4**3, 5)
+
+
+def test_a_node_with_a_layer_beside_a_shortcut_is_a_residual_block_that_can_be_dropped() -> None:
+    model = build("skip_connect~0|nor_conv_3x3~0+nor_conv_3x3~1|avg_pool_3x3~1+conv_3x3~2|skip_connect~1")
+    blocks = residual_blocks(model)
+    assert blocks == ("stage1_cell1.node1", "stage1_cell1.node2")
+    drop_blocks(model, blocks)
+    assert layer_graph(model, (1, 8, 8)).paths().layers == 2 + 3
+    assert model(torch.randn(2, 1, 8, 8)).shape == (2, 10)
+
+
+def test_channels_go_together_in_nodes_that_shortcuts_and_poolings_connect() -> None:
+    groups = find_groups(build(CELL, width=8), (1, 8, 8))
+    first, second, third = (f"stage1_cell1.node{node}.edge{edge}.conv" for node, edge in ((1, 1), (2, 2), (3, 2)))
+    assert {frozenset(group.producers) for group in groups} == {frozenset({"stem", second}), frozenset({first, third})}

@@ -93,7 +93,7 @@ def second_moments(*, scaled: bool, width: int = 256, draws: int = 40) -> Tensor
     model = models.build("dag", classes=10, input_shape=SHAPE, options={"graph": LADDER, "width": width})
     graph, x, sums = layer_graph(model, SHAPE), torch.randn(1, *SHAPE), torch.zeros(DEPTH + 1)
     squares: list[Tensor] = []
-    for node in (model.get_submodule("stem"), *model.get_submodule("cell1.nodes").children()):
+    for node in (model.get_submodule("stem"), *model.get_submodule("cell1").children()):
         node.register_forward_hook(lambda _, __, result: squares.append(result.square().mean()))
     for _ in range(draws):
         squares.clear()
