@@ -13,6 +13,7 @@
     │   ├── InfeasibleTrial            hyper-parameters that cannot be carried out together (a ValueError)
     │   │   └── ShareTooSmall          a network that cannot become as small as is asked
     │   ├── TrainingDiverged           the loss is no longer a number (a RuntimeError)
+    │   ├── NotSettled                 an equilibrium network is far from its equilibrium (a RuntimeError)
     │   ├── RemovalMismatch            a network changed when its filters were removed (a RuntimeError)
     │   ├── GroupBroken                another process of the trial failed (a RuntimeError)
     │   └── Stopped                    the trial's first process has ended it early
@@ -126,6 +127,10 @@ def check_name(key: str, name: str, known: Iterable[str]) -> None:
 
 class TrainingDiverged(TrialError, RuntimeError):
     """The loss is no longer a number."""
+
+
+class NotSettled(TrialError, RuntimeError):
+    """The outputs of an equilibrium network are not those of its equilibrium."""
 
 
 class RemovalMismatch(TrialError, RuntimeError):

@@ -17,8 +17,10 @@ from trainables.evaluation.ensemble import measure_ensemble
 from trainables.masking.masks import prunable_weights
 from trainables.methods import pruning
 from trainables.methods.attach import attach
+from trainables.methods.contraction import Contraction
 from trainables.methods.scaled_rate import rate_scale
 from trainables.methods.widths import set_equal_widths
+from trainables.models.deq import EquilibriumNetwork
 from trainables.recipes.recipe import (
     HoldsOut,
     Prune,
@@ -253,6 +255,8 @@ def _companion(trial: LiveTrial, schedule: _Schedule, recipe: Recipe) -> Compani
     companions = [] if stage.during is None else [attach(stage.during, trial, schedule.length)]
     if stage.snapshot_epoch is not None:
         companions.append(_SnapshotAt(trial, round(stage.snapshot_epoch * schedule.steps) - schedule.begin))
+    if isinstance(trial.model, EquilibriumNetwork) and trial.model.jacobian:
+        companions.append(Contraction(trial.model))
     if trial.spec.ensemble is not None and _is_last_training(trial, recipe):
         begin = schedule.length - max(1, round(trial.spec.ensemble.window * schedule.length))
         companions.append(_KeepsMoments(trial, begin))

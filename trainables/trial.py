@@ -6,6 +6,7 @@ from functools import partial
 from trainables import checkpoint, data, paradigms, parallel
 from trainables.context import Context, Report
 from trainables.evaluation.ensemble import measure_ensemble
+from trainables.evaluation.settling import measure_settling
 from trainables.masking.collapse import connectivity, warn_of_collapse
 from trainables.methods.smaller_start import SharesOfDense
 from trainables.metrics import find, is_function
@@ -29,7 +30,8 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
     A pure function of `spec` and of what `context` restores: the same spec gives the same reports on CPU, whether
     or not the trial was interrupted. Where `torch.distributed` is initialised its processes train one network together,
     each by calling this with the same spec; see `parallel.py`. Raises InvalidValue or InfeasibleTrial for
-    hyper-parameters that cannot be used, TrainingDiverged, RemovalMismatch, and whatever a third-party paradigm raises.
+    hyper-parameters that cannot be used, TrainingDiverged, NotSettled, RemovalMismatch, and whatever a third-party
+    paradigm raises.
     """
     paradigm = paradigms.find(spec.paradigm).create(spec.hyperparameters)
     spec, recipe = replace(spec, model=paradigm.network(spec.model)), paradigm.recipe(spec.epochs)
@@ -48,6 +50,7 @@ def run_trial(spec: TrialSpec, context: Context) -> None:
     with shares.in_errors():
         run_recipe(recipe, trial)
     measure_ensemble(trial)
+    measure_settling(trial)
     trial.measured |= effort(recipe).as_metrics()
     context.report(final_report(recipe, trial), partial(checkpoint.save, trial))
 

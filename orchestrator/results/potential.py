@@ -184,6 +184,6 @@ def masked_gradients(metrics: Mapping[str, float], tolerance: float = 0.01) -> l
     """
     start = f"{_ACCURACY}pgd20_"
     radii = [name.removeprefix(start) for name in metrics if name.startswith(start)]
-    others = ("pgd100", "transfer", "fgsm")
+    others = ("pgd100", "transfer", "fgsm", "unrolled", "intermediate")
     stronger = {r: [metrics.get(f"{_ACCURACY}{attack}_{r}", 1.0) for attack in others] for r in radii}
     return [radius for radius in radii if min(stronger[radius]) < metrics[f"{start}{radius}"] - tolerance]

@@ -2,11 +2,12 @@
 
 Pixels lie in [0, 1], and so does the radius. Whether gradients are masked, so that an attack fails for lack of a slope
 rather than because the network is robust, is checked as Carlini et al. 2019 advise (arXiv 1902.06705): by more steps,
-and by images that were made for another network.
+and by images that were made for another network; of equilibrium networks also by slopes that are not those of the
+equilibrium.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from trainables.corruption.corruptions import unit
 from trainables.corruption.draws import Draws
 from trainables.data.reading import taken
 from trainables.evaluation.distributions import Sample
+from trainables.evaluation.equilibrium_attacks import surrogates
 
 STEPS, MORE_STEPS = 20, 100
 BATCH = 250
@@ -31,9 +33,21 @@ class Target:
 
     def logits(self, pixels: Tensor) -> Tensor:
         """Return its logits for pixels in [0, 1], [B, C, H, W]."""
-        mean, std = (torch.tensor(part, device=pixels.device)[:, None, None] for part in (self.mean, self.std))
-        logits: Tensor = self.model((pixels - mean) / std)
+        logits: Tensor = self.model(self.normalised(pixels))
         return logits
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """Return what the network takes for pixels in [0, 1], [B, C, H, W]."""
+        mean, std = self._statistics(pixels)
+        return (pixels - mean) / std
+
+    def pixels(self, inputs: Tensor) -> Tensor:
+        """Return the pixels in [0, 1] of what the network takes, [B, C, H, W]."""
+        mean, std = self._statistics(inputs)
+        return (inputs * std + mean).clamp(0, 1)
+
+    def _statistics(self, images: Tensor) -> tuple[Tensor, ...]:
+        return tuple(torch.tensor(part, device=images.device)[:, None, None] for part in (self.mean, self.std))
 
 
 def accuracies_under_attack(
@@ -59,6 +73,8 @@ def _attacks(
         f"pgd{STEPS}": pgd(target, pixels, labels, radius, STEPS, start),
         f"pgd{MORE_STEPS}": pgd(target, pixels, labels, radius, MORE_STEPS, start),
     }
+    for name, model in surrogates(target.model).items():
+        made[name] = pgd(replace(target, model=model), pixels, labels, radius, STEPS, start)
     if reference is not None:
         made["transfer"] = pgd(reference, pixels, labels, radius, STEPS, start)
     return made

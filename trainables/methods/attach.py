@@ -2,6 +2,7 @@
 
 from trainables.errors import InvalidValue
 from trainables.gates.gated_training import GatedTraining
+from trainables.methods.adversarial_training import AdversarialTraining
 from trainables.methods.channel_search import ChannelSearch
 from trainables.methods.consensus import Consensus
 from trainables.methods.dynamic import Rewiring
@@ -17,6 +18,7 @@ from trainables.methods.unification import Tying, Unification
 from trainables.recipes.gating import Gating
 from trainables.recipes.in_training import (
     Agree,
+    Attack,
     ControlGates,
     GrowPenalty,
     LearnThresholds,
@@ -68,6 +70,8 @@ def attach(during: During, trial: LiveTrial, steps: int) -> Companion:
             return ChannelSearch(during, trial)
         case AdjustWidths():
             return NetworkAdjustment(during, trial, steps)
+        case Attack():
+            return AdversarialTraining(during, trial, steps)
         case Gating():
             return GatedTraining(during, trial, steps)
     raise InvalidValue("during", during, "has no companion; give it a method `attach(trial, steps)`")

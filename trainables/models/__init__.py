@@ -32,6 +32,7 @@ _FACTORIES: Mapping[str, tuple[str, Mapping[str, int | str]]] = {
     "vit": ("vit", {}),
     "char_transformer": ("char_transformer", {}),
     "dag": ("dag", {}),
+    "deq": ("deq", {}),
 }
 
 

@@ -170,6 +170,24 @@ class Unify(InTraining):
 
 
 @dataclass(frozen=True)
+class Attack(InTraining, KeepsSize):
+    """Train an equilibrium network on images that are moved within `radius`, of pixels in [0, 1], to raise the loss.
+
+    `method` is one of ATTACKS: ``"jiio"`` in `iterations` that move state, multiplier and pixels together, these by the
+    share `alpha` of the radius, with a `memory` of Anderson's acceleration; ``"pgd"`` in `steps`, an equilibrium each.
+    Over the first share `ramp` of the stage the radius rises linearly from 0.
+    """
+
+    method: str = "jiio"
+    radius: float = 0.1
+    ramp: float = 0.25
+    iterations: int = 20
+    alpha: float = 0.2
+    memory: int = 2
+    steps: int = 10
+
+
+@dataclass(frozen=True)
 class Tie(InTraining, KeepsSize):
     """Train with one magnitude for each block of `granularity` whose weights have one when the stage begins."""
 
@@ -178,3 +196,4 @@ class Tie(InTraining, KeepsSize):
 
 GROUP_PENALTIES = ("envelope", "group_lasso", "half_space")
 GROUP_WEIGHTS = ("one", "size", "macs")
+ATTACKS = ("jiio", "pgd")

@@ -23,7 +23,7 @@ class Companion:
         return None
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
-        """Act before the network sees a batch: images [B, C, H, W] and labels [B]."""
+        """Act before the network sees a batch: images [B, C, H, W], which may be changed in place, and labels [B]."""
 
     def penalty(self) -> Tensor | None:
         """Return a scalar to add to the loss of this step, or None."""

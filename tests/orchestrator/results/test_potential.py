@@ -113,3 +113,9 @@ def test_an_attack_that_other_attacks_beat_is_not_to_be_trusted(
 ) -> None:
     metrics = {"pgd20": 0.3, "pgd100": pgd100, "transfer": transfer, "fgsm": fgsm}
     assert masked_gradients({f"accuracy@{name}_0.1": value for name, value in metrics.items()}) == masked
+
+
+@pytest.mark.parametrize("attack", ["unrolled", "intermediate"])
+def test_an_equilibrium_whose_way_there_betrays_it_is_not_to_be_trusted(attack: str) -> None:
+    assert masked_gradients({"accuracy@pgd20_0.1": 0.3, f"accuracy@{attack}_0.1": 0.2}) == ["0.1"]
+    assert masked_gradients({"accuracy@pgd20_0.1": 0.3, f"accuracy@{attack}_0.1": 0.4}) == []

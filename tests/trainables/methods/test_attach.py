@@ -8,6 +8,7 @@ import pytest
 from tests.trainables.stages import a_trial
 from trainables.errors import InvalidValue
 from trainables.gates.gated_training import GatedTraining
+from trainables.methods.adversarial_training import AdversarialTraining
 from trainables.methods.attach import attach
 from trainables.methods.consensus import Consensus
 from trainables.methods.dynamic import Rewiring
@@ -22,6 +23,7 @@ from trainables.methods.unification import Tying, Unification
 from trainables.recipes.gating import Gating
 from trainables.recipes.in_training import (
     Agree,
+    Attack,
     ControlGates,
     GrowPenalty,
     LearnThresholds,
@@ -53,13 +55,15 @@ KNOWN: list[tuple[During, type[Companion]]] = [
     (ControlGates(Prune(1.0, granularity="filter", macs=0.5)), TrainOnce),
     (Unify(Prune(0.5, granularity="block_4")), Unification),
     (Tie("block_4"), Tying),
+    (Attack(), AdversarialTraining),
     (Gating(epochs=1), GatedTraining),
 ]
 
 
 @pytest.mark.parametrize(("during", "companion"), KNOWN)
 def test_every_description_has_its_companion(during: During, companion: type[Companion], tmp_path: Path) -> None:
-    trial = a_trial(tmp_path, "resnet20" if isinstance(during, Agree) else "digits_cnn")
+    networks = {Agree: "resnet20", Attack: "deq"}
+    trial = a_trial(tmp_path, networks.get(type(during), "digits_cnn"))
     trial.optimizer = optimizer_for(trial.model, trial.spec.training)
     assert type(attach(during, trial, 6)) is companion
 
