@@ -1,4 +1,4 @@
-"""Adversarially trained equilibrium networks: how wide they are, how far images move, and how the joint fixed point is sought."""
+"""Adversarially trained equilibrium networks: their width, how far images move, how the joint fixed point is sought."""
 
 from optuna.distributions import CategoricalDistribution as Choice
 from optuna.distributions import FloatDistribution as Float

@@ -1,4 +1,4 @@
-"""Adversarial training of equilibrium networks: one stage."""
+"""Adversarial training of equilibrium networks: one stage, on a network of its own."""
 
 from trainables.paradigms.equilibrium import Equilibrium
 from trainables.recipes.in_training import Attack
@@ -12,10 +12,9 @@ def test_the_whole_budget_is_trained_under_attack() -> None:
 
 
 def test_it_brings_its_own_network() -> None:
-    brought = Equilibrium(channels=8, evaluations=6, jacobian=0.5).network(
-        ModelSpec(name="resnet20", weights="imagenet")
-    )
-    assert brought == ModelSpec(name="deq", options={"channels": 8, "iterations": 6, "jacobian": 0.5})
+    paradigm = Equilibrium(channels=8, evaluations=6, jacobian=0.5)
+    brought = ModelSpec(name="deq", options={"channels": 8, "iterations": 6, "jacobian": 0.5})
+    assert paradigm.network(ModelSpec(name="resnet20", weights="imagenet")) == brought
 
 
 def test_its_networks_have_their_size_from_the_beginning() -> None:
