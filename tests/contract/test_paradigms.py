@@ -25,7 +25,7 @@ EPOCHS = 6
 RESIDUAL = ("consensus", "layer_only")
 """Paradigms that need residual blocks; all others are run on the smallest network."""
 
-QUICK: Mapping[str, Mapping[str, Any]] = {"equilibrium": {"channels": 8, "evaluations": 8, "iterations": 4}}
+QUICK: Mapping[str, Mapping[str, Any]] = {"equilibrium": {"channels": 4, "evaluations": 6, "iterations": 2}}
 """What makes the trials of a paradigm quick that brings its own network."""
 
 STILL_MOVING = ("set", "rigl", "edge_popup", "dst")
