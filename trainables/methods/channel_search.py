@@ -33,6 +33,9 @@ SLOPE: Final = "rank_slope."
 DIRECTION: Final = "direction."
 STEP: Final = "step."
 
+FEWEST: Final = 2
+"""The fewest channels of a layer whose width a budget decides."""
+
 LEAST_STEP: Final = 0.01
 """A width turns no more once its step is below this share."""
 
@@ -93,8 +96,10 @@ class ChannelSearch(Companion):
     def __init__(self, rule: FollowRanks | FlipSigns, trial: "LiveTrial") -> None:
         self._rule, self._trial = rule, trial
         self._groups = searched_groups(trial)
-        self._limits = Limits(rule.narrowest, rule.widest)
+        self._costs = WidthCosts.of(trial.model, trial.dataset.input_shape, self._groups)
         self._epochs: list[Tensor] = []
+        if rule.macs and not rule.index:
+            self._within_budget(widths_of(self._groups))  # raises before the search where the budget is out of reach
 
     def after_epoch(self) -> None:
         modules = dict(self._trial.model.named_modules())
@@ -134,8 +139,8 @@ class ChannelSearch(Companion):
                 return _by_signs(self._rule, self._trial, widths, seen)
 
     def _within_budget(self, widths: Mapping[str, int]) -> dict[str, int]:
-        costs = WidthCosts.of(self._trial.model, self._trial.dataset.input_shape, self._groups)
-        return fitted(widths, self._rule.macs * self._trial.dense().cost().macs, costs, self._limits)
+        budget = self._rule.macs * self._trial.dense().cost().macs
+        return fitted(widths, budget, self._costs, Limits(FEWEST, self._rule.widest))
 
 
 def qualities(group: ChannelGroup, modules: Mapping[str, nn.Module]) -> list[Quality]:

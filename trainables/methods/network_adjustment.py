@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch import Tensor
 
+from trainables import parallel
 from trainables.data.dataset import Split
 from trainables.methods.channel_drop import ChannelDrop
 from trainables.methods.widths import remember, searched_groups, set_widths
@@ -85,7 +86,8 @@ class NetworkAdjustment(Companion):
         self._groups = searched_groups(trial)
         self._widths = widths_of(self._groups)
         self._costs = WidthCosts.of(trial.model, trial.dataset.input_shape, self._groups)
-        self._generator = torch.Generator().manual_seed(trial.spec.seed + DROP_SEED + rule.index)
+        self._seed = trial.spec.seed + DROP_SEED + rule.index
+        self._generator = torch.Generator().manual_seed(self._seed)
         self._drop = ChannelDrop(trial.model, self._groups, self._generator, rule.noise)
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:  # noqa: ARG002 - a companion's
@@ -120,19 +122,25 @@ class NetworkAdjustment(Companion):
         return widths_of(find_groups(model, shape)), measure(model, shape).macs
 
     def _utilisation(self) -> dict[str, float]:
-        """Probe every group; count what that costs."""
+        """Probe every group, the same in all processes; count what that costs."""
         begin, images = time.perf_counter(), self._held_out()
-        whole = self._loss(images)
-        fur = {}
-        for name, rate in drop_rates(self._costs, self._widths, self._rule.drop).items():
-            self._drop.rates = {name: rate}
-            fur[name] = sum(self._loss(images) - whole for _ in range(self._rule.times)) / self._rule.times
-            self._drop.rates = {}
+        self._generator.manual_seed(self._seed)
+        with parallel.alone():
+            fur = self._probed(images)
         passes = 1 + len(fur) * self._rule.times
         epochs = passes * FORWARD * len(images) / len(self._trial.dataset.train)
         self._trial.position.macs += epochs * self._costs.macs(self._widths)
         measured = self._trial.measured
         measured["train_seconds"] = measured.get("train_seconds", 0.0) + time.perf_counter() - begin
+        values = torch.tensor(list(fur.values()), dtype=torch.float64, device=self._trial.context.device)
+        return dict(zip(fur, parallel.agree({"fur": values})["fur"].tolist(), strict=True))
+
+    def _probed(self, images: Split) -> dict[str, float]:
+        whole, fur = self._loss(images), {}
+        for name, rate in drop_rates(self._costs, self._widths, self._rule.drop).items():
+            self._drop.rates = {name: rate}
+            fur[name] = sum(self._loss(images) - whole for _ in range(self._rule.times)) / self._rule.times
+        self._drop.rates = {}
         return fur
 
     def _held_out(self) -> Split:

@@ -47,7 +47,7 @@ class ChannelSearch(Paradigm):
     initial: int = hyper(
         32, "width of all layers at the beginning, with fresh weights; 0: the study's own network", low=0, high=4096
     )
-    narrowest: int = hyper(16, "the fewest channels of a layer", low=2, high=4096)
+    narrowest: int = hyper(16, "the fewest channels of a layer in the search", low=2, high=4096)
     widest: int = hyper(256, "the most channels of a layer", low=2, high=4096)
     target_macs: float = hyper(
         0.0, "share of the dense MACs to which the widths found are scaled at last; 0: as found", low=0.0, high=16.0

@@ -18,9 +18,10 @@ class SearchesWidths(InTraining):
 
 @dataclass(frozen=True, kw_only=True)
 class _ByRanks(SearchesWidths):
-    """Widths stay from `narrowest` to `widest`.
+    """In the rounds widths stay from `narrowest` to `widest`.
 
-    After the last round they are scaled to the share `macs` of the dense network's MACs, if that is above 0.
+    After the last they are scaled, if need be below `narrowest`, to the share `macs` of the dense network's MACs, if
+    that is above 0.
     """
 
     narrowest: int

@@ -9,7 +9,7 @@ from torch import nn
 
 from tests.trainables.networks import SHAPES, build
 from tests.trainables.stages import a_trial
-from trainables.errors import TrainingDiverged
+from trainables.errors import InfeasibleTrial, TrainingDiverged
 from trainables.methods.attach import attach
 from trainables.methods.channel_search import (
     ChannelSearch,
@@ -100,8 +100,14 @@ def test_the_first_round_widens_all_and_the_next_follows_the_change_of_momentum(
 def test_the_last_widths_are_scaled_to_the_budget(tmp_path: Path) -> None:
     trial = a_trial(tmp_path)
     dense = trial.cost().macs
-    ended(trial, FollowRanks(1, 2, narrowest=4, widest=256, macs=0.5))
-    assert 0.98 * 0.5 * dense <= trial.cost().macs <= 0.5 * dense
+    ended(trial, FollowRanks(1, 2, narrowest=16, widest=256, macs=0.1))
+    assert 0.97 * 0.1 * dense <= trial.cost().macs <= 0.1 * dense
+
+
+def test_a_budget_out_of_reach_is_refused_before_the_search(tmp_path: Path) -> None:
+    rule = FollowRanks(0, 2, narrowest=16, widest=256, macs=1e-6)
+    with pytest.raises(InfeasibleTrial, match=r"the widths cannot be scaled to .* MACs: the network costs"):
+        attach(rule, a_trial(tmp_path), 3)
 
 
 def test_widths_move_by_signs_and_remember_their_steps(tmp_path: Path) -> None:
