@@ -15,6 +15,7 @@ from trainables.models.weight_files import Remainder
 from trainables.spec import ModelSpec
 from trainables.state import LiveTrial, Position
 from trainables.structure.blocks import drop_blocks
+from trainables.structure.instance_gates import Site, attach_gates, gates_of
 from trainables.structure.removal import RemovalPlan, take_shapes
 from trainables.structure.start import Start
 
@@ -61,6 +62,7 @@ def state_of(trial: LiveTrial) -> dict[str, Any]:
         "report": asdict(trial.last_report) if trial.last_report else None,
         "signature": asdict(_signature(trial)),
         "start": trial.start.as_state() if trial.start is not None else None,
+        "gates": [site.as_state() for site in gates.sites] if (gates := gates_of(trial.model)) is not None else [],
     }
     if trial.context.device.startswith("cuda"):
         state["random_cuda"] = torch.cuda.get_rng_state()
@@ -125,8 +127,7 @@ def load_network(folder: Path, spec: ModelSpec, signature: Signature) -> nn.Modu
     """
     state = torch.load(folder / CHECKPOINT, weights_only=True, map_location="cpu")
     model = dense_network(spec, signature)
-    drop_blocks(model, tuple(state["dropped"]))
-    take_shapes(model, unpack(state["model"]))
+    _rebuild(model, state, tuple(state["dropped"]))
     return model.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload,no-any-return]
 
 
@@ -149,13 +150,21 @@ def _signature(trial: LiveTrial) -> Signature:
 
 def _restore_network(trial: LiveTrial, state: dict[str, Any]) -> None:
     gone, trial.dropped = trial.dropped, tuple(state["dropped"])
-    drop_blocks(trial.model, [block for block in trial.dropped if block not in gone])
-    take_shapes(trial.model, unpack(state["model"]))
+    _rebuild(trial.model, state, tuple(block for block in trial.dropped if block not in gone))
     trial.model = trial.place(trial.model)
     trial.masks = Masks(trial.model)
     trial.plan = RemovalPlan.from_json(state["plan"])
     trial.mask_weights({name: unpack_mask(mask).float() for name, mask in state["masks"].items()})
     trial.snapshot = state["snapshot"]
+
+
+def _rebuild(model: nn.Module, state: dict[str, Any], dropped: tuple[str, ...]) -> None:
+    """Give a network the shapes and values in a checkpoint, and the gates that stay in it, which early ones lack."""
+    drop_blocks(model, dropped)
+    if sites := state.get("gates"):
+        with torch.random.fork_rng(devices=()):
+            attach_gates(model, map(Site.of_state, sites))
+    take_shapes(model, unpack(state["model"]))
 
 
 def _report(plain: dict[str, Any] | None) -> Report | None:

@@ -64,6 +64,20 @@ def total(values: Tensor) -> Tensor:
     return summed
 
 
+def all_rows(values: Tensor) -> Tensor:
+    """Return the rows of a tensor [B, ...] of all processes, in order; gradients reach this process's own rows."""
+    if size() == 1:
+        return values
+    counts = torch.zeros(size(), dtype=torch.long, device=values.device)
+    counts[rank()] = len(values)
+    before, after = (int(part.sum()) for part in total(counts).tensor_split([rank() + 1]))
+    start = before - len(values)
+    whole = values.new_zeros(before + after, *values.shape[1:])
+    whole[start:before] = values.detach()
+    whole = total(whole)
+    return torch.cat([whole[:start], values, whole[before:]])
+
+
 @torch.no_grad()
 def agree(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors of the first process on all; kernels of a GPU need not give the same bits twice."""

@@ -6,6 +6,8 @@ from functools import partial
 from trainables import checkpoint, data, paradigms, parallel
 from trainables.context import Context, Report
 from trainables.evaluation.ensemble import measure_ensemble
+from trainables.evaluation.instance_latency import latency_by_image
+from trainables.evaluation.instance_macs import measure_instances
 from trainables.evaluation.settling import measure_settling
 from trainables.masking.collapse import connectivity, warn_of_collapse
 from trainables.methods.smaller_start import SharesOfDense
@@ -17,6 +19,7 @@ from trainables.shared_training import SharedTraining
 from trainables.spec import TrialSpec
 from trainables.state import LiveTrial
 from trainables.structure.complexity import latency, measure
+from trainables.structure.instance_gates import gates_of
 from trainables.structure.own_metric import measure_by
 from trainables.structure.start import start_of
 from trainables.training.epoch import FLOPS_PER_MAC
@@ -83,7 +86,7 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
 
     The task's metrics, as `accuracy`, and `loss` are of the validation split, on which selection rests; those of the
     test split are named so. `macs` and `params` are the effective ones: what is masked is not counted, what is
-    removed is not there.
+    removed is not there; where gates choose channels image by image, `macs` are the mean over the validation split.
     `train_cost` is the MACs of training as a share of those of the dense network for the whole budget, each epoch
     priced by what is alive at its end (the convention of Evci et al. 2020, arXiv 1911.11134, for the forward pass).
     `train_flops` are the same without reference to a network; what an epoch cost that was not trained by
@@ -95,6 +98,7 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
     alive = trial.cost()
     connected = connectivity(trial.model, unpruned, shape)
     warn_of_collapse(connected)
+    by_image = measure_instances(trial)
     keep = bool(_asked(trial))
     validation, test = (evaluate_on(trial, split, keep_logits=keep) for split in ("validation", "test"))
     metrics = {
@@ -111,14 +115,15 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
         "params_effective": alive.params,
         "params_physical": physical.params,
         "bytes": physical.bytes,
-        "sparsity": 1 - alive.params / dense.params,
+        "sparsity": max(0.0, 1 - alive.params / dense.params),  # gates that stay add parameters
         "total_epochs": trial.position.trained,
         "train_cost": trial.position.macs / (dense.macs * trial.spec.epochs),
         "train_flops": FLOPS_PER_MAC * trial.position.macs * len(trial.dataset.train),
         "train_seconds": 0.0,
+        **by_image,
         **connected.metrics(),
         **trial.measured,
-        **_ensemble_cost(trial, alive.macs),
+        **_ensemble_cost(trial, by_image.get("macs", alive.macs)),
         **_qualities(trial, validation, test),
         **_measured_on_request(trial),
     }
@@ -156,4 +161,6 @@ def _measured_on_request(trial: LiveTrial) -> dict[str, float]:
         return own
     how = trial.spec.latency
     device = trial.context.device if how.device == "trial" else how.device
+    if how.batch == 1 and gates_of(trial.model) is not None:
+        return own | latency_by_image(trial, device)
     return {**own, "latency": latency(trial.model, shape, batch=how.batch, device=device)}

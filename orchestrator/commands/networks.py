@@ -86,6 +86,8 @@ def lines(exported: "TrialExport") -> list[str]:
         f"{_times(latency.speedup)} ({latency.engine}, {latency.threads} thread{'s' if latency.threads != 1 else ''}), "
         f"with {latency.macs_left:.1%} of its MACs",
     ]
+    if exported.dynamic:
+        told.append(f"{'dynamic:':<11}{exported.dynamic}")
     if latency.hint:
         told.append(f"{'widths:':<11}{latency.hint}")
     return told + _of_zeros(exported)

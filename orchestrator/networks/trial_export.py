@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 SPARSE = 0.05
 """The share of zeros from which a network is called masked: trained weights are hardly ever exactly zero."""
 
+DYNAMIC = (
+    "its gates choose channels for each image, and the file computes all of them and multiplies by zeros: the MACs of "
+    "the trial are not saved here"
+)
+"""What a reader of a file must know whose network is pruned image by image."""
+
 
 @dataclass(frozen=True)
 class TrialExport:
@@ -30,6 +36,13 @@ class TrialExport:
     latency: "Latency"
     zeros: float
     gains: "tuple[Gain, ...]"
+
+    @property
+    def dynamic(self) -> str | None:
+        """What to know of a network whose channels depend on the image; None for all others."""
+        from trainables.structure.instance_gates import gates_of
+
+        return DYNAMIC if gates_of(self.network.model) is not None else None
 
     @property
     def load(self) -> str:
@@ -50,6 +63,7 @@ class TrialExport:
             "bytes": file.bytes,
             "largest_deviation": file.difference,
             "note": file.note,
+            "dynamic": self.dynamic,
             "load": self.load,
             "input_shape": [None, *signature.input_shape],
             "output_shape": [None, *self.network.output_shape],
@@ -111,6 +125,9 @@ def write(network: TrainedNetwork, format: str, path: Path) -> "Exported":
 def architecture(network: TrainedNetwork) -> Mapping[str, Any]:
     """Return what a file says about the network in it: what it was built as, what it takes, and where it comes from."""
     signature, record = network.signature, network.record
+    from trainables.structure.instance_gates import gates_of
+
+    gates = gates_of(network.model)
     widths = {name: list(weight.shape) for name, weight in network.model.named_parameters() if weight.dim() > 1}
     return {
         "name": network.spec.model.name,
@@ -122,6 +139,7 @@ def architecture(network: TrainedNetwork) -> Mapping[str, Any]:
         "std": list(signature.std),
         "shapes": widths,
         "dropped_blocks": list(network.dropped_blocks),
+        "gates": [site.as_state() for site in gates.sites] if gates is not None else [],
         "study": record.study,
         "trial": record.trial,
         "paradigm": record.paradigm,

@@ -8,6 +8,7 @@ from trainables.methods.consensus import Consensus
 from trainables.methods.dynamic import Rewiring
 from trainables.methods.gradual import GradualPruning
 from trainables.methods.group_shrinking import GroupShrinking
+from trainables.methods.manifold import ManifoldDynamic
 from trainables.methods.network_adjustment import NetworkAdjustment
 from trainables.methods.penalties import GrowingPenalty
 from trainables.methods.polarization import Polarization
@@ -20,6 +21,7 @@ from trainables.recipes.in_training import (
     Agree,
     Attack,
     ControlGates,
+    GateByImage,
     GrowPenalty,
     LearnThresholds,
     Polarize,
@@ -62,6 +64,8 @@ def attach(during: During, trial: LiveTrial, steps: int) -> Companion:
             return Consensus(during, trial, steps)
         case ControlGates():
             return TrainOnce(during, trial, steps)
+        case GateByImage():
+            return ManifoldDynamic(during, trial, steps)
         case Unify():
             return Unification(during, trial, steps)
         case Tie():

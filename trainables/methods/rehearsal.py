@@ -13,11 +13,12 @@ from trainables.gates.gated_network import require_gates
 from trainables.gates.structures import find_structures
 from trainables.granularities.filter import size_of_widths
 from trainables.methods.consensus import branches_of
+from trainables.methods.manifold import gate_sites
 from trainables.methods.polarization import scaled_groups
 from trainables.methods.train_once import controlled_structures
 from trainables.methods.widths import searched_groups
 from trainables.recipes.gating import Gating
-from trainables.recipes.in_training import Agree, ControlGates, Polarize
+from trainables.recipes.in_training import Agree, ControlGates, GateByImage, Polarize
 from trainables.recipes.recipe import Prune, Recipe, Train
 from trainables.recipes.widths import SearchesWidths
 from trainables.spec import TrialSpec
@@ -64,7 +65,7 @@ def _demands(recipe: Recipe) -> Iterator[Demand]:
             yield "prune", prune.granularity, prune.stream
         if isinstance(during, Gating):
             yield "gate", during.units, during.branches
-        if isinstance(during, Agree | ControlGates | Polarize):
+        if isinstance(during, Agree | ControlGates | GateByImage | Polarize):
             yield (type(during).__name__,)
         if isinstance(during, SearchesWidths):
             yield ("widths",)
@@ -89,6 +90,8 @@ def rehearse(recipe: Recipe, trial: LiveTrial) -> None:
             controlled_structures(trial)
         if isinstance(during, SearchesWidths):
             searched_groups(trial)
+        if isinstance(during, GateByImage):
+            gate_sites(trial)
 
 
 def removable_macs(trial: LiveTrial, *, stream: bool) -> float:

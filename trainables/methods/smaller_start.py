@@ -12,7 +12,7 @@ from functools import cached_property
 from trainables import granularities
 from trainables.errors import ShareTooSmall
 from trainables.recipes.gating import Gating
-from trainables.recipes.in_training import ControlGates, GrowPenalty, Polarize, Select, ShrinkGroups, Unify
+from trainables.recipes.in_training import ControlGates, GateByImage, GrowPenalty, Polarize, Select, ShrinkGroups, Unify
 from trainables.recipes.recipe import AnyStage, During, Prune, Recipe, Train
 from trainables.recipes.schedules import Gradual
 from trainables.state import LiveTrial
@@ -64,6 +64,8 @@ class SharesOfDense:
                 return replace(during, final=self._prune(during.final))
             case Select():
                 return replace(during, density=min(1.0, during.density / self._pieces("weight", stream=False)))
+            case GateByImage():
+                return replace(during, target_macs=min(1.0, during.target_macs / self._macs))
             case Gating():
                 macs, params = min(1.0, during.target_macs / self._macs), min(1.0, during.target_params / self._params)
                 return replace(during, target_macs=macs, target_params=params)

@@ -152,6 +152,30 @@ class ControlGates(InTraining):
 
 
 @dataclass(frozen=True)
+class GateByImage(InTraining):
+    """Train gates that stay in the network and let each image use other channels; raise their thresholds meanwhile.
+
+    The thresholds end where the share `keep` of the mean gates of each convolution reaches them; with `target_macs`
+    above 0, where images cost that share of the dense network's MACs on average. The loss grows by `complexity` times
+    the gates of easy images, those with less than `easy` of the mean loss, and ease has the exponent `power`; and by
+    `similarity` times the distance between the likeness of images in gates and in features. `squeeze` narrows the
+    gates' hidden
+    layers.
+    """
+
+    keep: float = 0.6
+    target_macs: float = 0.0
+    complexity: float = 5e-3
+    similarity: float = 1.0
+    easy: float = 0.5
+    power: float = 1.0
+    squeeze: int = 2
+
+    def pruned_after(self, epochs: float) -> float:
+        return epochs
+
+
+@dataclass(frozen=True)
 class Unify(InTraining):
     """Draw weights by ADMM towards blocks that are zero, as `final` says, or of one magnitude; make them so at the end.
 

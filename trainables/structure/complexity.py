@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import cycle
 from typing import Any
 
 import torch
@@ -223,15 +224,18 @@ def latency(
     device: str | torch.device = "cpu",
     warmup: int = 5,
     runs: int = 30,
+    images: Tensor | None = None,
 ) -> float:
     """Return the median seconds of `runs` forward passes of `batch` images on `device`, after `warmup` unmeasured ones.
 
-    A copy of the network is measured, in evaluation mode, on as many threads as torch has at the moment.
+    A copy of the network is measured, in evaluation mode, on as many threads as torch has at the moment. The images are
+    blank, or each pass has the next ones of `images` [N, C, H, W], from the first again where they end.
     """
     copied = copy.deepcopy(model).to(device).eval()
-    images = torch.zeros(batch, *input_shape, device=device, dtype=next(model.parameters()).dtype)
+    blank = torch.zeros(batch, *input_shape, dtype=next(model.parameters()).dtype) if images is None else images
+    batches = cycle(blank.to(device).split(batch))
     with torch.inference_mode():
-        seconds = [_seconds(lambda: copied(images), torch.device(device)) for _ in range(warmup + runs)]
+        seconds = [_seconds(partial(copied, next(batches)), torch.device(device)) for _ in range(warmup + runs)]
     return statistics.median(seconds[warmup:])
 
 

@@ -4,16 +4,19 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from orchestrator.commands.networks import lines
 from orchestrator.networks.formats import Format
 from orchestrator.networks.loading import load
-from orchestrator.networks.trial_export import TrialExport, export
+from orchestrator.networks.trial_export import TrialExport, architecture, export
 from orchestrator.store.store import StudyFolder
 from tests.orchestrator.trained import FILTERS, WEIGHTS
+from tests.trainables.instance_gated import with_gates
 from trainables.errors import InvalidValue
 from trainables.export import exporting
 
@@ -37,6 +40,15 @@ def test_an_export_says_what_was_written_and_measured(exported: TrialExport) -> 
     assert told["latency"] > 0
     assert told["latency_dense"] > 0
     assert told["sparse"] == []
+
+
+def test_an_export_says_of_a_network_with_gates_that_it_computes_all_channels(exported: TrialExport) -> None:
+    assert exported.dynamic is None
+    gated = replace(exported.network, model=with_gates("digits_cnn")[0])
+    dynamic = replace(exported, network=gated)
+    assert dynamic.as_object()["dynamic"] == dynamic.dynamic
+    assert [line for line in lines(dynamic) if line.startswith("dynamic:   its gates choose channels for each image")]
+    assert [site["writer"] for site in architecture(gated)["gates"]] == ["conv1", "conv2", "conv3"]
 
 
 def test_the_file_says_where_it_comes_from(exported: TrialExport) -> None:

@@ -14,6 +14,7 @@ from trainables.methods.consensus import Consensus
 from trainables.methods.dynamic import Rewiring
 from trainables.methods.gradual import GradualPruning
 from trainables.methods.group_shrinking import GroupShrinking
+from trainables.methods.manifold import ManifoldDynamic
 from trainables.methods.penalties import GrowingPenalty
 from trainables.methods.polarization import Polarization
 from trainables.methods.selection import Selection
@@ -25,6 +26,7 @@ from trainables.recipes.in_training import (
     Agree,
     Attack,
     ControlGates,
+    GateByImage,
     GrowPenalty,
     LearnThresholds,
     Polarize,
@@ -53,6 +55,7 @@ KNOWN: list[tuple[During, type[Companion]]] = [
     (Polarize(HALF), Polarization),
     (Agree(), Consensus),
     (ControlGates(Prune(1.0, granularity="filter", macs=0.5)), TrainOnce),
+    (GateByImage(), ManifoldDynamic),
     (Unify(Prune(0.5, granularity="block_4")), Unification),
     (Tie("block_4"), Tying),
     (Attack(), AdversarialTraining),

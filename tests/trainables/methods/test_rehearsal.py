@@ -15,6 +15,7 @@ from trainables.paradigms.consensus import ConsensusPruning
 from trainables.paradigms.greg import GrowingRegularization
 from trainables.paradigms.layer_only import LayerOnly
 from trainables.paradigms.magnitude import Magnitude
+from trainables.paradigms.manifold_dynamic import ManifoldDynamicPruning
 from trainables.paradigms.polarization import PolarizationPruning
 from trainables.paradigms.unit_only import UnitOnly
 from trainables.recipes.recipe import Prune, Recipe, Remove, Train
@@ -63,6 +64,7 @@ def test_images_that_the_network_cannot_take_are_refused() -> None:
         (LayerOnly().recipe(8), {("gate", False, True)}),
         (ConsensusPruning().recipe(8), {("Agree",)}),
         (PolarizationPruning().recipe(8), {("Polarize",), ("prune", "filter", False)}),
+        (ManifoldDynamicPruning().recipe(8), {("GateByImage",)}),
         (AutoTrainOnce().recipe(8), {("ControlGates",), ("prune", "filter", False)}),
     ],
 )
@@ -117,6 +119,7 @@ def test_the_removable_share_is_what_one_filter_of_each_group_leaves(model: str,
     ("paradigm", "reason"),
     [
         (ConsensusPruning(), "has no residual branches to switch off"),
+        (ManifoldDynamicPruning(), "has no convolutions whose channels gates could choose"),
         (PolarizationPruning(), "has no filters behind which a batch norm scales each channel"),
     ],
 )

@@ -11,7 +11,7 @@ from trainables import data
 from trainables.errors import ShareTooSmall
 from trainables.methods.smaller_start import SharesOfDense
 from trainables.recipes.gating import Gating
-from trainables.recipes.in_training import ControlGates, GrowPenalty, Polarize, Select, ShrinkGroups, Unify
+from trainables.recipes.in_training import ControlGates, GateByImage, GrowPenalty, Polarize, Select, ShrinkGroups, Unify
 from trainables.recipes.recipe import InTraining, Prune, Recipe, Remove, Train
 from trainables.recipes.schedules import Gradual
 from trainables.spec import DataSpec, ModelSpec, TrialSpec
@@ -21,6 +21,7 @@ from trainables.structure.complexity import measure
 PRUNE = Prune(0.1)
 KINDS: tuple[InTraining, ...] = (
     ControlGates(Prune(1.0, granularity="filter", macs=0.1)),
+    GateByImage(target_macs=0.1),
     Gating(epochs=2, target_macs=0.1),
     Gradual(PRUNE),
     GrowPenalty(PRUNE),

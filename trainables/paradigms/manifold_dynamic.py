@@ -1,0 +1,66 @@
+"""Manifold-regularised dynamic pruning (ManiDP): each image passes through the channels that it needs.
+
+Pick it where images differ in difficulty, arrive one at a time, and the mean of their cost counts: nothing is removed,
+the network even grows by its gates, and each image computes a part of it. `macs` is the mean over the validation
+images; `macs_spread` is their standard deviation and `macs_p95` what 95 % of them do not exceed. Pick something else
+for batches, where all channels are computed, for a smaller file, or for exports: they compute all channels, too.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trainables.errors import InfeasibleTrial
+from trainables.paradigms.base import Paradigm, hyper, pretraining
+from trainables.recipes.in_training import GateByImage
+from trainables.recipes.recipe import Recipe, Train
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifoldDynamicPruning(Paradigm):
+    """Train; add a gate to each convolution; train on while the gates' thresholds rise to their keep rate.
+
+    Gates, losses and thresholds are the authors'. They train 400 epochs from a trained network at a rate of 0.05, and
+    ResNet-56 with the values that are the defaults here. The gradient of the complexity loss does not pass through an
+    image's own loss. `keep` is a share of each layer's mean gates, and of the MACs about its square; with
+    `target_macs` the keep rate follows from what the images of each epoch cost.
+    """
+
+    axes: ClassVar = {
+        "when": "during training",
+        "criterion": "value of a gate for the image",
+        "granularity": "filter, image by image",
+        "scope": "layer",
+        "schedule": "keep rate falls along a cosine",
+        "weights": "trained with the gates, all kept",
+    }
+    source: ClassVar = "Tang et al. 2021, Manifold Regularized Dynamic Network Pruning, CVPR 2021, arXiv 2103.05861"
+
+    keep: float = hyper(0.6, "share of each gated layer's mean gates that reach the threshold", low=0.01, high=1.0)
+    target_macs: float = hyper(
+        0.0, "share of the dense MACs that images cost on average; sets the keep rate; 0: keep rules", low=0.0, high=1.0
+    )
+    complexity: float = hyper(5e-3, "factor of the gates of easy images in the loss", low=0.0, high=100.0)
+    similarity: float = hyper(
+        1.0, "factor of the distance between the likeness of images in gates and in features", low=0.0, high=100.0
+    )
+    easy: float = hyper(0.5, "share of the mean loss below which an image is easy", low=0.01, high=10.0)
+    power: float = hyper(1.0, "exponent of how easy an image is", low=0.1, high=10.0)
+    squeeze: int = hyper(2, "how many times as narrow as its layer a gate is, half of it below 80", low=1, high=64)
+    dynamic: float = hyper(0.6, "share of the epochs with gates", low=0.05, high=0.95)
+    dynamic_lr: float = hyper(0.5, "peak learning rate of this phase, as a share of that of training", low=1e-3, high=1)
+    pretrain: int = pretraining()
+
+    def recipe(self, epochs: int) -> Recipe:
+        gated = max(1, round(self.dynamic * epochs)) if self.pretrain else epochs
+        if self.pretrain and gated >= epochs:
+            raise InfeasibleTrial(f"dynamic = {self.dynamic} leaves no epoch of {epochs} before the gates; at least 2")
+        before = (Train(epochs - gated),) if gated < epochs else ()
+        return *before, Train(gated, lr_scale=self.dynamic_lr, during=self._gating())
+
+    def _gating(self) -> GateByImage:
+        return GateByImage(
+            self.keep, self.target_macs, self.complexity, self.similarity, self.easy, self.power, self.squeeze
+        )
+
+
+PARADIGM = ManifoldDynamicPruning
