@@ -22,6 +22,7 @@ from trainables.recipes.in_training import (
     Rewire,
     Select,
     ShrinkGroups,
+    SolveLayers,
     Unify,
 )
 from trainables.recipes.recipe import KeepsSize, Prune, Recipe, Reinitialize, Remove, Rewind, Train
@@ -122,6 +123,8 @@ def _acting(recipe: Recipe) -> Iterator[Prune | Gating | None]:
                 yield acts.final
             case Select():
                 yield Prune(acts.density, scope=acts.scope)
+            case SolveLayers() if not acts.sparsity:
+                pass
             case None | Rewire() | Rewind() | Reinitialize() | Remove() | KeepsSize():
                 pass
             case _:

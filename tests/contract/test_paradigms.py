@@ -184,7 +184,7 @@ def test_a_trial_resumed_after_its_training_repeats_its_last_report(
     assert second.reports == [first.reports[-1]]
 
 
-FORETOLD = ("dense", "edge_popup", "equilibrium", "orthp", "random", "rigl", "set")
+FORETOLD = ("dense", "edge_popup", "equilibrium", "manifold_network", "orthp", "random", "rigl", "set")
 """Paradigms whose cost is known exactly with their defaults."""
 
 LEARNED = (

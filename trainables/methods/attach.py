@@ -8,6 +8,7 @@ from trainables.methods.consensus import Consensus
 from trainables.methods.dynamic import Rewiring
 from trainables.methods.gradual import GradualPruning
 from trainables.methods.group_shrinking import GroupShrinking
+from trainables.methods.layer_sweeps import LayerSweeps
 from trainables.methods.manifold import ManifoldDynamic
 from trainables.methods.network_adjustment import NetworkAdjustment
 from trainables.methods.penalties import GrowingPenalty
@@ -28,6 +29,7 @@ from trainables.recipes.in_training import (
     Rewire,
     Select,
     ShrinkGroups,
+    SolveLayers,
     Tie,
     Unify,
 )
@@ -76,6 +78,8 @@ def attach(during: During, trial: LiveTrial, steps: int) -> Companion:
             return NetworkAdjustment(during, trial, steps)
         case Attack():
             return AdversarialTraining(during, trial, steps)
+        case SolveLayers():
+            return LayerSweeps(during, trial)
         case Gating():
             return GatedTraining(during, trial, steps)
     raise InvalidValue("during", during, "has no companion; give it a method `attach(trial, steps)`")

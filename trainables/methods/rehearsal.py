@@ -13,12 +13,13 @@ from trainables.gates.gated_network import require_gates
 from trainables.gates.structures import find_structures
 from trainables.granularities.filter import size_of_widths
 from trainables.methods.consensus import branches_of
+from trainables.methods.layer_sweeps import require_classes
 from trainables.methods.manifold import gate_sites
 from trainables.methods.polarization import scaled_groups
 from trainables.methods.train_once import controlled_structures
 from trainables.methods.widths import searched_groups
 from trainables.recipes.gating import Gating
-from trainables.recipes.in_training import Agree, ControlGates, GateByImage, Polarize
+from trainables.recipes.in_training import Agree, ControlGates, GateByImage, Polarize, SolveLayers
 from trainables.recipes.recipe import Prune, Recipe, Train
 from trainables.recipes.widths import SearchesWidths
 from trainables.spec import TrialSpec
@@ -65,7 +66,7 @@ def _demands(recipe: Recipe) -> Iterator[Demand]:
             yield "prune", prune.granularity, prune.stream
         if isinstance(during, Gating):
             yield "gate", during.units, during.branches
-        if isinstance(during, Agree | ControlGates | GateByImage | Polarize):
+        if isinstance(during, Agree | ControlGates | GateByImage | Polarize | SolveLayers):
             yield (type(during).__name__,)
         if isinstance(during, SearchesWidths):
             yield ("widths",)
@@ -92,6 +93,8 @@ def rehearse(recipe: Recipe, trial: LiveTrial) -> None:
             searched_groups(trial)
         if isinstance(during, GateByImage):
             gate_sites(trial)
+        if isinstance(during, SolveLayers):
+            require_classes(trial)
 
 
 def removable_macs(trial: LiveTrial, *, stream: bool) -> float:

@@ -218,6 +218,36 @@ class Tie(InTraining, KeepsSize):
     granularity: str
 
 
+@dataclass(frozen=True)
+class SolveLayers(InTraining):
+    """Solve each layer in closed form, in `sweeps` epochs; the last masks the share `sparsity` of hidden units.
+
+    Hidden layers start from `start`, one of LAYER_STARTS. A sweep gives each of them the targets that `backward`, one
+    of BACKWARD_TARGETS, computes through damped inverses of the layers above, of rank `backward_rank` (0: full), and
+    draws it `step` of the way to them (0: not at all). Then it solves the decision layer `decisions` times.
+    `ridge` is of its solution and `hidden_ridge` of the hidden layers', in units of the samples' mean squares;
+    `manifold` and `robust` are those of `decision_layer.Decision`.
+    """
+
+    sweeps: int
+    start: str = "patches"
+    ridge: float = 1e-4
+    hidden_ridge: float = 1.0
+    step: float = 1.0
+    backward: str = "difference"
+    backward_rank: int = 0
+    damping: float = 0.01
+    decisions: int = 3
+    manifold: float = 0.0
+    robust: float = 0.0
+    sparsity: float = 0.0
+
+    def pruned_after(self, epochs: float) -> float:
+        return epochs - 1 if self.sparsity else 0.0
+
+
+LAYER_STARTS = ("random", "differences", "patches")
+BACKWARD_TARGETS = ("difference", "inverse")
 GROUP_PENALTIES = ("envelope", "group_lasso", "half_space")
 GROUP_WEIGHTS = ("one", "size", "macs")
 ATTACKS = ("jiio", "pgd")

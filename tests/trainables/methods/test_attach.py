@@ -14,6 +14,7 @@ from trainables.methods.consensus import Consensus
 from trainables.methods.dynamic import Rewiring
 from trainables.methods.gradual import GradualPruning
 from trainables.methods.group_shrinking import GroupShrinking
+from trainables.methods.layer_sweeps import LayerSweeps
 from trainables.methods.manifold import ManifoldDynamic
 from trainables.methods.penalties import GrowingPenalty
 from trainables.methods.polarization import Polarization
@@ -33,6 +34,7 @@ from trainables.recipes.in_training import (
     Rewire,
     Select,
     ShrinkGroups,
+    SolveLayers,
     Tie,
     Unify,
 )
@@ -59,13 +61,14 @@ KNOWN: list[tuple[During, type[Companion]]] = [
     (Unify(Prune(0.5, granularity="block_4")), Unification),
     (Tie("block_4"), Tying),
     (Attack(), AdversarialTraining),
+    (SolveLayers(sweeps=2), LayerSweeps),
     (Gating(epochs=1), GatedTraining),
 ]
 
 
 @pytest.mark.parametrize(("during", "companion"), KNOWN)
 def test_every_description_has_its_companion(during: During, companion: type[Companion], tmp_path: Path) -> None:
-    networks = {Agree: "resnet20", Attack: "deq"}
+    networks: dict[type[object], str] = {Agree: "resnet20", Attack: "deq", SolveLayers: "mlp"}
     trial = a_trial(tmp_path, networks.get(type(during), "digits_cnn"))
     trial.optimizer = optimizer_for(trial.model, trial.spec.training)
     assert type(attach(during, trial, 6)) is companion

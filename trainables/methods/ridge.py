@@ -1,0 +1,127 @@
+"""Ridge regression from sums over samples: how many there are does not matter for memory, nor how they are batched."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from trainables import parallel
+from trainables.errors import TrainingDiverged
+
+ROUNDS: Final = 10
+"""How often the rows of a row-sparse solution are weighted again."""
+
+_LEAST_ROW: Final = 1e-6
+"""The norm below which a row counts as zero when it is weighted, as a share of the largest."""
+
+
+def bordered(inputs: Tensor) -> Tensor:
+    """Return inputs [N, m] with a column of ones, whose weight is the intercept, [N, m + 1]."""
+    return torch.cat([inputs, inputs.new_ones(len(inputs), 1)], 1)
+
+
+def row_norms(matrix: Tensor) -> Tensor:
+    """Return the Euclidean norms of the rows."""
+    return matrix.square().sum(1).sqrt()
+
+
+@dataclass
+class Moments:
+    """Sums over samples of inputs h [m + 1], the last of them one, and targets z [k]; all in float64.
+
+    `gram` is the sum of w h h^T, `cross` that of w h z^T, `squares` that of w |z|^2, with the weights w of samples.
+    """
+
+    gram: Tensor
+    cross: Tensor
+    squares: Tensor
+    count: Tensor
+
+    @classmethod
+    def of(cls, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> "Moments":
+        """Return the sums over samples: inputs [N, m], targets [N, k], weights [N]."""
+        zeros = cls.zeros(inputs.shape[1], targets.shape[1], inputs.device)
+        zeros.add(inputs, targets, weights)
+        return zeros
+
+    @classmethod
+    def zeros(cls, inputs: int, outputs: int, device: torch.device) -> "Moments":
+        one = torch.zeros((), dtype=torch.float64, device=device)
+        return cls(one.new_zeros(inputs + 1, inputs + 1), one.new_zeros(inputs + 1, outputs), one, one.clone())
+
+    def add(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None, *, gram: bool = True) -> None:
+        """Add samples; without `gram` only to what depends on the targets."""
+        ones = bordered(inputs)
+        weighted = ones if weights is None else weights[:, None] * ones
+        if gram:
+            self.gram += weighted.T @ ones
+        self.cross += weighted.T @ targets
+        squares = targets.double().square().sum(1)
+        self.squares += (squares if weights is None else weights * squares).sum()
+        self.count += len(inputs)
+
+    def total(self, *, gram: bool = True) -> "Moments":
+        """Return the sums over all processes; without `gram` that one is already."""
+        summed = parallel.total(self.gram) if gram else self.gram
+        return Moments(summed, parallel.total(self.cross), parallel.total(self.squares), parallel.total(self.count))
+
+    def objective(self, solution: Tensor, ridge: float) -> Tensor:
+        """Return the mean of w |h^T S - z|^2, plus `ridge` times the squared norm of S without its intercept."""
+        fitted = (solution * (self.gram @ solution - 2 * self.cross)).sum() + self.squares
+        return fitted / self.count + ridge * solution[:-1].square().sum()
+
+    def solve(self, ridge: float, rows: Tensor | None = None) -> Tensor:
+        """Return the S [m + 1, k] of least objective; with `rows` [m], 1 / ridge times a price for each row's square.
+
+        Raises TrainingDiverged where the sums do not determine it.
+        """
+        prices = torch.full_like(self.gram[0], ridge)
+        if rows is not None:
+            prices[:-1] *= rows
+        prices[-1] = 0
+        factor, failed = torch.linalg.cholesky_ex(self.gram / self.count + prices.diag())
+        if failed or not self.cross.isfinite().all():
+            raise TrainingDiverged("a layer's inputs depend on each other: a larger `ridge` tells them apart")
+        solution: Tensor = torch.cholesky_solve(self.cross / self.count, factor)
+        return solution
+
+    def of_inputs(self, kept: Tensor) -> "Moments":
+        """Return the sums of the inputs that are True in `kept` [m]."""
+        index = torch.cat([kept, kept.new_ones(1)]).nonzero().flatten()
+        return Moments(self.gram[index][:, index], self.cross[index], self.squares, self.count)
+
+
+def row_sparse_objective(moments: Moments, solution: Tensor, ridge: float) -> Tensor:
+    """Return the mean squared error plus `ridge` times the sum of the norms of the rows (the l2,1 norm)."""
+    return moments.objective(solution, 0.0) + ridge * row_norms(solution[:-1]).sum()
+
+
+def row_sparse(moments: Moments, ridge: float, rounds: int = ROUNDS) -> Tensor:
+    """Return a solution whose rows shrink to zero together, by weighting rows again: 1 / (2 |row|) for each square.
+
+    Each round lowers `row_sparse_objective` (Nie et al. 2010, Efficient and robust feature selection via joint
+    l2,1-norms minimization, algorithm 1).
+    """
+    solution = moments.solve(ridge)
+    for _ in range(rounds):
+        solution = reweighted(moments, solution, ridge)
+    return solution
+
+
+def reweighted(moments: Moments, solution: Tensor, ridge: float) -> Tensor:
+    """Return the next solution of `row_sparse`."""
+    norms = row_norms(solution[:-1])
+    return moments.solve(ridge, 0.5 / norms.clamp_min(_LEAST_ROW * float(norms.max()) + 1e-30))
+
+
+def of_rank(gram: Tensor, solution: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """Return factors [m, r] and [r, k] of the nearest weight of that rank, and leave the intercept alone.
+
+    Nearest in what it computes of the inputs: of all products it has the least sum of |h^T (S - A B)|^2, by the
+    eigenvectors of S^T G S (reduced-rank regression: Izenman 1975).
+    """
+    weight = solution[:-1]
+    outputs = weight.T @ gram[:-1, :-1] @ weight
+    basis = torch.linalg.eigh(outputs).eigenvectors[:, -rank:]
+    return weight @ basis, basis.T
