@@ -7,8 +7,8 @@ from typing import Final
 COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C564B", "#7F7F7F")
 """Colours that colour-blind readers tell apart (the first six: Okabe & Ito, https://jfly.uni-koeln.de/color/)."""
 
-MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "d")
-"""Shapes by matplotlib's names. With the colours they make 24 looks before one recurs: their numbers share only 4."""
+MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "d", "8")
+"""Shapes by matplotlib's names. With the colours they make 104 looks before one recurs."""
 
 REFERENCE: Final = "#F0E442"
 """The colour of the dense network's star; no paradigm has it."""
@@ -26,7 +26,7 @@ class Look:
 
 
 def looks(paradigms: Iterable[str]) -> dict[str, Look]:
-    """Return a look for each paradigm, in the order of their names; two of up to 24 differ."""
+    """Return a look for each paradigm, in the order of their names; two of up to 104 differ."""
     return {
         paradigm: Look(COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)])
         for index, paradigm in enumerate(sorted(set(paradigms)))

@@ -36,9 +36,9 @@ def test_every_colour_is_one_that_browsers_know() -> None:
     assert all(re.fullmatch("#[0-9A-F]{6}", color) for color in COLORS)
 
 
-def test_two_of_24_paradigms_differ_in_colour_or_marker() -> None:
-    chosen = looks(f"p{number:02}" for number in range(24))
-    assert len(set(chosen.values())) == 24
+def test_two_of_104_paradigms_differ_in_colour_or_marker() -> None:
+    chosen = looks(f"p{number:03}" for number in range(104))
+    assert len(set(chosen.values())) == 104
 
 
 def test_a_scale_begins_light_and_ends_dark() -> None:

@@ -10,12 +10,14 @@ from trainables.errors import InvalidValue
 from trainables.gates.gated_training import GatedTraining
 from trainables.methods.adversarial_training import AdversarialTraining
 from trainables.methods.attach import attach
+from trainables.methods.channel_search import ChannelSearch
 from trainables.methods.consensus import Consensus
 from trainables.methods.dynamic import Rewiring
 from trainables.methods.gradual import GradualPruning
 from trainables.methods.group_shrinking import GroupShrinking
 from trainables.methods.layer_sweeps import LayerSweeps
 from trainables.methods.manifold import ManifoldDynamic
+from trainables.methods.network_adjustment import NetworkAdjustment
 from trainables.methods.penalties import GrowingPenalty
 from trainables.methods.polarization import Polarization
 from trainables.methods.selection import Selection
@@ -40,6 +42,7 @@ from trainables.recipes.in_training import (
 )
 from trainables.recipes.recipe import During, InTraining, Prune
 from trainables.recipes.schedules import Gradual
+from trainables.recipes.widths import AdjustWidths, FlipSigns, FollowRanks
 from trainables.state import LiveTrial
 from trainables.training.companion import Companion
 from trainables.training.training import optimizer_for
@@ -63,6 +66,9 @@ KNOWN: list[tuple[During, type[Companion]]] = [
     (Attack(), AdversarialTraining),
     (SolveLayers(sweeps=2), LayerSweeps),
     (Gating(epochs=1), GatedTraining),
+    (FollowRanks(index=0, count=1, narrowest=4, widest=64), ChannelSearch),
+    (FlipSigns(index=0, count=1, narrowest=4, widest=64), ChannelSearch),
+    (AdjustWidths(index=0, count=1), NetworkAdjustment),
 ]
 
 
@@ -75,8 +81,14 @@ def test_every_description_has_its_companion(during: During, companion: type[Com
 
 
 def test_every_description_of_recipes_is_known_here() -> None:
-    ours = {kind for kind in InTraining.__subclasses__() if kind.__module__.startswith("trainables.")}
+    ours = {kind for kind in final_kinds(InTraining) if kind.__module__.startswith("trainables.")}
     assert ours == {type(during) for during, _ in KNOWN}
+
+
+def final_kinds(kind: type) -> set[type]:
+    """Return the classes below a class that have none below themselves."""
+    below: list[type] = kind.__subclasses__()
+    return {final for each in below for final in final_kinds(each)} if below else {kind}
 
 
 @dataclass(frozen=True)
