@@ -78,6 +78,11 @@ def all_rows(values: Tensor) -> Tensor:
     return torch.cat([whole[:start], values, whole[before:]])
 
 
+def count(own: int, device: torch.device) -> int:
+    """Return the sum of a number over all processes; a process that is alone does not wait for the device."""
+    return own if size() == 1 else int(total(torch.tensor(own, device=device)))
+
+
 @torch.no_grad()
 def agree(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors of the first process on all; kernels of a GPU need not give the same bits twice."""

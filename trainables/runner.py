@@ -38,6 +38,7 @@ from trainables.structure.complexity import Complexity, effective
 from trainables.structure.removal import TOLERANCE, disagreement, remove
 from trainables.structure.widths import redrawn
 from trainables.tasks.classification import smoothed
+from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion, Companions
 from trainables.training.energy import EnergyMeter
 from trainables.training.epoch import Epoch, EpochResult
@@ -285,6 +286,10 @@ class _SnapshotAt(Companion):
         self._trial, self._left = trial, step
         if step == 0 and trial.interrupted is None:
             trial.take_snapshot()
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(after_step=Act.HOST)
 
     def after_step(self) -> None:
         self._left -= 1

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trainables import parallel
-from trainables.gates.gates import Gates
+from trainables.gates.gates import Gates, sent
 from trainables.gates.pairs import Pair
 
 KAPPA = 0.3
@@ -28,8 +28,8 @@ class DeletionWorth:
 
     def hold(self, gates: Gates, values: Pair, images: Tensor) -> None:
         """Hold the gates at `values` in the coming step on `images` [B, C, H, W], for each image apart."""
-        self._batch = int(parallel.total(torch.tensor(len(images), device=images.device)))
-        row = torch.cat(values).to(images.device, torch.get_default_dtype())
+        self._batch = parallel.count(len(images), images.device)
+        row = sent(torch.cat(values).to(torch.get_default_dtype()), images.device)
         self._held = row.expand(len(images), -1).clone().requires_grad_()
         gates.hold(self._held)
 
@@ -42,7 +42,8 @@ class DeletionWorth:
             raise AssertionError("a held gate is in every network's graph")
         # the loss is a mean over the whole batch, times the processes that share it
         slopes = self._held.grad[:, : self._sums.shape[1]].double() * (self._batch / parallel.size())
-        self._sums += parallel.total(torch.stack([slopes.sum(0), slopes.square().sum(0)])).cpu()
+        sums = parallel.total(torch.stack([slopes.sum(0), slopes.square().sum(0)]))
+        self._sums = self._sums.to(sums.device) + sums  # they stay on the device until they are asked for
         self._images += self._batch
         self._held = None
 
@@ -57,12 +58,12 @@ class DeletionWorth:
     @property
     def slope(self) -> Tensor:
         """What the loss rises by to first order when a unit goes, in nats: [U]."""
-        return -self._sums[0] / max(1, self._images)
+        return -self._sums[0].cpu() / max(1, self._images)
 
     @property
     def curvature(self) -> Tensor:
         """Half of the Fisher information of each unit's gate, in nats: [U]."""
-        return self._sums[1] / (2 * max(1, self._images))
+        return self._sums[1].cpu() / (2 * max(1, self._images))
 
     @property
     def rise(self) -> Tensor:

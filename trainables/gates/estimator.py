@@ -6,7 +6,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables import parallel
+SUMS = 4
+"""How many sums of a batch the slopes of a structure need: slopes while on, while off; examples on, off."""
+
+
+def batch_sums(masks: Tensor, slopes: Tensor, weight: float = 1.0) -> Tensor:
+    """Return the sums [SUMS, n] of a batch: 0/1 `masks` [B, n] and each example's own d loss / d xi in `slopes` [B, n].
+
+    With several processes each passes its own rows. `weight` is a row's weight: below 1 if all pass the same row.
+    """
+    on, seen = (masks * slopes).sum(0), masks.sum(0) * weight
+    return torch.stack([on, slopes.sum(0) - on, seen, len(masks) * weight - seen])
 
 
 class _RunningSums:
@@ -37,17 +47,12 @@ class Slopes(_RunningSums):
     """
 
     def __init__(self, count: int, *, decay: float, estimator: str) -> None:
-        super().__init__(4, count, decay=decay)  # slopes while on, while off; examples on, off
+        super().__init__(SUMS, count, decay=decay)
         self._estimator = estimator
 
-    def update(self, masks: Tensor, slopes: Tensor, weight: float = 1.0) -> None:
-        """Add a batch: 0/1 `masks` [B, n] and each example's own d loss / d xi in `slopes` [B, n].
-
-        With several processes each passes its own rows. `weight` is a row's weight: below 1 if all pass the same row.
-        """
-        on, seen = (masks * slopes).sum(0), masks.sum(0) * weight
-        batch = torch.stack([on, slopes.sum(0) - on, seen, len(masks) * weight - seen])
-        self._sums.mul_(self._decay).add_(parallel.total(batch).cpu(), alpha=1 - self._decay)
+    def add(self, sums: Tensor) -> None:
+        """Add the `batch_sums` [SUMS, n] of a batch, over all processes."""
+        self._sums.mul_(self._decay).add_(sums, alpha=1 - self._decay)
 
     def difference(self) -> Tensor:
         """Return the estimates [n] in nats, negative for useful structures."""

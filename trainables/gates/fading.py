@@ -71,10 +71,14 @@ class FadingPath(Companion):
         self._branches_from = min(self._last, math.ceil((first + epochs) / 2))
         self._first = first if self.network.structures.groups else self._branches_from
 
+    def stands_out(self) -> bool:
+        """Return whether the backward pass of the coming step gives estimates."""
+        return self._steps - self._step <= SCORED
+
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
-        gates, values, left = self.network.gates, self._faded(), self._steps - self._step
+        gates, values = self.network.gates, self._faded()
         gates.scale(values)
-        if left <= SCORED:
+        if self.stands_out():
             self._worth.hold(gates, values, inputs)
         self._batches.append((inputs, labels))
 

@@ -4,7 +4,7 @@ After Guenter and Sideris (arXiv 2411.09127; layers alone: 2406.04549; units alo
 and reviews of them were available: the objective's form, its prices, the estimators and the schedule are derived here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -13,6 +13,7 @@ from trainables.gates.fading import FadingPath
 from trainables.gates.gated_network import GatedNetwork
 from trainables.gates.sampling import SampledPath
 from trainables.structure.complexity import Complexity
+from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion
 
 if TYPE_CHECKING:
@@ -38,6 +39,16 @@ class GatedTraining(Companion):
         self._network = GatedNetwork(gating, trial)
         end = min(gating.epochs * len(trial.batches()), steps)
         self._path = (path or PATHS[gating.path])(self._network, end)
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(before_forward=Act.HOST, before_step=Act.HOST) if self._network.is_open else Acts()
+
+    def stands_out(self) -> bool:
+        return self._network.is_open and self._path.stands_out()
+
+    def pattern(self) -> Hashable:
+        return self._network.gates.pattern if self._network.is_open else None
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
         if self._network.is_open:

@@ -1,6 +1,6 @@
 """0/1 gates on a network's units and residual branches, applied from outside by hooks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import torch
@@ -22,6 +22,8 @@ class Gates:
         self._structures = structures
         self._device = next(model.parameters()).device
         self._sizes = [*(group.size for group in structures.groups), *[1] * len(structures.branches)]
+        self._row: Tensor | None = None
+        self._versions = 0
         self._rounded: list[Tensor | None] = [None] * len(self._sizes)
         self._held: list[Tensor] | None = None
         self._hooks = [
@@ -40,8 +42,24 @@ class Gates:
 
     def scale(self, values: Pair) -> None:
         """Multiply units and branches by these values, in evaluation and in steps without other masks."""
-        parts = torch.split(torch.cat(values)[None], self._sizes, dim=1)
-        self._rounded = [None if bool((part == 1).all()) else part.to(self._device, torch.float32) for part in parts]
+        row = torch.cat(values)[None]
+        partly = [not bool((part == 1).all()) for part in row.split(self._sizes, dim=1)]
+        row = row.to(self._device, torch.float32)
+        if self._row is not None and partly == self._partly and not (self._row.requires_grad or row.requires_grad):
+            self._row.copy_(row)
+            return
+        self._row, self._versions = row, self._versions + 1
+        parts = self._row.split(self._sizes, dim=1)
+        self._rounded = [part if some else None for part, some in zip(parts, partly, strict=True)]
+
+    @property
+    def _partly(self) -> list[bool]:
+        return [part is not None for part in self._rounded]
+
+    @property
+    def pattern(self) -> Hashable:
+        """What equals itself as long as the same tensors gate the same places; their values may change."""
+        return self._versions if any(self._partly) else 0
 
     def hold(self, masks: Tensor | None) -> None:
         """Use these 0/1 masks [B or 1, U + branches] in training from now on, or with None those of `round` again."""
@@ -84,6 +102,11 @@ def _scale(x: Tensor, mask: Tensor) -> Tensor:
 def _scale_last(x: Tensor, mask: Tensor) -> Tensor:
     """Multiply x [B, ..., C], as linear layers read it, by a mask [B or 1, C] in the type of x."""
     return x * mask.to(x.dtype).reshape(len(mask), *[1] * (x.ndim - 2), -1)
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """Return values that were made on the CPU on a device; nothing waits until they are there."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
 def draw(theta: Tensor, rounded: Tensor, rows: int, share: float, generator: torch.Generator) -> Tensor:

@@ -58,9 +58,13 @@ class SampledPath(Companion):
         self._worth = Worth(gating, sizes, self._generator)
         self._scale = network.regulariser(Balance(1.0, 0.5, gating.alpha)).slopes(*filled(sizes, 1.0, 1.0))
 
+    def stands_out(self) -> bool:
+        """Return whether gates are sampled in the coming step."""
+        return self._step % self._gating.every == 0
+
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
         self._batches.append((inputs, labels))
-        if self._step % self._gating.every == 0:
+        if self.stands_out():
             self._worth.sample(self._trial, self._network.gates, self._theta, self._rounded(), inputs, labels)
 
     def before_step(self) -> None:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from trainables import parallel
-from trainables.gates.estimator import Differences, Slopes
-from trainables.gates.gates import Gates, draw
+from trainables.gates.estimator import SUMS, Differences, Slopes, batch_sums
+from trainables.gates.gates import Gates, draw, sent
 from trainables.gates.rounding import Kept
 from trainables.modes import statistics_kept
 from trainables.tasks.base import Task
@@ -36,6 +36,10 @@ class _Switched:
     labels: Tensor
     task: Task
     logits: list[Tensor] = field(default_factory=list)
+
+    def difference(self) -> Tensor:
+        """Return the loss of the step itself minus the one with the branch switched, a scalar."""
+        return self.task.reduced(widened(self.logits[0]), self.labels, "sum") - self.loss
 
 
 class Worth:
@@ -69,13 +73,13 @@ class Worth:
 
         With several processes each draws gates for the whole batch, and holds those of its own images.
         """
-        self._images = int(parallel.total(torch.tensor(len(inputs), device=inputs.device)))
+        self._images = parallel.count(len(inputs), inputs.device)
         rows = 1 if self._gating.shared else self._images
         masks = draw(torch.cat(theta), torch.cat(rounded), rows, self._gating.sampling, self._generator)
         masks = masks if self._gating.shared else masks[parallel.rows(rows)]
         if self._measures or not self._gating.branches:
             masks[:, self._count :] = rounded[1].float()
-        masks = masks.to(inputs.device)
+        masks = sent(masks, inputs.device)
         if self._measures and len(rounded[1]):
             self._switch(trial, gates, masks, rounded[1], inputs, labels)
         self._masks = masks.requires_grad_()
@@ -111,17 +115,23 @@ class Worth:
         # the loss is a mean over the whole batch, times the processes that share it; a shared mask already sums over it
         per_image = slopes * (1 if self._gating.shared else self._images) / parallel.size()
         weight = 1 / parallel.size() if self._gating.shared else 1.0
-        self._units.update(masks[:, : self._count], per_image[:, : self._count], weight)
-        self._branches.update(masks[:, self._count :], per_image[:, self._count :], weight)
+        parts = slice(None, self._count), slice(self._count, None)
+        sums = torch.cat([batch_sums(masks[:, part], per_image[:, part], weight) for part in parts], dim=1)
+        measured = [sums.flatten()]
         if self._switched is not None:
-            self._compare(self._switched)
+            measured.append(self._switched.difference().view(1))
+        self._learn(parallel.total(torch.cat(measured)).cpu())  # the one wait for the device
         self._masks = self._switched = None
         return True
 
-    def _compare(self, switched: _Switched) -> None:
-        loss = switched.task.reduced(widened(switched.logits[0]), switched.labels, "sum")
-        difference = float(parallel.total(loss - switched.loss)) / self._images
-        self._differences.update(switched.index, difference if switched.on else -difference)
+    def _learn(self, measured: Tensor) -> None:
+        """Take in the sums of all structures and, as the last, a switched branch's difference, if there is one."""
+        if self._switched is not None:
+            measured, difference = measured[:-1], float(measured[-1]) / self._images
+            self._differences.update(self._switched.index, difference if self._switched.on else -difference)
+        sums = measured.view(SUMS, -1)
+        self._units.add(sums[:, : self._count])
+        self._branches.add(sums[:, self._count :])
 
     def difference(self) -> tuple[Tensor, Tensor]:
         """Return the loss with each unit [U] and branch [B] minus the loss without it: negative if useful."""

@@ -1,6 +1,7 @@
 """Masks that hold: fixed 0/1 tensors on parameters, applied again after every optimizer step."""
 
 from collections.abc import Mapping
+from operator import is_
 
 import torch
 from torch import Tensor, nn
@@ -40,15 +41,24 @@ class Masks:
         self._model = model
         self._masks: dict[str, Tensor] = {}
         self._masked: list[Tensor] = []
+        self.pattern = object()
         self.set(masks or {})
 
     def set(self, masks: Mapping[str, Tensor]) -> None:
-        """Replace all masks and apply them; each has its parameter's shape."""
+        """Replace all masks and apply them; each has its parameter's shape.
+
+        Masks of the same parameters as before are written over them, so that a captured step applies the new ones;
+        `pattern` is another object after a change that it cannot follow.
+        """
         parameters = dict(self._model.named_parameters())
-        self._masked = [parameters[name] for name in masks]
-        self._masks = {
-            name: mask.to(parameter) for (name, mask), parameter in zip(masks.items(), self._masked, strict=True)
-        }
+        masked: list[Tensor] = [parameters[name] for name in masks]
+        if list(masks) == list(self._masks) and all(map(is_, masked, self._masked)):
+            for name, mask in self._masks.items():
+                mask.copy_(masks[name])
+        else:
+            self._masked, self.pattern = masked, object()
+            named = zip(masks.items(), masked, strict=True)
+            self._masks = {name: mask.to(parameter, copy=True) for (name, mask), parameter in named}
         self.apply()
 
     @torch.no_grad()

@@ -17,6 +17,7 @@ from trainables.gates.structures import Branch, Structures, find_structures
 from trainables.modes import modes_kept
 from trainables.structure.complexity import Complexity
 from trainables.structure.removal import RemovalPlan
+from trainables.training.acts import Acts
 from trainables.training.companion import Companion
 
 if TYPE_CHECKING:
@@ -107,6 +108,10 @@ class Consensus(Companion):
     def _batch_shares(self) -> Tensor:
         """Return the share of this process's images for which each branch is on, [L]."""
         return torch.stack([self._on[index].mean() for index in range(len(self._branches))])
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(refusal="the wish to agree grows with every step")
 
     def penalty(self) -> Tensor:
         shares, rule = self._batch_shares(), self._rule

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from trainables.errors import check_name
 from trainables.masking.masks import prunable_weights
 from trainables.recipes.schedules import spread_steps
+from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion
 
 if TYPE_CHECKING:
@@ -68,6 +69,10 @@ class Rewiring(Companion):
         self._updates = spread_steps(rule.updates + 1, self._end) - {self._end}  # at the end nothing is dropped
         self._step = 0
         self._explored = {name: mask.bool() for name, mask in trial.weight_masks.items()}
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(after_step=Act.HOST)
 
     @torch.no_grad()
     def after_step(self) -> None:

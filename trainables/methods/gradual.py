@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainables.methods.pruning import prune
 from trainables.recipes.schedules import cubic_density, spread_steps
+from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ class GradualPruning(Companion):
         self._end = max(1, round(gradual.share * steps))
         self._updates = spread_steps(gradual.updates, self._end)
         self._step = 0
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(after_step=Act.HOST)
 
     def after_step(self) -> None:
         self._step += 1

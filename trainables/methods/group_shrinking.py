@@ -13,6 +13,7 @@ from trainables.methods.group_envelope import envelope_factors, lasso_factors
 from trainables.structure.complexity import Complexity, ParameterCosts, effective
 from trainables.structure.removal import RemovalPlan, plan_removal
 from trainables.structure.writers import written
+from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion
 
 if TYPE_CHECKING:
@@ -92,6 +93,10 @@ class GroupShrinking(Companion):
 
     def _turns(self) -> bool:
         return self._rule.penalty == "half_space" and self._progress >= self._rule.ramp
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(before_step=Act.HOST if self._rule.penalty == "half_space" else Act.NOTHING, after_step=Act.HOST)
 
     @torch.no_grad()
     def before_step(self) -> None:

@@ -8,6 +8,7 @@ import torch
 from trainables.masking.masks import prunable_weights
 from trainables.methods.pruning import masks_under, prune
 from trainables.structure.complexity import Complexity, effective
+from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class GrowingPenalty(Companion):
         self._rule, self._trial, self._steps = rule, trial, steps
         self._step, self._chosen, self._norm = 0, False, 0.0
         self._doomed = {name: torch.ones_like(weight) for name, weight in prunable_weights(trial.model).items()}
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(before_step=Act.HOST)
 
     @torch.no_grad()
     def before_step(self) -> None:

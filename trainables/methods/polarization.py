@@ -13,6 +13,7 @@ from trainables.structure.channels import ChannelGroup
 from trainables.structure.complexity import Complexity, effective, measure
 from trainables.structure.removal import plan_removal
 from trainables.structure.writers import Rows, written
+from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion
 
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ class Polarization(Companion):
         """Return the bracket of strengths that the probes so far have left of the `first` one."""
         measured = self._trial.measured
         return measured.get("strength_low", first[0]), measured.get("strength_high", first[1])
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(penalty=Act.SAME, after_step=Act.SAME)
 
     def penalty(self) -> Tensor:
         scales = torch.cat([parameter.flatten() for parameter in self._parameters()])

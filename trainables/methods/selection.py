@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainables.masking.allocation import keep_best
 from trainables.masking.masks import prunable_weights
+from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class Selection(Companion):
         trial.optimizer.add_param_group({"params": list(self._scores.values())})
         _neutralise(trial.model)
         self._choose()
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(before_step=Act.SAME, after_step=Act.HOST)
 
     @torch.no_grad()
     def before_step(self) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.masking.masks import prunable_weights
+from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ class Thresholds(Companion):
         self._thresholds = {name: nn.Parameter(weight.new_zeros(len(weight))) for name, weight in self._weights.items()}
         trial.optimizer.add_param_group({"params": [*self._whole.values(), *self._thresholds.values()]})
         self._mask()
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(penalty=Act.SAME, before_step=Act.SAME, after_step=Act.HOST)
 
     def penalty(self) -> Tensor:
         return self._alpha * torch.cat([torch.exp(-threshold) for threshold in self._thresholds.values()]).sum()

@@ -1,6 +1,6 @@
 """Auto-Train-Once (Wu et al., CVPR 2024, arXiv 2403.14729): what a controller gives up shrinks while weights train."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +20,7 @@ from trainables.modes import modes_kept
 from trainables.structure.complexity import Complexity
 from trainables.structure.removal import plan_removal
 from trainables.structure.writers import written
+from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion
 from trainables.training.logits import logits_of
 
@@ -96,6 +97,13 @@ class TrainOnce(Companion):
     def _left(self, macs: Tensor) -> Tensor:
         """Return which share of the MACs that could go is left of a network that costs `macs`."""
         return (macs - self._least) / (self._dense - self._least)
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(before_forward=Act.HOST, after_step=Act.HOST)
+
+    def pattern(self) -> Hashable:
+        return self._gates.pattern
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:  # noqa: ARG002 - a companion's
         epoch, step = divmod(self._step, self._epoch_steps)

@@ -18,6 +18,7 @@ from trainables.masking.allocation import keep_best
 from trainables.masking.masks import prunable_weights
 from trainables.methods.pruning import prune
 from trainables.structure.complexity import ParameterCosts
+from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion
 
 if TYPE_CHECKING:
@@ -85,6 +86,10 @@ class Unification(Companion):
 
     def _projected(self, weight: Tensor) -> Tensor:
         return projection(weight, self._blocks, self._rule.final.density, self._rule.unify)
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(before_step=Act.HOST, after_step=Act.HOST)
 
     def _iteration(self) -> int:
         return self._step * self._rule.iterations // self._steps
@@ -154,6 +159,10 @@ class Tying(Companion):
         sign, shape = self._signs[name], values.shape
         mean = self._blocks.spread(means(sign * values, self._blocks), shape)
         values.copy_(torch.where(self._blocks.spread(self._tied[name], shape), sign * mean, values))
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(before_step=Act.SAME, after_step=Act.SAME)
 
     @torch.no_grad()
     def before_step(self) -> None:

@@ -1,12 +1,13 @@
 """What acts inside the training loop beside the optimizer: gradual pruning, gates, dynamic masks, penalties."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from trainables.structure.complexity import Complexity
+from trainables.training.acts import Acts, combined, undeclared
 from trainables.training.epoch import Epoch, EpochResult
 
 
@@ -16,7 +17,27 @@ class Companion:
     The loop calls, per step: `before_forward`, `penalty` (added to the loss), `before_step` (gradients are computed),
     `after_step` (weights have moved and masks hold again); and `after_epoch` after each epoch, before the validation.
     A companion whose `train_epoch` returns a result has trained the epoch itself: the loop is left out.
+    On a GPU steps are captured once and replayed, where `acts`, `stands_out` and `pattern` allow it.
     """
+
+    @property
+    def acts(self) -> Acts:
+        """What it does in steps that do not stand out; asked for at the beginning of each epoch.
+
+        Steps with a companion that overrides one of the moments, but not this, are not captured.
+        """
+        return undeclared(type(self), Companion)
+
+    def stands_out(self) -> bool:
+        """Return whether the coming step does something else than the others, and so cannot be a replay."""
+        return False
+
+    def pattern(self) -> Hashable:
+        """Return what equals itself as long as the network in its hands consists of the same operations and tensors.
+
+        It is asked for after `before_forward`, and before evaluations; what was captured is void when it changes.
+        """
+        return None
 
     def train_epoch(self, epoch: Epoch) -> EpochResult | None:  # noqa: ARG002 - what subclasses are given
         """Train an epoch otherwise than by the loop, as networks without back-propagation do; None leaves it to it."""
@@ -58,6 +79,16 @@ class Companions(Companion):
 
     def __init__(self, *companions: Companion) -> None:
         self._all = companions
+
+    @property
+    def acts(self) -> Acts:
+        return combined([companion.acts for companion in self._all])
+
+    def stands_out(self) -> bool:
+        return any(companion.stands_out() for companion in self._all)
+
+    def pattern(self) -> Hashable:
+        return tuple(companion.pattern() for companion in self._all)
 
     def train_epoch(self, epoch: Epoch) -> EpochResult | None:
         return next((result for companion in self._all if (result := companion.train_epoch(epoch)) is not None), None)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion
 
 
@@ -41,6 +42,10 @@ class WatchesWeights(Companion):
         self._model, self._left, self._steps = model, begin, 0
         self._mean: dict[str, Tensor] = {}
         self._spread: dict[str, Tensor] = {}
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(after_step=Act.HOST)
 
     @torch.no_grad()
     def after_step(self) -> None:

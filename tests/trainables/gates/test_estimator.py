@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.gates.estimator import Differences, Slopes
+from trainables.gates.estimator import Differences, Slopes, batch_sums
 from trainables.gates.gates import draw
 
 slope = st.floats(-5, 5)
@@ -13,7 +13,7 @@ def estimate(estimator: str, first: float, second: float, theta: float) -> float
     """Estimate the worth of one gate xi whose loss is first * xi + second * xi^2 / 2."""
     slopes = Slopes(1, decay=0.9, estimator=estimator)
     masks = draw(torch.tensor([theta]), torch.tensor([True]), 2000, 1.0, torch.Generator().manual_seed(0))
-    slopes.update(masks, first + second * masks)
+    slopes.add(batch_sums(masks, first + second * masks))
     return float(slopes.difference())
 
 
@@ -31,7 +31,7 @@ def test_taylor_misses_the_worth_of_a_structure_for_which_the_weights_are_traine
 def test_sums_over_both_arms_are_of_examples_not_of_batches() -> None:
     slopes = Slopes(2, decay=0.5, estimator="trapezoid")
     masks = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
-    slopes.update(masks, torch.tensor([[1.0, 4.0], [3.0, 2.0], [6.0, 2.0]]))
+    slopes.add(batch_sums(masks, torch.tensor([[1.0, 4.0], [3.0, 2.0], [6.0, 2.0]])))
     assert slopes.difference().tolist() == pytest.approx([0.5 * (2 + 6), 0.5 * (2 + 4)])
 
 
@@ -48,9 +48,8 @@ def test_measured_differences_are_averaged_and_the_unmeasured_is_held_invaluable
 def test_forgetting_keeps_the_others_and_a_saved_state_goes_on(make) -> None:  # type: ignore[no-untyped-def]
     before, after = make(3), make(2)
     if isinstance(before, Slopes):
-        before.update(
-            torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]), torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-        )
+        masks = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+        before.add(batch_sums(masks, torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])))
     else:
         for index in range(3):
             before.update(index, float(index))
