@@ -40,9 +40,11 @@ from trainables.structure.widths import redrawn
 from trainables.tasks.classification import smoothed
 from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion, Companions
+from trainables.training.cuda_graphs import steps_on
 from trainables.training.energy import EnergyMeter
 from trainables.training.epoch import Epoch, EpochResult
 from trainables.training.moments import WatchesWeights
+from trainables.training.step import Steps
 from trainables.training.training import (
     Evaluation,
     evaluate,
@@ -150,8 +152,9 @@ def train(
     batches = trial.batches(stage.during.held_out if isinstance(stage.during, HoldsOut) else 0.0)
     schedule = _Schedule(stage, trial.spec.training, len(batches), rate_scale(trial))
     _prepare(trial, schedule, recipe)
+    steps = steps_on(trial.context.device, trial.spec.training.capture, lambda: trial.masks.pattern)
     for epoch in range(max(trial.position.epoch, schedule.begin // schedule.steps), stage.epochs):
-        result, usage = _train_epoch(epoch, trial, batches, schedule)
+        result, usage = _train_epoch(epoch, trial, batches, schedule, steps)
         trial.companion.after_epoch()
         first = epoch * schedule.steps
         share = min(1.0, (first + schedule.steps - schedule.begin) / schedule.steps)
@@ -175,7 +178,9 @@ def _prepare(trial: LiveTrial, schedule: _Schedule, recipe: Recipe) -> None:
         trial.companion.load_state_dict(trial.interrupted["companion"])
 
 
-def _train_epoch(epoch: int, trial: LiveTrial, batches: Batches, schedule: _Schedule) -> tuple[EpochResult, Usage]:
+def _train_epoch(
+    epoch: int, trial: LiveTrial, batches: Batches, schedule: _Schedule, steps: Steps
+) -> tuple[EpochResult, Usage]:
     if trial.optimizer is None:
         raise AssertionError("an epoch is trained outside of a training stage")
     first = epoch * schedule.steps
@@ -195,6 +200,7 @@ def _train_epoch(epoch: int, trial: LiveTrial, batches: Batches, schedule: _Sche
             precision=trial.precision,
             companion=trial.companion,
             skip=max(0, schedule.begin - first),
+            steps=steps,
         )
     usage = measured.usage(result.images, result.seconds)
     trial.measured["train_seconds"] = trial.measured.get("train_seconds", 0.0) + result.seconds

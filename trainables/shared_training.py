@@ -250,7 +250,8 @@ def _key(trial: LiveTrial, stage: Train) -> str:
     weights = trial.spec.model.weights
     spec["data"] = {name: value for name, value in spec["data"].items() if name not in ("root", "download")}
     spec["model"] = {**spec["model"], "weights": sha256(Path(weights)) if weights not in (None, IMAGENET) else weights}
-    del spec["training"]["shared_dense"]
+    for how in ("shared_dense", "capture"):  # say how a network is trained, not which one
+        del spec["training"][how]
     for name in ("scaling", "lr_after_pruning", "paths"):
         if spec["training"][name] == getattr(_USUAL, name):
             del spec["training"][name]  # so that networks of before there were other values are found again

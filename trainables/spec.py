@@ -16,6 +16,7 @@ Option = Value | list[Value]
 Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["cosine", "step", "one_cycle", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Capture = Literal["auto", "never"]
 Memory = Literal["auto", "always", "never"]
 Scaling = Literal["none", "architecture_aware"]
 RateAfterPruning = Literal["kept", "scaled"]
@@ -135,6 +136,7 @@ _NAMED: Final[Mapping[str, object]] = {
     "optimizer": Optimizer,
     "schedule": Schedule,
     "precision": Precision,
+    "capture": Capture,
     "scaling": Scaling,
     "lr_after_pruning": RateAfterPruning,
     "paths": PathWeights,
@@ -153,6 +155,7 @@ class TrainingSpec:
     `scaling: architecture_aware` draws first weights by the in-degrees of layers, and takes `lr` for that of three
     layers in a row, from which each network's own follows; with `lr_after_pruning: scaled` the rate is scaled once more
     when residual blocks are gone. `paths` says how the paths through a network count for both.
+    `capture: auto` has a GPU replay a captured step where it can; `never` runs each operation from Python.
     """
 
     optimizer: Optimizer = "sgd"
@@ -173,6 +176,7 @@ class TrainingSpec:
     scaling: Scaling = "none"
     lr_after_pruning: RateAfterPruning = "kept"
     paths: PathWeights = "sum"
+    capture: Capture = "auto"
 
     def __post_init__(self) -> None:
         for key, choices in _NAMED.items():

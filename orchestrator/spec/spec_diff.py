@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from orchestrator.spec.study_spec import StudySpec
 
-WHEREABOUTS: Final = ("data.root", "data.download", "ledger", "tracking", "training.shared_dense")
+WHEREABOUTS: Final = ("data.root", "data.download", "ledger", "tracking", "training.shared_dense", "training.capture")
 """Settings that say where things lie or what is done once, and have no effect on results."""
 
 

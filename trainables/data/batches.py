@@ -1,6 +1,7 @@
 """Normalised batches of a split, augmented batch by batch on the device where they are wanted."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
@@ -10,7 +11,7 @@ from trainables.data.augmentation import Augmentation
 from trainables.data.corrupting import CorruptedEpoch, Corrupting
 from trainables.data.dataset import Split
 from trainables.data.normalisation import Normalisation
-from trainables.data.reading import taken
+from trainables.data.reading import gathered, taken
 
 
 class Batches:
@@ -60,11 +61,35 @@ class Batches:
         """Return how many images the batch of a step has, over all processes."""
         return min(self._batch_size, self._count - step * self._batch_size)
 
+    @property
+    def device(self) -> torch.device:
+        """Where batches are wanted."""
+        return torch.device(self._device)
+
+    @property
+    def are_made_of_tensors(self) -> bool:
+        """Whether `made` makes batches on the device: nothing is read from a file, and nothing corrupted."""
+        return self._split.streams_to is None and self._corrupt is None
+
     def epoch(self, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield an epoch without its first `skip` batches; the others are the same as in the full epoch.
 
         Raises ValueError unless 0 <= skip < len(self).
         """
+        return self._batches(self._drawn(skip), skip)
+
+    def numbers(self, skip: int = 0) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield, in place of each batch of `epoch`, what `made` makes it of: int64 [B], and what was drawn, [3, B]."""
+        drawn = self._drawn(skip)
+        draws = drawn.draws
+        return ((drawn.order[part], None if draws is None else draws[:, part]) for part in self._parts(skip))
+
+    def made(self, numbers: Tensor, draws: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Make a batch of images that lie on the device."""
+        images, labels = gathered(self._split, numbers)
+        return self._augmented(images, draws), labels
+
+    def _drawn(self, skip: int) -> "_Drawn":
         if not 0 <= skip < len(self):
             raise ValueError(f"skip = {skip}: the epoch has {len(self)} batches")
         count = self._count
@@ -74,21 +99,34 @@ class Batches:
         if self._split.streams_to is None:
             order = order.to(self._device)
         draws = self._augment.draw(count, self._generator).to(self._device) if self._augment else None
-        corrupted = self._corrupt.draw(count, self._generator) if self._corrupt else None
-        return self._batches(order, draws, corrupted, skip)
+        return _Drawn(order, draws, self._corrupt.draw(count, self._generator) if self._corrupt else None)
 
-    def _batches(
-        self, order: Tensor, draws: Tensor | None, corrupted: CorruptedEpoch | None, skip: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def _parts(self, skip: int) -> list[slice]:
+        """Return where in an epoch the rows of each batch lie that are this process's own."""
         steps = range(skip, len(self))
-        parts = [_within(step * self._batch_size, parallel.rows(self.images(step))) for step in steps]
-        read = taken(self._split, (order[part] for part in parts))
+        return [_within(step * self._batch_size, parallel.rows(self.images(step))) for step in steps]
+
+    def _batches(self, drawn: "_Drawn", skip: int) -> Iterator[tuple[Tensor, Tensor]]:
+        parts = self._parts(skip)
+        read = taken(self._split, (drawn.order[part] for part in parts))
         for part, (images, labels) in zip(parts, read, strict=True):
-            if corrupted is not None:
-                images = corrupted.apply(images, order[part], part)
-            if self._augment is not None and draws is not None:
-                images = self._augment.apply(images, draws[:, part])
-            yield self._normalise(images), labels
+            if drawn.corrupted is not None:
+                images = drawn.corrupted.apply(images, drawn.order[part], part)
+            yield self._augmented(images, None if drawn.draws is None else drawn.draws[:, part]), labels
+
+    def _augmented(self, images: Tensor, draws: Tensor | None) -> Tensor:
+        if self._augment is not None and draws is not None:
+            images = self._augment.apply(images, draws)
+        return self._normalise(images)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What was drawn for an epoch: the numbers of its images in order, int64 [N], and for each how it is changed."""
+
+    order: Tensor
+    draws: Tensor | None
+    corrupted: CorruptedEpoch | None
 
 
 def _within(start: int, rows: slice) -> slice:

@@ -21,11 +21,12 @@ Pair = tuple[Tensor, Tensor]
 def taken(split: Split, batches: Iterable[Tensor]) -> Iterator[Pair]:
     """Yield images and labels on the split's device for the numbers, int64 [B], of each batch."""
     if split.streams_to is None:
-        return (_gathered(split, numbers) for numbers in batches)
+        return (gathered(split, numbers) for numbers in batches)
     return _read_ahead(split, batches)
 
 
-def _gathered(split: Split, numbers: Tensor) -> Pair:
+def gathered(split: Split, numbers: Tensor) -> Pair:
+    """Return images and labels for numbers, int64 [B], from where the split lies."""
     where = numbers.to(split.images.device)
     return split.images.index_select(0, where), split.labels.index_select(0, where)
 
@@ -52,14 +53,14 @@ def _touched(split: Split, numbers: Tensor) -> None:
 
 def _gathered_now(split: Split, numbers: Tensor, read: Future[Pair | None]) -> Pair:
     read.result()
-    return _gathered(split, numbers)
+    return gathered(split, numbers)
 
 
 def _pinned(split: Split, numbers: Tensor) -> Pair:
-    images, labels = _gathered(split, numbers)
+    images, labels = gathered(split, numbers)
     return images.pin_memory(), labels.pin_memory()
 
 
 def _moved(split: Split, numbers: Tensor, read: Future[Pair | None]) -> Pair:
-    images, labels = read.result() or _gathered(split, numbers)
+    images, labels = read.result() or gathered(split, numbers)
     return images.to(split.device, non_blocking=True), labels.to(split.device, non_blocking=True)

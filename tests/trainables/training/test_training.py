@@ -16,9 +16,9 @@ from trainables.data.dataset import Dataset
 from trainables.spec import DataSpec, TrainingSpec
 from trainables.tasks.classification import CLASSIFICATION, smoothed
 from trainables.training.companion import Companion
+from trainables.training.epoch import EpochResult
 from trainables.training.training import (
     ONE_CYCLE_WARMUP,
-    EpochResult,
     evaluate,
     learning_rate,
     optimizer_for,

@@ -1,0 +1,224 @@
+"""Takes the steps of an epoch by replaying a captured one, wherever that is the same as taking them plainly."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from trainables import parallel
+from trainables.data.batches import Batches
+from trainables.training.capture import Course, Plan, Turn, refusal
+from trainables.training.recordable import count_on, recordable
+from trainables.training.step import Rate, Step, plainly, set_learning_rate
+
+LOG = logging.getLogger(__name__)
+
+Replay = Callable[[], None]
+"""Does what was recorded, on the same tensors and what they hold now."""
+
+
+class Recorder(ABC):
+    """Records operations on a device."""
+
+    @abstractmethod
+    def warm_up(self, run: Callable[[], Tensor]) -> Tensor:
+        """Run what will be recorded later, and return its result."""
+
+    @abstractmethod
+    def record(self, run: Callable[[], None]) -> Replay:
+        """Record the operations of `run` without carrying them out; raises RuntimeError where that is impossible."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Where a captured step finds its batch and its learning rate, and adds its loss, float64.
+
+    A batch is images and labels, or the numbers of its images and what was drawn for them, if anything was.
+    """
+
+    batch: tuple[Tensor, Tensor | None]
+    rate: Tensor
+    total: Tensor
+
+    @classmethod
+    def like(cls, batch: tuple[Tensor, Tensor | None], total: Tensor) -> "Slots":
+        """Make slots for batches like this one."""
+        first, second = batch
+        places = torch.empty_like(first), None if second is None else torch.empty_like(second)
+        return cls(places, torch.zeros((), device=total.device), total)
+
+    def fill(self, batch: tuple[Tensor, Tensor | None], rate: float) -> None:
+        """Put in what the coming replay uses."""
+        for place, values in zip(self.batch, batch, strict=True):
+            if place is not None and values is not None:
+                place.copy_(values)
+        self.rate.fill_(rate)
+
+
+@dataclass(frozen=True)
+class CapturedStep:
+    """A step that can be replayed: gradients, and apart from them, if the companion acts between, the optimizer's step.
+
+    `gradients` are those that a replay computes, by parameter; as long as they are held, their memory is theirs.
+    """
+
+    plan: Plan
+    slots: Slots
+    computes: Replay
+    updates: Replay | None
+    gradients: tuple[tuple[nn.Parameter, Tensor], ...]
+
+    def replay(self, step: Step, batch: tuple[Tensor, Tensor | None], rate: float) -> None:
+        """Take the step on a batch, once the companion has seen that, if it looks at any."""
+        self.slots.fill(batch, rate)
+        self.computes()
+        for parameter, gradient in self.gradients:
+            parameter.grad = gradient
+        if self.updates is not None:
+            step.companion.before_step()
+            self.updates()
+        if self.plan.ends_on_host:
+            step.companion.after_step()
+
+
+class CapturedSteps:
+    """Takes the steps of a stage's epochs, by replays where a plan and the course of the stage allow it.
+
+    `depends_on` gives what equals itself as long as parameters and masks are the same tensors.
+    """
+
+    def __init__(self, recorder: Recorder, depends_on: Callable[[], Hashable]) -> None:
+        self._recorder, self._depends_on = recorder, depends_on
+        self._course = Course()
+        self._captured: CapturedStep | None = None
+        self._total: Tensor | None = None
+        self._said: str | None = None
+
+    def __call__(self, step: Step, batches: Batches, rate: Rate, skip: int) -> list[Tensor]:
+        """Take the steps of an epoch from number `skip` on; return tensors that add up to the sum of their losses."""
+        acts = step.companion.acts
+        why = refusal(acts, parallel.size()) or self._course.refusal
+        if why is not None:
+            self._say(why)
+            return plainly(step, batches, rate, skip)
+        plan = Plan.of(acts, from_tensors=batches.are_made_of_tensors)
+        if self._total is None:
+            self._total = torch.zeros((), dtype=torch.float64, device=batches.device)
+        total = self._total.zero_()
+        epoch = _Epoch(step, batches, rate, plan, total)
+        losses = [loss for each in epoch.steps(skip) if (loss := self._take(each, epoch)) is not None]
+        if self._course.refusal is not None:
+            self._say(self._course.refusal)
+        return [*losses, total.to(losses[0].dtype) if losses else total]
+
+    def _take(self, one: "_Coming", epoch: "_Epoch") -> Tensor | None:
+        """Take a step; return its loss, unless that was added to the epoch's total."""
+        if not one.is_full or epoch.step.companion.stands_out():
+            return epoch.plainly(one)
+        epoch.show(one)
+        shape = one.images, epoch.plan, self._depends_on()
+        turn = self._course.turn(shape, epoch.step.companion.pattern())
+        if turn is Turn.CAPTURE:
+            turn = self._capture(one, epoch)
+        if turn is Turn.WARM_UP:
+            return self._recorder.warm_up(lambda: epoch.learn(one))
+        if turn is Turn.PLAIN or self._captured is None:
+            return epoch.learn(one)
+        self._captured.replay(epoch.step, one.batch, one.rate)
+        return None
+
+    def _capture(self, one: "_Coming", epoch: "_Epoch") -> Turn:
+        self._captured = None  # its memory is free for the next one
+        try:
+            self._captured = epoch.capture(one, self._recorder)
+        except (RuntimeError, TypeError) as error:  # of CUDA, and of optimizers that find no state
+            LOG.warning("steps are not captured: %s", str(error).partition("\n")[0])
+            return self._course.refuse("capturing one failed")
+        return Turn.REPLAY
+
+    def _say(self, why: str) -> None:
+        if why != self._said:
+            LOG.info("steps run one operation at a time: %s", why)
+            self._said = why
+
+
+@dataclass(frozen=True)
+class _Coming:
+    """A step to come: its batch, how many images that has, whether these are as many as in most, its learning rate."""
+
+    batch: tuple[Tensor, Tensor | None]
+    images: int
+    is_full: bool
+    rate: float
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """The steps of an epoch, in the parts of which a capture consists."""
+
+    step: Step
+    batches: Batches
+    rate: Rate
+    plan: Plan
+    total: Tensor
+
+    def steps(self, skip: int) -> Iterator[_Coming]:
+        source = self.batches.numbers(skip) if self.plan.makes_batch else self.batches.epoch(skip)
+        for number, batch in enumerate(source, start=skip):
+            rate, images = self.rate(number), self.batches.images(number)
+            set_learning_rate(self.step.optimizer, rate)
+            yield _Coming(batch, images, images == self.batches.images(0), rate)
+
+    def _made(self, batch: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor]:
+        first, second = batch
+        if self.plan.makes_batch:
+            return self.batches.made(first, second)
+        assert second is not None
+        return first, second
+
+    def plainly(self, one: _Coming) -> Tensor:
+        return self.step(*self._made(one.batch), one.images)
+
+    def show(self, one: _Coming) -> None:
+        """Let a companion that acts on the host see the batch."""
+        if self.plan.sees_batch:
+            self.step.clear()
+            self.step.companion.before_forward(*self._made(one.batch))
+
+    def learn(self, one: _Coming) -> Tensor:
+        """Take a step plainly whose batch was shown."""
+        if not self.plan.sees_batch:
+            return self.plainly(one)
+        self.step.clear()  # a capture that failed leaves gradients that were never computed
+        return self.step.learn(*self._made(one.batch), one.images)
+
+    def capture(self, one: _Coming, recorder: Recorder) -> CapturedStep:
+        """Record a step like this one."""
+        slots = Slots.like(one.batch, self.total)
+        slots.fill(one.batch, one.rate)
+        count_on(self.step.optimizer, self.total.device)
+        computes = recorder.record(lambda: self._compute(slots, one.images))
+        updates = recorder.record(lambda: self._update(slots)) if self.plan.is_split else None
+        groups = self.step.optimizer.param_groups
+        gradients = [(p, p.grad) for group in groups for p in group["params"] if p.grad is not None]
+        return CapturedStep(self.plan, slots, computes, updates, tuple(gradients))
+
+    def _compute(self, slots: Slots, images: int) -> None:
+        step = self.step
+        inputs, labels = self._made(slots.batch)
+        step.clear()
+        if not self.plan.sees_batch:
+            step.companion.before_forward(inputs, labels)
+        slots.total.add_(step.backward(inputs, labels, images))
+        if not self.plan.is_split:
+            step.companion.before_step()
+            self._update(slots)
+
+    def _update(self, slots: Slots) -> None:
+        with recordable(self.step.optimizer, slots.rate):
+            self.step.optimizer.step()
+        if not self.plan.ends_on_host:
+            self.step.companion.after_step()
