@@ -19,6 +19,7 @@ from trainables.methods.widths import remember, searched_groups, set_widths
 from trainables.structure.channels import find_groups
 from trainables.structure.complexity import measure
 from trainables.structure.widths import Limits, WidthCosts, Widths, fitted, widths_of
+from trainables.training.acts import Acts
 from trainables.training.companion import Companion
 from trainables.training.training import evaluate
 
@@ -89,6 +90,10 @@ class NetworkAdjustment(Companion):
         self._seed = trial.spec.seed + DROP_SEED + rule.index
         self._generator = torch.Generator().manual_seed(self._seed)
         self._drop = ChannelDrop(trial.model, self._groups, self._generator, rule.noise)
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(refusal="other channels are dropped in every step")
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:  # noqa: ARG002 - a companion's
         rate = self._rule.drop * self._step / self._steps

@@ -2,15 +2,18 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tests.trainables.stages import a_trial
 from tests.trainables.training.tape import Tape
+from trainables.data.augmentation import Augmentation
+from trainables.data.batches import Batches
 from trainables.methods.attach import attach
 from trainables.recipes.gating import Gating
 from trainables.recipes.in_training import (
@@ -62,11 +65,33 @@ def falling_rate(first: int, step: int) -> float:
     return 0.02 / (1 + first + step)
 
 
+@dataclass(frozen=True)
+class OnDevice(Augmentation):
+    """Augmentation as a GPU does it; a processor's goes from image to image in numpy."""
+
+    def apply(self, images: Tensor, draws: Tensor) -> Tensor:
+        return self.all_at_once(images, draws)
+
+
+def device_batches(trial: LiveTrial) -> Batches:
+    data = trial.dataset
+    return Batches(
+        data.train,
+        data.mean,
+        data.std,
+        batch_size=trial.spec.training.batch_size,
+        augment=OnDevice(1, flip=True),
+        channels_last=True,
+        device="cpu",
+        generator=trial.generator,
+    )
+
+
 def trained(trial: LiveTrial, companion: Companion, steps: Steps) -> list[EpochResult]:
     """Train for some epochs, the last step of each on fewer images."""
     assert trial.optimizer is not None
     trial.optimizer.register_step_post_hook(lambda *_: trial.masks.apply())
-    batches, results = trial.batches(), []
+    batches, results = device_batches(trial), []
     for epoch in range(EPOCHS):
         results.append(
             train_epoch(
