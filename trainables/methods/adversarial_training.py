@@ -14,6 +14,7 @@ from trainables.evaluation.adversarial import STEPS, Target, pgd
 from trainables.evaluation.joint_attack import JointSearch, jiio
 from trainables.models.deq import EquilibriumNetwork
 from trainables.modes import modes_kept
+from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class AdversarialTraining(Companion):
         if not len(trial.dataset.mean):
             raise InfeasibleTrial(f"{trial.dataset.name} are no pixels in [0, 1], of which the radius is")
         self._target = Target(self._network, trial.dataset.mean, trial.dataset.std)
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(before_forward=Act.HOST, after_step=Act.HOST)
 
     @torch.no_grad()
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.models.deq import EquilibriumNetwork
+from trainables.training.acts import Acts
 from trainables.training.companion import Companion
 
 VECTORS: Final = 2
@@ -28,6 +29,10 @@ class Contraction(Companion):
                 self._meet(inputs[0].detach())
 
         self._hook = network.cell.register_forward_pre_hook(listen)
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(refusal="which evaluations are penalised is drawn for every step")
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:  # noqa: ARG002 - a companion's
         last = self._network.iterations

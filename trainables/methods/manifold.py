@@ -19,6 +19,7 @@ from trainables.gates.structures import Branch, UnitGroup, find_structures
 from trainables.structure.complexity import Complexity, LayerCost, measure
 from trainables.structure.instance_costs import InstanceCosts, kept_of
 from trainables.structure.instance_gates import Activity, InstanceGates, Site, attach_gates, gates_of
+from trainables.training.acts import Acts
 from trainables.training.companion import Companion
 from trainables.training.logits import widened
 
@@ -118,6 +119,10 @@ class ManifoldDynamic(Companion):
                 self._outputs = output.detach()
 
         return note
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(refusal="gates are summed over the images of each epoch")
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:  # noqa: ARG002 - a companion's
         self._labels = labels
