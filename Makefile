@@ -1,8 +1,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test check format docs install
+.PHONY: demo test check format docs site install
 
 demo: install  ## Run a small study to its Pareto front; an interrupted one is resumed, a finished one is shown again.
 	$(BIN)/espalier launch --exist-ok studies/digits.yaml
@@ -10,18 +11,23 @@ demo: install  ## Run a small study to its Pareto front; an interrupted one is r
 test: install  ## Run the whole test suite.
 	$(BIN)/python -m pytest
 
-check: install  ## Check format, lint, types, and the layers of the packages.
+check: install  ## Check format, lint, types, the layers of the packages, and the links of the documentation.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m mkdocs build --quiet
+
+site: install  ## Build the documentation as a site, into site/; a link that leads nowhere is an error.
+	$(BIN)/python -m mkdocs build --quiet
 
 format: install  ## Format the code, and mend what lint can mend by itself.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: install  ## Write the page on paradigms, and the schema of study files, from the code.
+docs: install  ## Write the pages on paradigms and keys, and the schema of study files, from the code.
 	$(BIN)/python -m orchestrator.handbook > docs/paradigms.md
+	$(BIN)/python -m orchestrator.study_keys > docs/study_keys.md
 	$(BIN)/espalier schema > docs/study.schema.json
 
 install: $(INSTALLED)

@@ -17,6 +17,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import espalier
 from orchestrator import cli
 from orchestrator.spec.study_spec import StudySpec
 
@@ -169,6 +170,18 @@ def test_commands_in_a_page_are_there(page: Path) -> None:
         assert (ROOT / script).exists(), script
     for module in re.findall(r"python -m ((?:benchmarks|orchestrator)[\w.]*)", text):
         assert is_module(module), module
+
+
+def test_every_public_name_is_on_the_page_of_python() -> None:
+    headings = re.findall(r"^::: ([\w.]+)\.(\w+)$", read(ROOT / "docs/api.md"), flags=re.MULTILINE)
+    assert {name for _, name in headings} == set(dir(espalier))
+    for module, name in headings:
+        assert getattr(import_module(module), name) is getattr(espalier, name)
+
+
+def test_every_page_is_in_the_menu_of_the_site() -> None:
+    menu = set(re.findall(r"[\w/-]+\.md", read(ROOT / "mkdocs.yml").partition("\nnav:")[2]))
+    assert {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")} <= menu
 
 
 def test_every_benchmark_has_its_row() -> None:
