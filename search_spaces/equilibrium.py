@@ -8,7 +8,7 @@ from search_spaces.space import Dimension, Space
 
 SPACE = Space(
     channels=Dimension(Int(8, 64, log=True)),
-    jacobian=Dimension(Float(0.01, 1.0, log=True)),
+    jacobian=Dimension(Float(0.3, 10.0, log=True)),
     attack=Dimension(Choice(("jiio", "pgd"))),
     radius=Dimension(Float(0.02, 0.2, log=True)),
     iterations=Dimension(Int(10, 40), when={"attack": ("jiio",)}),

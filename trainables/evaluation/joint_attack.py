@@ -60,7 +60,7 @@ def jiio(
         state, inputs = before.detach().requires_grad_(), moved.detach().requires_grad_()
         with torch.enable_grad():
             injected = network.stem(normalised(inputs))
-            image = network.step(state, injected)
+            image = network.equilibrium.step(state, injected)
             loss = F.cross_entropy(network.read(state, injected), labels, reduction="sum")
             adjoint, slope = torch.autograd.grad((image * multiplier).sum() + loss, (state, inputs))
         moved = torch.minimum(torch.maximum(moved + search.alpha * radius * slope.sign(), low), high)

@@ -28,7 +28,7 @@ class Contraction(Companion):
             if cell.training and self._evaluation < network.iterations:
                 self._meet(inputs[0].detach())
 
-        self._hook = network.cell.register_forward_pre_hook(listen)
+        self._hook = network.equilibrium.cell.register_forward_pre_hook(listen)
 
     @property
     def acts(self) -> Acts:
@@ -47,7 +47,7 @@ class Contraction(Companion):
     def penalty(self) -> Tensor:
         with torch.autocast(self._inputs.device.type, enabled=False):
             state = self._met.requires_grad_()
-            image = self._network.cell(state, self._network.stem(self._inputs))
+            image = self._network.equilibrium.cell(state, self._network.stem(self._inputs))
         norms = [_pulled(image, state, torch.randn_like(image)).square().mean() for _ in range(VECTORS)]
         return self._network.jacobian * torch.stack(norms).mean()
 

@@ -37,7 +37,7 @@ class Equilibrium(Paradigm):
 
     channels: int = hyper(32, "of the network's state", low=1, high=100_000)
     evaluations: int = hyper(12, "of the network's cell, by which its MACs are counted", low=2, high=1000)
-    jacobian: float = hyper(0.1, "weight of the penalty that keeps the cell contracting", low=0.0, high=100.0)
+    jacobian: float = hyper(3.0, "weight of the penalty that keeps the cell contracting", low=0.0, high=100.0)
     attack: str = hyper("jiio", "what moves the images: jiio, or pgd", choices=ATTACKS)
     radius: float = hyper(0.1, "how far pixels in [0, 1] are moved, at most", low=0.0, high=1.0)
     ramp: float = hyper(0.25, "share of training over which the radius rises from 0", low=0.0, high=1.0)

@@ -10,6 +10,7 @@ from torch import fx, nn
 from torch.nn import functional as F
 
 from trainables.errors import InfeasibleTrial, nearest
+from trainables.models.deq import Equilibrium
 from trainables.models.shortcut import Shortcut
 from trainables.structure.channels import CONVOLUTIONS
 
@@ -80,7 +81,7 @@ def _select(model: nn.Module, names: Collection[str]) -> dict[str, _Block]:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, Shortcut) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, Shortcut | Equilibrium) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _find_blocks(model: nn.Module) -> dict[str, _Block]:

@@ -20,7 +20,7 @@ def test_a_settled_network_has_its_residual_and_iterations_measured(tmp_path: Pa
 def test_a_network_that_has_not_settled_is_refused_with_its_residual(tmp_path: Path) -> None:
     trial = a_trial(tmp_path, "deq")
     assert isinstance(trial.model, EquilibriumNetwork)
-    trial.model.iterations = 2
+    trial.model.equilibrium.iterations = 2
     with pytest.raises(NotSettled, match=r"still moves by \d\.\de-0\d of its norm after 2 iterations.* give deq more"):
         measure_settling(trial)
     assert trial.measured["residual"] > 1e-3

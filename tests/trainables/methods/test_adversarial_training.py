@@ -69,7 +69,7 @@ def test_each_step_begins_elsewhere_also_after_a_resume(trial: LiveTrial) -> Non
 
 def test_the_trained_network_is_attacked_at_the_end(trial: LiveTrial) -> None:
     assert isinstance(trial.model, EquilibriumNetwork)
-    trial.model.iterations = 2
+    trial.model.equilibrium.iterations = 2
     AdversarialTraining(Attack(radius=0.0), trial, STEPS).finish()
     split = trial.dataset.validation
     with torch.no_grad():

@@ -35,7 +35,7 @@ def deq() -> EquilibriumNetwork:
 def test_it_is_the_mean_square_of_the_jacobian_s_singular_values() -> None:
     network, images = deq(), torch.randn(64, 1, 8, 8)
     cell = Linear()
-    network.register_module("cell", cell)
+    network.equilibrium.register_module("cell", cell)
     penalising = Contraction(network)
     penalising.before_forward(images, torch.zeros(64))
     with torch.no_grad():
@@ -51,7 +51,7 @@ def test_it_is_the_mean_square_of_the_jacobian_s_singular_values() -> None:
 def test_each_image_has_a_state_from_the_second_half_of_its_way() -> None:
     network, images = deq(), torch.randn(64, 1, 8, 8)
     cell = Linear()
-    network.register_module("cell", cell)
+    network.equilibrium.register_module("cell", cell)
     penalising = Contraction(network)
     penalising.before_forward(images, torch.zeros(64))
     for number in range(network.iterations):
@@ -70,4 +70,4 @@ def test_any_training_of_such_a_network_has_it_and_leaves_no_hooks(tmp_path: Pat
     assert trial.last_report is not None
     assert trial.last_report.train_loss is not None
     assert trial.last_report.train_loss > 1000
-    assert not trial.model.cell._forward_pre_hooks
+    assert not trial.model.equilibrium.cell._forward_pre_hooks

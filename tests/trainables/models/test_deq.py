@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from trainables import models
 from trainables.errors import InvalidValue
 from trainables.models.deq import EquilibriumNetwork
+from trainables.structure.blocks import residual_blocks
 from trainables.structure.complexity import measure
 from trainables.structure.removable import removable_groups
 from trainables.structure.removal import mask, plan_removal, remove
@@ -56,7 +57,7 @@ def test_macs_are_those_of_the_cell_times_the_iterations() -> None:
     one, two, seven = (measure(network(iterations=count), SHAPE) for count in (2, 4, 14))
     convolution = 16 * 8 * 8 * 9  # positions, channels, channels, weights
     for cost, count in ((one, 2), (two, 4), (seven, 14)):
-        assert cost.layers["cell.conv1"].macs == cost.layers["cell.conv2"].macs == count * convolution
+        assert {cost.layers[f"equilibrium.cell.conv{number}"].macs for number in (1, 2)} == {count * convolution}
     assert one.layers["stem.0"] == seven.layers["stem.0"]
     assert one.params == seven.params
 
@@ -64,7 +65,7 @@ def test_macs_are_those_of_the_cell_times_the_iterations() -> None:
 def test_the_channels_inside_the_cell_can_be_removed_and_it_settles_elsewhere_as_the_masked_one() -> None:
     model = network()
     (group,) = removable_groups(model, SHAPE)
-    assert (group.name, group.size) == ("cell.conv1", 8)
+    assert (group.name, group.size) == ("equilibrium.cell.conv1", 8)
     plan = plan_removal([group], {group.name: torch.arange(8) < 3})
     masked, smaller = copy.deepcopy(model), copy.deepcopy(model)
     mask(masked, plan)
@@ -72,15 +73,20 @@ def test_the_channels_inside_the_cell_can_be_removed_and_it_settles_elsewhere_as
     with torch.no_grad():
         assert torch.allclose(masked(images()), smaller(images()), atol=1e-5)
     assert smaller.residuals(images())[-1].max() < 1e-5
-    assert measure(smaller, SHAPE).layers["cell.conv1"].macs * 8 == measure(model, SHAPE).layers["cell.conv1"].macs * 3
+    first, left = (measure(each, SHAPE).layers["equilibrium.cell.conv1"] for each in (model, smaller))
+    assert left.macs * 8 == first.macs * 3
 
 
-def test_it_multiplies_in_float32_under_autocast() -> None:
-    model = network()
+def test_its_equilibrium_is_computed_in_float32_under_autocast() -> None:
+    cell, injected = network().equilibrium, images(2).expand(2, 8, 8, 8)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        cast = model(images())
+        cast = cell(injected.bfloat16())
     with torch.no_grad():
-        assert torch.equal(cast, model(images()))
+        assert torch.equal(cast, cell(injected.bfloat16().float()))
+
+
+def test_it_can_be_traced_and_has_no_residual_blocks() -> None:
+    assert residual_blocks(network()) == ()
 
 
 @pytest.mark.parametrize(
