@@ -14,7 +14,7 @@ SHAPE = (1, 4, 4)
 
 def deq() -> nn.Module:
     torch.manual_seed(0)
-    return models.build("deq", classes=3, input_shape=SHAPE, options={"channels": 4, "iterations": 3}).eval()
+    return models.build("deq", classes=3, input_shape=SHAPE, options={"channels": 4, "iterations": 2}).eval()
 
 
 def test_an_unrolled_network_computes_what_the_network_does() -> None:
