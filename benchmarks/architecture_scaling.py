@@ -2,7 +2,7 @@
 
     python -m benchmarks.architecture_scaling factors
     python -m benchmarks.architecture_scaling slope [--seeds 0 1 2] [--to FOLDER]
-    python -m benchmarks.architecture_scaling layers [--epochs 15] [--subset 2000] [--seeds 0 1 2]
+    python -m benchmarks.architecture_scaling layers [--epochs 9] [--subset 1000] [--seeds 0 1 2]
 
 `factors` prints what the learning rate of networks is multiplied by, with both ways of counting paths.
 
@@ -40,8 +40,8 @@ from trainables.state import LiveTrial
 from trainables.structure.tracing import layer_graph
 from trainables.training.architecture_scaling import relative_rate
 
-DEPTHS: Final = (3, 4, 6, 8, 12, 16)
-RATES: Final = tuple(2 ** (-power / 2) for power in range(-4, 19))
+DEPTHS: Final = (3, 4, 6, 8, 12)
+RATES: Final = tuple(2 ** (-power / 2) for power in range(14))
 MULTIPLES: Final = (0.1, 0.3, 1.0, 3.0, 10.0)
 RATE: Final = 0.1
 """The learning rate of the dense ResNet-20."""
@@ -148,7 +148,13 @@ def picture(best: Mapping[int, float], into: Path) -> None:
         ticks=tuple((depth, f"{depth:.0f}") for depth in depths),
         logarithmic=True,
     )
-    y = replace(Axis.of("", (*rates, *predicted), label="learning rate"), logarithmic=True)
+    shown = (*rates, *predicted)
+    y = Axis(
+        label="learning rate",
+        ends=(min(shown) / 1.3, max(shown) * 1.3),
+        ticks=tuple((tick, f"{tick:g}") for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)),
+        logarithmic=True,
+    )
     chart = Chart(x=x, y=y, layers=(line, points), title="digits, perceptrons")
     caption = "Best learning rate against depth"
     paper.write([Figure(name="architecture_scaling", caption=caption, charts=(chart,))], into)
@@ -174,7 +180,7 @@ def half_dropped(seed: int, options: argparse.Namespace) -> LiveTrial:
     """Return a trained ResNet-20 of which half of the residual blocks will be removed."""
     spec = TrialSpec(
         data=DataSpec(
-            name="cifar10", root=options.root, validation=0.04, subset=options.subset, image_size=options.image_size
+            name="cifar10", root=options.root, validation=0.02, subset=options.subset, image_size=options.image_size
         ),
         model=ModelSpec(name="resnet20", options={"width": 0.5}),
         training=TrainingSpec(lr=RATE, batch_size=64),
@@ -205,10 +211,10 @@ def finetuned(
 
 
 def main() -> None:
-    parser = new_parser(__doc__, "architecture_scaling", epochs=15, subset=2000)
+    parser = new_parser(__doc__, "architecture_scaling", epochs=9, subset=1000)
     parser.set_defaults(device="cpu")
     parser.add_argument("part", choices=["factors", "slope", "layers"])
-    parser.add_argument("--width", type=int, default=64, help="units of each layer of the perceptrons (64)")
+    parser.add_argument("--width", type=int, default=256, help="units of each layer of the perceptrons (256)")
     parser.add_argument("--image-size", type=int, default=16, help="side in pixels that images are averaged to (16)")
     parser.add_argument("--to", type=Path, default=Path(), help="folder of the table and the picture (this one)")
     options = parse(parser)

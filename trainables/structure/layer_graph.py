@@ -110,9 +110,8 @@ class LayerGraph:
         """Return the sums over all paths from the input to the output.
 
         Each path counts alike ("sum"), or by the share of the variance that it carries where all summands of a sum
-        have the same ("average").
-        Where results are added or laid side by side, the paths of each continue; of the factors of a product only
-        those of the one with the fewest layers, because a gate scales a path and is none itself.
+        have the same ("average"). Where results are added or laid side by side, the paths of each continue; of the
+        factors of a product only those of the one with the fewest layers, because a gate scales a path and is none.
         """
         known: list[Paths] = []
         for number, step in enumerate(self.steps):
