@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, tuple[Command, ...]]] = {
         ("show", studies.show, "show first 3"),
         ("report", reports.report, "report first"),
         ("compare", reports.compare, "compare first second"),
+        ("verify", reports.verify, "verify first"),
         ("evaluate", evaluation.evaluate, "evaluate first --severity 3 --noise 0.1"),
         ("export", networks.export, "export first 3 --format onnx"),
     ),

@@ -1,4 +1,4 @@
-"""Commands that write a study's report, and compare studies."""
+"""Commands that write a study's report, compare studies, and hold one against published results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,10 +19,14 @@ from orchestrator.commands.arguments import (
     store_at,
 )
 from orchestrator.ledger.records import TrialRecord
+from orchestrator.results.published import published_for
+from orchestrator.results.reference import dense_reference
+from orchestrator.results.verification import verified
 from orchestrator.spec.history import read_history
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store import stamp
 from orchestrator.store.store import StudyFolder
+from orchestrator.terminal.objects import verification_object
 from orchestrator.terminal.printable import say
 from trainables.errors import InvalidValue
 
@@ -58,6 +62,28 @@ def report(
     else:
         for each in written:
             say(each)
+
+
+def verify(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> None:
+    """Hold a study against published results for its network and data: theirs, ours, difference, verdict."""
+    spec, records = read(store_at(store).existing(name, "NAME"))
+    published = published_for(spec.data.name, [network.name for network in spec.networks])
+    if not published:
+        raise InvalidValue("NAME", name, f"no published result is known for {_subject(spec)}")
+    reference = dense_reference(records)
+    if reference is None:
+        raise InvalidValue("NAME", name, "has no finished dense trial, against which papers tell changes: add `dense:`")
+    answers = verified(records, reference, published)
+    if as_json:
+        print_json([verification_object(answer) for answer in answers])
+    else:
+        from orchestrator.terminal.verification_table import verification_table
+
+        console().print(verification_table(answers))
+
+
+def _subject(spec: StudySpec) -> str:
+    return f"{' or '.join(network.name for network in spec.networks)} on {spec.data.name}"
 
 
 def compare(

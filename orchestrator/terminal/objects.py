@@ -9,6 +9,7 @@ from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.front import Objectives
 from orchestrator.results.reference import drop
 from orchestrator.results.replicates import Estimate, Replicates
+from orchestrator.results.verification import Verification
 from orchestrator.spec.quality import quality_of
 from orchestrator.store.attempts import Attempt
 from trainables.paradigms.base import Paradigm
@@ -107,3 +108,21 @@ def _finite(value: object) -> object:
         case list() | tuple():
             return [_finite(entry) for entry in value]
     return value
+
+
+def verification_object(answer: Verification) -> dict[str, object]:
+    """Return a published result with the trial that answers it; changes in accuracy are shares."""
+    published, ours = answer.published, answer.ours
+    return {
+        "published": published.title,
+        "data": published.data,
+        "network": published.network,
+        "cost": answer.cost,
+        "their_folds": published.folds[answer.cost],
+        "their_change": published.change,
+        "trial": answer.trial,
+        "our_folds": ours.folds if ours is not None else None,
+        "our_change": ours.accuracy if ours is not None else None,
+        "difference": answer.difference,
+        "verdict": answer.verdict,
+    }

@@ -10,7 +10,7 @@ from orchestrator.results.front import Objectives, pareto_front
 from orchestrator.results.palette import looks
 from orchestrator.results.published import PublishedResult
 from orchestrator.results.reference import dense_reference
-from trainables.metrics import dense_value
+from orchestrator.results.verification import Change, change_of
 
 COSTS = {"macs": "times fewer MACs", "params": "times fewer parameters"}
 
@@ -46,7 +46,7 @@ def _chart(
     ours = [
         points(
             [record for record in front if record.paradigm == paradigm],
-            lambda record: _against(record, reference, cost),
+            lambda record: _position(change_of(record, reference, cost)),
             look.color,
             marker=look.marker,
             name=paradigm,
@@ -60,11 +60,5 @@ def _chart(
     return Chart(x=x, y=y, layers=tuple(layers), title=COSTS[cost])
 
 
-def _against(record: TrialRecord, reference: TrialRecord | None, cost: str) -> tuple[float, float] | None:
-    dense = dense_value(cost, record.metrics)
-    if reference is None or not dense or not record.metrics.get(cost):
-        return None
-    metric = "test_accuracy" if "test_accuracy" in record.metrics.keys() & reference.metrics.keys() else "accuracy"
-    if metric not in record.metrics:
-        return None
-    return dense / record.metrics[cost], record.metrics[metric] - reference.metrics[metric]
+def _position(change: Change | None) -> tuple[float, float] | None:
+    return (change.folds, change.accuracy) if change is not None else None
