@@ -6,12 +6,15 @@ left as for a published one, the one with the best validation accuracy answers i
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.front import is_eligible
 from orchestrator.results.published import PublishedResult
 from trainables.metrics import dense_value
+
+_DIGITS: Final = 9
+"""Of accuracies, as shares: what lies beyond is of the arithmetic."""
 
 Verdict = Literal["reached", "behind", "none so small"]
 
@@ -36,7 +39,7 @@ class Verification:
     @property
     def difference(self) -> float | None:
         """By how much more accuracy, as a share, ours kept than theirs."""
-        return self.ours.accuracy - self.published.change if self.ours is not None else None
+        return round(self.ours.accuracy - self.published.change, _DIGITS) + 0.0 if self.ours is not None else None
 
     @property
     def verdict(self) -> Verdict:

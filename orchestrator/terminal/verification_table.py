@@ -1,6 +1,7 @@
 """Published results and a study's answers to them, as a table for the terminal."""
 
 from collections.abc import Sequence
+from textwrap import shorten
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -10,6 +11,9 @@ from orchestrator.results.verification import Change, Verification
 from orchestrator.terminal.fitted_table import Column, FittedTable
 
 COSTS: Final = {"macs": "MACs", "params": "parameters"}
+
+LONGEST_TITLE: Final = 28
+"""The letters of a paper's title that are shown; all of them are in the JSON."""
 
 NOTES: Final = (
     "Changes are in points of accuracy against the dense network: theirs as published, ours on test where measured.",
@@ -22,22 +26,24 @@ def verification_table(answers: Sequence[Verification]) -> RenderableType:
     """Return a row for each published result, after how many were reached."""
     counts = {verdict: sum(each.verdict == verdict for each in answers) for verdict in ("reached", "behind")}
     rest = len(answers) - sum(counts.values())
-    title = (
-        f"{len(answers)} published results: {counts['reached']} reached, {counts['behind']} behind, {rest} not so small"
-    )
+    told = f"{counts['reached']} reached, {counts['behind']} behind, {rest} smaller than any of ours"
+    title = f"{len(answers)} published results: {told}"
     columns = (
-        Column(heading="published", cells=tuple(each.published.title for each in answers), is_text=True, rank=3),
+        Column(heading="published", cells=tuple(_title(each) for each in answers), is_text=True, rank=1),
         Column(heading="cost", cells=tuple(COSTS[each.cost] for each in answers), is_text=True),
         Column(heading="theirs", cells=tuple(_change(_theirs(each)) for each in answers)),
         Column(heading="ours", cells=tuple(_change(each.ours) for each in answers)),
-        Column(
-            heading="trial", cells=tuple("-" if each.trial is None else str(each.trial) for each in answers), rank=1
-        ),
+        Column(heading="trial", cells=tuple(_number(each.trial) for each in answers), rank=1),
         Column(heading="difference", cells=tuple(_points(each.difference) for each in answers)),
         Column(heading="verdict", cells=tuple(each.verdict for each in answers), is_text=True, style="bold"),
     )
     notes = [Text(note, style="dim") for note in NOTES]
     return Group(Text(title, style="bold"), Text(), FittedTable(columns), Text(), *notes)
+
+
+def _title(answer: Verification) -> str:
+    published = answer.published
+    return f"{shorten(published.paper, LONGEST_TITLE, placeholder=' ...')} ({published.year})"
 
 
 def _theirs(answer: Verification) -> Change:
