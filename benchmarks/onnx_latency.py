@@ -23,9 +23,9 @@ PROMISED = 0.6
 """The share of the saving in MACs that must be saved in time, where widths are multiples of 8."""
 
 
-def pruned(width: float, multiple: int) -> nn.Module:
-    """Return a ResNet-20 whose blocks keep that share of their inner filters, rounded to a multiple."""
-    model = dense()
+def pruned(width: float, multiple: int, network: str = "resnet20") -> nn.Module:
+    """Return a ResNet for CIFAR-10 whose blocks keep that share of their inner filters, rounded to a multiple."""
+    model = dense(network)
     groups = [group for group in find_groups(model, SHAPE) if group.name.startswith("layer") and "conv1" in group.name]
     keep = {}
     for group in groups:
@@ -36,9 +36,9 @@ def pruned(width: float, multiple: int) -> nn.Module:
     return model
 
 
-def dense() -> nn.Module:
+def dense(network: str = "resnet20") -> nn.Module:
     torch.manual_seed(0)
-    return models.build("resnet20", classes=10, input_shape=SHAPE).eval()
+    return models.build(network, classes=10, input_shape=SHAPE).eval()
 
 
 def measured(model: nn.Module) -> Latency:
