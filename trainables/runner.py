@@ -40,9 +40,10 @@ from trainables.structure.widths import redrawn
 from trainables.tasks.classification import smoothed
 from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion, Companions
-from trainables.training.cuda_graphs import steps_on
+from trainables.training.cuda_graphs import Runs, runs_on
 from trainables.training.energy import EnergyMeter
 from trainables.training.epoch import Epoch, EpochResult
+from trainables.training.judging import Judging, judged_plainly
 from trainables.training.moments import WatchesWeights
 from trainables.training.step import Steps
 from trainables.training.training import (
@@ -152,15 +153,16 @@ def train(
     batches = trial.batches(stage.during.held_out if isinstance(stage.during, HoldsOut) else 0.0)
     schedule = _Schedule(stage, trial.spec.training, len(batches), rate_scale(trial))
     _prepare(trial, schedule, recipe)
-    steps = steps_on(trial.context.device, trial.spec.training.capture, lambda: trial.masks.pattern)
+    capture, device = trial.spec.training.capture, trial.context.device
+    runs = runs_on(device, capture, lambda: trial.masks.pattern, lambda: trial.companion.pattern())
     for epoch in range(max(trial.position.epoch, schedule.begin // schedule.steps), stage.epochs):
-        result, usage = _train_epoch(epoch, trial, batches, schedule, steps)
+        result, usage = _train_epoch(epoch, trial, batches, schedule, runs.steps)
         trial.companion.after_epoch()
         first = epoch * schedule.steps
         share = min(1.0, (first + schedule.steps - schedule.begin) / schedule.steps)
         trial.position.end_epoch(epoch, share, result.macs(trial.cost().macs))
         rate = schedule.rate(first + schedule.steps - 1) if result.rated else None
-        report = ended(_report(trial, recipe, result, usage, rate))
+        report = ended(_report(trial, recipe, result, usage, rate, _judging(trial, runs)))
         trial.last_report = report
         if report.fidelity < 1:
             trial.context.report(report, partial(checkpoint.save, trial))
@@ -212,10 +214,17 @@ def _train_epoch(
     return result, usage
 
 
-def _report(trial: LiveTrial, recipe: Recipe, result: EpochResult, usage: Usage, rate: float | None) -> Report:
+def _judging(trial: LiveTrial, runs: Runs) -> Judging:
+    """Return how the network is evaluated while it trains: plainly where its companion refuses captures."""
+    return runs.judging if trial.companion.acts.refusal is None else judged_plainly
+
+
+def _report(
+    trial: LiveTrial, recipe: Recipe, result: EpochResult, usage: Usage, rate: float | None, judging: Judging
+) -> Report:
     if not math.isfinite(result.loss):
         raise TrainingDiverged(f"the training loss is {result.loss} in epoch {trial.position.reports}")
-    measured = evaluate_on(trial, "validation")
+    measured = evaluate_on(trial, "validation", judging=judging)
     cost = projected(recipe, trial)
     return Report(
         epoch=trial.position.reports,
@@ -241,7 +250,9 @@ def _fidelity(trial: LiveTrial, recipe: Recipe) -> float:
     return min(position.trained, whole - left) / whole if left else 1.0  # parts of epochs are rounded to steps
 
 
-def evaluate_on(trial: LiveTrial, split: str, *, keep_logits: bool = False) -> Evaluation:
+def evaluate_on(
+    trial: LiveTrial, split: str, *, keep_logits: bool = False, judging: Judging = judged_plainly
+) -> Evaluation:
     """Evaluate the trial's network on the split ``"train"``, ``"validation"`` or ``"test"`` in float32."""
     data = trial.dataset
     images = getattr(data, split)
@@ -253,6 +264,7 @@ def evaluate_on(trial: LiveTrial, split: str, *, keep_logits: bool = False) -> E
         task=trial.task,
         channels_last=trial.spec.training.channels_last,
         keep_logits=keep_logits,
+        judging=judging,
     )
 
 

@@ -37,7 +37,7 @@ from trainables.recipes.gating import Gating
 from trainables.spec import Capture, DataSpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.state import LiveTrial
 from trainables.training.companion import Companion
-from trainables.training.cuda_graphs import steps_on
+from trainables.training.cuda_graphs import runs_on
 from trainables.training.training import optimizer_for, train_epoch
 
 BATCH: Final = 128
@@ -106,7 +106,7 @@ def epochs_of(trial: LiveTrial, capture: Capture, gating: Gating | None = None) 
     trial.optimizer = optimizer_for(trial.model, trial.spec.training)
     trial.optimizer.register_step_post_hook(lambda *_: trial.masks.apply())
     companion = Companion() if gating is None else attach(gating, trial, gating.epochs * len(batches))
-    steps = steps_on(device, capture, lambda: trial.masks.pattern)
+    steps = runs_on(device, capture, lambda: trial.masks.pattern).steps
     while True:
         result = train_epoch(
             trial.model,

@@ -17,7 +17,7 @@ from trainables.runner import evaluate_on
 from trainables.state import LiveTrial
 from trainables.tasks.classification import smoothed
 from trainables.training.companion import Companion
-from trainables.training.cuda_graphs import steps_on
+from trainables.training.cuda_graphs import runs_on
 from trainables.training.training import optimizer_for, train_epoch
 
 LONG_ENOUGH: Final = 1.0
@@ -83,7 +83,7 @@ def _step(trial: LiveTrial) -> tuple[float, int]:
     """Return the seconds of a training step, and how many steps were measured."""
     spec, batches = trial.spec.training, trial.batches()
     optimizer, steps, count = optimizer_for(trial.model, spec), len(batches), 1
-    taken = steps_on(trial.context.device, spec.capture, lambda: None)
+    taken = runs_on(trial.context.device, spec.capture).steps
     while True:
         seconds = train_epoch(
             trial.model,

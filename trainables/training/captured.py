@@ -1,7 +1,6 @@
 """Takes the steps of an epoch by replaying a captured one, wherever that is the same as taking them plainly."""
 
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 
@@ -12,24 +11,10 @@ from trainables import parallel
 from trainables.data.batches import Batches
 from trainables.training.capture import Course, Plan, Turn, refusal
 from trainables.training.recordable import count_on, recordable
+from trainables.training.recorder import Recorder, Replay
 from trainables.training.step import Rate, Step, plainly, set_learning_rate
 
 LOG = logging.getLogger(__name__)
-
-Replay = Callable[[], None]
-"""Does what was recorded, on the same tensors and what they hold now."""
-
-
-class Recorder(ABC):
-    """Records operations on a device."""
-
-    @abstractmethod
-    def warm_up(self, run: Callable[[], Tensor]) -> Tensor:
-        """Run what will be recorded later, and return its result."""
-
-    @abstractmethod
-    def record(self, run: Callable[[], None]) -> Replay:
-        """Record the operations of `run` without carrying them out; raises RuntimeError where that is impossible."""
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,17 @@ It has not been run on a GPU yet. What is recorded, and when, is decided elsewhe
 """
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from weakref import WeakSet
 
 import torch
-from torch import Tensor
 
 from trainables.spec import Capture
 from trainables.training.capture import is_wanted
-from trainables.training.captured import CapturedSteps, Recorder
+from trainables.training.captured import CapturedSteps
+from trainables.training.captured_judging import CapturedJudging
+from trainables.training.judging import Judging, judged_plainly
+from trainables.training.recorder import Recorder, Result
 from trainables.training.step import Steps, plainly
 
 
@@ -27,7 +30,7 @@ class CudaGraphs(Recorder):
         self._pool = torch.cuda.graph_pool_handle()
         self._graphs: WeakSet[torch.cuda.CUDAGraph] = WeakSet()
 
-    def warm_up(self, run: Callable[[], Tensor]) -> Tensor:
+    def warm_up(self, run: Callable[[], Result]) -> Result:
         """Run on the stream on which recordings are made, as torch asks for, in order with the present stream."""
         present = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(present)
@@ -50,7 +53,26 @@ class CudaGraphs(Recorder):
         return graph.replay
 
 
-def steps_on(device: str | torch.device, mode: Capture, depends_on: Callable[[], Hashable]) -> Steps:
-    """Return what takes the steps of a stage's epochs on a device; `depends_on` as for `CapturedSteps`."""
+@dataclass(frozen=True)
+class Runs:
+    """How the steps and the evaluations of a stage are run."""
+
+    steps: Steps = plainly
+    judging: Judging = judged_plainly
+
+
+def runs_on(
+    device: str | torch.device,
+    mode: Capture,
+    masks: Callable[[], Hashable] = lambda: None,
+    companion: Callable[[], Hashable] = lambda: None,
+) -> Runs:
+    """Return how a stage is run on a device; by captures, which share their memory, where that is wanted.
+
+    `masks` and `companion` give their patterns: what equals itself as long as a capture holds.
+    """
     placed = torch.device(device)
-    return CapturedSteps(CudaGraphs(placed), depends_on) if is_wanted(mode, placed.type) else plainly
+    if not is_wanted(mode, placed.type):
+        return Runs()
+    graphs = CudaGraphs(placed)
+    return Runs(CapturedSteps(graphs, masks), CapturedJudging(graphs, lambda: (masks(), companion())))

@@ -19,7 +19,7 @@ from trainables.tasks.base import Averaged, Task
 from trainables.tasks.classification import CLASSIFICATION
 from trainables.training.companion import Companion
 from trainables.training.epoch import EpochResult
-from trainables.training.logits import logits_of
+from trainables.training.judging import Judge, Judging, judged_plainly
 from trainables.training.step import Rate, Step, Steps, plainly
 
 WARMUP_START = 1 / 25
@@ -128,12 +128,15 @@ def evaluate(
     channels_last: bool = False,
     batch_size: int = 500,
     keep_logits: bool = False,
+    judging: Judging = judged_plainly,
 ) -> Evaluation:
     """Evaluate `model` on a split that lies on its device; every module keeps the mode it was in.
 
-    Several processes take turns at the batches, and each gets the whole result.
+    `judging` says how what is computed of a batch is run. Several processes take turns at the batches, and each gets
+    the whole result.
     """
     kept: list[Tensor] = []
+    judge = Judge(model, task, precision)
     averaged = task if isinstance(task, Averaged) else None
     sums = torch.zeros(1 + (averaged.summed if averaged else 0), dtype=torch.float64, device=split.device)
     turns = ordered(
@@ -148,11 +151,10 @@ def evaluate(
     with torch.no_grad(), modes_kept(model):
         model.eval()
         for inputs, labels in turns:
-            logits = logits_of(model, inputs, precision)
+            logits, of_batch = judging(judge, inputs, labels)
             if keep_logits or not averaged:
                 kept.append(logits)
-            of_batch = [*(averaged.sums(logits, labels) if averaged else ()), task.reduced(logits, labels, "sum")]
-            sums += torch.stack([each.double() for each in of_batch])
+            sums += of_batch
     means: list[float] = (parallel.total(sums) / len(split)).tolist()
     is_whole = keep_logits or averaged is None
     outputs = _of_all_processes(kept, split, batch_size) if is_whole else None

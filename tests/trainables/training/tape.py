@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from trainables.training.captured import Recorder
+from trainables.training.recorder import Recorder, Result
 
 ATEN = torch.ops.aten
 
@@ -89,7 +89,7 @@ class Tape(Recorder):
     replayed: int = 0
     refuses: bool = field(default=False, kw_only=True)
 
-    def warm_up(self, run: Callable[[], Tensor]) -> Tensor:
+    def warm_up(self, run: Callable[[], Result]) -> Result:
         self.warmed += 1
         return run()
 
