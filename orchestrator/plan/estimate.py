@@ -131,7 +131,7 @@ def make_plan(
     """Return the plan for what is left of a study, given its record and spending so far; both are empty if new."""
     left = max(0, spec.search.trials - sum(record.state in ENDED for record in records))
     done = sum(record.fidelity for record in records if record.state is State.RUNNING) * spec.fidelity.epochs
-    lengths, stopping = _lengths(spec, records)
+    lengths, stopping = _with_repeats(spec, *_lengths(spec, records))
     epochs = lengths * left + -min(done, lengths.low * left) + _continued(spec, records)
     shared = min(_shared_epochs(spec, left), epochs.low)
     if shared:
@@ -263,6 +263,20 @@ def _lengths(spec: StudySpec, records: Sequence[TrialRecord]) -> tuple[Span, str
     least = f"low: 1 in {reduction**2} continues at epoch {', '.join(map(str, spec.fidelity.rungs))}"
     explanation = f"{basis}; {least}; high: all continue{_not_judged(spec, judged)}"
     return Span(min(strongest, mean), mean, epochs), explanation
+
+
+def _with_repeats(spec: StudySpec, lengths: Span, stopping: str) -> tuple[Span, str]:
+    """Return what `_lengths` does where some trials repeat others with further seeds, which no rung stops.
+
+    How many do follows from the front, which nobody knows: at most all but one of each configuration's `seeds`.
+    """
+    epochs, seeds = spec.fidelity.epochs, spec.search.seeds
+    if seeds == 1 or lengths.expected == epochs:
+        return lengths, stopping
+    share = (1 - 1 / seeds) * (1.0 if spec.search.repeat == "all" else 0.5)
+    expected = lengths.expected + share * (epochs - lengths.expected)
+    said = f"; expected: {share:.0%} of the trials repeat others with further seeds, to the end"
+    return Span(lengths.low, expected, lengths.high), stopping + said
 
 
 def _not_judged(spec: StudySpec, judged: Mapping[str, Counter[float]]) -> str:

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -62,6 +63,18 @@ def test_ranges_rise_and_lie_between_the_first_rung_and_the_end(
         assert rises(plan.device_hours)
         assert rises(plan.wall_hours)
         assert plan.wall_hours.high == pytest.approx(max(plan.left / 2, 1) * 8 * 3 / 3600)
+
+
+@pytest.mark.parametrize(("repeat", "share"), [("front", 0.4), ("all", 0.8)])
+def test_trials_that_repeat_others_are_expected_to_run_to_the_end(repeat: str, share: float) -> None:
+    judged: dict[str, Any] = {"epochs": 8, "rungs": [2], "paradigms": {"rigl": {}}}
+    once = make_plan(small.study(trials=20, **judged), [], PACE, HERE)
+    search = {"trials": 20, "seeds": 5, "repeat": repeat}
+    plan = make_plan(small.study(search=search, **judged), [], PACE, HERE)
+    assert plan.epochs.expected == pytest.approx((1 - share) * once.epochs.expected + share * 20 * 8)
+    assert (plan.epochs.low, plan.epochs.high) == (once.epochs.low, once.epochs.high)
+    assert f"{share:.0%} of the trials repeat others" in plan.stopping
+    assert "repeat" not in once.stopping
 
 
 def test_without_rungs_every_trial_takes_all_its_epochs() -> None:
