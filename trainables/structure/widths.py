@@ -45,8 +45,8 @@ def require_resizable(model: nn.Module, groups: Collection[ChannelGroup], name: 
     for group in groups:
         if (mixed := next((m.module for m in group.members if _mixes(model, group, m)), None)) is not None:
             raise InfeasibleTrial(
-                f"the widths of {name} cannot be searched: {mixed} holds the channels of {group.name} beside others, "
-                "as after a concatenation or in attention; choose a plain or a residual network"
+                f"the widths of {name} cannot be searched: {mixed} holds more than the channels of {group.name} "
+                "in their order, as after a concatenation or in attention; choose a plain or a residual network"
             )
 
 

@@ -81,7 +81,7 @@ class Concatenating(nn.Module):
 def test_a_layer_that_reads_several_groups_is_refused_by_name() -> None:
     model = Concatenating()
     with pytest.raises(
-        InfeasibleTrial, match="the widths of joined cannot be searched: head holds the channels of left"
+        InfeasibleTrial, match="the widths of joined cannot be searched: head holds more than the channels of left"
     ):
         require_resizable(model, find_groups(model, (1, 8, 8)), "joined")
 
