@@ -37,7 +37,7 @@ class _Captured:
 class CapturedJudging:
     """Lets a network be judged by replays, one after another, while a stage trains it.
 
-    `depends_on` gives what equals itself as long as the network consists of the same operations and tensors.
+    `depends_on` gives what equals itself as long as the network consists of the same operations on its tensors.
     """
 
     def __init__(self, recorder: Recorder, depends_on: Callable[[], Hashable]) -> None:
@@ -50,7 +50,7 @@ class CapturedJudging:
         self._most = max(self._most, len(inputs))
         if len(inputs) < self._most or parallel.size() > 1:
             return judge(inputs, labels)
-        turn = self._course.turn(inputs.shape, self._depends_on())
+        turn = self._course.turn(inputs.shape, (self._depends_on(), judge.addresses()))
         if turn is Turn.CAPTURE:
             self._capture(judge, inputs, labels)
         if turn is Turn.WARM_UP:

@@ -46,9 +46,12 @@ class CudaGraphs(Recorder):
         """
         if not self._graphs:  # a pool whose graphs are gone, but not all of its tensors, takes no new graph
             self._pool = torch.cuda.graph_pool_handle()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
-            run()
+        graph, present = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self._stream.device)
+        try:
+            with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
+                run()
+        finally:
+            torch.cuda.set_stream(present)  # torch leaves its stream behind where a recording fails
         self._graphs.add(graph)
         return graph.replay
 

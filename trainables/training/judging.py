@@ -25,6 +25,10 @@ class Judge:
         every = [*sums, self.task.reduced(logits, labels, "sum")]
         return logits, torch.stack([each.double() for each in every])
 
+    def addresses(self) -> tuple[int, ...]:
+        """Return where the network's tensors lie: a captured evaluation reads what lies there."""
+        return tuple(tensor.data_ptr() for tensor in (*self.model.parameters(), *self.model.buffers()))
+
 
 class Judging(Protocol):
     """Lets a judge judge a batch; the results are the caller's."""

@@ -45,6 +45,10 @@ class Step:
         """Forget the gradients of the step before."""
         self.optimizer.zero_grad(set_to_none=True)
 
+    def addresses(self) -> tuple[int, ...]:
+        """Return where the parameters lie that the optimizer moves: a captured step moves what lies there."""
+        return tuple(parameter.data_ptr() for group in self.optimizer.param_groups for parameter in group["params"])
+
     def learn(self, inputs: Tensor, labels: Tensor, count: float) -> Tensor:
         """Do what follows once the companion has seen the batch; return the sum of the losses."""
         loss = self.backward(inputs, labels, count)

@@ -77,7 +77,9 @@ def test_every_description_has_its_companion(during: During, companion: type[Com
     networks: dict[type[object], str] = {Agree: "resnet20", Attack: "deq", SolveLayers: "mlp"}
     trial = a_trial(tmp_path, networks.get(type(during), "digits_cnn"))
     trial.optimizer = optimizer_for(trial.model, trial.spec.training)
-    assert type(attach(during, trial, 6)) is companion
+    attached = attach(during, trial, 6)
+    assert type(attached) is companion
+    assert "does not say" not in str(attached.acts.refusal)
 
 
 def test_every_description_of_recipes_is_known_here() -> None:

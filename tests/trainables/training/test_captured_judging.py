@@ -59,10 +59,11 @@ def test_replays_find_what_plain_evaluations_do_while_weights_move() -> None:
 
 def test_another_network_is_captured_again() -> None:
     model, tape = Network(), Tape()
-    judging = CapturedJudging(tape, lambda: model.layer)
-    for _ in range(2):
+    judging = CapturedJudging(tape, lambda: None)
+    layers = [model.layer, nn.Linear(4, 3)]
+    for layer in layers:
+        model.layer = layer
         assert_same(evaluated(model)(judging=judging), evaluated(model)())
-        model.layer = nn.Linear(4, 3)
     assert tape.recorded == 2
 
 
