@@ -73,8 +73,9 @@ class ManifoldDynamic(Companion):
     The loss grows by `complexity` times the mean of ease times mean gate, where the ease of an image follows from its
     own loss, and no gradient passes through it, and by `similarity` times the distance of the gates' cosines from those
     of the features that they scale; both are summed over the gates. A threshold is the k-th largest mean gate of the
-    epoch. With a budget of MACs the keep rate is the one that meets it, as far as the images of the last epoch show
-    what rates cost. The gates stay in the network.
+    epoch; after the last epoch thresholds move only if the keep rate falls up to there. With a budget of MACs the keep
+    rate is the one that meets it, as far as the images of the last epoch show what rates cost. The gates stay in the
+    network.
     """
 
     def __init__(self, rule: "GateByImage", trial: "LiveTrial", steps: int) -> None:
@@ -156,9 +157,10 @@ class ManifoldDynamic(Companion):
         self._mean_loss = parallel.total(self._losses) / images
         self._ratio = float(parallel.total(self._macs) / images) / self._costs.at_rate(self._rate)
         self._final = self._final_rate()
-        self._rate = keep_rate(self._step / self._steps, self._final)
-        for gate, total in zip(self._gates.each, self._sums, strict=True):
-            gate.threshold.copy_(threshold_for(parallel.total(total) / images, self._rate))
+        if self._step < self._steps or self._rule.ramp == 1:
+            self._rate = keep_rate(min(1.0, self._step / self._steps / self._rule.ramp), self._final)
+            for gate, total in zip(self._gates.each, self._sums, strict=True):
+                gate.threshold.copy_(threshold_for(parallel.total(total) / images, self._rate))
         self._forget()
 
     def _final_rate(self) -> float:

@@ -3,7 +3,8 @@
 Pick it where images differ in difficulty, arrive one at a time, and the mean of their cost counts: nothing is removed,
 the network even grows by its gates, and each image computes a part of it. `macs` is the mean over the validation
 images; `macs_spread` is their standard deviation and `macs_p95` what 95 % of them do not exceed. Pick something else
-for batches, where all channels are computed, for a smaller file, or for exports: they compute all channels, too.
+for batches and exports, where all channels are computed, for a smaller file, and for speed on small networks: what
+gates and gathering cost was more, in ResNet-20, than the MACs that they saved (`python benchmarks/gathered.py`).
 """
 
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ class ManifoldDynamicPruning(Paradigm):
     """Train; add a gate to each convolution; train on while the gates' thresholds rise to their keep rate.
 
     Gates, losses and thresholds are the authors'. They train 400 epochs from a trained network at a rate of 0.05, and
-    ResNet-56 with the values that are the defaults here. The gradient of the complexity loss does not pass through an
-    image's own loss. `keep` is a share of each layer's mean gates, and of the MACs about its square; with
-    `target_macs` the keep rate follows from what the images of each epoch cost.
+    ResNet-56 with the values that are the defaults here, but for `ramp`: in 20 epochs on digits the last thresholds
+    must be trained with, or accuracy may be lost. Gates begin by changing nothing, and the gradient of the complexity
+    loss does not pass through an image's own loss. `keep` is a share of each layer's mean gates, and of the MACs about
+    its square; with `target_macs` the keep rate follows from what the images of each epoch cost, and misses it by some
+    percent in short trainings.
     """
 
     axes: ClassVar = {
@@ -46,6 +49,9 @@ class ManifoldDynamicPruning(Paradigm):
     easy: float = hyper(0.5, "share of the mean loss below which an image is easy", low=0.01, high=10.0)
     power: float = hyper(1.0, "exponent of how easy an image is", low=0.1, high=10.0)
     squeeze: int = hyper(2, "how many times as narrow as its layer a gate is, half of it below 80", low=1, high=64)
+    ramp: float = hyper(
+        0.7, "share of this phase over which the keep rate falls; 1: all of it, as the authors'", low=0.05, high=1.0
+    )
     dynamic: float = hyper(0.6, "share of the epochs with gates", low=0.05, high=0.95)
     dynamic_lr: float = hyper(0.5, "peak learning rate of this phase, as a share of that of training", low=1e-3, high=1)
     pretrain: int = pretraining()
@@ -59,7 +65,14 @@ class ManifoldDynamicPruning(Paradigm):
 
     def _gating(self) -> GateByImage:
         return GateByImage(
-            self.keep, self.target_macs, self.complexity, self.similarity, self.easy, self.power, self.squeeze
+            self.keep,
+            self.target_macs,
+            self.complexity,
+            self.similarity,
+            self.easy,
+            self.power,
+            self.squeeze,
+            self.ramp,
         )
 
 

@@ -159,8 +159,7 @@ class GateByImage(InTraining):
     above 0, where images cost that share of the dense network's MACs on average. The loss grows by `complexity` times
     the gates of easy images, those with less than `easy` of the mean loss, and ease has the exponent `power`; and by
     `similarity` times the distance between the likeness of images in gates and in features. `squeeze` narrows the
-    gates' hidden
-    layers.
+    gates' hidden layers. The keep rate falls over the share `ramp` of the stage.
     """
 
     keep: float = 0.6
@@ -170,6 +169,7 @@ class GateByImage(InTraining):
     easy: float = 0.5
     power: float = 1.0
     squeeze: int = 2
+    ramp: float = 1.0
 
     def pruned_after(self, epochs: float) -> float:
         return epochs

@@ -50,8 +50,10 @@ class Choice:
 
     def read(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the layer at the end reads, scaled, and the numbers of its inputs that are there."""
-        columns = torch.isin(self._roots, self.kept).nonzero().flatten()
-        factors = self.factors[torch.searchsorted(self.kept, self._roots[columns])]
+        columns, factors = self.kept, self.factors
+        if not self.site.one_to_one:
+            columns = torch.isin(self._roots, self.kept).nonzero().flatten()
+            factors = factors[torch.searchsorted(self.kept, self._roots[columns])]
         return x * factors.view(1, -1, *[1] * (x.dim() - 2)), columns
 
     def spread(self, x: Tensor) -> Tensor:

@@ -39,6 +39,11 @@ class Site:
         """Return what a checkpoint holds of it, and `of_state` reads."""
         return asdict(self)
 
+    @property
+    def one_to_one(self) -> bool:
+        """Whether the layer that reads the channels has one input for each."""
+        return len(self.roots) == self.size
+
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> "Site":
         return cls(**{**state, "along": tuple(state["along"]), "roots": tuple(state["roots"])})
@@ -100,6 +105,8 @@ class InstanceGate(nn.Module):
 
     def _scale_read(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
         x = inputs[0]
+        if self.site.one_to_one:
+            return x * _like(self._taken(x, None), x)
         roots = torch.tensor(self.site.roots, device=x.device)
         return x * _like(self._taken(x, roots)[:, roots], x)
 

@@ -1,6 +1,7 @@
 """Manifold-regularised dynamic pruning: its losses, its thresholds, its budget."""
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,27 @@ def test_thresholds_keep_the_asked_share_of_the_epoch_s_mean_gates(tmp_path: Pat
     for index, gate in enumerate(gates.each):
         means = torch.cat([of_batch[index] for of_batch in seen]).double().mean(0)
         assert int((means >= gate.threshold - 1e-6).sum()) == gate.site.size // 2
+
+
+@pytest.mark.parametrize(("ramp", "moved"), [(1.0, [True, True]), (0.5, [True, False])])
+def test_the_network_is_trained_with_its_last_thresholds_where_the_rate_falls_sooner(
+    ramp: float, moved: list[bool], tmp_path: Path
+) -> None:
+    trial, companion = gated(tmp_path, GateByImage(keep=0.5, ramp=ramp), steps=6)
+    gates = gates_of(trial.model)
+    assert gates is not None
+    seen = [0.0]
+    for _ in range(2):
+        for images, labels in trial.batches():
+            companion.before_forward(images, labels)
+            trial.model.train()(images)
+            companion.penalty()
+            companion.after_step()
+            torch.nn.init.normal_(next(gates.each).fc2.weight)
+        companion.after_epoch()
+        seen.append(next(gates.each).threshold.item())
+    assert [before != after for before, after in pairwise(seen)] == moved
+    assert companion._rate == pytest.approx(0.5)
 
 
 def test_gates_are_trained_without_weight_decay_and_everything_once(tmp_path: Path) -> None:
