@@ -4,11 +4,11 @@ from trainables import paradigms
 from trainables.paradigms.manifold_network import ManifoldNetwork
 from trainables.recipes.in_training import SolveLayers
 from trainables.recipes.recipe import Remove, Train
-from trainables.spec import ModelSpec
+from trainables.spec import ModelSpec, Value
 
 
 def test_the_network_follows_from_its_hyper_parameters_alone() -> None:
-    values = {"width": 30, "layers": 2, "activation": "tanh", "rank": 4}
+    values: dict[str, Value] = {"width": 30, "layers": 2, "activation": "tanh", "rank": 4}
     expected = ModelSpec(name="mlp", options={"widths": [30, 30], "activation": "tanh", "rank": 4})
     for given in (ModelSpec(name="resnet20", weights="imagenet"), expected):
         assert paradigms.network("manifold_network", values, given) == expected
