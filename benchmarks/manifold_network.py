@@ -1,7 +1,7 @@
 """A perceptron solved in closed form, and the same one trained by SGD, at equal seconds of the processor.
 
     python -m benchmarks.manifold_network [--data mnist] [--root ../shared/data] [--width 1000] [--sweeps 1 2]
-                                          [--epochs 1 2] [--rates 0.05] [--seeds 0] [--threads 1]
+                                          [--decisions 3] [--epochs 1 2] [--rates 0.05] [--seeds 0] [--threads 1]
 
 Both have the same layers and the same training images, those of a tenth held out for validation. SGD has momentum 0.9,
 batches of 128 and a cosine schedule over its epochs. Seconds are those of the processor in training, without
@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--subset", type=int)
     parser.add_argument("--variants", action="store_true")
     parser.add_argument("--sweeps", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--decisions", type=int, default=3)
     parser.add_argument("--epochs", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--rates", type=float, nargs="*", default=[0.05])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
@@ -118,7 +119,7 @@ def main() -> None:
         if options.variants:
             continue
         for sweeps in options.sweeps:
-            spec = trial(options, "manifold_network", {"sweeps": sweeps}, sweeps, seed)
+            spec = trial(options, "manifold_network", {"sweeps": sweeps, "decisions": options.decisions}, sweeps, seed)
             run(f"closed form, {sweeps} sweeps", spec)
         for epochs in options.epochs:
             for rate in options.rates:
