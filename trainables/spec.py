@@ -155,7 +155,7 @@ class TrainingSpec:
     `scaling: architecture_aware` draws first weights by the in-degrees of layers, and takes `lr` for that of three
     layers in a row, from which each network's own follows; with `lr_after_pruning: scaled` the rate is scaled once more
     when residual blocks are gone. `paths` says how the paths through a network count for both.
-    `capture: auto` has a GPU replay a captured step where it can; `never` runs each operation from Python.
+    `capture: auto` has a GPU replay a captured step where it can; `never` starts each operation from Python.
     """
 
     optimizer: Optimizer = "sgd"
@@ -176,7 +176,7 @@ class TrainingSpec:
     scaling: Scaling = "none"
     lr_after_pruning: RateAfterPruning = "kept"
     paths: PathWeights = "sum"
-    capture: Capture = "auto"
+    capture: Capture = "never"
 
     def __post_init__(self) -> None:
         for key, choices in _NAMED.items():
