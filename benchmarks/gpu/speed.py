@@ -7,7 +7,7 @@ run on a GPU yet. The rows of a network are ratios to `training.capture: never` 
 512, half of the MACs removed (in eights), gates that are sampled while it trains, and several trials at once through
 NVIDIA's MPS, where `nvidia-cuda-mps-control` is installed. The ordinary loop is a DataLoader with eight workers over
 torchvision's transforms, bfloat16 by autocast, channels_last. Exit status 1 if a ratio is below what is required, 2
-without a GPU; `--device cpu --images 600` only shows that the script runs.
+without a GPU.
 """
 
 import argparse
