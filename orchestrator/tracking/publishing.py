@@ -24,6 +24,12 @@ SECONDS_BETWEEN_EDITIONS: Final = 30.0
 SHARE_FOR_EDITIONS: Final = 0.02
 """The most of the driver's time that such updates may take: their cost grows with the study."""
 
+QUIET: Final = 10.0
+"""For so many seconds MLflow's writer is not started, so that the workers get the processors until trials run.
+
+It imports MLflow and makes a new database, which takes about eight seconds of a processor.
+"""
+
 SECONDS_FOR_THE_REST: Final[Mapping[RunStatus, float]] = {"FINISHED": 60.0, "KILLED": 10.0, "FAILED": 10.0}
 """How long to wait for MLflow at the end: without progress if the study finished, otherwise in total."""
 
@@ -91,19 +97,20 @@ def publisher(
     store: Store, spec: StudySpec, stamp: Mapping[str, Any], records: Iterable[TrialRecord]
 ) -> Iterator[Publisher]:
     """Publish a study while the block runs; if the block raises, the study is marked as failed in MLflow."""
-    tracker = tracker_for(store, spec, stamp)
+    tracker = tracker_for(store, spec, stamp, quiet=QUIET)
     try:
         yield Publisher(tracker, store.study(spec.name), spec.objectives, records)
     finally:
         tracker.close("FAILED", SECONDS_FOR_THE_REST["FAILED"])
 
 
-def tracker_for(store: Store, spec: StudySpec, stamp: Mapping[str, Any]) -> Tracker | Untracked:
-    """Return the tracker of a study; its writer process, if it has one, starts at once."""
+def tracker_for(store: Store, spec: StudySpec, stamp: Mapping[str, Any], quiet: float = 0.0) -> Tracker | Untracked:
+    """Return the tracker of a study; its writer process, if it has one, starts after `quiet` seconds."""
     if spec.tracking == NONE:
         return Untracked()
     log = store.study(spec.name).log
-    return Tracker(tracking_uri(store, spec), store.artifacts, spec.name, tags_of(stamp), spec.objectives, log=log)
+    uri, tags = tracking_uri(store, spec), tags_of(stamp)
+    return Tracker(uri, store.artifacts, spec.name, tags, spec.objectives, log=log, quiet=quiet)
 
 
 def tags_of(stamp: Mapping[str, Any]) -> dict[str, str]:

@@ -38,7 +38,7 @@ class Tracker:
     first thing that went wrong since MLflow last answered, and `flush` returns how much is unsent. Children are written
     when their trial has finished, and shown every `pause` seconds while it runs; the writer ends those that are still
     RUNNING when the driver ends or dies. Local artifacts are stored below `artifacts`; every run gets
-    `tags`; the writer's own messages go to `log`.
+    `tags`; the writer's own messages go to `log`. The writer starts after `quiet` seconds, or when it is waited for.
     """
 
     trouble: str | None = None
@@ -55,6 +55,7 @@ class Tracker:
         *,
         log: Path | None = None,
         pause: float = SECONDS_BETWEEN_SHOWINGS,
+        quiet: float = 0.0,
     ) -> None:
         self._study = TrackedStudy(
             uri=uri, artifacts=artifacts.absolute(), name=study, tags=dict(tags), objectives=dict(objectives)
@@ -70,7 +71,8 @@ class Tracker:
         self._lost: str | None = None
         self._delay = FIRST_DELAY
         self._writer = WriterProcess(self._study, log)
-        self._backlog.add(Begin())  # right away, so that the writer imports MLflow while Ray starts
+        self._quiet = quiet
+        self._backlog.add(Begin())
         self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
         self._thread.start()
 
@@ -173,6 +175,8 @@ class Tracker:
             self._changed.notify_all()
 
     def _work(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._hurry or self._closed, self._quiet)
         try:
             while batch := self._next_batch():
                 self._settle(batch, self._writer.write(batch))

@@ -52,6 +52,19 @@ def test_the_tracker_writes_what_it_is_told_in_a_process_that_ctrl_c_does_not_en
     assert parent(study).info.status == "FINISHED"
 
 
+@pytest.mark.parametrize("end", [Tracker.close, Tracker.catch_up], ids=["closed", "waited for"])
+def test_in_its_quiet_time_no_process_is_started_before_it_is_waited_for(
+    study: TrackedStudy, end: Callable[..., int]
+) -> None:
+    tracker = Tracker(study.uri, study.artifacts, study.name, study.tags, study.objectives, quiet=3600.0)
+    tracker.rebuild(told_trials(3))
+    assert tracker._writer._process is None
+    assert end(tracker, patience=ENOUGH) == 0
+    assert tracker._writer._process is not None
+    assert trials(runs(study)) == [0, 1, 2]
+    tracker.close()
+
+
 def test_while_mlflow_refuses_trials_are_kept_and_the_others_sent(study: TrackedStudy, database: Path) -> None:
     with closing(sqlite3.connect(database)) as intruder:
         refuse = "create trigger refusal before insert on runs when new.name = '0001 magnitude'"
