@@ -1,6 +1,8 @@
 """What companions say of themselves, so that steps with them can be captured."""
 
+from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -25,10 +27,14 @@ def test_who_acts_and_says_nothing_is_not_captured() -> None:
     assert "Silent" in str(Companions(Companion(), Silent()).acts.refusal)
 
 
+def acting(moment: str, act: Any) -> Acts:
+    return replace(Acts(), **{moment: act})
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_all_act_on_the_host_at_a_moment_at_which_one_does(moment: str) -> None:
     for one, other in product(Act, Act):
-        parts = [Acts(**{moment: one}), Acts(**{moment: other})]  # type: ignore[arg-type]
+        parts = [acting(moment, one), acting(moment, other)]
         assert getattr(combined(parts), moment) == max(one, other)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from trainables.spec import Capture
 from trainables.training.acts import Act, Acts
 from trainables.training.capture import PATIENCE, WARM_UPS, WORTHWHILE, Course, Plan, Turn, is_wanted, refusal
 
@@ -19,8 +20,8 @@ def warmed() -> Course:
 @pytest.mark.parametrize(
     ("mode", "device", "wanted"), [("auto", "cuda", True), ("never", "cuda", False), ("auto", "cpu", False)]
 )
-def test_steps_are_captured_on_a_gpu_unless_the_study_forbids_it(mode: str, device: str, wanted: bool) -> None:
-    assert is_wanted(mode, device) is wanted  # type: ignore[arg-type]
+def test_steps_are_captured_on_a_gpu_where_the_study_asks_for_it(mode: Capture, device: str, wanted: bool) -> None:
+    assert is_wanted(mode, device) is wanted
 
 
 def test_why_nothing_is_captured_is_said() -> None:
