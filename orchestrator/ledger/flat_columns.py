@@ -2,13 +2,11 @@
 
 import json
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pyarrow as pa
 
-if TYPE_CHECKING:
-    from orchestrator.ledger.records import TrialRecord
-
+from orchestrator.ledger.records import TrialRecord
 
 LARGEST: Final = 2**53
 """Up to here a double holds every whole number."""
@@ -21,7 +19,7 @@ _ARROW_TYPES: Final[Sequence[tuple[set[type], pa.DataType]]] = (
 )
 
 
-def flat_columns(records: Sequence["TrialRecord"], front: Collection[int]) -> dict[str, pa.Array]:
+def flat_columns(records: Sequence[TrialRecord], front: Collection[int]) -> dict[str, pa.Array]:
     """Return `on_front`, then ``metrics.<name>`` and ``hyperparameters.<name>``: a value per record, missing or not.
 
     A hyper-parameter is a number, a truth value or a text if it is one in all trials that have it, otherwise JSON.

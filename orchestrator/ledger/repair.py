@@ -23,7 +23,7 @@ from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.ledger import missing_result, record_of, violations
 from orchestrator.ledger.optuna_internals import constraints_as_attributes, study_id
 from orchestrator.ledger.proof import Chain, LedgerDamaged
-from orchestrator.ledger.records import State, TrialRecord, read_table
+from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.reports import StampedReport
 from orchestrator.ledger.salvage import (
     CREATE_STUDY,
@@ -37,6 +37,7 @@ from orchestrator.ledger.salvage import (
 )
 from orchestrator.ledger.table_check import require_told_in_table
 from orchestrator.ledger.trial import Configuration, digest
+from orchestrator.ledger.trials_table import read_table
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.attempts import checkpoints_of
 from orchestrator.store.checkpoints import Owner, is_intact, owner_of

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
-from orchestrator.ledger.records import TrialRecord, write_table
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.ledger.trials_table import write_table
 from orchestrator.results.front import TOLD, Objectives, trials_on_front
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.tracking_url import NONE, STORE

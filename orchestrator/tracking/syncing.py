@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.ledger import ledger
 from orchestrator.ledger.journal_location import journal_location_of
-from orchestrator.ledger.records import write_table
+from orchestrator.ledger.trials_table import write_table
 from orchestrator.results.front import TOLD, pareto_front, trials_on_front
 from orchestrator.results.summary import summarize
 from orchestrator.spec.study_spec import StudySpec

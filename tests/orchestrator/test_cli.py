@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import COMMANDS
-from orchestrator.ledger.records import read_table
+from orchestrator.ledger.trials_table import read_table
 from orchestrator.results.front import pareto_front
 from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import Sweep

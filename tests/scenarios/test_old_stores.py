@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.ledger.ledger import read
-from orchestrator.ledger.records import State, read_table
+from orchestrator.ledger.records import State
+from orchestrator.ledger.trials_table import read_table
 from orchestrator.store.store import Store
 from orchestrator.study import resume
 from tests.orchestrator.commands import Espalier

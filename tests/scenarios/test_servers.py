@@ -12,7 +12,8 @@ import pytest
 
 from orchestrator.ledger import ledger
 from orchestrator.ledger.journal_location import journal_location_of
-from orchestrator.ledger.records import State, read_table
+from orchestrator.ledger.records import State
+from orchestrator.ledger.trials_table import read_table
 from orchestrator.results.front import pareto_front
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.attempts import TEXTS, CheckpointRef

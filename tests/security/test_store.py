@@ -14,7 +14,7 @@ from orchestrator import study
 from orchestrator.ledger.failures import Breakdown, Failure
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.proof import Position, Witness
-from orchestrator.ledger.records import write_table
+from orchestrator.ledger.trials_table import write_table
 from orchestrator.spec.history import write_study
 from orchestrator.spec.spec_errors import StudyError
 from orchestrator.spec.study_spec import StudySpec

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.ledger.flat_columns import LARGEST, flat_columns
-from orchestrator.ledger.records import State, TrialRecord, write_table
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.ledger.trials_table import write_table
 
 FIRST = TrialRecord(
     study="digits",

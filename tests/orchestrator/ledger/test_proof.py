@@ -11,7 +11,8 @@ from optuna.storages.journal import JournalFileBackend
 from orchestrator.ledger import ledger
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.proof import LedgerDamaged, Position, Witness, unproven
-from orchestrator.ledger.records import State, write_table
+from orchestrator.ledger.records import State
+from orchestrator.ledger.trials_table import write_table
 from orchestrator.store.store import StudyFolder
 from orchestrator.sweep.sweep import Sweep
 from tests.orchestrator import small

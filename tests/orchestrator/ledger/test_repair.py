@@ -10,8 +10,9 @@ import pytest
 from orchestrator.ledger import ledger
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.proof import unproven
-from orchestrator.ledger.records import State, TrialRecord, write_table
+from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.repair import carry_out, diagnose
+from orchestrator.ledger.trials_table import write_table
 from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.checkpoints import seal
 from orchestrator.store.store import StudyFolder

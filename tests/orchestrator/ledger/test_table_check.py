@@ -13,8 +13,9 @@ from pyarrow import parquet
 from orchestrator.ledger.journal import Journal
 from orchestrator.ledger.journal_file import FileJournalLocation
 from orchestrator.ledger.proof import LedgerDamaged, Origin
-from orchestrator.ledger.records import State, TrialRecord, write_table
+from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.table_check import SHOWN, require_told_in_table
+from orchestrator.ledger.trials_table import write_table
 from orchestrator.store.store import Store, StudyFolder
 from tests.orchestrator.example import told_trials
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.ledger.records import State, read_table
+from orchestrator.ledger.records import State
+from orchestrator.ledger.trials_table import read_table
 from orchestrator.store.store import Store
 from orchestrator.sweep.observer import Outcome
 from orchestrator.tracking.publishing import publisher, tracking_uri

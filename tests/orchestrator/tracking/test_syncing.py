@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.ledger import ledger
 from orchestrator.ledger.journal import StudyBusy
-from orchestrator.ledger.records import read_table
+from orchestrator.ledger.trials_table import read_table
 from orchestrator.results.front import TOLD, pareto_front
 from orchestrator.store.store import Store
 from orchestrator.tracking.syncing import rebuild

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from orchestrator.ledger.records import State, TrialRecord, read_table, schema, write_table
+from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.ledger.trials_table import read_table, schema, write_table
 from tests.orchestrator.drawn import arbitrary_records
 from tests.orchestrator.epochs import an_epoch
 
