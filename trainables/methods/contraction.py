@@ -5,6 +5,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from trainables import parallel
 from trainables.models.deq import EquilibriumNetwork
 from trainables.training.acts import Acts
 from trainables.training.companion import Companion
@@ -48,11 +49,21 @@ class Contraction(Companion):
         with torch.autocast(self._inputs.device.type, enabled=False):
             state = self._met.requires_grad_()
             image = self._network.equilibrium.cell(state, self._network.stem(self._inputs))
-        norms = [_pulled(image, state, torch.randn_like(image)).square().mean() for _ in range(VECTORS)]
-        return self._network.jacobian * torch.stack(norms).mean()
+        slopes = [_pulled(image, state, torch.randn_like(image)) for _ in range(VECTORS)]
+        norms = torch.stack([slope.square().flatten(1).mean(1) for slope in slopes]).mean(0)
+        images = parallel.count(len(norms), norms.device)
+        return self._network.jacobian * part_of_mean(norms, images, parallel.size())
 
     def finish(self) -> None:
         self._hook.remove()
+
+
+def part_of_mean(values: Tensor, count: int, processes: int) -> Tensor:
+    """Return what a process's `values` [B] add to the mean of all `count`: the parts' mean is that mean.
+
+    Gradients are averaged over processes; one that has no values adds nothing.
+    """
+    return values.sum() * processes / max(1, count)
 
 
 def _pulled(image: Tensor, state: Tensor, vector: Tensor) -> Tensor:

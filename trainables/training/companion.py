@@ -75,7 +75,10 @@ class Companion:
 
 
 class Companions(Companion):
-    """Several companions as one; they act in the given order."""
+    """Several companions as one; they act in the given order, and finish in the opposite one.
+
+    So each finds the network at the end as it was when the companion came, before the next added its hooks.
+    """
 
     def __init__(self, *companions: Companion) -> None:
         self._all = companions
@@ -114,7 +117,7 @@ class Companions(Companion):
             companion.after_epoch()
 
     def finish(self) -> None:
-        for companion in self._all:
+        for companion in reversed(self._all):
             companion.finish()
 
     def projected(self) -> Complexity | None:

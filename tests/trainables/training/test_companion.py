@@ -80,7 +80,6 @@ MOMENTS: Mapping[str, Callable[[Companion], object]] = {
     "before_step": lambda companion: companion.before_step(),
     "after_step": lambda companion: companion.after_step(),
     "after_epoch": lambda companion: companion.after_epoch(),
-    "finish": lambda companion: companion.finish(),
 }
 
 
@@ -89,6 +88,12 @@ def test_several_act_at_every_moment_in_the_order_given(moment: str) -> None:
     notes: list[str] = []
     MOMENTS[moment](Companions(Noting("a", notes), Noting("b", notes), Noting("c", notes)))
     assert notes == [f"{name} {moment}" for name in "abc"]
+
+
+def test_who_came_last_finishes_first() -> None:
+    notes: list[str] = []
+    Companions(Noting("a", notes), Noting("b", notes), Noting("c", notes)).finish()
+    assert notes == [f"{name} finish" for name in "cba"]
 
 
 def test_every_moment_of_a_companion_reaches_all() -> None:
