@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from trainables.errors import InvalidValue
+from trainables.models.deq import Equilibrium
 from trainables.structure.channels import CONVOLUTIONS
 from trainables.structure.layer_graph import USUAL_KERNEL, LayerGraph, Paths
 from trainables.structure.tracing import layer_graph
@@ -21,7 +22,14 @@ _LAYERS: Final = (nn.Linear, *CONVOLUTIONS, nn.MultiheadAttention)
 
 
 def graph_of(model: nn.Module, input_shape: tuple[int, int, int], name: str) -> LayerGraph:
-    """Return the graph of the network of that name; raises InvalidValue for one whose output has no layers."""
+    """Return the graph of the network of that name.
+
+    Raises InvalidValue for one whose output has no layers, and for one with an equilibrium: its cell is on a path as
+    often as the state takes to settle, and autograd's graph has not even one of them.
+    """
+    if any(isinstance(module, Equilibrium) for module in model.modules()):
+        allowed = "has an equilibrium, whose paths have no length by which training could be scaled; use scaling: none"
+        raise InvalidValue("name", name, allowed)
     graph = layer_graph(model, input_shape)
     if not graph.in_degrees:
         allowed = "has no layers on a path from its input to its output, so nothing of its training can be scaled"

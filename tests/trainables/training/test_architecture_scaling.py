@@ -129,3 +129,9 @@ class Sizes(nn.Module):
 def test_a_network_without_layers_is_refused_in_one_sentence() -> None:
     with pytest.raises(InvalidValue, match=r"^name = 'sizes': has no layers on a path from its input to its output"):
         graph_of(Sizes(), SHAPE, "sizes")
+
+
+def test_a_network_with_an_equilibrium_is_refused_in_one_sentence() -> None:
+    model = models.build("deq", classes=10, input_shape=SHAPE)
+    with pytest.raises(InvalidValue, match=r"^name = 'deq': has an equilibrium, .*; use scaling: none$"):
+        graph_of(model, SHAPE, "deq")
