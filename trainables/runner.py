@@ -331,14 +331,21 @@ def _rewind(trial: LiveTrial) -> None:
 @torch.no_grad()
 def _reinitialize(trial: LiveTrial, stage: Reinitialize) -> None:
     signs = {name: weight.sign() for name, weight in prunable_weights(trial.model).items()}
-    with torch.random.fork_rng():
-        torch.manual_seed(trial.spec.seed + FRESH_SEED)
-        fresh = redrawn(trial.build_start().state_dict(), trial.model.state_dict())
-    trial.model.load_state_dict(fresh)
+    _draw_fresh_weights(trial)
     for name, weight in prunable_weights(trial.model).items():
         size = weight.std().expand_as(weight) if stage.constant else weight.abs()
         weight.copy_(size * (signs[name] if stage.keep_signs else weight.sign()))
     trial.remask()
+
+
+def _draw_fresh_weights(trial: LiveTrial) -> None:
+    before = trial.model.state_dict()
+    with torch.random.fork_rng():
+        torch.manual_seed(trial.spec.seed + FRESH_SEED)
+        fresh = trial.build_start().state_dict()
+        trial.model.load_state_dict(redrawn(fresh, before))
+        if any(fresh[name].shape != tensor.shape for name, tensor in before.items()):
+            trial.scale_first_weights(trial.model)  # a readout's deviation is not that of other layers
 
 
 def _remove(trial: LiveTrial) -> None:

@@ -100,9 +100,13 @@ class LiveTrial:
         shape = self.dataset.input_shape
         spec = self.spec.model
         model = models.build(spec.name, classes=self.dataset.classes, input_shape=shape, options=spec.options)
-        if self.spec.training.scaling == "architecture_aware":
-            initialize(model, graph_of(model, shape, spec.name))
+        self.scale_first_weights(model)
         return model
+
+    def scale_first_weights(self, model: nn.Module) -> None:
+        """Draw a network's weights again as its architecture asks, if the trial's first weights are scaled."""
+        if self.spec.training.scaling == "architecture_aware":
+            initialize(model, graph_of(model, self.dataset.input_shape, self.spec.model.name))
 
     def build_start(self) -> nn.Module:
         """Build the network that the trial starts from, with fresh weights: smaller if its weights are of such a one.

@@ -57,6 +57,14 @@ def test_fresh_weights_are_drawn_for_the_widths_of_the_moment_and_the_same_again
     assert len(drawn[0].flatten(1).unique(dim=0)) == 24
 
 
+def test_fresh_weights_of_other_widths_are_scaled_as_the_architecture_asks(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path, scaling="architecture_aware")
+    run_recipe((SetWidths(16), Reinitialize()), trial)
+    readout, layer = (trial.model.get_parameter(f"{name}.weight").detach() for name in ("fc", "conv3"))
+    assert float(readout.std()) == pytest.approx(2 / 16, rel=0.25)
+    assert float(layer.std()) == pytest.approx((2 / (16 * 9)) ** 0.5, rel=0.1)
+
+
 def test_numbers_of_groups_are_metrics_that_a_later_round_finds(tmp_path: Path) -> None:
     trial = a_trial(tmp_path)
     assert remembered(trial, "fur.", WIDER) == {}
