@@ -11,7 +11,8 @@ class Act(IntEnum):
 
     NOTHING: nothing. SAME: the same operations on the same tensors in every step, without waiting for the device and
     without numbers of Python that change; they are captured with the step. HOST: anything, as it is done between
-    replays; gradients may be changed in place, but not replaced.
+    replays; gradients may be changed in place, but not replaced. A penalty is part of what is captured: with one of the
+    host no step is.
     """
 
     NOTHING = 0

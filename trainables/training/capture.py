@@ -27,6 +27,8 @@ def refusal(acts: Acts, processes: int) -> str | None:
     """Return why no step of an epoch is captured; None if those of full batches are that do not stand out."""
     if processes > 1:
         return "several processes train the network together"
+    if acts.refusal is None and acts.penalty is Act.HOST:  # it stands between loss and gradients, in one recording
+        return "a penalty is computed on the host"
     return acts.refusal
 
 

@@ -31,6 +31,11 @@ def test_why_nothing_is_captured_is_said() -> None:
     assert refusal(Acts(refusal="it cannot"), 1) == "it cannot"
 
 
+def test_a_penalty_of_the_host_is_not_frozen_in_a_capture() -> None:
+    assert "penalty" in str(refusal(Acts(penalty=Act.HOST), 1))
+    assert refusal(Acts(penalty=Act.HOST, refusal="it cannot"), 1) == "it cannot"
+
+
 def test_a_step_alone_is_captured_from_gathering_its_images_to_its_masks() -> None:
     assert Plan.of(Acts(), from_tensors=True) == Plan(
         makes_batch=True, sees_batch=False, is_split=False, ends_on_host=False
