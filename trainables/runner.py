@@ -160,7 +160,7 @@ def train(
         trial.companion.after_epoch()
         first = epoch * schedule.steps
         share = min(1.0, (first + schedule.steps - schedule.begin) / schedule.steps)
-        trial.position.end_epoch(epoch, share, result.macs(trial.cost().macs))
+        trial.position.end_epoch(epoch, share, batches.share * result.macs(trial.cost().macs))
         rate = schedule.rate(first + schedule.steps - 1) if result.rated else None
         report = ended(_report(trial, recipe, result, usage, rate, _judging(trial, runs)))
         trial.last_report = report

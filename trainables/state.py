@@ -40,7 +40,7 @@ class Position:
     """How far a trial is: finished stages, and finished epochs of the current one.
 
     Over all stages: epochs trained, reports made, and `macs`, the epochs trained times the effective MACs of the
-    network that was trained.
+    network that was trained and the share of the training images that it saw.
     """
 
     stage: int = 0

@@ -88,7 +88,8 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
     test split are named so. `macs` and `params` are the effective ones: what is masked is not counted, what is
     removed is not there; where gates choose channels image by image, `macs` are the mean over the validation split.
     `train_cost` is the MACs of training as a share of those of the dense network for the whole budget, each epoch
-    priced by what is alive at its end (the convention of Evci et al. 2020, arXiv 1911.11134, for the forward pass).
+    priced by what is alive at its end (the convention of Evci et al. 2020, arXiv 1911.11134, for the forward pass), and
+    without the images that a method holds out.
     `train_flops` are the same without reference to a network; what an epoch cost that was not trained by
     back-propagation is what its method counts. `train_seconds` is the wall time of the trial's own epochs.
     """

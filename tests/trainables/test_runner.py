@@ -197,6 +197,21 @@ def test_a_companion_may_train_otherwise_than_by_gradients(trial: LiveTrial) -> 
     assert (report.epoch, report.train_loss, report.learning_rate, report.fidelity) == (2, 1.0, None, 1.0)
 
 
+@dataclass(frozen=True)
+class HoldingOut:
+    """Keeps a quarter of the training images from the weights, and does nothing with them."""
+
+    held_out: float = 0.25
+
+    def attach(self, trial: LiveTrial, steps: int) -> Companion:  # noqa: ARG002 - what a description is given
+        return Companion()
+
+
+def test_training_costs_nothing_for_images_that_are_held_out(trial: LiveTrial) -> None:
+    run_recipe((Train(1, during=HoldingOut()),), trial)
+    assert trial.position.macs == 0.75 * trial.cost().macs
+
+
 def test_finished_stages_are_skipped(trial: LiveTrial) -> None:
     before = copied(prunable_weights(trial.model))
     trial.position.stage = 1

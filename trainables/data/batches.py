@@ -62,6 +62,11 @@ class Batches:
         return min(self._batch_size, self._count - step * self._batch_size)
 
     @property
+    def share(self) -> float:
+        """The share of the split's images that are among those of the batches: exactly 1 without `only`."""
+        return self._count / len(self._split)
+
+    @property
     def device(self) -> torch.device:
         """Where batches are wanted."""
         return torch.device(self._device)
