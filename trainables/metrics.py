@@ -213,7 +213,7 @@ _ROWS: Final = (
     Metric(name="latency_masked", words="latency with all channels computed", unit=Unit.SECONDS),
     Metric(name="macs_spread", words="standard deviation of MACs over images", unit=Unit.COUNT),
     Metric(name="macs_p95", words="MACs that 95 % of the images do not exceed", unit=Unit.COUNT),
-    Metric(name="sparsity", words="sparsity", unit=Unit.SHARE, high=1.0, shown=frozenset({"mlflow"})),
+    Metric(name="sparsity", words="sparsity", unit=Unit.SHARE, low=-math.inf, high=1.0, shown=frozenset({"mlflow"})),
     Metric(name="fidelity", words="fidelity", unit=Unit.SHARE, high=1.0),
     Metric(name="images_per_second", words="samples/s", unit=Unit.COUNT),
     Metric(name="peak_memory", words="peak memory", unit=Unit.BYTES, direction="minimize"),

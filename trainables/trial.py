@@ -116,7 +116,7 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
         "params_effective": alive.params,
         "params_physical": physical.params,
         "bytes": physical.bytes,
-        "sparsity": max(0.0, 1 - alive.params / dense.params),  # gates that stay add parameters
+        "sparsity": _sparsity(trial, alive.params / dense.params),
         "total_epochs": trial.position.trained,
         "train_cost": trial.position.macs / (dense.macs * trial.spec.epochs),
         "train_flops": FLOPS_PER_MAC * trial.position.macs * len(trial.dataset.train),
@@ -129,6 +129,14 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
         **_measured_on_request(trial),
     }
     return {name: float(value) for name, value in metrics.items()}
+
+
+def _sparsity(trial: LiveTrial, left: float) -> float:
+    """Return the share of the dense network's parameters that is gone, of which the share `left` is alive.
+
+    It is below 0 for a network that has grown. Gates for each image add parameters without growing what they gate.
+    """
+    return 1 - left if gates_of(trial.model) is None else max(0.0, 1 - left)
 
 
 def _ensemble_cost(trial: LiveTrial, macs: float) -> dict[str, float]:

@@ -9,11 +9,15 @@ import torch
 from torch import nn
 
 from tests.conftest import Interrupted, MemoryContext, computed
+from tests.trainables.stages import a_trial
 from trainables import models
 from trainables.context import Report
 from trainables.errors import InfeasibleTrial, InvalidValue
+from trainables.methods.manifold import gate_sites
+from trainables.methods.widths import set_equal_widths
 from trainables.spec import DataSpec, LatencySpec, ModelSpec, TrainingSpec, TrialSpec
-from trainables.trial import run_trial
+from trainables.structure.instance_gates import attach_gates
+from trainables.trial import measure_final, run_trial
 
 SUBSET = 80
 
@@ -46,6 +50,16 @@ def test_a_dense_trial_costs_what_the_dense_network_costs(dense: Report) -> None
     assert metrics["total_epochs"] == 2
     assert metrics["train_flops"] == 6 * metrics["macs"] * SPEC.epochs * SUBSET
     assert metrics["train_seconds"] > 0
+
+
+def test_a_network_that_has_grown_is_less_than_not_sparse_and_gates_are_no_growth(tmp_path: Path) -> None:
+    wider, gated = a_trial(tmp_path / "wider"), a_trial(tmp_path / "gated")
+    set_equal_widths(wider, 96)
+    attach_gates(gated.model, gate_sites(gated))
+    grown, with_gates = measure_final(wider), measure_final(gated)
+    assert grown["sparsity"] == 1 - grown["params"] / grown["params_dense"] < 0
+    assert with_gates["params"] > with_gates["params_dense"]
+    assert with_gates["sparsity"] == 0
 
 
 def test_the_last_report_says_what_was_measured(dense: Report) -> None:
