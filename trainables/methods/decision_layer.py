@@ -73,7 +73,8 @@ class Decision:
     def quadratic(self, outputs: Tensor, indicator: Tensor, stiefel: Stiefel | None) -> tuple[Tensor, Tensor | None]:
         """Return targets [N, k] and weights [N], or None for equal ones, of the next ridge regression.
 
-        With margins, F and d at their best for the outputs, it lies above the layer's objective and meets it there.
+        With margins, F and d at their best for the outputs, and the ridge that `price` says, it lies above the layer's
+        objective and meets it there, but for a factor and a constant.
         """
         labels = dragged(outputs, indicator)
         weights = sample_weights(outputs, labels, self.robust) if self.robust else None
@@ -82,6 +83,10 @@ class Decision:
         own = weights[:, None] if weights is not None else 1.0
         mixed = (own * labels + self.manifold * stiefel.nearest(outputs)) / (own + self.manifold)
         return mixed, None if weights is None else weights + self.manifold
+
+    def price(self, ridge: float, stiefel: Stiefel | None) -> float:
+        """Return the ridge of the next regression: its equal weights are 1, where in the objective they are 1 + mu."""
+        return ridge if self.robust or stiefel is None else ridge / (1 + self.manifold)
 
     def loss(self, outputs: Tensor, indicator: Tensor, stiefel: Stiefel | None) -> Tensor:
         """Return the sum over samples of what the layer minimises, without the ridge."""

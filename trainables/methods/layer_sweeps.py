@@ -46,7 +46,7 @@ ROW_PRICE: Final = 1e-3
 
 
 def require_classes(trial: "LiveTrial") -> None:
-    """Raise InfeasibleTrial for a task without classes, and for images that are to be drawn anew in each epoch."""
+    """Raise InfeasibleTrial for a task without classes, images that change from epoch to epoch, and an ensemble."""
     if not isinstance(trial.task, Classification):
         raise InfeasibleTrial(
             f"layers are solved for classes, and task: {trial.spec.task} has none: leave manifold_network out"
@@ -55,13 +55,19 @@ def require_classes(trial: "LiveTrial") -> None:
         raise InfeasibleTrial(
             "layers are solved for the images as they are: leave data.corruptions out, or manifold_network"
         )
+    if trial.spec.ensemble is not None:
+        raise InfeasibleTrial(
+            "an ensemble is drawn from the steps of an optimizer, and solved layers take none: leave ensemble out, or "
+            "manifold_network"
+        )
 
 
 class LayerSweeps(Companion):
     """Trains each epoch by one sweep over the layers.
 
-    The weights in the network are all that a sweep starts from, so that an interrupted trial continues as if nothing
-    had happened; `loss` is the decision layer's at the end of the last sweep, and `step` halves when a sweep raised it.
+    A sweep starts from the weights in the network, the map to the Stiefel manifold that belongs to them, `step`, and
+    `loss`, which is the decision layer's in the last sweep that was kept: before its last solution, or after it where
+    there is only one. `step` halves when a sweep raised it.
     """
 
     def __init__(self, rule: "SolveLayers", trial: "LiveTrial") -> None:
@@ -95,6 +101,7 @@ class LayerSweeps(Companion):
     def _sweep(self, *, first: bool) -> float:
         """Solve all layers; take the sweep back, and half the step for the next one, if it raised the loss."""
         before = {name: value.clone() for name, value in self._trial.model.state_dict().items()}
+        stiefel = self._stiefel
         if self._step:
             for index in range(len(self._hidden)):
                 self._solve_hidden(index)
@@ -103,6 +110,7 @@ class LayerSweeps(Companion):
         if not self._step or not loss > self._loss:
             return loss
         self._trial.model.load_state_dict(before)
+        self._stiefel = stiefel
         self._step /= 2
         return self._loss
 
@@ -129,13 +137,14 @@ class LayerSweeps(Companion):
         layer, above = self._layers[index], self._layers[index + 1 :]
         weights = [self._outputs_of(each)[:-1] for each in above]
         rule = self._rule
-        inverses = [low_rank_inverse(weight, rule.damping, rule.backward_rank).float() for weight in weights]
-        moments = Moments.zeros(layer.inputs, layer.outputs, self._head.linear.weight.device)
+        like = self._head.linear.weight
+        inverses = [low_rank_inverse(weight, rule.damping, rule.backward_rank).to(like) for weight in weights]
+        moments = Moments.zeros(layer.inputs, layer.outputs, like.device)
         for inputs, labels in self._batches():
             below = self._below(index, inputs)
             moments.add(below, self._asked(index, below, labels, inverses), gram=index > 0 or self._gram is None)
         moments = self._totalled(moments, index)
-        solved = moments.solve(rule.hidden_ridge)
+        solved = moments.solve(rule.hidden_ridge, key="hidden_ridge")
         start = layer.solution() if rule.backward == "difference" else (1 - self._step) * layer.solution()
         layer.assign(start + self._step * solved, moments.gram)
 
@@ -169,6 +178,7 @@ class LayerSweeps(Companion):
     def _decide(self, kept: Tensor | None = None) -> float:
         """Solve the decision layer several times for the hidden layers as they are; return its loss before the last.
 
+        That of one solution is its loss after it: before, it would be that of weights for other hidden layers.
         With `kept` [m] only from the hidden units that are True there.
         """
         gram, loss = None, torch.inf
@@ -176,34 +186,56 @@ class LayerSweeps(Companion):
             moments, loss = self._decision_moments(gram)
             gram = None if self._rule.robust else moments.gram
             self._move_head(moments, kept)
-        return loss
+        return self._mean_loss() if self._rule.decisions == 1 else loss
 
     def _decision_moments(self, gram: Tensor | None) -> tuple[Moments, float]:
         """Return the sums for the next solution, and the mean loss of the present one; `gram` if it is known."""
         head = self._head
-        moments, losses = Moments.zeros(head.inputs, head.outputs, head.linear.weight.device), []
-        for inputs, labels in self._batches():
-            below = self._below(len(self._hidden), inputs)
-            outputs = head.sums(below) / SCALE
-            indicator = self._indicator(labels, outputs)
+        moments = Moments.zeros(head.inputs, head.outputs, head.linear.weight.device)
+        loss = torch.zeros_like(moments.count)
+        for below, outputs, indicator in self._decided():
             targets, weights = self._decision.quadratic(outputs, indicator, self._stiefel)
             moments.add(below, targets, weights, gram=gram is None)
-            losses.append(self._decision.loss(outputs, indicator, self._stiefel).double())
+            loss += self._decision.loss(outputs, indicator, self._stiefel).double()
         self._count(len(self._hidden), head.outputs, gram=gram is None)
-        total = parallel.total(torch.stack(losses).sum())
         if gram is not None:
             moments.gram = gram
         moments = moments.total(gram=gram is None)
-        return moments, float(total / moments.count)
+        return moments, float(parallel.total(loss) / moments.count)
+
+    def _mean_loss(self) -> float:
+        """Return the mean loss of the decision layer as it is."""
+        loss = torch.zeros((), dtype=torch.float64, device=self._head.linear.weight.device)
+        for _, outputs, indicator in self._decided():
+            loss += self._decision.loss(outputs, indicator, self._stiefel).double()
+        self._count_forward()
+        return float(parallel.total(loss)) / len(self._trial.dataset.train)
+
+    def _decided(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield what the decision layer reads, its outputs near 0 and 1, and indicators of the labels, by batches."""
+        for inputs, labels in self._batches():
+            below = self._below(len(self._hidden), inputs)
+            outputs = self._head.sums(below) / SCALE
+            yield below, outputs, self._indicator(labels, outputs)
 
     def _move_head(self, moments: Moments, kept: Tensor | None) -> None:
         before = self._outputs_of(self._head)
-        solved = _solved(moments, self._rule.ridge, kept)
+        solved = _solved(moments, self._decision.price(self._rule.ridge, self._stiefel), kept)
         after = before + (RELAXATION if before.any() else 1.0) * (solved - before)
         self._head.assign(SCALE * after)
         if self._rule.manifold:
             sizes = torch.bincount(self._trial.dataset.train.labels, minlength=self._head.outputs)
-            self._stiefel = Stiefel.of(after.T @ moments.gram @ after, sizes.to(after.device))
+            self._stiefel = Stiefel.of(self._products(after, moments), sizes.to(after.device))
+
+    def _products(self, solution: Tensor, moments: Moments) -> Tensor:
+        """Return O^T O [k, k] of the decision layer's outputs; weighted moments do not tell it, a pass does."""
+        if not self._rule.robust:
+            return solution.T @ moments.gram @ solution
+        products = torch.zeros_like(solution[: self._head.outputs])
+        for _, outputs, _ in self._decided():
+            products += outputs.T @ outputs
+        self._count_forward()
+        return parallel.total(products)
 
     def _prune(self) -> None:
         """Mask the hidden units whose rows in the layer above are shortest in a row-sparse solution of it; solve again.
@@ -221,10 +253,11 @@ class LayerSweeps(Companion):
         """Return which inputs of a layer stay, and give it a solution that uses no others."""
         reader, is_head = self._layers[index], index == len(self._hidden)
         moments = self._decision_moments(None)[0] if is_head else self._own_moments(index)
-        norms = row_norms(row_sparse(moments, ROW_PRICE)[:-1])
+        norms = parallel.agree({"norms": row_norms(row_sparse(moments, ROW_PRICE)[:-1])})["norms"]
         kept = torch.zeros_like(norms, dtype=torch.bool)
         kept[norms.argsort(descending=True, stable=True)[: self._left(reader.inputs)]] = True
-        solved = _solved(moments, self._rule.ridge, kept)
+        ridge = self._decision.price(self._rule.ridge, self._stiefel) if is_head else self._rule.ridge
+        solved = _solved(moments, ridge, kept)
         reader.assign(SCALE * solved if is_head else solved, moments.gram)
         return kept
 
@@ -278,16 +311,28 @@ class LayerSweeps(Companion):
         return torch.cat([images for images, _ in self._of(Split(split.images[where], labels, split.streams_to))])
 
     def _of(self, split: Split, *, first: int = 0, every: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
-        data = self._trial.dataset
-        turns = ordered(split, data.mean, data.std, batch_size=BATCH, channels_last=False, first=first, every=every)
+        data, share = self._trial.dataset, -(-len(split) // every)
+        turns = ordered(
+            split,
+            data.mean,
+            data.std,
+            batch_size=min(BATCH, max(1, share)),
+            channels_last=False,
+            first=first,
+            every=every,
+        )
         return ((images.flatten(1), labels) for images, labels in turns)
 
     def _count(self, index: int, outputs: int, *, gram: bool) -> None:
         """Count a pass: all layers from the first to the head, products of moments, and the solution."""
+        self._count_forward()
         images, inputs = len(self._trial.dataset.train), self._layers[index].inputs + 1
-        forward = sum(layer.inputs * layer.outputs for layer in self._layers)
         products = inputs * outputs + (inputs * inputs if gram else 0)
-        self._flops += 2.0 * images * (forward + products) + inputs**3 / 3 + 2.0 * inputs * inputs * outputs
+        self._flops += 2.0 * images * products + inputs**3 / 3 + 2.0 * inputs * inputs * outputs
+
+    def _count_forward(self) -> None:
+        forward = sum(layer.inputs * layer.outputs for layer in self._layers)
+        self._flops += 2.0 * len(self._trial.dataset.train) * forward
 
     def state_dict(self) -> dict[str, Any]:
         return {"step": self._step, "loss": self._loss, "stiefel": self._stiefel and self._stiefel.map}

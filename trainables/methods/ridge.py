@@ -71,18 +71,22 @@ class Moments:
         fitted = (solution * (self.gram @ solution - 2 * self.cross)).sum() + self.squares
         return fitted / self.count + ridge * solution[:-1].square().sum()
 
-    def solve(self, ridge: float, rows: Tensor | None = None) -> Tensor:
+    def solve(self, ridge: float, rows: Tensor | None = None, *, key: str = "ridge") -> Tensor:
         """Return the S [m + 1, k] of least objective; with `rows` [m], 1 / ridge times a price for each row's square.
 
-        Raises TrainingDiverged where the sums do not determine it.
+        Raises TrainingDiverged where the sums do not determine it; `key` is the hyper-parameter that is the ridge.
         """
+        if not (self.gram.isfinite().all() and self.cross.isfinite().all()):
+            raise TrainingDiverged(
+                "a layer's inputs or targets are not finite: a larger `damping` or a smaller `step` keeps them near"
+            )
         prices = torch.full_like(self.gram[0], ridge)
         if rows is not None:
             prices[:-1] *= rows
         prices[-1] = 0
         factor, failed = torch.linalg.cholesky_ex(self.gram / self.count + prices.diag())
-        if failed or not self.cross.isfinite().all():
-            raise TrainingDiverged("a layer's inputs depend on each other: a larger `ridge` tells them apart")
+        if failed:
+            raise TrainingDiverged(f"a layer's inputs depend on each other: a larger `{key}` tells them apart")
         solution: Tensor = torch.cholesky_solve(self.cross / self.count, factor)
         return solution
 

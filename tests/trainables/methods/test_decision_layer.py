@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from trainables.methods.decision_layer import Decision, Stiefel, dragged, indicators
+from trainables.methods.decision_layer import Decision, Stiefel, dragged, indicators, sample_weights
 from trainables.methods.ridge import Moments, bordered
 
 SAMPLES, CLASSES, RIDGE = 40, 3, 1e-2
@@ -58,4 +58,23 @@ def test_each_solution_lowers_what_the_layer_minimises(
         assert loss <= before + 1e-9
         before = loss
         targets, weights = decision.quadratic(outputs, indicator, stiefel)
-        solution = solution + relaxation * (Moments.of(inputs, targets, weights).solve(RIDGE) - solution)
+        least = Moments.of(inputs, targets, weights).solve(decision.price(RIDGE, stiefel))
+        solution = solution + relaxation * (least - solution)
+
+
+@given(seeds, st.sampled_from([0.0, 0.3, 2.0]), st.sampled_from([0.0, 0.2, 1.0]))
+@hundred
+def test_a_full_step_is_to_the_least_of_the_quadratic_with_its_ridge(seed: int, manifold: float, robust: float) -> None:
+    inputs, solution, indicator = drawn(seed)
+    decision, outputs = Decision(manifold, robust), bordered(inputs) @ solution
+    stiefel = Stiefel.of(outputs.T @ outputs, indicator.sum(0)) if manifold else None
+    labels = dragged(outputs, indicator)
+    own = sample_weights(outputs, labels, robust) if robust else torch.ones_like(outputs[:, 0])
+    nearest = stiefel.nearest(outputs) if stiefel is not None else outputs
+    moments = Moments.of(inputs, *decision.quadratic(outputs, indicator, stiefel))
+    least = moments.solve(decision.price(RIDGE, stiefel)).requires_grad_()
+    after = bordered(inputs) @ least
+    parts = own * (after - labels).square().sum(1) + manifold * (after - nearest).square().sum(1)
+    (parts.mean() + RIDGE * least[:-1].square().sum()).backward()
+    assert least.grad is not None
+    torch.testing.assert_close(least.grad, torch.zeros_like(least), rtol=0, atol=1e-9)

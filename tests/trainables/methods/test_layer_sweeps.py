@@ -1,22 +1,29 @@
 """Sweeps of closed forms over a perceptron, on digits."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.conftest import Interrupted, MemoryContext, computed
 from trainables import data
+from trainables.data.batches import ordered
 from trainables.errors import InfeasibleTrial
 from trainables.methods import layer_sweeps
-from trainables.methods.layer_sweeps import LayerSweeps
+from trainables.methods.decision_layer import Decision, Stiefel, indicators
+from trainables.methods.layer_sweeps import SCALE, LayerSweeps
 from trainables.methods.rehearsal import rehearse, shapes_of
 from trainables.paradigms.manifold_network import ManifoldNetwork
 from trainables.recipes.in_training import SolveLayers
-from trainables.spec import CorruptionSpec, DataSpec, ModelSpec, TrialSpec
+from trainables.recipes.recipe import Train
+from trainables.spec import CorruptionSpec, DataSpec, EnsembleSpec, ModelSpec, TrialSpec
 from trainables.state import LiveTrial
+from trainables.training.epoch import Epoch
+from trainables.training.training import optimizer_for
 from trainables.trial import run_trial
 
 SPEC = TrialSpec(
@@ -34,6 +41,39 @@ def run(folder: Path, epochs: int = 3, **values: Any) -> MemoryContext:
     return context
 
 
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep reported and left: outputs near 0 and 1 of the training images, their labels, and its state."""
+
+    reported: float
+    outputs: Tensor
+    indicator: Tensor
+    stiefel: Stiefel | None
+    step: float
+
+    def loss(self, decision: Decision) -> float:
+        """Return the decision layer's mean loss, from the outputs."""
+        return float(decision.loss(self.outputs, self.indicator, self.stiefel)) / len(self.outputs)
+
+
+@torch.no_grad()
+def swept(folder: Path, epochs: int = 3, **values: Any) -> Iterator[Swept]:
+    """Run sweeps, none of which removes units."""
+    paradigm = ManifoldNetwork(**{"width": 60, "sweeps": epochs + 1, **values})
+    stage, *_ = paradigm.recipe(epochs + 1)
+    assert isinstance(stage, Train)
+    assert isinstance(stage.during, SolveLayers)
+    trial = LiveTrial(replace(SPEC, model=paradigm.network(SPEC.model)), data.load(SPEC.data), MemoryContext(folder))
+    companion, images = LayerSweeps(stage.during, trial), trial.dataset
+    for number in range(epochs):
+        optimizer = optimizer_for(trial.model, SPEC.training)
+        result = companion.train_epoch(Epoch(number, trial.batches(), optimizer, lambda _: 0.1))
+        (batch,) = ordered(images.train, images.mean, images.std, batch_size=300, channels_last=False)
+        outputs, state = trial.model(batch[0]) / SCALE, companion.state_dict()
+        stiefel = Stiefel(state["stiefel"]) if state["stiefel"] is not None else None
+        yield Swept(result.loss, outputs, indicators(batch[1], 10, outputs), stiefel, state["step"])
+
+
 VARIANTS: list[dict[str, Any]] = [
     {},
     {"layers": 2, "start": "random", "activation": "tanh"},
@@ -44,19 +84,45 @@ VARIANTS: list[dict[str, Any]] = [
 ]
 
 
+TAKEN_BACK: dict[str, Any] = {"hidden_ridge": 1e-4, "backward": "inverse", "manifold": 0.5}
+"""With these, sweeps raise the loss."""
+
+
 @pytest.mark.parametrize("values", VARIANTS)
-def test_sweeps_classify_digits_and_no_sweep_raises_the_loss(values: dict[str, Any], tmp_path: Path) -> None:
-    context = run(tmp_path, **values)
-    last = context.reports[-1]
-    losses = [report.train_loss for report in context.reports if report.train_loss is not None]
+def test_sweeps_classify_digits(values: dict[str, Any], tmp_path: Path) -> None:
+    last = run(tmp_path, **values).reports[-1]
     assert last.metrics["accuracy"] > 0.8
-    assert len(losses) == 3
-    assert losses == sorted(losses, reverse=True)
     assert last.learning_rate is None
     assert last.metrics["train_flops"] > 0
 
 
-@pytest.mark.parametrize("values", [VARIANTS[1], VARIANTS[3]])
+@pytest.mark.parametrize("values", [*VARIANTS, TAKEN_BACK])
+def test_no_sweep_raises_the_loss_of_the_network(values: dict[str, Any], tmp_path: Path) -> None:
+    decision = Decision(values.get("manifold", 0.0), values.get("robust", 0.0))
+    losses = [each.loss(decision) for each in swept(tmp_path, **values)]
+    assert losses == pytest.approx(sorted(losses, reverse=True), rel=1e-3)
+    assert losses[0] < 0.7
+
+
+@pytest.mark.parametrize("manifold", [0.0, 0.5])
+def test_what_one_solution_reports_is_the_loss_of_the_network_that_it_left(manifold: float, tmp_path: Path) -> None:
+    for each in swept(tmp_path, decisions=1, manifold=manifold):
+        assert each.reported == pytest.approx(each.loss(Decision(manifold)), rel=1e-4)
+
+
+@pytest.mark.parametrize("values", [{"manifold": 0.5, "robust": 0.2}, TAKEN_BACK])
+def test_the_map_to_the_manifold_is_that_of_the_network_after_each_sweep(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    sweeps = list(swept(tmp_path, **values))
+    for each in sweeps:
+        assert each.stiefel is not None
+        nearest = each.stiefel.nearest(each.outputs.double())
+        torch.testing.assert_close(nearest.T @ nearest, each.indicator.double().sum(0).diag(), rtol=1e-3, atol=1e-2)
+    assert (sweeps[-1].step < 1) == (values == TAKEN_BACK)
+
+
+@pytest.mark.parametrize("values", [VARIANTS[1], VARIANTS[3], TAKEN_BACK])
 def test_an_interrupted_trial_ends_in_the_same_network(values: dict[str, Any], tmp_path: Path) -> None:
     whole = run(tmp_path / "whole", **values)
     given = replace(SPEC, hyperparameters={**SPEC.hyperparameters, **values})
@@ -102,9 +168,8 @@ def test_units_that_tell_most_are_kept(tmp_path: Path) -> None:
 
 def test_a_sweep_that_raises_the_loss_is_taken_back(tmp_path: Path) -> None:
     context = run(tmp_path, epochs=4, hidden_ridge=1e-4, backward="inverse", sweeps=4)
-    losses = [report.train_loss for report in context.reports if report.train_loss is not None]
-    assert losses == sorted(losses, reverse=True)
-    assert len(set(losses)) < 4
+    losses = [report.train_loss for report in context.reports]
+    assert len(set(losses)) < len(losses) == 4
 
 
 def test_what_cannot_be_solved_for_is_told_in_a_sentence(tmp_path: Path) -> None:
@@ -115,10 +180,6 @@ def test_what_cannot_be_solved_for_is_told_in_a_sentence(tmp_path: Path) -> None
     trial = shapes_of(numbers, data.Facts(classes=1, shape=(4, 1, 1), numbers=True))
     with pytest.raises(InfeasibleTrial, match="task: regression has none: leave manifold_network out"):
         rehearse(ManifoldNetwork().recipe(3), trial)
-
-
-def test_the_weights_are_all_that_a_sweep_starts_from(tmp_path: Path) -> None:
-    given = replace(SPEC, model=ModelSpec(name="mlp", options={"widths": [30], "activation": "tanh"}))
-    trial = LiveTrial(given, data.load(given.data), MemoryContext(tmp_path))
-    companion = LayerSweeps(SolveLayers(sweeps=3), trial)
-    assert companion.state_dict() == {"step": 1.0, "loss": torch.inf, "stiefel": None}
+    drawn = shapes_of(replace(SPEC, ensemble=EnsembleSpec()), data.Facts(classes=10, shape=(1, 8, 8)))
+    with pytest.raises(InfeasibleTrial, match="leave ensemble out, or manifold_network"):
+        rehearse(ManifoldNetwork().recipe(3), drawn)

@@ -101,5 +101,16 @@ def test_inputs_that_are_left_out_have_no_say(seed: int) -> None:
 
 def test_what_the_sums_do_not_determine_is_told() -> None:
     same = torch.ones(5, 2, dtype=torch.float64)
-    with pytest.raises(TrainingDiverged, match="a larger `ridge`"):
+    with pytest.raises(TrainingDiverged, match="depend on each other: a larger `ridge`"):
         Moments.of(same, same).solve(0.0)
+    with pytest.raises(TrainingDiverged, match="a larger `hidden_ridge`"):
+        Moments.of(same, same).solve(0.0, key="hidden_ridge")
+
+
+@pytest.mark.parametrize("value", [torch.inf, torch.nan])
+def test_sums_that_are_not_finite_are_told_as_that(value: float) -> None:
+    inputs, targets, _ = drawn(0)
+    wrong = torch.full_like(targets, value)
+    for moments in (Moments.of(inputs, wrong), Moments.of(wrong, targets)):
+        with pytest.raises(TrainingDiverged, match="inputs or targets are not finite"):
+            moments.solve(1.0)
