@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 ATTACK_SEED: Final = 6_000_011
 """Added to a trial's seed where perturbations begin."""
 
+PASSES: Final = 2 / 3
+"""The share of a training step's MACs that a slope by the images takes: the weights' slopes are not computed."""
+
 LOOKED_AT: Final = 250
 """The validation images, at most, on which the trained network is attacked."""
 
@@ -32,7 +35,7 @@ class AdversarialTraining(Companion):
     """Moves the images of every training step, within a radius, to where the network's loss is high.
 
     Measures `robust_accuracy` at the end: that on the first validation images under PGD with 20 steps, of the same
-    radius, whichever the method was.
+    radius, whichever the method was. The attacks of training count in its cost.
     """
 
     def __init__(self, rule: "Attack", trial: "LiveTrial", steps: int) -> None:
@@ -69,6 +72,13 @@ class AdversarialTraining(Companion):
 
     def after_step(self) -> None:
         self._step += 1
+
+    def after_epoch(self) -> None:
+        self._trial.position.macs += PASSES * self._slopes() * self._trial.cost().macs
+
+    def _slopes(self) -> float:
+        """Return how often an attack evaluates the network and its slope; JIIO evaluates the cell alone, once each."""
+        return self._rule.steps if self._rule.method == "pgd" else self._rule.iterations / self._network.iterations
 
     def finish(self) -> None:
         data, seed = self._trial.dataset, self._trial.spec.seed

@@ -20,7 +20,7 @@ class Equilibrium(Paradigm):
     The joint iteration of state, multiplier and image, with steps of 0.8 and 0.6 for the first two, is the authors'.
     Theirs moves images by normalised slopes in the Euclidean norm, accelerated with the rest; here it is the maximum
     norm, in which attacks are evaluated, with signs of slopes, not accelerated. `pgd` finds an equilibrium in each
-    step. The metric `robust_accuracy` is that under PGD with 20 steps. `train_cost` does not count the attacks.
+    step. The metric `robust_accuracy` is that under PGD with 20 steps. `train_cost` counts the attacks.
     """
 
     axes: ClassVar = {

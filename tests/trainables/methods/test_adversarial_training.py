@@ -1,5 +1,6 @@
 """Training on images that are moved within a radius."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,13 @@ from torch.nn import functional as F
 
 from tests.trainables.stages import a_trial
 from trainables.errors import InfeasibleTrial
-from trainables.methods.adversarial_training import AdversarialTraining
+from trainables.methods.adversarial_training import LOOKED_AT, AdversarialTraining
 from trainables.models.deq import EquilibriumNetwork
 from trainables.recipes.in_training import ATTACKS, Attack
+from trainables.recipes.recipe import Train
+from trainables.runner import run_recipe
 from trainables.state import LiveTrial
+from trainables.training.training import evaluate
 
 STEPS = 6
 
@@ -67,15 +71,29 @@ def test_each_step_begins_elsewhere_also_after_a_resume(trial: LiveTrial) -> Non
     assert torch.equal(moved(trial, resumed)[1], second)
 
 
+@pytest.mark.parametrize(("method", "slopes"), [("pgd", 3), ("jiio", 24 / 12)])
+def test_an_epoch_costs_two_thirds_of_a_step_more_for_each_slope_of_the_attack(
+    trial: LiveTrial, method: str, slopes: float
+) -> None:
+    rule = Attack(method, steps=3, iterations=24)
+    AdversarialTraining(rule, trial, STEPS).after_epoch()
+    assert trial.position.macs == pytest.approx(2 / 3 * slopes * trial.cost().macs)
+
+
 def test_the_trained_network_is_attacked_at_the_end(trial: LiveTrial) -> None:
     assert isinstance(trial.model, EquilibriumNetwork)
-    trial.model.equilibrium.iterations = 2
-    AdversarialTraining(Attack(radius=0.0), trial, STEPS).finish()
+    trial.model.equilibrium.iterations, trial.model.jacobian = 2, 0.0
+    run_recipe((Train(4),), trial)
+    robust = {}
+    for radius in (0.0, 0.3):
+        AdversarialTraining(Attack(radius=radius), trial, STEPS).finish()
+        robust[radius] = trial.measured["robust_accuracy"]
     split = trial.dataset.validation
-    with torch.no_grad():
-        inputs = (split.images / 255 - trial.dataset.mean[0]) / trial.dataset.std[0]
-        clean = (trial.model.eval()(inputs.float()).argmax(1) == split.labels).double().mean()
-    assert trial.measured["robust_accuracy"] == pytest.approx(float(clean))
+    first = replace(split, images=split.images[:LOOKED_AT], labels=split.labels[:LOOKED_AT])
+    clean = evaluate(trial.model, first, trial.dataset.mean, trial.dataset.std).accuracy
+    assert robust[0.0] == pytest.approx(clean)
+    assert clean > 0.2
+    assert robust[0.3] < clean / 2
 
 
 def test_networks_without_an_equilibrium_are_refused(tmp_path: Path) -> None:
