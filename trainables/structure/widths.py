@@ -91,14 +91,16 @@ def _channels(group: ChannelGroup, side: str) -> dict[str, tuple[int, ...]]:
 def resized(model: nn.Module, groups: Collection[ChannelGroup], widths: Widths, convert: Convert) -> nn.Module:
     """Return a copy of a network in which the groups have `widths`; those that are not named there stay as they are.
 
-    `convert` gives each parameter and statistic its new shape. Shortcuts pad and crop as those of a new network.
+    `convert` gives each parameter and statistic its new shape. Shortcuts beside a group whose width changes pad and
+    crop as those of a new network.
     """
     state = dict(model.state_dict())
     for name, shape in _shapes(model, groups, widths).items():
         state[name] = convert(state[name], shape)
     other = copy.deepcopy(model)
+    changing = {m.module for group in groups if widths.get(group.name, group.size) != group.size for m in group.members}
     for name, shortcut in model.named_modules():
-        if isinstance(shortcut, Shortcut):
+        if isinstance(shortcut, Shortcut) and name in changing:
             inputs, outputs = (_width_at(name, side, groups, widths) for side in ("inputs", "outputs"))
             read, written = inputs or int(shortcut.src.max()), outputs or len(shortcut.src)
             state[f"{name}.src"] = centred(read, written).to(shortcut.src)

@@ -1,5 +1,7 @@
 """Networks with other widths: what they compute, what they cost, which of them are refused."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,6 +9,7 @@ from torch.nn import functional as F
 
 from tests.trainables.networks import SHAPES, build, images
 from trainables.errors import InfeasibleTrial
+from trainables.models.shortcut import Shortcut
 from trainables.structure.carrying import carried
 from trainables.structure.channels import find_groups
 from trainables.structure.complexity import measure
@@ -21,12 +24,26 @@ from trainables.structure.widths import (
     widths_of,
 )
 
-SERVED = ("mlp", "lenet", "digits_cnn", "resnet20", "mobilenet_v2")
+SERVED = (
+    "mlp",
+    "lenet",
+    "digits_cnn",
+    "vgg16_bn",
+    "resnet20",
+    "torchvision/resnet18",
+    "mobilenet_v2",
+    "torchvision/mobilenet_v3_small",
+)
 
 
 def other_widths(widths: dict[str, int]) -> dict[str, int]:
     """Return widths of which some are smaller and some larger."""
     return {name: max(2, width // 2) if index % 2 else width + 3 for index, (name, width) in enumerate(widths.items())}
+
+
+def emptied(tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    """Give a tensor its shape and nothing else, for it is the quickest way to a network that is not looked into."""
+    return tensor.new_zeros(shape)
 
 
 @pytest.mark.parametrize("name", SERVED)
@@ -35,7 +52,7 @@ def test_a_resized_network_has_the_widths_that_were_asked_for_and_costs_what_is_
     groups = find_groups(model, shape)
     require_resizable(model, groups, name)
     widths = other_widths(widths_of(groups))
-    other = resized(model, groups, widths, carried)
+    other = resized(model, groups, widths, emptied)
     assert other(images(shape)).shape == (4, 10)
     assert widths_of(find_groups(other, shape)) == widths
     assert WidthCosts.of(model, shape, groups).macs(widths) == pytest.approx(measure(other, shape).macs, rel=1e-9)
@@ -64,6 +81,18 @@ def test_a_shortcut_crops_where_the_next_stage_is_narrower() -> None:
     shortcut = other.get_submodule("layer2.0.shortcut")
     x = torch.randn(2, 40, 8, 8)
     assert torch.equal(shortcut(x), x[:, 4:36, ::2, ::2])
+
+
+def test_a_shortcut_between_groups_that_keep_their_widths_keeps_its_map() -> None:
+    model, shape = build("resnet20").eval(), SHAPES["resnet20"]
+    shortcut = model.get_submodule("layer2.0.shortcut")
+    assert isinstance(shortcut, Shortcut)
+    shortcut.src = shortcut.src.roll(3)
+    groups = find_groups(model, shape)
+    beside = {m.module for group in groups if group.name == "layer1.0.conv1" for m in group.members}
+    assert "layer2.0.shortcut" not in beside
+    other = resized(model, groups, {"layer1.0.conv1": 40}, carried)
+    assert torch.equal(other.state_dict()["layer2.0.shortcut.src"], shortcut.src)
 
 
 class Concatenating(nn.Module):
