@@ -364,7 +364,9 @@ class StudySpec(Strict):
         if "energy" in self.measured and self.resources.gpus < 1:
             allowed = f"is that of whole GPUs, by NVML: needs resources.gpus: 1, not {self.resources.gpus:g}"
             yield InvalidValue(self._key("energy"), self._named_as("energy"), allowed)
-        for name in {"energy", "peak_memory"} & set(self.measured) if self.training.shared_dense else ():
+        for name in (
+            {"energy", "peak_memory", "train_seconds"} & set(self.measured) if self.training.shared_dense else ()
+        ):
             allowed = (
                 "is what a trial itself used, and with training.shared_dense one pays for others: set that to false"
             )

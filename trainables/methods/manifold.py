@@ -86,16 +86,10 @@ class ManifoldDynamic(Companion):
         self._mean_loss: Tensor | None = None
         self._labels, self._outputs = torch.zeros(0), torch.zeros(0)
         self._forget()
-        self._require_budget()
+        require_budget(rule.target_macs, self._costs)
         self._final = self._final_rate()
         self._without_decay()
         self._hook = trial.model.register_forward_hook(self._note_outputs())
-
-    def _require_budget(self) -> None:
-        least = self._costs.at_rate(0) / self._costs.without_gates
-        if self._rule.target_macs and least > self._rule.target_macs:
-            kept = "of the MACs are left where each gate lets one channel pass"
-            raise ShareTooSmall("target_macs", self._rule.target_macs, least, kept)
 
     def _without_decay(self) -> None:
         """Give the gates' weights a group of their own in the optimizer, which does not shrink them."""
@@ -194,6 +188,22 @@ class ManifoldDynamic(Companion):
         self._mean_loss, self._final = state["mean_loss"], self._final_rate()
 
 
+def require_budget(target_macs: float, costs: InstanceCosts) -> None:
+    """Raise ShareTooSmall for a share of the MACs that gates cannot reach; 0 asks for none."""
+    least = costs.at_rate(0) / costs.without_gates
+    if target_macs and least > target_macs:
+        raise ShareTooSmall(
+            "target_macs", target_macs, least, "of the MACs are left where each gate lets one channel pass"
+        )
+
+
+def require_sites(rule: "GateByImage", trial: "LiveTrial") -> None:
+    """Raise InfeasibleTrial for a network without sites, and for a budget below the cost of one channel at each."""
+    sites = gate_sites(trial, rule.squeeze)
+    if rule.target_macs:
+        require_budget(rule.target_macs, InstanceCosts.of(trial.model, trial.dataset.input_shape, sites))
+
+
 def _of_all_rows(activity: Activity) -> Tensor:
     """Return the distance of the cosines over the rows of all processes, whose gradients are averaged."""
     distance = gram_distance(parallel.all_rows(activity.gates), parallel.all_rows(activity.features))
@@ -212,7 +222,9 @@ def gate_sites(trial: "LiveTrial", squeeze: int = 2) -> tuple[Site, ...]:
     """Return where gates can act in a network without any, in the order of its modules.
 
     Gated are convolutions whose channels one layer reads, and those at the end of residual branches; the stem of a
-    residual network and its projections are not. Raises InfeasibleTrial for a network without such convolutions.
+    residual network and its projections are not. Gated are only channels that `structure.gathered` can leave out: what
+    they pass on the way, and what reads them, computes each channel for itself, or is a plain layer. Raises
+    InfeasibleTrial for a network without such convolutions.
     """
     structures, modules = find_structures(trial.model, trial.groups), dict(trial.model.named_modules())
     sites = [*_inside(structures.groups, modules, squeeze), *_at_ends(structures.branches, modules, squeeze)]
@@ -227,10 +239,12 @@ def gate_sites(trial: "LiveTrial", squeeze: int = 2) -> tuple[Site, ...]:
 
 def _inside(groups: tuple[UnitGroup, ...], modules: Mapping[str, nn.Module], squeeze: int) -> Iterator[Site]:
     for group in groups:
-        writer, roots = modules[group.name], group.readers[0].roots
-        if _is_plain(writer) and len(group.readers) == 1 and list(roots) == sorted(roots):
-            along = tuple(name for name in group.writers if name != group.name)
-            yield _site(group.name, group.readers[0].module, along, roots, writer, squeeze)
+        writer, reader, roots = modules[group.name], group.readers[0].module, group.readers[0].roots
+        along = tuple(name for name in group.writers if name != group.name)
+        passes = all(_by_channel(modules[name]) for name in along)
+        reads = _is_plain(modules[reader]) or isinstance(modules[reader], nn.Linear)
+        if _is_plain(writer) and passes and reads and len(group.readers) == 1 and list(roots) == sorted(roots):
+            yield _site(group.name, reader, along, roots, writer, squeeze)
 
 
 def _at_ends(branches: tuple[Branch, ...], modules: Mapping[str, nn.Module], squeeze: int) -> Iterator[Site]:
@@ -245,6 +259,12 @@ def _at_ends(branches: tuple[Branch, ...], modules: Mapping[str, nn.Module], squ
 
 def _is_plain(module: nn.Module) -> bool:
     return isinstance(module, nn.Conv2d) and module.groups == 1 and module.padding_mode == "zeros"
+
+
+def _by_channel(module: nn.Module) -> bool:
+    """Return whether a module makes of each channel one channel, with parameters of its own."""
+    depthwise = isinstance(module, nn.Conv2d) and module.groups == module.in_channels == module.out_channels
+    return isinstance(module, _BatchNorm) or (depthwise and module.padding_mode == "zeros")
 
 
 def _site(name: str, end: str, along: tuple[str, ...], roots: tuple[int, ...], writer: nn.Module, squeeze: int) -> Site:

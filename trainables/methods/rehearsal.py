@@ -14,7 +14,7 @@ from trainables.gates.structures import find_structures
 from trainables.granularities.filter import size_of_widths
 from trainables.methods.consensus import branches_of
 from trainables.methods.layer_sweeps import require_classes
-from trainables.methods.manifold import gate_sites
+from trainables.methods.manifold import require_sites
 from trainables.methods.polarization import scaled_groups
 from trainables.methods.train_once import controlled_structures
 from trainables.methods.widths import searched_groups
@@ -66,7 +66,9 @@ def _demands(recipe: Recipe) -> Iterator[Demand]:
             yield "prune", prune.granularity, prune.stream
         if isinstance(during, Gating):
             yield "gate", during.units, during.branches
-        if isinstance(during, Agree | ControlGates | GateByImage | Polarize | SolveLayers):
+        if isinstance(during, GateByImage):
+            yield type(during).__name__, during.target_macs
+        if isinstance(during, Agree | ControlGates | Polarize | SolveLayers):
             yield (type(during).__name__,)
         if isinstance(during, SearchesWidths):
             yield ("widths",)
@@ -92,7 +94,7 @@ def rehearse(recipe: Recipe, trial: LiveTrial) -> None:
         if isinstance(during, SearchesWidths):
             searched_groups(trial)
         if isinstance(during, GateByImage):
-            gate_sites(trial)
+            require_sites(during, trial)
         if isinstance(during, SolveLayers):
             require_classes(trial)
 

@@ -32,12 +32,17 @@ def gathered(model: nn.Module) -> nn.Module:
     return small
 
 
-class Choice:
-    """The channels that a gate lets pass for the image of the moment: their numbers `kept`, and their factors."""
+class Choice(nn.Module):
+    """The channels that a gate lets pass for the image of the moment: their numbers `kept`, and their factors.
+
+    It is a module so that its gate moves to a device with the layers that it chooses for.
+    """
 
     def __init__(self, gate: InstanceGate) -> None:
+        super().__init__()
         self._gate, self.site = gate, gate.site
-        self._roots = torch.tensor(gate.site.roots, device=gate.threshold.device)
+        self.register_buffer("_roots", torch.tensor(gate.site.roots, dtype=torch.long, device=gate.threshold.device))
+        self._roots: Tensor
         self.kept = torch.zeros(0, dtype=torch.long)
         self.factors = torch.zeros(0)
 

@@ -35,6 +35,7 @@ class InstanceCosts:
         read |= looks  # a gate that sees zeros need not multiply by them
         gated = [name for name in dict.fromkeys([*written, *read]) if f"{name}.weight" in costs.macs]
         device = next(model.parameters()).device
+        device = torch.device("cpu") if device.type == "meta" else device  # costs are numbers, whatever they are of
         macs = [int(costs.macs[f"{name}.weight"] * costs.entries[f"{name}.weight"]) for name in gated]
         whole = costs.size({}).macs
         own = (name for name in costs.macs if name.startswith(f"{NAME}."))

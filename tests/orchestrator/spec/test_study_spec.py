@@ -415,6 +415,11 @@ def test_a_metric_by_reference_has_the_direction_of_the_file_and_its_package_cou
             "constraints.peak_memory",
             "with training.shared_dense one pays for others",
         ),
+        (
+            {"objectives": {"train_seconds": "minimize"}, "training": {"shared_dense": True}},
+            "objectives.train_seconds",
+            "with training.shared_dense one pays for others",
+        ),
     ],
 )
 def test_what_cannot_be_measured_is_refused(changes: dict[str, Any], key: str, message: str, tmp_path: Path) -> None:

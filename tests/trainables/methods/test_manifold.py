@@ -168,6 +168,22 @@ def test_images_cost_the_asked_share_of_the_dense_network(tmp_path: Path) -> Non
     assert measured["macs_spread"] > 0
 
 
+def test_what_the_gathered_network_could_not_leave_out_has_no_gate(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path)
+    assert [(site.writer, site.end) for site in gate_sites(trial)] == [
+        ("conv1", "conv2"),
+        ("conv2", "conv3"),
+        ("conv3", "fc"),
+    ]
+    reader = trial.model.get_submodule("conv2")
+    assert isinstance(reader, torch.nn.Conv2d)
+    reader.padding_mode = "circular"
+    assert [site.writer for site in gate_sites(trial)] == ["conv3"]
+    trial.model.set_submodule("bn3", torch.nn.InstanceNorm2d(64, affine=True))
+    with pytest.raises(InfeasibleTrial, match="no convolutions whose channels gates could choose"):
+        gate_sites(trial)
+
+
 def test_a_budget_that_no_keep_rate_meets_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         InfeasibleTrial, match=r"target_macs = 0.01: 0.\d+ of the MACs are left where each gate lets one"

@@ -64,7 +64,7 @@ def test_images_that_the_network_cannot_take_are_refused() -> None:
         (LayerOnly().recipe(8), {("gate", False, True)}),
         (ConsensusPruning().recipe(8), {("Agree",)}),
         (PolarizationPruning().recipe(8), {("Polarize",), ("prune", "filter", False)}),
-        (ManifoldDynamicPruning().recipe(8), {("GateByImage",)}),
+        (ManifoldDynamicPruning().recipe(8), {("GateByImage", 0.0)}),
         (AutoTrainOnce().recipe(8), {("ControlGates",), ("prune", "filter", False)}),
     ],
 )
@@ -113,6 +113,14 @@ def test_the_removable_share_is_what_one_filter_of_each_group_leaves(model: str,
     run_recipe((Prune(0.0, granularity="filter", scope="layer", stream=stream), Remove()), trial)
     left = measure(trial.model, trial.dataset.input_shape).macs
     assert removable_macs(shapes(model), stream=stream) == pytest.approx(1 - left / dense)
+
+
+def test_a_budget_below_one_channel_at_each_gate_is_refused_before_the_dense_epochs() -> None:
+    small, large = (ManifoldDynamicPruning(target_macs=share).recipe(8) for share in (0.01, 0.9))
+    assert demands(small) != demands(large)
+    with pytest.raises(InfeasibleTrial, match=r"target_macs = 0\.01: .* where each gate lets one channel pass"):
+        rehearse(small, shapes("resnet20"))
+    rehearse(large, shapes("resnet20"))
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,15 @@ def test_an_image_that_needs_no_channel_is_computed_with_one_that_counts_nothing
     torch.testing.assert_close(gathered(network)(image), network(image), rtol=1e-4, atol=1e-4)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("model", NETWORKS)
+def test_a_gathered_network_moves_as_a_whole(model: str) -> None:
+    network, shape = with_gates(model)
+    small, image = gathered(network).double(), images(1, shape).double()
+    torch.testing.assert_close(small(image), network.double()(image))
+    assert {tensor.device.type for tensor in small.to("meta").state_dict().values()} == {"meta"}
+
+
 def test_the_network_itself_stays_as_it_is_and_one_without_gates_is_refused() -> None:
     network, shape = with_gates("digits_cnn")
     before = network(images(2, shape))
