@@ -16,7 +16,7 @@ from trainables.masking.masks import prunable_weights
 from trainables.masking.sparse_state import unpack
 from trainables.recipes.recipe import Prune, Reinitialize, Remove, Rewind, Train
 from trainables.recipes.schedules import Gradual
-from trainables.runner import _may_rewind, projected, run_recipe
+from trainables.runner import _may_rewind, _Schedule, projected, run_recipe
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 from trainables.state import LiveTrial
 from trainables.training.companion import Companion
@@ -51,6 +51,13 @@ def test_pruned_weights_stay_zero_through_momentum_and_weight_decay(trial: LiveT
     for name, mask in trial.masks.items().items():
         assert not prunable_weights(trial.model)[name][~mask.bool()].any()
     assert density(trial) == pytest.approx(0.2, abs=1e-3)
+
+
+def test_what_the_architecture_makes_of_a_rate_is_applied_once_also_in_a_warm_up() -> None:
+    schedule = _Schedule(Train(10, lr_scale=0.5), TrainingSpec(lr=0.1, warmup=0.2, schedule="cosine"), 10, scale=3.0)
+    begin, peak = schedule.rate(0), schedule.rate(20)
+    assert (begin, peak) == (pytest.approx(3 * 0.5 * 0.1 / 25), pytest.approx(3 * 0.5 * 0.1))
+    assert peak == max(schedule.rate(step) for step in range(schedule.length))
 
 
 def test_rewinding_returns_to_the_network_of_that_iteration(trial: LiveTrial, tmp_path: Path) -> None:

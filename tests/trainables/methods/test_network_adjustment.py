@@ -1,9 +1,12 @@
 """Network adjustment: equal probes, moves to the best layers, constant MACs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional as F
+from torch.optim import Adam
 
 from tests.trainables.networks import SHAPES, build
 from tests.trainables.stages import a_trial
@@ -95,6 +98,29 @@ def test_widths_move_at_the_macs_of_the_first_network_and_the_probes_are_paid_fo
     assert isinstance(again, NetworkAdjustment)
     again.finish()
     assert 0.99 * dense <= trial.cost().macs <= dense
+
+
+def test_what_nothing_reads_has_no_utilisation(tmp_path: Path) -> None:
+    trial, companion = adjusting(tmp_path)
+    with torch.no_grad():
+        trial.model.get_parameter("conv3.weight").zero_()  # the only reader of conv2
+        trial.model.get_parameter("bn3.bias").fill_(1)
+    fur = companion._utilisation()
+    assert fur["conv2"] == pytest.approx(0, abs=1e-9)
+    assert abs(fur["conv3"]) > 1e-6
+
+
+def test_every_group_of_a_network_that_has_fitted_the_images_is_utilised(tmp_path: Path) -> None:
+    trial, companion = adjusting(tmp_path, replace(RULE, drop=0.5, times=3))
+    held, (mean,), (std,) = companion._held_out(), trial.dataset.mean, trial.dataset.std
+    images, optimizer = (held.images / 255 - mean) / std, Adam(trial.model.parameters(), lr=0.01)
+    trial.model.train()
+    for _ in range(40):
+        optimizer.zero_grad()
+        F.cross_entropy(trial.model(images), held.labels).backward()
+        optimizer.step()
+    assert companion._loss(held) < 0.1
+    assert min(companion._utilisation().values()) > 0
 
 
 def test_a_companion_continues_where_it_was(tmp_path: Path) -> None:
