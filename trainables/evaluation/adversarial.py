@@ -87,11 +87,20 @@ def fgsm(target: Target, pixels: Tensor, labels: Tensor, radius: float) -> Tenso
 
 def pgd(target: Target, pixels: Tensor, labels: Tensor, radius: float, steps: int, start: Draws) -> Tensor:
     """Return pixels after so many steps of 2.5 radius / steps along the sign, from a random start in the ball."""
-    moved = (pixels + (2 * start.uniform("pgd", *pixels.shape[1:]) - 1) * radius).clamp(0, 1)
+    moved = moved_at_random(pixels, radius, start, "pgd")
     for _ in range(steps):
-        moved = moved + 2.5 * radius / steps * _slope(target, moved, labels).sign()
-        moved = torch.minimum(torch.maximum(moved, pixels - radius), pixels + radius).clamp(0, 1)
+        moved = within(radius, pixels, moved + 2.5 * radius / steps * _slope(target, moved, labels).sign())
     return moved
+
+
+def moved_at_random(pixels: Tensor, radius: float, start: Draws, attack: str) -> Tensor:
+    """Return where an attack of that name begins: anywhere in the ball, within [0, 1]."""
+    return (pixels + (2 * start.uniform(attack, *pixels.shape[1:]) - 1) * radius).clamp(0, 1)
+
+
+def within(radius: float, pixels: Tensor, moved: Tensor) -> Tensor:
+    """Return what lies nearest to `moved` in the ball around `pixels`, within [0, 1]."""
+    return torch.minimum(torch.maximum(moved, pixels - radius), pixels + radius).clamp(0, 1)
 
 
 def _slope(target: Target, pixels: Tensor, labels: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trainables.corruption.draws import Draws
+from trainables.evaluation.adversarial import moved_at_random, within
 from trainables.models.deq import EquilibriumNetwork
 from trainables.models.fixed_point import solve
 
@@ -51,8 +52,7 @@ def jiio(
     `normalised` turns pixels into what the network takes. They begin at random, as those of `pgd` do, and move along
     the sign of the slope, which is the steepest way in the maximum norm.
     """
-    low, high = (pixels - radius).clamp_min(0), (pixels + radius).clamp_max(1)
-    moved = (pixels + (2 * start.uniform("jiio", *pixels.shape[1:]) - 1) * radius).clamp(0, 1)
+    moved = moved_at_random(pixels, radius, start, "jiio")
 
     def step(joint: Tensor) -> Tensor:
         nonlocal moved
@@ -63,7 +63,7 @@ def jiio(
             image = network.equilibrium.step(state, injected)
             loss = F.cross_entropy(network.read(state, injected), labels, reduction="sum")
             adjoint, slope = torch.autograd.grad((image * multiplier).sum() + loss, (state, inputs))
-        moved = torch.minimum(torch.maximum(moved + search.alpha * radius * slope.sign(), low), high)
+        moved = within(radius, pixels, moved + search.alpha * radius * slope.sign())
         return torch.cat([before.lerp(image, STATE_STEP), multiplier.lerp(adjoint, MULTIPLIER_STEP)], 1)
 
     with torch.no_grad():
