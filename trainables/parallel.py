@@ -137,7 +137,7 @@ class _OverAll(_BatchNorm):
             self._remember(mean, variance, count)
         factor = self.weight if self.affine else torch.ones_like(mean)
         shift = self.bias if self.affine else torch.zeros_like(mean)
-        output: Tensor = _Normalise.apply(x, factor, shift, mean, (variance + self.eps).rsqrt(), count, axes)  # type: ignore[no-untyped-call]
+        output: Tensor = _Normalise.apply(x, factor, shift, mean, (variance + self.eps).rsqrt(), count, axes)  # type: ignore[no-untyped-call]  # torch leaves apply untyped
         return output.to(input.dtype).contiguous(memory_format=_layout(input))
 
     def _remember(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:

@@ -60,7 +60,7 @@ def at_fixed_point(step: Step, state: Tensor, iterations: int) -> Tensor:
 
         return solve(pulled, slope, iterations)
 
-    reached: Tensor = _Implicit.apply(image, adjoint)  # type: ignore[no-untyped-call]
+    reached: Tensor = _Implicit.apply(image, adjoint)  # type: ignore[no-untyped-call]  # torch leaves apply untyped
     return reached
 
 

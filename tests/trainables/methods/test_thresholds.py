@@ -73,7 +73,7 @@ def test_gradients_are_those_of_autograd_with_the_estimated_slope(model: str, tm
     assert all(weight.grad is None for weight in prunable_weights(trial.model).values())
     whole, thresholds = _leaves(companion._whole), _leaves(companion._thresholds)
     masked = {
-        name: w * Step.apply(w.abs() - thresholds[name].view(-1, *[1] * (w.ndim - 1)))  # type: ignore[no-untyped-call]
+        name: w * Step.apply(w.abs() - thresholds[name].view(-1, *[1] * (w.ndim - 1)))  # type: ignore[no-untyped-call]  # torch leaves apply untyped
         for name, w in whole.items()
     }
     assert all(torch.equal(weight, masked[name]) for name, weight in prunable_weights(trial.model).items())
