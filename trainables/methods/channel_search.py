@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables import parallel
-from trainables.errors import TrainingDiverged
+from trainables.errors import InfeasibleTrial, TrainingDiverged
 from trainables.methods.widths import remember, remembered, searched_groups, set_widths
 from trainables.recipes.widths import FlipSigns, FollowRanks
 from trainables.structure.channels import ChannelGroup, is_dense_layer
@@ -35,6 +35,9 @@ STEP: Final = "step."
 
 FEWEST: Final = 2
 """The fewest channels of a layer whose width a budget decides."""
+
+REACHED: Final = 0.97
+"""The least share of its budget that a network may cost where all widths are as large as they may be."""
 
 LEAST_STEP: Final = 0.01
 """A width turns no more once its step is below this share."""
@@ -140,7 +143,14 @@ class ChannelSearch(Companion):
 
     def _within_budget(self, widths: Mapping[str, int]) -> dict[str, int]:
         budget = self._rule.macs * self._trial.dense().cost().macs
-        return fitted(widths, budget, self._costs, Limits(FEWEST, self._rule.widest))
+        scaled, widest = fitted(widths, budget, self._costs, Limits(FEWEST, self._rule.widest)), self._rule.widest
+        most = self._costs.macs(scaled)
+        if min(scaled.values()) == widest and most < REACHED * budget:
+            raise InfeasibleTrial(
+                f"target_macs asks for {budget:.4g} MACs: the network costs {most:.4g} with {widest} channels "
+                "everywhere; raise widest, or lower target_macs"
+            )
+        return scaled
 
 
 def qualities(group: ChannelGroup, modules: Mapping[str, nn.Module]) -> list[Quality]:

@@ -110,6 +110,12 @@ def test_a_budget_out_of_reach_is_refused_before_the_search(tmp_path: Path) -> N
         attach(rule, a_trial(tmp_path), 3)
 
 
+def test_a_budget_above_the_widest_network_is_refused_before_the_search(tmp_path: Path) -> None:
+    rule = FollowRanks(0, 2, narrowest=16, widest=24, macs=1.0)
+    with pytest.raises(InfeasibleTrial, match=r"the network costs .* with 24 channels everywhere; raise widest"):
+        attach(rule, a_trial(tmp_path), 3)
+
+
 def test_widths_move_by_signs_and_remember_their_steps(tmp_path: Path) -> None:
     trial = a_trial(tmp_path)
     widths = ended(trial, FLIP)
