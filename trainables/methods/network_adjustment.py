@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from trainables import parallel
+from trainables.bisection import bisected
 from trainables.data.dataset import Split
 from trainables.methods.channel_drop import ChannelDrop
 from trainables.methods.widths import remember, searched_groups, set_widths
@@ -40,8 +41,6 @@ DROP_SEED: Final = 11_000_003
 FORWARD: Final = 1 / 3
 """The share of a training step's MACs that an evaluation of as many images takes: there is no backward pass."""
 
-_HALVINGS: Final = 60
-
 
 def drop_rates(costs: WidthCosts, widths: Widths, drop: float) -> dict[str, float]:
     """Return a rate for each group at which all of them lose equally many MACs on average.
@@ -55,11 +54,7 @@ def drop_rates(costs: WidthCosts, widths: Widths, drop: float) -> dict[str, floa
 
 
 def _rate(costs: WidthCosts, widths: Widths, name: str, loss: float) -> float:
-    low, high = 0.0, MOST_DROPPED
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if costs.dropped(widths, name, middle) <= loss else (low, middle)
-    return low
+    return bisected(lambda rate: costs.dropped(widths, name, rate) <= loss, 0.0, MOST_DROPPED)[0]
 
 
 def adjusted(widths: Widths, first: Widths, fur: Mapping[str, float], rule: "AdjustWidths") -> dict[str, float]:

@@ -11,6 +11,8 @@ from typing import Final, Literal
 import torch
 from torch import Tensor
 
+from trainables.bisection import bisected
+
 Side = Literal["outputs", "inputs"]
 
 _LEAST_ANGLE: Final = 1e-4
@@ -18,7 +20,6 @@ _LEAST_ANGLE: Final = 1e-4
 
 _POINTS: Final = 50
 _ZOOMS: Final = 6
-_HALVINGS: Final = 60
 _NO_NOISE: Final = 1e-12
 """The least share of the mean square that noise is thought to have: an exact matrix of low rank has none."""
 
@@ -69,11 +70,8 @@ def low_rank(matrix: Tensor) -> Tensor:
 
 def _bound(ratio: float) -> float:
     """Return the least square of a signal, in units of the noise: (1 + t)(1 + ratio / t), t a zero of `_gain`."""
-    low, high = math.sqrt(ratio), 3 * math.sqrt(ratio) + 1
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _gain(middle, ratio) > 0 else (low, middle)
-    return (1 + high) * (1 + ratio / high)
+    _, zero = bisected(lambda t: _gain(t, ratio) > 0, math.sqrt(ratio), 3 * math.sqrt(ratio) + 1)
+    return (1 + zero) * (1 + ratio / zero)
 
 
 def _gain(t: float, ratio: float) -> float:

@@ -13,6 +13,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from trainables.bisection import bisected
 from trainables.errors import InfeasibleTrial
 from trainables.models.shortcut import Shortcut, centred
 from trainables.structure.channels import ChannelGroup, Member
@@ -24,8 +25,6 @@ Widths = Mapping[str, int]
 
 Convert = Callable[[Tensor, Sequence[int]], Tensor]
 """Gives a parameter or a statistic another shape of the same rank."""
-
-_HALVINGS = 60
 
 
 @dataclass(frozen=True)
@@ -215,11 +214,8 @@ def fitted(widths: Mapping[str, float], budget: float, costs: WidthCosts, limits
     if costs.macs(at(0.0)) > budget:
         least = f"{costs.macs(at(0.0)):.4g} MACs with {limits.narrowest} channels everywhere"
         raise InfeasibleTrial(f"the widths cannot be scaled to {budget:.4g} MACs: the network costs {least}")
-    low, high = 0.0, limits.widest / min(widths.values())
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if costs.macs(at(middle)) <= budget else (low, middle)
-    return _topped_up(at(low), widths, budget, costs, limits)
+    factor, _ = bisected(lambda each: costs.macs(at(each)) <= budget, 0.0, limits.widest / min(widths.values()))
+    return _topped_up(at(factor), widths, budget, costs, limits)
 
 
 @dataclass(frozen=True)
