@@ -133,7 +133,8 @@ def slope(options: argparse.Namespace) -> Iterator[str]:
         slope_of(best_rates({key: [values[index]] for key, values in losses.items()}))
         for index in range(len(options.seeds))
     ]
-    yield f"slope {slope_of(best):.2f}, of single seeds {min(each):.2f} to {max(each):.2f}; wanted {WANTED} +- 0.3"
+    seeds = ", ".join(f"{of_seed:.2f}" for of_seed in each)
+    yield f"slope {slope_of(best):.2f}, of single seeds {seeds}; wanted {WANTED} +- 0.3"
 
 
 def picture(best: Mapping[int, float], into: Path) -> None:
