@@ -44,7 +44,7 @@ class Gates:
         """Multiply units and branches by these values, in evaluation and in steps without other masks."""
         row = torch.cat(values)[None]
         partly = [not bool((part == 1).all()) for part in row.split(self._sizes, dim=1)]
-        row = row.to(self._device, torch.float32)
+        row = sent(row.float(), self._device)
         if self._row is not None and partly == self._partly and not (self._row.requires_grad or row.requires_grad):
             self._row.copy_(row)
             return
@@ -105,8 +105,9 @@ def _scale_last(x: Tensor, mask: Tensor) -> Tensor:
 
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
-    """Return values that were made on the CPU on a device; nothing waits until they are there."""
-    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+    """Return values on a device; nothing waits until those made on the CPU are there, unless gradients flow back."""
+    pins = device.type == "cuda" and values.device.type == "cpu" and not values.requires_grad
+    return values.pin_memory().to(device, non_blocking=True) if pins else values.to(device)
 
 
 def draw(theta: Tensor, rounded: Tensor, rows: int, share: float, generator: torch.Generator) -> Tensor:
