@@ -45,6 +45,7 @@ from trainables.training.energy import EnergyMeter
 from trainables.training.epoch import Epoch, EpochResult
 from trainables.training.judging import Judging, judged_plainly
 from trainables.training.moments import WatchesWeights
+from trainables.training.recordable import CPU, count_on
 from trainables.training.step import Steps
 from trainables.training.training import (
     Evaluation,
@@ -177,6 +178,7 @@ def _prepare(trial: LiveTrial, schedule: _Schedule, recipe: Recipe) -> None:
     trial.companion = _companion(trial, schedule, recipe)
     if trial.interrupted is not None:
         trial.optimizer.load_state_dict(trial.interrupted["optimizer"])
+        count_on(trial.optimizer, CPU)  # a checkpoint is loaded on the trial's device, with the counts of steps
         trial.companion.load_state_dict(trial.interrupted["companion"])
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from trainables import parallel
 from trainables.data.batches import Batches
 from trainables.training.capture import Course, Plan, Turn, refusal
-from trainables.training.recordable import count_on, recordable
+from trainables.training.recordable import CPU, count_on, counting_in_place, recordable
 from trainables.training.recorder import Recorder, Replay
 from trainables.training.step import Rate, Step, plainly, set_learning_rate
 
@@ -88,7 +88,7 @@ class CapturedSteps:
         why = refusal(acts, parallel.size()) or self._course.refusal
         if why is not None:
             self._say(why)
-            return plainly(step, batches, rate, skip)
+            return self._plainly(step, batches, rate, skip)
         plan = Plan.of(acts, from_tensors=batches.are_made_of_tensors)
         if self._total is None:
             self._total = torch.zeros((), dtype=torch.float64, device=batches.device)
@@ -98,6 +98,13 @@ class CapturedSteps:
         if self._course.refusal is not None:
             self._say(self._course.refusal)
         return [*losses, total.to(losses[0].dtype) if losses else total]
+
+    def _plainly(self, step: Step, batches: Batches, rate: Rate, skip: int) -> list[Tensor]:
+        """Take all steps of an epoch plainly; if no other epoch is captured, steps are counted on the CPU again."""
+        if self._course.refusal is not None:
+            count_on(step.optimizer, CPU)
+        with counting_in_place(step.optimizer):
+            return plainly(step, batches, rate, skip)
 
     def _take(self, one: "_Coming", epoch: "_Epoch") -> Tensor | None:
         """Take a step; return its loss, unless that was added to the epoch's total."""
@@ -165,7 +172,8 @@ class _Epoch:
         return first, second
 
     def plainly(self, one: _Coming) -> Tensor:
-        return self.step(*self._made(one.batch), one.images)
+        with counting_in_place(self.step.optimizer):
+            return self.step(*self._made(one.batch), one.images)
 
     def show(self, one: _Coming) -> None:
         """Let a companion that acts on the host see the batch."""
@@ -178,7 +186,8 @@ class _Epoch:
         if not self.plan.sees_batch:
             return self.plainly(one)
         self.step.clear()  # a capture that failed leaves gradients that were never computed
-        return self.step.learn(*self._made(one.batch), one.images)
+        with counting_in_place(self.step.optimizer):
+            return self.step.learn(*self._made(one.batch), one.images)
 
     def capture(self, one: _Coming, recorder: Recorder) -> CapturedStep:
         """Record a step like this one."""

@@ -1,4 +1,7 @@
-"""Lets an optimizer's step be recorded on a device, which must find there whatever changes from step to step."""
+"""Lets an optimizer's step be recorded on a device, which must find there whatever changes from step to step.
+
+An optimizer that counts its steps does so on the CPU at first, and after a recording where its parameters lie.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +10,8 @@ from typing import Final
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+
+CPU: Final = torch.device("cpu")
 
 _RECORDED: Final = {"fused": True, "foreach": False, "capturable": True}
 
@@ -27,6 +32,24 @@ def recordable(optimizer: Optimizer, rate: Tensor) -> Iterator[None]:
     finally:
         for group, before in zip(groups, kept, strict=True):
             group.update(before)
+
+
+@contextmanager
+def counting_in_place(optimizer: Optimizer) -> Iterator[None]:
+    """Let plain steps count where the counts lie, for a while.
+
+    Unless they are told that counts lie on a GPU, they read them back, and wait for it, twice for each parameter.
+    """
+    on_device = any(state["step"].device != CPU for state in optimizer.state.values() if "step" in state)
+    told = [group for group in optimizer.param_groups if "capturable" in group] if on_device else []
+    kept = [group["capturable"] for group in told]
+    for group in told:
+        group["capturable"] = True
+    try:
+        yield
+    finally:  # checkpoints hold the groups
+        for group, before in zip(told, kept, strict=True):
+            group["capturable"] = before
 
 
 def count_on(optimizer: Optimizer, device: torch.device) -> None:
