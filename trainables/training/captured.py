@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from trainables import parallel
 from trainables.data.batches import Batches
 from trainables.training.capture import Course, Plan, Turn, refusal
-from trainables.training.recordable import CPU, count_on, counting_in_place, recordable
+from trainables.training.recordable import CPU, count_on, counting_in_place, lay_out, recordable
 from trainables.training.recorder import Recorder, Replay
 from trainables.training.step import Rate, Step, plainly, set_learning_rate
 
@@ -194,6 +194,7 @@ class _Epoch:
         slots = Slots.like(one.batch, self.total)
         slots.fill(one.batch, one.rate)
         count_on(self.step.optimizer, self.total.device)
+        lay_out(self.step.optimizer)
         computes = recorder.record(lambda: self._compute(slots, one.images))
         updates = recorder.record(lambda: self._update(slots)) if self.plan.is_split else None
         groups = self.step.optimizer.param_groups

@@ -57,3 +57,14 @@ def count_on(optimizer: Optimizer, device: torch.device) -> None:
     for state in optimizer.state.values():
         if "step" in state:
             state["step"] = state["step"].to(device)
+
+
+def lay_out(optimizer: Optimizer) -> None:
+    """Give what an optimizer remembers of each parameter the layout of the parameter, as fused steps need it.
+
+    Masked momenta come back from a checkpoint row by row, while weights may be in channels_last.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

@@ -10,10 +10,11 @@ from torch.optim import SGD, AdamW, Optimizer
 
 from tests.trainables.training.tape import Tape
 from trainables.data.batches import Batches
+from trainables.masking.sparse_state import pack_optimizer, unpack_optimizer
 from trainables.tasks.classification import CLASSIFICATION
 from trainables.training.captured import CapturedSteps
 from trainables.training.companion import Companion
-from trainables.training.recordable import counting_in_place
+from trainables.training.recordable import counting_in_place, lay_out
 from trainables.training.step import Step
 
 
@@ -74,3 +75,19 @@ def test_steps_are_counted_on_the_cpu_again_once_none_will_be_captured(on_gpu: A
     step = Step(nn.Identity(), on_gpu, CLASSIFICATION, torch.float32, Companion())
     assert steps(step, NoBatches(), lambda _: 0.1, 0) == []
     assert devices(on_gpu) == {"cpu"}
+
+
+def test_masked_momenta_from_a_checkpoint_get_the_layout_of_their_weights() -> None:
+    layer = nn.Conv2d(4, 4, 3)
+    layer.weight = nn.Parameter(layer.weight.detach().contiguous(memory_format=torch.channels_last))
+    optimizer = SGD(layer.parameters(), lr=0.1, momentum=0.9)
+    layer(torch.randn(2, 4, 5, 5, generator=torch.Generator().manual_seed(0))).sum().backward()
+    optimizer.step()
+    masks = [torch.ones_like(layer.weight), None]
+    optimizer.load_state_dict(unpack_optimizer(pack_optimizer(optimizer.state_dict(), masks)))
+    before = optimizer.state[layer.weight]["momentum_buffer"]
+    assert before.stride() != layer.weight.stride()
+    lay_out(optimizer)
+    after = optimizer.state[layer.weight]["momentum_buffer"]
+    assert after.stride() == layer.weight.stride()
+    assert torch.equal(before, after)
