@@ -50,6 +50,10 @@ class CudaGraphs(Recorder):
         try:
             with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
                 run()
+        except (RuntimeError, TypeError):
+            self._pool = torch.cuda.graph_pool_handle()  # the allocator may take the old one for still being recorded
+            graph.reset()
+            raise
         finally:
             torch.cuda.set_stream(present)  # torch leaves its stream behind where a recording fails
         self._graphs.add(graph)
