@@ -184,7 +184,9 @@ def counted(network: str, bench: Bench, begin: float, end: float) -> float:
             break
         if now - bench.images / rate >= begin:
             rates.append(rate)
-    return statistics.median(rates) if rates else 0.0
+    if not rates:
+        raise SystemExit(f"{network}: no epoch fell whole into a window of {end - begin:g} s; name fewer --images")
+    return statistics.median(rates)
 
 
 def together(processes: int, networks: Sequence[str], bench: Bench) -> Rates:
@@ -231,7 +233,9 @@ def table(network: str, rates: Rates) -> Iterator[str]:
 def verdict(network: str, shown: Rates) -> Iterator[tuple[str, bool]]:
     """Yield a line for each ratio that is required, and whether it is met."""
     for name, least in REQUIRED.items():
-        if name in shown:
+        if name not in shown:
+            yield f"{network}: {name} was not measured, required {least:.2f}: NOT MET", False
+        else:
             met = shown[name] >= least
             yield f"{network}: {name} {shown[name]:.2f}, required {least:.2f}: {'met' if met else 'NOT MET'}", met
 

@@ -101,8 +101,8 @@ def _file(spec: StudySpec, network: ModelSpec, store: Store, scratch: Path | Non
         _check(spec, network, state, left)
         return _write(scratch / path.name if scratch else path, folder, state, left)
     except InvalidValue as refused:
-        key = KEY if refused.key == "weights" else refused.key
-        raise InvalidValue(key, weights, refused.allowed) from refused
+        key, value = (KEY, weights) if refused.key in ("weights", KEY) else (refused.key, refused.value)
+        raise InvalidValue(key, value, refused.allowed) from refused
 
 
 def _path(folder: StudyFolder, network: ModelSpec) -> Path:

@@ -44,6 +44,7 @@ class CapturedJudging:
         self._recorder, self._depends_on = recorder, depends_on
         self._course, self._most = Course(), 0
         self._captured: _Captured | None = None
+        self._said = False
 
     def __call__(self, judge: Judge, inputs: Tensor, labels: Tensor) -> Judged:
         """Judge a batch: by a replay if it is as large as any before."""
@@ -56,8 +57,14 @@ class CapturedJudging:
         if turn is Turn.WARM_UP:
             return self._recorder.warm_up(lambda: judge(inputs, labels))
         if self._captured is None or self._course.refusal is not None:
+            self._say()
             return judge(inputs, labels)
         return self._captured.judge(inputs, labels)
+
+    def _say(self) -> None:
+        if not self._said:
+            LOG.info("evaluations run one operation at a time: %s", self._course.refusal)
+            self._said = True
 
     def _capture(self, judge: Judge, inputs: Tensor, labels: Tensor) -> None:
         self._captured = None

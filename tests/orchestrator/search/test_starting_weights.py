@@ -76,6 +76,13 @@ def test_weights_of_another_network_are_refused_under_their_key(tmp_path: Path) 
         gather(other, Store(tmp_path / "store"))
 
 
+def test_a_network_that_is_not_there_is_named_under_its_own_key(tmp_path: Path) -> None:
+    own = str(saved(tmp_path / "own.pt"))
+    spec = study(model={"name": "tests.nets:builds", "weights": own})
+    with pytest.raises(InvalidValue, match=r"name = 'tests\.nets:builds': "):
+        gather(spec, Store(tmp_path / "store"))
+
+
 def test_a_head_of_another_size_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         gather(starting(str(saved(tmp_path / "own.pt", classes=3))), Store(tmp_path / "store"))

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from tests.trainables.training.tape import Tape
 from trainables.data.dataset import Split
-from trainables.training.capture import WARM_UPS
+from trainables.training.capture import PATIENCE, WARM_UPS
 from trainables.training.captured_judging import CapturedJudging
 from trainables.training.training import Evaluation, evaluate
 
@@ -75,3 +76,14 @@ def test_a_network_that_waits_for_the_device_is_evaluated_all_the_same(caplog: p
             assert_same(evaluated(model)(judging=judging), evaluated(model)())
     assert tape.replayed == 0
     assert caplog.text.count("waits for the device") == 1
+
+
+def test_captures_that_are_void_at_once_are_given_up_and_the_log_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    model, tape, patterns = Network(), Tape(), count()
+    judging = CapturedJudging(tape, lambda: next(patterns))
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            assert_same(evaluated(model)(judging=judging), evaluated(model)())
+    assert tape.recorded == PATIENCE
+    assert caplog.text.count("evaluations run one operation at a time") == 1
+    assert "void before" in caplog.text
