@@ -2,6 +2,7 @@
 
 Networks with gates that let about half of the channels pass, untrained, run one image at a time on the CPU: without
 gates, with gates and all channels computed, and with the channels gathered; milliseconds of processor time.
+The MACs left are nominal: those where each gate lets half of its channels pass.
 """
 
 import argparse
@@ -80,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
     torch.set_num_threads(parser.parse_args().threads)
-    print("| network, image | MACs left | without gates, ms | all channels, ms | gathered, ms | pays |")
+    print("| network, image | MACs left, nominal | without gates, ms | all channels, ms | gathered, ms | pays |")
     print("| --- | --- | --- | --- | --- | --- |")
     for network in NETWORKS:
         print(row(*network), flush=True)

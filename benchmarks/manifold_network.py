@@ -40,7 +40,6 @@ VARIANTS: dict[str, dict[str, Value]] = {
     "two hidden layers": {"layers": 2},
     "rank 32": {"rank": 32},
     "half of the units removed": {"sparsity": 0.5},
-    "half as many units": {"width": 200},
 }
 
 
@@ -113,7 +112,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     for seed in options.seeds:
-        for label, values in VARIANTS.items() if options.variants else ():
+        variants = {**VARIANTS, "half as many units": {"width": options.width // 2}}
+        for label, values in variants.items() if options.variants else ():
             sweeps = options.sweeps[0]
             run(label, trial(options, "manifold_network", {**values, "sweeps": sweeps}, sweeps, seed))
         if options.variants:

@@ -20,12 +20,12 @@ from trainables.recipes.recipe import Recipe, Train
 class ManifoldDynamicPruning(Paradigm):
     """Train; add a gate to each convolution; train on while the gates' thresholds rise to their keep rate.
 
-    Gates, losses and thresholds are the authors'. They train 400 epochs from a trained network at a rate of 0.05, and
-    ResNet-56 with the values that are the defaults here, but for `ramp`: in 20 epochs on digits the last thresholds
-    must be trained with, or accuracy may be lost. Gates begin by changing nothing, and the gradient of the complexity
-    loss does not pass through an image's own loss. `keep` is a share of each layer's mean gates, and of the MACs about
-    its square; with `target_macs` the keep rate follows from what the images of each epoch cost, and misses it by some
-    percent in short trainings.
+    Losses and thresholds are the authors', and the gates but for their start, which changes nothing. They train 400
+    epochs from a trained network at a rate of 0.05, and ResNet-56 with the values that are the defaults here, but for
+    `ramp`: in 20 epochs on digits the last thresholds must be trained with, or accuracy may be lost. The gradient of
+    the complexity loss does not pass through an image's own loss. `keep` is a share of each layer's mean gates, and of
+    the MACs about its square; with `target_macs` the keep rate follows from what the images of each epoch cost, and
+    misses it by some percent in short trainings.
     """
 
     axes: ClassVar = {

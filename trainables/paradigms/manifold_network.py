@@ -1,6 +1,6 @@
 """Manifold network: a perceptron without gradients, whose layers are solved in closed form, sweep by sweep.
 
-Pick it where seconds of training count and inputs are flat: it reads the data a few times, needs no learning rate, and
+Pick it where no learning rate is to be searched and inputs are flat: it reads the data a few times, and
 its memory does not grow with their number. Where images need convolutions, or there is time for many epochs of
 gradients, pick something else.
 """
