@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainables import parallel
+from trainables.bisection import bisected
 from trainables.errors import InfeasibleTrial, ShareTooSmall
 from trainables.gates.structures import Branch, UnitGroup, find_structures
 from trainables.structure.complexity import Complexity, LayerCost, measure
@@ -33,7 +34,6 @@ GATE_SEED = 9_000_011
 WIDE = 80
 """From how many channels on a gate's hidden layer is squeezed in full, below by half, as in the authors' code."""
 
-SEARCH_STEPS = 40
 """The halvings by which a keep rate is found for a budget."""
 
 
@@ -161,13 +161,10 @@ class ManifoldDynamic(Companion):
         """Return the keep rate at the end: the given one, or the largest whose MACs are within the budget."""
         if not self._rule.target_macs:
             return self._rule.keep
-        budget, low, high = self._rule.target_macs * self._costs.without_gates, 0.0, 1.0
-        if self._expected(high) <= budget:
-            return high
-        for _ in range(SEARCH_STEPS):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self._expected(middle) <= budget else (low, middle)
-        return low
+        budget = self._rule.target_macs * self._costs.without_gates
+        if self._expected(1.0) <= budget:
+            return 1.0
+        return bisected(lambda rate: self._expected(rate) <= budget, 0.0, 1.0)[0]
 
     def _expected(self, rate: float) -> float:
         """Return what the images cost on average at a keep rate, judged by the last epoch."""
