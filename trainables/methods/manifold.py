@@ -34,8 +34,6 @@ GATE_SEED = 9_000_011
 WIDE = 80
 """From how many channels on a gate's hidden layer is squeezed in full, below by half, as in the authors' code."""
 
-"""The halvings by which a keep rate is found for a budget."""
-
 
 def ease(losses: Tensor, mean: Tensor, share: float, power: float) -> Tensor:
     """Return how easy images with these losses [B] are: 1 without loss, 0 from `share` of the mean loss on.
