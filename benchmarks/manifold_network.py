@@ -53,7 +53,7 @@ class Timed:
     last: Report | None = None
     epochs: list[int] = field(default_factory=list)
 
-    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - a context's
+    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - a context's; nothing is saved
         if report.epoch not in self.epochs and report.usage is not None and report.usage.device_use is not None:
             self.epochs.append(report.epoch)
             self.cpu_seconds += report.usage.device_use * report.seconds * torch.get_num_threads()

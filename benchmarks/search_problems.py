@@ -383,7 +383,7 @@ class Watched:
     def __init__(self) -> None:
         self.reports: list[Report] = []
 
-    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - a context's
+    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - a context's; nothing is saved
         self.reports.append(report)
 
     def restore(self) -> None:

@@ -78,7 +78,7 @@ class _Alone:
     device: str
     cache: None = None
 
-    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - a context's
+    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - a context's; nothing is saved
         raise AssertionError("what is only timed reports nothing")
 
     def restore(self) -> None:

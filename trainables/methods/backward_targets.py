@@ -35,9 +35,3 @@ def low_rank_inverse(weight: Tensor, damping: float, rank: int = 0) -> Tensor:
     scaled = values / (values.square() + damping * values[0].square().clamp_min(1e-30))
     inverse: Tensor = (right.T * scaled) @ left.T
     return inverse
-
-
-def backward_objective(change: Tensor, weight: Tensor, residual: Tensor, damping: float) -> Tensor:
-    """Return |D W - R|^2 + g |D|^2 of a change D [N, m] of a layer's outputs, with g as in `low_rank_inverse`."""
-    largest: Tensor = torch.linalg.matrix_norm(weight, 2)
-    return (change @ weight - residual).square().sum() + damping * largest.square() * change.square().sum()

@@ -96,16 +96,11 @@ class Moments:
         return Moments(self.gram[index][:, index], self.cross[index], self.squares, self.count)
 
 
-def row_sparse_objective(moments: Moments, solution: Tensor, ridge: float) -> Tensor:
-    """Return the mean squared error plus `ridge` times the sum of the norms of the rows (the l2,1 norm)."""
-    return moments.objective(solution, 0.0) + ridge * row_norms(solution[:-1]).sum()
-
-
 def row_sparse(moments: Moments, ridge: float, rounds: int = ROUNDS) -> Tensor:
     """Return a solution whose rows shrink to zero together, by weighting rows again: 1 / (2 |row|) for each square.
 
-    Each round lowers `row_sparse_objective` (Nie et al. 2010, Efficient and robust feature selection via joint
-    l2,1-norms minimization, algorithm 1).
+    Each round lowers the mean squared error plus `ridge` times the sum of the norms of rows (Nie et al. 2010, Efficient
+    and robust feature selection via joint l2,1-norms minimization, algorithm 1).
     """
     solution = moments.solve(ridge)
     for _ in range(rounds):

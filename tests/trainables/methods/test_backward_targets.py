@@ -4,9 +4,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
-from trainables.methods.backward_targets import INVERSES, MARGIN, backward_objective, low_rank_inverse
+from trainables.methods.backward_targets import INVERSES, MARGIN, low_rank_inverse
 from trainables.models.mlp import ACTIVATIONS
+
+
+def backward_objective(change: Tensor, weight: Tensor, residual: Tensor, damping: float) -> Tensor:
+    """Return |D W - R|^2 + g |D|^2 of a change D [N, m] of a layer's outputs, with g as in `low_rank_inverse`."""
+    largest: Tensor = torch.linalg.matrix_norm(weight, 2)
+    return (change @ weight - residual).square().sum() + damping * largest.square() * change.square().sum()
 
 
 @pytest.mark.parametrize("kind", INVERSES)
