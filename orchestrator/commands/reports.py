@@ -1,6 +1,7 @@
 """Commands that write a study's report, compare studies, and hold one against published results."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -100,6 +101,14 @@ def compare(
         Path | None,
         typer.Option("--figures", metavar="FOLDER", help="Also write each figure as PDF, PNG and SVG, for papers."),
     ] = None,
+    by_mean: Annotated[
+        bool | None,
+        typer.Option(
+            "--by-mean/--trials",
+            help="Compare configurations by their means over seeds, or single trials.",
+            show_default="means where all studies ask for seeds",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare the results of several studies; studies that differ only in their seed count as one."""
@@ -108,7 +117,9 @@ def compare(
 
     studies = store_at(store)
     require_folder(figures)
-    compared = compare_studies([_entry(studies.existing(name, "NAME")) for name in names])
+    entries = [_entry(studies.existing(name, "NAME")) for name in names]
+    means = all(entry.spec.search.seeds > 1 for entry in entries) if by_mean is None else by_mean
+    compared = compare_studies([replace(entry, by_mean=means) for entry in entries])
     _draw(compared, output, figures)
     if as_json:
         print_json(comparison_tables.as_object(compared))

@@ -55,14 +55,16 @@ def ranks(points: npt.ArrayLike, missed: npt.ArrayLike | None = None) -> npt.NDA
     return np.asarray(_fast_non_domination_rank(losses, penalty=penalty), dtype=np.int64)
 
 
-def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
+def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike, *, is_front: bool = False) -> float:
     """Return the volume that losses of shape (points, objectives) dominate up to the reference, exactly.
 
+    It takes less time if `is_front` says that no point dominates another.
     Wanted: a public function of values; Optuna only draws hypervolumes.
     """
     from optuna._hypervolume import compute_hypervolume  # takes a quarter of a second to import
 
-    return float(compute_hypervolume(np.asarray(points, dtype=np.float64), np.asarray(reference, dtype=np.float64)))
+    losses, corner = np.asarray(points, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    return float(compute_hypervolume(losses, corner, assume_pareto=is_front))
 
 
 FIRST_GENERATION: Final[Mapping[str, int]] = {NSGAIISampler._get_generation_key(): 0}

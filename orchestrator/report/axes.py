@@ -1,12 +1,12 @@
 """The axes of charts: their range, their ticks, and how values are written beside them."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
 from orchestrator.results import quantities
-from orchestrator.results.axis_range import around, place, spans_decades
+from orchestrator.results.axis_range import around, spans_decades
 from trainables import metrics
 from trainables.metrics import Unit
 
@@ -51,9 +51,12 @@ class Axis:
         """Return an axis on which each name has a place: 0, 1, 2 and so on."""
         return cls(label=label, ends=(-0.6, len(names) - 0.4), ticks=tuple((float(i), n) for i, n in enumerate(names)))
 
-    def place(self, value: float) -> float:
-        """Return where a value lies: 0 at the first end, 1 at the second."""
-        return place(value, self.ends, logarithmic=self.logarithmic)
+    def scale(self, begin: float, end: float) -> Callable[[float], float]:
+        """Return what places a value in a drawing where this axis goes from `begin` to `end`."""
+        logarithm = math.log if self.logarithmic else float
+        low, high = map(logarithm, self.ends)
+        factor = (end - begin) / (high - low)
+        return lambda value: begin + factor * (logarithm(value) - low)
 
     def holds(self, value: float) -> bool:
         """Return whether a value lies between the ends."""

@@ -15,7 +15,11 @@ SOFT: Final = "soft"
 
 @dataclass(frozen=True, kw_only=True)
 class Points:
-    """Markers at (x, y), each of a trial (-1: of none); `colors` has one colour, or one for each point."""
+    """Markers at (x, y), each of a trial (-1: of none); `colors` has one colour, or one for each point.
+
+    If they `are_means`, each is of all the trials of a configuration, which is named by its first one. `is_front` says
+    that they show which trials are on the front.
+    """
 
     xs: tuple[float, ...]
     ys: tuple[float, ...]
@@ -24,6 +28,8 @@ class Points:
     marker: str = "o"
     size: float = 4.5
     is_hollow: bool = False
+    are_means: bool = False
+    is_front: bool = False
     opacity: float = 1.0
     name: str | None = None
     """What the key says; None leaves it out."""

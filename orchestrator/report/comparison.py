@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 
+from markupsafe import Markup
+
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.report import page
 from orchestrator.report.chart import Figure
 from orchestrator.report.drawing import drawing
 from orchestrator.report.figures import comparison_figure
+from orchestrator.report.trial_text import as_json, mean_text, trial_text
 from orchestrator.results.compare import Comparison, Entry, Group
 from orchestrator.results.front import sign
 
@@ -36,6 +39,8 @@ def render_comparison(comparison: Comparison) -> str:
         share=share,
         objectives=list(comparison.objectives),
         members=list(_members(comparison)),
+        by_mean=comparison.by_mean,
+        trials=Markup(as_json({str(number): text for number, text in enumerate(_texts(comparison))})),
     )
 
 
@@ -46,8 +51,14 @@ def comparison_figures(comparison: Comparison) -> list[Figure]:
 
 def _members(comparison: Comparison) -> Iterator[tuple[Entry, TrialRecord, list[str]]]:
     """Yield the members of all fronts, best first, each with the studies that have a trial which dominates it."""
-    members = [(entry, record) for entry in comparison.entries for record in entry.front]
-    objectives = comparison.objectives
+    members, objectives = list(comparison.members), comparison.objectives
     members.sort(key=lambda member: [sign(d) * member[1].metrics[name] for name, d in objectives.items()])
     for entry, record in members:
         yield entry, record, comparison.beaten_by(entry, record)
+
+
+def _texts(comparison: Comparison) -> Iterator[str]:
+    """Yield what is said of each of the comparison's `members` under the pointer."""
+    for entry in comparison.entries:
+        texts = map(mean_text, entry.configurations) if entry.by_mean else map(trial_text, entry.front)
+        yield from (f"{entry.spec.name}\n{text}" for text in texts)

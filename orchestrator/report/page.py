@@ -3,12 +3,19 @@
 import os
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 from jinja2 import BaseLoader, Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from orchestrator.report import svg
 from orchestrator.results import quantities
+
+READING: Final = (
+    "Point at a mark to read of its trial; on a keyboard, go to a picture by Tab and from mark to mark by the right "
+    "and left arrow, among members of the front by the up and down arrow."
+)
+"""How a reader gets at what is said under the pointer."""
 
 
 def template(name: str) -> Template:
@@ -23,7 +30,10 @@ def environment(loader: BaseLoader | None = None) -> Environment:
     )
     environment.filters.update(show=quantities.show, named=quantities.name, span=quantities.duration)
     environment.globals.update(
-        definitions=Markup(svg.definitions()), style=Markup(text("report.css")), script=Markup(text("report.js"))
+        definitions=Markup(svg.definitions()),
+        style=Markup(text("report.css")),
+        script=Markup(text("report.js")),
+        reading=READING,
     )
     return environment
 

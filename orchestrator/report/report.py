@@ -1,10 +1,8 @@
 """A study's report: one HTML page that needs no network."""
 
-import json
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +16,6 @@ from orchestrator.report.drawing import Drawing, drawing
 from orchestrator.report.figures import (
     cost_figure,
     curves_figure,
-    front_caption,
     front_figure,
     hypervolume_figure,
     importance_figure,
@@ -27,17 +24,16 @@ from orchestrator.report.figures import (
     slice_figure,
 )
 from orchestrator.report.figures.slices import plain
-from orchestrator.report.trial_text import trial_text
+from orchestrator.report.front_views import front_views, pairs
+from orchestrator.report.trial_text import texts_as_json
 from orchestrator.results import quantities
 from orchestrator.results.cost_kinds import PHYSICAL, are_only_removed, cost_kind, over_physical_costs
-from orchestrator.results.front import Objectives, pareto_front, trials_on_front
+from orchestrator.results.front import hypervolume_over_trials
 from orchestrator.results.importance import importances
 from orchestrator.results.machine_use import machine_use
-from orchestrator.results.palette import looks
 from orchestrator.results.potential import DELTA, Forgotten, forgotten, potentials, pruned, slopes
 from orchestrator.results.published import published_for
 from orchestrator.results.reference import (
-    dense_reference,
     drop,
     heading,
     reference_first,
@@ -49,6 +45,7 @@ from orchestrator.results.reference import (
 from orchestrator.results.replicates import front_by_mean, metrics_by_mean, rivals
 from orchestrator.results.shares_of_front import holdings
 from orchestrator.results.summary import Summary, summarize
+from orchestrator.results.trials import Trials
 from orchestrator.spec.quality import Quality, quality_of
 from orchestrator.spec.study_spec import StudySpec
 from trainables import metrics
@@ -78,9 +75,8 @@ def write_report(spec: StudySpec, records: Sequence[TrialRecord], path: Path, *,
 
 def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, Any]) -> str:
     """Return the page. All text that comes from a study is escaped, by the template or by the drawing of figures."""
-    reference = dense_reference(records, spec.objectives)
-    looked = looks(record.paradigm for record in records)
-    draw = partial(drawing, numbers={paradigm: number for number, paradigm in enumerate(looked)})
+    trials = Trials(records, spec.objectives, spec.bounds)
+    draw = partial(drawing, numbers={paradigm: number for number, paradigm in enumerate(trials.looks)})
     return page.template("report.html").render(
         share_of_dense=metrics.share_of_dense,
         dense_twin=metrics.dense_twin,
@@ -88,42 +84,47 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
         plain=plain,
         spec=spec,
         records=records,
-        reference=reference,
-        swatches={paradigm: Markup(svg.marker(look.color, look.marker)) for paradigm, look in looked.items()},
+        reference=trials.reference,
+        swatches={paradigm: Markup(svg.marker(look.color, look.marker)) for paradigm, look in trials.looks.items()},
         stamp=dict(_flat(stamp)),
-        trials=Markup(trials_as_json(records)),
-        **_answers(spec, records, reference),
-        **_tables(spec, records, reference),
-        **_means(spec, records),
-        **_drawings(spec, records, draw),
+        trials=Markup(texts_as_json(records, trials.configurations if spec.search.seeds > 1 else ())),
+        **_tables(spec, trials),
+        **_means(spec, trials),
+        **_answers_and_drawings(spec, trials, draw),
     )
 
 
-def _answers(spec: StudySpec, records: Sequence[TrialRecord], reference: TrialRecord | None) -> dict[str, object]:
+def _answers_and_drawings(spec: StudySpec, trials: Trials, draw: Callable[[Figure], Drawing]) -> dict[str, object]:
+    """Return what a page says first, and its figures: both know the hypervolumes."""
+    volumes = hypervolume_over_trials(trials.records, spec.objectives)
+    return {**_answers(spec, trials, volumes), **_drawings(spec, trials, volumes, draw)}
+
+
+def _answers(spec: StudySpec, trials: Trials, volumes: Sequence[float]) -> dict[str, object]:
     """Return what the page says first: how far the study is, and what is saved against the dense network."""
-    summary, quality = summarize(spec, records), quality_of(spec.objectives)
+    summary, quality = summarize(spec, trials.records, volumes), quality_of(spec.objectives)
+    competing = trials.by_mean if spec.search.seeds > 1 else trials
     return {
         "summary": summary,
         "states": states(summary),
-        "elapsed": _elapsed(records),
+        "elapsed": _elapsed(trials.records),
         "no_reference": why_no_reference(spec),
-        "drop": partial(_drop, quality, reference),
+        "drop": partial(_drop, quality, trials.reference),
         "quality": quality,
         "drop_heading": heading(quality),
-        "savings": savings(records, spec.objectives, reference),
-        "saved_or_not": saved_or_not(records, spec.objectives, reference),
+        "savings": savings(competing.records, spec.objectives, competing.reference),
+        "saved_or_not": saved_or_not(competing.records, spec.objectives, competing.reference),
         "fold": quantities.number,
     }
 
 
-def _tables(spec: StudySpec, records: Sequence[TrialRecord], reference: TrialRecord | None) -> dict[str, object]:
+def _tables(spec: StudySpec, trials: Trials) -> dict[str, object]:
     """Return the rows of the page's tables, and which of their columns there are."""
-    front = pareto_front(records, spec.objectives)
-    members, use = {record.trial for record in front}, {record.trial: machine_use(record) for record in records}
+    records, use = trials.records, {record.trial: machine_use(record) for record in trials.records}
     return {
-        "front": reference_first(front, reference),
-        "members": members,
-        "on_front": len(members),
+        "front": reference_first(trials.front, trials.reference),
+        "members": trials.members,
+        "on_front": len(trials.members),
         "kind": cost_kind(spec.objectives),
         "physical_kind": PHYSICAL,
         "only_removed": are_only_removed(records),
@@ -132,35 +133,39 @@ def _tables(spec: StudySpec, records: Sequence[TrialRecord], reference: TrialRec
         "potentials": potentials(records),
         "delta": DELTA,
         "slopes": slopes(records),
-        "hurt": list(_hurt(records, reference)),
+        "hurt": list(_hurt(records, trials.reference)),
         "use": use,
         "used": [name for name in USAGE_FIELDS if any(name in of_trial for of_trial in use.values())],
         "failed": [record for record in records if record.state is State.FAIL],
-        "commands": _commands(spec, members, reference),
+        "commands": _commands(spec, trials),
     }
 
 
-def _means(spec: StudySpec, records: Sequence[TrialRecord]) -> dict[str, object]:
+def _means(spec: StudySpec, trials: Trials) -> dict[str, object]:
     """Return the front by the mean, each member with those that may dominate it, if the study asks for seeds."""
-    members = front_by_mean(records, spec.objectives, spec.bounds) if spec.search.seeds > 1 else []
+    members = front_by_mean(trials.records, spec.objectives, spec.bounds) if spec.search.seeds > 1 else []
     return {
         "means": list(zip(members, rivals(members, spec.objectives), strict=True)),
         "mean_columns": metrics_by_mean(members, spec.objectives),
     }
 
 
-def _drawings(spec: StudySpec, records: Sequence[TrialRecord], draw: Callable[[Figure], Drawing]) -> dict[str, object]:
+def _drawings(
+    spec: StudySpec, trials: Trials, volumes: Sequence[float], draw: Callable[[Figure], Drawing]
+) -> dict[str, object]:
     """Return the page's figures, drawn."""
+    views = [(view, draw(view.figure(trials))) for view in front_views(spec)]
     return {
-        "physical": list(_physical_front(spec, records, draw)),
-        "fronts": list(map(draw, _fronts(spec.objectives, records))),
-        "published": list(map(draw, _published(spec, records))),
-        "growth": draw(hypervolume_figure(spec, records)),
-        "learning": list(map(draw, _learning(spec, records))),
-        "prices": list(map(draw, _shown(price_figure(records, spec.objectives)))),
-        "importances": list(map(draw, _importances(spec, records))),
-        "slices": list(map(draw, _slices(spec, records))),
-        "costs": draw(cost_figure(spec, records)),
+        "physical": list(_physical_front(spec, trials, draw)),
+        "fronts_by_mean": [drawn for view, drawn in views if view.by_mean],
+        "fronts": [drawn for view, drawn in views if not view.by_mean],
+        "published": list(map(draw, _published(spec, trials.records))),
+        "growth": draw(hypervolume_figure(spec, trials.records, volumes)),
+        "learning": list(map(draw, _learning(trials))),
+        "prices": list(map(draw, _shown(price_figure(trials.records, spec.objectives)))),
+        "importances": list(map(draw, _importances(trials))),
+        "slices": list(map(draw, _slices(trials))),
+        "costs": draw(cost_figure(spec, trials.records)),
     }
 
 
@@ -176,23 +181,18 @@ def _hurt(
 
 def figures(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:
     """Return all figures of a study's report, each under a name of its own."""
+    trials = Trials(records, spec.objectives, spec.bounds)
     drawn = [
-        *_fronts(spec.objectives, records),
+        *(view.figure(trials) for view in front_views(spec)),
         *_published(spec, records),
         hypervolume_figure(spec, records),
-        *_learning(spec, records),
+        *_learning(trials),
         *_shown(price_figure(records, spec.objectives)),
-        *_importances(spec, records),
-        *_slices(spec, records),
+        *_importances(trials),
+        *_slices(trials),
         cost_figure(spec, records),
     ]
     return [figure for figure in drawn if not figure.is_empty]
-
-
-def trials_as_json(records: Sequence[TrialRecord]) -> str:
-    """Return what is said of each trial under the pointer; without a `<`, so that nothing in it ends the script."""
-    texts = {str(record.trial): trial_text(record) for record in records}
-    return json.dumps(texts, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", " ").replace("\u2029", " ")
 
 
 def states(summary: Summary) -> list[tuple[str, int]]:
@@ -218,52 +218,15 @@ def _drop(quality: Quality, reference: TrialRecord | None, record: TrialRecord) 
     return show_drop(quality, drop(quality, record, reference))
 
 
-def _physical_front(
-    spec: StudySpec, records: Sequence[TrialRecord], draw: Callable[[Figure], Drawing]
-) -> Iterator[PhysicalFront]:
+def _physical_front(spec: StudySpec, trials: Trials, draw: Callable[[Figure], Drawing]) -> Iterator[PhysicalFront]:
     """Draw the front over physical costs, if the study seeks effective ones and a trial has measured both."""
     objectives = over_physical_costs(spec.objectives)
-    members = pareto_front(records, objectives) if objectives is not None else []
-    if objectives is None or not members:
+    physical = Trials(trials.records, objectives or {})
+    if objectives is None or not physical.front:
         return
-    pairs = [pair for pair in _pairs(objectives) if set(pair) - spec.objectives.keys()]
-    drawings = tuple(draw(front_figure(records, objectives, x, y)) for y, x in pairs)
-    numbers = frozenset(record.trial for record in members)
-    yield PhysicalFront(drawings, tuple(reference_first(members, dense_reference(records, objectives))), numbers)
-
-
-def _pairs(objectives: Objectives) -> list[tuple[str, str]]:
-    """Return the pairs of objectives, as (y, x); the MACs stand in where there is but one."""
-    return list(combinations(objectives, 2)) or [(next(iter(objectives)), "macs")]
-
-
-@dataclass(frozen=True)
-class FrontView:
-    """A way to look at a front: in a pair of objectives, near its best (`closely`), or among all trials."""
-
-    x: str
-    y: str
-    closely: bool
-
-    def figure(
-        self, records: Sequence[TrialRecord], objectives: Objectives, only: Container[int] | None = None
-    ) -> Figure:
-        """Return the front so seen; `only` are the trials that are drawn."""
-        return front_figure(records, objectives, self.x, self.y, closely=self.closely, only=only)
-
-    @property
-    def caption(self) -> str:
-        """What is seen, in words."""
-        return front_caption(self.x, self.y, closely=self.closely)
-
-
-def front_views(objectives: Objectives) -> list[FrontView]:
-    """Return the views in each pair of objectives, near the best of the front; then those among all trials."""
-    return [FrontView(x, y, closely) for closely in (True, False) for y, x in _pairs(objectives)]
-
-
-def _fronts(objectives: Objectives, records: Sequence[TrialRecord]) -> list[Figure]:
-    return [view.figure(records, objectives) for view in front_views(objectives)]
+    shown = [pair for pair in pairs(objectives) if set(pair) - spec.objectives.keys()]
+    drawings = tuple(draw(front_figure(physical, x, y)) for y, x in shown)
+    yield PhysicalFront(drawings, tuple(reference_first(physical.front, physical.reference)), physical.members)
 
 
 def _published(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:
@@ -271,9 +234,10 @@ def _published(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:
     return [published_figure(records, spec.objectives, theirs)] if theirs else []
 
 
-def _learning(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:
-    foretold = [name for name in (*spec.objectives, "loss") if metrics.foretold(name) and not metrics.dense_twin(name)]
-    return [curves_figure(records, spec.objectives, metric) for metric in dict.fromkeys(foretold)]
+def _learning(trials: Trials) -> list[Figure]:
+    names = dict.fromkeys([*trials.objectives, "loss"])
+    foretold = [name for name in names if metrics.foretold(name) and not metrics.dense_twin(name)]
+    return [curves_figure(trials, metric) for metric in foretold]
 
 
 def _by_paradigm(records: Sequence[TrialRecord]) -> dict[str, list[TrialRecord]]:
@@ -281,18 +245,15 @@ def _by_paradigm(records: Sequence[TrialRecord]) -> dict[str, list[TrialRecord]]
     return {name: [record for record in records if record.paradigm == name] for name in names}
 
 
-def _importances(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[Figure]:
-    looked = looks(record.paradigm for record in records)
-    for paradigm, trials in _by_paradigm(records).items():
-        if shares := importances(trials, spec.objectives):
-            yield importance_figure(paradigm, shares, looked[paradigm])
+def _importances(trials: Trials) -> Iterator[Figure]:
+    for paradigm, records in _by_paradigm(trials.records).items():
+        if shares := importances(records, trials.objectives):
+            yield importance_figure(paradigm, shares, trials.looks[paradigm])
 
 
-def _slices(spec: StudySpec, records: Sequence[TrialRecord]) -> Iterator[Figure]:
-    members = trials_on_front(records, spec.objectives)
-    looked = looks(record.paradigm for record in records)
-    for paradigm, trials in _by_paradigm(records).items():
-        yield from _shown(slice_figure(trials, spec.objectives, looked[paradigm], members))
+def _slices(trials: Trials) -> Iterator[Figure]:
+    for paradigm, records in _by_paradigm(trials.records).items():
+        yield from _shown(slice_figure(records, trials.objectives, trials.looks[paradigm], trials.members))
 
 
 def _shown(figure: Figure) -> Iterator[Figure]:
@@ -300,9 +261,9 @@ def _shown(figure: Figure) -> Iterator[Figure]:
         yield figure
 
 
-def _commands(spec: StudySpec, members: set[int], reference: TrialRecord | None) -> dict[str, str]:
+def _commands(spec: StudySpec, trials: Trials) -> dict[str, str]:
     """Return what to type for more; the store is the reader's."""
-    chosen = min(members - ({reference.trial} if reference else set()), default=None)
+    chosen = min(trials.members - ({trials.reference.trial} if trials.reference else set()), default=None)
     commands = {
         f"espalier front {spec.name} --hyperparameters": "the front in a terminal",
         f"espalier report {spec.name} --figures figures": "these figures as PDF, PNG and SVG",

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.ledger import ledger
+from orchestrator.results.trials import Trials
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import Store
 from trainables.errors import check_name
@@ -26,4 +27,5 @@ def figure(store: Store | Path | str, study: str, x: str | None = None) -> "Figu
     if x is not None:
         check_name("x", x, TABLE)
     first, *others = spec.objectives
-    return draw(front_figure(ledger.read(folder), spec.objectives, x or (others[0] if others else first), first))
+    trials = Trials(ledger.read(folder), spec.objectives)
+    return draw(front_figure(trials, x or (others[0] if others else first), first))

@@ -4,7 +4,7 @@ Points and lines carry their trial as ``data-t``, by which the page says more un
 paradigm as ``data-p``. Colours of the page's style are classes, so that they follow a dark screen and a printer.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
@@ -57,15 +57,17 @@ def svg(chart: Chart, numbers: Mapping[str, int], size: Size = LARGE) -> str:
     frame = _Frame(chart, *size)
     title = escape(chart.title or f"{chart.y.label} against {chart.x.label}")
     body = "".join((*frame.axes(), *(piece for layer in chart.layers for piece in frame.layer(layer, numbers))))
-    return f'<svg viewBox="0 0 {size[0]:g} {size[1]:g}" role="img" aria-label="{title}">{body}</svg>'
+    walked = ' tabindex="0"' if " data-t=" in body else ""
+    return f'<svg viewBox="0 0 {size[0]:g} {size[1]:g}" role="img" aria-label="{title}"{walked}>{body}</svg>'
 
 
 def swatch(layer: Points | Line | Bars) -> str:
     """Return a picture of a layer for the key."""
     match layer:
         case Points():
-            shape = _use(layer, 10, 7, 0, 5.0)
-            return f'<svg class="swatch" viewBox="0 0 20 14"><g{_look(layer)}>{shape}</g></svg>'
+            shape = replace(layer, size=5.0)
+            mark = f"<g{_scaled(shape)}{_look(shape)}>{_use(shape, 10, 7, 0)}</g>"
+            return f'<svg class="swatch" viewBox="0 0 20 14">{mark}</svg>'
         case Line():
             strong = replace(layer, opacity=1.0, width=2.0)
             return f'<svg class="swatch" viewBox="0 0 20 14"><path d="M1 7H19"{_stroke(strong)}/></svg>'
@@ -92,11 +94,13 @@ class _Frame:
         widest = max((len(text) for _, text in self.chart.y.ticks), default=0)
         return min(max(_LEFT, 26 + _CHARACTER * widest), self.width * 0.45)
 
-    def x(self, value: float) -> float:
-        return self.left + self.chart.x.place(value) * (self.width - self.left - _RIGHT)
+    @cached_property
+    def x(self) -> Callable[[float], float]:
+        return self.chart.x.scale(self.left, self.width - _RIGHT)
 
-    def y(self, value: float) -> float:
-        return self.height - _BOTTOM - self.chart.y.place(value) * (self.height - _BOTTOM - _TOP)
+    @cached_property
+    def y(self) -> Callable[[float], float]:
+        return self.chart.y.scale(self.height - _BOTTOM, _TOP)
 
     def holds(self, x: float, y: float) -> bool:
         return self.chart.x.holds(x) and self.chart.y.holds(y)
@@ -140,7 +144,7 @@ class _Frame:
             case Points():
                 uses = "".join(self._uses(layer))
                 if uses:
-                    yield f"<g{_look(layer)}{_number(layer.paradigm, numbers)}>{uses}</g>"
+                    yield f"<g{_scaled(layer)}{_look(layer)}{_number(layer.paradigm, numbers)}>{uses}</g>"
             case Line():
                 path = "".join(self._path(layer))
                 trial = f' data-t="{layer.trial}"' if layer.trial >= 0 else ""
@@ -156,18 +160,19 @@ class _Frame:
     def _uses(self, layer: Points) -> Iterator[str]:
         for index, (x, y, trial) in enumerate(zip(layer.xs, layer.ys, layer.trials, strict=True)):
             if self.holds(x, y):
-                yield _use(layer, self.x(x), self.y(y), index, layer.size, trial)
+                yield _use(layer, self.x(x), self.y(y), index, trial)
 
     def _path(self, layer: Line) -> Iterator[str]:
         """Yield the moves of a line; where it leaves the axes it is cut at the last point inside."""
+        holds, across, up = self.holds, self.x, self.y
         command = "M"
         for x, y in zip(layer.xs, layer.ys, strict=True):
-            if not self.holds(x, y):
+            if not holds(x, y):
                 command = "M"
                 continue
             if layer.is_step and command == "L":
-                yield f"H{self.x(x):.1f}"
-            yield f"{command}{self.x(x):.1f} {self.y(y):.1f}"
+                yield f"H{across(x):.1f}"
+            yield f"{command}{across(x):.1f} {up(y):.1f}"
             command = "L"
 
     def _boxes(self, layer: Bars) -> Iterator[str]:
@@ -176,10 +181,17 @@ class _Frame:
             yield f"M{self.x(begin):.1f} {low:.1f}H{self.x(end):.1f}V{high:.1f}H{self.x(begin):.1f}z"
 
 
-def _use(layer: Points, x: float, y: float, index: int, size: float, trial: int = -1) -> str:
+def _use(layer: Points, x: float, y: float, index: int, trial: int = -1) -> str:
+    """Return a marker inside a group that is `_scaled` by its size."""
     paint = _color("fill", layer.color(index)) if len(layer.colors) > 1 else ""
-    said = f' data-t="{trial}"' if trial >= 0 else ""
-    return f'<use href="#m{ord(layer.marker)}" transform="translate({x:.1f} {y:.1f}) scale({size:g})"{paint}{said}/>'
+    told = f' data-t="{trial}"' if trial >= 0 else ""
+    return f'<use href="#m{ord(layer.marker)}" x="{x / layer.size:.2f}" y="{y / layer.size:.2f}"{paint}{told}/>'
+
+
+def _scaled(layer: Points) -> str:
+    """Return what a group of markers of one size has, and whether they are means, or the front."""
+    kinds = (' data-mean="yes"' if layer.are_means else "") + (' data-front="yes"' if layer.is_front else "")
+    return f' transform="scale({layer.size:g})"{kinds}'
 
 
 def _look(layer: Points) -> str:

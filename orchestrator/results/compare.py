@@ -14,7 +14,9 @@ from typing import Any, Final
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.attainment import Lead, attainment_surface, coverage, leads
-from orchestrator.results.front import Box, Objectives, Points, box, hypervolume_share, losses, pareto_front
+from orchestrator.results.front import Box, Objectives, Points, box, hypervolume_share, losses
+from orchestrator.results.replicates import Replicates
+from orchestrator.results.trials import Trials
 from orchestrator.spec.spec_diff import settings
 from orchestrator.spec.study_spec import StudySpec
 from trainables.errors import InvalidValue
@@ -25,15 +27,36 @@ GROUND: Final = ("data", "model", "training", "fidelity.epochs", "constraints", 
 
 @dataclass(frozen=True)
 class Entry:
-    """A study to be compared. `data_hash` identifies its data as they were when it was launched."""
+    """A study to be compared. `data_hash` identifies its data as they were when it was launched.
+
+    With `by_mean` its configurations compete by their means over seeds, otherwise single trials.
+    """
 
     spec: StudySpec
     records: Sequence[TrialRecord]
     data_hash: str
+    by_mean: bool = False
 
     @cached_property
+    def trials(self) -> Trials:
+        """What was told of the study."""
+        return Trials(self.records, self.spec.objectives, self.spec.bounds)
+
+    @property
+    def competing(self) -> Trials:
+        """What is compared: trials, or configurations."""
+        return self.trials.by_mean if self.by_mean else self.trials
+
+    @property
     def front(self) -> list[TrialRecord]:
-        return pareto_front(self.records, self.spec.objectives)
+        """The members of the front of what is compared."""
+        return self.competing.front
+
+    @cached_property
+    def configurations(self) -> list[Replicates]:
+        """The configurations on the front, each with its seeds, in the front's order; none where trials compete."""
+        of = {group.first.trial: group for group in self.trials.configurations} if self.by_mean else {}
+        return [of[record.trial] for record in self.front] if of else []
 
 
 @dataclass(frozen=True)
@@ -87,6 +110,16 @@ class Comparison:
     def objectives(self) -> Objectives:
         return self.entries[0].spec.objectives
 
+    @property
+    def by_mean(self) -> bool:
+        """Whether configurations are compared by their means over seeds."""
+        return self.entries[0].by_mean
+
+    @cached_property
+    def members(self) -> list[tuple[Entry, TrialRecord]]:
+        """The members of all fronts, study by study."""
+        return [(entry, record) for entry in self.entries for record in entry.front]
+
     @cached_property
     def differences(self) -> dict[str, dict[str, Any]]:
         """What differs between the studies, except name and seed, by dotted key and study."""
@@ -132,7 +165,7 @@ def compare(entries: Sequence[Entry]) -> Comparison:
                 f"must have the objectives of {names[0]}, {wanted}; it has {own}, so their fronts cannot be compared"
             )
             raise InvalidValue("NAME", entry.spec.name, allowed)
-    within = box([record for entry in entries for record in entry.records], objectives)
+    within = box([record for entry in entries for record in entry.competing.records], objectives)
     groups = (_group(members, objectives, within) for members in _alike(entries))
     return Comparison(tuple(entries), tuple(groups), within)
 

@@ -118,17 +118,18 @@ def farthest_first(points: Points) -> Iterator[int]:
         index = int(np.argmax(distance))
 
 
-def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
+def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike, *, is_front: bool = False) -> float:
     """Return the exact volume that losses of shape (points, objectives) dominate up to the reference.
 
-    A point counts only as far as it is better than the reference. Exponential in the number of objectives beyond three
-    (WFG: While, Bradstreet & Barone 2012, https://doi.org/10.1109/TEVC.2010.2077298).
+    A point counts only as far as it is better than the reference; `is_front` says that no point dominates another.
+    Exponential in the number of objectives beyond three (WFG: While, Bradstreet & Barone 2012,
+    https://doi.org/10.1109/TEVC.2010.2077298).
     """
     from orchestrator.ledger import optuna_internals  # imports Optuna, which dominance does not need
 
     corner = np.asarray(reference, dtype=np.float64)
     values = np.asarray(points, dtype=np.float64).reshape(-1, len(corner))
-    return optuna_internals.hypervolume(np.minimum(values, corner), corner)
+    return optuna_internals.hypervolume(np.minimum(values, corner), corner, is_front=is_front)
 
 
 def box(records: Iterable[TrialRecord], objectives: Objectives) -> Box:
@@ -143,10 +144,13 @@ def box(records: Iterable[TrialRecord], objectives: Objectives) -> Box:
     return {name: _range(name, direction, eligible) for name, direction in objectives.items()}
 
 
-def hypervolume_share(points: Points, objectives: Objectives, within: Box) -> float:
-    """Return the share, in [0, 1], of a box that losses of shape (points, objectives) dominate."""
+def hypervolume_share(points: Points, objectives: Objectives, within: Box, *, is_front: bool = False) -> float:
+    """Return the share, in [0, 1], of a box that losses of shape (points, objectives) dominate.
+
+    `is_front` says that no point dominates another.
+    """
     worst, ideal, extent = _sides(objectives, within)
-    return hypervolume((points - ideal) / extent, (worst - ideal) / extent)
+    return hypervolume((points - ideal) / extent, (worst - ideal) / extent, is_front=is_front)
 
 
 def hypervolume_over_trials(records: Iterable[TrialRecord], objectives: Objectives) -> list[float]:
@@ -188,7 +192,7 @@ class Growth:
         volume = self._volumes[-1] if self._volumes else 0.0
         if point is not None and not (self._front <= point).all(axis=1).any():
             self._front = np.vstack([self._front[~_dominates(point, self._front)], point])
-            volume = max(volume, hypervolume_share(self._front, self.objectives, self._within))
+            volume = max(volume, hypervolume_share(self._front, self.objectives, self._within, is_front=True))
         self._told.append(record)
         self._volumes.append(volume)
 

@@ -46,13 +46,15 @@ def _shares(
     import optuna
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
+    from orchestrator.results.shared_trial import SharedTrial
+
     distributions = {name: _distribution([record.params[name] for record in records]) for name in names}
     evaluator, points = PedAnovaImportanceEvaluator(target_quantile=BEST), losses(records, objectives)
     with _quiet():
         study = optuna.create_study(directions=["minimize"] * len(objectives))
         for record, values in zip(records, points.tolist(), strict=True):
             params = {name: record.params[name] for name in names}
-            study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, values=values))
+            study.add_trial(SharedTrial.of(params, distributions, values))
         return {
             metric: _finite(get_param_importances(study, evaluator=evaluator, target=_Loss(index)))
             for index, metric in enumerate(objectives)

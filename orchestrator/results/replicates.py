@@ -8,10 +8,11 @@ for few seeds recommended by Colas et al. 2019, arXiv 1904.06979).
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.ledger.records import TrialRecord
+from orchestrator.results import quantities
 from orchestrator.results.front import Objectives, Points, as_losses, has_result, is_disconnected, non_dominated_rows
 from orchestrator.results.reference import dense_reference
 from orchestrator.spec.constraints import Constraint
@@ -42,6 +43,11 @@ class Estimate:
         """The ends of the mean's 95 % interval; None for a single seed."""
         half = self.half_width
         return None if half is None else (self.mean - half, self.mean + half)
+
+    def show(self, metric: str) -> str:
+        """Return the mean with half its interval, in the metric's unit."""
+        half = f" +/- {quantities.show(metric, self.half_width)}" if self.half_width else ""
+        return f"{quantities.show(metric, self.mean)}{half}"
 
     def is_above(self, other: "Estimate") -> bool:
         """Return whether this mean is the higher one by Welch's t-test; never if either is of a single seed.
@@ -97,6 +103,10 @@ class Replicates:
         met = all(bound.holds(means.get(bound.metric, math.nan)) for bound in constraints)
         return met and not any(map(is_disconnected, self.records))
 
+    def averaged(self, bounds: Iterable[Constraint]) -> TrialRecord:
+        """Return the first trial with the means of what all the trials measured; feasible if these meet the bounds."""
+        return replace(self.first, metrics=self.means(self.measured), feasible=self.is_eligible(bounds))
+
     def is_better(self, other: "Replicates", metric: str, direction: "Direction") -> bool:
         """Return whether seeds show that this configuration is better in a metric (see `Estimate.is_above`)."""
         mine, others = self.estimate(metric), other.estimate(metric)
@@ -128,6 +138,11 @@ def front_by_mean(
     """Return the configurations that no other dominates by its means over seeds, best first by the first objective."""
     eligible = [group for group in replicates(records, objectives) if group.is_eligible(bounds)]
     return [eligible[row] for row in non_dominated_rows(mean_losses(eligible, objectives))]
+
+
+def by_mean(groups: Iterable[Replicates], bounds: Sequence[Constraint] = ()) -> list[TrialRecord]:
+    """Return configurations as records that compete by their means: the front of these is that of `front_by_mean`."""
+    return [group.averaged(bounds) for group in groups]
 
 
 def may_be_dominated_by(member: Replicates, others: Iterable[Replicates], objectives: Objectives) -> list[Replicates]:

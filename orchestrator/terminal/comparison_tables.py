@@ -11,7 +11,7 @@ from rich.text import Text
 from orchestrator.results import quantities
 from orchestrator.results.attainment import Lead
 from orchestrator.results.compare import Comparison, Group
-from orchestrator.results.front import Points, is_eligible, sign, spread
+from orchestrator.results.front import Points, sign, spread
 from orchestrator.results.summary import summarize
 from orchestrator.terminal.headed_table import HeadedTable
 from orchestrator.terminal.tables import MOST_ROWS, configuration, measured
@@ -26,13 +26,18 @@ def comparison_lines(comparison: Comparison, *, in_full: bool = True) -> Rendera
     Unless `in_full`, it is about twenty lines for two studies: without the fronts and what seeds attain, and with few
     of the ranges.
     """
-    parts: list[RenderableType] = [*_differences(comparison), _studies(comparison)]
+    parts: list[RenderableType] = [*_differences(comparison), *_means(comparison), _studies(comparison)]
     parts += [_fronts(comparison)] if in_full else []
     if len(comparison.groups) > 1:
         parts += [_coverages(comparison), *_leads(comparison, MOST_ROWS if in_full else FEW_RANGES)]
     seeds = [group for group in comparison.groups if len(group.entries) > 1]
     parts += [_seeds(comparison, group) if in_full else _seeds_in_short(group) for group in seeds]
     return Together(*parts)
+
+
+def _means(comparison: Comparison) -> Iterator[Text]:
+    if comparison.by_mean:
+        yield Text("Configurations are compared by their means over seeds; --trials compares single trials")
 
 
 def _seeds_in_short(group: Group) -> Text:
@@ -63,9 +68,9 @@ def _studies(comparison: Comparison) -> RenderableType:
     for group in comparison.groups:
         for entry, volume in zip(group.entries, group.hypervolumes, strict=True):
             summary = summarize(entry.spec, entry.records)
-            eligible = sum(is_eligible(record, comparison.objectives) for record in entry.records)
             done = f"{summary.told} of {summary.trials}"
-            shown.add_row(entry.spec.name, done, str(eligible), str(len(entry.front)), f"{volume:.4f}")
+            eligible, members = len(entry.competing.eligible), len(entry.front)
+            shown.add_row(entry.spec.name, done, str(eligible), str(members), f"{volume:.4f}")
     return shown
 
 
@@ -171,6 +176,7 @@ def as_object(comparison: Comparison) -> dict[str, Any]:
     """Return a comparison for programs. Losses become values in the objectives' own units; infinity becomes None."""
     return {
         "objectives": dict(comparison.objectives),
+        "by_mean": comparison.by_mean,
         "reference": {name: worst for name, (worst, _) in comparison.within.items()},
         "ideal": {name: ideal for name, (_, ideal) in comparison.within.items()},
         "comparable": not comparison.grounds,

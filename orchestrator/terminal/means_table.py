@@ -78,7 +78,4 @@ def _members_table(
 
 
 def _cell(metric: str, estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "-"
-    half = f" +/- {quantities.show(metric, estimate.half_width)}" if estimate.half_width else ""
-    return f"{quantities.show(metric, estimate.mean)}{half}"
+    return "-" if estimate is None else estimate.show(metric)

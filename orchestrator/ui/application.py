@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.ledger.records import find_trial
 from orchestrator.networks.formats import Format
-from orchestrator.report.trial_text import trial_text
+from orchestrator.report.trial_text import mean_text, trial_text
 from orchestrator.store.store import Store
 from orchestrator.tracking.run_links import RunLinks
 from orchestrator.ui import contents, pages
@@ -67,6 +67,7 @@ class _Pages:
             "/studies/{study}/compare": self.compare,
             "/studies/{study}/trials/{trial:int}": self.trial,
             "/studies/{study}/trials/{trial:int}/text": self.text,
+            "/studies/{study}/trials/{trial:int}/mean": self.mean,
             "/studies/{study}/trials/{trial:int}/layers": self.layers,
             "/studies/{study}/trials/{trial:int}/network.{format}": self.network,
         }
@@ -119,6 +120,11 @@ class _Pages:
     def text(self, request: Request) -> Response:
         study = self.studies.study(request.path_params["study"])
         return PlainTextResponse(trial_text(find_trial(study.records, request.path_params["trial"])))
+
+    def mean(self, request: Request) -> Response:
+        """Say what the seeds of the configuration showed that a trial is the first of."""
+        study, number = self.studies.study(request.path_params["study"]), request.path_params["trial"]
+        return PlainTextResponse(mean_text(contents.configuration(study, number)))
 
     def layers(self, request: Request) -> Response:
         from orchestrator.networks.layers import layers

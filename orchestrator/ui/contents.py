@@ -12,14 +12,16 @@ from orchestrator.networks.formats import Format
 from orchestrator.report import svg
 from orchestrator.report.chart import Figure
 from orchestrator.report.drawing import Drawing, drawing
-from orchestrator.report.figures import front_figure, hypervolume_figure
+from orchestrator.report.figures import hypervolume_figure
 from orchestrator.report.figures.slices import plain
-from orchestrator.report.report import front_columns, front_views, states, trials_as_json
+from orchestrator.report.front_views import front_views
+from orchestrator.report.report import front_columns, states
+from orchestrator.report.trial_text import texts_as_json
 from orchestrator.results import quantities
 from orchestrator.results.overview import StudyLine
-from orchestrator.results.palette import Look, looks
 from orchestrator.results.reference import drop as drop_of
 from orchestrator.results.reference import heading, reference_first, saved_or_not, show_drop
+from orchestrator.results.replicates import Replicates
 from orchestrator.spec.quality import quality_of
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.attempts import Attempt, attempts
@@ -28,8 +30,10 @@ from orchestrator.terminal.study_lines import attempt_heading, spent_line, trial
 from orchestrator.terminal.tables import measured
 from orchestrator.ui.figures import curve_figure
 from orchestrator.ui.filters import Filter
+from orchestrator.ui.means import Means, means_of
 from orchestrator.ui.watched import Snapshot
 from trainables import metrics
+from trainables.errors import InvalidValue
 from trainables.references import is_reference
 
 MOST_TRIALS: Final = 100
@@ -80,6 +84,7 @@ class StudyPage:
     front: Drawing | None
     growth: Drawing
     columns: Sequence[str]
+    means: Means | None
     on_front: int
     members: Sequence[Row]
     newest: Sequence[Row]
@@ -116,8 +121,7 @@ class ComparisonPage:
 
 def study_card(study: Snapshot) -> StudyCard:
     """Return a study as its store's page shows it."""
-    first, *others = study.spec.objectives
-    figure = front_figure(study.records, study.spec.objectives, others[0] if others else "macs", first)
+    figure = front_views(study.spec)[0].figure(study.trials)
     picture = None if figure.is_empty else Markup(svg.svg(figure.charts[0], {}, svg.SMALL))
     return StudyCard(study.line, picture, study.progress.summary.hypervolume, _left(study))
 
@@ -126,10 +130,11 @@ def study_page(study: Snapshot, chosen: Filter) -> StudyPage:
     """Return what a study's page shows of the trials that a filter lets through."""
     spec, records, summary = study.spec, study.records, study.progress.summary
     shown = chosen.apply(study)
-    draw, columns, views = _drawer(study), front_columns(spec, records), front_views(spec.objectives)
-    figure = views[min(chosen.view, len(views) - 1)].figure(records, spec.objectives, shown.trials)
+    draw, columns, views = _drawer(study), front_columns(spec, records), front_views(spec)
+    figure = views[min(chosen.view, len(views) - 1)].figure(study.trials, shown.trials)
+    competing = study.trials.by_mean if study.shows_means else study.trials
     row = partial(_row, study, columns, _swatches(study))
-    members = [record for record in study.front if record.trial in shown.trials]
+    members = [record for record in study.trials.front if record.trial in shown.trials]
     newest = [record for record in reversed(records) if record.trial in shown.trials]
     return StudyPage(
         study,
@@ -137,21 +142,22 @@ def study_page(study: Snapshot, chosen: Filter) -> StudyPage:
         spent_line(study.progress).plain.removeprefix("spent: "),
         _left(study),
         [trial_line(trial, study.progress).plain for trial in study.progress.under_way],
-        saved_or_not(records, spec.objectives, study.reference),
+        saved_or_not(competing.records, spec.objectives, competing.reference),
         shown.trouble,
         len(newest),
         None if figure.is_empty else draw(figure),
         draw(hypervolume_figure(spec, records, study.volumes)),
         [*map(quantities.name, columns), heading(quality_of(spec.objectives))],
+        means_of(study, shown.trials, _swatches(study)) if study.shows_means else None,
         len(members),
-        [row(record) for record in reference_first(members[:MOST_TRIALS], study.reference)],
+        [row(record) for record in reference_first(members[:MOST_TRIALS], study.trials.reference)],
         [row(record) for record in newest[:MOST_TRIALS]],
     )
 
 
 def view_captions(spec: StudySpec) -> list[str]:
     """Return the views of a front among which a reader chooses."""
-    return [view.caption for view in front_views(spec.objectives)]
+    return [view.caption for view in front_views(spec)]
 
 
 def trial_page(study: Snapshot, number: int) -> TrialPage:
@@ -160,15 +166,24 @@ def trial_page(study: Snapshot, number: int) -> TrialPage:
     return TrialPage(
         study,
         record,
-        record.trial in {member.trial for member in study.front},
+        record.trial in study.trials.members,
         {quantities.name(name): measured(name, record.metrics) for name in _measured([record])},
         {name: plain(value) for name, value in record.params.items()},
         _curves(study, [record]),
         [(attempt_heading(attempt).strip("- "), _log(attempt)) for attempt in _attempts(study, number)],
         [kind.value for kind in Format] if record.state is State.COMPLETE else [],
         _loads_foreign_code(study),
-        Markup(trials_as_json([record])),
+        Markup(texts_as_json([record])),
     )
+
+
+def configuration(study: Snapshot, number: int) -> Replicates:
+    """Return the configuration that a trial is the first of; raises InvalidValue if it is of none."""
+    first = find_trial(study.records, number)
+    found = next((group for group in study.trials.configurations if group.first.trial == first.trial), None)
+    if found is None:
+        raise InvalidValue("TRIAL", number, "is not the first finished trial of a configuration")
+    return found
 
 
 def comparison_page(study: Snapshot, numbers: Sequence[int]) -> ComparisonPage:
@@ -182,7 +197,7 @@ def comparison_page(study: Snapshot, numbers: Sequence[int]) -> ComparisonPage:
         {name: [plain(r.params[name]) if name in r.params else "-" for r in records] for name in names},
         _curves(study, records),
         _loads_foreign_code(study),
-        Markup(trials_as_json(records)),
+        Markup(texts_as_json(records)),
     )
 
 
@@ -192,21 +207,17 @@ def _left(study: Snapshot) -> str | None:
     return quantities.duration(seconds) if study.progress.driven and seconds else None
 
 
-def _looks(study: Snapshot) -> Mapping[str, Look]:
-    return looks(record.paradigm for record in study.records)
-
-
 def _swatches(study: Snapshot) -> Mapping[str, Markup]:
-    return {paradigm: Markup(svg.marker(look.color, look.marker)) for paradigm, look in _looks(study).items()}
+    return {paradigm: Markup(svg.marker(look.color, look.marker)) for paradigm, look in study.trials.looks.items()}
 
 
 def _drawer(study: Snapshot) -> Callable[[Figure], Drawing]:
-    numbers = {paradigm: number for number, paradigm in enumerate(_looks(study))}
+    numbers = {paradigm: number for number, paradigm in enumerate(study.trials.looks)}
     return lambda figure: drawing(figure, numbers)
 
 
 def _row(study: Snapshot, columns: Sequence[str], swatches: Mapping[str, Markup], record: TrialRecord) -> Row:
-    quality, reference = quality_of(study.spec.objectives), study.reference
+    quality, reference = quality_of(study.spec.objectives), study.trials.reference
     cells = [measured(name, record.metrics) if record.metrics else "" for name in columns]
     is_reference_trial = reference is not None and record.trial == reference.trial
     return Row(

@@ -9,15 +9,23 @@ let looks = 0;
 function chosen() {
   return {
     trials: [...live.querySelectorAll("input[name=trial]:checked")].map((box) => box.value),
+    focus: [...live.querySelectorAll("svg[tabindex]")].indexOf(document.activeElement),
+    told: marked && key(marked.mark),
     hidden: new Set([...live.querySelectorAll('.key button[aria-pressed="false"]')].map((button) => button.dataset.key)),
   };
 }
 function show(html) {
   const before = chosen();
+  tell(null);
   live.innerHTML = html;
   trials = {};
   for (const box of live.querySelectorAll("input[name=trial]")) box.checked = before.trials.includes(box.value);
   for (const key of before.hidden) toggle(key, true);
+  if (before.focus < 0) return;
+  const picture = live.querySelectorAll("svg[tabindex]")[before.focus];
+  picture?.focus({ preventScroll: true });
+  const mark = picture && marks(picture, "[data-t]").find((mark) => key(mark) === before.told);
+  if (mark) tell(mark, ...middle(mark));
 }
 /* What a page says that says one thing. */
 function sentence(html) {
@@ -69,12 +77,15 @@ document.addEventListener("click", (event) => {
   const address = page(event.target.closest("[data-t]"));
   if (address) location.assign(address);
 });
-document.addEventListener("mouseover", async (event) => {
-  const mark = event.target.closest("[data-t]");
-  if (!page(mark) || mark.dataset.t in trials) return;
-  const answer = await fetch(`${page(mark)}/text`, { cache: "no-store" });
-  if (answer.ok) trials[mark.dataset.t] = await answer.text();
-});
+/* Ask for the text of a mark that nothing is known of, and tell it if the mark is still the one that is looked at. */
+async function learn() {
+  const mark = marked?.mark;
+  if (!page(mark) || key(mark) in trials) return;
+  const answer = await fetch(`${page(mark)}/${key(mark).startsWith("m") ? "mean" : "text"}`, { cache: "no-store" });
+  if (answer.ok) trials[key(mark)] = await answer.text();
+  if (marked?.mark === mark) tell(mark, marked.x, marked.y);
+}
+for (const kind of ["mousemove", "keydown"]) document.addEventListener(kind, learn);
 if (live) follow();
 if (filter) for (const kind of ["input", "submit"]) filter.addEventListener(kind, filtered);
 for (const details of document.querySelectorAll("details.layers")) {

@@ -13,11 +13,11 @@ from orchestrator.ledger.journal_file import FileJournalLocation
 from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.evaluated import with_evaluations
-from orchestrator.results.front import Growth, pareto_front
+from orchestrator.results.front import Growth
 from orchestrator.results.overview import StudyLine, study_line
 from orchestrator.results.progress import Progress, progress_by
-from orchestrator.results.reference import dense_reference
 from orchestrator.results.summary import summarize
+from orchestrator.results.trials import Trials
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.evaluations import EVALUATIONS
 from orchestrator.store.store import Store, StudyFolder
@@ -45,14 +45,14 @@ class Snapshot:
     """How often the study has been read: pages with the same number are the same."""
 
     @cached_property
-    def front(self) -> Sequence[TrialRecord]:
-        """The members of the front, best first by the first objective."""
-        return pareto_front(self.records, self.spec.objectives)
+    def trials(self) -> Trials:
+        """The trials under the study's objectives."""
+        return Trials(self.records, self.spec.objectives, self.spec.bounds)
 
-    @cached_property
-    def reference(self) -> TrialRecord | None:
-        """The dense network's trial, if it has finished."""
-        return dense_reference(self.records, self.spec.objectives)
+    @property
+    def shows_means(self) -> bool:
+        """Whether the front by the mean over seeds comes first."""
+        return self.spec.search.seeds > 1
 
 
 class WatchedStudy:

@@ -1,9 +1,10 @@
 """Fronts of several studies over each other, and what studies that differ only in their seed attain."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from orchestrator.report.axes import Axis
 from orchestrator.report.chart import Chart, Figure, Layer, Line, Points
+from orchestrator.report.figures.intervals import crosses
 from orchestrator.results import quantities
 from orchestrator.results.compare import Comparison, Group
 from orchestrator.results.front import Objectives, sign
@@ -14,26 +15,30 @@ from orchestrator.results.palette import Look, looks
 def comparison_figure(comparison: Comparison, x: str, y: str) -> Figure:
     """Draw the fronts of all groups over each other, in two of the objectives.
 
+    A mark's trial is its number among the comparison's `members`.
+
     With two objectives, a line is the border of what a group attains: the median surface, where it has several seeds,
     with the best and the worst dashed.
     """
     looked = looks(group.name for group in comparison.groups)
-    layers = tuple(layer for group in comparison.groups for layer in _of_group(group, looked[group.name], x, y))
-    points = [layer for layer in layers if isinstance(layer, Points)]
-    across = Axis.of(x, (value for layer in points for value in layer.xs))
-    up = Axis.of(y, (value for layer in points for value in layer.ys))
-    caption = f"{quantities.name(y)} against {quantities.name(x)}"
-    return Figure(name=f"fronts-{y}-{x}", caption=caption, charts=(Chart(x=across, y=up, layers=layers),))
+    numbers = {(entry.spec.name, record.trial): n for n, (entry, record) in enumerate(comparison.members)}
+    members = [record.metrics for _, record in comparison.members]
+    box = Axis.of(x, (of[x] for of in members)), Axis.of(y, (of[y] for of in members))
+    configurations = [group for entry in comparison.entries for group in entry.configurations]
+    layers = (layer for group in comparison.groups for layer in _of_group(group, looked[group.name], numbers, x, y))
+    chart = Chart(x=box[0], y=box[1], layers=(*crosses(configurations, x, y, box), *layers))
+    caption = f"{quantities.name(y)} against {quantities.name(x)}{', means over seeds' if comparison.by_mean else ''}"
+    return Figure(name=f"fronts-{y}-{x}", caption=caption, charts=(chart,))
 
 
-def _of_group(group: Group, look: Look, x: str, y: str) -> Iterator[Layer]:
+def _of_group(group: Group, look: Look, numbers: Mapping[tuple[str, int], int], x: str, y: str) -> Iterator[Layer]:
     if set(group.objectives) == {x, y}:
         yield from _borders(group, look, x, y)
-    members = [record for entry in group.entries for record in entry.front]
+    members = [(entry.spec.name, record) for entry in group.entries for record in entry.front]
     yield Points(
-        xs=tuple(record.metrics[x] for record in members),
-        ys=tuple(record.metrics[y] for record in members),
-        trials=(-1,) * len(members),
+        xs=tuple(record.metrics[x] for _, record in members),
+        ys=tuple(record.metrics[y] for _, record in members),
+        trials=tuple(numbers[study, record.trial] for study, record in members),
         colors=(look.color,),
         marker=look.marker,
         name=group.name,

@@ -1,41 +1,42 @@
 """Learning curves."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.report.axes import Axis
-from orchestrator.report.chart import Chart, Figure, Layer, Line, Points
+from orchestrator.report.chart import Chart, Figure, Layer, Line
 from orchestrator.report.figures.scatter import points, star
 from orchestrator.results import quantities
-from orchestrator.results.front import Objectives, trials_on_front
-from orchestrator.results.palette import looks
-from orchestrator.results.reference import dense_reference
+from orchestrator.results.trials import Trials
+
+Curve = list[tuple[float, float]]
+"""Epochs in their order, each with the value of a metric."""
 
 
-def curves_figure(records: Sequence[TrialRecord], objectives: Objectives, metric: str) -> Figure:
+def curves_figure(trials: Trials, metric: str) -> Figure:
     """Draw a metric of the epochs: strong lines for the front, pale ones for the rest.
 
     A hollow mark is an early end, a star that of the dense network, the reference.
     """
-    drawn = [record for record in records if _curve(record, metric)]
-    values = [value for record in drawn for _, value in _curve(record, metric)]
-    epochs = [epoch for record in drawn for epoch, _ in _curve(record, metric)]
+    curves = {record.trial: curve for record in trials.records if (curve := _curve(record, metric))}
+    values = [value for curve in curves.values() for _, value in curve]
+    epochs = [epoch for curve in curves.values() for epoch, _ in (curve[0], curve[-1])]
     across, up = Axis.of("epoch", [1.0, *epochs], label="epoch"), Axis.of(metric, values)
-    layers = tuple(_layers(drawn, objectives, metric))
+    layers = tuple(_layers(trials, curves))
     name = f"curves-{metric}"
     return Figure(name=name, caption=quantities.name(metric), charts=(Chart(x=across, y=up, layers=layers),))
 
 
-def _layers(records: Sequence[TrialRecord], objectives: Objectives, metric: str) -> Iterator[Layer]:
-    members = trials_on_front(records, objectives)
-    looked = looks(record.paradigm for record in records)
+def _layers(trials: Trials, curves: Mapping[int, Curve]) -> Iterator[Layer]:
+    drawn = [record for record in trials.records if record.trial in curves]
     explained: set[str] = set()
-    for record in sorted(records, key=lambda record: record.trial in members):
-        curve, on_front = _curve(record, metric), record.trial in members
+    for record in sorted(drawn, key=lambda record: record.trial in trials.members):
+        epochs, values = zip(*curves[record.trial], strict=True)
+        on_front = record.trial in trials.members
         yield Line(
-            xs=tuple(epoch for epoch, _ in curve),
-            ys=tuple(value for _, value in curve),
-            color=looked[record.paradigm].color,
+            xs=epochs,
+            ys=values,
+            color=trials.looks[record.paradigm].color,
             width=2.2 if on_front else 1.0,
             opacity=1.0 if on_front else 0.35,
             trial=record.trial,
@@ -43,28 +44,19 @@ def _layers(records: Sequence[TrialRecord], objectives: Objectives, metric: str)
             paradigm=record.paradigm,
         )
         explained.add(record.paradigm)
-    for paradigm, look in looked.items():
-        early = [r for r in records if r.paradigm == paradigm and r.state in (State.PRUNED, State.FAIL)]
-        yield _ends(early, metric, look.color, look.marker, paradigm)
-    yield from star(dense_reference(records, objectives), lambda record: _end(record, metric))
+    early = [record for record in drawn if record.state in (State.PRUNED, State.FAIL)]
+    for paradigm, look in trials.looks.items():
+        yield points(
+            [record for record in early if record.paradigm == paradigm],
+            lambda record: curves[record.trial][-1],
+            look.color,
+            marker=look.marker,
+            size=3.5,
+            is_hollow=True,
+            paradigm=paradigm,
+        )
+    yield from star(trials.reference, lambda record: curves[record.trial][-1] if record.trial in curves else None)
 
 
-def _ends(records: Sequence[TrialRecord], metric: str, color: str, marker: str, paradigm: str) -> Points:
-    return points(
-        records,
-        lambda record: _end(record, metric),
-        color,
-        marker=marker,
-        size=3.5,
-        is_hollow=True,
-        paradigm=paradigm,
-    )
-
-
-def _end(record: TrialRecord, metric: str) -> tuple[float, float] | None:
-    curve = _curve(record, metric)
-    return curve[-1] if curve else None
-
-
-def _curve(record: TrialRecord, metric: str) -> list[tuple[float, float]]:
+def _curve(record: TrialRecord, metric: str) -> Curve:
     return [(float(epoch.epoch), value) for epoch in record.curve if (value := epoch.figure(metric)) is not None]

@@ -8,34 +8,30 @@ from typing import Final
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.report.axes import Axis
 from orchestrator.report.chart import SOFT, Chart, Figure, Label, Layer, Line, Points
+from orchestrator.report.figures.intervals import Box, crosses
 from orchestrator.report.figures.scatter import Placing, measured, points, projected, rings, star
 from orchestrator.results import quantities
-from orchestrator.results.front import Objectives, is_eligible, pareto_front, sign
-from orchestrator.results.palette import Look, looks
-from orchestrator.results.reference import dense_reference
-from orchestrator.results.replicates import Estimate, configuration_key, replicates
+from orchestrator.results.front import Objectives, is_eligible, sign
+from orchestrator.results.palette import Look
+from orchestrator.results.replicates import configuration_key
+from orchestrator.results.trials import Trials
 from trainables import metrics
 from trainables.metrics import Unit, dense_value
 
 CLOSE: Final = 0.1
 """How far below the best a share may be to be shown in the closer of two views: ten points."""
 
-Box = tuple[Axis, Axis]
-
-BROAD: Final = 5
-"""The width of an interval's line, which the border of the front must not hide."""
-
 FEWEST: Final = 3
 """The fewest members that a closer view shows."""
 
 
 def front_figure(
-    records: Sequence[TrialRecord],
-    objectives: Objectives,
+    trials: Trials,
     x: str,
     y: str,
     *,
     closely: bool = True,
+    by_mean: bool = False,
     only: Container[int] | None = None,
 ) -> Figure:
     """Draw the metric `y` against `x`: all trials by paradigm, and the front.
@@ -43,34 +39,46 @@ def front_figure(
     A star is the dense network's trial, the reference; dotted lines mark its cost and the best without pruning. A
     partial trial is drawn hollow and pale, at its last epoch and at the cost projected for the end of its recipe.
     `closely` shows the part of the axes where the front, with all its seeds, is nearly as good as its best, otherwise
-    all trials. `only` are the trials that are drawn, in the looks and beside the reference that they have among all;
-    without it, all.
+    all trials. `by_mean` draws each configuration at its mean over seeds, and the front of the means. `only` are the
+    trials that are drawn, in the looks and beside the reference that they have among all; without it, all.
     """
-    looked, reference = looks(record.paradigm for record in records), dense_reference(records, objectives)
-    members = pareto_front(records, objectives)
-    if only is not None:
-        records, members = ([record for record in of if record.trial in only] for of in (records, members))
-    eligible = [record for record in records if is_eligible(record, objectives)]
-    close = {configuration_key(record) for record in _close(members, objectives, y)}
-    seeds = [record for record in eligible if configuration_key(record) in close]
-    focus = [*seeds, *([reference] if reference else [])] if closely else records
+    competing = trials.by_mean if by_mean else trials
+    groups = [group for group in trials.configurations if any(_is_among(only, r) for r in group.records)]
+    drawn = {group.first.trial for group in groups} if by_mean else only
+    records, members = ([r for r in of if _is_among(drawn, r)] for of in (competing.records, competing.front))
+    eligible = [record for record in records if is_eligible(record, trials.objectives)]
+    close = {configuration_key(record) for record in _close(members, trials.objectives, y)}
+    seeds = [record for record in trials.eligible if _is_among(only, record) and configuration_key(record) in close]
+    focus = [*seeds, *([competing.reference] if competing.reference else [])] if closely else records
     places = [p for r in focus or eligible for p in (measured(x, y)(r), None if closely else projected(x, y)(r)) if p]
-    across, up = Axis.of(x, (place[0] for place in places)), Axis.of(y, (place[1] for place in places))
+    box = Axis.of(x, (place[0] for place in places)), Axis.of(y, (place[1] for place in places))
     layers = [
-        *_marks(eligible, reference, objectives, x, y, (across, up)),
-        *_errors(records, objectives, x, y, (across, up)),
-        *_trials(records, objectives, looked, x, y),
-        *_members(members, objectives, x, y),
-        *star(reference, measured(x, y)),
+        *_marks(eligible, competing.reference, trials.objectives, x, y, box),
+        *crosses(groups, x, y, box),
+        *_trials(records, trials.objectives, trials.looks, x, y),
+        *_members(members, trials.objectives, x, y),
+        *star(competing.reference, measured(x, y)),
     ]
-    caption = front_caption(x, y, closely=closely)
-    name = f"front-{y}-{x}{'' if closely else '-all'}".replace(":", "-")
-    return Figure(name=name, caption=caption, charts=(Chart(x=across, y=up, layers=tuple(layers)),))
+    chart = Chart(x=box[0], y=box[1], layers=tuple(_of_means(layers) if by_mean else layers))
+    caption = front_caption(x, y, closely=closely, by_mean=by_mean)
+    name = f"front-{y}-{x}{'-mean' if by_mean else ''}{'' if closely else '-all'}".replace(":", "-")
+    return Figure(name=name, caption=caption, charts=(chart,))
 
 
-def front_caption(x: str, y: str, *, closely: bool) -> str:
+def front_caption(x: str, y: str, *, closely: bool, by_mean: bool = False) -> str:
     """Return what a `front_figure` shows, in words."""
-    return f"{quantities.name(y)} against {quantities.name(x)}{'' if closely else ', all trials'}"
+    each = "configurations" if by_mean else "trials"
+    shown = f"{quantities.name(y)} against {quantities.name(x)}"
+    return f"{shown}{', means over seeds' if by_mean else ''}{'' if closely else f', all {each}'}"
+
+
+def _is_among(only: Container[int] | None, record: TrialRecord) -> bool:
+    return only is None or record.trial in only
+
+
+def _of_means(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """Let points say that each of them is the mean of a configuration, not a trial."""
+    return (replace(layer, are_means=True) if isinstance(layer, Points) else layer for layer in layers)
 
 
 def is_unpruned(record: TrialRecord) -> bool:
@@ -120,29 +128,6 @@ def _of_paradigm(trials: Sequence[TrialRecord], objectives: Objectives, look: Lo
         if kind:
             style = {"marker": look.marker, "is_hollow": True, "opacity": opacity, "size": 3.5}
             yield points(kind, placing, look.color, paradigm=paradigm, **style)
-
-
-def _errors(records: Sequence[TrialRecord], objectives: Objectives, x: str, y: str, box: Box) -> Iterator[Line]:
-    """Draw, where a configuration was trained with several seeds, a cross from their mean by its 95 % interval."""
-    several = (group for group in replicates(records, objectives) if len(group.records) > 1)
-    groups = [group for group in several if group.is_eligible(())]
-    pairs = ((group.estimate(x), group.estimate(y)) for group in groups)
-    placed = [(across, up) for across, up in pairs if across is not None and up is not None]
-    inside = [(across, up) for across, up in placed if box[0].holds(across.mean) and box[1].holds(up.mean)]
-    for number, (across, up) in enumerate(inside):
-        yield from _cross(across, up, box, "mean and 95 % interval over seeds" if number == 0 else None)
-
-
-def _cross(across: Estimate, up: Estimate, box: Box, name: str | None) -> Iterator[Line]:
-    flat = Line(xs=_within(across, box[0]), ys=(up.mean, up.mean), color=SOFT, width=BROAD, opacity=0.5, name=name)
-    yield flat
-    yield replace(flat, xs=(across.mean, across.mean), ys=_within(up, box[1]), name=None)
-
-
-def _within(estimate: Estimate, axis: Axis) -> tuple[float, float]:
-    """Return the ends of an interval as far as an axis shows it: a line that leaves the axes is not drawn."""
-    low, high = estimate.interval or (estimate.mean, estimate.mean)
-    return max(low, axis.ends[0]), min(high, axis.ends[1])
 
 
 def _marks(

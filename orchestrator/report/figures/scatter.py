@@ -46,7 +46,7 @@ def points(records: Sequence[TrialRecord], placing: Placing, color: str, **look:
 
 def rings(members: Sequence[TrialRecord], placing: Placing, name: str = "on the front") -> Points:
     """Return a ring around each member of the front."""
-    return points(members, placing, INK, size=RING, is_hollow=True, name=name)
+    return points(members, placing, INK, size=RING, is_hollow=True, is_front=True, name=name)
 
 
 def star(reference: TrialRecord | None, placing: Placing) -> list[Points]:

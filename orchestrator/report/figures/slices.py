@@ -1,6 +1,6 @@
 """Which hyper-parameters led where: an objective against each of them, for one paradigm's trials."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.report.axes import Axis
@@ -16,7 +16,7 @@ STEPS = 6
 """Up to how many whole numbers are drawn as steps."""
 
 
-def slice_figure(records: Sequence[TrialRecord], objectives: Objectives, look: Look, members: set[int]) -> Figure:
+def slice_figure(records: Sequence[TrialRecord], objectives: Objectives, look: Look, members: Container[int]) -> Figure:
     """Draw the eligible trials of one paradigm: the first objective against each hyper-parameter that differs.
 
     Rings mark the `members` of the front. A hyper-parameter that does not apply to a trial is left out or, among
@@ -32,7 +32,7 @@ def slice_figure(records: Sequence[TrialRecord], objectives: Objectives, look: L
     return Figure(name=f"slices-{paradigm}", caption=caption, charts=charts)
 
 
-def _chart(records: Sequence[TrialRecord], name: str, y: str, look: Look, members: set[int]) -> Chart:
+def _chart(records: Sequence[TrialRecord], name: str, y: str, look: Look, members: Container[int]) -> Chart:
     values = {record.trial: record.params.get(name) for record in records}
     axis, placing = _axis(name, values, y)
     on_front = [record for record in records if record.trial in members]

@@ -1,5 +1,7 @@
 """A comparison as a page."""
 
+import json
+import re
 from dataclasses import replace
 
 from orchestrator.report.comparison import comparison_figures, render_comparison
@@ -35,3 +37,25 @@ def test_three_objectives_make_three_pairs_and_one_makes_none() -> None:
     ]
     assert comparison_figures(comparison({"accuracy": "maximize"})) == []
     assert "Fronts over each other" not in render_comparison(comparison({"accuracy": "maximize"}))
+
+
+def test_by_the_mean_configurations_are_compared_and_told_with_their_seeds() -> None:
+    first, again = told_trials(2)[1], replace(told_trials(2)[1], trial=9, seed=7)
+    again = replace(again, metrics={**again.metrics, "accuracy": 0.5})
+    specs = [small.study(name=name, epochs=epochs) for name, epochs in (("one", 3), ("other", 9))]
+    entries = [Entry(spec, [told_trials(1)[0], first, again], "0123", by_mean=True) for spec in specs]
+    compared = compare(entries)
+    assert compared.by_mean
+    (means,) = {record.metrics["accuracy"] for record in compared.entries[0].front if record.trial == first.trial}
+    assert means == (first.metrics["accuracy"] + 0.5) / 2
+    page = render_comparison(compared)
+    assert "means over seeds" in page
+    assert "trials 1, 9, 2 seeds" in page
+
+
+def test_each_mark_is_told_of_under_the_pointer_with_its_study() -> None:
+    page = render_comparison(comparison())
+    texts = json.loads(re.findall(r'id="trials">(.*?)</script>', page)[0])
+    marks = set(re.findall(r'data-t="(\d+)"', page))
+    assert marks == texts.keys()
+    assert texts["0"].startswith("one\ntrial 0")

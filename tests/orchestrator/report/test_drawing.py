@@ -3,6 +3,7 @@
 from orchestrator.report.chart import Figure
 from orchestrator.report.drawing import drawing
 from orchestrator.report.figures import front_figure, hypervolume_figure
+from orchestrator.results.trials import Trials
 from tests.orchestrator.example import OBJECTIVES, told_trials
 from tests.orchestrator.terminal.printing import SPEC
 
@@ -21,6 +22,6 @@ def test_the_key_names_each_thing_once_and_paradigms_can_be_hidden() -> None:
 
 
 def test_a_drawing_has_its_figures_name_and_caption() -> None:
-    drawn = drawing(front_figure(told_trials(4), OBJECTIVES, "macs", "accuracy"), NUMBERS)
+    drawn = drawing(front_figure(Trials(told_trials(4), OBJECTIVES), "macs", "accuracy"), NUMBERS)
     assert 'id="front-accuracy-macs"' in drawn.html
     assert drawn.caption == "Validation accuracy against effective MACs"

@@ -1,7 +1,10 @@
 """Charts as SVG."""
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree as ET
+
+import pytest
 
 from orchestrator.report.axes import Axis
 from orchestrator.report.chart import Bars, Chart, Label, Layer, Line, Points
@@ -56,3 +59,19 @@ def test_names_below_the_axis_do_not_run_into_each_other() -> None:
     drawn = ET.fromstring(svg(Chart(x=axis, y=Axis.of("accuracy", [0.0, 1.0]), layers=()), {}, SMALL))
     shown = [text for text in drawn.iter("text") if (text.text or "").startswith("a very")]
     assert 1 <= len(shown) <= 2
+
+
+def test_a_picture_with_trials_is_reached_by_the_keyboard_and_one_without_is_passed() -> None:
+    assert ET.fromstring(svg(chart(points((1.5,))), {})).get("tabindex") == "0"
+    assert ET.fromstring(svg(chart(Line(xs=(1.0, 2.0), ys=(0.0, 1.0))), {})).get("tabindex") is None
+
+
+def test_a_mark_lies_where_its_axes_place_it_at_any_size() -> None:
+    for size in (4.5, 8.0):
+        drawn = ET.fromstring(svg(chart(replace(points((1.5,)), size=size)), {}))
+        (use,) = drawn.iter("use")
+        across, up = (float(use.get(name) or 0) * size for name in ("x", "y"))
+        axis = next(path.get("d") or "" for path in drawn.iter("path") if path.get("class") == "axis")
+        left, top, bottom, right = map(float, re.findall(r"[\d.]+", axis))
+        assert across == pytest.approx((left + right) / 2, abs=0.1)
+        assert up == pytest.approx(chart().y.scale(bottom, top)(0.5), abs=0.1)

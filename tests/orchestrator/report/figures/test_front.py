@@ -9,6 +9,7 @@ from orchestrator.report.chart import Chart, Label, Line, Points
 from orchestrator.report.figures import front_figure
 from orchestrator.report.figures.front import is_unpruned
 from orchestrator.results.front import Objectives
+from orchestrator.results.trials import Trials
 from tests.orchestrator.example import DENSE, OBJECTIVES, told_trial, told_trials
 from tests.orchestrator.report.figures.drawn_layers import drawn_trials, line_of, points_of
 
@@ -16,7 +17,7 @@ THREE: Objectives = {**OBJECTIVES, "params": "minimize"}
 
 
 def chart(records: list[TrialRecord], objectives: Objectives = OBJECTIVES, *, closely: bool = True) -> Chart:
-    (drawn,) = front_figure(records, objectives, "macs", "accuracy", closely=closely).charts
+    (drawn,) = front_figure(Trials(records, objectives), "macs", "accuracy", closely=closely).charts
     return drawn
 
 
@@ -53,7 +54,8 @@ def test_members_are_ringed_and_two_objectives_have_a_border() -> None:
 
 
 def test_the_border_over_what_is_maximised_goes_from_the_right() -> None:
-    (drawn,) = front_figure(told_trials(4), {"loss": "minimize", "accuracy": "maximize"}, "accuracy", "loss").charts
+    trials = Trials(told_trials(4), {"loss": "minimize", "accuracy": "maximize"})
+    (drawn,) = front_figure(trials, "accuracy", "loss").charts
     xs = line_of(drawn, "the front").xs
     assert list(xs) == sorted(xs, reverse=True)
 
@@ -96,3 +98,23 @@ def test_several_seeds_make_a_cross_from_their_mean() -> None:
     _, up = [layer for layer in drawn.layers if isinstance(layer, Line) and layer.xs == (across.xs[0],) * 2]
     assert all(map(drawn.y.holds, up.ys))  # two seeds have an interval that is wider than the axis
     assert not [layer for layer in chart(told_trials(4)).layers if isinstance(layer, Line) and layer.color == "ink"][1:]
+
+
+def test_by_the_mean_each_configuration_is_one_point_and_the_front_is_that_of_the_means() -> None:
+    lucky, again = (
+        replace(told_trial(1), trial=number, seed=number, metrics={**told_trial(1).metrics, "accuracy": accuracy})
+        for number, accuracy in ((1, 0.999), (9, 0.5))
+    )
+    trials = Trials([told_trial(0), lucky, again], OBJECTIVES)
+    (single,) = front_figure(trials, "macs", "accuracy").charts
+    (means,) = front_figure(trials, "macs", "accuracy", by_mean=True, closely=False).charts
+    assert drawn_trials(single, hollow=False) == {0, 1, 9}
+    assert drawn_trials(means, hollow=False) == {0, 1}
+    (mean,) = [
+        y for layer in means.layers if isinstance(layer, Points) and layer.paradigm == "magnitude" for y in layer.ys
+    ]
+    assert mean == pytest.approx((0.999 + 0.5) / 2)
+    assert all(layer.are_means for layer in means.layers if isinstance(layer, Points))
+    assert line_of(means, "mean and 95 % interval over seeds")
+    (filtered,) = front_figure(trials, "macs", "accuracy", by_mean=True, only={9}).charts
+    assert drawn_trials(filtered, hollow=False) == {1}  # named by its first trial, shown for its second

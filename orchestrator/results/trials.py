@@ -1,0 +1,56 @@
+"""A study's trials under its objectives, with what figures and tables ask of them again and again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from orchestrator.ledger.records import TrialRecord
+from orchestrator.results.front import Objectives, is_eligible, pareto_front
+from orchestrator.results.palette import Look, looks
+from orchestrator.results.reference import dense_reference
+from orchestrator.results.replicates import Replicates, by_mean, replicates
+from orchestrator.spec.constraints import Constraint
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Trials that compete under objectives. What follows from them is computed once, when it is first asked for."""
+
+    records: Sequence[TrialRecord]
+    objectives: Objectives
+    bounds: Sequence[Constraint] = ()
+
+    @cached_property
+    def eligible(self) -> list[TrialRecord]:
+        """The trials that may be on the front."""
+        return [record for record in self.records if is_eligible(record, self.objectives)]
+
+    @cached_property
+    def front(self) -> list[TrialRecord]:
+        """The members of the front, best first by the first objective."""
+        return pareto_front(self.eligible, self.objectives)
+
+    @cached_property
+    def members(self) -> frozenset[int]:
+        """The numbers of the trials on the front."""
+        return frozenset(record.trial for record in self.front)
+
+    @cached_property
+    def reference(self) -> TrialRecord | None:
+        """The dense network's trial, if it has finished."""
+        return dense_reference(self.records, self.objectives)
+
+    @cached_property
+    def looks(self) -> dict[str, Look]:
+        """How the trials of each paradigm are drawn."""
+        return looks(record.paradigm for record in self.records)
+
+    @cached_property
+    def configurations(self) -> list[Replicates]:
+        """The configurations that were trained to the end, each with its seeds."""
+        return replicates(self.records, self.objectives)
+
+    @cached_property
+    def by_mean(self) -> "Trials":
+        """The configurations as trials: each is its first one, with the means over its seeds as its metrics."""
+        return Trials(by_mean(self.configurations, self.bounds), self.objectives)

@@ -1,0 +1,58 @@
+"""The front by the mean over seeds, as a study's page lists it."""
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from orchestrator.report.figures.slices import plain
+from orchestrator.results import quantities
+from orchestrator.results.replicates import Replicates, front_by_mean, metrics_by_mean, rivals
+from orchestrator.ui.watched import Snapshot
+
+
+@dataclass(frozen=True)
+class MeanRow:
+    """A configuration, named by its first trial: its means with half their intervals, as text."""
+
+    trial: int
+    paradigm: str
+    swatch: Markup
+    seeds: int
+    cells: tuple[str, ...]
+    doubted: str
+    settings: str
+
+
+@dataclass(frozen=True)
+class Means:
+    """The configurations that none dominates by its means, best first."""
+
+    columns: Sequence[str]
+    rows: Sequence[MeanRow]
+
+
+def means_of(study: Snapshot, shown: Container[int], swatches: Mapping[str, Markup]) -> Means:
+    """Return the front by the mean; of its configurations, those of which a trial is shown."""
+    objectives = study.spec.objectives
+    front = front_by_mean(study.records, objectives, study.spec.bounds)
+    columns, doubted = metrics_by_mean(front, objectives), rivals(front, objectives)
+    rows = [
+        _row(member, columns, others, swatches)
+        for member, others in zip(front, doubted, strict=True)
+        if any(record.trial in shown for record in member.records)
+    ]
+    return Means(list(map(quantities.name, columns)), rows)
+
+
+def _row(member: Replicates, columns: Sequence[str], others: Sequence[int], swatches: Mapping[str, Markup]) -> MeanRow:
+    first, estimates = member.first, [(name, member.estimate(name)) for name in columns]
+    return MeanRow(
+        first.trial,
+        first.paradigm,
+        swatches[first.paradigm],
+        len(member.records),
+        tuple("-" if estimate is None else estimate.show(name) for name, estimate in estimates),
+        ", ".join(map(str, others)),
+        ", ".join(f"{name} {plain(value)}" for name, value in first.params.items()),
+    )
