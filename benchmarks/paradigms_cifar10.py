@@ -19,20 +19,9 @@ goes on.
 import argparse
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
-from benchmarks.trials import Metrics, new_parser, parse, percent, run_all
-from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
-
-
-@dataclass(frozen=True)
-class Method:
-    """The paradigm of a row, its hyper-parameters but for the sparsity, and for how many trainings' epochs it runs."""
-
-    paradigm: str
-    settings: Mapping[str, Value] = field(default_factory=dict)
-    trainings: int = 1
-
+from benchmarks.trials import Method, Metrics, new_parser, parse, percent, run_all
+from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 
 AFTER = ("magnitude", "magnitude, twice the epochs")
 AT_INITIALIZATION = ("snip", "grasp", "synflow")

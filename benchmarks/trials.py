@@ -17,11 +17,21 @@ from typing import Any
 import torch
 
 from trainables.context import Report, SaveCheckpoint
-from trainables.spec import TrialSpec
+from trainables.spec import Option, TrialSpec, Value
 from trainables.trial import run_trial
 
 Metrics = Mapping[str, float]
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Method:
+    """The paradigm of a row, its hyper-parameters, for how many trainings' epochs it runs, its network's options."""
+
+    paradigm: str
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    trainings: int = 1
+    network: Mapping[str, Option] = field(default_factory=dict)
 
 
 @dataclass

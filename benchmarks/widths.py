@@ -10,24 +10,13 @@ continues.
 import argparse
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
-from benchmarks.trials import Metrics, new_parser, parse, percent, run_all
-from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
+from benchmarks.trials import Method, Metrics, new_parser, parse, percent, run_all
+from trainables.spec import DataSpec, ModelSpec, Option, TrainingSpec, TrialSpec, Value
 
-DENSE = (32, 32, 64)
-HALF = (23, 22, 46)
+DENSE: Mapping[str, Option] = {"widths": [32, 32, 64]}
+HALF: Mapping[str, Option] = {"widths": [23, 22, 46]}
 """The dense network's widths by the square root of two: half of its MACs."""
-
-
-@dataclass(frozen=True)
-class Method:
-    """The paradigm of a row, its hyper-parameters, the widths that it begins with, and its epochs in trainings."""
-
-    paradigm: str
-    settings: Mapping[str, Value] = field(default_factory=dict)
-    widths: Sequence[int] = DENSE
-    trainings: int = 1
 
 
 _SEARCH: Mapping[str, Value] = {"search": 0.5, "target_macs": 0.5, "initial": 16, "narrowest": 8, "widest": 64}
@@ -36,10 +25,10 @@ _ADJUST: Mapping[str, Value] = {"rounds": 2, "moved": 1}
 METHODS = {
     "dense": Method("dense"),
     "network adjustment": Method("network_adjustment", _ADJUST, trainings=3),
-    "uniform": Method("dense", widths=HALF),
+    "uniform": Method("dense", network=HALF),
     "channel search": Method("channel_search", _SEARCH, trainings=2),
     "channel search, v1": Method("channel_search", {**_SEARCH, "variant": "v1", "round_epochs": 3}, trainings=2),
-    "network adjustment of uniform": Method("network_adjustment", _ADJUST, HALF, trainings=3),
+    "network adjustment of uniform": Method("network_adjustment", _ADJUST, trainings=3, network=HALF),
 }
 
 Table = Mapping[str, Sequence[Metrics]]
@@ -49,7 +38,7 @@ def trial(name: str, seed: int, options: argparse.Namespace) -> TrialSpec:
     method = METHODS[name]
     return TrialSpec(
         data=DataSpec(name="digits", validation=0.2, subset=options.subset),
-        model=ModelSpec(name="digits_cnn", options={"widths": list(method.widths)}),
+        model=ModelSpec(name="digits_cnn", options={**DENSE, **method.network}),
         training=TrainingSpec(lr=0.05, batch_size=64),
         paradigm=method.paradigm,
         hyperparameters=method.settings,

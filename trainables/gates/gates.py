@@ -25,7 +25,7 @@ class Gates:
         self._row: Tensor | None = None
         self._versions = 0
         self._rounded: list[Tensor | None] = [None] * len(self._sizes)
-        self._held: list[Tensor] | None = None
+        self._held: list[Tensor | None] | None = None
         self._hooks = [
             model.get_submodule(reader.module).register_forward_pre_hook(self._unit_hook(index, reader))
             for index, group in enumerate(structures.groups)
@@ -64,6 +64,15 @@ class Gates:
     def hold(self, masks: Tensor | None) -> None:
         """Use these 0/1 masks [B or 1, U + branches] in training from now on, or with None those of `round` again."""
         self._held = None if masks is None else list(torch.split(masks, self._sizes, dim=1))
+
+    def hold_part(self, index: int, mask: Tensor) -> None:
+        """Use this 0/1 mask [B or 1, n] in training for one of the groups or branches, which have one index in all.
+
+        Gates that depend on what the network computes are set so one by one, while it runs.
+        """
+        if self._held is None:
+            self._held = [None] * len(self._sizes)
+        self._held[index] = mask
 
     def remove(self) -> None:
         """Remove the gates from the network."""

@@ -12,7 +12,7 @@ from trainables.data.dataset import Dataset, Split
 from trainables.gates.gated_network import require_gates
 from trainables.gates.structures import find_structures
 from trainables.granularities.filter import size_of_widths
-from trainables.methods.consensus import branches_of
+from trainables.methods.consensus import require_switches
 from trainables.methods.layer_sweeps import require_classes
 from trainables.methods.manifold import require_sites
 from trainables.methods.polarization import scaled_groups
@@ -68,7 +68,9 @@ def _demands(recipe: Recipe) -> Iterator[Demand]:
             yield "gate", during.units, during.branches
         if isinstance(during, GateByImage):
             yield type(during).__name__, during.target_macs
-        if isinstance(during, Agree | ControlGates | Polarize | SolveLayers):
+        if isinstance(during, Agree):
+            yield type(during).__name__, during.channels, during.macs
+        if isinstance(during, ControlGates | Polarize | SolveLayers):
             yield (type(during).__name__,)
         if isinstance(during, SearchesWidths):
             yield ("widths",)
@@ -88,7 +90,7 @@ def rehearse(recipe: Recipe, trial: LiveTrial) -> None:
         if isinstance(during, Polarize):
             scaled_groups(trial)
         if isinstance(during, Agree):
-            branches_of(trial)
+            require_switches(during, trial)
         if isinstance(during, ControlGates):
             controlled_structures(trial)
         if isinstance(during, SearchesWidths):

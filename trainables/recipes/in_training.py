@@ -108,13 +108,17 @@ class Agree(InTraining):
 
     The loss grows by `polar` times the mean of s (1 - s), at the stage's end, and by `activation` times the mean of s,
     or its distance from `target` if that is above 0, with s the share of the batch for which a branch is on. `width`
-    is that of a gate's hidden layer.
+    is that of a gate's hidden layer. With `channels` the gates switch the channels of layers instead of branches. With
+    `macs` above 0, the loss grows by a price times the share of the MACs that the batch uses, a price that begins at
+    `activation` and brings them to this share.
     """
 
     polar: float = 1.0
     activation: float = 0.1
     target: float = 0.0
     width: int = 16
+    channels: bool = False
+    macs: float = 0.0
 
     def pruned_after(self, epochs: float) -> float:
         return epochs

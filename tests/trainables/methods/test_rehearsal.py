@@ -1,5 +1,6 @@
 """Recipes tried on shapes alone: no data, no numbers, no training."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_images_that_the_network_cannot_take_are_refused() -> None:
         (GrowingRegularization(granularity="filter").recipe(8), {("prune", "filter", False)}),
         (UnitOnly().recipe(8), {("gate", True, False)}),
         (LayerOnly().recipe(8), {("gate", False, True)}),
-        (ConsensusPruning().recipe(8), {("Agree",)}),
+        (ConsensusPruning().recipe(8), {("Agree", False, 0.0)}),
         (PolarizationPruning().recipe(8), {("Polarize",), ("prune", "filter", False)}),
         (ManifoldDynamicPruning().recipe(8), {("GateByImage", 0.0)}),
         (AutoTrainOnce().recipe(8), {("ControlGates",), ("prune", "filter", False)}),
@@ -121,6 +122,18 @@ def test_a_budget_below_one_channel_at_each_gate_is_refused_before_the_dense_epo
     with pytest.raises(InfeasibleTrial, match=r"target_macs = 0\.01: .* where each gate lets one channel pass"):
         rehearse(small, shapes("resnet20"))
     rehearse(large, shapes("resnet20"))
+
+
+def test_a_budget_below_one_branch_or_channel_is_refused_before_training() -> None:
+    for paradigm, left in (
+        (ConsensusPruning(target_macs=0.02), "one residual branch"),
+        (ConsensusPruning(target_macs=0.02, granularity="channel"), "one filter in each layer"),
+    ):
+        with pytest.raises(InfeasibleTrial, match=rf"target_macs = 0\.02: .* with {left}"):
+            rehearse(paradigm.recipe(8), shapes("resnet20"))
+        larger = replace(paradigm, target_macs=0.5).recipe(8)
+        assert demands(larger) != demands(paradigm.recipe(8))
+        rehearse(larger, shapes("resnet20"))
 
 
 @pytest.mark.parametrize(
