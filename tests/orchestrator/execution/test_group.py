@@ -9,6 +9,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
+from orchestrator.execution import ray_internals
 from orchestrator.execution.capacity import Capacity, NodeCapacity, nodes
 from orchestrator.execution.cluster import ray_session
 from orchestrator.ledger.records import State, TrialRecord
@@ -41,16 +42,41 @@ class Watching(Silence):
         return Counter({n: len(one.curve) for n, one in newest.items() if one.state is State.RUNNING})
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+SETTINGS = {
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_failure_threshold": "10",
+    "RAY_health_check_timeout_ms": "60000",
+    "RAY_prestart_worker_first_driver": "0",
+}
+"""A node that is gone is seen after 5 seconds, not 15; one that answers late has a minute instead of 10 seconds.
+
+No worker is started in advance: those would lack the variables that the driver gives to its workers, and idle.
+"""
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[Cluster]:
     """Start a head with two processors; Ray's workers find it by its address, as on any cluster."""
-    made = Cluster(initialize_head=True, head_node_args=NODE)
-    monkeypatch.setenv("RAY_ADDRESS", made.address)
-    try:
-        yield made
-    finally:
-        ray.shutdown()
-        made.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SETTINGS.items():
+            patch.setenv(name, value)
+        with ray_internals.cluster_services_left_out():
+            made = Cluster(initialize_head=True, head_node_args=NODE)
+        patch.setenv("RAY_ADDRESS", made.address)
+        try:
+            yield made
+        finally:
+            ray.shutdown()
+            made.shutdown()
+
+
+@pytest.fixture
+def cluster(head: Cluster) -> Iterator[Cluster]:
+    """Lend the head for a test; the nodes that the test adds leave with it."""
+    yield head
+    for node in list(head.worker_nodes):
+        head.remove_node(node)
+    head.wait_for_nodes()
 
 
 def swept(spec: StudySpec, folder: Path, run: str, observer: Silence) -> list[TrialRecord]:
