@@ -28,7 +28,7 @@ paradigms: {{dense: {{}}, magnitude: {{}}, lottery_ticket: {{}}}}
 search: {{trials: {TRIALS}}}
 fidelity: {{epochs: 4, rungs: [2]}}
 """
-ESPALIER = (sys.executable, "-c", "from orchestrator.cli import main; main()")
+ESPALIER = (sys.executable, "-m", "tests.orchestrator.toy_command_line")
 
 
 @pytest.fixture

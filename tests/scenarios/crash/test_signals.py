@@ -20,7 +20,8 @@ data: {name: digits, subset: 300}
 model: {name: mlp}
 paradigms: {dense: {}}
 search: {trials: 30, sampler: random}
-fidelity: {epochs: 20}
+fidelity: {epochs: 10}
+tracking: none
 """
 
 
