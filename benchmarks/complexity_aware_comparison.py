@@ -38,7 +38,7 @@ from trainables.gates.audit import Loss, Queue
 from trainables.gates.fading import FadingPath
 from trainables.gates.gated_training import GatedTraining
 from trainables.methods.attach import attach
-from trainables.recipes.gating import Gating
+from trainables.recipes.gating import Gating, Refining
 from trainables.recipes.recipe import During, Recipe, Train
 from trainables.runner import evaluate_on, run_recipe
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
@@ -76,6 +76,11 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "restart": {**EARLIER, "restart": 0.5},
     "distilled": {**EARLIER, "distilled": 1.0},
     "window 0.7": {"window": 0.7},
+    "rate again": {"restart": 0.5},
+    "pretrained": {"pretrained": 1.0},
+    "in-place distillation": {"distill": 1.0},
+    "average": {"refining": Refining(average=0.99)},
+    "recalibrated": {"refining": Refining(recalibrate=True)},
     "fade": FADED,
     "fade without layers": {**FADED, "branches": False},
     "fade, restart": {**FADED, "restart": 0.5},
@@ -83,7 +88,8 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "fade, round to 8": {**FADED, "round_to": 8},
     "random fade": {**FADED, "branches": False, "random": 1.0},
 }
-"""What each variant changes: fields of `Gating`, but for `window` (a share), `restart`, `distilled` and `random`.
+"""What each variant changes: fields of `Gating`, but for `window` (a share), `restart`, `distilled`, `random` and
+`pretrained`, which trains the dense network for all epochs first: twice the epochs of the other rows.
 
 With a `nu` no budget is aimed at, so that the MACs are what the price leaves; only a price is ramped up.
 """
@@ -291,14 +297,16 @@ def prepare(trial: LiveTrial, method: str, budget: float, rows: list[Row], optio
 
 def gated(epochs: int, budget: float, settings: dict[str, Any]) -> Recipe:
     window = max(1, round(settings.pop("window", WINDOW) * epochs))
-    restart, distilled, random = (settings.pop(name, 0.0) for name in ("restart", "distilled", "random"))
+    names = ("restart", "distilled", "random", "pretrained")
+    restart, distilled, random, pretrained = (settings.pop(name, 0.0) for name in names)
     gating = Gating(epochs=window, target_macs=budget, **settings)
     during: During = RandomFade(gating) if random else gating
     if distilled:
         during = Distilled(during, distilled)
     if restart:
         return Train(window, during=during), Train(epochs - window, lr_scale=restart)
-    return (Train(epochs, during=during),)
+    first = (Train(epochs),) if pretrained else ()
+    return (*first, Train(epochs, during=during))
 
 
 def measure_row(method: str, budget: float, seed: int, rows: list[Row], options: argparse.Namespace) -> Row:

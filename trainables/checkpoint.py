@@ -16,6 +16,7 @@ from trainables.spec import ModelSpec
 from trainables.state import LiveTrial, Position
 from trainables.structure.blocks import drop_blocks
 from trainables.structure.instance_gates import Site, attach_gates, gates_of
+from trainables.structure.layer_times import LayerTimes
 from trainables.structure.removal import RemovalPlan, take_shapes
 from trainables.structure.start import Start
 
@@ -63,6 +64,7 @@ def state_of(trial: LiveTrial) -> dict[str, Any]:
         "signature": asdict(_signature(trial)),
         "start": trial.start.as_state() if trial.start is not None else None,
         "gates": [site.as_state() for site in gates.sites] if (gates := gates_of(trial.model)) is not None else [],
+        "layer_times": trial.layer_times.as_state() if trial.layer_times is not None else None,
     }
     if trial.context.device.startswith("cuda"):
         state["random_cuda"] = torch.cuda.get_rng_state()
@@ -88,9 +90,10 @@ def load_state(trial: LiveTrial, state: dict[str, Any]) -> None:
     _restore_network(trial, state)
     trial.position = Position(**state["position"])
     trial.measured = state["measured"]
-    # Checkpoints of earlier versions hold neither.
+    # Checkpoints of earlier versions hold none of these.
     trial.chosen_precision = getattr(torch, state["precision"]) if state.get("precision") else None
     trial.last_report = _report(state.get("report"))
+    trial.layer_times = LayerTimes.of_state(times) if (times := state.get("layer_times")) is not None else None
     optimizer = state["optimizer"] and unpack_optimizer(state["optimizer"])
     trial.interrupted = {"optimizer": optimizer, "companion": state["companion"]}
     trial.generator.set_state(state["generator"].cpu())

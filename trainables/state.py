@@ -24,6 +24,7 @@ from trainables.spec import ModelSpec, TrialSpec
 from trainables.structure.blocks import residual_blocks
 from trainables.structure.channels import ChannelGroup
 from trainables.structure.complexity import Complexity, effective
+from trainables.structure.layer_times import LayerTimes
 from trainables.structure.removable import removable_groups
 from trainables.structure.removal import RemovalPlan, mask
 from trainables.structure.start import Start, start_of
@@ -65,7 +66,8 @@ class LiveTrial:
     that are gone, before the start too; `snapshot` is the network's state at the rewinding point. `optimizer` and
     `companion` live as long as a training stage; `interrupted` holds their states after a restore. `last_report` is
     that of the last epoch trained. `moments` are those of the weights over the end of training, until an ensemble is
-    drawn from them. The dense network is built from the seed, so that it need not be stored.
+    drawn from them. `layer_times` are those of the network at the start, if a budget asked for them. The dense network
+    is built from the seed, so that it need not be stored.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class LiveTrial:
         self.measured: dict[str, float] = {}
         self.last_report: Report | None = None
         self.moments: Moments | None = None
+        self.layer_times: LayerTimes | None = None
 
     def build(self) -> nn.Module:
         """Build the dense network with weights from torch's current random state."""

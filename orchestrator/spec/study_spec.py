@@ -356,8 +356,12 @@ class StudySpec(Strict):
 
     def _unmeasurable(self) -> Iterator[InvalidValue]:
         """Yield what the study's resources or training do not let it measure."""
-        if self.latency != LatencySpec() and "latency" not in self.measured:
-            allowed = "says how the objective latency is measured: name latency under objectives, or leave this out"
+        limited = any("target_latency" in chosen for chosen in self.paradigms.values())
+        if self.latency != LatencySpec() and "latency" not in self.measured and not limited:
+            allowed = (
+                "says how the objective latency, or a budget of it, is measured: name latency under objectives, give a "
+                "paradigm a target_latency, or leave this out"
+            )
             yield InvalidValue("latency", asdict(self.latency), allowed)
         if self.latency.device == "cuda" and not self.resources.gpus:
             yield InvalidValue("latency.device", "cuda", "needs a GPU: resources.gpus is 0")

@@ -8,23 +8,14 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from trainables import parallel
-from trainables.data.batches import ordered
 from trainables.evaluation.scores import scores
-from trainables.modes import modes_kept
 from trainables.state import LiveTrial
+from trainables.training.norms import refresh_norms
 from trainables.training.training import evaluate
 
 DRAWN: Final = 1_000_019
 """Added to a trial's seed where members are drawn."""
-
-BATCHES: Final = 20
-"""The batches of training images by which batch norms of a member are refreshed, at most."""
-
-BATCH: Final = 250
-"""How many images each of them has."""
 
 
 def measure_ensemble(trial: LiveTrial) -> None:
@@ -40,7 +31,7 @@ def measure_ensemble(trial: LiveTrial) -> None:
     member, sums = copy.deepcopy(trial.model), dict[str, Tensor]()
     for _ in range(wanted.members):
         moments.draw(member, trial.masks.items(), wanted.scale, generator)
-        refresh_norms(member, trial)
+        refresh_norms(member, trial.dataset, channels_last=trial.spec.training.channels_last)
         for split in ("validation", "test"):
             probabilities = _probabilities(member, trial, split)
             sums[split] = sums[split] + probabilities if split in sums else probabilities
@@ -51,28 +42,6 @@ def measure_ensemble(trial: LiveTrial) -> None:
         trial.measured |= {f"{start}{metric}": value for metric, value in measured.items()}
     trial.measured["ensemble_members"] = wanted.members
     trial.moments = None
-
-
-@torch.no_grad()
-def refresh_norms(model: nn.Module, trial: LiveTrial) -> None:
-    """Give batch norms the mean statistics of training images, unaugmented: those of other weights do not fit."""
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-    if not norms:
-        return
-    data, momenta = trial.dataset, [norm.momentum for norm in norms]
-    channels_last = trial.spec.training.channels_last
-    batches = ordered(data.train, data.mean, data.std, batch_size=BATCH, channels_last=channels_last)
-    with modes_kept(model), parallel.alone():
-        model.eval()
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # the mean over batches
-            norm.train()
-        for _, (images, _) in zip(range(BATCHES), batches, strict=False):
-            if len(images) > 1:
-                model(images)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
 
 
 def _probabilities(member: nn.Module, trial: LiveTrial, split: str) -> Tensor:

@@ -8,8 +8,10 @@ import torch
 
 from trainables.errors import InfeasibleTrial, RemovalMismatch, ShareTooSmall
 from trainables.gates.expected import ExpectedComplexity
+from trainables.gates.expected_latency import ExpectedLatency
 from trainables.gates.gates import Gates
-from trainables.gates.objective import Balance, Regulariser
+from trainables.gates.layer_timing import measure_layer_times
+from trainables.gates.objective import Balance, LatencyRegulariser, Regulariser, Regularises
 from trainables.gates.pairs import Pair, filled
 from trainables.gates.rounding import Kept, Rounding
 from trainables.gates.structures import Structures, find_structures
@@ -18,6 +20,14 @@ from trainables.structure.removal import TOLERANCE, disagreement, plan_removal, 
 if TYPE_CHECKING:
     from trainables.recipes.gating import Gating
     from trainables.state import LiveTrial
+
+
+BUDGETS: Mapping[str, str] = {
+    "target_macs": "MACs",
+    "target_params": "parameters",
+    "target_latency": "layers' seconds",
+}
+"""What a budget limits, by the name of the field of `Gating` that holds it."""
 
 
 def require_gates(name: str, gating: "Gating", structures: Structures) -> None:
@@ -31,7 +41,8 @@ class GatedNetwork:
     """A trial's network with gates on it, which become fewer as structures are deleted.
 
     `structures` are those of the present network, `expected` what they cost, `gates` the hooks on them.
-    `dense` are the MACs and parameters before anything was removed. Raises InfeasibleTrial for a
+    `dense` are the MACs and parameters before anything was removed. With a budget of latency the layers are measured
+    before anything else, once in a trial, and `latency` is what they take. Raises InfeasibleTrial for a
     network without anything to gate, and for a budget below the cost of what cannot be removed.
     """
 
@@ -66,7 +77,13 @@ class GatedNetwork:
         self.rounding = Rounding(self.structures, self.gating.round_to)
         shape = self.trial.dataset.input_shape
         self.expected = ExpectedComplexity.of(self.trial.model, shape, self.structures)
+        self.latency = self._timed() if self.gating.target_latency else None
         self._gates: Gates | None = Gates(self.trial.model, self.structures)
+
+    def _timed(self) -> ExpectedLatency:
+        if self.trial.layer_times is None:
+            self.trial.layer_times = measure_layer_times(self.trial, self.structures)
+        return ExpectedLatency.of(self.trial.layer_times, self.trial.model, self.structures)
 
     def close(self) -> None:
         """Remove the gates from the network."""
@@ -97,32 +114,47 @@ class GatedNetwork:
     def _require_reachable_budget(self) -> None:
         nothing = filled(self.sizes, 0.0, 0.0)
         least = self.cost(self.rounding.at_half(*nothing)) / self.whole
-        name, what = ("target_params", "parameters") if self.gating.target_params else ("target_macs", "MACs")
+        name = next((name for name in BUDGETS if getattr(self.gating, name)), "target_macs")
         if least > self.target > 0:
-            kept = f"of the {what} of {self.trial.spec.model.name} are left when all gates are closed"
+            kept = f"of the {BUDGETS[name]} of {self.trial.spec.model.name} are left when all gates are closed"
             raise ShareTooSmall(name, self.target, least, kept)
 
-    def regulariser(self, balance: Balance) -> Regulariser:
+    def regulariser(self, balance: Balance) -> Regularises:
         """Return what the present network's structures are priced by, in shares of the dense network."""
+        if self.latency is not None:
+            return LatencyRegulariser(self.latency, balance, self.whole, self._dense_branches)
         return Regulariser(self.expected, balance, *self.dense, self._dense_branches)
 
     @property
     def target(self) -> float:
         """The budget, as a share of the dense network's cost; 0 if there is none."""
-        return self.gating.target_params or self.gating.target_macs
+        gating = self.gating
+        return gating.target_latency or gating.target_params or gating.target_macs
 
     @property
     def whole(self) -> float:
         """The cost of the dense network."""
+        if self.latency is not None and self.trial.layer_times is not None:
+            return self.trial.layer_times.total
         return self.dense[self._limited]
 
     def cost(self, kept: Pair) -> float:
-        """Return what the network costs with only `kept`: in parameters if the budget limits those, else in MACs."""
-        return float(self.expected(kept[0].double(), kept[1].double())[self._limited])
+        """Return what the network costs with only `kept`: in what the budget limits, or in MACs without one."""
+        units, branches = kept[0].double(), kept[1].double()
+        if self.latency is not None:
+            return float(self.latency(units, branches))
+        return float(self.expected(units, branches)[self._limited])
 
     def share(self, kept: Pair) -> float:
         """Return `cost` as a share of the dense network's."""
         return self.cost(kept) / self.whole
+
+    def foretell_latency(self) -> None:
+        """Note the seconds that the network should take, if a budget limits them: its share of the dense one's."""
+        times = self.trial.layer_times
+        if self.latency is not None and times is not None:
+            share = self.share(self.everything())
+            self.trial.measured |= {"latency_predicted": share * times.whole, "latency_dense": times.whole}
 
     def taxed(self, kept: Pair) -> float:
         """Return the regulariser at nu = 1 if `kept` is kept of the network: the dense one's is 1."""
@@ -133,7 +165,7 @@ class GatedNetwork:
         return self._balanced.slopes(*theta)
 
     @property
-    def _balanced(self) -> Regulariser:
+    def _balanced(self) -> Regularises:
         return self.regulariser(Balance(1.0, self.gating.beta, self.gating.alpha))
 
     def delete(self, kept: Kept) -> bool:

@@ -11,10 +11,12 @@ from torch import Tensor
 
 from trainables.gates.fading import FadingPath
 from trainables.gates.gated_network import GatedNetwork
+from trainables.gates.refinement import Refinement
 from trainables.gates.sampling import SampledPath
+from trainables.recipes.gating import Refining
 from trainables.structure.complexity import Complexity
 from trainables.training.acts import Act, Acts
-from trainables.training.companion import Companion
+from trainables.training.companion import Companion, Companions
 
 if TYPE_CHECKING:
     from trainables.recipes.gating import Gating
@@ -27,9 +29,18 @@ Path = Callable[[GatedNetwork, int], Companion]
 PATHS: Mapping[str, Path] = {"sampled": SampledPath, "fade": FadingPath}
 
 
+def gated_training(gating: "Gating", trial: "LiveTrial", steps: int, path: Path | None = None) -> Companion:
+    """Return what trains gates in a stage of `steps` optimizer steps, and refines the network once they are gone."""
+    training = GatedTraining(gating, trial, steps, path)
+    if gating.refining == Refining():
+        return training
+    return Companions(training, Refinement(gating.refining, trial, training.end, steps))
+
+
 class GatedTraining(Companion):
     """Gates the trial's network, and follows a path on which structures that are not worth their price go.
 
+    No gate is left after `end` optimizer steps.
     Raises InfeasibleTrial for a network without anything to gate, and for a budget below the cost of what cannot be
     removed.
     """
@@ -37,8 +48,8 @@ class GatedTraining(Companion):
     def __init__(self, gating: "Gating", trial: "LiveTrial", steps: int, path: Path | None = None) -> None:
         """Begin a stage of `steps` optimizer steps; a `path` given takes the place of the one that `gating` names."""
         self._network = GatedNetwork(gating, trial)
-        end = min(gating.epochs * len(trial.batches()), steps)
-        self._path = (path or PATHS[gating.path])(self._network, end)
+        self.end = min(gating.epochs * len(trial.batches()), steps)
+        self._path = (path or PATHS[gating.path])(self._network, self.end)
 
     @property
     def acts(self) -> Acts:
@@ -54,6 +65,9 @@ class GatedTraining(Companion):
         if self._network.is_open:
             self._path.before_forward(inputs, labels)
 
+    def penalty(self) -> Tensor | None:
+        return self._path.penalty() if self._network.is_open else None
+
     def before_step(self) -> None:
         if self._network.is_open:
             self._path.before_step()
@@ -65,6 +79,10 @@ class GatedTraining(Companion):
     def projected(self) -> Complexity | None:
         """Return what the network is expected to cost at the end of its path; None once it has arrived."""
         return self._path.projected() if self._network.is_open else None
+
+    def finish(self) -> None:
+        """Note the latency that the table of layer times foretells, where a budget limits it."""
+        self._network.foretell_latency()
 
     def state_dict(self) -> dict[str, Any]:
         return {**self._network.state_dict(), **self._path.state_dict()}

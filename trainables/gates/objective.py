@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from trainables.gates.expected import ExpectedComplexity
+from trainables.gates.expected_latency import ExpectedLatency
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,53 @@ class Regulariser:
         return total.index_add(0, self.expected.branch[on_branch], share)
 
     def _presence(self, branches: Tensor) -> Tensor:
-        """Return aU + aC theta_b of every row, 1 for rows on no branch."""
-        alone, both, _ = self.balance.weights
-        return torch.where(self.expected.branch >= 0, alone + both * self.expected.on_branches(branches), 1.0)
+        return _presence(self.balance, self.expected.branch, branches)
+
+
+@dataclass(frozen=True, eq=False)
+class LatencyRegulariser:
+    """The same R with a branch's share of the dense network's layer times, `dense` seconds, as its complexity.
+
+    `dense_branches` [B] are those shares in the unpruned network. R is affine in every probability.
+    """
+
+    expected: ExpectedLatency
+    balance: Balance
+    dense: float
+    dense_branches: Tensor
+
+    def __call__(self, units: Tensor, branches: Tensor) -> Tensor:
+        """Return R, a scalar, for probabilities [U] and [B]."""
+        return self._of_rows(units, branches) + self.balance.weights[2] * (branches @ self.dense_branches)
+
+    def slopes(self, units: Tensor, branches: Tensor) -> tuple[Tensor, Tensor]:
+        """Return dR / d theta of every unit [U] and every branch [B], which are at least 0."""
+        _, both, layers = self.balance.weights
+        of_branches = both * self.per_branch(units) + layers * self.dense_branches
+        if not len(units):
+            return units, of_branches
+        with torch.enable_grad():
+            varied = units.detach().clone().requires_grad_()
+            (of_units,) = torch.autograd.grad(self._of_rows(varied, branches), varied)
+        return of_units.clamp(min=0.0), of_branches  # rounding makes a slope of 0 negative
+
+    def per_branch(self, units: Tensor) -> Tensor:
+        """Return U_b of every branch: [B]."""
+        on_branch = self.expected.branch >= 0
+        share = self.expected.per_layer(units)[on_branch] / self.dense
+        total = torch.zeros(self.expected.branches, dtype=torch.float64)
+        return total.index_add(0, self.expected.branch[on_branch], share)
+
+    def _of_rows(self, units: Tensor, branches: Tensor) -> Tensor:
+        presence = _presence(self.balance, self.expected.branch, branches)
+        return self.expected.per_layer(units) @ presence / self.dense
+
+
+Regularises = Regulariser | LatencyRegulariser
+
+
+def _presence(balance: Balance, branch: Tensor, branches: Tensor) -> Tensor:
+    """Return aU + aC theta_b of every row, whose branches are `branch` [R], and 1 for rows on no branch."""
+    alone, both, _ = balance.weights
+    present = torch.cat([branches, torch.ones(1, dtype=torch.float64)])[branch]
+    return torch.where(branch >= 0, alone + both * present, 1.0)

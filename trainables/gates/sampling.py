@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from trainables.gates.audit import Queue, affordable, exact_losses, last_batches, measure_left
+from trainables.gates.distillation import Distillation
 from trainables.gates.gated_network import GatedNetwork
 from trainables.gates.objective import Balance
 from trainables.gates.pairs import Pair, filled, kept_of, pair
@@ -56,6 +57,7 @@ class SampledPath(Companion):
         self._price = gating.nu
         self._batches = last_batches(trial.spec.training.batch_size)
         self._worth = Worth(gating, sizes, self._generator)
+        self._distillation = Distillation(gating.distill, trial) if gating.distill else None
         self._scale = network.regulariser(Balance(1.0, 0.5, gating.alpha)).slopes(*filled(sizes, 1.0, 1.0))
 
     def stands_out(self) -> bool:
@@ -64,8 +66,16 @@ class SampledPath(Companion):
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
         self._batches.append((inputs, labels))
-        if self.stands_out():
-            self._worth.sample(self._trial, self._network.gates, self._theta, self._rounded(), inputs, labels)
+        if not self.stands_out():
+            return
+        if self._distillation is not None:
+            self._distillation.aim(inputs)
+        self._worth.sample(self._trial, self._network.gates, self._theta, self._rounded(), inputs, labels)
+        if self._distillation is not None:
+            self._distillation.listen()
+
+    def penalty(self) -> Tensor | None:
+        return self._distillation.penalty() if self._distillation is not None else None
 
     def before_step(self) -> None:
         if self._worth.observe(self._network.gates) and self._step >= self._begin:

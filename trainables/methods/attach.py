@@ -1,7 +1,8 @@
 """Which companion carries out the method of pruning that a recipe puts inside a training stage."""
 
 from trainables.errors import InvalidValue
-from trainables.gates.gated_training import GatedTraining
+from trainables.gates.gated_training import gated_training
+from trainables.gates.refinement import Refinement
 from trainables.methods.adversarial_training import AdversarialTraining
 from trainables.methods.channel_search import ChannelSearch
 from trainables.methods.consensus import Consensus
@@ -17,7 +18,7 @@ from trainables.methods.selection import Selection
 from trainables.methods.thresholds import Thresholds
 from trainables.methods.train_once import TrainOnce
 from trainables.methods.unification import Tying, Unification
-from trainables.recipes.gating import Gating
+from trainables.recipes.gating import Gating, Refining
 from trainables.recipes.in_training import (
     Agree,
     Attack,
@@ -81,7 +82,9 @@ def attach(during: During, trial: LiveTrial, steps: int) -> Companion:
         case SolveLayers():
             return LayerSweeps(during, trial)
         case Gating():
-            return GatedTraining(during, trial, steps)
+            return gated_training(during, trial, steps)
+        case Refining():
+            return Refinement(during, trial, 0, steps)
     raise InvalidValue("during", during, "has no companion; give it a method `attach(trial, steps)`")
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from trainables import granularities
-from trainables.errors import ShareTooSmall
+from trainables.errors import InvalidValue, ShareTooSmall
 from trainables.recipes.gating import Gating
 from trainables.recipes.in_training import ControlGates, GateByImage, GrowPenalty, Polarize, Select, ShrinkGroups, Unify
 from trainables.recipes.recipe import AnyStage, During, Prune, Recipe, Train
@@ -66,6 +66,9 @@ class SharesOfDense:
                 return replace(during, density=min(1.0, during.density / self._pieces("weight", stream=False)))
             case GateByImage():
                 return replace(during, target_macs=min(1.0, during.target_macs / self._macs))
+            case Gating() if during.target_latency:
+                allowed = "needs a network that starts dense: the times of the dense one's layers are not measured"
+                raise InvalidValue("target_latency", during.target_latency, allowed)
             case Gating():
                 macs, params = min(1.0, during.target_macs / self._macs), min(1.0, during.target_params / self._params)
                 return replace(during, target_macs=macs, target_params=params)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from trainables.errors import InvalidValue
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipes.gating import PATHS, Gating
+from trainables.recipes.gating import PATHS, Gating, Refining
 from trainables.recipes.recipe import Recipe, Train
 
 ROUND_TO = "every gated layer keeps a multiple of this many units (or all): 8 or 16 where speed counts"
@@ -35,6 +35,13 @@ class GatedParadigm(Paradigm):
     target_params: float = hyper(
         0.0,
         "share of the dense parameters at which pruning ends, instead of MACs; alpha 0 goes with it; 0: no such budget",
+        low=0.0,
+        high=1.0,
+    )
+    target_latency: float = hyper(
+        0.0,
+        "share of the dense network's layer times at which pruning ends, from a table measured before training for as "
+        "many images and on the device that the study's latency says; alpha does not matter; 0: no such budget",
         low=0.0,
         high=1.0,
     )
@@ -72,6 +79,24 @@ class GatedParadigm(Paradigm):
         "does)",
         choices=(False, True),
     )
+    distill: float = hyper(
+        0.0,
+        "weight of the distance between what a network of sampled gates and the rounded one put out; 0: not learned",
+        low=0.0,
+        high=100.0,
+    )
+    average: float = hyper(
+        0.0,
+        "decay of a running average of the weights after the window, which is evaluated and exported in their place; "
+        "0: none",
+        low=0.0,
+        high=0.9999,
+    )
+    recalibrate: bool = hyper(
+        False,
+        "measure the statistics of batch norms again when the gates are gone, and at the end",
+        choices=(False, True),
+    )
     restart: float = hyper(
         0.0,
         "peak of a second learning-rate schedule after the window, as a share of the first; 0: one schedule for all",
@@ -81,19 +106,29 @@ class GatedParadigm(Paradigm):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.target_macs and self.target_params:
-            raise InvalidValue(
-                "target_params", self.target_params, "must be 0 beside a target_macs: one budget at a time"
-            )
+        budgets = [name for name in ("target_macs", "target_params", "target_latency") if getattr(self, name)]
+        if len(budgets) > 1:
+            first, second = budgets[:2]
+            allowed = f"must be 0 beside a {first}: one budget at a time"
+            raise InvalidValue(second, getattr(self, second), allowed)
+        if self.distill and self.path == "fade":
+            raise InvalidValue("distill", self.distill, "must be 0 with path: fade, which samples no gates")
 
     def recipe(self, epochs: int) -> Recipe:
         window = max(1, round(self.window * epochs))
         if self.restart and window < epochs:
-            return Train(window, during=self.gating(window)), Train(epochs - window, lr_scale=self.restart)
+            rest = self.refining if self.refining != Refining() else None
+            return Train(window, during=self.gating(window)), Train(epochs - window, lr_scale=self.restart, during=rest)
         return (Train(epochs, during=self.gating(window)),)
+
+    @property
+    def refining(self) -> Refining:
+        """What is done for the network after the window."""
+        return Refining(average=self.average, recalibrate=self.recalibrate)
 
     def gating(self, epochs: int) -> Gating:
         """Describe gates that are all decided after the first `epochs` epochs."""
         declared = self.hyperparameters()
         settings = {field.name: getattr(self, field.name) for field in fields(Gating) if field.name in declared}
-        return Gating(epochs=epochs, units=self.gates_units, branches=self.gates_branches, **settings)
+        units, branches = self.gates_units, self.gates_branches
+        return Gating(epochs=epochs, units=units, branches=branches, refining=self.refining, **settings)

@@ -319,6 +319,12 @@ def test_a_trial_measures_what_the_study_seeks_and_what_it_bounds(tmp_path: Path
     assert (trial.epochs, trial.seed, trial.hyperparameters) == (10, 3, {"sparsity": 0.5})
 
 
+def test_a_budget_of_latency_is_measured_as_the_study_says(tmp_path: Path) -> None:
+    budget = {"complexity_aware": {"target_latency": 0.5}}
+    spec = load(tmp_path, {"paradigms": budget, "latency": {"batch": 64}})
+    assert spec.trial("complexity_aware", {"target_latency": 0.5}, seed=0).latency == LatencySpec(batch=64)
+
+
 @pytest.mark.parametrize("shipped", sorted(Path("studies").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_studies_that_come_along_are_accepted(shipped: Path) -> None:
     assert StudySpec.stored(shipped).name == shipped.stem

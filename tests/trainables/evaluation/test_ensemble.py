@@ -5,16 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from torch import nn
 
 from tests.conftest import Interrupted, MemoryContext, computed
-from trainables import data
 from trainables.context import Report
 from trainables.errors import InvalidValue
-from trainables.evaluation.ensemble import refresh_norms
 from trainables.spec import DataSpec, EnsembleSpec, ModelSpec, TrainingSpec, TrialSpec
-from trainables.state import LiveTrial
 from trainables.trial import run_trial
 
 SPEC = TrialSpec(
@@ -73,17 +68,6 @@ def test_members_that_are_all_the_mean_are_one_network(tmp_path: Path) -> None:
     many = replace(SPEC, ensemble=EnsembleSpec(members=5, scale=0.0))
     two, five = (last(spec, MemoryContext(tmp_path / str(n))).metrics for n, spec in enumerate((still, many)))
     assert two["ensemble_nll"] == pytest.approx(five["ensemble_nll"], rel=1e-9)
-
-
-def test_norms_get_the_statistics_of_the_images(tmp_path: Path) -> None:
-    trial = LiveTrial(SPEC, data.load(SPEC.data), MemoryContext(tmp_path))
-    norm = nn.BatchNorm2d(1)
-    model = nn.Sequential(norm, nn.Dropout(0.5))
-    refresh_norms(model, trial)
-    assert norm.running_mean is not None
-    assert float(norm.running_mean) == pytest.approx(0, abs=1e-3)
-    assert (norm.momentum, norm.training, model.training) == (0.1, True, True)
-    assert torch.isfinite(norm.weight).all()
 
 
 @pytest.mark.parametrize(

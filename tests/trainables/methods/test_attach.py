@@ -8,6 +8,7 @@ import pytest
 from tests.trainables.stages import a_trial
 from trainables.errors import InvalidValue
 from trainables.gates.gated_training import GatedTraining
+from trainables.gates.refinement import Refinement
 from trainables.methods.adversarial_training import AdversarialTraining
 from trainables.methods.attach import attach
 from trainables.methods.channel_search import ChannelSearch
@@ -24,7 +25,7 @@ from trainables.methods.selection import Selection
 from trainables.methods.thresholds import Thresholds
 from trainables.methods.train_once import TrainOnce
 from trainables.methods.unification import Tying, Unification
-from trainables.recipes.gating import Gating
+from trainables.recipes.gating import Gating, Refining
 from trainables.recipes.in_training import (
     Agree,
     Attack,
@@ -44,7 +45,7 @@ from trainables.recipes.recipe import During, InTraining, Prune
 from trainables.recipes.schedules import Gradual
 from trainables.recipes.widths import AdjustWidths, FlipSigns, FollowRanks
 from trainables.state import LiveTrial
-from trainables.training.companion import Companion
+from trainables.training.companion import Companion, Companions
 from trainables.training.training import optimizer_for
 
 HALF = Prune(0.5)
@@ -66,6 +67,8 @@ KNOWN: list[tuple[During, type[Companion]]] = [
     (Attack(), AdversarialTraining),
     (SolveLayers(sweeps=2), LayerSweeps),
     (Gating(epochs=1), GatedTraining),
+    (Gating(epochs=1, refining=Refining(average=0.9)), Companions),
+    (Refining(average=0.9), Refinement),
     (FollowRanks(index=0, count=1, narrowest=4, widest=64), ChannelSearch),
     (FlipSigns(index=0, count=1, narrowest=4, widest=64), ChannelSearch),
     (AdjustWidths(index=0, count=1), NetworkAdjustment),

@@ -8,7 +8,7 @@ from tests.conftest import MemoryContext
 from tests.trainables.smaller import halved, written
 from tests.trainables.stages import total
 from trainables import data
-from trainables.errors import ShareTooSmall
+from trainables.errors import InvalidValue, ShareTooSmall
 from trainables.methods.smaller_start import SharesOfDense
 from trainables.recipes.gating import Gating
 from trainables.recipes.in_training import ControlGates, GateByImage, GrowPenalty, Polarize, Select, ShrinkGroups, Unify
@@ -58,6 +58,13 @@ def test_a_budget_is_raised_by_what_is_gone(trial: LiveTrial) -> None:
     here, dense = measure(trial.model, shape).macs, measure(trial.dense().model, shape).macs
     assert stage.during.target_macs * here == pytest.approx(0.1 * dense)
     assert stage.during.target_params == 0
+
+
+def test_a_budget_of_latency_needs_the_dense_network(trial: LiveTrial) -> None:
+    recipe = (Train(2, during=Gating(epochs=2, target_latency=0.5)),)
+    with pytest.raises(InvalidValue, match=r"target_latency = 0\.5: needs a network that starts dense"):
+        SharesOfDense(trial).recipe(recipe)
+    assert SharesOfDense(trial.dense()).recipe(recipe) is recipe
 
 
 def test_what_is_met_already_prunes_nothing_and_patterns_stay(trial: LiveTrial) -> None:

@@ -1,5 +1,7 @@
 """LeNet-5 as the pruning literature has it (Han et al. 2015, arXiv 1506.02626)."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -17,6 +19,26 @@ def test_layers_have_the_sizes_of_the_literature_on_mnist() -> None:
         "fc1.weight": (500, 800),
         "fc2.weight": (10, 500),
     }
+
+
+def test_the_classical_network_has_the_parameters_that_are_known_of_it() -> None:
+    model = build(10, (1, 28, 28), [6, 16, 120, 84], padding=2)
+    assert [name for name, _ in model.named_children()][-5:] == ["fc1", "relu", "fc2", "relu2", "fc3"]
+    assert sum(p.numel() for p in model.parameters()) == 61_706
+    with torch.device("meta"):
+        assert build(10, (1, 28, 28), [6, 16, 120, 84], 2)(torch.empty(2, 1, 28, 28)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"widths": [6, 16]}, r"options.widths = \[6, 16\]: must be two numbers of filters, then of units"),
+        ({"padding": 3}, r"options.padding = 3: must be 0, 1 or 2"),
+    ],
+)
+def test_shapes_that_are_no_lenet_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidValue, match=message):
+        build(10, (1, 28, 28), **options)
 
 
 @given(st.integers(16, 40), st.integers(16, 40))

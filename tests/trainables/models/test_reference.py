@@ -143,7 +143,7 @@ def test_our_own_networks_take_options(
         ("digits_cnn", {"widths": [3, 3]}, "must be 3 whole numbers"),
         ("resnet20", {"width": 0}, "options.width = 0: must be a factor above 0"),
         ("resnet20", {"widths": [1]}, r"options.widths = \[1\]: resnet20 takes width"),
-        ("lenet", {"width": 2}, "lenet takes no options"),
+        ("lenet", {"width": 2}, r"options.width = 2: lenet takes widths, padding"),
         ("torchvision/resnet18", {"nonsense": 2}, "nonsense"),
     ],
 )

@@ -11,7 +11,7 @@ from trainables.paradigms._gated import GatedParadigm
 from trainables.paradigms.complexity_aware import ComplexityAware
 from trainables.paradigms.layer_only import LayerOnly
 from trainables.paradigms.unit_only import UnitOnly
-from trainables.recipes.gating import Gating
+from trainables.recipes.gating import Gating, Refining
 from trainables.recipes.recipe import Recipe, Train, training_epochs
 from trainables.spec import Value
 
@@ -19,8 +19,7 @@ RELATIVES = pytest.mark.parametrize("paradigm", [ComplexityAware, UnitOnly, Laye
 
 
 def gating_of(recipe: Recipe) -> Gating:
-    (gating,) = [stage.during for stage in recipe if isinstance(stage, Train) and stage.during is not None]
-    assert isinstance(gating, Gating)
+    (gating,) = [stage.during for stage in recipe if isinstance(stage, Train) and isinstance(stage.during, Gating)]
     return gating
 
 
@@ -34,9 +33,10 @@ def test_every_hyperparameter_reaches_the_gates_or_the_recipe(paradigm: type[Gat
         else:
             assert domain.low is not None
             changed[name] = domain.low if default != domain.low else type(default)(domain.high)
-    del changed["target_params"]  # the other budget; see below
+    for excluded in ("target_params", "target_latency", "distill"):  # by another budget and another path; see below
+        del changed[excluded]
     gating = gating_of(paradigm.create(changed).recipe(50))
-    by_name = {field.name: getattr(gating, field.name) for field in fields(gating)}
+    by_name = {field.name: getattr(value, field.name) for value in (gating, gating.refining) for field in fields(value)}
     assert {name: by_name[name] for name in changed if name in by_name} == {
         name: value for name, value in changed.items() if name in by_name
     }
@@ -46,8 +46,28 @@ def test_every_hyperparameter_reaches_the_gates_or_the_recipe(paradigm: type[Gat
 @RELATIVES
 def test_a_trial_has_one_budget(paradigm: type[GatedParadigm]) -> None:
     assert gating_of(paradigm(target_params=0.5).recipe(50)).target_params == 0.5
+    assert gating_of(paradigm(target_latency=0.5).recipe(50)).target_latency == 0.5
     with pytest.raises(InvalidValue, match="target_params"):
         paradigm(target_macs=0.5, target_params=0.5)
+    with pytest.raises(InvalidValue, match=r"target_latency = 0\.2: must be 0 beside a target_params"):
+        paradigm(target_params=0.5, target_latency=0.2)
+
+
+@RELATIVES
+def test_only_sampled_gates_can_be_distilled(paradigm: type[GatedParadigm]) -> None:
+    assert gating_of(paradigm(distill=0.5).recipe(50)).distill == 0.5
+    with pytest.raises(InvalidValue, match=r"distill = 0\.5: must be 0 with path: fade"):
+        paradigm(distill=0.5, path="fade")
+
+
+@RELATIVES
+@pytest.mark.parametrize(("average", "during"), [(0.0, None), (0.9, Refining(average=0.9))])
+def test_what_follows_the_window_is_refined_in_a_schedule_of_its_own_too(
+    paradigm: type[GatedParadigm], average: float, during: Refining | None
+) -> None:
+    last = paradigm(restart=0.5, average=average).recipe(10)[-1]
+    assert isinstance(last, Train)
+    assert last.during == during
 
 
 @RELATIVES

@@ -1,0 +1,39 @@
+"""Statistics of batch norms, measured again over training images: those of other weights do not fit."""
+
+from typing import Final
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from trainables import parallel
+from trainables.data.batches import ordered
+from trainables.data.dataset import Dataset
+from trainables.modes import modes_kept
+
+BATCHES: Final = 20
+"""How many batches of training images are measured, at most."""
+
+BATCH: Final = 250
+"""How many images each of them has."""
+
+
+@torch.no_grad()
+def refresh_norms(model: nn.Module, data: Dataset, *, channels_last: bool) -> None:
+    """Give batch norms the mean statistics of the first training images, unaugmented; modes stay as they are."""
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    batches = ordered(data.train, data.mean, data.std, batch_size=BATCH, channels_last=channels_last)
+    with modes_kept(model), parallel.alone():
+        model.eval()
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the mean over batches
+            norm.train()
+        for _, (images, _) in zip(range(BATCHES), batches, strict=False):
+            if len(images) > 1:
+                model(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
