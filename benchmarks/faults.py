@@ -129,7 +129,7 @@ def _wait_until_told(folder: StudyFolder, number: int, driver: subprocess.Popen[
     while len(_told(ledger.read(folder))) < number or not folder.trials.exists():
         if driver.poll() is not None or time.monotonic() > deadline:
             return False
-        time.sleep(0.05)
+        time.sleep(0.2)  # reading a ledger takes a processor that the study needs
     return driver.poll() is None
 
 
@@ -143,7 +143,9 @@ def _kill(victim: str, driver: subprocess.Popen[bytes]) -> bool:
     elif victim == "control store":
         pids = _running(driver, "/gcs/gcs_server")
     else:
-        pids = [pid for raylet in raylets for pid, command in _children(raylet) if command.startswith("ray::Implicit")]
+        pids = [
+            pid for raylet in raylets for pid, command in _children(raylet) if command.startswith("ray::WorkerTrial")
+        ]
     if pids:
         os.kill(random.choice(pids), 9)
     return bool(pids)
