@@ -29,6 +29,7 @@ SWITCHES: Final = {
     "RAY_py_gcs_connect_timeout_s": str(CLUSTER_PATIENCE),
     "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
     "RAY_gcs_server_request_timeout_seconds": "30",
+    "RAY_prestart_worker_first_driver": "0",
 }
 """No logger, no snapshot, no metric that could abort the sweep: the ledger does all of that.
 
@@ -36,6 +37,9 @@ As many trials may wait for a worker as the searcher hands out. If only one may,
 the first trial that ends, its own is ended while it starts, and short trials never get a second one.
 
 A call under way when Ray's control store dies fails after 30 s, long before Ray ends this process because of it.
+
+Ray on this machine starts no worker in advance: it would start one for each processor, and Ray Tune would use none of
+them, because it gives variables to the workers that it wants.
 """
 
 _FOR_WORKERS: Final = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": THREAD_TIMEOUT}

@@ -52,6 +52,7 @@ class Watch(Callback):  # type: ignore[misc]  # Ray has no types
         self.lines: dict[str, list[str]] = {}
         self.nodes: dict[int, str] = {}
         self.sent: list[set[str]] = []
+        self.processes: set[int] = set()
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, ("watch",)
@@ -64,6 +65,7 @@ class Watch(Callback):  # type: ignore[misc]  # Ray has no types
         self.actors[trial.trial_id] = actor
         self.nodes |= ray_internals.addresses({int(trial.config["number"]): actor})
         self.sent.append(set(result["sent"]))
+        self.processes.add(result["pid"])
 
     def on_trial_error(self, *, trial: Trial, **_: Any) -> None:
         self.errors[trial.trial_id] = ray_internals.error_of(trial)
@@ -139,6 +141,14 @@ def test_a_ray_that_was_started_here_listens_on_loopback_alone() -> None:
 def _is_loopback(where: str) -> bool:
     address = ip_address(where)
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def test_no_worker_is_started_but_those_that_run_trials(watched: tuple[Watch, Forgetful]) -> None:
+    commands = [word for process in psutil.Process().children() for word in process.cmdline()]
+    (logs,) = {Path(word.removeprefix("--log_dir=")) for word in commands if word.startswith("--log_dir=")}
+    started = {int(log.stem.rpartition("-")[2]) for log in logs.glob("worker-*.out")}
+    assert started
+    assert started <= watched[0].processes
 
 
 @pytest.mark.usefixtures("local_ray")
