@@ -40,7 +40,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Watched:
     spec = small.study(
         trials=2,
         epochs=2,
-        resources={"cpus": 0.5, "workers": 2},
+        resources={"cpus": 0.5, "workers": 2, "parallel": 1},
         data={"name": "digits", "subset": 200},
         model={"name": "mlp"},
         paradigms={"dense": {}, "magnitude": {**small.FIXED, "sparsity": 0.5}},
