@@ -44,7 +44,7 @@ from orchestrator.results.reference import (
 )
 from orchestrator.results.replicates import front_by_mean, metrics_by_mean, rivals
 from orchestrator.results.shares_of_front import holdings
-from orchestrator.results.summary import Summary, summarize
+from orchestrator.results.summary import Summary, summary_of
 from orchestrator.results.trials import Trials
 from orchestrator.spec.quality import Quality, quality_of
 from orchestrator.spec.study_spec import StudySpec
@@ -102,7 +102,7 @@ def _answers_and_drawings(spec: StudySpec, trials: Trials, draw: Callable[[Figur
 
 def _answers(spec: StudySpec, trials: Trials, volumes: Sequence[float]) -> dict[str, object]:
     """Return what the page says first: how far the study is, and what is saved against the dense network."""
-    summary, quality = summarize(spec, trials.records, volumes), quality_of(spec.objectives)
+    summary, quality = summary_of(spec, trials, volumes), quality_of(spec.objectives)
     competing = trials.by_mean if spec.search.seeds > 1 else trials
     return {
         "summary": summary,
@@ -211,7 +211,8 @@ def front_columns(spec: StudySpec, records: Sequence[TrialRecord]) -> list[str]:
     always = list(metrics.shown("front"))
     qualities = [metric for metric in always if metrics.find(metric).tasks]
     columns = dict.fromkeys([*qualities, *spec.objectives, *always])
-    return [metric for metric in columns if any(metric in record.metrics for record in records)]
+    measured = frozenset[str]().union(*(record.metrics for record in records))
+    return [metric for metric in columns if metric in measured]
 
 
 def _drop(quality: Quality, reference: TrialRecord | None, record: TrialRecord) -> str:

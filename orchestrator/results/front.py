@@ -61,7 +61,7 @@ def is_eligible(record: TrialRecord, objectives: Iterable[str]) -> bool:
 def has_result(record: TrialRecord, objectives: Iterable[str]) -> bool:
     """Return whether a trial is COMPLETE at full fidelity, with finite values of all objectives."""
     finished = record.state is State.COMPLETE and math.isclose(record.fidelity, 1.0)
-    return finished and all(map(math.isfinite, [record.metrics.get(name, math.nan) for name in objectives]))
+    return finished and all(math.isfinite(record.metrics.get(name, math.nan)) for name in objectives)
 
 
 def is_disconnected(record: TrialRecord) -> bool:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.ledger.records import State, TrialRecord
-from orchestrator.results.front import TOLD, hypervolume_over_trials, is_eligible, losses, pareto_front
+from orchestrator.results.front import TOLD, hypervolume_over_trials, losses
 from orchestrator.results.no_front import why_no_front
+from orchestrator.results.trials import Trials
 from orchestrator.spec.study_spec import StudySpec
 
 
@@ -48,10 +49,15 @@ class Summary:
         return self.told >= self.trials
 
 
-def summarize(spec: StudySpec, records: Sequence[TrialRecord], volumes: Sequence[float] | None = None) -> Summary:
-    """Return the summary of a study's records; `volumes` are its `hypervolume_over_trials`, if they are known."""
-    states, reached = Counter(record.state for record in records), best(spec, records)
-    volumes = hypervolume_over_trials(records, spec.objectives) if volumes is None else volumes
+def summarize(spec: StudySpec, records: Sequence[TrialRecord]) -> Summary:
+    """Return the summary of a study's records."""
+    return summary_of(spec, Trials(records, spec.objectives), hypervolume_over_trials(records, spec.objectives))
+
+
+def summary_of(spec: StudySpec, trials: Trials, volumes: Sequence[float]) -> Summary:
+    """Return the summary of a study's trials, of which `volumes` are the `hypervolume_over_trials`."""
+    records, reached = trials.records, best(trials)
+    states = Counter(record.state for record in records)
     return Summary(
         study=spec.name,
         trials=spec.search.trials,
@@ -63,7 +69,7 @@ def summarize(spec: StudySpec, records: Sequence[TrialRecord], volumes: Sequence
         failed=states[State.FAIL],
         infeasible=sum(record.state is State.COMPLETE and not record.feasible for record in records),
         outgrown=sum(record.state in TOLD and record.share < 1 for record in records),
-        on_front=len(pareto_front(records, spec.objectives)),
+        on_front=len(trials.front),
         hypervolume=volumes[-1] if volumes else 0.0,
         best={name: record.metrics[name] for name, record in reached.items()},
         best_trials={name: record.trial for name, record in reached.items()},
@@ -72,10 +78,9 @@ def summarize(spec: StudySpec, records: Sequence[TrialRecord], volumes: Sequence
     )
 
 
-def best(spec: StudySpec, records: Sequence[TrialRecord]) -> dict[str, TrialRecord]:
+def best(trials: Trials) -> dict[str, TrialRecord]:
     """Return the eligible trial with the best value of each objective; empty if there are none."""
-    eligible = [record for record in records if is_eligible(record, spec.objectives)]
-    if not eligible:
+    if not trials.eligible:
         return {}
-    rows = losses(eligible, spec.objectives).argmin(axis=0)
-    return {name: eligible[row] for name, row in zip(spec.objectives, rows, strict=True)}
+    rows = losses(trials.eligible, trials.objectives).argmin(axis=0)
+    return {name: trials.eligible[row] for name, row in zip(trials.objectives, rows, strict=True)}

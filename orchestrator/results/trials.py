@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from orchestrator.ledger.records import TrialRecord
-from orchestrator.results.front import Objectives, is_eligible, pareto_front
+from orchestrator.results.front import Objectives, has_result, is_eligible, losses, non_dominated_rows
 from orchestrator.results.palette import Look, looks
 from orchestrator.results.reference import dense_reference
 from orchestrator.results.replicates import Replicates, by_mean, replicates
@@ -21,14 +21,20 @@ class Trials:
     bounds: Sequence[Constraint] = ()
 
     @cached_property
+    def finished(self) -> list[TrialRecord]:
+        """The trials that have a result, whether or not it may be on the front."""
+        return [record for record in self.records if has_result(record, self.objectives)]
+
+    @cached_property
     def eligible(self) -> list[TrialRecord]:
         """The trials that may be on the front."""
-        return [record for record in self.records if is_eligible(record, self.objectives)]
+        return [record for record in self.finished if is_eligible(record, self.objectives)]
 
     @cached_property
     def front(self) -> list[TrialRecord]:
         """The members of the front, best first by the first objective."""
-        return pareto_front(self.eligible, self.objectives)
+        by_number = sorted(self.eligible, key=lambda record: record.trial)
+        return [by_number[row] for row in non_dominated_rows(losses(by_number, self.objectives))]
 
     @cached_property
     def members(self) -> frozenset[int]:
@@ -48,7 +54,7 @@ class Trials:
     @cached_property
     def configurations(self) -> list[Replicates]:
         """The configurations that were trained to the end, each with its seeds."""
-        return replicates(self.records, self.objectives)
+        return replicates(self.finished, self.objectives)
 
     @cached_property
     def by_mean(self) -> "Trials":

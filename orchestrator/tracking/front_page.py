@@ -18,6 +18,7 @@ from orchestrator.results.reference import (
     saved_or_not,
     show_drop,
 )
+from orchestrator.results.replicates import Replicates, front_by_mean, metrics_by_mean, rivals
 from orchestrator.spec.quality import quality_of
 from orchestrator.tracking.saved_views import address
 from orchestrator.tracking.steps import TrackedStudy
@@ -67,6 +68,7 @@ def note(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[Tr
     lines = [
         f"**{_counts(records)}** · {aims} · [table of all trials]({address(experiment, 'trials')})",
         "",
+        *_by_mean(study, records),
         f"[Front]({address(experiment, 'front')}): {len(front)} trials, hypervolume {(volumes or [0.0])[-1]:.3f}; "
         "its members are the runs with `tags.on_front = 'true'`, picture and table are artifacts of the parent run. "
         "Validation results select the front; test results are only shown."
@@ -77,6 +79,27 @@ def note(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[Tr
     ]
     more = len(front) - LONGEST_NOTE
     return "\n".join([*lines, *([f"\n… and {more} more"] if more > 0 else [])])
+
+
+def _by_mean(study: TrackedStudy, records: Sequence[TrialRecord]) -> list[str]:
+    """Return the front by the mean over seeds in Markdown, if the study asks for seeds."""
+    front = front_by_mean(records, study.objectives, study.means_within or ())
+    if study.means_within is None or not front:
+        return []
+    columns = metrics_by_mean(front, study.objectives)
+    head = ["trial", "paradigm", "seeds", *map(quantities.name, columns), "may be dominated by"]
+    doubted = rivals(front, study.objectives)
+    rows = [_mean_row(member, columns, others) for member, others in zip(front, doubted, strict=True)]
+    title = f"**Front by the mean over seeds**: {len(front)} configurations, each named by its first trial"
+    more = f", the first {LONGEST_NOTE} of them here" if len(front) > LONGEST_NOTE else ""
+    return [f"{title}{more}; +/- is half the 95 % interval of the mean.", "", *_lines([head, *rows[:LONGEST_NOTE]]), ""]
+
+
+def _mean_row(member: Replicates, columns: Sequence[str], others: Sequence[int]) -> list[str]:
+    estimates = [(name, member.estimate(name)) for name in columns]
+    means = ["-" if of is None else of.show(name) for name, of in estimates]
+    first = member.first
+    return [str(first.trial), first.paradigm, str(len(member.records)), *means, ", ".join(map(str, others))]
 
 
 def _counts(records: Sequence[TrialRecord]) -> str:
@@ -99,4 +122,9 @@ def _markdown_table(study: TrackedStudy, rows: Sequence[TrialRecord], reference:
         ]
         for r in rows
     ]
-    return [f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *cells]]
+    return _lines([head, *cells])
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table, its head first, in Markdown."""
+    return [f"| {' | '.join(row)} |" for row in [rows[0], ["---"] * len(rows[0]), *rows[1:]]]

@@ -12,6 +12,7 @@ from orchestrator.results import quantities
 from orchestrator.results.front import is_eligible
 from orchestrator.results.palette import REFERENCE, colors
 from orchestrator.results.reference import dense_reference
+from orchestrator.results.replicates import replicates
 from orchestrator.tracking.steps import TrackedStudy
 
 
@@ -22,6 +23,7 @@ def picture(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence
     eligible = [record for record in records if is_eligible(record, study.objectives)]
     for axes, other in zip(figure.subplots(1, max(1, len(others)), squeeze=False)[0], others or [first], strict=True):
         _plot(axes, other, first, study, eligible, front)
+        _intervals(axes, other, first, study, records)
         _mark(axes, other, first, dense_reference(records, study.objectives))
         axes.legend()
     figure.suptitle(f"{study.name}: {len(front)} of {len(eligible)} eligible trials on the front")
@@ -43,6 +45,25 @@ def _plot(
         axis.set_major_formatter(FuncFormatter(partial(_tick, metric)))
         axis.set_label_text(quantities.name(metric))
     axes.grid(alpha=0.3)
+
+
+def _intervals(axes: Axes, x: str, y: str, study: TrackedStudy, records: Sequence[TrialRecord]) -> None:
+    """Draw means of configurations with several seeds, with their 95 % intervals, if the study asks for seeds."""
+    groups = replicates(records, study.objectives) if study.means_within is not None else []
+    pairs = [(g.estimate(x), g.estimate(y)) for g in groups if len(g.records) > 1 and g.is_eligible(())]
+    means = [(across, up) for across, up in pairs if across is not None and up is not None]
+    if means:
+        axes.errorbar(
+            [across.mean for across, _ in means],
+            [up.mean for _, up in means],
+            xerr=[across.half_width or 0.0 for across, _ in means],
+            yerr=[up.half_width or 0.0 for _, up in means],
+            fmt="none",
+            ecolor="grey",
+            elinewidth=3,
+            alpha=0.5,
+            label="mean and 95 % interval over seeds",
+        )
 
 
 def _mark(axes: Axes, x: str, y: str, reference: TrialRecord | None) -> None:

@@ -111,7 +111,8 @@ def tracker_for(store: Store, spec: StudySpec, stamp: Mapping[str, Any], quiet: 
         return Untracked()
     log = store.study(spec.name).log
     uri, tags = tracking_uri(store, spec), tags_of(stamp)
-    return Tracker(uri, store.artifacts, spec.name, tags, spec.objectives, log=log, quiet=quiet)
+    within = tuple(spec.bounds) if spec.search.seeds > 1 else None
+    return Tracker(uri, store.artifacts, spec.name, tags, spec.objectives, means_within=within, log=log, quiet=quiet)
 
 
 def tags_of(stamp: Mapping[str, Any]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.front import Objectives
+from orchestrator.spec.constraints import Constraint
 
 RunStatus = Literal["FINISHED", "KILLED", "FAILED"]
 """How a study ended, in MLflow's words; KILLED is one that was interrupted and can be resumed."""
@@ -15,13 +16,17 @@ RunStatus = Literal["FINISHED", "KILLED", "FAILED"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrackedStudy:
-    """What the writer is told at the start: where MLflow is, and what the study's runs have in common."""
+    """What the writer is told at the start: where MLflow is, and what the study's runs have in common.
+
+    `means_within` are the constraints that means over seeds must meet; None if the study does not ask for seeds.
+    """
 
     uri: str
     artifacts: Path
     name: str
     tags: Mapping[str, str]
     objectives: Objectives
+    means_within: tuple[Constraint, ...] | None = None
 
 
 @dataclass(frozen=True)

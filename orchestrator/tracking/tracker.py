@@ -15,6 +15,7 @@ from typing import Final
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.front import TOLD, Objectives
+from orchestrator.spec.constraints import Constraint
 from orchestrator.tracking.backlog import Backlog
 from orchestrator.tracking.database import Database, DatabaseUnusable
 from orchestrator.tracking.running_trials import SECONDS_BETWEEN_SHOWINGS, RunningTrials
@@ -53,12 +54,18 @@ class Tracker:
         tags: Mapping[str, str],
         objectives: Objectives,
         *,
+        means_within: tuple[Constraint, ...] | None = None,
         log: Path | None = None,
         pause: float = SECONDS_BETWEEN_SHOWINGS,
         quiet: float = 0.0,
     ) -> None:
         self._study = TrackedStudy(
-            uri=uri, artifacts=artifacts.absolute(), name=study, tags=dict(tags), objectives=dict(objectives)
+            uri=uri,
+            artifacts=artifacts.absolute(),
+            name=study,
+            tags=dict(tags),
+            objectives=dict(objectives),
+            means_within=means_within,
         )
         self._backlog = Backlog()
         self._told: dict[int, TrialRecord] = {}

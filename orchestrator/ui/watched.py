@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +15,7 @@ from orchestrator.results.evaluated import with_evaluations
 from orchestrator.results.front import Growth
 from orchestrator.results.overview import StudyLine, study_line
 from orchestrator.results.progress import Progress, progress_by
-from orchestrator.results.summary import summarize
+from orchestrator.results.summary import summary_of
 from orchestrator.results.trials import Trials
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.evaluations import EVALUATIONS
@@ -36,7 +35,7 @@ class Snapshot:
 
     folder: StudyFolder
     spec: StudySpec
-    records: Sequence[TrialRecord]
+    trials: Trials
     volumes: Sequence[float]
     """The hypervolume after each finished trial."""
     progress: Progress
@@ -44,10 +43,10 @@ class Snapshot:
     edition: int
     """How often the study has been read: pages with the same number are the same."""
 
-    @cached_property
-    def trials(self) -> Trials:
-        """The trials under the study's objectives."""
-        return Trials(self.records, self.spec.objectives, self.spec.bounds)
+    @property
+    def records(self) -> Sequence[TrialRecord]:
+        """All trials, by number."""
+        return self.trials.records
 
     @property
     def shows_means(self) -> bool:
@@ -88,11 +87,13 @@ class WatchedStudy:
         if self._growth is None or self._growth.objectives != spec.objectives:
             self._growth = Growth(spec.objectives)
         volumes = self._growth.volumes(contents.records)
-        progress = progress_by(self._folder, spec, contents, summarize(spec, contents.records, volumes))
+        records = with_evaluations(self._folder, contents.records)
+        trials = Trials(records, spec.objectives, spec.bounds)
+        progress = progress_by(self._folder, spec, contents, summary_of(spec, trials, volumes))
         return Snapshot(
             self._folder,
             spec,
-            with_evaluations(self._folder, contents.records),
+            trials,
             volumes,
             progress,
             study_line(progress, contents.records),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import TOLD, is_eligible, pareto_front
 from orchestrator.results.summary import Summary, best, summarize
+from orchestrator.results.trials import Trials
 from tests.orchestrator import small
 from tests.orchestrator.drawn import studies
 from tests.orchestrator.example import DENSE, OBJECTIVES, told_trial, told_trials
@@ -34,7 +35,7 @@ def test_every_trial_is_counted_in_one_state(records: list[TrialRecord]) -> None
 @few
 def test_the_best_values_are_those_of_eligible_trials(records: list[TrialRecord]) -> None:
     eligible = [record for record in records if is_eligible(record, OBJECTIVES)]
-    reached = best(SPEC, records)
+    reached = best(Trials(records, SPEC.objectives))
     if not eligible:
         assert reached == {}
     else:
@@ -87,8 +88,8 @@ def test_a_study_is_over_when_as_many_trials_are_finished_as_its_file_asks_for()
 
 def test_the_best_value_follows_the_direction_of_the_objective() -> None:
     first, second = told_trial(0), replace(told_trial(1), metrics={**told_trial(1).metrics, "loss": 0.01})
-    assert best(SPEC, [first, second]) == {"accuracy": first, "macs": second}
-    assert best(small.study(objectives={"loss": "minimize"}), [first, second]) == {"loss": second}
+    assert best(Trials([first, second], SPEC.objectives)) == {"accuracy": first, "macs": second}
+    assert best(Trials([first, second], {"loss": "minimize"})) == {"loss": second}
 
 
 def test_a_summary_counts_every_trial_once() -> None:

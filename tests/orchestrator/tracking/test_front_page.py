@@ -93,3 +93,15 @@ def test_the_description_shows_the_first_members_and_counts_the_rest(more: int) 
     assert rows[2] == "| 0 | magnitude | 99.00 % | 1.11 M | 98.00 % | - |"
     assert len(rows) == 2 + LONGEST_NOTE
     assert (lines[-1] == f"… and {more} more") == bool(more)
+
+
+def test_the_description_begins_with_the_front_by_the_mean_where_a_study_asks_for_seeds() -> None:
+    again = replace(told_trial(1), trial=9, seed=7, metrics={**told_trial(1).metrics, "accuracy": 0.97})
+    records = [told_trial(0), told_trial(1), again]
+    asking = replace(study(), means_within=())
+    lines = note(asking, records, front_of(records), "3").splitlines()
+    heading = next(number for number, line in enumerate(lines) if line.startswith("| trial | paradigm | seeds |"))
+    assert heading < next(number for number, line in enumerate(lines) if line.startswith("[Front]"))
+    (row,) = [line for line in lines if line.startswith("| 1 | magnitude | 2 |")]
+    assert " +/- " in row
+    assert "by the mean" not in note(study(), records, front_of(records), "3")

@@ -1,6 +1,7 @@
 """The front as a picture."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,11 @@ def test_one_objective_is_drawn_against_itself() -> None:
 def test_a_study_without_eligible_trials_makes_an_empty_picture() -> None:
     drawn = picture(study(), [told_trial(4)], [])
     assert drawn.get_suptitle() == "example: 0 of 0 eligible trials on the front"
+
+
+def test_intervals_over_seeds_are_drawn_where_a_study_asks_for_seeds() -> None:
+    again = replace(told_trial(1), trial=9, seed=7, metrics={**told_trial(1).metrics, "accuracy": 0.97})
+    records = [told_trial(0), told_trial(1), again]
+    for of, drawn in ((study(), 0), (replace(study(), means_within=()), 1)):
+        (axes,) = picture(of, records, pareto_front(records, OBJECTIVES)).axes
+        assert sum("interval" in str(bar.get_label()) for bar in axes.containers) == drawn

@@ -50,6 +50,16 @@ class Tab:
             )
         return value
 
+    def point(self, script: str) -> None:
+        """Move the mouse to the middle of the element that an expression gives."""
+        x, y = self.evaluate(f"(({script}).scrollIntoView({{block: 'center'}}), middle({script}))")
+        self._call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def press(self, key: str) -> None:
+        """Press a key and let it go."""
+        for kind in ("keyDown", "keyUp"):
+            self._call("Input.dispatchKeyEvent", type=kind, key=key)
+
     def save_downloads(self, folder: Path) -> None:
         """Let downloads go into a folder, under their own names."""
         self._call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))

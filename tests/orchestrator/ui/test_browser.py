@@ -3,16 +3,21 @@
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import uvicorn
 
+from orchestrator.report.comparison import write_comparison
+from orchestrator.report.report import write_report
 from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import Sweep
 from orchestrator.ui.address import Address
 from orchestrator.ui.application import application
 from tests.orchestrator import small
+from tests.orchestrator.example import OBJECTIVES, told_trial, told_trials
+from tests.orchestrator.report.test_comparison import comparison
 from tests.orchestrator.trained import a_trained_study
 from tests.orchestrator.ui.chromium import Tab, chromium, opened
 
@@ -87,6 +92,42 @@ def test_a_mark_opens_its_trial_with_its_layers_and_its_export_downloads(
     while not (tmp_path / "trained-1.safetensors").exists():
         tab.evaluate("new Promise((done) => setTimeout(done, 50))")
     assert (tmp_path / "trained-1.safetensors").stat().st_size > 1000
+
+
+def test_a_mark_tells_of_its_trial_under_the_mouse_and_by_the_arrow_keys(tab: Tab, address: str) -> None:
+    tab.open(f"{address}/studies/trained")
+    tab.wait("document.querySelector('#live svg use[data-t=\"1\"]') !== null")
+    tab.point("document.querySelector('#live svg use[data-t=\"1\"]')")
+    tab.wait("!tip.hidden")
+    for told in ("trial 1", "magnitude", "validation accuracy", "effective MACs", "sparsity", "seed"):
+        assert told in tab.evaluate("tip.innerText")
+    tab.evaluate("document.querySelector('#live svg[tabindex]').focus()")
+    seen = set()
+    for _ in range(3):
+        tab.press("ArrowRight")
+        tab.wait("!tip.hidden && tip.innerText.startsWith(`trial ${marked.mark.dataset.t} `)")
+        seen.add(tab.evaluate("tip.innerText"))
+    assert len(seen) == 3
+    tab.press("Escape")
+    assert tab.evaluate("tip.hidden")
+    tab.press("ArrowUp")
+    assert tab.wait("!tip.hidden && marked.mark.closest('[data-front]') !== null")
+    tab.press("Enter")
+    tab.wait("/trials\\/\\d+$/.test(location.pathname)")
+
+
+def test_a_report_and_a_comparison_tell_of_marks_without_a_server(tab: Tab, tmp_path: Path) -> None:
+    study = small.study(objectives=OBJECTIVES, trials=12, search={"seeds": 2})
+    again = replace(told_trial(1), trial=20, seed=7)
+    write_report(study, [*told_trials(4), again], tmp_path / "report.html", stamp={})
+    write_comparison(comparison(), tmp_path / "comparison.html")
+    for page, told in (("report.html", "trials 1, 20, 2 seeds"), ("comparison.html", "trial 1 ")):
+        tab.open((tmp_path / page).as_uri())
+        tab.point("document.querySelector('.panel:not([hidden]) use[data-t=\"1\"]')")
+        assert told in tab.evaluate("tip.hidden ? '' : tip.innerText")
+        tab.evaluate("document.querySelector('.panel:not([hidden]) svg[tabindex]').focus()")
+        tab.press("ArrowRight")
+        assert tab.evaluate("!tip.hidden && marked.mark.classList.contains('marked')")
 
 
 def test_chosen_members_stand_beside_each_other(tab: Tab, address: str) -> None:
