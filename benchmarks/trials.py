@@ -6,6 +6,7 @@ A configuration that the file holds already is not run again, so that an interru
 import argparse
 import hashlib
 import json
+import shutil
 import statistics
 import tempfile
 import time
@@ -78,11 +79,76 @@ def run_all(
             shared = (shared_epochs or {}).get(spec.paradigm, 0)
             base = beside / _base_name(spec, shared) if shared else None
             row = _run(spec, Alone(options.device, beside / "data", base, shared))
-            with results.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            _append(results, row)
             print(f"[{number}/{len(specs)}] {_line(row)}", flush=True)
         measured.append(row["metrics"])
     return measured
+
+
+class OutOfTime(Exception):
+    """The time of a piece is over; the trial continues from its checkpoint in the next one."""
+
+
+@dataclass
+class Piece(Alone):
+    """A context whose trial keeps its last epoch in `kept`, continues from there, and ends after `deadline`.
+
+    The deadline is of `time.monotonic`. Each checkpoint replaces the one before at once, so that there is always one.
+    """
+
+    kept: Path = Path()
+    deadline: float = float("inf")
+
+    def report(self, report: Report, save: SaveCheckpoint) -> None:
+        self.metrics = report.metrics
+        if report.metrics:
+            return
+        written = Path(tempfile.mkdtemp(dir=self.kept.parent))
+        save(written)
+        self.kept.mkdir(exist_ok=True)
+        for file in written.iterdir():
+            file.replace(self.kept / file.name)
+        written.rmdir()
+        if time.monotonic() >= self.deadline:
+            raise OutOfTime
+
+    def restore(self) -> Path | None:
+        return self.kept if self.kept.exists() and any(self.kept.iterdir()) else None
+
+
+def run_until(specs: Sequence[TrialSpec], options: argparse.Namespace, seconds: float) -> list[Metrics | None]:
+    """Run what the results file does not hold for so many seconds; return the metrics of all, None of what is left.
+
+    The trial that is running then stops after an epoch, which is at least one, and the next call continues it.
+    """
+    beside = options.results.with_suffix("")
+    (beside / "data").mkdir(parents=True, exist_ok=True)
+    deadline, measured, begun = time.monotonic() + seconds, list[Metrics | None](), False
+    for spec in specs:
+        row = next((row for row in _read(options.results) if row["spec"] == _plain(spec)), None)
+        if row is None and (not begun or time.monotonic() < deadline):
+            begun = True
+            kept = beside / _base_name(spec, spec.epochs, shared=False)
+            row = _piece(spec, Piece(options.device, beside / "data", kept=kept, deadline=deadline), options.results)
+        measured.append(row["metrics"] if row else None)
+    return measured
+
+
+def _piece(spec: TrialSpec, context: Piece, results: Path) -> Row | None:
+    try:
+        row = _run(spec, context)
+    except OutOfTime:
+        print(f"{spec.paradigm} seed {spec.seed}: to be continued", flush=True)
+        return None
+    _append(results, row)
+    print(_line(row), flush=True)
+    shutil.rmtree(context.kept, ignore_errors=True)
+    return row
+
+
+def _append(results: Path, row: Row) -> None:
+    with results.open("a") as file:
+        file.write(json.dumps(row) + "\n")
 
 
 def _run(spec: TrialSpec, context: Alone) -> Row:
@@ -102,8 +168,9 @@ def _plain(spec: TrialSpec) -> Row:
     return plain
 
 
-def _base_name(spec: TrialSpec, epochs: int) -> str:
-    common = {**_plain(spec), "hyperparameters": {}, "shared_epochs": epochs}
+def _base_name(spec: TrialSpec, epochs: int, *, shared: bool = True) -> str:
+    """Return the name of a checkpoint: one for all hyper-parameters where their first epochs are shared."""
+    common = {**_plain(spec), "shared_epochs": epochs} | ({"hyperparameters": {}} if shared else {})
     return hashlib.sha256(json.dumps(common, sort_keys=True).encode()).hexdigest()[:16]
 
 

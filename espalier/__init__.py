@@ -6,6 +6,7 @@ from trainables.faces import gathered
 
 if TYPE_CHECKING:
     from orchestrator.networks.loading import load as load
+    from orchestrator.networks.loading import load_file as load_file
     from orchestrator.networks.trial_export import TrialExport as TrialExport
     from orchestrator.networks.trial_export import export as export
     from orchestrator.report.study_figure import figure as figure
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = gathered(
     __name__,
     {
-        "orchestrator.networks.loading": "load",
+        "orchestrator.networks.loading": "load load_file",
         "orchestrator.networks.trial_export": "TrialExport export",
         "orchestrator.report.study_figure": "figure",
         "orchestrator.results.frame": "front trials",

@@ -1,5 +1,6 @@
 """The file from which a trial resumes: a network whose shape has changed, its masks, the state of its training."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -129,8 +130,22 @@ def load_network(folder: Path, spec: ModelSpec, signature: Signature) -> nn.Modu
     Reads no data, and leaves torch's random state as it is.
     """
     state = torch.load(folder / CHECKPOINT, weights_only=True, map_location="cpu")
+    return rebuilt(spec, signature, unpack(state["model"]), tuple(state["dropped"]), state.get("gates") or ())
+
+
+def rebuilt(
+    spec: ModelSpec,
+    signature: Signature,
+    weights: Mapping[str, Tensor],
+    dropped: tuple[str, ...] = (),
+    gates: Sequence[Mapping[str, Any]] = (),
+) -> nn.Module:
+    """Return the network of these weights, on the CPU in evaluation mode: without what was removed of the dense one.
+
+    `gates` are the states of the sites of gates that stay in it.
+    """
     model = dense_network(spec, signature)
-    _rebuild(model, state, tuple(state["dropped"]))
+    _rebuild(model, weights, dropped, gates)
     return model.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload,no-any-return]
 
 
@@ -153,7 +168,8 @@ def _signature(trial: LiveTrial) -> Signature:
 
 def _restore_network(trial: LiveTrial, state: dict[str, Any]) -> None:
     gone, trial.dropped = trial.dropped, tuple(state["dropped"])
-    _rebuild(trial.model, state, tuple(block for block in trial.dropped if block not in gone))
+    dropped = tuple(block for block in trial.dropped if block not in gone)
+    _rebuild(trial.model, unpack(state["model"]), dropped, state.get("gates") or ())
     trial.model = trial.place(trial.model)
     trial.masks = Masks(trial.model)
     trial.plan = RemovalPlan.from_json(state["plan"])
@@ -161,13 +177,15 @@ def _restore_network(trial: LiveTrial, state: dict[str, Any]) -> None:
     trial.snapshot = state["snapshot"]
 
 
-def _rebuild(model: nn.Module, state: dict[str, Any], dropped: tuple[str, ...]) -> None:
+def _rebuild(
+    model: nn.Module, weights: Mapping[str, Tensor], dropped: tuple[str, ...], gates: Sequence[Mapping[str, Any]]
+) -> None:
     """Give a network the shapes and values in a checkpoint, and the gates that stay in it, which early ones lack."""
     drop_blocks(model, dropped)
-    if sites := state.get("gates"):
+    if gates:
         with torch.random.fork_rng(devices=()):
-            attach_gates(model, map(Site.of_state, sites))
-    take_shapes(model, unpack(state["model"]))
+            attach_gates(model, map(Site.of_state, gates))
+    take_shapes(model, weights)
 
 
 def _report(plain: dict[str, Any] | None) -> Report | None:

@@ -47,14 +47,16 @@ def settings_of(options: argparse.Namespace) -> dict[str, tuple[str, Mapping[str
     return rows
 
 
-def trial(paradigm: str, values: Mapping[str, Value], seed: int, options: argparse.Namespace) -> TrialSpec:
+def trial(
+    paradigm: str, values: Mapping[str, Value], seed: int, options: argparse.Namespace, trainings: int = 1
+) -> TrialSpec:
     return TrialSpec(
         data=DataSpec(name="cifar10", root=options.root, validation=0.01, subset=options.subset),
         model=ModelSpec(name="resnet56"),
         training=TrainingSpec(lr=0.1, schedule="cosine", weight_decay=5e-4, batch_size=128),
         paradigm=paradigm,
         hyperparameters=values,
-        epochs=options.epochs,
+        epochs=trainings * options.epochs,
         seed=seed,
     )
 
@@ -63,17 +65,27 @@ def table(measured: Mapping[str, Sequence[Metrics]]) -> Iterator[str]:
     yield "| row | test accuracy, % | parameters cut, % | MACs cut, % |"
     yield "| --- | --- | --- | --- |"
     for name, rows in measured.items():
-        cuts = (statistics.mean(100 * (1 - row[what] / row[f"{what}_dense"]) for row in rows) for what in COSTS)
         accuracy = percent([row["test_accuracy"] for row in rows])
-        yield f"| {name} | {accuracy} | {' | '.join(f'{cut:.1f}' for cut in cuts)} |"
+        yield f"| {name} | {accuracy} | {' | '.join(f'{cut:.1f}' for cut in costs_cut(rows))} |"
     for name, theirs, params, macs in PUBLISHED:
         yield f"| {name} (published) | {theirs} | {'-' if params is None else params} | {macs} |"
+
+
+def costs_cut(rows: Sequence[Metrics]) -> tuple[float, float]:
+    """Return by how many percent the parameters and the MACs are cut, on average over seeds."""
+    params, macs = (statistics.mean(100 * (1 - row[what] / row[f"{what}_dense"]) for row in rows) for what in COSTS)
+    return params, macs
+
+
+def mean_accuracy(rows: Sequence[Metrics]) -> float:
+    """Return the mean test accuracy in percent."""
+    return 100 * statistics.mean(row["test_accuracy"] for row in rows)
 
 
 def missed(measured: Mapping[str, Sequence[Metrics]]) -> Iterator[str]:
     for name, goal in GOALS.items():
         if name in measured:
-            mean = 100 * statistics.mean(row["test_accuracy"] for row in measured[name])
+            mean = mean_accuracy(measured[name])
             if mean < goal:
                 yield f"{name}: {mean:.2f} % is below the goal of {goal} %"
 

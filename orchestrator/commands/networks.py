@@ -80,7 +80,7 @@ def lines(exported: "TrialExport") -> list[str]:
         f"{'checked:':<11}outputs differ from the network's by at most {file.difference:.1e} of the largest",
         f"{'note:':<11}{file.note}",
         f"{f'{inputs.name}:':<11}float32 (N, {shape}): {inputs.meaning}",
-        f"{'load it:':<11}(without espalier)",
+        f"{'load it:':<11}({'with' if file.format == Format.PACKED else 'without'} espalier)",
         *(f"    {line}" for line in exported.load.splitlines()),
         f"{'latency:':<11}{1e3 * latency.exported:.3f} ms {inputs.one}, dense network {1e3 * latency.dense:.3f} ms: "
         f"{_times(latency.speedup)} ({latency.engine}, {latency.threads} thread{'s' if latency.threads != 1 else ''}), "
@@ -88,6 +88,8 @@ def lines(exported: "TrialExport") -> list[str]:
     ]
     if exported.dynamic:
         told.append(f"{'dynamic:':<11}{exported.dynamic}")
+    if exported.expanded:
+        told.append(f"{'expanded:':<11}{exported.expanded}")
     if latency.hint:
         told.append(f"{'widths:':<11}{latency.hint}")
     return told + _of_zeros(exported)

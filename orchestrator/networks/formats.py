@@ -10,3 +10,4 @@ class Format(StrEnum):
     ONNX = "onnx"
     SAFETENSORS = "safetensors"
     TORCH = "torch"
+    PACKED = "packed"

@@ -1,9 +1,9 @@
 """The network of a finished trial, from its checkpoint in the store. Reads no data, and imports torch only to load."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.ledger import ledger
 from orchestrator.ledger.records import State, TrialRecord, find_trial
@@ -13,7 +13,7 @@ from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.store import Store, StudyFolder
 from orchestrator.store.trial_files import TrialFiles, trial_files
 from trainables.errors import InvalidValue
-from trainables.spec import TrialSpec
+from trainables.spec import ModelSpec, TrialSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,6 +58,35 @@ def load(store: Store | Path | str, study: str, trial: int) -> "nn.Module":
     trial that is not COMPLETE, and if its checkpoint is not in the store any more.
     """
     return load_trained(Store.at(store).existing(study, "NAME"), trial).model
+
+
+def load_file(path: Path | str, model: ModelSpec | None = None) -> "nn.Module":
+    """Return the network in a file of `espalier export --format packed`, in evaluation mode, on the CPU.
+
+    It is the trial's network, equal in every weight. `model` names the network instead of the file, which may not name
+    one whose code lies outside of espalier: that code would run. Raises InvalidValue for a file that does, for one of
+    another kind, or damaged, and for weights that are not the network's.
+    """
+    from trainables import checkpoint  # imports torch
+    from trainables.export.packed_weights import weights_in
+
+    weights, about = weights_in(Path(path))
+    return checkpoint.rebuilt(
+        model or _named_model(path, about),
+        checkpoint.Signature(classes=about["classes"], input_shape=tuple(about["input_shape"])),
+        weights,
+        tuple(about["dropped_blocks"]),
+        about["gates"],
+    )
+
+
+def _named_model(path: Path | str, about: Mapping[str, Any]) -> ModelSpec:
+    """Return the network that a file names, if nothing has to be trusted for it."""
+    name = about["name"]
+    if ":" in name:
+        allowed = f"is of {name}, whose code would run: pass model=ModelSpec(name={name!r}) if you trust it"
+        raise InvalidValue("FILE", str(path), allowed)
+    return ModelSpec(name=name, options=about["options"])
 
 
 def load_trained(folder: StudyFolder, number: int) -> TrainedNetwork:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.networks.formats import Format
 from orchestrator.networks.loading import TrainedNetwork, load_trained
 from orchestrator.store.store import Store
 
@@ -21,6 +22,15 @@ DYNAMIC = (
     "the trial are not saved here"
 )
 """What a reader of a file must know whose network is pruned image by image."""
+
+UNIFIED = 8
+"""The number of blocks of one magnitude from which a network is called unified: a few may be so by chance."""
+
+EXPANDED = (
+    "{count} blocks of weights share one magnitude each, and the file holds all of their weights; --format packed "
+    "stores each block once"
+)
+"""What a reader of a file must know whose network has unified blocks."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +55,19 @@ class TrialExport:
         return DYNAMIC if gates_of(self.network.model) is not None else None
 
     @property
+    def expanded(self) -> str | None:
+        """What to know of a file whose network has blocks of one magnitude; None where each is stored once, or none."""
+        from trainables.masking.masks import prunable_weights
+        from trainables.masking.packed_blocks import unified_blocks
+
+        if self.file.format == Format.PACKED:
+            return None
+        blocks = unified_blocks([weight.detach() for weight in prunable_weights(self.network.model).values()])
+        return EXPANDED.format(count=f"{blocks:,}") if blocks >= UNIFIED else None
+
+    @property
     def load(self) -> str:
-        """Three lines of Python that load the file and run it, without espalier."""
+        """Three lines of Python that load the file and run it, without espalier unless the format is its own."""
         from trainables.export.exporting import module_of
 
         lines = module_of(self.file.format).LOAD.replace("images", self.network.inputs.name)
@@ -64,6 +85,7 @@ class TrialExport:
             "largest_deviation": file.difference,
             "note": file.note,
             "dynamic": self.dynamic,
+            "expanded": self.expanded,
             "load": self.load,
             "input_shape": [None, *signature.input_shape],
             "output_shape": [None, *self.network.output_shape],

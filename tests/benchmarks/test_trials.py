@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.trials import Metrics, run_all
+from benchmarks.trials import Metrics, run_all, run_until
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 
 SPEC = TrialSpec(
@@ -44,6 +44,17 @@ def test_what_the_file_holds_is_not_run_again(options: argparse.Namespace, capsy
     assert again[0] == first[0]
     assert capsys.readouterr().out.count("sparsity=") == 1
     assert len(options.results.read_text().splitlines()) == 2
+
+
+def test_pieces_of_trials_measure_what_whole_ones_do(options: argparse.Namespace, tmp_path: Path) -> None:
+    specs, pieces = [SPEC, SPARSER], list[list[Metrics | None]]()
+    while None in (left := run_until(specs, options, seconds=0)):
+        pieces.append(left)
+    assert len(pieces) >= 2, "a piece is at most an epoch, and each trial has two"
+    alone = run_all(specs, argparse.Namespace(results=tmp_path / "alone.jsonl", device="cpu"))
+    assert untimed([metrics for metrics in left if metrics]) == untimed(alone)
+    assert run_until(specs, options, seconds=0) == left
+    assert [path.name for path in options.results.with_suffix("").iterdir()] == ["data"], "no checkpoint is left"
 
 
 def test_other_epochs_share_nothing(options: argparse.Namespace) -> None:

@@ -33,6 +33,7 @@ NAMES = {
     "front",
     "launch",
     "load",
+    "load_file",
     "resume",
     "trials",
 }

@@ -44,7 +44,7 @@ class Format(Protocol):
     SUFFIX: str
 
     LOAD: str
-    """Three lines of Python that load a file named FILE and run it on images."""
+    """Three lines of Python that load a file named FILE and run it on images; only `packed` needs espalier for it."""
 
     ENGINE: str
     """What runs the file."""
@@ -61,6 +61,7 @@ FORMATS: Final = {
     "onnx": "onnx_model",
     "safetensors": "safetensors_weights",
     "torch": "torch_weights",
+    "packed": "packed_weights",
 }
 """The formats, each with the module that writes and reads it."""
 

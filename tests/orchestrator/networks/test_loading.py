@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from orchestrator.ledger import ledger
-from orchestrator.networks.loading import load, load_trained
+from orchestrator.networks.formats import Format
+from orchestrator.networks.loading import load, load_file, load_trained
+from orchestrator.networks.trial_export import architecture, write
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.checkpoints import seal
 from orchestrator.store.store import Store, StudyFolder
@@ -15,6 +17,7 @@ from tests.orchestrator.trained import DENSE, FILTERS, WEIGHTS
 from trainables import data
 from trainables.checkpoint import CHECKPOINT
 from trainables.errors import InvalidValue
+from trainables.export import export
 from trainables.masking.masks import prunable_weights
 from trainables.training.training import evaluate
 
@@ -68,3 +71,28 @@ def test_what_cannot_be_loaded_is_refused_with_the_reason(study: StudyFolder, tm
     shutil.rmtree(tmp_path / "store" / "studies" / study.path.name / "trials")
     with pytest.raises(InvalidValue, match=r"has no intact checkpoint in the store.*name another trial"):
         load(tmp_path / "store", study.path.name, DENSE)
+
+
+@every_trial
+def test_a_packed_file_gives_back_the_same_network_to_the_bit(study: StudyFolder, number: int, tmp_path: Path) -> None:
+    network = load_trained(study, number)
+    write(network, Format.PACKED, tmp_path / "net.packed")
+    again = load_file(tmp_path / "net.packed")
+    state = network.model.state_dict()
+    assert again.state_dict().keys() == state.keys()
+    assert all(torch.equal(again.state_dict()[name], tensor) for name, tensor in state.items())
+    images = torch.rand(3, 1, 8, 8)
+    assert torch.equal(again(images), network.model(images))
+
+
+def test_a_file_that_names_foreign_code_is_refused_unless_the_network_is_given(
+    study: StudyFolder, tmp_path: Path
+) -> None:
+    network, path = load_trained(study, FILTERS), tmp_path / "net.packed"
+    about = {**architecture(network), "name": "somewhere.else:build"}
+    export(network.model, network.signature.input_shape, path, Format.PACKED, about)
+    with pytest.raises(InvalidValue, match=r"is of somewhere\.else:build, whose code would run: pass model=ModelSpec"):
+        load_file(path)
+    assert torch.equal(
+        load_file(path, network.spec.model)(torch.ones(1, 1, 8, 8)), network.model(torch.ones(1, 1, 8, 8))
+    )

@@ -1,5 +1,6 @@
 """A trial's network as a file: what is said about it, and that three lines load it where espalier is missing."""
 
+import copy
 import json
 import re
 import subprocess
@@ -19,6 +20,7 @@ from tests.orchestrator.trained import FILTERS, WEIGHTS
 from tests.trainables.instance_gated import with_gates
 from trainables.errors import InvalidValue
 from trainables.export import exporting
+from trainables.masking.masks import prunable_weights
 
 
 def test_the_formats_are_those_that_can_be_written() -> None:
@@ -49,6 +51,20 @@ def test_an_export_says_of_a_network_with_gates_that_it_computes_all_channels(ex
     assert dynamic.as_object()["dynamic"] == dynamic.dynamic
     assert [line for line in lines(dynamic) if line.startswith("dynamic:   its gates choose channels for each image")]
     assert [site["writer"] for site in architecture(gated)["gates"]] == ["conv1", "conv2", "conv3"]
+
+
+def test_an_export_says_of_unified_blocks_that_it_holds_all_their_weights(exported: TrialExport) -> None:
+    assert exported.expanded is None
+    unified = copy.deepcopy(exported.network.model)
+    with torch.no_grad():
+        for weight in prunable_weights(unified).values():
+            weight.copy_(torch.where(weight < 0, -0.1, 0.1))
+    of_blocks = replace(exported, network=replace(exported.network, model=unified))
+    assert of_blocks.as_object()["expanded"] == of_blocks.expanded
+    assert [line for line in lines(of_blocks) if re.match(r"expanded:  \d[\d,]* blocks of weights share one", line)]
+    packed = replace(of_blocks, file=replace(exported.file, format=Format.PACKED))
+    assert packed.expanded is None
+    assert "load it:   (with espalier)" in lines(packed)
 
 
 def test_the_file_says_where_it_comes_from(exported: TrialExport) -> None:

@@ -63,6 +63,11 @@ def test_the_share_of_macs_that_filters_take_with_them_is_counted() -> None:
     assert found == pytest.approx(1 - left / whole)
 
 
+def test_the_share_is_counted_beside_paradigms_that_demand_other_things() -> None:
+    check = NetworkCheck(study("resnet20", consensus={}, polarization={}, manifold_dynamic={}, channel_search={}))
+    assert check.removable_macs() == NetworkCheck(study("resnet20", polarization={})).removable_macs()
+
+
 def test_images_that_the_network_cannot_take_are_refused() -> None:
     with pytest.raises(InvalidValue, match=r"model\.name = 'lenet'.*needs images"):
         NetworkCheck(study("lenet", magnitude={"granularity": "filter"})).require_work()
