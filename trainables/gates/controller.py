@@ -43,7 +43,7 @@ def soft_gates(logits: Tensor, offset: float, temperature: float, generator: Gen
 
 def hard_gates(soft: Tensor) -> Tensor:
     """Return gates of 0 and 1, the nearer to `soft` of both, with its slope (straight-through estimator): [U]."""
-    return (soft > 0.5).to(soft) + soft - soft.detach()
+    return (soft > 0.5).to(soft) + (soft - soft.detach())  # in this order rounding leaves exactly 0 and 1
 
 
 def distance(share: Tensor, target: float) -> Tensor:

@@ -136,7 +136,7 @@ def _padded(rows: int, columns: int, block: Sides) -> tuple[int, int]:
 
 def _blocked(flat: Tensor, block: Sides) -> Tensor:
     """Return the blocks of a matrix, each a row; those at its ends are filled with zeros: [N, n]."""
-    below, right = _padded(*flat.shape, block)
+    below, right = _padded(flat.shape[0], flat.shape[1], block)
     padded = F.pad(flat, (0, right, 0, below))
     high, wide = block
     tiles = padded.reshape(padded.shape[0] // high, high, padded.shape[1] // wide, wide)

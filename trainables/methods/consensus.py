@@ -55,7 +55,7 @@ GATE_SEED = 7_000_003
 
 def switched(logit: Tensor) -> Tensor:
     """Return 1 where `logit` is above 0, else 0, with the slope of `logit` itself (straight-through estimator)."""
-    return (logit > 0).to(logit) + logit - logit.detach()
+    return (logit > 0).to(logit) + (logit - logit.detach())  # in this order rounding leaves exactly 0 and 1
 
 
 def disagreement(shares: Tensor) -> Tensor:

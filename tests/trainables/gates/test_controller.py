@@ -30,6 +30,11 @@ def test_hard_gates_are_zero_or_one_and_have_the_slope_of_soft_ones() -> None:
     assert slopes.tolist() == [1, 2, 3, 4]
 
 
+def test_hard_gates_are_exact_whatever_the_soft_ones() -> None:
+    soft = torch.rand(10_000, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(hard_gates(soft), (soft > 0.5).float())
+
+
 def test_a_share_is_pulled_down_from_above_its_target_and_up_from_below() -> None:
     assert slope(0.8) == pytest.approx(1 / 0.8)
     assert slope(0.2) == pytest.approx(-1 / 0.2)

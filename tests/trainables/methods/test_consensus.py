@@ -39,6 +39,11 @@ def test_a_switch_is_zero_or_one_and_has_the_slope_of_its_logit() -> None:
     assert slope.tolist() == [1, 2, 3, 4]
 
 
+def test_switches_are_exact_whatever_the_logits() -> None:
+    logits = torch.randn(10_000, generator=torch.Generator().manual_seed(0)) * 5
+    assert torch.equal(switched(logits), (logits > 0).float())
+
+
 def test_disagreement_is_zero_where_all_images_agree_and_a_quarter_at_most() -> None:
     assert float(disagreement(torch.tensor([0.0, 1.0, 1.0]))) == 0
     assert float(disagreement(torch.tensor([0.5, 0.5]))) == 0.25
