@@ -4,7 +4,7 @@ import copy
 from typing import Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 TRACED_ON_CPU: Final = 30_000_000
 """Networks of up to this many parameters are traced with numbers, in less time than PyTorch takes to import what runs
@@ -17,9 +17,14 @@ def meta_twin(model: nn.Module, device: str = "meta") -> nn.Module:
     It can be run and traced on meta inputs without touching the original's gradients, buffers or modes. On another
     `device` its tensors have storage there, with zeros.
     """
-    memo: dict[int, object] = {id(p): nn.Parameter(torch.zeros_like(p, device=device)) for p in model.parameters()}
-    memo |= {id(b): torch.zeros_like(b, device=device) for b in model.buffers()}
+    memo: dict[int, object] = {id(p): nn.Parameter(_zeros(p, device)) for p in model.parameters()}
+    memo |= {id(b): _zeros(b, device) for b in model.buffers()}
     return copy.deepcopy(model, memo).eval()
+
+
+def _zeros(like: Tensor, device: str) -> Tensor:
+    """Return zeros of a tensor's shape and type: `zeros_like` of one without numbers first imports SymPy."""
+    return torch.zeros(like.shape, dtype=like.dtype, device=device)
 
 
 def traced_twin(model: nn.Module) -> nn.Module:

@@ -49,8 +49,7 @@ class WorkOrder:
         """
         resume_from = str(self.resume_from) if self.resume_from is not None else None
         texts = {"folder": str(self.folder), "cache": str(self.cache), "resume_from": resume_from}
-        plain = {**vars(self), **texts, "owner": vars(self.owner), "trial": self.trial.as_dict()}
-        return {_ORDER: json.dumps(plain)}
+        return {_ORDER: json.dumps({**vars(self), **texts}, default=vars)}
 
     @classmethod
     def from_dict(cls, config: Mapping[str, Any]) -> "WorkOrder":

@@ -200,7 +200,11 @@ class Ledger:
             state=TrialState.RUNNING,
             params=dict(draft.drawn),
             distributions=dict(draft.distributions),
-            user_attrs={_CONFIGURATION: asdict(draft.configuration), _SAMPLER: draft.sampler, _BUDGET: self._budget(0)},
+            user_attrs={
+                _CONFIGURATION: {**vars(draft.configuration)},
+                _SAMPLER: draft.sampler,
+                _BUDGET: self._budget(0),
+            },
         )
         number = len(self._ids)
         self._ids[number] = self.storage.create_new_trial(study_id(self.study), template)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from optuna.distributions import BaseDistribution
 
@@ -23,7 +23,7 @@ class Configuration:
 
 def digest(configuration: Configuration) -> str:
     """Return a short hash that identifies a configuration, also after a round trip through JSON."""
-    return hashlib.sha256(json.dumps(asdict(configuration), sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(vars(configuration), sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,8 @@ class Proposer:
 
     def _replicated(self) -> Configuration | None:
         """Return the configuration that gets its next seed now, or None if one is searched."""
+        if self._spec.search.seeds == 1:
+            return None  # without reading all trials
         record = next_replicate(self._configurations, self._ledger.records(), spent=self._spent())
         return None if record is None else self._seeded(record.paradigm, record.params)
 

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, ClassVar
 
 from trainables.errors import InfeasibleTrial, InvalidValue, nearest
@@ -98,16 +99,15 @@ class Paradigm(ABC):
     source: ClassVar[str]
 
     def __post_init__(self) -> None:
-        for name, domain in self.hyperparameters().items():
+        for name, (domain, is_integer) in _declared(type(self)).items():
             value = getattr(self, name)
-            integer = next(f for f in fields(self) if f.name == name).type in (int, "int")
-            if not domain.accepts(value) or (integer and not isinstance(value, int)):
-                raise InvalidValue(name, value, domain.allowed() + (", an integer" if integer else ""))
+            if not domain.accepts(value) or (is_integer and not isinstance(value, int)):
+                raise InvalidValue(name, value, domain.allowed() + (", an integer" if is_integer else ""))
 
     @classmethod
     def hyperparameters(cls) -> dict[str, HyperParameter]:
         """Return the declared hyper-parameters by name."""
-        return {f.name: f.metadata["hyper"] for f in fields(cls) if "hyper" in f.metadata}
+        return {name: domain for name, (domain, _) in _declared(cls).items()}
 
     @classmethod
     def create(cls, values: Mapping[str, Value]) -> "Paradigm":
@@ -137,3 +137,10 @@ class Paradigm(ABC):
         """
         recipe = self.recipe(epochs)
         return first_pruned_epoch(recipe) / training_epochs(recipe)
+
+
+@cache
+def _declared(paradigm: type[Paradigm]) -> Mapping[str, tuple[HyperParameter, bool]]:
+    """Return each declared hyper-parameter of a class of paradigms, and whether it is an integer."""
+    declared = (f for f in fields(paradigm) if "hyper" in f.metadata)
+    return {f.name: (f.metadata["hyper"], f.type in (int, "int")) for f in declared}
