@@ -84,6 +84,7 @@ document.addEventListener("keydown", (event) => {
   else return;
   event.preventDefault();
 });
+window.addEventListener("resize", () => tell(null));
 document.addEventListener("focusout", (event) => {
   if (event.target.closest("svg[tabindex]")) tell(null);
 });

@@ -133,3 +133,17 @@ def test_one_objective_has_a_best_value_and_no_places_to_lead(espalier: Espalier
     finished("b", objectives={"accuracy": "maximize"}, paradigms=HALF)
     assert compared(espalier, "a", "b")["leads"] == []
     assert espalier("compare", "a", "b")[0] == 0
+
+
+def test_studies_that_ask_for_seeds_are_compared_by_their_means_unless_trials_are_asked_for(espalier: Espalier) -> None:
+    finished("a", search={"seeds": 2})
+    finished("b", search={"seeds": 2}, paradigms=HALF)
+    means, trials = compared(espalier, "a", "b"), compared(espalier, "a", "b", "--trials")
+    assert means["by_mean"]
+    assert not trials["by_mean"]
+    members = [len(found["groups"][0]["studies"][0]["front"]) for found in (means, trials)]
+    assert members[0] < members[1]  # a configuration is one member, whatever its seeds
+    assert "by their means over seeds" in espalier("compare", "a", "b")[1]
+    finished("plain", paradigms=HALF)
+    assert not compared(espalier, "a", "plain")["by_mean"]
+    assert compared(espalier, "a", "plain", "--by-mean")["by_mean"]
