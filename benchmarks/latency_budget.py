@@ -3,8 +3,9 @@
     python -m benchmarks.latency_budget [--networks digits_cnn resnet20] [--budgets 0.7 0.5] [--seeds 0 1 2]
 
 Each network trains on the digits for 15 epochs towards each share of the time of its layers, measured before training
-on one thread for `--batch` images at once. Then the dense and the small network take turns for `--runs` forward passes
-each; medians count. `by the table` is the share that the budget was met with.
+on one thread for `--batch` images at once; layers keep multiples of `--round-to` units. Then the dense and the small
+network take turns for `--runs` forward passes each; medians count. `by the table` is the share that the budget was met
+with.
 """
 
 import argparse
@@ -26,7 +27,7 @@ EPOCHS = 15
 WINDOW = 6
 
 
-def trained(network: str, budget: float, seed: int, batch: int) -> LiveTrial:
+def trained(network: str, budget: float, seed: int, options: argparse.Namespace) -> LiveTrial:
     """Return a trial whose network was trained towards a share of its layers' time."""
     spec = TrialSpec(
         data=DataSpec(name="digits", validation=0.2),
@@ -35,10 +36,11 @@ def trained(network: str, budget: float, seed: int, batch: int) -> LiveTrial:
         paradigm="complexity_aware",
         epochs=EPOCHS,
         seed=seed,
-        latency=LatencySpec(batch=batch),
+        latency=LatencySpec(batch=options.batch),
     )
     trial = LiveTrial(spec, data.load(spec.data), Quiet())
-    run_recipe((Train(EPOCHS, during=Gating(epochs=WINDOW, beta=0.25, target_latency=budget)),), trial)
+    gating = Gating(epochs=WINDOW, beta=0.25, target_latency=budget, round_to=options.round_to)
+    run_recipe((Train(EPOCHS, during=gating),), trial)
     return trial
 
 
@@ -59,7 +61,7 @@ def table(options: argparse.Namespace) -> Iterator[str]:
     for network in options.networks:
         for budget in options.budgets:
             for seed in options.seeds:
-                trial = trained(network, budget, seed, options.batch)
+                trial = trained(network, budget, seed, options)
                 whole, small = in_turns(trial, options.batch, options.runs)
                 told = trial.measured["latency_predicted"]
                 share, macs = told / trial.measured["latency_dense"], trial.cost().macs / trial.dense().cost().macs
@@ -75,6 +77,7 @@ def main() -> None:
     parser.add_argument("--budgets", type=float, nargs="+", default=[0.7, 0.5])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--batch", type=int, default=64, help="images of a forward pass")
+    parser.add_argument("--round-to", type=int, default=1, help="layers keep multiples of so many units")
     parser.add_argument("--runs", type=int, default=200)
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -12,7 +12,7 @@ from trainables.gates.expected_latency import ExpectedLatency
 from trainables.gates.gates import Gates
 from trainables.gates.layer_timing import measure_layer_times
 from trainables.gates.objective import Balance, LatencyRegulariser, Regulariser, Regularises
-from trainables.gates.pairs import Pair, filled
+from trainables.gates.pairs import Pair, filled, pair
 from trainables.gates.rounding import Kept, Rounding
 from trainables.gates.structures import Structures, find_structures
 from trainables.structure.removal import TOLERANCE, disagreement, plan_removal, remove
@@ -28,6 +28,9 @@ BUDGETS: Mapping[str, str] = {
     "target_latency": "layers' seconds",
 }
 """What a budget limits, by the name of the field of `Gating` that holds it."""
+
+FLATTEST = 0.1
+"""The least slope by which a step is scaled, where times are measured, as a share of the mean slope."""
 
 
 def require_gates(name: str, gating: "Gating", structures: Structures) -> None:
@@ -163,6 +166,16 @@ class GatedNetwork:
     def slopes(self, theta: Pair) -> Pair:
         """Return the derivatives of the regulariser at nu = 1 with respect to all probabilities `theta`."""
         return self._balanced.slopes(*theta)
+
+    def pace(self) -> Pair:
+        """Return the slopes of the true expected cost at the unpruned network, by which steps are scaled.
+
+        Where measured times are flat, so that a structure costs nothing, they are a share of the mean instead.
+        """
+        slopes = self.regulariser(Balance(1.0, 0.5, self.gating.alpha)).slopes(*filled(self.sizes, 1.0, 1.0))
+        if self.latency is None:
+            return slopes
+        return pair(part.clamp(min=FLATTEST * part.sum().item() / max(1, len(part))) for part in slopes)
 
     @property
     def _balanced(self) -> Regularises:

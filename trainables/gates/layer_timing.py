@@ -20,8 +20,11 @@ from trainables.structure.removal import take_shapes
 if TYPE_CHECKING:
     from trainables.state import LiveTrial
 
-SHARES = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0)
-"""The widths at which a layer is measured, as shares of its own; at least one unit."""
+SHARES = (0.25, 0.5, 0.75)
+"""The widths at which a layer is measured beside 1 and its own, as shares of its own; each with one unit more, too.
+
+Times are staircases of as many units as an instruction takes at once: the unit after a round number costs a step.
+"""
 
 RUNS = 15
 """How often each layer is run at each width; the median counts."""
@@ -107,40 +110,34 @@ class _Layer:
 
     def _narrowed(self, read: int, written: int) -> tuple[nn.Module, Tensor]:
         """Return the layer with so many units on both sides, and an input for it."""
-        dense = is_dense_layer(self.module)
-        less_read = 1 - (read / self.inputs if dense else written / self.outputs)
-        channels = self.images.shape[-1 if isinstance(self.module, nn.Linear) else 1]
+        of_inputs, of_outputs = read / self.inputs, written / self.outputs
+        is_dense, side = is_dense_layer(self.module), -1 if isinstance(self.module, nn.Linear) else 1
+        channels = _part(self.images.shape[side], of_inputs if is_dense else of_outputs)
         narrow = copy.deepcopy(self.module)
-        of_input = _cut(channels, less_read) if dense else channels
-        state = {
-            name: _first(value, _cut(value.shape[0], 1 - written / self.outputs), of_input if dense else None)
-            if value.dim()
-            else value
-            for name, value in narrow.state_dict().items()
-        }
-        take_shapes(narrow, state)
-        images = self.images.narrow(-1 if isinstance(self.module, nn.Linear) else 1, 0, _cut(channels, less_read))
+        columns = channels if is_dense else None
+        take_shapes(narrow, {name: _first(value, of_outputs, columns) for name, value in narrow.state_dict().items()})
         layout = torch.channels_last if _is_channels_last(self.images) else torch.contiguous_format
-        return narrow, images.contiguous(memory_format=layout)
+        return narrow, self.images.narrow(side, 0, channels).contiguous(memory_format=layout)
 
 
 def _is_channels_last(images: Tensor) -> bool:
     return images.dim() == 4 and images.is_contiguous(memory_format=torch.channels_last)
 
 
-def _cut(count: int, less: float) -> int:
-    """Return what is left of `count` channels without the share `less`; at least one."""
-    return max(1, round(count * (1 - less)))
+def _part(count: int, share: float) -> int:
+    """Return the share of so many channels; at least one."""
+    return max(1, round(share * count))
 
 
-def _first(value: Tensor, outputs: int, inputs: int | None) -> Tensor:
-    """Return the first entries of a parameter or statistic, on its side of outputs and, of a matrix, of inputs."""
-    shorter = value[:outputs]
-    return (shorter[:, :inputs] if inputs is not None and value.dim() > 1 else shorter).clone()
+def _first(value: Tensor, of_outputs: float, columns: int | None) -> Tensor:
+    """Return the first entries of a parameter or statistic: a share of its outputs, and so many columns of a matrix."""
+    shorter = value[: _part(len(value), of_outputs)] if value.dim() else value
+    return (shorter[:, :columns] if columns is not None and value.dim() > 1 else shorter).clone()
 
 
 def _widths(units: int) -> tuple[int, ...]:
-    return tuple(sorted({max(1, round(share * units)) for share in SHARES}))
+    inner = [_part(units, share) for share in SHARES]
+    return tuple(sorted({1, *inner, *(min(units, width + 1) for width in inner), units}))
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,11 +161,15 @@ def _layers(model: nn.Module, structures: Structures, calls: Mapping[str, list[_
 
 
 def _calls(trial: "LiveTrial", batch: int) -> dict[str, list[_Call]]:
-    """Return how each layer with parameters is called for a batch of blank images."""
+    """Return how each layer with parameters, of one input and one output, is called for a batch of blank images."""
     calls: dict[str, list[_Call]] = {}
 
-    def note(name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
-        return lambda _, inputs, output: calls.setdefault(name, []).append(_Call(inputs[0], output.numel()))
+    def note(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+        def listen(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            if len(inputs) == 1 and isinstance(output, Tensor):
+                calls.setdefault(name, []).append(_Call(inputs[0], output.numel()))
+
+        return listen
 
     layers = {
         name: module

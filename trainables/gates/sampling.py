@@ -58,7 +58,7 @@ class SampledPath(Companion):
         self._batches = last_batches(trial.spec.training.batch_size)
         self._worth = Worth(gating, sizes, self._generator)
         self._distillation = Distillation(gating.distill, trial) if gating.distill else None
-        self._scale = network.regulariser(Balance(1.0, 0.5, gating.alpha)).slopes(*filled(sizes, 1.0, 1.0))
+        self._scale = network.pace()
 
     def stands_out(self) -> bool:
         """Return whether gates are sampled in the coming step."""

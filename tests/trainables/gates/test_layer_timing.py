@@ -10,11 +10,13 @@ from tests.conftest import MemoryContext, computed
 from tests.trainables.stages import a_trial
 from trainables.checkpoint import CHECKPOINT
 from trainables.errors import InfeasibleTrial
+from trainables.gates import layer_timing
 from trainables.gates.gated_network import GatedNetwork
 from trainables.gates.layer_timing import measure_layer_times
 from trainables.gates.structures import find_structures
 from trainables.recipes.gating import Gating
 from trainables.spec import DataSpec, LatencySpec, ModelSpec, TrainingSpec, TrialSpec
+from trainables.structure.layer_times import LayerTime, LayerTimes
 from trainables.trial import run_trial
 
 SPEC = TrialSpec(
@@ -28,7 +30,13 @@ SPEC = TrialSpec(
 )
 
 
-@pytest.mark.parametrize("model", ["mlp", "digits_cnn", "resnet20", "vit"])
+@pytest.fixture(autouse=True)
+def _fewer_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure less often: no test asserts a time."""
+    monkeypatch.setattr(layer_timing, "RUNS", 1)
+
+
+@pytest.mark.parametrize("model", ["digits_cnn", "vit"])
 def test_every_layer_with_parameters_is_measured_at_the_widths_that_gates_can_leave(model: str, tmp_path: Path) -> None:
     trial = a_trial(tmp_path, model)
     trial.spec = replace(trial.spec, latency=LatencySpec(batch=2))
@@ -43,7 +51,7 @@ def test_every_layer_with_parameters_is_measured_at_the_widths_that_gates_can_le
         assert (time.seconds > 0).all()
     read = {reader.module for group in structures.groups for reader in group.readers}
     assert {name for name, time in times.layers.items() if len(time.inputs) > 1} == read
-    assert 0 < times.total < 20 * times.whole
+    assert times.total >= 0.999 * times.whole > 0
 
 
 def test_a_trial_meets_its_budget_by_the_table_with_which_it_resumes(tmp_path: Path) -> None:
@@ -63,6 +71,18 @@ def test_a_trial_meets_its_budget_by_the_table_with_which_it_resumes(tmp_path: P
 
 def _table(folder: Path) -> str:
     return str(torch.load(folder / CHECKPOINT, weights_only=True)["layer_times"])
+
+
+def test_steps_are_finite_where_more_units_take_no_more_time(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path)
+    sizes = {group.name: group.size for group in find_structures(trial.model, trial.groups).groups}
+    flat = {name: LayerTime((1,), (1, size), torch.ones(1, 2)) for name, size in sizes.items()}
+    rising = LayerTime((1,), (1, 64), torch.tensor([[1.0, 9.0]]))
+    trial.layer_times = LayerTimes(flat | {"conv3": rising}, whole=4.0)
+    network = GatedNetwork(Gating(epochs=1, target_latency=0.5), trial)
+    units, _ = network.pace()
+    assert (units > 0).all()
+    assert units[-1] > 5 * units[0]
 
 
 def test_a_budget_below_what_no_gate_can_save_is_refused(tmp_path: Path) -> None:
