@@ -239,7 +239,13 @@ SETTLED: Final[Mapping[str, str]] = {name: field for name, field in FORETOLD.ite
 
 
 AT: Final = "@"
-"""Between a metric and the images that it was measured on after the study, as in ``accuracy@fog_3``."""
+"""Between a metric and the other images that it is measured on, as in ``accuracy@fog_3``."""
+
+VALIDATION: Final = "validation_"
+"""Begins the names of images made from validation ones, on which a study selects; all others are test images."""
+
+EVALUATED: Final = ("accuracy", "nll", "brier", "ece")
+"""What is measured on other images."""
 
 COMPARED: Final[Mapping[str, Direction]] = {
     "agreement": "maximize",
@@ -271,12 +277,20 @@ def foretold(name: str) -> str | None:
     """
     if name in TABLE or is_function(name):
         return FORETOLD.get(name)
-    return name
+    return None if AT in name else name
 
 
 def find(name: str) -> Metric:
     """Return a metric; one that code of the user's measures may have any value, and either direction."""
-    return TABLE[name] if name in TABLE else Metric(name=name, words=name, unit=Unit.NUMBER, low=-math.inf)
+    if name in TABLE:
+        return TABLE[name]
+    measured, at, _ = name.partition(AT)
+    if at and measured in EVALUATED:
+        row, full = TABLE[measured], words(name)
+        return Metric(
+            name=name, words=full, unit=row.unit, direction=row.direction, low=row.low, high=row.high, tasks=_LABELS
+        )
+    return Metric(name=name, words=name, unit=Unit.NUMBER, low=-math.inf)
 
 
 def unit(name: str) -> Unit:

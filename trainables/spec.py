@@ -226,6 +226,41 @@ class EnsembleSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvaluationSpec:
+    """Corrupted and noisy validation images on which every final network is measured.
+
+    Each of the `kinds` of CIFAR-10-C is taken at each of the `severities`, and uniform noise at each radius of `noise`,
+    of pixels in [0, 1]; `images` says how many validation images at most, evenly spaced.
+    """
+
+    kinds: tuple[str, ...] = ()
+    severities: tuple[int, ...] = (3,)
+    noise: tuple[float, ...] = ()
+    images: int | None = None
+
+    def __post_init__(self) -> None:
+        _require(bool(self.kinds or self.noise), "kinds", self.kinds, "must name a kind, unless noise has a radius")
+        for kind in self.kinds:
+            _require(
+                kind in KIND_NAMES, "kinds", kind, f"must be one of {', '.join(KIND_NAMES)}{nearest(kind, KIND_NAMES)}"
+            )
+            _require(self.kinds.count(kind) == 1, "kinds", kind, "must be named once")
+        _require(bool(self.severities), "severities", self.severities, "must name at least one of 1 to 5")
+        for severity in self.severities:
+            _require(severity in SEVERITIES, "severities", severity, "must be 1, 2, 3, 4 or 5")
+            _require(self.severities.count(severity) == 1, "severities", severity, "must be named once")
+        for radius in self.noise:
+            _require(0 < radius <= 1, "noise", radius, "must be greater than 0, and at most 1: pixels lie in [0, 1]")
+            _require(self.noise.count(radius) == 1, "noise", radius, "must be named once")
+        _require(self.images is None or self.images >= 1, "images", self.images, "must be at least 1, or left out")
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "EvaluationSpec":
+        """Rebuild the spec from a dictionary that may have passed through JSON."""
+        return cls(**{**plain, **{key: tuple(plain[key]) for key in ("kinds", "severities", "noise")}})
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialSpec:
     """One configuration of a study, complete: the same spec and seed give the same result on CPU.
 
@@ -244,6 +279,7 @@ class TrialSpec:
     objectives: tuple[str, ...] = ("accuracy", "macs")
     latency: LatencySpec = field(default_factory=LatencySpec)
     ensemble: EnsembleSpec | None = None
+    evaluation: EvaluationSpec | None = None
     task: str = "classification"
 
     def __post_init__(self) -> None:
@@ -256,7 +292,7 @@ class TrialSpec:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "TrialSpec":
         """Rebuild the spec from what `as_dict` returned."""
-        training, ensemble = dict(plain["training"]), plain.get("ensemble")
+        training, ensemble, evaluation = dict(plain["training"]), plain.get("ensemble"), plain.get("evaluation")
         training["milestones"] = tuple(training["milestones"])
         return cls(
             **{
@@ -267,5 +303,6 @@ class TrialSpec:
                 "objectives": tuple(plain["objectives"]),
                 "latency": LatencySpec(**plain.get("latency", {})),
                 "ensemble": EnsembleSpec(**ensemble) if ensemble is not None else None,
+                "evaluation": EvaluationSpec.from_dict(evaluation) if evaluation is not None else None,
             }
         )

@@ -8,6 +8,7 @@ from trainables.context import Context, Report
 from trainables.evaluation.ensemble import measure_ensemble
 from trainables.evaluation.instance_latency import latency_by_image
 from trainables.evaluation.instance_macs import measure_instances
+from trainables.evaluation.on_validation import measure_on_images
 from trainables.evaluation.settling import measure_settling
 from trainables.masking.collapse import connectivity, warn_of_collapse
 from trainables.methods.smaller_start import SharesOfDense
@@ -126,6 +127,7 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
         **trial.measured,
         **_ensemble_cost(trial, by_image.get("macs", alive.macs)),
         **_qualities(trial, validation, test),
+        **measure_on_images(trial),
         **_measured_on_request(trial),
     }
     return {name: float(value) for name, value in metrics.items()}

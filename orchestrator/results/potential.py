@@ -14,7 +14,7 @@ import numpy.typing as npt
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.reference import dense_reference
 from trainables.corruption.kinds import KIND_NAMES, SEVERITIES
-from trainables.metrics import share_of_dense
+from trainables.metrics import VALIDATION, share_of_dense
 
 DELTA: Final = 0.005
 """By how much less accurate than the dense network a pruned one may be: half a point."""
@@ -22,8 +22,8 @@ DELTA: Final = 0.005
 CLEAN: Final = "clean"
 _ACCURACY: Final = "accuracy@"
 _FILE: Final = "file_"
-_NO_IMAGES: Final = ("class_", "corrupted")
-"""Beginnings of columns that are parts or means of others."""
+_NO_IMAGES: Final = ("class_", "corrupted", VALIDATION)
+"""Beginnings of columns that are parts or means of others, or of validation images, which are for selection."""
 
 Values = npt.NDArray[np.float64]
 

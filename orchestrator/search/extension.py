@@ -25,6 +25,7 @@ FIXED: Final = {
     "objectives": "earlier trials were chosen by others",
     "latency": "earlier trials measured it in another way",
     "ensemble": "earlier trials drew none, or another one",
+    "evaluation": "earlier trials were measured on other images",
     "constraints": "earlier trials did not measure the same metrics",
 }
 """The sections that cannot change, each with the reason; of constraints, only the bounds can change."""

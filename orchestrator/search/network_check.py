@@ -95,6 +95,10 @@ class NetworkCheck:
             raise InvalidValue(
                 "objectives.top5", classes, "is 100 % for any network: needs data of more than 5 classes"
             )
+        if self._spec.evaluation is not None:
+            from trainables.evaluation.on_validation import require_fit
+
+            require_fit(self._spec.evaluation, self.shapes.dataset.input_shape)
         references = list(filter(is_function, self._spec.measured))
         if references:
             from trainables.structure.own_metric import measure_by

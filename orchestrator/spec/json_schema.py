@@ -8,7 +8,7 @@ from typing import Any, Final
 from orchestrator.spec import searched_training
 from orchestrator.spec.study_spec import HISTORY, StudySpec
 from trainables import data, models, paradigms
-from trainables.metrics import OBJECTIVES, TABLE
+from trainables.metrics import AT, EVALUATED, OBJECTIVES, TABLE, VALIDATION
 from trainables.paradigms.base import HyperParameter, Paradigm
 from trainables.spec import TrainingSpec
 
@@ -35,8 +35,11 @@ def study_schema() -> Schema:
     )
     one = {"anyOf": [_named(models.names(), "a network"), _ref("ModelSpec")]}
     properties["model"] = {"anyOf": [*one["anyOf"], {"type": "array", "items": one, "minItems": 2}]}
-    properties["objectives"] = _object({name: _direction(name) for name in OBJECTIVES}) | {"minProperties": 1}
-    properties["constraints"] = _object({name: _bound(name) for name in OBJECTIVES})
+    on_images = {name: f"^{name}{AT}{VALIDATION}" for name in EVALUATED}
+    sought = {pattern: _direction(name) for name, pattern in on_images.items()}
+    bounded = {pattern: _bound(name) for name, pattern in on_images.items()}
+    properties["objectives"] = _object({name: _direction(name) for name in OBJECTIVES}, sought) | {"minProperties": 1}
+    properties["constraints"] = _object({name: _bound(name) for name in OBJECTIVES}, bounded)
     properties["paradigms"] = _object({name: _paradigm(paradigms.find(name)) for name in paradigms.names()})
     properties[HISTORY] = {"description": "how a stored study was extended; no setting"}
     kept = {key: schema[key] for key in ("type", "additionalProperties", "required")}
@@ -60,8 +63,9 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
-def _object(properties: Mapping[str, Schema]) -> Schema:
-    return {"type": "object", "additionalProperties": False, "properties": dict(properties)}
+def _object(properties: Mapping[str, Schema], patterns: Mapping[str, Schema] | None = None) -> Schema:
+    schema: Schema = {"type": "object", "additionalProperties": False, "properties": dict(properties)}
+    return schema | ({"patternProperties": dict(patterns)} if patterns else {})
 
 
 def _searched() -> Schema:

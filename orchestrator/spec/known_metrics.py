@@ -2,15 +2,17 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any, Final
 
 from orchestrator.spec.constraints import Constraint
 from orchestrator.spec.spec_errors import unknown_keys
 from trainables import tasks
-from trainables.errors import InvalidValue
-from trainables.metrics import OBJECTIVES, TABLE, Direction, find
+from trainables.errors import InvalidValue, nearest
+from trainables.metrics import AT, EVALUATED, OBJECTIVES, TABLE, VALIDATION, Direction, find
 from trainables.references import is_reference
+from trainables.spec import EvaluationSpec
 from trainables.tasks import CLASSIFICATION
 
 FUNCTION: Final = "<package.module>:<function>"
@@ -21,6 +23,29 @@ def usual_objectives(checked: Mapping[str, Any]) -> dict[str, Direction]:
     """Return the objectives of a study that names none: what selects in its task, and MACs."""
     selecting = tasks.selecting(str(checked.get("task", CLASSIFICATION)))
     return {selecting: find(selecting).direction or "minimize", "macs": "minimize"}
+
+
+def evaluated(wanted: EvaluationSpec | None) -> list[str]:
+    """Return the metrics of validation images that a study's section `evaluation` adds."""
+    if wanted is None:
+        return []
+    named = (f"{kind}_{severity}" for severity, kind in product(wanted.severities, wanted.kinds))
+    images = [*named, *(f"noise_{radius:g}" for radius in wanted.noise)]
+    return [f"{metric}{AT}{VALIDATION}{one}" for one, metric in product(images, EVALUATED)] + list(_summaries(wanted))
+
+
+def _summaries(wanted: EvaluationSpec) -> Iterator[str]:
+    for severity in wanted.severities if wanted.kinds else ():
+        yield f"accuracy{AT}{VALIDATION}corrupted_{severity}"
+        yield f"accuracy{AT}{VALIDATION}corrupted_worst_{severity}"
+
+
+def not_evaluated(given: Mapping[str, object], known: Collection[str]) -> list[InvalidValue]:
+    """Return an error for each metric of other images that is not `known`."""
+    where = "is not measured: `evaluation` names the images, and metrics of them are called"
+    called = f"METRIC{AT}{VALIDATION}IMAGES, as accuracy{AT}{VALIDATION}corrupted_3"
+    unknown = (name for name in given if AT in str(name) and name not in known)
+    return [InvalidValue(name, given[name], f"{where} {called}{nearest(name, known)}") for name in unknown]
 
 
 def not_measured(given: Mapping[str, object], task: str | None) -> list[InvalidValue]:

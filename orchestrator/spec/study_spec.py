@@ -25,7 +25,7 @@ from orchestrator.spec.choices import Choice as Choice
 from orchestrator.spec.choices import Range as Range
 from orchestrator.spec.choices import Strict, cannot_fit, check_choices, check_effects
 from orchestrator.spec.constraints import Constraint as Constraint
-from orchestrator.spec.known_metrics import not_measured, unmet, usual_objectives
+from orchestrator.spec.known_metrics import evaluated, not_evaluated, not_measured, unmet, usual_objectives
 from orchestrator.spec.ledger_url import FILE, check_ledger
 from orchestrator.spec.names import check_study_name
 from orchestrator.spec.params import Params
@@ -41,7 +41,7 @@ from orchestrator.spec.tracking_url import STORE, check_tracking
 from trainables import data, models, paradigms, tasks
 from trainables.code import package_of
 from trainables.errors import InvalidValue
-from trainables.metrics import TABLE, find, is_function
+from trainables.metrics import AT, find, is_function
 from trainables.metrics import Direction as Direction
 from trainables.models import weights
 from trainables.references import is_reference
@@ -49,6 +49,7 @@ from trainables.spec import (
     CorruptionSpec,
     DataSpec,
     EnsembleSpec,
+    EvaluationSpec,
     LatencySpec,
     ModelSpec,
     TrainingSpec,
@@ -94,6 +95,7 @@ class StudySpec(Strict):
     data: DataSpec
     model: Networks
     training: TrainingSpec = TrainingSpec()
+    evaluation: EvaluationSpec | None = None
     objectives: dict[str, Direction] = Field(default_factory=usual_objectives)
     constraints: dict[str, str] = Field(default={})
     latency: LatencySpec = LatencySpec()
@@ -170,6 +172,7 @@ class StudySpec(Strict):
             objectives=self.measured,
             latency=self.latency,
             ensemble=self.ensemble,
+            evaluation=self.evaluation,
             task=self.task,
         )
 
@@ -244,6 +247,11 @@ class StudySpec(Strict):
             return {**given, "corruptions": _with_tuples(corruptions, "kinds", "severity")}
         return given
 
+    @field_validator("evaluation", mode="before")
+    @classmethod
+    def _lists_of_images_are_tuples(cls, given: Any) -> Any:
+        return _with_tuples(given, "kinds", "severities", "noise") if isinstance(given, Mapping) else given
+
     @field_validator("training", mode="before")
     @classmethod
     def _lists_are_tuples(cls, given: Any) -> Any:
@@ -253,7 +261,9 @@ class StudySpec(Strict):
     @classmethod
     def _name_known_metrics(cls, given: Any, info: ValidationInfo) -> Any:
         if isinstance(given, Mapping):
-            named = {name: value for name, value in given.items() if not is_function(str(name))}
+            others = {name: value for name, value in given.items() if AT in str(name)}
+            refuse(not_evaluated(others, evaluated(info.data.get("evaluation"))))
+            named = {name: value for name, value in given.items() if not is_function(str(name)) and name not in others}
             refuse(not_measured(named, info.data.get("task")))
         return given
 
@@ -282,7 +292,7 @@ class StudySpec(Strict):
                     name, direction, f"must be {find(name).direction}: the other way leads to the worst networks"
                 )
                 for name, direction in objectives.items()
-                if name in TABLE and direction != find(name).direction
+                if find(name).direction not in (None, direction)
             )
         return objectives
 
@@ -346,9 +356,10 @@ class StudySpec(Strict):
         if smoothing and self.task not in SMOOTHED:
             allowed = f"is for {' and '.join(sorted(SMOOTHED))}, and this study has task: {self.task}: leave it out"
             yield InvalidValue("training.label_smoothing", smoothing, allowed)
-        if self.ensemble is not None and self.task != CLASSIFICATION:
-            allowed = f"averages probabilities of classes, and this study has task: {self.task}: leave it out"
-            yield InvalidValue("ensemble", asdict(self.ensemble), allowed)
+        for key, section in (("ensemble", self.ensemble), ("evaluation", self.evaluation)):
+            if section is not None and self.task != CLASSIFICATION:
+                allowed = f"measures probabilities of classes, and this study has task: {self.task}: leave it out"
+                yield InvalidValue(key, asdict(section), allowed)
         language = self.task == "language_modeling"
         if language != (self.data.name == "text") and not is_reference(self.task):
             needs = "needs data: {name: text}, and these are" if language else "cannot learn the data: set it to"
@@ -438,10 +449,11 @@ def _problems(plain: Mapping[str, Any]) -> Sequence[Problem]:
 
 
 def _follows(key: str, refused: Iterable[str]) -> bool:
-    """Return whether a problem is there only because a refused value was removed: weights, or the task of a metric."""
+    """Return whether a problem is there only because a refused value was removed: weights, or what a metric needs."""
     removed = tuple(refused)
     unweighted = key.endswith(".pretrain") and any(one.endswith(".weights") for one in removed)
-    return unweighted or (key.startswith(("objectives.", "constraints.")) and "task" in removed)
+    unmeasured = "task" in removed or any(one.partition(".")[0] == "evaluation" for one in removed)
+    return unweighted or (key.startswith(("objectives.", "constraints.")) and unmeasured)
 
 
 def _within(key: str, ancestor: str) -> bool:

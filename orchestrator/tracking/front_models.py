@@ -25,8 +25,10 @@ from orchestrator.ledger.records import TrialRecord
 from orchestrator.networks.loading import TrainedNetwork, load_trained
 from orchestrator.results.front import Objectives, in_ranges, losses
 from orchestrator.store.store import StudyFolder
+from orchestrator.tracking.run_contents import key
 from orchestrator.tracking.steps import TrackedStudy
 from trainables.errors import EspalierError, InvalidValue
+from trainables.metrics import AT, VALIDATION
 
 DIGEST: Final = "digest"
 """The tag with the digest of the run that a model belongs to: a trial's run is written again if its record changed."""
@@ -160,14 +162,14 @@ class _Writer:
         for name, value in record.metrics.items():
             measured_on = data.get(_split_of(name, record.metrics))
             about = {"dataset_name": measured_on.name, "dataset_digest": measured_on.digest} if measured_on else {}
-            self._client.log_metric(run, name, value, at, 0, model_id=model.model_id, **about)
+            self._client.log_metric(run, key(name), value, at, 0, model_id=model.model_id, **about)
 
 
 def _split_of(metric: str, measured: Container[str]) -> str:
     """Return the split that a metric is of: it has a twin of the other one. Costs have none: an empty text."""
     if metric.startswith("test_") and metric.removeprefix("test_") in measured:
         return "test"
-    return "validation" if f"test_{metric}" in measured else ""
+    return "validation" if f"test_{metric}" in measured or f"{AT}{VALIDATION}" in metric else ""
 
 
 def _dataset(study: TrackedStudy, split: str) -> Dataset:

@@ -40,16 +40,24 @@ class _Shared:
 
 
 class Bench:
-    """Measures networks, in evaluation mode and on the data's device, on at most `images` of the test split.
+    """Measures networks, in evaluation mode and on the data's device, on at most `images` of a split.
 
-    Fewer are spread evenly over the split, and keep their numbers, so that each is corrupted as in the whole. With a
-    `reference`, networks are also compared with it. Conditions should be measured one after another, each for all
-    networks: the images of the last one are kept.
+    That is the test split unless another is given. Fewer images are spread evenly over it, and keep their numbers, so
+    that each is corrupted as in the whole. With a `reference`, networks are also compared with it. Conditions should be
+    measured one after another, each for all networks: the images of the last one are kept.
     """
 
-    def __init__(self, data: Dataset, reference: nn.Module | None, *, images: int | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        data: Dataset,
+        reference: nn.Module | None,
+        *,
+        images: int | None = None,
+        seed: int = 0,
+        split: Split | None = None,
+    ) -> None:
         self._data, self._reference = data, reference
-        self._sample = Sample(*_some(data.test, images), seed)
+        self._sample = Sample(*_some(split if split is not None else data.test, images), seed)
         self._shared: _Shared | None = None
 
     def measure(self, condition: Condition, model: nn.Module) -> dict[str, float]:
