@@ -7,6 +7,7 @@ import typer
 
 from orchestrator.commands.arguments import HERE, AsJson, Name, Quiet, StoreFolder, console, print_json, read, store_at
 from orchestrator.results.potential import DELTA
+from orchestrator.store.evaluations import Evaluations
 from orchestrator.terminal.printable import say
 from trainables.errors import InvalidValue
 
@@ -37,6 +38,10 @@ Attack = Annotated[
 Files = Annotated[Path | None, typer.Option("--files", help="A folder with files of CIFAR-10-C or CIFAR-10.1.")]
 Trials = Annotated[list[int] | None, typer.Option("--trial", help="Only this trial; can be repeated.")]
 Front = Annotated[bool, typer.Option("--front", help="Only the trials on the front, and the dense network.")]
+Ensembles = Annotated[
+    bool,
+    typer.Option("--ensembles", help="Also ensembles of these networks, for at most the MACs of each of them."),
+]
 Images = Annotated[
     int | None,
     typer.Option("--images", min=1, help="At most so many test images, evenly spaced.", show_default="all"),
@@ -60,6 +65,7 @@ def evaluate(
     files: Files = None,
     trial: Trials = None,
     front: Front = False,
+    ensembles: Ensembles = False,
     images: Images = None,
     seed: Seed = 0,
     delta: Delta = DELTA,
@@ -74,7 +80,7 @@ def evaluate(
     folder = studies.existing(name, "NAME")
     from orchestrator.evaluation.evaluating import evaluate as carry_out  # imports torch
     from orchestrator.evaluation.wanted import SEVERITY, Wanted, kinds_of
-    from orchestrator.terminal.evaluation_tables import evaluation_lines, evaluation_object
+    from orchestrator.terminal.evaluation_tables import ensemble_table, evaluation_lines, evaluation_object
 
     wanted = Wanted(
         kinds=kinds_of(kinds or ()),
@@ -94,15 +100,19 @@ def evaluate(
             images=images,
             seed=seed,
             device=device,
+            ensembles=ensembles,
         )
     spec, records = read(folder)
     trained_on = spec.data.corruptions.kinds if spec.data.corruptions is not None else ()
+    members = Evaluations(folder).members() if ensembles else {}
     if as_json:
-        print_json(evaluation_object(records, delta, trained_on))
+        print_json(evaluation_object(records, delta, trained_on, members))
         return
     if not quiet:
         _tell(done)
     console().print(evaluation_lines(records, delta, trained_on))
+    if ensembles:
+        console().print(ensemble_table(records, members))
 
 
 def _tell(done: "Evaluated") -> None:

@@ -29,7 +29,7 @@ from orchestrator.store import stamp
 from orchestrator.store.store import StudyFolder
 from orchestrator.terminal.objects import verification_object
 from orchestrator.terminal.printable import say
-from trainables.errors import InvalidValue
+from trainables.errors import InvalidValue, nearest
 
 if TYPE_CHECKING:
     from orchestrator.results.compare import Comparison, Entry
@@ -43,6 +43,15 @@ def report(
         Path | None,
         typer.Option("--figures", metavar="FOLDER", help="Also write each figure as PDF, PNG and SVG, for papers."),
     ] = None,
+    color: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--color",
+            metavar="METRIC",
+            help="A metric to show as colour over the front's axes, and against them; can be repeated.",
+            show_default="objectives from the third on, accuracy@corrupted_*",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a study's report, a single HTML page that works offline, and print its path."""
@@ -53,16 +62,26 @@ def report(
         with refusing("--output", str(output), "name another file"):
             require_file(output)
     with refusing("--output", str(path), "name a file that you may write"):
-        write_page(folder, *read(folder), path)
+        spec, records = read(folder)
+        _require_measured(color or (), records)
+        write_page(folder, spec, records, path, color or ())
     written = [str(folder.shown(path) if path == folder.report else path)]
     if figures is not None:
         with refusing("--figures", str(figures), "name a folder that you may write to"):
-            written += _write_figures(folder, figures)
+            written += _write_figures(folder, figures, color or ())
     if as_json:
         print_json({"report": written[0], "figures": written[1:]})
     else:
         for each in written:
             say(each)
+
+
+def _require_measured(colors: Sequence[str], records: Sequence[TrialRecord]) -> None:
+    known = dict.fromkeys(name for record in records for name in record.metrics)
+    for name in colors:
+        if name not in known:
+            allowed = f"must be a metric that `espalier show` lists of a trial{nearest(name, known)}"
+            raise InvalidValue("--color", name, allowed)
 
 
 def verify(name: Name, store: StoreFolder = HERE, as_json: AsJson = False) -> None:
@@ -143,12 +162,14 @@ def _draw(compared: "Comparison", output: Path | None, into: Path | None) -> Non
             paper.write(comparison_figures(compared), into)
 
 
-def write_page(folder: StudyFolder, spec: StudySpec, records: Sequence[TrialRecord], path: Path) -> None:
+def write_page(
+    folder: StudyFolder, spec: StudySpec, records: Sequence[TrialRecord], path: Path, colors: Sequence[str] = ()
+) -> None:
     """Write a study's report to a path; the store's own is also pushed to its bucket, if it has one."""
     from orchestrator.report.report import write_report  # its figures, which no other command needs
 
     extended = {f"extended {e.time}": [str(change) for change in e.changes] for e in read_history(folder.spec)}
-    write_report(spec, records, path, stamp={**stamp.read(folder.stamp), **extended})
+    write_report(spec, records, path, stamp={**stamp.read(folder.stamp), **extended}, colors=colors)
     if path == folder.report:
         folder.push(path)
 
@@ -159,11 +180,11 @@ def require_folder(path: Path | None) -> None:
         raise InvalidValue("--figures", str(path), "must be a folder, and this is a file")
 
 
-def _write_figures(folder: StudyFolder, into: Path) -> list[str]:
+def _write_figures(folder: StudyFolder, into: Path, colors: Sequence[str]) -> list[str]:
     from orchestrator.report import paper  # imports matplotlib
     from orchestrator.report.report import figures
 
-    return [str(path) for path in paper.write(figures(*read(folder)), into)]
+    return [str(path) for path in paper.write(figures(*read(folder), colors), into)]
 
 
 def _entry(folder: StudyFolder) -> "Entry":

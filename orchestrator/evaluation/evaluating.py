@@ -1,5 +1,6 @@
 """Evaluates networks of finished trials in this process, one after another; every row is stored at once."""
 
+import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from orchestrator.evaluation.deep_ensembles import NAME, candidate, ensemble_within
 from orchestrator.evaluation.wanted import Wanted
 from orchestrator.ledger import ledger
 from orchestrator.ledger.records import State, TrialRecord
@@ -62,8 +64,11 @@ def evaluate(
     images: int | None = None,
     seed: int = 0,
     device: str | None = None,
+    ensembles: bool = False,
 ) -> Evaluated:
     """Measure the COMPLETE `trials` of a study, or those of its front, or all that have a checkpoint.
+
+    With `ensembles`, also the ensemble of these networks for at most the MACs of each of them, and of the dense one.
 
     Rows that are there already, with the same setting, are not measured again. `progress` is told how many of the
     missing rows are done. Raises InvalidValue for what cannot be evaluated, before anything is measured, and
@@ -86,6 +91,8 @@ def evaluate(
         total = sum(len(subject.missing) for subject in subjects)
         for done, _ in enumerate(run.rows([subject for subject in subjects if subject.missing]), start=1):
             progress(done, total)
+        if ensembles:
+            run.measure_ensembles(chosen)
     known = len(subjects) * len(conditions) - total
     numbers = tuple(subject.record.trial for subject in subjects)
     return Evaluated(numbers, total, known, wanted.left_out(dataset.input_shape))
@@ -155,6 +162,26 @@ class _Run:
                         row = Row(name, self._setting(subject.checkpoint), columns)
                         self._evaluations.keep(subject.record.trial, row)
                         yield row
+
+    def measure_ensembles(self, chosen: Sequence[tuple[TrialRecord, CheckpointRef]]) -> None:
+        """Measure and store the ensemble for the MACs of each trial that has none of these networks.
+
+        All test images are taken, as for the metrics of single trials.
+        """
+        pool = hashlib.sha256("\n".join(sorted(str(kept) for _, kept in chosen)).encode()).hexdigest()
+        setting = Setting(f"{len(chosen)} networks, {pool[:16]}", 0, None, None)
+        budgets = {record.trial: record.metrics["macs"] for record, _ in [*chosen, *filter(None, [self._reference])]}
+        rows = {trial: self._evaluations.rows(trial).get(NAME) for trial in budgets}
+        missing = [trial for trial, row in rows.items() if row is None or row.setting != setting]
+        if not missing:
+            return
+        candidates = {
+            record.trial: candidate(record.metrics["macs"], self._network(record, kept), self._dataset)
+            for record, kept in chosen
+        }
+        for trial in missing:
+            found = ensemble_within(budgets[trial], candidates, self._dataset)
+            self._evaluations.keep(trial, Row(NAME, setting, found.columns, found.members))
 
     def _setting(self, kept: CheckpointRef) -> Setting:
         reference = self._reference[0].trial if self._reference is not None else None

@@ -11,7 +11,7 @@ from orchestrator.ledger.records import TrialRecord
 from orchestrator.report import page
 from orchestrator.report.chart import Figure
 from orchestrator.report.drawing import drawing
-from orchestrator.report.figures import comparison_figure
+from orchestrator.report.figures import colored_fronts, comparison_figure, third_metrics
 from orchestrator.report.trial_text import as_json, mean_text, trial_text
 from orchestrator.results.compare import Comparison, Entry, Group
 from orchestrator.results.front import sign
@@ -45,8 +45,11 @@ def render_comparison(comparison: Comparison) -> str:
 
 
 def comparison_figures(comparison: Comparison) -> list[Figure]:
-    """Return the fronts in each pair of objectives; of one objective there is none."""
-    return [comparison_figure(comparison, x, y) for y, x in combinations(comparison.objectives, 2)]
+    """Return the fronts in each pair of objectives, then coloured by a third; of one objective there is none."""
+    pairs = [comparison_figure(comparison, x, y) for y, x in combinations(comparison.objectives, 2)]
+    members = [record for _, record in comparison.members]
+    colored = (colored_fronts(comparison, third) for third in third_metrics(members, comparison.objectives))
+    return [*pairs, *(figure for figure in colored if pairs and not figure.is_empty)]
 
 
 def _members(comparison: Comparison) -> Iterator[tuple[Entry, TrialRecord, list[str]]]:

@@ -14,6 +14,7 @@ from orchestrator.report import page, svg
 from orchestrator.report.chart import Figure
 from orchestrator.report.drawing import Drawing, drawing
 from orchestrator.report.figures import (
+    colored_figure,
     cost_figure,
     curves_figure,
     front_figure,
@@ -22,6 +23,7 @@ from orchestrator.report.figures import (
     price_figure,
     published_figure,
     slice_figure,
+    third_metrics,
 )
 from orchestrator.report.figures.slices import plain
 from orchestrator.report.front_views import front_views, pairs
@@ -68,12 +70,19 @@ class PhysicalFront:
     members: frozenset[int]
 
 
-def write_report(spec: StudySpec, records: Sequence[TrialRecord], path: Path, *, stamp: Mapping[str, Any]) -> None:
-    """Write the page atomically: readers see the old page or the new one. The same records give the same page."""
-    page.write(render(spec, sorted(records, key=lambda record: record.trial), stamp), path)
+def write_report(
+    spec: StudySpec, records: Sequence[TrialRecord], path: Path, *, stamp: Mapping[str, Any], colors: Sequence[str] = ()
+) -> None:
+    """Write the page atomically: readers see the old page or the new one. The same records give the same page.
+
+    `colors` are the metrics that are shown as colour over the front's axes; without any, `third_metrics` are.
+    """
+    page.write(render(spec, sorted(records, key=lambda record: record.trial), stamp, colors), path)
 
 
-def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, Any]) -> str:
+def render(
+    spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, Any], colors: Sequence[str] = ()
+) -> str:
     """Return the page. All text that comes from a study is escaped, by the template or by the drawing of figures."""
     trials = Trials(records, spec.objectives, spec.bounds)
     draw = partial(drawing, numbers={paradigm: number for number, paradigm in enumerate(trials.looks)})
@@ -91,6 +100,7 @@ def render(spec: StudySpec, records: Sequence[TrialRecord], stamp: Mapping[str, 
         **_tables(spec, trials),
         **_means(spec, trials),
         **_answers_and_drawings(spec, trials, draw),
+        colored=list(map(draw, _colored(trials, colors))),
     )
 
 
@@ -132,6 +142,8 @@ def _tables(spec: StudySpec, trials: Trials) -> dict[str, object]:
         "holdings": holdings(records, spec.objectives),
         "potentials": potentials(records),
         "delta": DELTA,
+        "judged": metrics.EVALUATED,
+        "ensembles": [record for record in records if "members@deep_ensemble" in record.metrics],
         "slopes": slopes(records),
         "hurt": list(_hurt(records, trials.reference)),
         "use": use,
@@ -179,11 +191,12 @@ def _hurt(
             yield record.trial, pruned(record, "params"), hurt
 
 
-def figures(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:
-    """Return all figures of a study's report, each under a name of its own."""
+def figures(spec: StudySpec, records: Sequence[TrialRecord], colors: Sequence[str] = ()) -> list[Figure]:
+    """Return all figures of a study's report, each under a name of its own; `colors` as in `write_report`."""
     trials = Trials(records, spec.objectives, spec.bounds)
     drawn = [
         *(view.figure(trials) for view in front_views(spec)),
+        *_colored(trials, colors),
         *_published(spec, records),
         hypervolume_figure(spec, records),
         *_learning(trials),
@@ -228,6 +241,11 @@ def _physical_front(spec: StudySpec, trials: Trials, draw: Callable[[Figure], Dr
     shown = [pair for pair in pairs(objectives) if set(pair) - spec.objectives.keys()]
     drawings = tuple(draw(front_figure(physical, x, y)) for y, x in shown)
     yield PhysicalFront(drawings, tuple(reference_first(physical.front, physical.reference)), physical.members)
+
+
+def _colored(trials: Trials, colors: Sequence[str]) -> Iterator[Figure]:
+    for metric in dict.fromkeys(colors) or third_metrics(trials.records, trials.objectives):
+        yield from _shown(colored_figure(trials.records, trials.objectives, metric))
 
 
 def _published(spec: StudySpec, records: Sequence[TrialRecord]) -> list[Figure]:

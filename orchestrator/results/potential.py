@@ -22,8 +22,8 @@ DELTA: Final = 0.005
 CLEAN: Final = "clean"
 _ACCURACY: Final = "accuracy@"
 _FILE: Final = "file_"
-_NO_IMAGES: Final = ("class_", "corrupted", VALIDATION)
-"""Beginnings of columns that are parts or means of others, or of validation images, which are for selection."""
+_NO_IMAGES: Final = ("class_", "corrupted", "deep_ensemble", VALIDATION)
+"""Beginnings of columns that are parts or means of others, of ensembles, or of validation images, which select."""
 
 Values = npt.NDArray[np.float64]
 

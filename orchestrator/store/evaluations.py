@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from orchestrator.safe_files import open_file, require_plain, write_whole
 from orchestrator.store.remote import patiently
@@ -41,11 +41,15 @@ class Setting:
 
 @dataclass(frozen=True)
 class Row:
-    """The measurements of a trial under a condition, by column, as ``accuracy@fog_3``."""
+    """The measurements of a trial under a condition, by column, as ``accuracy@fog_3``.
+
+    Of an ensemble that costs at most what the trial's network does, `members` are its trials.
+    """
 
     condition: str
     setting: Setting
     columns: Mapping[str, float]
+    members: tuple[int, ...] = ()
 
 
 class Evaluations:
@@ -84,7 +88,7 @@ class Evaluations:
         require_plain([path])
         try:
             plain = json.loads(path.read_bytes())
-            return {name: Row(name, Setting(**row["setting"]), row["columns"]) for name, row in plain.items()}
+            return {name: _row(name, row) for name, row in plain.items()}
         except FileNotFoundError:
             return {}
         except (ValueError, TypeError, KeyError, AttributeError):
@@ -93,11 +97,16 @@ class Evaluations:
     def keep(self, trial: int, row: Row) -> None:
         """Add a row, or replace that of the same condition; it is on the disk, or in the storage, on return."""
         rows = {**self.rows(trial), row.condition: row}
-        plain = {name: {"setting": asdict(one.setting), "columns": dict(one.columns)} for name, one in rows.items()}
+        plain = {name: _plain(one) for name, one in rows.items()}
         self._path.mkdir(exist_ok=True)
         write_whole(self._file(trial), json.dumps(plain, indent=1).encode())
         if self._folder.remote is not None:
             patiently(partial(self._folder.push, self._file(trial)))
+
+    def members(self) -> dict[int, tuple[int, ...]]:
+        """Return the members of each trial's ensemble, of the trials that have one."""
+        rows = {trial: self.rows(trial).values() for trial in self.trials()}
+        return {trial: row.members for trial, of in rows.items() for row in of if row.members}
 
     def columns(self) -> dict[int, dict[str, float]]:
         """Return what has been measured of each trial, by column."""
@@ -105,6 +114,16 @@ class Evaluations:
 
     def _file(self, trial: int) -> Path:
         return self._path / f"{trial:05d}.json"
+
+
+def _row(condition: str, plain: Mapping[str, Any]) -> Row:
+    members = tuple(plain.get("members", ()))
+    return Row(condition, Setting(**plain["setting"]), plain["columns"], members)
+
+
+def _plain(row: Row) -> dict[str, object]:
+    members = {"members": row.members} if row.members else {}
+    return {"setting": asdict(row.setting), "columns": dict(row.columns), **members}
 
 
 def _together(rows: Iterable[Row]) -> dict[str, float]:

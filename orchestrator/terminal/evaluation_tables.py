@@ -21,7 +21,8 @@ from orchestrator.results.potential import (
 )
 from orchestrator.results.reference import dense_reference, points
 from orchestrator.terminal.tables import titled
-from trainables.metrics import AT
+from trainables import metrics
+from trainables.metrics import AT, EVALUATED
 
 NO_REFERENCE = "No dense trial was evaluated: how far one may prune needs one to compare with."
 
@@ -38,8 +39,13 @@ def evaluation_lines(records: Sequence[TrialRecord], delta: float, kinds: Collec
     return Group(_potential_table(found, delta, kinds), *lines)
 
 
-def evaluation_object(records: Sequence[TrialRecord], delta: float, kinds: Collection[str] = ()) -> dict[str, object]:
-    """Return the same for programs, with every column of every evaluated trial."""
+def evaluation_object(
+    records: Sequence[TrialRecord],
+    delta: float,
+    kinds: Collection[str] = (),
+    ensembles: Mapping[int, tuple[int, ...]] | None = None,
+) -> dict[str, object]:
+    """Return the same for programs, with every column of every evaluated trial, and the members of `ensembles`."""
     found = potentials(records, delta)
     return {
         "delta": delta,
@@ -48,6 +54,7 @@ def evaluation_object(records: Sequence[TrialRecord], delta: float, kinds: Colle
         "minimum": min((potential.params for potential in found), default=None),
         "trained_on": trained_on((potential.distribution for potential in found), kinds),
         "excess_error": [asdict(slope) for slope in slopes(records)],
+        "deep_ensembles": {str(trial): list(members) for trial, members in (ensembles or {}).items()},
         "trials": {str(record.trial): columns_of(record.metrics) for record in records if columns_of(record.metrics)},
     }
 
@@ -55,6 +62,34 @@ def evaluation_object(records: Sequence[TrialRecord], delta: float, kinds: Colle
 def columns_of(metrics: Mapping[str, float]) -> dict[str, float]:
     """Return what was measured on other images after the study."""
     return {name: value for name, value in metrics.items() if AT in name}
+
+
+def ensemble_table(records: Sequence[TrialRecord], members: Mapping[int, tuple[int, ...]]) -> RenderableType:
+    """Return each single network beside the ensembles: of other trials for its MACs, and around itself.
+
+    The dense network comes first, the others by MACs. All figures are of test images.
+    """
+    dense = dense_reference(records)
+    shown = [record for record in records if record.trial in members]
+    if not shown:
+        return Text("No two of these networks together cost as little as one of them.", style="yellow")
+    table = titled("Ensembles for the MACs of one network, on test images")
+    for heading in ("trial", "what is evaluated", "MACs", *(metrics.words(name) for name in EVALUATED)):
+        table.add_column(heading, justify="left" if heading == "what is evaluated" else "right")
+    for record in sorted(shown, key=lambda one: (one is not dense, -one.metrics["macs"], one.trial)):
+        trials = ", ".join(map(str, members[record.trial]))
+        kinds = {
+            "the network": ("macs", "test_{}"),
+            f"trials {trials}": ("macs@deep_ensemble", "{}@deep_ensemble"),
+            "by reassignment": ("ensemble_macs", "ensemble_test_{}"),
+        }
+        for what, (macs, form) in kinds.items():
+            if macs in record.metrics:
+                names = [macs, *(form.format(name) for name in EVALUATED)]
+                cells = (quantities.show(name, record.metrics.get(name)) for name in names)
+                table.add_row(str(record.trial) if what == "the network" else "", what, *cells)
+        table.add_section()
+    return table
 
 
 def columns_table(metrics: Mapping[str, float], dense: Mapping[str, float] | None) -> list[RenderableType]:

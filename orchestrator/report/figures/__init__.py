@@ -1,5 +1,8 @@
 """The figures of a report as values; each is made of records alone, and says in its axes what it shows."""
 
+from orchestrator.report.figures.colored import colored_figure as colored_figure
+from orchestrator.report.figures.colored import colored_fronts as colored_fronts
+from orchestrator.report.figures.colored import third_metrics as third_metrics
 from orchestrator.report.figures.comparison import comparison_figure as comparison_figure
 from orchestrator.report.figures.costs import cost_figure as cost_figure
 from orchestrator.report.figures.curves import curves_figure as curves_figure

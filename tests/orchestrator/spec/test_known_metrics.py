@@ -35,7 +35,7 @@ def test_they_are_objectives_and_constraints_of_the_study_and_of_its_trials() ->
     ("changes", "message"),
     [
         ({"objectives": {ROBUST: "maximize"}}, "is not measured: `evaluation` names the images"),
-        ({**FOG, "objectives": {"accuracy@corrupted_3": "maximize"}}, f"did you mean {ROBUST}"),
+        ({**FOG, "objectives": {"accuracy@corrupted_3": "maximize"}}, f"did you mean '{ROBUST}'"),
         ({**FOG, "objectives": {"nll@validation_fog_3": "maximize"}}, "must be minimize: the other way"),
         ({**FOG, "constraints": {ROBUST: ">= 1.5"}}, r"can be met by no network: .* lies in \[0, 1\]"),
         ({"evaluation": {"kinds": ["fog"], "severities": [6]}}, r"evaluation\S* .*must be 1, 2, 3, 4 or 5"),

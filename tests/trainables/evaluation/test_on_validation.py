@@ -76,7 +76,7 @@ def test_a_spec_passes_through_json() -> None:
     ("wanted", "message"),
     [
         ({}, "must name a kind, unless noise has a radius"),
-        ({"kinds": ("fogg",)}, "kinds = 'fogg': must be one of .*did you mean fog"),
+        ({"kinds": ("fogg",)}, "kinds = 'fogg': must be one of .*did you mean 'fog'"),
         ({"kinds": ("fog", "fog")}, "kinds = 'fog': must be named once"),
         ({"kinds": ("fog",), "severities": (6,)}, "severities = 6: must be 1, 2, 3, 4 or 5"),
         ({"kinds": ("fog",), "severities": ()}, "must name at least one of 1 to 5"),
