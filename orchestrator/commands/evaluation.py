@@ -1,18 +1,34 @@
 """The command that evaluates the networks of a study's finished trials beyond their test accuracy."""
 
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.commands.arguments import HERE, AsJson, Name, Quiet, StoreFolder, console, print_json, read, store_at
+from orchestrator.commands.arguments import (
+    HERE,
+    Address,
+    AsJson,
+    Name,
+    Quiet,
+    StoreFolder,
+    console,
+    print_json,
+    read,
+    store_at,
+)
 from orchestrator.results.potential import DELTA
+from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.evaluations import Evaluations
+from orchestrator.store.store import StudyFolder
 from orchestrator.terminal.printable import say
 from trainables.errors import InvalidValue
 
 if TYPE_CHECKING:
     from orchestrator.evaluation.evaluating import Evaluated
+    from orchestrator.evaluation.tasks import Measured, Task
 
 Kinds = Annotated[
     list[str] | None,
@@ -70,6 +86,7 @@ def evaluate(
     seed: Seed = 0,
     delta: Delta = DELTA,
     device: Device = None,
+    address: Address = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -101,6 +118,7 @@ def evaluate(
             seed=seed,
             device=device,
             ensembles=ensembles,
+            spread=partial(_on_cluster, folder, address) if address is not None else None,
         )
     spec, records = read(folder)
     trained_on = spec.data.corruptions.kinds if spec.data.corruptions is not None else ()
@@ -113,6 +131,20 @@ def evaluate(
     console().print(evaluation_lines(records, delta, trained_on))
     if ensembles:
         console().print(ensemble_table(records, members))
+
+
+def _on_cluster(
+    folder: StudyFolder, address: str, work: "Callable[[Task], Measured]", tasks: "Sequence[Task]"
+) -> "Iterator[tuple[Task, Measured]]":
+    """Carry tasks out on a Ray cluster, each on the resources of one of the study's workers."""
+    from orchestrator.execution.cluster import RaySession
+    from orchestrator.execution.task_pool import in_parallel
+
+    spec = StudySpec.stored(folder.spec)
+    if tasks:
+        with RaySession(address, spec.referred) as session:
+            session.open_with_room(spec.resources)
+            yield from in_parallel(work, tasks, spec.resources)
 
 
 def _tell(done: "Evaluated") -> None:

@@ -1,4 +1,4 @@
-"""Evaluates networks of finished trials in this process, one after another; every row is stored at once."""
+"""Evaluates networks of finished trials, in this process or spread over others; this one stores each row at once."""
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import torch
-
 from orchestrator.evaluation.deep_ensembles import NAME, candidate, ensemble_within
+from orchestrator.evaluation.tasks import Spread, Task, carry_out, device_or_default
 from orchestrator.evaluation.wanted import Wanted
 from orchestrator.ledger import ledger
 from orchestrator.ledger.records import State, TrialRecord
@@ -65,14 +64,16 @@ def evaluate(
     seed: int = 0,
     device: str | None = None,
     ensembles: bool = False,
+    spread: Spread | None = None,
 ) -> Evaluated:
     """Measure the COMPLETE `trials` of a study, or those of its front, or all that have a checkpoint.
 
     With `ensembles`, also the ensemble of these networks for at most the MACs of each of them, and of the dense one.
 
     Rows that are there already, with the same setting, are not measured again. `progress` is told how many of the
-    missing rows are done. Raises InvalidValue for what cannot be evaluated, before anything is measured, and
-    EvaluationBusy while another process evaluates the study.
+    missing rows are done. `spread` carries tasks out elsewhere; without it, this process measures all networks.
+    Raises InvalidValue for what cannot be evaluated, before anything is measured, and EvaluationBusy while another
+    process evaluates the study.
     """
     spec, records, files = StudySpec.stored(folder.spec), ledger.read(folder), trial_files(folder)
     if spec.task != CLASSIFICATION:
@@ -81,7 +82,7 @@ def evaluate(
     if not chosen:
         allowed = "has no finished trial with a checkpoint in the store: there is no network to evaluate"
         raise InvalidValue("NAME", spec.name, allowed)
-    dataset = data.load(spec.data, cache).placed(device or _device(), spec.data.memory)
+    dataset = data.load(spec.data, cache).placed(device_or_default(device), spec.data.memory)
     conditions = {condition.name: condition for condition in wanted.conditions(dataset.input_shape)}
     evaluations = Evaluations(folder)
     reference = _reference(folder, files, records)
@@ -89,7 +90,9 @@ def evaluate(
     with evaluations.alone():
         subjects = [_Subject(record, kept, run.missing(record, kept)) for record, kept in chosen]
         total = sum(len(subject.missing) for subject in subjects)
-        for done, _ in enumerate(run.rows([subject for subject in subjects if subject.missing]), start=1):
+        incomplete = [subject for subject in subjects if subject.missing]
+        rows = run.rows(incomplete) if spread is None else run.spread_rows(incomplete, spread, cache, device)
+        for done, _ in enumerate(rows, start=1):
             progress(done, total)
         if ensembles:
             run.measure_ensembles(chosen)
@@ -121,10 +124,6 @@ def _reference(
 ) -> tuple[TrialRecord, CheckpointRef] | None:
     dense = dense_reference(records)
     return next(_with_checkpoints(folder, files, [dense] if dense is not None else []), None)
-
-
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class _Run:
@@ -162,6 +161,36 @@ class _Run:
                         row = Row(name, self._setting(subject.checkpoint), columns)
                         self._evaluations.keep(subject.record.trial, row)
                         yield row
+
+    def spread_rows(
+        self, subjects: Sequence[_Subject], spread: Spread, cache: Path, device: str | None
+    ) -> Iterator[Row]:
+        """Have the missing rows measured by others, and store them here."""
+        checkpoints = {subject.record.trial: subject.checkpoint for subject in subjects}
+        for task, measured in spread(carry_out, list(self.tasks(subjects, cache, device))):
+            for trial, columns in measured.items():
+                row = Row(task.condition.name, self._setting(checkpoints[trial]), columns)
+                self._evaluations.keep(trial, row)
+                yield row
+
+    def tasks(self, subjects: Sequence[_Subject], cache: Path, device: str | None) -> Iterator[Task]:
+        """Yield the tasks that measure the missing rows, each of one condition."""
+        reference = ((self._reference[0].trial, self._reference[1]),) if self._reference is not None else ()
+        for name, condition in self._conditions.items():
+            lacking = [subject for subject in subjects if name in subject.missing]
+            for start in range(0, len(lacking), AT_ONCE):
+                networks = tuple((one.record.trial, one.checkpoint) for one in lacking[start : start + AT_ONCE])
+                yield Task(
+                    self._folder.store,
+                    self._folder.path.name,
+                    cache,
+                    condition,
+                    networks,
+                    reference,
+                    self._images,
+                    self._seed,
+                    device,
+                )
 
     def measure_ensembles(self, chosen: Sequence[tuple[TrialRecord, CheckpointRef]]) -> None:
         """Measure and store the ensemble for the MACs of each trial that has none of these networks.

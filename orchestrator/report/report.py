@@ -142,7 +142,7 @@ def _tables(spec: StudySpec, trials: Trials) -> dict[str, object]:
         "holdings": holdings(records, spec.objectives),
         "potentials": potentials(records),
         "delta": DELTA,
-        "judged": metrics.EVALUATED,
+        "judged": {name: metrics.short(name) for name in metrics.EVALUATED},
         "ensembles": [record for record in records if "members@deep_ensemble" in record.metrics],
         "slopes": slopes(records),
         "hurt": list(_hurt(records, trials.reference)),

@@ -74,7 +74,7 @@ def ensemble_table(records: Sequence[TrialRecord], members: Mapping[int, tuple[i
     if not shown:
         return Text("No two of these networks together cost as little as one of them.", style="yellow")
     table = titled("Ensembles for the MACs of one network, on test images")
-    for heading in ("trial", "what is evaluated", "MACs", *(metrics.words(name) for name in EVALUATED)):
+    for heading in ("trial", "what is evaluated", "MACs", *(metrics.short(name) for name in EVALUATED)):
         table.add_column(heading, justify="left" if heading == "what is evaluated" else "right")
     for record in sorted(shown, key=lambda one: (one is not dense, -one.metrics["macs"], one.trial)):
         trials = ", ".join(map(str, members[record.trial]))
