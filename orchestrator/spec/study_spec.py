@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self, get_args
 
 from pydantic import (
     Discriminator,
@@ -262,7 +262,8 @@ class StudySpec(Strict):
     def _name_known_metrics(cls, given: Any, info: ValidationInfo) -> Any:
         if isinstance(given, Mapping):
             others = {name: value for name, value in given.items() if AT in str(name)}
-            refuse(not_evaluated(others, evaluated(info.data.get("evaluation"))))
+            if "evaluation" in info.data:  # else it is refused itself
+                refuse(not_evaluated(others, evaluated(info.data["evaluation"])))
             named = {name: value for name, value in given.items() if not is_function(str(name)) and name not in others}
             refuse(not_measured(named, info.data.get("task")))
         return given
@@ -480,4 +481,5 @@ def _known_keys(parents: Sequence[str]) -> list[str]:
     nested = {"model": ModelSpec, "data.corruptions": CorruptionSpec}
     section: Any = Range if in_choice else nested.get(parents[0]) or nested.get(".".join(parents[:2]))
     section = section or StudySpec.model_fields[parents[0]].annotation
+    section = next(filter(is_dataclass, get_args(section)), section)  # of a section that may be left out
     return [each.name for each in fields(section)] if is_dataclass(section) else list(section.model_fields)

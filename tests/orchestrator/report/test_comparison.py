@@ -29,12 +29,15 @@ def test_the_page_draws_all_groups_and_names_what_differs() -> None:
     assert render_comparison(comparison()) == page
 
 
-def test_three_objectives_make_three_pairs_and_one_makes_none() -> None:
-    assert [figure.name for figure in comparison_figures(comparison({**OBJECTIVES, "params": "minimize"}))] == [
+def test_three_objectives_make_three_pairs_and_colours_and_one_makes_none() -> None:
+    figures = comparison_figures(comparison({**OBJECTIVES, "params": "minimize"}))
+    assert [figure.name for figure in figures] == [
         "fronts-accuracy-macs",
         "fronts-accuracy-params",
         "fronts-macs-params",
+        "colored-params",
     ]
+    assert [chart.title for chart in figures[-1].charts] == ["one + two", "other"]
     assert comparison_figures(comparison({"accuracy": "maximize"})) == []
     assert "Fronts over each other" not in render_comparison(comparison({"accuracy": "maximize"}))
 

@@ -18,7 +18,7 @@ from orchestrator.spec.choices import cannot_fit
 from orchestrator.spec.spec_errors import StudyError
 from orchestrator.spec.study_spec import Choice, Fidelity, Range, Search, StudySpec
 from trainables import data
-from trainables.spec import CorruptionSpec, DataSpec, LatencySpec, ModelSpec, TrainingSpec
+from trainables.spec import CorruptionSpec, DataSpec, EnsembleSpec, EvaluationSpec, LatencySpec, ModelSpec, TrainingSpec
 
 PLAIN: Mapping[str, Any] = {
     "name": "small",
@@ -251,10 +251,14 @@ def test_what_is_missing_is_required(tmp_path: Path, key: str) -> None:
         load_text(tmp_path, yaml.safe_dump(plain))
 
 
-@pytest.mark.parametrize("section", ["", "data", "model", "training", "search", "fidelity", "budget", "resources"])
+@pytest.mark.parametrize(
+    "section",
+    ["", "data", "model", "training", "search", "fidelity", "budget", "resources", "ensemble", "evaluation"],
+)
 def test_an_unknown_key_names_the_nearest_known_one(tmp_path: Path, section: str) -> None:
     sections: dict[str, Any] = {name: field.annotation for name, field in StudySpec.model_fields.items()}
-    owner = {"": StudySpec, **sections, "model": ModelSpec}[section]
+    optional = {"ensemble": EnsembleSpec, "evaluation": EvaluationSpec}
+    owner = {"": StudySpec, **sections, "model": ModelSpec, **optional}[section]
     for name in owner.__annotations__:
         slip = f"{section}.{name}x".removeprefix(".")
         assert f"did you mean {name!r}?" in problems(tmp_path, {slip: 1})[slip]
