@@ -104,7 +104,7 @@ def evaluate(
         severities=tuple(dict.fromkeys(severity or (SEVERITY,))),
         noise=tuple(noise or ()),
         attacks=tuple(attack or ()),
-        files=files,
+        files=files and files.absolute(),  # workers elsewhere have another current folder
     )
     with console().status("reading the study") as line:
         done = carry_out(
