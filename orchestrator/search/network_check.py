@@ -19,7 +19,7 @@ from trainables import data, models, tasks
 from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.metrics import is_function
 from trainables.recipes.recipe import Recipe
-from trainables.spec import Value
+from trainables.spec import TrialSpec, Value
 
 if TYPE_CHECKING:
     from trainables.methods.rehearsal import Demand
@@ -44,6 +44,7 @@ class NetworkCheck:
     def __init__(self, spec: StudySpec, placed: Placed = unplaced) -> None:
         self._spec, self._configurations, self._placed = spec, Configurations(spec), placed
         self._reasons: dict[tuple[str, frozenset[Demand]], str | None] = {}
+        self._built_with: dict[tuple[str, str], str | None] = {}
         self._attempted: dict[str, list[Attempted]] = {}
 
     def require_work(self) -> None:
@@ -148,7 +149,11 @@ class NetworkCheck:
         if paradigm not in self._attempted:
             drawn = at_random(self._configurations, paradigm, CONFIGURATIONS)
             made = ((params, self._recipe(paradigm, params)) for params in drawn)
-            self._attempted[paradigm] = [Attempted(p, r, self._reason(p, r)) for p, r in made if r is not None]
+            self._attempted[paradigm] = [
+                Attempted(params, recipe, self._unbuildable(paradigm, params) or self._reason(params, recipe))
+                for params, recipe in made
+                if recipe is not None
+            ]
         return self._attempted[paradigm]
 
     def _recipe(self, paradigm: str, params: Named) -> Recipe | None:
@@ -157,10 +162,34 @@ class NetworkCheck:
         except (InvalidValue, InfeasibleTrial):
             return None  # not because of the network
 
+    def _unbuildable(self, paradigm: str, params: Named) -> str | None:
+        """Return why a network that the paradigm brings, or one with a searched scaling, cannot be built; else None."""
+        trial = self._spec.trial(paradigm, params, self._spec.seed)
+        scaling = trial.training.scaling
+        brought = trial.model != Params.of(params).network(self._spec.networks)
+        if not brought and scaling == self._spec.training.scaling:
+            return None  # it is one of `networks`
+        key = trial.model.label if brought else self._label(params), scaling
+        if key not in self._built_with:
+            self._built_with[key] = self._obstacle(trial)
+        return self._built_with[key]
+
+    def _obstacle(self, trial: TrialSpec) -> str | None:
+        from trainables.methods.rehearsal import shapes_of
+
+        try:
+            shapes_of(self._placed(trial), self._facts)
+        except (InvalidValue, InfeasibleTrial) as refused:
+            return f"its network cannot be built: {refused}"
+        return None
+
+    def _label(self, params: Named) -> str:
+        return str(params.get(MODEL, self._spec.networks[0].label))
+
     def _reason(self, params: Named, recipe: Recipe) -> str | None:
         from trainables.methods.rehearsal import demands, rehearse
 
-        label = str(params.get(MODEL, self._spec.networks[0].label))
+        label = self._label(params)
         asked = demands(recipe)
         if asked and (label, asked) not in self._reasons:
             try:

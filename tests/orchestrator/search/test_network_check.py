@@ -68,6 +68,26 @@ def test_the_share_is_counted_beside_paradigms_that_demand_other_things() -> Non
     assert check.removable_macs() == NetworkCheck(study("resnet20", polarization={})).removable_macs()
 
 
+DEQ = {"channels": 32, "evaluations": 12, "jacobian": 3.0}
+"""One network for all configurations of `equilibrium`."""
+
+
+def test_the_network_that_a_paradigm_brings_must_suit_the_scaling() -> None:
+    scaled = {"scaling": "architecture_aware"}
+    spec = small.study(model={"name": "mlp"}, paradigms={"equilibrium": DEQ}, training=scaled)
+    with pytest.raises(StudyError, match=r"name = 'deq': has an equilibrium, .*; use scaling: none") as refused:
+        NetworkCheck(spec).require_work()
+    assert [problem.key for problem in refused.value.problems] == ["paradigms.equilibrium"]
+
+
+@pytest.mark.parametrize(("model", "paradigms"), [("mlp", {"equilibrium": DEQ}), ("deq", {"dense": {}})])
+def test_a_searched_scaling_that_a_network_cannot_have_is_named(model: str, paradigms: dict[str, Any]) -> None:
+    search = {"training": {"scaling": ["none", "architecture_aware"]}}
+    check = NetworkCheck(small.study(trials=20, model={"name": model}, paradigms=paradigms, search=search))
+    check.require_work()
+    assert [problem.value for problem in check.impossible()] == ["architecture_aware"]
+
+
 def test_images_that_the_network_cannot_take_are_refused() -> None:
     with pytest.raises(InvalidValue, match=r"model\.name = 'lenet'.*needs images"):
         NetworkCheck(study("lenet", magnitude={"granularity": "filter"})).require_work()
