@@ -19,26 +19,13 @@ from packaging.utils import canonicalize_name
 
 import espalier
 from orchestrator import cli
-from orchestrator.spec.study_spec import StudySpec
+from tests.pages import PAGES, ROOT, blocks, read
 
-ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks/README.md", ROOT / "deploy/README.md"]
-)
 OWN = ("espalier", "orchestrator", "trainables", "search_spaces")
 MOST_WORDS = 1300
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-
-
-def read(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", read(page), flags=re.MULTILINE | re.DOTALL)
-    return [text for named, text in fenced if named == language]
 
 
 def project() -> dict[str, Any]:
@@ -66,18 +53,6 @@ def test_the_readme_is_short() -> None:
 
 def test_the_study_of_the_readme_is_the_file_that_it_names() -> None:
     assert blocks(README, "yaml") == [read(ROOT / "studies/first.yaml")]
-
-
-def test_the_study_files_of_the_docs_are_accepted(tmp_path: Path) -> None:
-    for text in [*blocks(README, "yaml"), *blocks(ROOT / "docs/study_file.md", "yaml")]:
-        (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
-        assert StudySpec.load(tmp_path / "study.yaml").paradigms
-
-
-def test_the_python_of_the_docs_builds_a_study() -> None:
-    names: dict[str, Any] = {}
-    exec(blocks(ROOT / "docs/python.md", "python")[0], names)
-    assert isinstance(names["spec"], StudySpec)
 
 
 def named_by(code: str) -> Iterator[tuple[str, str]]:
@@ -162,7 +137,7 @@ def anchors(page: Path) -> set[str]:
 @every_page
 def test_commands_in_a_page_are_there(page: Path) -> None:
     text = read(page)
-    typed = "\n".join([*blocks(page, ""), *re.findall(r"`([^`\n]+)`", text)])
+    typed = "\n".join([*blocks(page, "sh", "text"), *re.findall(r"`([^`\n]+)`", text)])
     named = set(re.findall(r"(?:^|')(?:\.venv/bin/)?espalier ([a-z]\w*)", typed, flags=re.MULTILINE))
     assert named <= commands()
     assert set(re.findall(r"^make ([a-z]\w*)", typed, flags=re.MULTILINE)) <= targets()

@@ -34,6 +34,12 @@ def a_trained_study(place: Path, **changes: object) -> StudySpec:
         },
         **changes,
     )
+    train(spec, place)
+    return spec
+
+
+def train(spec: StudySpec, place: Path) -> None:
+    """Run a study's trials to their end, one after the other, in this process."""
     folder = Store(place).study(spec.name)
     with small.ledger_of(spec, place) as ledger:
         write_study(folder.spec, spec)
@@ -42,7 +48,6 @@ def a_trained_study(place: Path, **changes: object) -> StudySpec:
         sweep = Sweep(ledger, small.Silence())
         while (trial := sweep.next()) is not None:
             _run(sweep, trial, trial_files(folder))
-    return spec
 
 
 def _run(sweep: Sweep, trial: Assignment, files: TrialFiles) -> None:
