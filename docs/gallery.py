@@ -1,4 +1,6 @@
-"""Photograph espalier's pages: ``python docs/gallery.py STORE NAME NAME``, studies of two and of three objectives.
+"""Photograph espalier's pages: ``python docs/gallery.py STORE TWO OTHER THREE``, the names of three studies.
+
+TWO and OTHER have the same two objectives, THREE has three.
 
 The browser is ESPALIER_CHROMIUM, or `chromium`. Pictures have few colours, so that all of them stay below a megabyte.
 """
@@ -20,14 +22,13 @@ from rich.text import Text
 PICTURES = Path(__file__).parent / "gallery"
 ESPALIER = Path(sys.executable).with_name("espalier")
 WIDTH = 1400
-COLOURS = 48
+COLOURS = 24
 PATIENCE = 120.0
 
 
 def typed(*words: str | Path) -> str:
-    """Return what a command prints at 100 columns."""
-    environment = {**os.environ, "COLUMNS": "100"}
-    return subprocess.run([ESPALIER, *words], env=environment, capture_output=True, text=True, check=True).stdout
+    """Return what a command prints."""
+    return subprocess.run([ESPALIER, *words], capture_output=True, text=True, check=True).stdout
 
 
 def photograph(name: str, address: str, height: int, width: int = WIDTH) -> None:
@@ -45,7 +46,7 @@ def photograph(name: str, address: str, height: int, width: int = WIDTH) -> None
 def as_page(text: str, folder: Path) -> str:
     """Return the address of a page that shows what a terminal shows."""
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        console = Console(record=True, width=100, file=nowhere)
+        console = Console(record=True, width=160, file=nowhere)
         console.print(Text(text))
     page = folder / "terminal.html"
     console.save_html(str(page), inline_styles=True)
@@ -79,24 +80,20 @@ def two_free_ports() -> int:
 
 
 def live_pages(store: Path, study: str) -> None:
-    """Photograph what `espalier ui` serves: the study and a trial, and MLflow's runs of it where the store has them."""
+    """Photograph what `espalier ui` serves: the study and a trial."""
     port = two_free_ports()
     server = subprocess.Popen([ESPALIER, "ui", "--store", store, "--port", str(port)], stdout=subprocess.DEVNULL)
     try:
         address = f"http://127.0.0.1:{port}/studies/{study}"
         wait_for(address)
-        photograph("live-study", address, 1500)
-        photograph("live-trial", f"{address}/trials/0", 1500)
-        if (store / "mlflow.db").exists():
-            mlflow = f"http://127.0.0.1:{port + 1}"
-            wait_for(mlflow)
-            photograph("mlflow-runs", f"{mlflow}/#/experiments/1/runs?workflowType=machine_learning", 1000)
+        photograph("live-study", address, 1000)
+        photograph("live-trial", f"{address}/trials/1", 1000)
     finally:
         server.terminate()
         server.wait(PATIENCE)
 
 
-def main(store: Path, two: str, three: str) -> None:
+def main(store: Path, two: str, other: str, three: str) -> None:
     """Make all pictures."""
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
@@ -104,11 +101,11 @@ def main(store: Path, two: str, three: str) -> None:
         for name, study in {"report-two-objectives": two, "report-three-objectives": three}.items():
             typed("report", study, "--store", store, "--output", folder / f"{name}.html")
             photograph(name, (folder / f"{name}.html").as_uri(), 1900)
-        typed("compare", two, three, "--store", store, "--output", folder / "compare.html")
+        typed("compare", two, other, "--store", store, "--output", folder / "compare.html")
         photograph("compare", (folder / "compare.html").as_uri(), 1500)
-        photograph("terminal", as_page(typed("front", two, "--store", store, "--plot"), folder), 900, 1000)
+        photograph("terminal", as_page(typed("front", two, "--store", store, "--plot"), folder), 850, 1300)
     live_pages(store, two)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(Path(sys.argv[1]), *sys.argv[2:])

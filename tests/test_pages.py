@@ -38,19 +38,22 @@ MINIMAL = {
 }
 """The study that a fragment of a study file is completed to."""
 
-STUDIES = ("first", "digits", "shapes", "from-python", "my-first-study", "NAME")
+STUDIES = ("first", "digits", "shapes", "from-python", "my-first-study", "NAME", "OTHER")
 """The studies that pages speak of: in the tests each is a copy of the trained one."""
 
 SHOWN_ONLY = {"text", "toml", "mermaid"}
 """What is not code: what a command prints, a formula, a package's declaration, a drawing."""
 
-FEW = 12
+FEW = 14
 """How many blocks may stand in pages without being run."""
 
 NOT_STARTED = {"launch", "resume", "extend", "ui"}
 """Commands that start Ray or a server: what is typed is parsed, a study file is planned. `test_cli.py` runs them."""
 
-CHEAPER = {"plan": ["--no-probe", "--store", "unlaunched"], "evaluate": ["--images", "8", "--device", "cpu", "--trial", "1"]}
+CHEAPER = {
+    "plan": ["--no-probe", "--store", "unlaunched"],
+    "evaluate": ["--images", "8", "--device", "cpu", "--trial", "1"],
+}
 """Options that tests add, so that a command takes less."""
 
 SHELL = {"make", "source", "export", "pip", "cp", "ray", "docker"}
@@ -61,7 +64,7 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-def of(*languages: str) -> Any:
+def of(*languages: str) -> pytest.MarkDecorator:
     chosen = [block for block in BLOCKS if block.language in languages and block.reason is None]
     return pytest.mark.parametrize("block", chosen, ids=str)
 
