@@ -38,13 +38,13 @@ MINIMAL = {
 }
 """The study that a fragment of a study file is completed to."""
 
-STUDIES = ("first", "digits", "shapes", "from-python", "my-first-study", "NAME", "OTHER")
+STUDIES = ("first", "digits", "shapes", "from-python", "my-first-study", "NAME")
 """The studies that pages speak of: in the tests each is a copy of the trained one."""
 
 SHOWN_ONLY = {"text", "toml", "mermaid"}
 """What is not code: what a command prints, a formula, a package's declaration, a drawing."""
 
-FEW = 14
+FEW = 15
 """How many blocks may stand in pages without being run."""
 
 NOT_STARTED = {"launch", "resume", "extend", "ui"}
