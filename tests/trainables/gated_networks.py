@@ -6,12 +6,15 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from tests.trainables.networks import SHAPES, build
+from tests.trainables.networks import SHAPES, Shape, build, randomized
 from trainables.gates.expected import ExpectedComplexity
 from trainables.gates.rounding import Kept, Rounding
 from trainables.gates.structures import Structures, find_structures
+from trainables.models.resnet import ResNet
+from trainables.recipes.gating import INNER
 from trainables.structure.channels import ChannelGroup, find_groups
 from trainables.structure.removal import plan_removal, remove
+from trainables.vision import torchvision
 
 GATED = (
     "mlp",
@@ -25,13 +28,66 @@ GATED = (
     "torchvision/resnet34",
     "torchvision/resnet50",
 )
-SHAPE = SHAPES
+PLACED = (
+    "inverted, hidden",
+    "inverted, all",
+    "concatenating, hidden",
+    "concatenating, all",
+    "padded, hidden",
+    "padded, all",
+    "projected, all",
+)
+"""Tiny networks, and where their gates are: after the comma one of `PLACEMENTS`."""
+
+SHAPE: dict[str, Shape] = SHAPES | dict.fromkeys(PLACED, (3, 8, 8))
+
+
+def _inverted() -> nn.Module:
+    """Return a small MobileNetV3: a stem, inverted residuals with and without shortcut, squeeze-excite, a head."""
+    config = torchvision.models.mobilenetv3.InvertedResidualConfig
+    blocks = [
+        config(8, 3, 8, 16, True, "RE", 1, 1, 1.0),
+        config(16, 3, 24, 16, False, "HS", 1, 1, 1.0),
+        config(16, 5, 24, 24, True, "HS", 2, 1, 1.0),
+    ]
+    model: nn.Module = torchvision.models.MobileNetV3(blocks, last_channel=20, num_classes=10)
+    return model
+
+
+def _concatenating() -> nn.Module:
+    """Return a small DenseNet: each layer reads what all earlier ones of its block have computed, and a norm too."""
+    model: nn.Module = torchvision.models.DenseNet(
+        growth_rate=4, block_config=(2, 3), num_init_features=6, bn_size=2, num_classes=10
+    )
+    return model
+
+
+def _padded() -> nn.Module:
+    """Return six residual blocks, with shortcuts without parameters."""
+    return ResNet(2, classes=10, channels=3, widths=(4, 6, 8))
+
+
+def _projected() -> nn.Module:
+    """Return four bottlenecks, with projections."""
+    model: nn.Module = torchvision.models.ResNet(
+        torchvision.models.resnet.Bottleneck, [1, 2, 1, 1], num_classes=10, width_per_group=8
+    )
+    return model
+
+
+TINY = {"inverted": _inverted, "concatenating": _concatenating, "padded": _padded, "projected": _projected}
 
 
 @cache
 def dense(name: str) -> nn.Module:
     """A network that the tests copy and never change."""
-    return build(name).eval()
+    return gated_network(name).eval()
+
+
+def gated_network(name: str) -> nn.Module:
+    """Build a network in which every norm has its own random statistics, scale and shift."""
+    network, _, placement = name.partition(", ")
+    return randomized(TINY[network]) if placement else build(name)
 
 
 @cache
@@ -41,7 +97,7 @@ def groups(name: str) -> tuple[ChannelGroup, ...]:
 
 @cache
 def structures(name: str) -> Structures:
-    return find_structures(dense(name), groups(name))
+    return find_structures(dense(name), groups(name), name.partition(", ")[2] or INNER)
 
 
 def corner(name: str, seed: int) -> Kept:

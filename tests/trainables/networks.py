@@ -1,5 +1,7 @@
 """The networks that the tests of complexity and removal share."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -27,8 +29,13 @@ SHAPES: dict[str, Shape] = {
 
 def build(name: str, seed: int = 0) -> nn.Module:
     """Build a network in which every norm has its own random statistics, scale and shift."""
+    return randomized(lambda: models.build(name, classes=10, input_shape=SHAPES[name]), seed)
+
+
+def randomized(builder: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
+    """Build a network, and give every norm its own random statistics, scale and shift."""
     torch.manual_seed(seed)
-    model = models.build(name, classes=10, input_shape=SHAPES[name])
+    model = builder()
     for module in model.modules():
         if isinstance(module, _BatchNorm):
             nn.init.uniform_(module.weight, 0.5, 1.5)

@@ -1,13 +1,12 @@
 """The expected cost of a network of random structure: exact, differentiable, with prices in closed form."""
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from trainables.gates.structures import Structures
+from trainables.gates.structures import FOREIGN, Structures
 from trainables.structure.channels import is_dense_layer
 from trainables.structure.complexity import Complexity, LayerCost, Shape, measure
 
@@ -23,8 +22,9 @@ class ExpectedComplexity:
     A parameter tensor on branch b with `n_in` live input and `n_out` live output channels costs
     ``theta_b * unit_cost * n_in * n_out`` (arXiv 2411.09127 states the principle; the form is derived here). The
     expected numbers of live channels are sums of the units' probabilities, so the expected cost is the cost at the
-    expectations. There is one row per parameter tensor: `macs` and `params` [R] are per pair of channels; `inputs` and
-    `outputs` [R, G + 1] select each side's channels from the live numbers of the G groups and a constant 1; `branch`
+    expectations; no layer reads units that it writes. There is one row per parameter tensor: `macs` and `params` [R]
+    are per pair of channels; `inputs` and `outputs` [R, G + 1] are each side's channels per unit of the G groups, and a
+    constant number of others, which several groups have where they are concatenated; `branch`
     [R] is the branch's index, -1 for none; `group` [U] is each unit's group. All float64 on the CPU.
     """
 
@@ -99,47 +99,98 @@ class _Row:
     branch: int
 
 
+@dataclass(frozen=True)
+class _Channels:
+    """The channels on one side of a layer: `per_unit` for each unit of some groups, and `fixed` others.
+
+    `count` is their number in the unpruned network. Where all belong to one group a channel is a unit, whatever the
+    number of entries that carry it.
+    """
+
+    per_unit: Mapping[int, int] = field(default_factory=dict)
+    fixed: int = 1
+    count: int = 1
+
+    def selection(self, groups: int) -> Tensor:
+        """Return the vector that gives the number of channels from the live numbers and the constant 1: [G + 1]."""
+        side = torch.zeros(groups + 1, dtype=torch.float64)
+        for group, channels in self.per_unit.items():
+            side[group] = channels
+        side[groups] = self.fixed
+        return side
+
+    def joined(self, group: int, size: int, per_unit: int) -> "_Channels":
+        """Return the same with `per_unit` of the fixed channels for each of a group's `size` units."""
+        of_units = {**self.per_unit, group: per_unit + self.per_unit.get(group, 0)}
+        return _Channels(of_units, self.fixed - size * per_unit, self.count)
+
+
+UNGATED = _Channels()
+
+
+def _alone(group: int, size: int) -> _Channels:
+    return _Channels({group: 1}, 0, size)
+
+
+def _read(structures: Structures) -> dict[str, _Channels]:
+    """Return the channels that layers read, by module name."""
+    reads: dict[str, _Channels] = {}
+    for index, group in enumerate(structures.groups):
+        for reader in group.readers:
+            channels = len(reader.roots)
+            if reader.reads_others:
+                each = sum(root != FOREIGN for root in reader.roots) // group.size
+                so_far = reads.get(reader.module, _Channels({}, channels, channels))
+                reads[reader.module] = so_far.joined(index, group.size, each)
+            else:
+                reads[reader.module] = _alone(index, group.size)
+    return reads
+
+
+def _written(structures: Structures) -> dict[str, _Channels]:
+    """Return the channels that modules write, or pass on as norms do, by module name."""
+    writes: dict[str, _Channels] = {}
+    for index, group in enumerate(structures.groups):
+        writes |= dict.fromkeys(group.writers, _alone(index, group.size))
+        for carrier in group.carriers:
+            so_far = writes.get(carrier.module, _Channels({}, carrier.channels, carrier.channels))
+            writes[carrier.module] = so_far.joined(index, group.size, carrier.per_unit)
+    return writes
+
+
 def _rows(model: nn.Module, input_shape: Shape, structures: Structures) -> Iterator[_Row]:
     """Yield a row for every parameter tensor of the network, and for products of activations with each other."""
     measured = measure(model, input_shape).layers
     branch = {name: index for index, branch in enumerate(structures.branches) for name in branch.modules}
-    writes = {name: index for index, group in enumerate(structures.groups) for name in group.writers}
-    reads = {reader.module: index for index, group in enumerate(structures.groups) for reader in group.readers}
+    writes, reads = _written(structures), _read(structures)
     for name, module in model.named_modules():
         parameters = dict(module.named_parameters(recurse=False))
+        written = writes.get(name, UNGATED)
         if name in measured and "weight" not in parameters:
-            yield _row_of_products(name, measured[name].macs, writes.get(name), branch.get(name), structures)
+            yield _row_of_products(name, measured[name].macs, written, branch.get(name), structures)
         for key, parameter in parameters.items():
             is_weight = key == "weight" and name in measured
-            read = reads.get(name) if is_weight and is_dense_layer(module) else None
-            written = writes.get(name)
-            pairs = math.prod(structures.groups[group].size for group in (read, written) if group is not None)
+            read = reads.get(name, UNGATED) if is_weight and is_dense_layer(module) else UNGATED
+            pairs = read.count * written.count
             yield _Row(
                 module=name,
                 macs=measured[name].macs / pairs if is_weight else 0.0,
                 params=parameter.numel() / pairs,
-                inputs=_side(read, len(structures.groups)),
-                outputs=_side(written, len(structures.groups)),
+                inputs=read.selection(len(structures.groups)),
+                outputs=written.selection(len(structures.groups)),
                 branch=branch.get(name, NO_BRANCH),
             )
 
 
-def _row_of_products(module: str, macs: int, group: int | None, branch: int | None, structures: Structures) -> _Row:
+def _row_of_products(module: str, macs: int, written: _Channels, branch: int | None, structures: Structures) -> _Row:
     """Return the row of attention's products of activations with each other: per head, if they are gated."""
-    gated = structures.groups[group] if group is not None else None
+    of_heads = next((structures.groups[group].branch for group in written.per_unit), None)
     groups = len(structures.groups)
     return _Row(
         module=module,
-        macs=macs / (gated.size if gated else 1),
+        macs=macs / written.count,
         params=0.0,
-        inputs=_side(None, groups),
-        outputs=_side(group, groups),
-        branch=gated.branch if gated else NO_BRANCH if branch is None else branch,
+        inputs=UNGATED.selection(groups),
+        outputs=written.selection(groups),
+        branch=of_heads if of_heads is not None else NO_BRANCH if branch is None else branch,
     )
-
-
-def _side(group: int | None, groups: int) -> Tensor:
-    """Return the vector that selects the channels of `group`, or the constant 1, from the live numbers: [G + 1]."""
-    side = torch.zeros(groups + 1, dtype=torch.float64)
-    side[groups if group is None else group] = 1.0
-    return side

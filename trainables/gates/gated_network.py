@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +16,8 @@ from trainables.gates.objective import Balance, LatencyRegulariser, Regulariser,
 from trainables.gates.pairs import Pair, filled, pair
 from trainables.gates.rounding import Kept, Rounding
 from trainables.gates.structures import Structures, find_structures
+from trainables.recipes.gating import INNER
+from trainables.structure.channels import find_groups
 from trainables.structure.removal import TOLERANCE, disagreement, plan_removal, remove
 
 if TYPE_CHECKING:
@@ -75,13 +78,33 @@ class GatedNetwork:
 
     def open(self) -> None:
         """Find the structures of the present network that can be gated, and gate them."""
-        structures = find_structures(self.trial.model, self.trial.groups)
+        structures = self._placed()
         self.structures = structures if self.gating.units else Structures((), structures.branches)
         self.rounding = Rounding(self.structures, self.gating.round_to)
         shape = self.trial.dataset.input_shape
         self.expected = ExpectedComplexity.of(self.trial.model, shape, self.structures)
         self.latency = self._timed() if self.gating.target_latency else None
         self._gates: Gates | None = Gates(self.trial.model, self.structures)
+
+    def _placed(self) -> Structures:
+        """Find the structures that can be gated where the gates are placed.
+
+        Without a block what was not gateable may become so: gates are only where the dense network has some too, in a
+        resumed trial as well.
+        """
+        placement = self.gating.placement
+        structures = find_structures(self.trial.model, self.trial.groups, placement)
+        return structures.written_by(self._gateable) if placement != INNER and self.trial.dropped else structures
+
+    @cached_property
+    def _gateable(self) -> frozenset[str]:
+        """The modules that write what is gated in the dense network."""
+        trial = self.trial
+        with torch.random.fork_rng():
+            dense = trial.build()
+        groups = find_groups(dense, trial.dataset.input_shape)
+        found = find_structures(dense, groups, self.gating.placement)
+        return frozenset(module for group in found.groups for module in group.writers)
 
     def _timed(self) -> ExpectedLatency:
         if self.trial.layer_times is None:

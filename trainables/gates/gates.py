@@ -1,14 +1,17 @@
 """0/1 gates on a network's units and residual branches, applied from outside by hooks."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from trainables.gates.pairs import Pair
 from trainables.gates.rounding import Kept
-from trainables.gates.structures import Reader, Structures
+from trainables.gates.structures import FOREIGN, Reader, Structures
 
 
 class Gates:
@@ -26,10 +29,13 @@ class Gates:
         self._versions = 0
         self._rounded: list[Tensor | None] = [None] * len(self._sizes)
         self._held: list[Tensor | None] | None = None
+        read: dict[str, list[_Read]] = {}
+        for index, group in enumerate(structures.groups):
+            for reader in group.readers:
+                read.setdefault(reader.module, []).append(_Read.of(index, group.size, reader, self._device))
         self._hooks = [
-            model.get_submodule(reader.module).register_forward_pre_hook(self._unit_hook(index, reader))
-            for index, group in enumerate(structures.groups)
-            for reader in group.readers
+            model.get_submodule(module).register_forward_pre_hook(self._unit_hook(groups))
+            for module, groups in read.items()
         ]
         self._hooks += [
             model.get_submodule(branch.last).register_forward_hook(self._branch_hook(len(structures.groups) + index))
@@ -82,16 +88,14 @@ class Gates:
     def _mask(self, index: int, *, training: bool) -> Tensor | None:
         return self._held[index] if training and self._held is not None else self._rounded[index]
 
-    def _unit_hook(self, index: int, reader: Reader) -> Callable[[nn.Module, Any], Tensor | None]:
-        whole = reader.roots == tuple(range(self._sizes[index]))
-        roots = None if whole else torch.tensor(reader.roots, device=self._device)
-
+    def _unit_hook(self, groups: Sequence["_Read"]) -> Callable[[nn.Module, Any], Tensor | None]:
         def gate(module: nn.Module, inputs: tuple[Tensor]) -> Tensor | None:
-            mask = self._mask(index, training=module.training)
-            if mask is None:
+            masks = [(group, self._mask(group.index, training=module.training)) for group in groups]
+            spread = [group.spread(mask) for group, mask in masks if mask is not None]
+            if not spread:
                 return None
-            spread = mask if roots is None else mask.index_select(1, roots)
-            return _scale_last(inputs[0], spread) if isinstance(module, nn.Linear) else _scale(inputs[0], spread)
+            scale = _scale_last if isinstance(module, nn.Linear) else _scale
+            return scale(inputs[0], reduce(torch.mul, spread))
 
         return gate
 
@@ -101,6 +105,31 @@ class Gates:
             return None if mask is None else _scale(output, mask)
 
         return gate
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """The group `index` as a layer reads it: `roots` is the unit of each input, None if they are all in order.
+
+    With `others` inputs of other groups have the number after the last unit's.
+    """
+
+    index: int
+    roots: Tensor | None
+    others: bool
+
+    @classmethod
+    def of(cls, index: int, size: int, reader: Reader, device: torch.device) -> "_Read":
+        if reader.roots == tuple(range(size)):
+            return cls(index, None, others=False)
+        roots = [size if root == FOREIGN else root for root in reader.roots]
+        return cls(index, torch.tensor(roots, device=device), reader.reads_others)
+
+    def spread(self, mask: Tensor) -> Tensor:
+        """Return what the layer's inputs [B or 1, C] are multiplied by for a mask of the units [B or 1, n]."""
+        if self.roots is None:
+            return mask
+        return (F.pad(mask, (0, 1), value=1.0) if self.others else mask).index_select(1, self.roots)
 
 
 def _scale(x: Tensor, mask: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ def _demands(recipe: Recipe) -> Iterator[Demand]:
         if isinstance(prune, Prune) and granularities.find(prune.granularity).removes:
             yield "prune", prune.granularity, prune.stream
         if isinstance(during, Gating):
-            yield "gate", during.units, during.branches
+            yield "gate", during.units, during.branches, during.placement
         if isinstance(during, GateByImage):
             yield type(during).__name__, during.target_macs
         if isinstance(during, Agree):
@@ -86,7 +86,8 @@ def rehearse(recipe: Recipe, trial: LiveTrial) -> None:
             if granularity.removes:
                 granularity.equal_scores(trial, prune)
         if isinstance(during, Gating):
-            require_gates(trial.spec.model.name, during, find_structures(trial.model, trial.groups))
+            structures = find_structures(trial.model, trial.groups, during.placement)
+            require_gates(trial.spec.model.name, during, structures)
         if isinstance(during, Polarize):
             scaled_groups(trial)
         if isinstance(during, Agree):

@@ -5,10 +5,21 @@ from typing import ClassVar
 
 from trainables.errors import InvalidValue
 from trainables.paradigms.base import Paradigm, hyper
-from trainables.recipes.gating import PATHS, Gating, Refining
+from trainables.recipes.gating import INNER, PATHS, Gating, Refining
 from trainables.recipes.recipe import Recipe, Train
 
 ROUND_TO = "every gated layer keeps a multiple of this many units (or all): 8 or 16 where speed counts"
+
+PLACEMENT = (
+    "which units are gated: inner, those written and read in one residual branch, or every hidden layer of a network "
+    "without branches; hidden, those of stems, strided blocks, heads and concatenations too; all, residual streams too"
+)
+
+
+def require_placement(placement: str, target_latency: float) -> None:
+    """Raise InvalidValue for a placement of gates whose layers' times are in no table."""
+    if target_latency and placement != INNER:
+        raise InvalidValue("placement", placement, "must be inner with a target_latency; use target_macs or nu")
 
 
 @dataclass(frozen=True, kw_only=True)

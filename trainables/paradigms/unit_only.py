@@ -7,9 +7,9 @@ same and drop layers too.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trainables.paradigms._gated import ROUND_TO, GatedParadigm
+from trainables.paradigms._gated import PLACEMENT, ROUND_TO, GatedParadigm, require_placement
 from trainables.paradigms.base import hyper
-from trainables.recipes.gating import UNIT_ESTIMATORS
+from trainables.recipes.gating import INNER, PLACEMENTS, UNIT_ESTIMATORS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,11 @@ class UnitOnly(GatedParadigm):
 
     round_to: int = hyper(1, ROUND_TO, low=1, high=256)
     unit_estimator: str = hyper("trapezoid", "how the worth of units is estimated", choices=UNIT_ESTIMATORS)
+    placement: str = hyper(INNER, PLACEMENT, choices=PLACEMENTS)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_placement(self.placement, self.target_latency)
 
 
 PARADIGM = UnitOnly

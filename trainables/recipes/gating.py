@@ -5,6 +5,12 @@ from dataclasses import dataclass
 from trainables.recipes.recipe import InTraining, KeepsSize
 
 PATHS = ("sampled", "fade")
+
+INNER = "inner"
+"""The placement of gates on layers that are written and read in one residual branch."""
+
+PLACEMENTS = (INNER, "hidden", "all")
+
 UNIT_ESTIMATORS = ("trapezoid", "taylor")
 BRANCH_ESTIMATORS = ("two_point", "trapezoid", "taylor")
 
@@ -27,7 +33,8 @@ class Gating(InTraining):
 
     What it costs: `nu`, `beta` and `alpha` are those of `objective.Balance`; a `target_macs` or `target_params` above 0
     is the share of the network's MACs or parameters to keep, and replaces nu; `target_latency` that of the seconds of
-    its layers, which then are what is priced, whatever `alpha`. `units` and `branches` say what is gated.
+    its layers, which then are what is priced, whatever `alpha`. `units` and `branches` say what is gated,
+    `placement` which units: one of PLACEMENTS, which `gates.structures.find_structures` explains.
 
     How the network becomes small: on the `path` "sampled" as the next two paragraphs say, on "fade" without chance:
     gates of what is not worth its price go from 1 to 0 over an epoch each. Of the following only `warmup`, `ramp` and
@@ -60,6 +67,7 @@ class Gating(InTraining):
     path: str = "sampled"
     units: bool = True
     branches: bool = True
+    placement: str = INNER
     every: int = 4
     sampling: float = 0.15
     shared: bool = False

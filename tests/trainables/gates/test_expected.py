@@ -4,16 +4,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tests.trainables.gated_networks import GATED, SHAPE, corner, expected, probabilities, removed
+from tests.trainables.gated_networks import GATED, PLACED, SHAPE, corner, expected, probabilities, removed
 from trainables.gates.expected import ExpectedComplexity
 from trainables.gates.structures import Structures
 from trainables.structure.complexity import measure
 
-SMALL = ("mlp", "lenet", "digits_cnn", "resnet20", "vit")
+SMALL = ("mlp", "lenet", "digits_cnn", "resnet20", "vit", *PLACED)
 share = st.floats(0, 1)
 
 
-@pytest.mark.parametrize("name", GATED)
+@pytest.mark.parametrize("name", [*GATED, *PLACED])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_expected_complexity_is_the_counted_one_at_a_corner(name: str, seed: int) -> None:
     kept = corner(name, seed)

@@ -75,3 +75,30 @@ def test_what_has_nothing_to_gate_and_what_cannot_be_so_small_is_refused(tmp_pat
         a_network(tmp_path, "digits_cnn", units=False)
     with pytest.raises(InfeasibleTrial, match=r"target_params = 0\.001: .* of the parameters of resnet20"):
         a_network(tmp_path, target_params=0.001)
+
+
+@pytest.mark.parametrize("placement", ["hidden", "all"])
+def test_without_blocks_the_gates_left_are_those_kept_and_a_resumed_trial_has_the_same(
+    placement: str, tmp_path: Path
+) -> None:
+    network = a_network(tmp_path, "torchvision/resnet18", placement=placement)
+    units, branches = network.everything()
+    units[::5] = False
+    branches[:2] = False  # the whole first stage: nothing but the stem writes its stream now
+    kept = network.rounding.consistent(units.double(), (units, branches))
+    groups, parts = network.structures.groups, network.structures.slices()
+    sizes = [int(kept[0][part].sum()) for part in parts]
+    names = [group.name for group, size in zip(groups, sizes, strict=True) if size]
+    assert network.delete(kept)
+    left = network.structures
+    assert [group.size for group in left.groups] == [size for size in sizes if size]
+    assert [group.name for group in left.groups] == [_lasting(name, network) for name in names]
+    assert ("conv1" in names) == (placement == "all")
+    again = GatedNetwork(network.gating, network.trial)
+    assert again.structures == left
+
+
+def _lasting(name: str, network: GatedNetwork) -> str:
+    """Return the name of a group after the removal of blocks: that of the first layer left that writes it."""
+    block = name.rpartition(".")[0]
+    return f"{block}.downsample.0" if block in network.trial.dropped else name

@@ -172,9 +172,9 @@ def _stepped(trial: LiveTrial) -> list[torch.Tensor]:
     [
         {"target_macs": 0.4},
         {"nu": 3.0, "ramp": 0.0, "beta": 0.25, "alpha": 0.5},
-        {"target_macs": 0.5, "branch_estimator": "trapezoid", "shared": True, "restart": 0.5},
+        {"target_macs": 0.5, "branch_estimator": "trapezoid", "shared": True, "restart": 0.5, "placement": "all"},
     ],
-    ids=["budget", "price", "sampled branches"],
+    ids=["budget", "price", "sampled branches and stream"],
 )
 def test_a_trial_interrupted_while_it_prunes_ends_in_the_same_network(values: dict[str, Any], tmp_path: Path) -> None:
     own = spec(model="resnet20", subset=160, epochs=4, window=0.75, warmup=0.0, **values)
@@ -211,6 +211,7 @@ def test_gates_are_sampled_only_in_every_so_manieth_step_and_statistics_are_not_
         ("unit_only", {"alpha": -1.0}),
         ("layer_only", {"target_macs": 1.5}),
         ("complexity_aware", {"unit_estimator": "two_point"}),
+        ("complexity_aware", {"placement": "everywhere"}),
     ],
 )
 def test_values_that_mean_nothing_are_refused(paradigm: str, values: dict[str, Any]) -> None:

@@ -5,8 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.trainables.gated_networks import GATED, SHAPE, corner, dense, removed, structures
-from tests.trainables.networks import build
+from tests.trainables.gated_networks import GATED, PLACED, SHAPE, corner, dense, gated_network, removed, structures
 from trainables.gates.gates import Gates, draw
 from trainables.structure.removal import disagreement
 
@@ -21,6 +20,33 @@ def test_a_gated_network_computes_what_the_removed_one_does(name: str, seed: int
     assert disagreement(gated, removed(name, kept), SHAPE[name], generator=generator) < 1e-5
     generator = torch.Generator().manual_seed(0)
     assert disagreement(gated, dense(name), SHAPE[name], generator=generator) > 1e-3, "the gates do nothing"
+
+
+@pytest.mark.parametrize("name", PLACED)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_wherever_gates_are_placed_closed_ones_compute_what_the_removed_network_does_to_rounding(
+    name: str, seed: int
+) -> None:
+    kept = corner(name, seed)
+    closed, smaller = copy.deepcopy(dense(name)).double(), removed(name, kept).double()
+    inputs = images(name).double()
+    with torch.no_grad():
+        before, expected = closed(inputs), smaller(inputs)
+        Gates(closed, structures(name)).round(kept)
+        actual = closed(inputs)
+    assert float((actual - expected).abs().max()) < 1e-13 * float(expected.abs().max())
+    assert not torch.allclose(expected, before, rtol=1e-4), "the gates do nothing"
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_held_gates_of_one_change_no_bit(name: str) -> None:
+    network = gated_network(name).double().train()
+    for module in network.modules():
+        module.training = not isinstance(module, torch.nn.BatchNorm2d | torch.nn.Dropout)
+    before = network(images(name).double())
+    found = structures(name)
+    Gates(network, found).hold(torch.ones(3, found.units + len(found.branches)))
+    assert torch.equal(network(images(name).double()), before)
 
 
 def images(name: str, count: int = 3) -> torch.Tensor:
@@ -51,15 +77,15 @@ def test_sampled_gates_hold_in_training_only() -> None:
     assert all(parameter.grad is None or not parameter.grad.any() for parameter in zeros)
 
 
-@pytest.mark.parametrize("name", ["lenet", "digits_cnn", "resnet20", "vit"])
+@pytest.mark.parametrize("name", ["lenet", "digits_cnn", "resnet20", "vit", *PLACED])
 def test_every_image_has_gates_of_its_own(name: str) -> None:
-    model = build(name).eval()
+    model = gated_network(name).eval()
     found = structures(name)
     gates = Gates(model, found)
     inputs = images(name, 2)
     masks = torch.stack([torch.cat(corner(name, seed)).float() for seed in (1, 2)])
     for module in model.modules():
-        module.training = not isinstance(module, torch.nn.BatchNorm2d)
+        module.training = not isinstance(module, torch.nn.BatchNorm2d | torch.nn.Dropout)
     gates.hold(masks)
     together = model(inputs)
     for index in range(2):
@@ -67,12 +93,12 @@ def test_every_image_has_gates_of_its_own(name: str) -> None:
         assert torch.allclose(model(inputs[index : index + 1]), together[index : index + 1], atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["mlp", "lenet", "digits_cnn", "resnet20", "vit"])
+@pytest.mark.parametrize("name", ["mlp", "lenet", "digits_cnn", "resnet20", "vit", *PLACED])
 def test_the_slope_in_a_gate_is_that_of_the_loss(name: str) -> None:
-    model = build(name).double().eval()
+    model = gated_network(name).double().eval()
     gates = Gates(model, structures(name))
     for module in model.modules():
-        module.training = not isinstance(module, torch.nn.BatchNorm2d)
+        module.training = not isinstance(module, torch.nn.BatchNorm2d | torch.nn.Dropout)
     inputs = images(name).double()
     masks = torch.full((1, structures(name).units + len(structures(name).branches)), 0.7, dtype=torch.float64)
     masks.requires_grad_()
@@ -90,7 +116,7 @@ def test_the_slope_in_a_gate_is_that_of_the_loss(name: str) -> None:
 
 
 def test_masks_take_the_type_of_what_they_scale() -> None:
-    model = build("digits_cnn").to(torch.bfloat16)
+    model = gated_network("digits_cnn").to(torch.bfloat16)
     gates = Gates(model, structures("digits_cnn"))
     gates.hold(torch.ones(3, structures("digits_cnn").units))
     assert model.train()(images("digits_cnn").to(torch.bfloat16)).dtype == torch.bfloat16

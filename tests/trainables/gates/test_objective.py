@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.trainables.gated_networks import expected, ones, probabilities, structures
+from tests.trainables.gated_networks import PLACED, expected, ones, probabilities, structures
 from trainables.gates.objective import Balance, Regulariser
 
-SMALL = ("mlp", "lenet", "digits_cnn", "resnet20")
+SMALL = ("mlp", "lenet", "digits_cnn", "resnet20", *PLACED)
 share = st.floats(0, 1)
 
 
@@ -30,6 +30,21 @@ def test_closed_form_prices_are_the_derivatives_of_the_regulariser(
     gradients = torch.autograd.grad(own(*theta), theta, allow_unused=True, materialize_grads=True)
     for slope, gradient in zip(own.slopes(*theta), gradients, strict=True):
         assert torch.allclose(slope, gradient, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_slopes_of_the_expected_cost_are_its_differences_wherever_gates_are_placed(name: str) -> None:
+    own = regulariser(name, Balance(1.0, 0.25, 0.5))
+    theta = [part.detach() for part in probabilities(name, 3)]
+    slopes = own.slopes(theta[0], theta[1])
+    for part, slope in enumerate(slopes):
+        for index in range(0, len(slope), max(1, len(slope) // 50)):
+            ends = []
+            for value in (1.0, 0.0):
+                moved = [each.clone() for each in theta]
+                moved[part][index] = value
+                ends.append(float(own(moved[0], moved[1])))
+            assert float(slope[index]) == pytest.approx(ends[0] - ends[1], abs=1e-10)
 
 
 @given(st.sampled_from(SMALL), share, share)

@@ -53,6 +53,16 @@ def test_a_trial_has_one_budget(paradigm: type[GatedParadigm]) -> None:
         paradigm(target_params=0.5, target_latency=0.2)
 
 
+@pytest.mark.parametrize("paradigm", [ComplexityAware, UnitOnly])
+def test_gates_of_which_no_table_has_times_have_no_budget_of_latency(
+    paradigm: type[ComplexityAware | UnitOnly],
+) -> None:
+    assert gating_of(paradigm(placement="all", target_params=0.5).recipe(50)).placement == "all"
+    assert gating_of(paradigm().recipe(50)).placement == "inner"
+    with pytest.raises(InvalidValue, match="placement = 'all': must be inner with a target_latency"):
+        paradigm(placement="all", target_latency=0.5)
+
+
 @RELATIVES
 def test_only_sampled_gates_can_be_distilled(paradigm: type[GatedParadigm]) -> None:
     assert gating_of(paradigm(distill=0.5).recipe(50)).distill == 0.5
