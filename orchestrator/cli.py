@@ -46,6 +46,7 @@ COMMANDS: Final[dict[str, tuple[Command, ...]]] = {
         ("compare", reports.compare, "compare first second"),
         ("verify", reports.verify, "verify first"),
         ("evaluate", evaluation.evaluate, "evaluate first --severity 3 --noise 0.1"),
+        ("diagnose", evaluation.diagnose, "diagnose first 3"),
         ("export", networks.export, "export first 3 --format onnx"),
     ),
     "Upkeep": (

@@ -104,6 +104,12 @@ def require_file(path: Path, key: str = "--output") -> None:
         raise InvalidValue(key, str(path), "must lie in a folder that exists")
 
 
+def require_folder(path: Path | None) -> None:
+    """Raise InvalidValue for a path that cannot become the folder of figures."""
+    if path is not None and path.exists() and not path.is_dir():
+        raise InvalidValue("--figures", str(path), "must be a folder, and this is a file")
+
+
 def print_json(value: object) -> None:
     """Print a value as JSON."""
     say(as_json(value))

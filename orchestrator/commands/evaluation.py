@@ -1,4 +1,4 @@
-"""The command that evaluates the networks of a study's finished trials beyond their test accuracy."""
+"""The commands that look further into the networks of finished trials: what they are good for, what they consist of."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -14,9 +14,12 @@ from orchestrator.commands.arguments import (
     Name,
     Quiet,
     StoreFolder,
+    TrialNumber,
     console,
     print_json,
     read,
+    refusing,
+    require_folder,
     store_at,
 )
 from orchestrator.results.potential import DELTA
@@ -29,6 +32,7 @@ from trainables.errors import InvalidValue
 if TYPE_CHECKING:
     from orchestrator.evaluation.evaluating import Evaluated
     from orchestrator.evaluation.tasks import Measured, Task
+    from orchestrator.results.diagnosis import Diagnosis
 
 Kinds = Annotated[
     list[str] | None,
@@ -145,6 +149,49 @@ def _on_cluster(
         with RaySession(address, spec.referred) as session:
             session.open_with_room(spec.resources)
             yield from in_parallel(work, tasks, spec.resources)
+
+
+def diagnose(
+    name: Name,
+    trial: TrialNumber,
+    store: StoreFolder = HERE,
+    probes: Annotated[int, typer.Option("--probes", min=2, max=1000, help="How often each layer is probed.")] = 10,
+    images: Annotated[
+        int | None,
+        typer.Option("--images", min=1, help="At most so many validation images, evenly spaced.", show_default="all"),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="The seed of which channels are dropped.")] = 0,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", metavar="FOLDER", help="Also draw it, as PDF, PNG and SVG."),
+    ] = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which layers of a network are worth their MACs: by how much the loss grows without a part of each."""
+    require_folder(figures)
+    studies = store_at(store)
+    folder = studies.existing(name, "NAME")
+    from orchestrator.evaluation.diagnosis import diagnosed  # imports torch
+    from orchestrator.terminal.diagnosis_table import diagnosis_object, diagnosis_table
+
+    with console().status("probing the network"):
+        found = diagnosed(folder, studies.data, trial, probes=probes, images=images, seed=seed, device=device)
+    written = [] if figures is None else _drawn(found, figures)
+    if as_json:
+        print_json({**diagnosis_object(found), "figures": written})
+        return
+    console().print(diagnosis_table(found))
+    for path in written:
+        say(path)
+
+
+def _drawn(found: "Diagnosis", into: Path) -> list[str]:
+    from orchestrator.report import paper  # imports matplotlib
+    from orchestrator.report.figures.utilisation import utilisation_figure
+
+    with refusing("--figures", str(into), "name a folder that you may write to"):
+        return [str(path) for path in paper.write([utilisation_figure(found)], into)]
 
 
 def _tell(done: "Evaluated") -> None:

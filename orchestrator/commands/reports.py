@@ -17,6 +17,7 @@ from orchestrator.commands.arguments import (
     read,
     refusing,
     require_file,
+    require_folder,
     store_at,
 )
 from orchestrator.ledger.records import TrialRecord
@@ -172,12 +173,6 @@ def write_page(
     write_report(spec, records, path, stamp={**stamp.read(folder.stamp), **extended}, colors=colors)
     if path == folder.report:
         folder.push(path)
-
-
-def require_folder(path: Path | None) -> None:
-    """Raise InvalidValue for a path that cannot become the folder of figures."""
-    if path is not None and path.exists() and not path.is_dir():
-        raise InvalidValue("--figures", str(path), "must be a folder, and this is a file")
 
 
 def _write_figures(folder: StudyFolder, into: Path, colors: Sequence[str]) -> list[str]:

@@ -57,7 +57,7 @@ class Bench:
         split: Split | None = None,
     ) -> None:
         self._data, self._reference = data, reference
-        self._sample = Sample(*_some(split if split is not None else data.test, images), seed)
+        self._sample = Sample(*evenly_spaced(split if split is not None else data.test, images), seed)
         self._shared: _Shared | None = None
 
     def measure(self, condition: Condition, model: nn.Module) -> dict[str, float]:
@@ -97,7 +97,7 @@ class Bench:
         return Target(model, self._data.mean, self._data.std)
 
 
-def _some(split: Split, wanted: int | None) -> tuple[Split, Tensor]:
+def evenly_spaced(split: Split, wanted: int | None) -> tuple[Split, Tensor]:
     """Return at most so many images, evenly spaced, and their numbers."""
     count = len(split)
     if wanted is None or wanted >= count:

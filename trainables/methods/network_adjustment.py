@@ -1,8 +1,4 @@
-"""Network Adjustment (Chen et al., CVPR 2020): widths move to the layers that make the best use of their FLOPs.
-
-The FLOPs utilisation ratio (FUR) of a group of channels is by how much the loss on held-out images grows if some of its
-channels are dropped at random, at rates with which every group loses equally many MACs.
-"""
+"""Network Adjustment (Chen et al., CVPR 2020): widths move to the layers that make the best use of their FLOPs."""
 
 import time
 from collections.abc import Mapping
@@ -13,9 +9,9 @@ import torch
 from torch import Tensor
 
 from trainables import parallel
-from trainables.bisection import bisected
 from trainables.data.dataset import Split
 from trainables.methods.channel_drop import ChannelDrop
+from trainables.methods.utilisation import drop_rates, utilisation
 from trainables.methods.widths import remember, searched_groups, set_widths
 from trainables.structure.channels import find_groups
 from trainables.structure.complexity import measure
@@ -32,29 +28,11 @@ UTILISATION: Final = "fur."
 """Before the name of a group: the metric of its FLOPs utilisation ratio."""
 
 WIDEST: Final = 65536
-MOST_DROPPED: Final = 0.5
-"""The largest rate of a probe: beyond it little of a group is left. All probes drop less where one would need more."""
-
 DROP_SEED: Final = 11_000_003
 """Added to a trial's seed and its round where channels are dropped."""
 
 FORWARD: Final = 1 / 3
 """The share of a training step's MACs that an evaluation of as many images takes: there is no backward pass."""
-
-
-def drop_rates(costs: WidthCosts, widths: Widths, drop: float) -> dict[str, float]:
-    """Return a rate for each group at which all of them lose equally many MACs on average.
-
-    That is `drop` times the mean over the groups of a width times the derivative of the MACs by it, as the authors
-    have it, or less where a group would have to lose more than MOST_DROPPED of its channels.
-    """
-    wanted = drop * sum(costs.slope(widths, name) for name in widths) / len(widths)
-    loss = min(wanted, *(costs.dropped(widths, name, MOST_DROPPED) for name in widths))
-    return {name: _rate(costs, widths, name, loss) for name in widths}
-
-
-def _rate(costs: WidthCosts, widths: Widths, name: str, loss: float) -> float:
-    return bisected(lambda rate: costs.dropped(widths, name, rate) <= loss, 0.0, MOST_DROPPED)[0]
 
 
 def adjusted(widths: Widths, first: Widths, fur: Mapping[str, float], rule: "AdjustWidths") -> dict[str, float]:
@@ -136,12 +114,8 @@ class NetworkAdjustment(Companion):
         return dict(zip(fur, parallel.agree({"fur": values})["fur"].tolist(), strict=True))
 
     def _probed(self, images: Split) -> dict[str, float]:
-        whole, fur = self._loss(images), {}
-        for name, rate in drop_rates(self._costs, self._widths, self._rule.drop).items():
-            self._drop.rates = {name: rate}
-            fur[name] = sum(self._loss(images) - whole for _ in range(self._rule.times)) / self._rule.times
-        self._drop.rates = {}
-        return fur
+        rates = drop_rates(self._costs, self._widths, self._rule.drop)
+        return utilisation(self._drop, rates, self._rule.times, lambda: self._loss(images))
 
     def _held_out(self) -> Split:
         train = self._trial.dataset.train

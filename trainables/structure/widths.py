@@ -174,6 +174,11 @@ class WidthCosts:
         """Return the MACs of the network with these widths, which need not be whole."""
         return sum(term.factor * prod(widths[name] for name in term.groups) for term in self.terms)
 
+    def of_group(self, widths: Mapping[str, float], group: str) -> float:
+        """Return the MACs of the layers that read or write a group; one between two groups counts in both."""
+        reading = [term for term in self.terms if group in term.groups]
+        return sum(term.factor * prod(widths[name] for name in term.groups) for term in reading)
+
     def slope(self, widths: Mapping[str, float], group: str) -> float:
         """Return the width of a group times the derivative of the MACs by it."""
         return sum(

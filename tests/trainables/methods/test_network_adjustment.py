@@ -8,43 +8,15 @@ import torch
 from torch.nn import functional as F
 from torch.optim import Adam
 
-from tests.trainables.networks import SHAPES, build
 from tests.trainables.stages import a_trial
 from trainables.methods.attach import attach
-from trainables.methods.network_adjustment import MOST_DROPPED, NetworkAdjustment, adjusted, drop_rates
+from trainables.methods.network_adjustment import NetworkAdjustment, adjusted
 from trainables.recipes.widths import AdjustWidths
 from trainables.state import LiveTrial
-from trainables.structure.carrying import carried
-from trainables.structure.channels import find_groups
-from trainables.structure.complexity import measure
-from trainables.structure.widths import WidthCosts, resized, widths_of
+from trainables.structure.widths import widths_of
 from trainables.training.training import optimizer_for
 
 RULE = AdjustWidths(0, 2, held_out=0.2, times=1, moved=1)
-
-
-@pytest.mark.parametrize("name", ["digits_cnn", "resnet20", "lenet"])
-def test_probes_of_all_layers_drop_equally_many_macs_on_average(name: str) -> None:
-    model, shape = build(name), SHAPES[name]
-    groups = find_groups(model, shape)
-    widths = widths_of(groups)
-    rates = drop_rates(WidthCosts.of(model, shape, groups), widths, 0.05)
-    dense = measure(model, shape).macs
-    dropped = {}
-    for group, width in widths.items():  # what a channel costs, seen on a network that lacks one
-        without = measure(resized(model, groups, {**widths, group: width - 1}, carried), shape).macs
-        dropped[group] = rates[group] * width * (dense - without)
-    mean = sum(dropped.values()) / len(dropped)
-    assert all(each == pytest.approx(mean, rel=0.005) for each in dropped.values())
-    assert all(0 < rate <= MOST_DROPPED for rate in rates.values())
-
-
-def test_all_probes_drop_less_where_a_cheap_layer_would_lose_too_much() -> None:
-    model, shape = build("digits_cnn"), SHAPES["digits_cnn"]
-    groups = find_groups(model, shape)
-    rates = drop_rates(WidthCosts.of(model, shape, groups), widths_of(groups), 0.9)
-    assert max(rates.values()) == pytest.approx(MOST_DROPPED)
-    assert min(rates.values()) < 0.5 * MOST_DROPPED
 
 
 def test_the_best_grow_by_shares_of_their_first_width_and_the_worst_shrink() -> None:
