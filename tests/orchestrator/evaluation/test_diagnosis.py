@@ -19,7 +19,7 @@ def test_a_removed_network_is_probed_at_its_own_widths_on_validation_images(stud
     ]
     assert [group.channels for group in found[0].groups] == [32, 32, 64]
     assert sum(group.channels for group in found[1].groups) < 128
-    assert found[0].images == found[1].images == 32
+    assert found[0].images == found[1].images == 144
 
 
 def test_fewer_images_are_taken_where_that_is_asked_for(study: StudyFolder) -> None:
@@ -37,7 +37,7 @@ def test_the_command_prints_a_line_for_each_group_and_draws_it(study: StudyFolde
     status, out, err = espalier("diagnose", study.path.name, str(DENSE), *where, "--figures", "drawn")
     assert (status, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0] == "trial 0 (dense): growth of the loss on 32 validation images"
+    assert lines[0] == "trial 0 (dense): growth of the loss on 144 validation images"
     assert [line.split()[0] for line in lines if line.startswith("conv")] == ["conv1", "conv2", "conv3"]
     assert {path.name for path in Path("drawn").iterdir()} == {
         f"utilisation-0.{kind}" for kind in ("pdf", "png", "svg")
@@ -49,6 +49,6 @@ def test_for_programs_it_says_the_same(study: StudyFolder, espalier: Espalier) -
     status, out, err = espalier("diagnose", study.path.name, str(FILTERS), "--store", str(study.store), "--json")
     assert (status, err) == (0, "")
     plain = json.loads(out)
-    assert (plain["trial"], plain["images"], plain["figures"]) == (FILTERS, 32, [])
+    assert (plain["trial"], plain["images"], plain["figures"]) == (FILTERS, 144, [])
     assert [group["name"] for group in plain["groups"]] == ["conv1", "conv2", "conv3"]
     assert plain["groups"][0].keys() == {"name", "writers", "channels", "macs", "rate", "fur", "error"}
