@@ -22,7 +22,7 @@ from rich.text import Text
 PICTURES = Path(__file__).parent / "gallery"
 ESPALIER = Path(sys.executable).with_name("espalier")
 WIDTH = 1400
-COLOURS = 24
+COLOURS = 48
 PATIENCE = 120.0
 
 
@@ -40,7 +40,8 @@ def photograph(name: str, address: str, height: int, width: int = WIDTH) -> None
         still = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=15000"]
         subprocess.run([browser, *still, *options, address], capture_output=True, timeout=PATIENCE, check=True)
     with Image.open(picture) as drawn:
-        drawn.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(picture, optimize=True)
+        few = drawn.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(picture, optimize=True)
 
 
 def as_page(text: str, folder: Path) -> str:
@@ -103,7 +104,7 @@ def main(store: Path, two: str, other: str, three: str) -> None:
             photograph(name, (folder / f"{name}.html").as_uri(), 1900)
         typed("compare", two, other, "--store", store, "--output", folder / "compare.html")
         photograph("compare", (folder / "compare.html").as_uri(), 1500)
-        photograph("terminal", as_page(typed("front", two, "--store", store, "--plot"), folder), 850, 1300)
+        photograph("terminal", as_page(typed("front", two, "--store", store, "--plot"), folder), 850, 1600)
     live_pages(store, two)
 
 

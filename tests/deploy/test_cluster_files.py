@@ -14,7 +14,8 @@ import yaml
 from packaging.requirements import Requirement
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from tests.test_project import ROOT, pins
+from tests.pages import ROOT
+from tests.test_project import pins
 
 LAUNCHED = pytest.mark.parametrize("file", ["cluster.yaml", "deploy/local.yaml"])
 
