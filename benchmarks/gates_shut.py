@@ -16,7 +16,7 @@ from trainables.gates.rounding import Rounding
 from trainables.gates.structures import find_structures
 from trainables.recipes.gating import PLACEMENTS
 from trainables.structure.channels import ChannelGroup
-from trainables.structure.removable import removable_groups
+from trainables.structure.removable import removable_bundles, removable_groups
 
 NETWORKS = (
     "torchvision/mobilenet_v2",
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         shape = (3, options.side, options.side)
         with torch.device("meta"):
             model = models.build(name, classes=1000, input_shape=shape)
-        groups = removable_groups(model, shape)
+        groups = (*removable_groups(model, shape), *removable_bundles(model, shape))
         shares = [f"{left(model, groups, shape, placement):.3f}" for placement in PLACEMENTS]
         print(f"| {name.rpartition('/')[2]} | {' | '.join(shares)} |", flush=True)
 

@@ -12,6 +12,7 @@ from trainables.gates.rounding import Kept, Rounding
 from trainables.gates.structures import Structures, find_structures
 from trainables.models.resnet import ResNet
 from trainables.recipes.gating import INNER
+from trainables.structure.bundles import grouped_convolutions, with_bundles
 from trainables.structure.channels import ChannelGroup, find_groups
 from trainables.structure.removal import plan_removal, remove
 from trainables.vision import torchvision
@@ -36,6 +37,8 @@ PLACED = (
     "padded, hidden",
     "padded, all",
     "projected, all",
+    "divided, hidden",
+    "divided, all",
 )
 """Tiny networks, and where their gates are: after the comma one of `PLACEMENTS`."""
 
@@ -75,7 +78,20 @@ def _projected() -> nn.Module:
     return model
 
 
-TINY = {"inverted": _inverted, "concatenating": _concatenating, "padded": _padded, "projected": _projected}
+def _divided() -> nn.Module:
+    """Return three blocks of a RegNet: convolutions in groups of four channels, with squeeze and excitation."""
+    sizes = torchvision.models.regnet.BlockParams([1, 2], [8, 16], [4, 4], [1.0, 1.0], [1, 2], 0.25)
+    model: nn.Module = torchvision.models.RegNet(sizes, num_classes=10, stem_width=6)
+    return model
+
+
+TINY = {
+    "divided": _divided,
+    "inverted": _inverted,
+    "concatenating": _concatenating,
+    "padded": _padded,
+    "projected": _projected,
+}
 
 
 @cache
@@ -92,7 +108,13 @@ def gated_network(name: str) -> nn.Module:
 
 @cache
 def groups(name: str) -> tuple[ChannelGroup, ...]:
-    return find_groups(dense(name), SHAPE[name])
+    return groups_left(name, dense(name))
+
+
+def groups_left(name: str, network: nn.Module) -> tuple[ChannelGroup, ...]:
+    """Return the groups of channels of what is left of a network."""
+    shape, divided = SHAPE[name], grouped_convolutions(dense(name))
+    return with_bundles(network, find_groups(network, shape), shape, divided)
 
 
 @cache

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,10 +13,9 @@ from trainables.gates.gates import Gates
 from trainables.gates.layer_timing import measure_layer_times
 from trainables.gates.objective import Balance, LatencyRegulariser, Regulariser, Regularises
 from trainables.gates.pairs import Pair, filled, pair
+from trainables.gates.placement import Placement
 from trainables.gates.rounding import Kept, Rounding
-from trainables.gates.structures import Structures, find_structures
-from trainables.recipes.gating import INNER
-from trainables.structure.channels import find_groups
+from trainables.gates.structures import Structures
 from trainables.structure.removal import TOLERANCE, disagreement, plan_removal, remove
 
 if TYPE_CHECKING:
@@ -54,6 +52,7 @@ class GatedNetwork:
 
     def __init__(self, gating: "Gating", trial: "LiveTrial") -> None:
         self.gating, self.trial = gating, trial
+        self._placement = Placement(trial, gating.placement)
         self._limited = 1 if gating.target_params else 0
         self.open()
         self._measure_dense()
@@ -78,33 +77,14 @@ class GatedNetwork:
 
     def open(self) -> None:
         """Find the structures of the present network that can be gated, and gate them."""
-        structures = self._placed()
+        self._groups = self._placement.groups()
+        structures = self._placement.structures(self._groups)
         self.structures = structures if self.gating.units else Structures((), structures.branches)
         self.rounding = Rounding(self.structures, self.gating.round_to)
         shape = self.trial.dataset.input_shape
         self.expected = ExpectedComplexity.of(self.trial.model, shape, self.structures)
         self.latency = self._timed() if self.gating.target_latency else None
         self._gates: Gates | None = Gates(self.trial.model, self.structures)
-
-    def _placed(self) -> Structures:
-        """Find the structures that can be gated where the gates are placed.
-
-        Without a block what was not gateable may become so: gates are only where the dense network has some too, in a
-        resumed trial as well.
-        """
-        placement = self.gating.placement
-        structures = find_structures(self.trial.model, self.trial.groups, placement)
-        return structures.written_by(self._gateable) if placement != INNER and self.trial.dropped else structures
-
-    @cached_property
-    def _gateable(self) -> frozenset[str]:
-        """The modules that write what is gated in the dense network."""
-        trial = self.trial
-        with torch.random.fork_rng():
-            dense = trial.build()
-        groups = find_groups(dense, trial.dataset.input_shape)
-        found = find_structures(dense, groups, self.gating.placement)
-        return frozenset(module for group in found.groups for module in group.writers)
 
     def _timed(self) -> ExpectedLatency:
         if self.trial.layer_times is None:
@@ -220,7 +200,7 @@ class GatedNetwork:
             branch.block for branch, stays in zip(structures.branches, kept[1].tolist(), strict=True) if not stays
         ]
         stays = {name: keep for name, keep in units.items() if keep.any()}
-        remove(trial.model, plan_removal(trial.groups, stays, dropped), trial.optimizer)
+        remove(trial.model, plan_removal(self._groups, stays, dropped), trial.optimizer)
         self._check(gated)
         trial.dropped = (*trial.dropped, *dropped)
         trial.replace_model(trial.model)

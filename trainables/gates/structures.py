@@ -98,6 +98,7 @@ def find_structures(model: nn.Module, groups: tuple[ChannelGroup, ...], placemen
     `placement` says which units, of those in `recipes.gating.PLACEMENTS`. "inner": in a residual network those written
     and read on the same branch, in a plain network every hidden layer. "hidden": those of every layer whose units no
     other layer writes: stems, blocks without a shortcut, heads, and what is concatenated. "all": residual streams too.
+    `groups` may contain whole groups of convolutions (`structure.bundles`) as channels.
     The classifier's outputs are the network's, and are in no group. Raises InfeasibleTrial for a network that torch.fx
     cannot trace.
     """

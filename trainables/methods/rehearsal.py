@@ -10,7 +10,7 @@ from trainables.context import Report, SaveCheckpoint
 from trainables.data import Facts
 from trainables.data.dataset import Dataset, Split
 from trainables.gates.gated_network import require_gates
-from trainables.gates.structures import find_structures
+from trainables.gates.placement import Placement
 from trainables.granularities.filter import size_of_widths
 from trainables.methods.consensus import require_switches
 from trainables.methods.layer_sweeps import require_classes
@@ -86,7 +86,8 @@ def rehearse(recipe: Recipe, trial: LiveTrial) -> None:
             if granularity.removes:
                 granularity.equal_scores(trial, prune)
         if isinstance(during, Gating):
-            structures = find_structures(trial.model, trial.groups, during.placement)
+            placement = Placement(trial, during.placement)
+            structures = placement.structures(placement.groups())
             require_gates(trial.spec.model.name, during, structures)
         if isinstance(during, Polarize):
             scaled_groups(trial)

@@ -146,7 +146,8 @@ def _members(graph: Any, module: nn.Module, modules: Mapping[str, nn.Module]) ->
 
 def _group(size: int, members: tuple[Member, ...], modules: Mapping[str, nn.Module]) -> ChannelGroup | None:
     written = {m.module for m in members if m.side == "outputs" and is_dense_layer(modules[m.module])}
-    producers = tuple(name for name in modules if name in written - _gates(modules))
+    computing = written - _gates(modules)
+    producers = tuple(name for name in modules if name in computing)
     return ChannelGroup(producers[0], size, producers, members) if producers else None
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from trainables.meta import meta_twin
+from trainables.structure.bundles import find_bundles, grouped_convolutions
 from trainables.structure.channels import ChannelGroup, find_groups
 from trainables.structure.removal import TOLERANCE, disagreement, mask, plan_removal, remove
 
@@ -29,6 +30,16 @@ def removable_groups(
         return tuple(group for group in groups if known >= set(group.producers))
     computing = meta_twin(model, "cpu") if next(model.parameters()).is_meta else model
     return _survived(computing, groups, input_shape)
+
+
+def removable_bundles(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[ChannelGroup, ...]:
+    """Return what `find_bundles` finds of all grouped convolutions, as far as the network survives its removal.
+
+    Raises InfeasibleTrial for a network that cannot be traced.
+    """
+    bundles = find_bundles(model, input_shape, grouped_convolutions(model))
+    computing = meta_twin(model, "cpu") if next(model.parameters()).is_meta else model
+    return _survived(computing, bundles, input_shape)
 
 
 def _survived(

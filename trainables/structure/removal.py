@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from trainables.models.shortcut import Shortcut
 from trainables.structure import attention
 from trainables.structure.blocks import branch_parameters, drop_blocks
-from trainables.structure.channels import CONVOLUTIONS, ChannelGroup, is_depthwise
+from trainables.structure.channels import CONVOLUTIONS, ChannelGroup
 
 TOLERANCE = 1e-4
 """The largest allowed relative difference of logits between a masked network and one with its filters removed."""
@@ -299,8 +299,8 @@ def _refit(model: nn.Module) -> None:
     """Update the modules' size attributes to match their tensors."""
     for module in model.modules():
         if isinstance(module, CONVOLUTIONS):
-            if is_depthwise(module):
-                module.groups = module.weight.shape[0]
+            if module.groups > 1:
+                module.groups = module.weight.shape[0] // (module.out_channels // module.groups)
             module.out_channels, module.in_channels = module.weight.shape[0], module.weight.shape[1] * module.groups
         elif isinstance(module, nn.Linear):
             module.out_features, module.in_features = module.weight.shape

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.trainables.gated_networks import GATED, PLACED, SHAPE, corner, dense, groups, removed, structures
+from tests.trainables.gated_networks import GATED, PLACED, corner, dense, groups, groups_left, removed, structures
 from trainables.gates.rounding import Kept, Rounding
 from trainables.gates.structures import FOREIGN, find_structures
 from trainables.structure.channels import find_groups
@@ -129,7 +129,7 @@ def test_what_is_kept_is_found_again_in_the_same_order(name: str, seed: int | No
     before = structures(name)
     kept = corner(name, seed) if seed is not None else _no_branches(name)
     network = removed(name, kept)
-    after = find_structures(network, find_groups(network, SHAPE[name]), name.partition(", ")[2])
+    after = find_structures(network, groups_left(name, network), name.partition(", ")[2])
     writers = {module for group in before.groups for module in group.writers}
     sizes = [int(kept[0][part].sum()) for part in before.slices()]
     assert [group.size for group in after.written_by(writers).groups] == [size for size in sizes if size]
