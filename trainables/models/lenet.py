@@ -24,7 +24,7 @@ def build(
     """
     require_size("lenet", input_shape, SMALLEST)
     first, second, *hidden = _checked(widths)
-    if not isinstance(padding, int) or not 0 <= padding <= 2:
+    if isinstance(padding, bool) or not isinstance(padding, int) or not 0 <= padding <= 2:
         raise InvalidValue("options.padding", padding, "must be 0, 1 or 2, for lenet")
     channels, height, width = input_shape
     sizes = [second * _side(height + 2 * padding) * _side(width + 2 * padding), *hidden, classes]

@@ -34,6 +34,7 @@ def test_the_classical_network_has_the_parameters_that_are_known_of_it() -> None
     [
         ({"widths": [6, 16]}, r"options.widths = \[6, 16\]: must be two numbers of filters, then of units"),
         ({"padding": 3}, r"options.padding = 3: must be 0, 1 or 2"),
+        ({"padding": True}, r"options.padding = True: must be 0, 1 or 2"),
     ],
 )
 def test_shapes_that_are_no_lenet_are_refused(options: dict[str, Any], message: str) -> None:
