@@ -44,7 +44,9 @@ class Placement:
     def structures(self, groups: tuple[ChannelGroup, ...]) -> Structures:
         """Return what has gates in the present network, whose `groups` are these."""
         structures = find_structures(self._trial.model, groups, self._where)
-        return structures if self._where == INNER else structures.written_by(self._dense.writers)
+        if self._where == INNER and (structures.branches or not self._trial.dropped):
+            return structures
+        return structures.written_by(self._dense.writers)
 
     @cached_property
     def _dense(self) -> _Dense:

@@ -39,6 +39,13 @@ class Grouped(nn.Module):
 GROUPED = f"{__name__}:Grouped"
 
 
+def test_without_its_last_block_a_network_has_no_gates_on_what_had_none(tmp_path: Path) -> None:
+    network = GatedNetwork(Gating(epochs=1), a_trial(tmp_path, GROUPED, precision="float32"))
+    units, branches = network.everything()
+    network.delete((torch.zeros_like(units), torch.zeros_like(branches)))
+    assert network.is_empty
+
+
 def test_where_one_group_of_each_convolution_is_left_gates_are_on_whole_groups_still(tmp_path: Path) -> None:
     network = GatedNetwork(Gating(epochs=1, placement="hidden"), a_trial(tmp_path, GROUPED, precision="float32"))
     units, branches = network.everything()
