@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.results import quantities
 from orchestrator.spec.study_spec import StudySpec
+from trainables.errors import InvalidValue
 from trainables.spec import PathWeights
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ _PATHS: tuple[PathWeights, ...] = ("sum", "average")
 def _line(label: str, network: "LiveTrial", weights: PathWeights) -> str:
     from trainables.training.architecture_scaling import graph_of, relative_rate
 
-    graph = graph_of(network.build(), network.dataset.input_shape, network.spec.model.name)
+    try:
+        graph = graph_of(network.build(), network.dataset.input_shape, network.spec.model.name)
+    except InvalidValue as refused:  # where the scaling is searched, the study's other trials can run
+        return f"not scaled for {label}, which {refused.allowed}"
     every, paths = graph.paths(), graph.paths(weights)
     number = "1 path" if every.count == 1 else f"{quantities.count(every.count)} paths"
     layers = quantities.number(paths.mean_layers)

@@ -47,3 +47,9 @@ def test_a_network_whose_options_are_searched_is_shown_without_them() -> None:
         search={"trials": 2, "options": {"graph": ["linear~0"]}},
     )
     assert line.startswith("times 0.545 for dag before its options are searched (2 paths of 3.5 layers")
+
+
+def test_a_network_that_cannot_be_scaled_is_named_with_the_reason_where_other_choices_are_left() -> None:
+    searched = {"scaling": ["none", "architecture_aware"]}
+    (line,) = lines(model={"name": "deq"}, search={"trials": 2, "training": searched})
+    assert line.startswith("not scaled for deq, which has an equilibrium, whose paths have no length")
