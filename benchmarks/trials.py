@@ -1,6 +1,6 @@
 """Trials run one after another, without a sweep; what they measure goes into a file as it comes.
 
-A configuration that the file holds already is not run again, so that an interrupted benchmark goes on.
+A configuration that the file holds already is not run again, so that an interrupted benchmark continues.
 """
 
 import argparse
@@ -99,11 +99,17 @@ class Piece(Alone):
     kept: Path = Path()
     deadline: float = float("inf")
 
+    @property
+    def unfinished(self) -> Path:
+        return self.kept.with_suffix(".unfinished")
+
     def report(self, report: Report, save: SaveCheckpoint) -> None:
         self.metrics = report.metrics
         if report.metrics:
             return
-        written = Path(tempfile.mkdtemp(dir=self.kept.parent))
+        written = self.unfinished
+        shutil.rmtree(written, ignore_errors=True)  # of a run that was killed while it wrote
+        written.mkdir()
         save(written)
         self.kept.mkdir(exist_ok=True)
         for file in written.iterdir():
@@ -142,7 +148,8 @@ def _piece(spec: TrialSpec, context: Piece, results: Path) -> Row | None:
         return None
     _append(results, row)
     print(_line(row), flush=True)
-    shutil.rmtree(context.kept, ignore_errors=True)
+    for folder in (context.kept, context.unfinished):
+        shutil.rmtree(folder, ignore_errors=True)
     return row
 
 

@@ -1,10 +1,8 @@
 """Every block of code in the documentation is run, against one study that was trained for it."""
 
-import contextlib
 import re
 import shlex
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -125,8 +123,9 @@ def store(folder: Path) -> Path:
     write_table(records, trained.table, trials_on_front(records, spec.objectives))
     for study in STUDIES:
         shutil.copytree(trained.path, store / "studies" / study)
-    with contextlib.chdir(folder):
-        sys.path.append(str(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.syspath_prepend(folder)
         train(StudySpec.load("dense.yaml"), folder / "unlaunched")
     return store
 
@@ -164,9 +163,7 @@ def to_run(words: list[str]) -> list[str]:
     return ["plan", words[1], *CHEAPER["plan"]] if words[-1].endswith(".yaml") else []
 
 
-@pytest.mark.parametrize(
-    "page", sorted({block.page for block in BLOCKS if block.language in ("python", "sh")}), ids=name
-)
+@pytest.mark.parametrize("page", RUN, ids=name)
 @pytest.mark.usefixtures("store")
 def test_a_page_runs_from_its_first_block_to_its_last(
     page: Path, folder: Path, espalier: Espalier, monkeypatch: pytest.MonkeyPatch

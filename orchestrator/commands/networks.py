@@ -36,7 +36,7 @@ def export(
     store: StoreFolder = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Write a trial's network into a file that runs without espalier, and measure it on this machine."""
+    """Write a trial's network into a file that runs without espalier (`packed`: with it), and measure it here."""
     studies = store_at(store)
     studies.existing(name, "NAME")
     if output is not None:

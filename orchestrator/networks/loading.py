@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.ledger import ledger
 from orchestrator.ledger.records import State, TrialRecord, find_trial
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from trainables.checkpoint import Signature
 
 TRIAL = "TRIAL"
+
+_DESCRIBED: Final = ("name", "options", "classes", "input_shape", "dropped_blocks", "gates")
+"""What a packed file has to say of the network in it."""
 
 
 @dataclass(frozen=True)
@@ -71,22 +74,27 @@ def load_file(path: Path | str, model: ModelSpec | None = None) -> "nn.Module":
     from trainables.export.packed_weights import weights_in
 
     weights, about = weights_in(Path(path))
-    return checkpoint.rebuilt(
-        model or _named_model(path, about),
-        checkpoint.Signature(classes=about["classes"], input_shape=tuple(about["input_shape"])),
-        weights,
-        tuple(about["dropped_blocks"]),
-        about["gates"],
-    )
+    if missing := [key for key in _DESCRIBED if key not in about]:
+        allowed = f"does not say {', '.join(missing)} of its network; write it by `espalier export --format packed`"
+        raise InvalidValue("FILE", str(path), allowed)
+    network = model or _named_model(path, about)
+    signature = checkpoint.Signature(classes=about["classes"], input_shape=tuple(about["input_shape"]))
+    try:
+        return checkpoint.rebuilt(network, signature, weights, tuple(about["dropped_blocks"]), about["gates"])
+    except InvalidValue:
+        raise
+    except ValueError as other:
+        raise InvalidValue("FILE", str(path), f"holds no weights of {network.label}: {other}") from other
 
 
 def _named_model(path: Path | str, about: Mapping[str, Any]) -> ModelSpec:
     """Return the network that a file names, if nothing has to be trusted for it."""
-    name = about["name"]
+    name, options = about["name"], about["options"]
     if ":" in name:
-        allowed = f"is of {name}, whose code would run: pass model=ModelSpec(name={name!r}) if you trust it"
+        typed = f"name={name!r}, options={options!r}" if options else f"name={name!r}"
+        allowed = f"is of {name}, whose code would run: pass model=ModelSpec({typed}) if you trust it"
         raise InvalidValue("FILE", str(path), allowed)
-    return ModelSpec(name=name, options=about["options"])
+    return ModelSpec(name=name, options=options)
 
 
 def load_trained(folder: StudyFolder, number: int) -> TrainedNetwork:

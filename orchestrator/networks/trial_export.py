@@ -107,9 +107,9 @@ def export(
 ) -> TrialExport:
     """Write a COMPLETE trial's network into a file that runs without espalier; check it, and measure it here.
 
-    The file is `output`, or STUDY-TRIAL with the format's suffix in the current folder. Raises InvalidValue as
-    `load` does and for a format that needs packages which are not installed, and ExportFailed where the network cannot
-    be written so or the file computes something else.
+    A `packed` file needs espalier. The file is `output`, or STUDY-TRIAL with the format's suffix in the current folder.
+    Raises InvalidValue as `load` does and for a format that needs packages which are not installed, and ExportFailed
+    where the network cannot be written so or the file computes something else.
     """
     from trainables.export.latency import latency
     from trainables.export.sparse import gains, zeros

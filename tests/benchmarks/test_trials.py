@@ -50,6 +50,9 @@ def test_pieces_of_trials_measure_what_whole_ones_do(options: argparse.Namespace
     specs, pieces = [SPEC, SPARSER], list[list[Metrics | None]]()
     while None in (left := run_until(specs, options, seconds=0)):
         pieces.append(left)
+        for kept in options.results.with_suffix("").glob("?" * 16):  # as if it had been killed while it wrote
+            kept.with_suffix(".unfinished").mkdir()
+            (kept.with_suffix(".unfinished") / "half").touch()
     assert len(pieces) >= 2, "a piece is at most an epoch, and each trial has two"
     alone = run_all(specs, argparse.Namespace(results=tmp_path / "alone.jsonl", device="cpu"))
     assert untimed([metrics for metrics in left if metrics]) == untimed(alone)

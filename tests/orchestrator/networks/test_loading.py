@@ -19,6 +19,7 @@ from trainables.checkpoint import CHECKPOINT
 from trainables.errors import InvalidValue
 from trainables.export import export
 from trainables.masking.masks import prunable_weights
+from trainables.spec import ModelSpec
 from trainables.training.training import evaluate
 
 every_trial = pytest.mark.parametrize("number", [DENSE, FILTERS, WEIGHTS])
@@ -96,3 +97,18 @@ def test_a_file_that_names_foreign_code_is_refused_unless_the_network_is_given(
     assert torch.equal(
         load_file(path, network.spec.model)(torch.ones(1, 1, 8, 8)), network.model(torch.ones(1, 1, 8, 8))
     )
+
+
+def test_a_file_of_another_network_or_of_none_is_refused(study: StudyFolder, tmp_path: Path) -> None:
+    network, path = load_trained(study, FILTERS), tmp_path / "net.packed"
+    shape = network.signature.input_shape
+    write(network, Format.PACKED, path)
+    with pytest.raises(InvalidValue, match=r"net\.packed': holds no weights of mlp: not a state of this"):
+        load_file(path, ModelSpec(name="mlp"))
+    foreign = {**architecture(network), "name": "somewhere.else:build", "options": {"width": 2}}
+    export(network.model, shape, path, Format.PACKED, foreign)
+    with pytest.raises(InvalidValue, match=r"ModelSpec\(name='somewhere\.else:build', options=\{'width': 2\}\)"):
+        load_file(path)
+    export(network.model, shape, path, Format.PACKED)
+    with pytest.raises(InvalidValue, match="does not say name, options, classes, input_shape, dropped_blocks, gates"):
+        load_file(path)
