@@ -251,7 +251,8 @@ class EvaluationSpec:
             _require(self.severities.count(severity) == 1, "severities", severity, "must be named once")
         for radius in self.noise:
             _require(0 < radius <= 1, "noise", radius, "must be greater than 0, and at most 1: pixels lie in [0, 1]")
-            _require(self.noise.count(radius) == 1, "noise", radius, "must be named once")
+            alike = [other for other in self.noise if f"{other:g}" == f"{radius:g}"]
+            _require(len(alike) == 1, "noise", radius, "must be named once, to six digits: metrics are called by it")
         _require(self.images is None or self.images >= 1, "images", self.images, "must be at least 1, or left out")
 
     @classmethod

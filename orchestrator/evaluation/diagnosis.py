@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import torch
-
+from orchestrator.evaluation.devices import device_or_default
 from orchestrator.networks.loading import TRIAL, load_trained
 from orchestrator.results.diagnosis import Diagnosis
 from orchestrator.spec.study_spec import StudySpec
@@ -19,10 +18,11 @@ def diagnosed(
 ) -> Diagnosis:
     """Probe the network of a COMPLETE trial on validation images of its study, at most `images` of them.
 
-    Raises InvalidValue for a trial without a network in the store, and for a network that cannot be probed.
+    Raises InvalidValue for a trial without a network in the store, for a network that cannot be probed, and for a
+    device that this process does not have.
     """
+    where = device_or_default(device)
     spec, trained = StudySpec.stored(folder.spec), load_trained(folder, number)
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     task = tasks.find(spec.task)
     dataset = data.load(spec.data, cache).of_task(task).placed(where, spec.data.memory)
     probed, _ = evenly_spaced(dataset.validation, images)

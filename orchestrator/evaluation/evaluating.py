@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.evaluation.deep_ensembles import NAME, candidate, ensemble_within
-from orchestrator.evaluation.tasks import Spread, Task, carry_out, device_or_default
+from orchestrator.evaluation.devices import device_or_default
+from orchestrator.evaluation.tasks import Spread, Task, carry_out
 from orchestrator.evaluation.wanted import Wanted
 from orchestrator.ledger import ledger
 from orchestrator.ledger.records import State, TrialRecord
@@ -82,7 +83,8 @@ def evaluate(
     if not chosen:
         allowed = "has no finished trial with a checkpoint in the store: there is no network to evaluate"
         raise InvalidValue("NAME", spec.name, allowed)
-    dataset = data.load(spec.data, cache).placed(device_or_default(device), spec.data.memory)
+    here = device_or_default(device if spread is None else None)  # the others may have GPUs that this process lacks
+    dataset = data.load(spec.data, cache).placed(here, spec.data.memory)
     conditions = {condition.name: condition for condition in wanted.conditions(dataset.input_shape)}
     evaluations = Evaluations(folder)
     reference = _reference(folder, files, records)

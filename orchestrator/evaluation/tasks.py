@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
+from orchestrator.evaluation.devices import device_or_default
 from orchestrator.ledger import ledger
 from orchestrator.networks.loading import complete_trial, network_in
 from orchestrator.spec.study_spec import StudySpec
@@ -47,11 +46,6 @@ class Task:
 
 Spread = Callable[[Callable[[Task], Measured], Sequence[Task]], Iterator[tuple[Task, Measured]]]
 """Carries tasks out by a function, in any order, and yields each with what came of it."""
-
-
-def device_or_default(device: str | None) -> str:
-    """Return a device, or the GPU of this process if it has one, or its CPU."""
-    return device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def carry_out(task: Task) -> Measured:

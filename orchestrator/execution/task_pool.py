@@ -25,7 +25,11 @@ def in_parallel(
         while running:
             (done,), _ = ray.wait(list(running), num_returns=1)
             piece = running.pop(done)
-            yield piece, ray.get(done)
+            try:
+                result = ray.get(done)
+            except ray.exceptions.RayTaskError as failed:
+                raise failed.cause from failed  # alone it would read as the worker's traceback
+            yield piece, result
     finally:
         for reference in running:
             ray.cancel(reference, force=True)

@@ -83,8 +83,10 @@ def note(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[Tr
 
 def _by_mean(study: TrackedStudy, records: Sequence[TrialRecord]) -> list[str]:
     """Return the front by the mean over seeds in Markdown, if the study asks for seeds."""
-    front = front_by_mean(records, study.objectives, study.means_within or ())
-    if study.means_within is None or not front:
+    if study.means_within is None:
+        return []
+    front = front_by_mean(records, study.objectives, study.means_within)
+    if not front:
         return []
     columns = metrics_by_mean(front, study.objectives)
     head = ["trial", "paradigm", "seeds", *map(quantities.name, columns), "may be dominated by"]

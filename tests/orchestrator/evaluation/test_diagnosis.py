@@ -32,6 +32,15 @@ def test_a_trial_that_does_not_exist_is_refused(study: StudyFolder) -> None:
         diagnosed(study, study.path / "cache", 7, probes=2, images=None, seed=0, device="cpu")
 
 
+@pytest.mark.parametrize("device", ["tpu", "cuda:99"])
+def test_a_device_that_is_not_here_is_refused(study: StudyFolder, espalier: Espalier, device: str) -> None:
+    where = ("--store", str(study.store), "--device", device)
+    for words in (("diagnose", study.path.name, str(DENSE)), ("evaluate", study.path.name, "--kinds", "none")):
+        status, _, err = espalier(*words, *where)
+        assert status == 2
+        assert err.startswith(f"espalier: --device = '{device}': must be cpu, or cuda with a GPU, and PyTorch sees")
+
+
 def test_the_command_prints_a_line_for_each_group_and_draws_it(study: StudyFolder, espalier: Espalier) -> None:
     where = ("--store", str(study.store), "--probes", "2")
     status, out, err = espalier("diagnose", study.path.name, str(DENSE), *where, "--figures", "drawn")

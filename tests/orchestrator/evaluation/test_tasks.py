@@ -34,6 +34,13 @@ def measure(study: StudyFolder, spread: Backwards | None) -> Evaluated:
     return evaluate(study, study.path / "cache", FOG, lambda *_: None, device="cpu", images=40, spread=spread)
 
 
+def test_other_processes_may_have_a_device_that_this_one_lacks(study: StudyFolder) -> None:
+    lacking = Backwards(most=0)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(study, study.path / "cache", FOG, lambda *_: None, device="cuda:99", spread=lacking)
+    assert {task.device for task in lacking.tasks} == {"cuda:99"}
+
+
 def test_rows_are_those_of_one_process_in_any_order(study: StudyFolder) -> None:
     spread = Backwards()
     assert measure(study, spread).measured == 9

@@ -19,5 +19,6 @@ def test_each_piece_comes_with_its_result_from_another_process_and_errors_end_th
         done = dict(in_parallel(inverse, [1, 2, 4], Resources(cpus=1)))
         assert {number: result for number, (result, _) in done.items()} == {1: 1.0, 2: 0.5, 4: 0.25}
         assert os.getpid() not in {process for _, process in done.values()}
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(ZeroDivisionError) as raised:
             list(in_parallel(inverse, [0], Resources(cpus=1)))
+        assert str(raised.value) == "division by zero"

@@ -81,6 +81,7 @@ def test_a_spec_passes_through_json() -> None:
         ({"kinds": ("fog",), "severities": (6,)}, "severities = 6: must be 1, 2, 3, 4 or 5"),
         ({"kinds": ("fog",), "severities": ()}, "must name at least one of 1 to 5"),
         ({"noise": (1.5,)}, "noise = 1.5: must be greater than 0, and at most 1"),
+        ({"noise": (0.1, 0.10000001)}, "noise = 0.1: must be named once, to six digits"),
         ({"noise": (0.1,), "images": 0}, "images = 0: must be at least 1, or left out"),
     ],
 )
