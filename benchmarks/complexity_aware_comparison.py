@@ -18,7 +18,6 @@ A row is done once: rows that the file holds already are skipped, so that an int
 
 import argparse
 import copy
-import json
 import math
 import statistics
 import time
@@ -32,6 +31,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from benchmarks.trials import Row, rows_in
 from trainables import data
 from trainables.context import Report, SaveCheckpoint
 from trainables.gates.audit import Loss, Queue
@@ -93,8 +93,6 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 
 With a `nu` no budget is aimed at, so that the MACs are what the price leaves; only a price is ramped up.
 """
-
-Row = dict[str, Any]
 
 
 class Quiet:
@@ -349,16 +347,8 @@ def own_budgets(method: str, budgets: list[float]) -> list[float]:
 
 
 def run(options: argparse.Namespace) -> list[Row]:
-    path = Path(options.out)
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    done = {key(row) for row in rows}
-    for method, budget, seed in wanted(options.methods, options.budgets, options.seeds):
-        if (method, budget, seed) not in done:
-            print(f"{method} at {budget}, seed {seed}", flush=True)
-            rows.append(measure_row(method, budget, seed, rows, options))
-            with path.open("a") as file:
-                file.write(json.dumps(rows[-1]) + "\n")
-    return rows
+    keys = wanted(options.methods, options.budgets, options.seeds)
+    return rows_in(Path(options.out), keys, key, lambda one, rows: measure_row(*one, rows, options))
 
 
 def table(rows: list[Row]) -> Iterator[str]:

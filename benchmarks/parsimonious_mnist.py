@@ -11,23 +11,21 @@ A row is done once: rows that the file holds already are skipped, so that an int
 """
 
 import argparse
-import json
 import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from benchmarks.complexity_aware_comparison import Quiet
+from benchmarks.trials import Row, rows_in
 from trainables import data, paradigms
 from trainables.runner import evaluate_on, run_recipe
 from trainables.spec import DataSpec, ModelSpec, Option, TrainingSpec, TrialSpec
 from trainables.state import LiveTrial
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -82,18 +80,10 @@ def measure_row(name: str, nu: float, seed: int, options: argparse.Namespace) ->
 
 
 def run(options: argparse.Namespace) -> list[Row]:
-    path = Path(options.out)
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    done = {(row["network"], row["nu"], row["seed"]) for row in rows}
-    for seed in options.seeds:
-        for name in options.networks:
-            for nu in (DENSE, *options.nu):
-                if (name, nu, seed) not in done:
-                    print(f"{name}, nu {nu:g}, seed {seed}", flush=True)
-                    rows.append(measure_row(name, nu, seed, options))
-                    with path.open("a") as file:
-                        file.write(json.dumps(rows[-1]) + "\n")
-    return rows
+    keys = [(name, nu, seed) for seed in options.seeds for name in options.networks for nu in (DENSE, *options.nu)]
+    return rows_in(
+        Path(options.out), keys, itemgetter("network", "nu", "seed"), lambda one, _: measure_row(*one, options)
+    )
 
 
 def table(rows: list[Row]) -> Iterator[str]:

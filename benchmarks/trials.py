@@ -10,10 +10,10 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -23,6 +23,7 @@ from trainables.trial import run_trial
 
 Metrics = Mapping[str, float]
 Row = dict[str, Any]
+Key = TypeVar("Key", bound=tuple[object, ...])
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,23 @@ def _piece(spec: TrialSpec, context: Piece, results: Path) -> Row | None:
     for folder in (context.kept, context.unfinished):
         shutil.rmtree(folder, ignore_errors=True)
     return row
+
+
+def rows_in(
+    path: Path, wanted: Iterable[Key], key_of: Callable[[Row], Key], measure: Callable[[Key, list[Row]], Row]
+) -> list[Row]:
+    """Return the rows of a file of JSON lines, after what is `wanted` and not there yet is measured and added.
+
+    `measure` is given the rows before. Each row is written as it comes, so that an interrupted benchmark continues.
+    """
+    rows = _read(path)
+    done = {key_of(row) for row in rows}
+    for key in wanted:
+        if key not in done:
+            print(", ".join(map(str, key)), flush=True)
+            rows.append(measure(key, rows))
+            _append(path, rows[-1])
+    return rows
 
 
 def _append(results: Path, row: Row) -> None:

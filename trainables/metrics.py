@@ -244,7 +244,10 @@ AT: Final = "@"
 VALIDATION: Final = "validation_"
 """Begins the names of images made from validation ones, on which a study selects; all others are test images."""
 
-EVALUATED: Final = ("accuracy", "nll", "brier", "ece")
+ALWAYS: Final = ("nll", "brier", "ece")
+"""What every trial measures of its final network: how good its probabilities are. It costs next to nothing."""
+
+EVALUATED: Final = ("accuracy", *ALWAYS)
 """What is measured on other images."""
 
 COMPARED: Final[Mapping[str, Direction]] = {

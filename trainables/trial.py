@@ -12,7 +12,7 @@ from trainables.evaluation.on_validation import measure_on_images
 from trainables.evaluation.settling import measure_settling
 from trainables.masking.collapse import connectivity, warn_of_collapse
 from trainables.methods.smaller_start import SharesOfDense
-from trainables.metrics import find, is_function
+from trainables.metrics import ALWAYS, find, is_function
 from trainables.recipes.effort import effort
 from trainables.recipes.recipe import Recipe
 from trainables.runner import evaluate_on, run_recipe
@@ -24,7 +24,7 @@ from trainables.structure.instance_gates import gates_of
 from trainables.structure.own_metric import measure_by
 from trainables.structure.start import start_of
 from trainables.training.epoch import FLOPS_PER_MAC
-from trainables.training.quality import ALWAYS, QUALITIES, measure_qualities
+from trainables.training.quality import QUALITIES, measure_qualities
 from trainables.training.training import Evaluation
 
 

@@ -7,9 +7,9 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from trainables.data.dataset import Dataset, Split
+from trainables.data.dataset import Dataset
+from trainables.evaluation.ensemble import probabilities
 from trainables.evaluation.scores import scores
-from trainables.training.training import evaluate
 
 NAME: Final = "deep_ensemble"
 """What its columns are called by, as ``nll@deep_ensemble``."""
@@ -34,13 +34,8 @@ class Ensemble:
 
 def candidate(macs: float, model: nn.Module, data: Dataset) -> Candidate:
     """Return what a network in evaluation mode says to the images of a data set."""
-    return Candidate(macs, _probabilities(model, data, data.validation), _probabilities(model, data, data.test))
-
-
-def _probabilities(model: nn.Module, data: Dataset, split: Split) -> Tensor:
-    logits = evaluate(model, split, data.mean, data.std, keep_logits=True).logits
-    assert logits is not None
-    return logits.softmax(1, dtype=torch.float64).cpu()
+    given = (probabilities(model, data, split).cpu() for split in (data.validation, data.test))
+    return Candidate(macs, *given)
 
 
 def ensemble_within(macs: float, candidates: Mapping[int, Candidate], data: Dataset) -> Ensemble:

@@ -12,6 +12,7 @@ from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.store import Store, StudyFolder
 from orchestrator.store.trial_files import TrialFiles, trial_files
+from trainables import models
 from trainables.errors import InvalidValue
 from trainables.spec import ModelSpec, TrialSpec
 
@@ -66,9 +67,10 @@ def load(store: Store | Path | str, study: str, trial: int) -> "nn.Module":
 def load_file(path: Path | str, model: ModelSpec | None = None) -> "nn.Module":
     """Return the network in a file of `espalier export --format packed`, in evaluation mode, on the CPU.
 
-    It is the trial's network, equal in every weight. `model` names the network instead of the file, which may not name
-    one whose code lies outside of espalier: that code would run. Raises InvalidValue for a file that does, for one of
-    another kind, or damaged, and for weights that are not the network's.
+    It is the trial's network, equal in every weight. `model` names the network instead of the file, which may only name
+    espalier's own and torchvision's: the code of others would run with options of the file's choice. Raises
+    InvalidValue for a file that names another, for one of another kind, or damaged, and for weights that are not the
+    network's.
     """
     from trainables import checkpoint  # imports torch
     from trainables.export.packed_weights import weights_in
@@ -90,7 +92,7 @@ def load_file(path: Path | str, model: ModelSpec | None = None) -> "nn.Module":
 def _named_model(path: Path | str, about: Mapping[str, Any]) -> ModelSpec:
     """Return the network that a file names, if nothing has to be trusted for it."""
     name, options = about["name"], about["options"]
-    if ":" in name:
+    if models.reference_of(name) is not None:
         typed = f"name={name!r}, options={options!r}" if options else f"name={name!r}"
         allowed = f"is of {name}, whose code would run: pass model=ModelSpec({typed}) if you trust it"
         raise InvalidValue("FILE", str(path), allowed)

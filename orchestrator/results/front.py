@@ -33,8 +33,13 @@ def pareto_front(records: Iterable[TrialRecord], objectives: Objectives) -> list
     Only eligible trials compete (see `is_eligible`). Trials with equal values do not dominate each other: all of them
     are on the front, the lower trial number first.
     """
-    eligible = sorted((one for one in records if is_eligible(one, objectives)), key=lambda record: record.trial)
-    return [eligible[row] for row in non_dominated_rows(losses(eligible, objectives))]
+    return front_of((record for record in records if is_eligible(record, objectives)), objectives)
+
+
+def front_of(eligible: Iterable[TrialRecord], objectives: Objectives) -> list[TrialRecord]:
+    """Return the `pareto_front` of trials that are all eligible."""
+    by_number = sorted(eligible, key=lambda record: record.trial)
+    return [by_number[row] for row in non_dominated_rows(losses(by_number, objectives))]
 
 
 def trials_on_front(records: Iterable[TrialRecord], objectives: Objectives) -> set[int]:

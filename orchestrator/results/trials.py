@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from orchestrator.ledger.records import TrialRecord
-from orchestrator.results.front import Objectives, has_result, is_eligible, losses, non_dominated_rows
+from orchestrator.results.front import Objectives, front_of, has_result, is_eligible
 from orchestrator.results.palette import Look, looks
 from orchestrator.results.reference import dense_reference
 from orchestrator.results.replicates import Replicates, by_mean, replicates
@@ -33,8 +33,7 @@ class Trials:
     @cached_property
     def front(self) -> list[TrialRecord]:
         """The members of the front, best first by the first objective."""
-        by_number = sorted(self.eligible, key=lambda record: record.trial)
-        return [by_number[row] for row in non_dominated_rows(losses(by_number, self.objectives))]
+        return front_of(self.eligible, self.objectives)
 
     @cached_property
     def members(self) -> frozenset[int]:

@@ -205,7 +205,7 @@ class NetworkCheck:
 
         for attempt in self._attempts(paradigm):
             if attempt.reason is None:
-                yield from (bool(stream) for *what, stream in demands(attempt.recipe) if what == _FILTERS)
+                yield from (bool(demand[2]) for demand in demands(attempt.recipe) if demand[:2] == _FILTERS)
 
     def _refusal(self, paradigm: str) -> Problem | None:
         attempts = self._attempts(paradigm)
@@ -225,7 +225,7 @@ class NetworkCheck:
                 yield Problem(f"paradigms.{paradigm}{key}", reason, value)
 
 
-_FILTERS: Final = ["prune", "filter"]
+_FILTERS: Final = ("prune", "filter")
 
 
 def _choices(attempts: Sequence[Attempted]) -> list[str]:

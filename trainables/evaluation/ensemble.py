@@ -9,6 +9,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from trainables.data.dataset import Dataset, Split
 from trainables.evaluation.scores import scores
 from trainables.state import LiveTrial
 from trainables.training.norms import refresh_norms
@@ -29,25 +30,24 @@ def measure_ensemble(trial: LiveTrial) -> None:
         return
     generator = torch.Generator().manual_seed(trial.spec.seed + DRAWN)
     member, sums = copy.deepcopy(trial.model), dict[str, Tensor]()
+    data, channels_last = trial.dataset, trial.spec.training.channels_last
     for _ in range(wanted.members):
         moments.draw(member, trial.masks.items(), wanted.scale, generator)
-        refresh_norms(member, trial.dataset, channels_last=trial.spec.training.channels_last)
+        refresh_norms(member, data, channels_last=channels_last)
         for split in ("validation", "test"):
-            probabilities = _probabilities(member, trial, split)
-            sums[split] = sums[split] + probabilities if split in sums else probabilities
+            given = probabilities(member, data, getattr(data, split), channels_last=channels_last)
+            sums[split] = sums[split] + given if split in sums else given
     for split, of_all in sums.items():
         log_mean = (of_all / wanted.members).log()
         start = "ensemble_test_" if split == "test" else "ensemble_"
-        measured = scores(log_mean, getattr(trial.dataset, split).labels)
+        measured = scores(log_mean, getattr(data, split).labels)
         trial.measured |= {f"{start}{metric}": value for metric, value in measured.items()}
     trial.measured["ensemble_members"] = wanted.members
     trial.moments = None
 
 
-def _probabilities(member: nn.Module, trial: LiveTrial, split: str) -> Tensor:
-    data, channels_last = trial.dataset, trial.spec.training.channels_last
-    measured = evaluate(
-        member, getattr(data, split), data.mean, data.std, channels_last=channels_last, keep_logits=True
-    )
+def probabilities(model: nn.Module, data: Dataset, split: Split, *, channels_last: bool = False) -> Tensor:
+    """Return what a classifier gives each class for the images of a split of a data set: float64 [N, classes]."""
+    measured = evaluate(model, split, data.mean, data.std, channels_last=channels_last, keep_logits=True)
     assert measured.logits is not None
     return measured.logits.softmax(1, dtype=torch.float64)

@@ -1,14 +1,10 @@
 """What is measured of a network's logits on images: accuracy, likelihood, calibration, likeness to another network."""
 
-from typing import Final
-
 import torch
 from torch import Tensor
 
-from trainables.training.quality import ALWAYS, measure_qualities
-
-SCORES: Final = ("accuracy", *ALWAYS)
-SIMILARITIES: Final = ("agreement", "distance")
+from trainables.metrics import ALWAYS
+from trainables.training.quality import measure_qualities
 
 
 def scores(logits: Tensor, labels: Tensor) -> dict[str, float]:

@@ -27,7 +27,7 @@ _OTHER: Final = "other."
 """What the names of tensors begin with that are not in the streams."""
 
 
-def write(model: nn.Module, example: Tensor, path: Path, architecture: Architecture) -> str:  # noqa: ARG001
+def write(model: nn.Module, example: Tensor, path: Path, architecture: Architecture) -> str:  # noqa: ARG001 - as `Format` has it
     """Write all parameters and buffers, without loss."""
     from safetensors.torch import save_file
 
@@ -57,8 +57,8 @@ def weights_in(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
 
     try:
         with safe_open(path, "pt") as file:
-            described = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            described, names = file.metadata() or {}, file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
         layout = json.loads(described[_LAYOUT])
         entries = tuple(Entry(name, tuple(shape), tuple(block) if block else None) for name, shape, block in layout)
         others = {name.removeprefix(_OTHER): tensor for name, tensor in tensors.items() if name not in _STREAMS}

@@ -17,7 +17,7 @@ network.load_state_dict(load_file("FILE"))  # a network of the widths in the fil
 logits = network.eval()(images)"""
 
 
-def write(model: nn.Module, example: Tensor, path: Path, architecture: Architecture) -> str:  # noqa: ARG001
+def write(model: nn.Module, example: Tensor, path: Path, architecture: Architecture) -> str:  # noqa: ARG001 - as `Format` has it
     """Write all parameters and buffers; tensors that are shared are written once for each name."""
     from safetensors.torch import save_file
 

@@ -17,7 +17,7 @@ network.load_state_dict(torch.load("FILE", weights_only=True)["state_dict"])  # 
 logits = network.eval()(images)"""
 
 
-def write(model: nn.Module, example: Tensor, path: Path, architecture: Architecture) -> str:  # noqa: ARG001
+def write(model: nn.Module, example: Tensor, path: Path, architecture: Architecture) -> str:  # noqa: ARG001 - as `Format` has it
     """Write all parameters and buffers."""
     torch.save({"state_dict": model.state_dict(), "architecture": dict(architecture)}, path)
     return "weights only; `architecture` says which network they belong to"

@@ -33,7 +33,7 @@ class Refinement(Companion):
         return Acts(before_forward=Act.HOST, after_step=Act.HOST)
 
     @torch.no_grad()
-    def before_forward(self, inputs: Tensor, labels: Tensor) -> None:  # noqa: ARG002 - as `Companion` has it
+    def before_forward(self, inputs: Tensor, labels: Tensor) -> None:  # noqa: ARG002 - a companion's
         if self._trained:
             self._give(self._trained)
             self._trained = {}

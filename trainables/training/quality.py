@@ -17,10 +17,6 @@ BINS: Final = 15
 """The bins of confidence of the expected calibration error, as in Guo et al. 2017, arXiv 1706.04599."""
 
 
-ALWAYS: Final = ("nll", "brier", "ece")
-"""What every trial measures of its final network: how good its probabilities are. It costs next to nothing."""
-
-
 def measure_qualities(names: Iterable[str], logits: Tensor, labels: Tensor) -> dict[str, float]:
     """Return the metrics among `names`, all of one task, that are measured here, of outputs (N, outputs), labels (N,).
 

@@ -99,6 +99,14 @@ def test_a_file_that_names_foreign_code_is_refused_unless_the_network_is_given(
     )
 
 
+def test_a_file_may_not_name_a_library_that_takes_options_from_it(study: StudyFolder, tmp_path: Path) -> None:
+    network, path = load_trained(study, FILTERS), tmp_path / "net.packed"
+    about = {**architecture(network), "name": "timm/resnet18", "options": {"drop_rate": 0.1}}
+    export(network.model, network.signature.input_shape, path, Format.PACKED, about)
+    with pytest.raises(InvalidValue, match=r"is of timm/resnet18, whose code would run: pass model=ModelSpec"):
+        load_file(path)
+
+
 def test_a_file_of_another_network_or_of_none_is_refused(study: StudyFolder, tmp_path: Path) -> None:
     network, path = load_trained(study, FILTERS), tmp_path / "net.packed"
     shape = network.signature.input_shape
