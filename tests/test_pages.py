@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from orchestrator import cli
 from orchestrator.ledger import ledger
 from orchestrator.ledger.trials_table import write_table
-from orchestrator.results.front import trials_on_front
+from orchestrator.results.standings import standings
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import Store
 from tests.orchestrator.commands import Espalier
@@ -120,7 +120,7 @@ def store(folder: Path) -> Path:
     spec = a_trained_study(store)
     trained = Store(store).study(spec.name)
     records = ledger.read(trained)
-    write_table(records, trained.table, trials_on_front(records, spec.objectives))
+    write_table(records, trained.table, standings(records, spec.objectives, spec.means_within))
     for study in STUDIES:
         shutil.copytree(trained.path, store / "studies" / study)
     with pytest.MonkeyPatch.context() as patch:

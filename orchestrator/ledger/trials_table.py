@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.ledger.epoch import EPOCH_FIELDS, QUALITIES, Epoch
 from orchestrator.ledger.failures import Failure
 from orchestrator.ledger.records import State, TrialRecord, as_row
+from orchestrator.ledger.standings import NOWHERE, Standings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,10 +67,10 @@ def _columns(record: TrialRecord) -> dict[str, Any]:
     return {HYPERPARAMETERS: row.pop("params"), **row}
 
 
-def write_table(records: Iterable[TrialRecord], path: Path, front: Collection[int] = ()) -> None:
+def write_table(records: Iterable[TrialRecord], path: Path, standings: Standings = NOWHERE) -> None:
     """Write the records, by trial number, to a Parquet file, atomically: readers see the old file or the new one.
 
-    `front` are the numbers of the trials that are on the study's front.
+    `standings` say which trials are on the study's front.
     """
     from pyarrow import parquet
 
@@ -77,19 +78,19 @@ def write_table(records: Iterable[TrialRecord], path: Path, front: Collection[in
     path.parent.mkdir(parents=True, exist_ok=True)
     draft.unlink(missing_ok=True)  # it may be a link, which would be followed
     try:
-        parquet.write_table(_table(sorted(records, key=lambda record: (record.study, record.trial)), front), draft)
+        parquet.write_table(_table(sorted(records, key=lambda record: (record.study, record.trial)), standings), draft)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
 
 
-def _table(records: Sequence[TrialRecord], front: Collection[int]) -> "pa.Table":
+def _table(records: Sequence[TrialRecord], standings: Standings) -> "pa.Table":
     import pyarrow as pa
 
     from orchestrator.ledger.flat_columns import flat_columns  # imports pyarrow
 
     table = pa.Table.from_pylist([_columns(record) for record in records], schema=schema())
-    for name, column in flat_columns(records, front).items():
+    for name, column in flat_columns(records, standings).items():
         table = table.append_column(name, column)
     return table
 

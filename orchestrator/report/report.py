@@ -41,6 +41,7 @@ from orchestrator.results.reference import (
     reference_first,
     saved_or_not,
     savings,
+    share_of_dense,
     show_drop,
     why_no_reference,
 )
@@ -87,7 +88,7 @@ def render(
     trials = Trials(records, spec.objectives, spec.bounds)
     draw = partial(drawing, numbers={paradigm: number for number, paradigm in enumerate(trials.looks)})
     return page.template("report.html").render(
-        share_of_dense=metrics.share_of_dense,
+        share_of_dense=share_of_dense,
         dense_twin=metrics.dense_twin,
         is_physical=metrics.is_physical,
         plain=plain,

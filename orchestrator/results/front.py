@@ -6,7 +6,7 @@ Points are losses: every objective is minimised; those that a study maximises ar
 import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,13 +60,19 @@ def is_eligible(record: TrialRecord, objectives: Iterable[str]) -> bool:
 
     It must be COMPLETE at full fidelity, feasible and connected, with finite values of all objectives.
     """
-    return has_result(record, objectives) and record.feasible and not is_disconnected(record)
+    return has_result(record, objectives) and is_admitted(record)
+
+
+def is_admitted(record: TrialRecord) -> bool:
+    """Return whether a trial that has a result is feasible and connected."""
+    return record.feasible and not is_disconnected(record)
 
 
 def has_result(record: TrialRecord, objectives: Iterable[str]) -> bool:
     """Return whether a trial is COMPLETE at full fidelity, with finite values of all objectives."""
-    finished = record.state is State.COMPLETE and math.isclose(record.fidelity, 1.0)
-    return finished and all(math.isfinite(record.metrics.get(name, math.nan)) for name in objectives)
+    if record.state is not State.COMPLETE or not math.isclose(record.fidelity, 1.0):
+        return False
+    return all(map(math.isfinite, map(record.metrics.get, objectives, repeat(math.nan))))
 
 
 def is_disconnected(record: TrialRecord) -> bool:

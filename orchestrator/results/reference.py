@@ -3,7 +3,7 @@
 Quality is the metric that selects in the study's task: accuracy, the mean absolute error, perplexity.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,9 +55,21 @@ def reference_first(front: Sequence[TrialRecord], reference: TrialRecord | None)
 
 def drop(quality: Quality, record: TrialRecord, reference: TrialRecord | None) -> float | None:
     """Return by how much a trial's validation quality is worse than the reference's; None if either is not known."""
-    if reference is None or not {quality.metric} <= record.metrics.keys() & reference.metrics.keys():
+    if reference is None or quality.metric not in record.metrics or quality.metric not in reference.metrics:
         return None
     return quality.loss(record.metrics) - quality.loss(reference.metrics)
+
+
+def share_of_dense(metric: str, values: Mapping[str, float], reference: TrialRecord | None) -> float | None:
+    """Return a cost as a share of what the dense network has, if that is known.
+
+    It is the reference's network, by which savings are measured: where a study searches for sizes, too, a trial may
+    begin with another one. Without a reference it is the trial's own.
+    """
+    if reference is None or dense_value(metric, reference.metrics) is None:
+        return metrics.share_of_dense(metric, values)
+    value, dense = values.get(metric), dense_value(metric, reference.metrics)
+    return value / dense if value is not None and dense else None
 
 
 def heading(quality: Quality) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from orchestrator.ledger.records import TrialRecord
-from orchestrator.results.front import Objectives, front_of, has_result, is_eligible
+from orchestrator.results.front import Objectives, front_of, has_result, is_admitted
 from orchestrator.results.palette import Look, looks
 from orchestrator.results.reference import dense_reference
 from orchestrator.results.replicates import Replicates, by_mean, replicates
@@ -28,7 +28,12 @@ class Trials:
     @cached_property
     def eligible(self) -> list[TrialRecord]:
         """The trials that may be on the front."""
-        return [record for record in self.finished if is_eligible(record, self.objectives)]
+        return [record for record in self.finished if is_admitted(record)]
+
+    @cached_property
+    def admitted(self) -> frozenset[int]:
+        """The numbers of the trials that may be on the front."""
+        return frozenset(record.trial for record in self.eligible)
 
     @cached_property
     def front(self) -> list[TrialRecord]:
@@ -54,6 +59,13 @@ class Trials:
     def configurations(self) -> list[Replicates]:
         """The configurations that were trained to the end, each with its seeds."""
         return replicates(self.finished, self.objectives)
+
+    @cached_property
+    def repeated(self) -> list[Replicates]:
+        """The configurations that were trained with several seeds."""
+        if len({record.seed for record in self.finished}) < 2:
+            return []
+        return [group for group in self.configurations if len(group.records) > 1]
 
     @cached_property
     def by_mean(self) -> "Trials":

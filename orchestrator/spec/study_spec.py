@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, get_args
 
@@ -59,6 +60,8 @@ from trainables.spec import (
 from trainables.tasks import CLASSIFICATION, SMOOTHED
 
 _STORED: Final = "stored"
+STORED_KEPT: Final = 64
+"""How many stored studies are kept as they were read."""
 
 HISTORY: Final = "history"
 """The key under which a stored study says how it was extended; it is no setting, and a copy may bring it along."""
@@ -128,7 +131,7 @@ class StudySpec(Strict):
 
         Its data and paradigms are not looked for, because its results can be shown without them.
         """
-        return cls.model_validate_json(json.dumps(_without(read_mapping(path), [HISTORY])), context=_STORED)
+        return _stored(json.dumps(_without(read_mapping(path), [HISTORY])))
 
     def as_yaml(self) -> str:
         """Return the study as the text of a file whose `load` gives an equal one."""
@@ -157,6 +160,11 @@ class StudySpec(Strict):
     def bounds(self) -> tuple[Constraint, ...]:
         """The constraints, parsed."""
         return tuple(Constraint.parse(metric, text) for metric, text in self.constraints.items())
+
+    @property
+    def means_within(self) -> tuple[Constraint, ...] | None:
+        """The constraints that means over seeds must meet; None if the study does not ask for seeds."""
+        return self.bounds if self.search.seeds > 1 else None
 
     def trial(self, paradigm: str, params: Mapping[str, Value], seed: int) -> TrialSpec:
         """Return the complete configuration of one trial of this study."""
@@ -483,3 +491,9 @@ def _known_keys(parents: Sequence[str]) -> list[str]:
     section = section or StudySpec.model_fields[parents[0]].annotation
     section = next(filter(is_dataclass, get_args(section)), section)  # of a section that may be left out
     return [each.name for each in fields(section)] if is_dataclass(section) else list(section.model_fields)
+
+
+@lru_cache(maxsize=STORED_KEPT)
+def _stored(text: str) -> StudySpec:
+    """Return the study in a text, checked once: the pages of a store read its studies again and again."""
+    return StudySpec.model_validate_json(text, context=_STORED)

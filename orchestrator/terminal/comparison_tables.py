@@ -84,7 +84,7 @@ def _fronts(comparison: Comparison) -> RenderableType:
         shown.add_column(name, justify="left" if name in ("study", "paradigm", "dominated by") else "right")
     shown.add_column("hyper-parameters", overflow="fold")
     for entry, record in members:
-        figures = (measured(name, record.metrics) for name in comparison.objectives)
+        figures = (measured(name, record.metrics, entry.competing.reference) for name in comparison.objectives)
         beaten = ", ".join(comparison.beaten_by(entry, record)) or "none"
         chosen = Text(configuration(entry.spec, record), style="dim")
         style = "dim" if beaten != "none" else ""

@@ -19,6 +19,7 @@ from orchestrator.results.reference import (
     heading,
     reference_first,
     saved_or_not,
+    share_of_dense,
     show_drop,
     why_no_reference,
 )
@@ -191,12 +192,12 @@ def _heading_of(metric: str, quality: Quality) -> str:
 def _cell(metric: str, record: TrialRecord, reference: TrialRecord | None, quality: Quality) -> str:
     if metric == quality.drop_name:
         return show_drop(quality, drop(quality, record, reference))
-    return " ".join([quantities.show(metric, record.metrics.get(metric)), *_fold(metric, record)])
+    return " ".join([quantities.show(metric, record.metrics.get(metric)), *_fold(metric, record, reference)])
 
 
-def _fold(metric: str, record: TrialRecord) -> list[str]:
+def _fold(metric: str, record: TrialRecord, reference: TrialRecord | None) -> list[str]:
     """Return how many times fewer than the dense network's a cost is, if that is known."""
-    share = metrics.share_of_dense(metric, record.metrics)
+    share = share_of_dense(metric, record.metrics, reference)
     return [f"{1 / share:.1f}x" if share > 0.1 else f"{1 / share:.0f}x"] if share else []
 
 

@@ -7,8 +7,8 @@ from rich.table import Table
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results import quantities
+from orchestrator.results.reference import share_of_dense
 from orchestrator.spec.study_spec import Range, StudySpec
-from trainables import metrics
 from trainables.paradigms.base import Paradigm
 from trainables.spec import Value
 
@@ -16,9 +16,9 @@ MOST_ROWS = 200
 """The members that a table of a front shows: where trials are equal, a front can hold most of a long study."""
 
 
-def measured(metric: str, values: Mapping[str, float]) -> str:
+def measured(metric: str, values: Mapping[str, float], reference: TrialRecord | None = None) -> str:
     """Return a metric in human units, with its share of the dense network's where that is known."""
-    share = metrics.share_of_dense(metric, values)
+    share = share_of_dense(metric, values, reference)
     return quantities.show(metric, values.get(metric)) + (f" ({share:.1%})" if share is not None else "")
 
 

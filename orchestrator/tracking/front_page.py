@@ -20,11 +20,19 @@ from orchestrator.results.reference import (
 )
 from orchestrator.results.replicates import Replicates, front_by_mean, metrics_by_mean, rivals
 from orchestrator.spec.quality import quality_of
-from orchestrator.tracking.saved_views import address
+from orchestrator.tracking.saved_views import OF_SINGLE_TRIALS, ON_FRONT, address
 from orchestrator.tracking.steps import TrackedStudy
 from trainables import metrics
 
 LONGEST_NOTE: Final = 15
+
+
+def tables(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[TrialRecord]) -> dict[str, str]:
+    """Return the tables that MLflow shows of a study, by file: its front, and that of single trials if it has both."""
+    of_trials = table(study, records, front)
+    if study.means_within is None:
+        return {"front.json": of_trials}
+    return {"front.json": _table_of_means(study, records), "front_of_single_trials.json": of_trials}
 
 
 def table(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[TrialRecord]) -> str:
@@ -49,6 +57,27 @@ def table(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[T
     return json.dumps({"columns": named, "data": rows})
 
 
+def _table_of_means(study: TrackedStudy, records: Sequence[TrialRecord]) -> str:
+    """Return the front by the mean over seeds as JSON: each mean with half its interval beside it."""
+    front = front_by_mean(records, study.objectives, study.means_within or ())
+    shown = metrics_by_mean(front, study.objectives)
+    estimates = [[member.estimate(name) for name in shown] for member in front]
+    columns = [column for name in shown for column in (f"mean {name}", f"+/- {name}")]
+    rows = [
+        [
+            member.first.trial,
+            member.first.paradigm,
+            len(member.records),
+            *(number for of in known for number in ((of.mean, of.half_width) if of else (None, None))),
+            ", ".join(map(str, others)),
+            json.dumps(dict(member.first.params)),
+        ]
+        for member, known, others in zip(front, estimates, rivals(front, study.objectives), strict=True)
+    ]
+    named = ["trial", "paradigm", "seeds", *columns, "may be dominated by", "hyper-parameters"]
+    return json.dumps({"columns": named, "data": rows})
+
+
 def _role(record: TrialRecord, reference: TrialRecord | None, members: Container[int]) -> str:
     if reference is None or record.trial != reference.trial:
         return "front"
@@ -68,9 +97,9 @@ def note(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[Tr
     lines = [
         f"**{_counts(records)}** · {aims} · [table of all trials]({address(experiment, 'trials')})",
         "",
-        *_by_mean(study, records),
-        f"[Front]({address(experiment, 'front')}): {len(front)} trials, hypervolume {(volumes or [0.0])[-1]:.3f}; "
-        "its members are the runs with `tags.on_front = 'true'`, picture and table are artifacts of the parent run. "
+        *_by_mean(study, records, experiment),
+        f"{_front_link(study, experiment)}: {len(front)} trials, hypervolume {(volumes or [0.0])[-1]:.3f}; its members "
+        f"are the runs with `tags.{_mark(study)} = 'true'`, picture and table are artifacts of the parent run. "
         "Validation results select the front; test results are only shown."
         + (f" The front is {kind}." if kind else ""),
         "",
@@ -81,7 +110,18 @@ def note(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence[Tr
     return "\n".join([*lines, *([f"\n… and {more} more"] if more > 0 else [])])
 
 
-def _by_mean(study: TrackedStudy, records: Sequence[TrialRecord]) -> list[str]:
+def _front_link(study: TrackedStudy, experiment: str) -> str:
+    """Return a link to the front of single trials, which is the front of a study that does not ask for seeds."""
+    if study.means_within is None:
+        return f"[Front]({address(experiment, 'front')})"
+    return f"[Front of single trials]({address(experiment, 'single-trials')})"
+
+
+def _mark(study: TrackedStudy) -> str:
+    return ON_FRONT if study.means_within is None else OF_SINGLE_TRIALS
+
+
+def _by_mean(study: TrackedStudy, records: Sequence[TrialRecord], experiment: str) -> list[str]:
     """Return the front by the mean over seeds in Markdown, if the study asks for seeds."""
     if study.means_within is None:
         return []
@@ -92,7 +132,10 @@ def _by_mean(study: TrackedStudy, records: Sequence[TrialRecord]) -> list[str]:
     head = ["trial", "paradigm", "seeds", *map(quantities.name, columns), "may be dominated by"]
     doubted = rivals(front, study.objectives)
     rows = [_mean_row(member, columns, others) for member, others in zip(front, doubted, strict=True)]
-    title = f"**Front by the mean over seeds**: {len(front)} configurations, each named by its first trial"
+    link = f"**[Front by the mean over seeds]({address(experiment, 'front')})**"
+    title = (
+        f"{link}: {len(front)} configurations, each named by its first trial, the run with `tags.{ON_FRONT} = 'true'`"
+    )
     more = f", the first {LONGEST_NOTE} of them here" if len(front) > LONGEST_NOTE else ""
     return [f"{title}{more}; +/- is half the 95 % interval of the mean.", "", *_lines([head, *rows[:LONGEST_NOTE]]), ""]
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.ledger.trials_table import write_table
-from orchestrator.results.front import TOLD, Objectives, trials_on_front
+from orchestrator.results.front import TOLD
+from orchestrator.results.standings import standings
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.tracking_url import NONE, STORE
 from orchestrator.store.remote import patiently
@@ -39,10 +40,10 @@ class Publisher:
     """Observes a study: shows its trials in MLflow and writes its table."""
 
     def __init__(
-        self, tracker: Tracker | Untracked, folder: StudyFolder, objectives: Objectives, records: Iterable[TrialRecord]
+        self, tracker: Tracker | Untracked, folder: StudyFolder, spec: StudySpec, records: Iterable[TrialRecord]
     ) -> None:
         """Begin by making MLflow agree with `records`."""
-        self._tracker, self._folder, self._objectives = tracker, folder, objectives
+        self._tracker, self._folder, self._spec = tracker, folder, spec
         self._sync = shlex.join(["espalier", "sync", folder.path.name, "--store", folder.store])
         self._records = {record.trial: record for record in records}
         self._next_edition = time.monotonic() + SECONDS_BETWEEN_EDITIONS
@@ -85,7 +86,7 @@ class Publisher:
         begin = time.monotonic()
         self._tracker.front(self._records.values())
         records = list(self._records.values())
-        write_table(records, self._folder.table, trials_on_front(records, self._objectives))
+        write_table(records, self._folder.table, standings(records, self._spec.objectives, self._spec.means_within))
         for file in (self._folder.table, self._folder.log):
             if file.exists():
                 patiently(partial(self._folder.push, file))
@@ -100,7 +101,7 @@ def publisher(
     """Publish a study while the block runs; if the block raises, the study is marked as failed in MLflow."""
     tracker = tracker_for(store, spec, stamp, quiet=QUIET)
     try:
-        yield Publisher(tracker, store.study(spec.name), spec.objectives, records)
+        yield Publisher(tracker, store.study(spec.name), spec, records)
     finally:
         tracker.close("FAILED", SECONDS_FOR_THE_REST["FAILED"])
 
@@ -111,8 +112,8 @@ def tracker_for(store: Store, spec: StudySpec, stamp: Mapping[str, Any], quiet: 
         return Untracked()
     log = store.study(spec.name).log
     uri, tags = tracking_uri(store, spec), tags_of(stamp)
-    within = tuple(spec.bounds) if spec.search.seeds > 1 else None
-    return Tracker(uri, store.artifacts, spec.name, tags, spec.objectives, means_within=within, log=log, quiet=quiet)
+    objectives, within = spec.objectives, spec.means_within
+    return Tracker(uri, store.artifacts, spec.name, tags, objectives, means_within=within, log=log, quiet=quiet)
 
 
 def tags_of(stamp: Mapping[str, Any]) -> dict[str, str]:

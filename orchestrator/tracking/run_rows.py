@@ -56,6 +56,15 @@ class RunContents:
         return numbers and all(len(param.value) <= LONGEST_PARAM for param in self.params)
 
 
+@dataclass(frozen=True)
+class TagChange:
+    """A tag that a run gets, with its value; None if it is removed."""
+
+    run: str
+    tag: str
+    value: str | None
+
+
 class RunRows:
     """The tables of one SQLite database in which MLflow keeps runs."""
 
@@ -93,14 +102,15 @@ class RunRows:
                     connection.execute(insert(self._tables.tables[table]), batch)
         return ids
 
-    def mark(self, marked: Sequence[str], unmarked: Sequence[str], tag: str) -> None:
-        """Set a tag to true on some runs, and remove it from others; all of it or nothing."""
+    def mark(self, changes: Sequence[TagChange]) -> None:
+        """Set and remove tags of runs; all of it or nothing."""
         tags = self._tables.tables["tags"]
+        changed = (tags.c.key == bindparam("tag")) & (tags.c.run_uuid == bindparam("run"))
         with self._engine.begin() as connection:
-            if either := [{"run": run} for run in (*marked, *unmarked)]:
-                connection.execute(delete(tags).where(tags.c.key == tag, tags.c.run_uuid == bindparam("run")), either)
-            if marked:
-                connection.execute(insert(tags), [_text_row(run, tag, "true") for run in marked])
+            if changes:
+                connection.execute(delete(tags).where(changed), [{"run": one.run, "tag": one.tag} for one in changes])
+            if marked := [_text_row(one.run, one.tag, one.value) for one in changes if one.value is not None]:
+                connection.execute(insert(tags), marked)
 
     def begin_at(self, run: str, begin: int) -> None:
         """Let a run that was created later begin at that time."""

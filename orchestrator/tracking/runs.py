@@ -10,10 +10,9 @@ was last shown. Its digest says which epochs it has: if those were repeated sinc
 """
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import accumulate, zip_longest
 from typing import Final
@@ -23,8 +22,11 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator.ledger.records import TrialRecord
-from orchestrator.results.front import hypervolume_over_trials, in_order_told, pareto_front
-from orchestrator.tracking.front_page import note, table
+from orchestrator.results.front import pareto_front
+from orchestrator.results.standings import standings
+from orchestrator.tracking.experiment import experiment_of
+from orchestrator.tracking.front_marks import marks, marks_of, mean_metrics, study_metrics
+from orchestrator.tracking.front_page import note, tables
 from orchestrator.tracking.run_contents import (
     CURVES,
     ENDED,
@@ -40,14 +42,11 @@ from orchestrator.tracking.run_contents import (
     params,
     trial_tags,
 )
-from orchestrator.tracking.run_rows import RunContents, RunRows
-from orchestrator.tracking.saved_views import views
+from orchestrator.tracking.run_rows import RunContents, RunRows, TagChange
 from orchestrator.tracking.steps import RunStatus, TrackedStudy
 
 METRICS_PER_BATCH, PARAMS_PER_BATCH = 900, 100
 """MLflow takes at most 1,000 items at a time, of them 100 params."""
-_ON_FRONT: Final = "on_front"
-"""The tag of runs whose trials are on the front."""
 ROWS_AT_ONCE: Final = 20_000
 """About how many metrics go into one transaction: a second's work."""
 
@@ -56,13 +55,13 @@ ROWS_AT_ONCE: Final = 20_000
 class Child:
     """A trial's run in MLflow. `digest` identifies the record that it was written from.
 
-    `shown` is what it shows of a trial that had not finished when it was written.
+    `shown` is what it shows of a trial that had not finished when it was written, `marks` its tags of the front.
     """
 
     run_id: str
     digest: str
     status: str = "RUNNING"
-    on_front: bool = False
+    marks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shown(self) -> Shown | None:
@@ -80,9 +79,10 @@ class StudyRuns:
         """Find the study's experiment and runs by name and tags, or create them."""
         self._study = study
         self._client = MlflowClient(study.uri)
-        self._experiment = self._find_experiment()
+        self._experiment = experiment_of(study, self._client)
         self._children: dict[int, Child] = {}
         self._volumes_logged = 0
+        self._means_logged: dict[str, list[Metric]] = {}
         self._last = 0
         """When the last trial ended, in milliseconds."""
         self._parent = self._find_runs() or self._create_parent()
@@ -139,18 +139,22 @@ class StudyRuns:
             self._delete(trial)
 
     def show_front(self, records: Iterable[TrialRecord]) -> None:
-        """Tag the front's members only; put metrics, a table, a picture and a description on the parent run."""
+        """Tag the front's members only; put metrics, tables, a picture and a description on the parent run."""
         from orchestrator.tracking.front_picture import picture  # imports matplotlib, which no run of a trial needs
 
         everything = list(records)
         front = pareto_front(everything, self._study.objectives)
-        self._tag_members({record.trial for record in front})
-        rising, counts = _study_metrics(self._study, everything, front)
+        standing = standings(everything, self._study.objectives, self._study.means_within)
+        self._mark({trial: marks(standing, trial) for trial in self._children})
+        self._log_means(mean_metrics(standing, everything))
+        rising, counts = study_metrics(self._study, everything, len(standing.members))
         self._log(self._parent, rising[self._volumes_logged :] + counts, [])
         self._volumes_logged = len(rising)
-        self._client.log_text(self._parent, table(self._study, everything, front), "front.json")
+        shown = tables(self._study, everything, front)
+        for name, table in shown.items():
+            self._client.log_text(self._parent, table, name)
         self._client.log_figure(self._parent, picture(self._study, everything, front), "front.png")
-        shown_as_table = json.dumps([{"path": "front.json", "type": "table"}])
+        shown_as_table = json.dumps([{"path": name, "type": "table"} for name in shown])
         self._client.set_tag(self._parent, "mlflow.loggedArtifacts", shown_as_table)
         self._last = max((milliseconds(record.finished) or 0 for record in everything), default=0)
         self._begin_at(min(filter(None, (milliseconds(record.started) for record in everything)), default=None))
@@ -164,26 +168,6 @@ class StudyRuns:
         begun = self._client.get_run(self._parent).info.start_time
         over = outcome == "FINISHED" and self._last > begun
         self._client.set_terminated(self._parent, outcome, self._last if over else None)
-
-    def _find_experiment(self) -> str:
-        experiment = self._client.get_experiment_by_name(self._study.name)
-        if experiment is None:
-            return self._create_experiment()
-        if experiment.lifecycle_stage == "deleted":
-            self._client.restore_experiment(experiment.experiment_id)
-        return str(experiment.experiment_id)
-
-    def _create_experiment(self) -> str:
-        local = not self._study.uri.startswith(("http:", "https:", "databricks"))  # a server has its own location
-        location = (self._study.artifacts / self._study.name).as_uri() if local else None
-        metric, direction = next(iter(self._study.objectives.items()))
-        tags = {
-            "mlflow.experimentKind": "custom_model_development",
-            "mlflow.experiment.primaryMetric.name": metric,
-            "mlflow.experiment.primaryMetric.greaterIsBetter": str(direction == "maximize"),
-            **views(self._study.objectives),
-        }
-        return str(self._client.create_experiment(self._study.name, artifact_location=location, tags=tags))
 
     def _find_runs(self) -> str | None:
         """Collect the existing children, one per trial, and return the parent's id, or None.
@@ -219,7 +203,7 @@ class StudyRuns:
 
     def _adopt(self, run: Run) -> None:
         tags, trial = run.data.tags, int(run.data.tags["trial"])
-        child = Child(run.info.run_id, tags.get("digest", ""), run.info.status, tags.get(_ON_FRONT) == "true")
+        child = Child(run.info.run_id, tags.get("digest", ""), run.info.status, marks_of(tags))
         if trial in self._children or (child.shown and child.shown.epochs != self._epochs_of(run)):
             self._client.delete_run(run.info.run_id)
         else:
@@ -304,25 +288,38 @@ class StudyRuns:
         self._client.delete_run(self._children[trial].run_id)
         del self._children[trial]
 
-    def _tag_members(self, members: set[int]) -> None:
-        joined = [child for trial, child in self._children.items() if trial in members and not child.on_front]
-        left = [child for trial, child in self._children.items() if trial not in members and child.on_front]
-        if not self._write_tags(joined, left):
-            for child in joined:
-                self._client.set_tag(child.run_id, _ON_FRONT, "true")
-            for child in left:
-                self._client.delete_tag(child.run_id, _ON_FRONT)
-        self._children = {t: replace(child, on_front=t in members) for t, child in self._children.items()}
+    def _mark(self, wanted: Mapping[int, Mapping[str, str]]) -> None:
+        """Let the runs of trials have exactly these tags of the front."""
+        changes = [
+            TagChange(child.run_id, tag, wanted[trial].get(tag))
+            for trial, child in self._children.items()
+            for tag in {**child.marks, **wanted[trial]}
+            if child.marks.get(tag) != wanted[trial].get(tag)
+        ]
+        if not self._write_tags(changes):
+            for one in changes:
+                if one.value is None:
+                    self._client.delete_tag(one.run, one.tag)
+                else:
+                    self._client.set_tag(one.run, one.tag, one.value)
+        self._children = {trial: replace(child, marks=wanted[trial]) for trial, child in self._children.items()}
 
-    def _write_tags(self, joined: Sequence[Child], left: Sequence[Child]) -> bool:
-        """Tag the runs that joined the front, and no longer those that left it; return whether the database took it."""
+    def _write_tags(self, changes: Sequence[TagChange]) -> bool:
+        """Change tags at once; return whether the database took it."""
         if not self._rows:
             return False
         try:
-            self._rows.mark([child.run_id for child in joined], [child.run_id for child in left], _ON_FRONT)
+            self._rows.mark(changes)
         except SQLAlchemyError:
             return False
         return True
+
+    def _log_means(self, means: Mapping[int, list[Metric]]) -> None:
+        for trial, metrics in means.items():
+            child = self._children.get(trial)
+            if child and self._means_logged.get(child.run_id) != metrics:
+                self._log(child.run_id, metrics, [])
+                self._means_logged[child.run_id] = metrics
 
 
 def _first(records: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
@@ -331,18 +328,6 @@ def _first(records: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
         len(record.metrics) + sum(len(CURVES) + len(epoch.qualities) for epoch in record.curve) for record in records
     )
     return records[: max(1, sum(count <= ROWS_AT_ONCE for count in rows))]
-
-
-def _study_metrics(
-    study: TrackedStudy, records: list[TrialRecord], front: list[TrialRecord]
-) -> tuple[list[Metric], list[Metric]]:
-    """Return the hypervolume after each finished trial, and the numbers of trials by state and on the front."""
-    told = in_order_told(records)
-    volumes = hypervolume_over_trials(told, study.objectives)
-    times = [milliseconds(record.finished) or 0 for record in told]
-    rising = [Metric("hypervolume", v, t, n) for n, (v, t) in enumerate(zip(volumes, times, strict=True), start=1)]
-    counts = Counter(f"trials_{record.state.value.lower()}" for record in told) | Counter(front_members=len(front))
-    return rising, [Metric(name, float(count), max(times, default=0), 0) for name, count in counts.items()]
 
 
 def _batches(metrics: Sequence[Metric], params: Sequence[Param]) -> Iterator[tuple[Sequence[Metric], Sequence[Param]]]:

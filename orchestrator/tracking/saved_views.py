@@ -5,17 +5,36 @@ not know the format says so and shows its own default.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from orchestrator.results.front import Objectives
 from orchestrator.spec.quality import quality_of
 
-SHOWN_TAGS: Final = ("on_front", "paradigm", "state", "reason")
+ON_FRONT: Final = "on_front"
+OF_SINGLE_TRIALS: Final = "on_front_of_single_trials"
+CONFIGURATION: Final = "configuration"
+MEAN: Final = "mean/"
+"""What the names of metrics begin with that are means over seeds."""
+SEEDS: Final = "seeds"
+
+SHOWN_TAGS: Final = (ON_FRONT, "paradigm", "state", "reason")
+OF_SEEDS: Final = (OF_SINGLE_TRIALS, CONFIGURATION, "seed")
+"""The tags that are also shown where a study asks for several seeds."""
 
 
-def views(objectives: Objectives) -> dict[str, str]:
-    """Return the experiment's tags that hold the views ``trials`` and ``front``."""
-    shared = {"trials": _view(objectives, "tags.level = 'trial'"), "front": _view(objectives, "tags.on_front = 'true'")}
+def views(objectives: Objectives, *, by_mean: bool = False) -> dict[str, str]:
+    """Return the experiment's tags that hold the views ``trials`` and ``front``.
+
+    With `by_mean` the front is that of the means over seeds, and ``single-trials`` is the front of single trials.
+    """
+    metrics, tags = _shown(objectives), (*SHOWN_TAGS, *(OF_SEEDS if by_mean else ()))
+    shared = {"trials": _view(objectives, metrics, tags, "tags.level = 'trial'")}
+    if by_mean:
+        shared["single-trials"] = _view(objectives, metrics, tags, f"tags.{OF_SINGLE_TRIALS} = 'true'")
+        objectives = {f"{MEAN}{name}": direction for name, direction in objectives.items()}
+        metrics = [SEEDS, *(f"{MEAN}{name}" for name in metrics)]
+    shared["front"] = _view(objectives, metrics, tags, f"tags.{ON_FRONT} = 'true'")
     return {f"mlflow.sharedViewState.{name}": json.dumps(view) for name, view in shared.items()}
 
 
@@ -29,10 +48,14 @@ def run_address(experiment: str, run: str) -> str:
     return f"#/experiments/{experiment}/runs/{run}?workflowType=machine_learning"
 
 
-def _view(objectives: Objectives, runs: str) -> dict[str, Any]:
+def _shown(objectives: Objectives) -> list[str]:
+    """Return the metrics that all views show: the objectives, and what is always of interest."""
+    return list(dict.fromkeys([*objectives, f"test_{quality_of(objectives).metric}", "macs", "params"]))
+
+
+def _view(objectives: Objectives, metrics: Sequence[str], tags: Sequence[str], runs: str) -> dict[str, Any]:
     first, direction = next(iter(objectives.items()))
-    metrics = dict.fromkeys([*objectives, f"test_{quality_of(objectives).metric}", "macs", "params"])
-    columns = [f"metrics.`{metric}`" for metric in metrics] + [f"tags.`{tag}`" for tag in SHOWN_TAGS]
+    columns = [*(f"metrics.`{metric}`" for metric in metrics), *(f"tags.`{tag}`" for tag in tags)]
     return {
         "searchFilter": runs,
         "orderByKey": f"metrics.`{first}`",

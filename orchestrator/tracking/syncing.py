@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.ledger import ledger
 from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.trials_table import write_table
-from orchestrator.results.front import TOLD, pareto_front, trials_on_front
+from orchestrator.results.front import TOLD, pareto_front
+from orchestrator.results.standings import standings
 from orchestrator.results.summary import summarize
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.tracking_url import NONE
@@ -50,7 +51,7 @@ def rebuild(
     folder = store.study(name)
     with _driving(folder), logging_study(folder):
         spec, records = StudySpec.stored(folder.spec), ledger.read(folder)
-        write_table(records, folder.table, trials_on_front(records, spec.objectives))
+        write_table(records, folder.table, standings(records, spec.objectives, spec.means_within))
         folder.push(folder.table)
         tracker = tracker_for(store, spec, stamp.read(folder.stamp))
         tracker.rebuild(records)

@@ -162,12 +162,12 @@ def view_captions(spec: StudySpec) -> list[str]:
 
 def trial_page(study: Snapshot, number: int) -> TrialPage:
     """Return what a trial's page shows; raises InvalidValue if there is no such trial."""
-    record = find_trial(study.records, number)
+    record, reference = find_trial(study.records, number), study.trials.reference
     return TrialPage(
         study,
         record,
         record.trial in study.trials.members,
-        {quantities.name(name): measured(name, record.metrics) for name in _measured([record])},
+        {quantities.name(name): measured(name, record.metrics, reference) for name in _measured([record])},
         {name: plain(value) for name, value in record.params.items()},
         _curves(study, [record]),
         [(attempt_heading(attempt).strip("- "), _log(attempt)) for attempt in _attempts(study, number)],
@@ -189,11 +189,11 @@ def configuration(study: Snapshot, number: int) -> Replicates:
 def comparison_page(study: Snapshot, numbers: Sequence[int]) -> ComparisonPage:
     """Return some trials beside each other; raises InvalidValue for one that there is not."""
     records = [find_trial(study.records, number) for number in dict.fromkeys(numbers[:MOST_COMPARED])]
-    names = dict.fromkeys(name for record in records for name in record.params)
+    names, reference = dict.fromkeys(name for record in records for name in record.params), study.trials.reference
     return ComparisonPage(
         study,
         records,
-        {quantities.name(name): [measured(name, r.metrics) for r in records] for name in _measured(records)},
+        {quantities.name(name): [measured(name, r.metrics, reference) for r in records] for name in _measured(records)},
         {name: [plain(r.params[name]) if name in r.params else "-" for r in records] for name in names},
         _curves(study, records),
         _loads_foreign_code(study),
@@ -218,7 +218,7 @@ def _drawer(study: Snapshot) -> Callable[[Figure], Drawing]:
 
 def _row(study: Snapshot, columns: Sequence[str], swatches: Mapping[str, Markup], record: TrialRecord) -> Row:
     quality, reference = quality_of(study.spec.objectives), study.trials.reference
-    cells = [measured(name, record.metrics) if record.metrics else "" for name in columns]
+    cells = [measured(name, record.metrics, reference) if record.metrics else "" for name in columns]
     is_reference_trial = reference is not None and record.trial == reference.trial
     return Row(
         record.trial,

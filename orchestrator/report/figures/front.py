@@ -11,9 +11,9 @@ from orchestrator.report.chart import SOFT, Chart, Figure, Label, Layer, Line, P
 from orchestrator.report.figures.intervals import Box, crosses
 from orchestrator.report.figures.scatter import Placing, measured, points, projected, rings, star
 from orchestrator.results import quantities
-from orchestrator.results.front import Objectives, is_eligible, sign
+from orchestrator.results.front import Objectives, sign
 from orchestrator.results.palette import Look
-from orchestrator.results.replicates import configuration_key
+from orchestrator.results.replicates import Replicates, configuration_key
 from orchestrator.results.trials import Trials
 from trainables import metrics
 from trainables.metrics import Unit, dense_value
@@ -43,19 +43,19 @@ def front_figure(
     trials that are drawn, in the looks and beside the reference that they have among all; without it, all.
     """
     competing = trials.by_mean if by_mean else trials
-    groups = [group for group in trials.configurations if any(_is_among(only, r) for r in group.records)]
-    drawn = {group.first.trial for group in groups} if by_mean else only
+    several = [group for group in trials.repeated if any(_is_among(only, r) for r in group.records)]
+    drawn = _first_among(trials, only) if by_mean else only
     records, members = ([r for r in of if _is_among(drawn, r)] for of in (competing.records, competing.front))
-    eligible = [record for record in records if is_eligible(record, trials.objectives)]
-    close = {configuration_key(record) for record in _close(members, trials.objectives, y)}
-    seeds = [record for record in trials.eligible if _is_among(only, record) and configuration_key(record) in close]
-    focus = [*seeds, *([competing.reference] if competing.reference else [])] if closely else records
+    eligible = [record for record in records if record.trial in competing.admitted]
+    close = _close(members, trials.objectives, y)
+    near = [*close, *_seeds_of(close, several, trials, only), *([competing.reference] if competing.reference else [])]
+    focus = near if closely else records
     places = [p for r in focus or eligible for p in (measured(x, y)(r), None if closely else projected(x, y)(r)) if p]
     box = Axis.of(x, (place[0] for place in places)), Axis.of(y, (place[1] for place in places))
     layers = [
         *_marks(eligible, competing.reference, trials.objectives, x, y, box),
-        *crosses(groups, x, y, box),
-        *_trials(records, trials.objectives, trials.looks, x, y),
+        *crosses(several, x, y, box),
+        *_trials(records, competing.admitted, trials.looks, x, y),
         *_members(members, trials.objectives, x, y),
         *star(competing.reference, measured(x, y)),
     ]
@@ -74,6 +74,22 @@ def front_caption(x: str, y: str, *, closely: bool, by_mean: bool = False) -> st
 
 def _is_among(only: Container[int] | None, record: TrialRecord) -> bool:
     return only is None or record.trial in only
+
+
+def _first_among(trials: Trials, only: Container[int] | None) -> set[int]:
+    """Return the first trials of the configurations of which any trial is drawn."""
+    drawn = (group for group in trials.configurations if any(_is_among(only, record) for record in group.records))
+    return {group.first.trial for group in drawn}
+
+
+def _seeds_of(
+    members: Sequence[TrialRecord], several: Sequence[Replicates], trials: Trials, only: Container[int] | None
+) -> Iterator[TrialRecord]:
+    """Yield the eligible trials of the members' configurations that were trained with several seeds."""
+    keys = {configuration_key(member) for member in members} if several else set()
+    for group in several:
+        if configuration_key(group.first) in keys:
+            yield from (r for r in group.records if r.trial in trials.admitted and _is_among(only, r))
 
 
 def _of_means(layers: Sequence[Layer]) -> Iterator[Layer]:
@@ -106,17 +122,19 @@ def _members(members: Sequence[TrialRecord], objectives: Objectives, x: str, y: 
 
 
 def _trials(
-    records: Sequence[TrialRecord], objectives: Objectives, looked: Mapping[str, Look], x: str, y: str
+    records: Sequence[TrialRecord], admitted: Container[int], looked: Mapping[str, Look], x: str, y: str
 ) -> Iterator[Points]:
     """Draw the trials of each paradigm: filled if they may be on the front, hollow if not."""
     for paradigm, look in looked.items():
         if trials := [record for record in records if record.paradigm == paradigm]:
-            yield from _of_paradigm(trials, objectives, look, x, y)
+            yield from _of_paradigm(trials, admitted, look, x, y)
 
 
-def _of_paradigm(trials: Sequence[TrialRecord], objectives: Objectives, look: Look, x: str, y: str) -> Iterator[Points]:
+def _of_paradigm(
+    trials: Sequence[TrialRecord], admitted: Container[int], look: Look, x: str, y: str
+) -> Iterator[Points]:
     paradigm = trials[0].paradigm
-    eligible = [record for record in trials if is_eligible(record, objectives)]
+    eligible = [record for record in trials if record.trial in admitted]
     refused = [record for record in trials if record.state is State.COMPLETE and not record.feasible]
     stopped = [record for record in trials if record.state is State.PRUNED]
     hollow: list[tuple[list[TrialRecord], Placing, float]] = [

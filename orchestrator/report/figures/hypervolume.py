@@ -1,13 +1,13 @@
 """How the front grew, over what was spent on it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.report.axes import Axis
 from orchestrator.report.chart import Chart, Figure, Layer, Line, Points
 from orchestrator.results.front import hypervolume_over_trials, in_order_told
-from orchestrator.results.palette import REFERENCE, STAR, looks
+from orchestrator.results.palette import REFERENCE, STAR, Look, looks
 from orchestrator.results.reference import dense_reference
 from orchestrator.spec.study_spec import StudySpec
 
@@ -27,7 +27,9 @@ def hypervolume_figure(
         "epochs, all trials together": [float(len(record.curve)) for record in told],
         f"{unit}-hours of training": [record.seconds * devices / 3600 for record in told],
     }
-    charts = (_chart(label, list(accumulate(each)), told, volumes, spec, records) for label, each in spent.items())
+    looked, reference = looks(record.paradigm for record in records), dense_reference(records, spec.objectives)
+    risen = [index for index, (before, after) in enumerate(pairwise([0.0, *volumes])) if after > before]
+    charts = (_chart(label, list(accumulate(s)), told, volumes, risen, looked, reference) for label, s in spent.items())
     return Figure(name="hypervolume", caption="Hypervolume over what was spent", charts=tuple(charts))
 
 
@@ -36,11 +38,10 @@ def _chart(
     spent: Sequence[float],
     told: Sequence[TrialRecord],
     volumes: Sequence[float],
-    spec: StudySpec,
-    records: Sequence[TrialRecord],
+    risen: Sequence[int],
+    looked: Mapping[str, Look],
+    reference: TrialRecord | None,
 ) -> Chart:
-    risen = [index for index, (before, after) in enumerate(pairwise([0.0, *volumes])) if after > before]
-    looked, reference = looks(record.paradigm for record in records), dense_reference(records, spec.objectives)
     corners = [*risen, *range(len(told))[-1:]]  # between them the line runs straight
     xs, ys = (0.0, *(spent[index] for index in corners)), (0.0, *(volumes[index] for index in corners))
     layers: list[Layer] = [Line(xs=xs, ys=ys, is_step=True)]

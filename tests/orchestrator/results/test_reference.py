@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.front import Objectives
-from orchestrator.results.reference import dense_reference, drop, reference_first, savings, show_drop
+from orchestrator.results.reference import dense_reference, drop, reference_first, savings, share_of_dense, show_drop
 from orchestrator.spec.quality import quality_of
 from tests.orchestrator.example import OBJECTIVES, told_trial
 
@@ -71,3 +71,16 @@ def test_of_a_regression_a_rise_of_the_error_is_held_against_the_dense_network()
     assert dense_reference([other, best], objectives) == best
     assert drop(quality_of(objectives), smaller, best) == pytest.approx(0.01)
     assert "within 1 % of the dense validation mean absolute error" in str(savings([smaller], objectives, best)[0])
+
+
+def test_shares_are_of_the_reference_s_network_as_savings_are_where_networks_begin_at_other_sizes() -> None:
+    dense = told_trial(0)
+    wider = replace(told_trial(1), metrics={**told_trial(1).metrics, "macs": 615e3, "macs_dense": 2.46e6})
+    (saving,) = [
+        one
+        for one in savings([dense, wider], {"accuracy": "maximize", "macs": "minimize"}, dense)
+        if one.metric == "macs"
+    ]
+    assert share_of_dense("macs", wider.metrics, dense) == 1 / saving.fold == 0.5
+    assert share_of_dense("macs", wider.metrics, None) == 0.25
+    assert share_of_dense("accuracy", wider.metrics, dense) is None

@@ -101,7 +101,7 @@ def test_the_description_begins_with_the_front_by_the_mean_where_a_study_asks_fo
     asking = replace(study(), means_within=())
     lines = note(asking, records, front_of(records), "3").splitlines()
     heading = next(number for number, line in enumerate(lines) if line.startswith("| trial | paradigm | seeds |"))
-    assert heading < next(number for number, line in enumerate(lines) if line.startswith("[Front]"))
+    assert heading < next(number for number, line in enumerate(lines) if line.startswith("[Front of single trials]"))
     (row,) = [line for line in lines if line.startswith("| 1 | magnitude | 2 |")]
     assert " +/- " in row
     assert "by the mean" not in note(study(), records, front_of(records), "3")

@@ -66,3 +66,13 @@ def test_intervals_over_seeds_are_drawn_where_a_study_asks_for_seeds() -> None:
     for of, drawn in ((study(), 0), (replace(study(), means_within=()), 1)):
         (axes,) = picture(of, records, pareto_front(records, OBJECTIVES)).axes
         assert sum("interval" in str(bar.get_label()) for bar in axes.containers) == drawn
+
+
+def test_the_line_is_the_front_by_the_mean_where_a_study_asks_for_seeds() -> None:
+    first = replace(told_trial(1), seed=1)
+    again = replace(first, trial=9, seed=7, metrics={**first.metrics, "accuracy": 0.97})
+    drawn = picture(replace(study(), means_within=()), [first, again], pareto_front([first, again], OBJECTIVES))
+    (axes,) = drawn.axes
+    (line,) = [line for line in axes.lines if line.get_drawstyle().startswith("steps")]
+    assert np.asarray(line.get_ydata()).tolist() == [(first.metrics["accuracy"] + 0.97) / 2]
+    assert drawn.get_suptitle() == "example: 1 of 1 configurations on the front by the mean over seeds"

@@ -45,3 +45,14 @@ def test_an_address_names_the_experiment_and_the_view() -> None:
     page = urlsplit(address("17", "front").removeprefix("#"))
     assert page.path == "/experiments/17/runs"
     assert parse_qs(page.query)["viewStateShareKey"] == ["front"]
+
+
+def test_where_a_study_asks_for_seeds_the_front_s_view_is_ordered_by_means_and_single_trials_have_their_own() -> None:
+    named = {name.rpartition(".")[2]: json.loads(text) for name, text in views(LOSS_FIRST, by_mean=True).items()}
+    front, single = named["front"], named["single-trials"]
+    assert (front["searchFilter"], front["orderByKey"]) == ("tags.on_front = 'true'", "metrics.`mean/loss`")
+    assert front["orderByAsc"]
+    assert {"metrics.`seeds`", "metrics.`mean/test_accuracy`", "tags.`configuration`"} <= set(front["selectedColumns"])
+    assert "metrics.`loss`" not in front["selectedColumns"]
+    assert single["searchFilter"] == "tags.on_front_of_single_trials = 'true'"
+    assert single["orderByKey"] == named["trials"]["orderByKey"] == "metrics.`loss`"
