@@ -19,7 +19,7 @@ from trainables.runner import evaluate_on, run_recipe
 from trainables.shared_training import SharedTraining
 from trainables.spec import TrialSpec
 from trainables.state import LiveTrial
-from trainables.structure.complexity import latency, measure
+from trainables.structure.complexity import Complexity, latency, measure
 from trainables.structure.instance_gates import gates_of
 from trainables.structure.own_metric import measure_by
 from trainables.structure.start import start_of
@@ -94,20 +94,40 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
     `train_flops` are the same without reference to a network; what an epoch cost that was not trained by
     back-propagation is what its method counts. `train_seconds` is the wall time of the trial's own epochs.
     """
-    shape = trial.dataset.input_shape
     unpruned = trial.place(trial.build())
-    dense, physical = measure(unpruned, shape), measure(trial.model, shape)
-    alive = trial.cost()
-    connected = connectivity(trial.model, unpruned, shape)
+    dense, alive = measure(unpruned, trial.dataset.input_shape), trial.cost()
+    connected = connectivity(trial.model, unpruned, trial.dataset.input_shape)
     warn_of_collapse(connected)
     by_image = measure_instances(trial)
     keep = bool(_asked(trial))
     validation, test = (evaluate_on(trial, split, keep_logits=keep) for split in ("validation", "test"))
     metrics = {
+        **_on_splits(validation, test),
+        **_complexity(trial, dense, alive),
+        **_training_cost(trial, dense),
+        **by_image,
+        **connected.metrics(),
+        **trial.measured,
+        **_ensemble_cost(trial, by_image.get("macs", alive.macs)),
+        **_qualities(trial, validation, test),
+        **measure_on_images(trial),
+        **_measured_on_request(trial),
+    }
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def _on_splits(validation: Evaluation, test: Evaluation) -> dict[str, float]:
+    return {
         **validation.metrics,
         "loss": validation.loss,
         **{f"test_{name}": value for name, value in test.metrics.items()},
         "test_loss": test.loss,
+    }
+
+
+def _complexity(trial: LiveTrial, dense: Complexity, alive: Complexity) -> dict[str, float]:
+    physical = measure(trial.model, trial.dataset.input_shape)
+    return {
         "macs": alive.macs,
         "params": alive.params,
         "macs_dense": dense.macs,
@@ -118,19 +138,16 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
         "params_physical": physical.params,
         "bytes": physical.bytes,
         "sparsity": _sparsity(trial, alive.params / dense.params),
+    }
+
+
+def _training_cost(trial: LiveTrial, dense: Complexity) -> dict[str, float]:
+    return {
         "total_epochs": trial.position.trained,
         "train_cost": trial.position.macs / (dense.macs * trial.spec.epochs),
         "train_flops": FLOPS_PER_MAC * trial.position.macs * len(trial.dataset.train),
         "train_seconds": 0.0,
-        **by_image,
-        **connected.metrics(),
-        **trial.measured,
-        **_ensemble_cost(trial, by_image.get("macs", alive.macs)),
-        **_qualities(trial, validation, test),
-        **measure_on_images(trial),
-        **_measured_on_request(trial),
     }
-    return {name: float(value) for name, value in metrics.items()}
 
 
 def _sparsity(trial: LiveTrial, left: float) -> float:

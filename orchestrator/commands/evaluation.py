@@ -32,6 +32,7 @@ from trainables.errors import InvalidValue
 if TYPE_CHECKING:
     from orchestrator.evaluation.evaluating import Evaluated
     from orchestrator.evaluation.tasks import Measured, Task
+    from orchestrator.evaluation.wanted import Wanted
     from orchestrator.results.diagnosis import Diagnosis
 
 Kinds = Annotated[
@@ -95,26 +96,16 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Evaluate trials on corrupted, noisy and adversarial images; what was measured before is not measured again."""
-    if not 0 <= delta < 1:
-        raise InvalidValue("--delta", delta, "must lie in [0, 1): 0.005 is half a point")
+    _require_share(delta)
     studies = store_at(store)
     folder = studies.existing(name, "NAME")
     from orchestrator.evaluation.evaluating import evaluate as carry_out  # imports torch
-    from orchestrator.evaluation.wanted import SEVERITY, Wanted, kinds_of
-    from orchestrator.terminal.evaluation_tables import ensemble_table, evaluation_lines, evaluation_object
 
-    wanted = Wanted(
-        kinds=kinds_of(kinds or ()),
-        severities=tuple(dict.fromkeys(severity or (SEVERITY,))),
-        noise=tuple(noise or ()),
-        attacks=tuple(attack or ()),
-        files=files and files.absolute(),  # workers elsewhere have another current folder
-    )
     with console().status("reading the study") as line:
         done = carry_out(
             folder,
             studies.data,
-            wanted,
+            _wanted(kinds, severity, noise, attack, files),
             lambda rows, total: line.update(f"{rows} of {total} rows are measured"),
             trials=tuple(trial or ()),
             front=front,
@@ -124,13 +115,43 @@ def evaluate(
             ensembles=ensembles,
             spread=partial(_on_cluster, folder, address) if address is not None else None,
         )
+    _show(folder, None if quiet else done, delta, ensembles=ensembles, as_json=as_json)
+
+
+def _require_share(delta: float) -> None:
+    if not 0 <= delta < 1:
+        raise InvalidValue("--delta", delta, "must lie in [0, 1): 0.005 is half a point")
+
+
+def _wanted(
+    kinds: list[str] | None,
+    severity: list[int] | None,
+    noise: list[float] | None,
+    attack: list[float] | None,
+    files: Path | None,
+) -> "Wanted":
+    from orchestrator.evaluation.wanted import SEVERITY, Wanted, kinds_of
+
+    return Wanted(
+        kinds=kinds_of(kinds or ()),
+        severities=tuple(dict.fromkeys(severity or (SEVERITY,))),
+        noise=tuple(noise or ()),
+        attacks=tuple(attack or ()),
+        files=files and files.absolute(),  # workers elsewhere have another current folder
+    )
+
+
+def _show(folder: StudyFolder, done: "Evaluated | None", delta: float, *, ensembles: bool, as_json: bool) -> None:
+    """Print what was done, if that is to be told, and what is known by now of the study's trials on other images."""
+    from orchestrator.terminal.evaluation_tables import ensemble_table, evaluation_lines, evaluation_object
+
     spec, records = read(folder)
     trained_on = spec.data.corruptions.kinds if spec.data.corruptions is not None else ()
     members = Evaluations(folder).members() if ensembles else {}
     if as_json:
         print_json(evaluation_object(records, delta, trained_on, members))
         return
-    if not quiet:
+    if done is not None:
         _tell(done)
     console().print(evaluation_lines(records, delta, trained_on))
     if ensembles:

@@ -36,23 +36,27 @@ if TYPE_CHECKING:
     from orchestrator.results.compare import Comparison, Entry
 
 
+Figures = Annotated[
+    Path | None,
+    typer.Option("--figures", metavar="FOLDER", help="Also write each figure as PDF, PNG and SVG, for papers."),
+]
+Colors = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--color",
+        metavar="METRIC",
+        help="A metric to show as colour over the front's axes, and against them; can be repeated.",
+        show_default="objectives from the third on, accuracy@corrupted_*",
+    ),
+]
+
+
 def report(
     name: Name,
     store: StoreFolder = HERE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
-    figures: Annotated[
-        Path | None,
-        typer.Option("--figures", metavar="FOLDER", help="Also write each figure as PDF, PNG and SVG, for papers."),
-    ] = None,
-    color: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--color",
-            metavar="METRIC",
-            help="A metric to show as colour over the front's axes, and against them; can be repeated.",
-            show_default="objectives from the third on, accuracy@corrupted_*",
-        ),
-    ] = None,
+    figures: Figures = None,
+    color: Colors = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a study's report, a single HTML page that works offline, and print its path."""
@@ -117,10 +121,7 @@ def compare(
         Path | None,
         typer.Option("--output", "-o", help="Also draw the fronts over each other: the HTML page to write."),
     ] = None,
-    figures: Annotated[
-        Path | None,
-        typer.Option("--figures", metavar="FOLDER", help="Also write each figure as PDF, PNG and SVG, for papers."),
-    ] = None,
+    figures: Figures = None,
     by_mean: Annotated[
         bool | None,
         typer.Option(

@@ -20,7 +20,6 @@ from optuna.trial import FrozenTrial, TrialState
 from orchestrator.ledger.epoch import EpochReport
 from orchestrator.ledger.journal import JournalLocation
 from orchestrator.ledger.journal_location import journal_location_of
-from orchestrator.ledger.ledger import missing_result, record_of, violations
 from orchestrator.ledger.optuna_internals import constraints_as_attributes, study_id
 from orchestrator.ledger.proof import Chain, LedgerDamaged
 from orchestrator.ledger.records import State, TrialRecord
@@ -35,6 +34,7 @@ from orchestrator.ledger.salvage import (
     lines_by_trial,
     with_all_trials,
 )
+from orchestrator.ledger.stored_trial import missing_result, record_of, violations
 from orchestrator.ledger.table_check import require_told_in_table
 from orchestrator.ledger.trial import Configuration, digest
 from orchestrator.ledger.trials_table import read_table

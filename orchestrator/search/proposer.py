@@ -61,17 +61,11 @@ class Proposer:
         self._foresight = foresight
         self._clock, self._spent = clock, spent
         records = ledger.records()
-        self._policy = Policy(
-            self._spec, {record.sampler for record in records}, numeric=self._configurations.are_numeric
-        )
+        self._policy = Policy(self._spec, {record.sampler for record in records}, numeric=configurations.are_numeric)
         self._tried = Counter(_key(record.paradigm, record.params) for record in records)
-        known = {record.paradigm for record in records if record.share == 1}
         self._again = to_try_again(configurations, records)
-        self._untried = [
-            paradigm
-            for paradigm in self._spec.paradigms
-            if paradigm not in known | {record.paradigm for record in self._again}
-        ]
+        tried = {record.paradigm for record in [*(one for one in records if one.share == 1), *self._again]}
+        self._untried = [paradigm for paradigm in self._spec.paradigms if paradigm not in tried]
         self._running: dict[int, int] = {}
         """Trials the sampler has not been told about yet, with their keys in the view."""
         self._stopped: dict[int, int] = {}

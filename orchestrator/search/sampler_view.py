@@ -9,8 +9,8 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from orchestrator.ledger import optuna_internals
-from orchestrator.ledger.ledger import violations
 from orchestrator.ledger.records import State, TrialRecord
+from orchestrator.ledger.stored_trial import violations
 from orchestrator.ledger.trial import Named
 from orchestrator.search.configurations import Configurations
 from orchestrator.search.feasible_draws import MISSED, SPREAD

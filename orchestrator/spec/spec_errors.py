@@ -1,7 +1,7 @@
 """Errors in a study file, in words for the person who wrote it."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -60,6 +60,14 @@ def at(key: str, check: Callable[[str], object], value: str) -> str:
     except InvalidValue as refused:
         raise InvalidValue(key, refused.value, refused.allowed) from None
     return value
+
+
+def refused_by(check: Callable[..., object], *arguments: object) -> Iterator[InvalidValue]:
+    """Yield the refusal of a check, if it refuses."""
+    try:
+        check(*arguments)
+    except InvalidValue as refused:
+        yield refused
 
 
 def unknown_key(name: str, known: Iterable[str]) -> str:

@@ -1,20 +1,15 @@
 """StudySpec: what a user writes, in YAML or in Python, and what is refused before anything starts."""
 
-import copy
 import json
-import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, get_args
 
 from pydantic import (
-    Discriminator,
     Field,
     ModelWrapValidatorHandler,
-    Tag,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -26,17 +21,21 @@ from orchestrator.spec.choices import Choice as Choice
 from orchestrator.spec.choices import Range as Range
 from orchestrator.spec.choices import Strict, cannot_fit, check_choices, check_effects
 from orchestrator.spec.constraints import Constraint as Constraint
+from orchestrator.spec.data_section import Data
+from orchestrator.spec.forms import STORED, is_stored, with_tuples
 from orchestrator.spec.known_metrics import evaluated, not_evaluated, not_measured, unmet, usual_objectives
 from orchestrator.spec.ledger_url import FILE, check_ledger
 from orchestrator.spec.names import check_study_name
+from orchestrator.spec.networks import Networks
 from orchestrator.spec.params import Params
+from orchestrator.spec.problems import all_problems, without
 from orchestrator.spec.sections import Budget as Budget
 from orchestrator.spec.sections import Elastic as Elastic
 from orchestrator.spec.sections import Failures as Failures
 from orchestrator.spec.sections import Fidelity as Fidelity
 from orchestrator.spec.sections import Resources as Resources
 from orchestrator.spec.sections import Search as Search
-from orchestrator.spec.spec_errors import Problem, StudyError, at, refuse, translate, unknown_keys
+from orchestrator.spec.spec_errors import Problem, StudyError, at, refuse, refused_by, translate, unknown_keys
 from orchestrator.spec.study_file import LONGEST, as_text, read_mapping
 from orchestrator.spec.tracking_url import STORE, check_tracking
 from trainables import data, models, paradigms, tasks
@@ -44,11 +43,9 @@ from trainables.code import package_of
 from trainables.errors import InvalidValue
 from trainables.metrics import AT, find, is_function
 from trainables.metrics import Direction as Direction
-from trainables.models import weights
 from trainables.references import is_reference
 from trainables.spec import (
     CorruptionSpec,
-    DataSpec,
     EnsembleSpec,
     EvaluationSpec,
     LatencySpec,
@@ -59,26 +56,11 @@ from trainables.spec import (
 )
 from trainables.tasks import CLASSIFICATION, SMOOTHED
 
-_STORED: Final = "stored"
 STORED_KEPT: Final = 64
 """How many stored studies are kept as they were read."""
 
 HISTORY: Final = "history"
 """The key under which a stored study says how it was extended; it is no setting, and a copy may bring it along."""
-
-
-def _how_many(given: object) -> str:
-    return "<several>" if isinstance(given, list | tuple) else "<one>"
-
-
-def _as_network(given: Any) -> Any:
-    return ModelSpec(name=given) if isinstance(given, str) else given
-
-
-Networks = Annotated[
-    Annotated[ModelSpec, Tag("<one>")] | Annotated[tuple[ModelSpec, ...], Tag("<several>")], Discriminator(_how_many)
-]
-"""One network, or those among which a study searches."""
 
 
 class StudySpec(Strict):
@@ -95,7 +77,7 @@ class StudySpec(Strict):
     name: str
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     task: str = CLASSIFICATION
-    data: DataSpec
+    data: Data
     model: Networks
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec | None = None
@@ -119,11 +101,11 @@ class StudySpec(Strict):
         A relative `data.root` or `model.weights` is resolved from the current folder.
         """
         path = Path(path)
-        plain = _without(read_mapping(path, LONGEST), [HISTORY])
+        plain = without(read_mapping(path, LONGEST), [HISTORY])
         try:
             return cls.model_validate_json(json.dumps(plain))
         except StudyError as error:
-            raise StudyError(_all_problems(plain, error.problems), path) from None
+            raise StudyError(all_problems(plain, error.problems, _problems, list(cls.model_fields)), path) from None
 
     @classmethod
     def stored(cls, path: Path) -> "StudySpec":
@@ -131,7 +113,7 @@ class StudySpec(Strict):
 
         Its data and paradigms are not looked for, because its results can be shown without them.
         """
-        return _stored(json.dumps(_without(read_mapping(path), [HISTORY])))
+        return _stored(json.dumps(without(read_mapping(path), [HISTORY])))
 
     def as_yaml(self) -> str:
         """Return the study as the text of a file whose `load` gives an equal one."""
@@ -204,66 +186,15 @@ class StudySpec(Strict):
     def _is_a_known_task(cls, task: str) -> str:
         return at("", tasks.check, task)
 
-    @field_validator("data", mode="before")
-    @classmethod
-    def _sizes_are_numbers_or_pairs(cls, given: Any) -> Any:
-        """Replace what pydantic says of each type that a size may have by one sentence."""
-        size = given.get("image_size") if isinstance(given, Mapping) else None
-        sides = size if isinstance(size, list | tuple) and len(size) == 2 else [size]
-        if size is None or all(isinstance(side, int) and not isinstance(side, bool) for side in sides):
-            return {**given, "image_size": tuple(size)} if isinstance(size, list) else given
-        raise InvalidValue("image_size", size, "must be a whole number, or [height, width]")
-
-    @field_validator("data")
-    @classmethod
-    def _is_a_known_dataset(cls, spec: DataSpec, info: ValidationInfo) -> DataSpec:
-        if info.context == _STORED:
-            return spec
-        refuse(_needless(key, getattr(spec, key), spec.name) for key in data.needless(spec))
-        absolute = replace(spec, root=spec.root and os.path.abspath(os.path.expanduser(spec.root)))
-        data.check(absolute)
-        return absolute
-
-    @field_validator("model", mode="before")
-    @classmethod
-    def _names_are_networks(cls, given: Any) -> Any:
-        return tuple(map(_as_network, given)) if isinstance(given, list | tuple) else _as_network(given)
-
-    @field_validator("model")
-    @classmethod
-    def _is_a_known_model(cls, given: ModelSpec | tuple[ModelSpec, ...], info: ValidationInfo) -> Any:
-        if info.context == _STORED:
-            return given
-        if isinstance(given, ModelSpec):
-            at("name", models.check, given.name)
-            return _with_weights(given)
-        if len({network.label for network in given}) < max(2, len(given)):
-            labels = ", ".join(network.label for network in given)
-            raise InvalidValue("", labels, "must be one network, or a list of several different ones")
-        refuse(
-            InvalidValue(f"[{index}].{refused.key or 'name'}", refused.value, refused.allowed)
-            for index, network in enumerate(given)
-            for refused in [*_refused(models.check, network.name), *_refused(_with_weights, network)]
-        )
-        return tuple(map(_with_weights, given))
-
-    @field_validator("data", mode="before")
-    @classmethod
-    def _lists_of_corruptions_are_tuples(cls, given: Any) -> Any:
-        corruptions = given.get("corruptions") if isinstance(given, Mapping) else None
-        if isinstance(corruptions, Mapping):
-            return {**given, "corruptions": _with_tuples(corruptions, "kinds", "severity")}
-        return given
-
     @field_validator("evaluation", mode="before")
     @classmethod
     def _lists_of_images_are_tuples(cls, given: Any) -> Any:
-        return _with_tuples(given, "kinds", "severities", "noise") if isinstance(given, Mapping) else given
+        return with_tuples(given, "kinds", "severities", "noise") if isinstance(given, Mapping) else given
 
     @field_validator("training", mode="before")
     @classmethod
     def _lists_are_tuples(cls, given: Any) -> Any:
-        return _with_tuples(given, "milestones") if isinstance(given, Mapping) else given
+        return with_tuples(given, "milestones") if isinstance(given, Mapping) else given
 
     @field_validator("objectives", "constraints", mode="before")
     @classmethod
@@ -286,8 +217,8 @@ class StudySpec(Strict):
     @field_validator("constraints")
     @classmethod
     def _can_be_met(cls, constraints: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        refuse(refused for pair in constraints.items() for refused in _refused(Constraint.parse, *pair))
-        if info.context != _STORED:
+        refuse(refused for pair in constraints.items() for refused in refused_by(Constraint.parse, *pair))
+        if not is_stored(info):
             parsed = (Constraint.parse(*pair) for pair in constraints.items())
             refuse(unmet(bound, constraints[bound.metric]) for bound in parsed if not bound.can_be_met)
         return constraints
@@ -295,7 +226,7 @@ class StudySpec(Strict):
     @field_validator("objectives")
     @classmethod
     def _seek_what_is_better(cls, objectives: dict[str, Direction], info: ValidationInfo) -> dict[str, Direction]:
-        if info.context != _STORED:
+        if not is_stored(info):
             refuse(
                 InvalidValue(
                     name, direction, f"must be {find(name).direction}: the other way leads to the worst networks"
@@ -310,14 +241,14 @@ class StudySpec(Strict):
     def _name_known_paradigms(cls, given: Any, info: ValidationInfo) -> Any:
         if not isinstance(given, Mapping):
             return given
-        if info.context != _STORED:
+        if not is_stored(info):
             refuse(unknown_keys(given, paradigms.names()))
         return {name: {} if chosen is None else chosen for name, chosen in given.items()}
 
     @field_validator("paradigms")
     @classmethod
     def _are_accepted(cls, named: dict[str, dict[str, Choice]], info: ValidationInfo) -> dict[str, dict[str, Choice]]:
-        if info.context == _STORED:
+        if is_stored(info):
             return named
         refuse(
             InvalidValue(f"{name}.{one.key}", one.value, one.allowed)
@@ -328,7 +259,7 @@ class StudySpec(Strict):
 
     @model_validator(mode="after")
     def _can_be_carried_out(self, info: ValidationInfo) -> Self:
-        if info.context == _STORED:
+        if is_stored(info):
             return self
         trials, epochs = self.search.trials, self.fidelity.epochs
         refused = [
@@ -411,74 +342,12 @@ class StudySpec(Strict):
             raise StudyError(translate(error, _known_keys)) from None
 
 
-def _with_tuples(section: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    return {**section, **{key: tuple(section[key]) for key in keys if isinstance(section.get(key), list)}}
-
-
-def _with_weights(spec: ModelSpec) -> ModelSpec:
-    """Return a network whose weights, if they lie in a file, have an absolute path; refuse what cannot be there."""
-    if spec.weights is not None and weights.is_file(spec.weights):
-        spec = replace(spec, weights=os.path.abspath(os.path.expanduser(spec.weights)))
-    weights.check(spec)
-    return spec
-
-
-def _needless(key: str, value: object, name: str) -> InvalidValue:
-    if key in ("root", "download") and not {"root", "download"} & data.keys_of(name):
-        return InvalidValue(key, value, f"is for data in files; {name} comes along with espalier: leave it out")
-    return InvalidValue(key, value, f"means nothing to {name}: leave it out")
-
-
-def _refused(check: Callable[..., object], *arguments: object) -> Iterator[InvalidValue]:
-    try:
-        check(*arguments)
-    except InvalidValue as refused:
-        yield refused
-
-
-def _all_problems(plain: Mapping[str, Any], first: Sequence[Problem]) -> list[Problem]:
-    """Return the `first` problems and those behind them: refused values are removed and the rest is checked again."""
-    problems: dict[str, Problem] = {}
-    news: Sequence[Problem] = first
-    while news:
-        problems |= {problem.key: problem for problem in news}
-        plain = _without(plain, [problem.key for problem in news])
-        left = [problem for problem in _problems(plain) if not any(_within(known, problem.key) for known in problems)]
-        news = [problem for problem in left if not _follows(problem.key, problems)]
-    order = {name: index for index, name in enumerate(StudySpec.model_fields)}
-    return sorted(problems.values(), key=lambda each: order.get(re.split(r"[.\[]", each.key)[0], len(order)))
-
-
 def _problems(plain: Mapping[str, Any]) -> Sequence[Problem]:
     try:
         StudySpec.model_validate_json(json.dumps(plain))
     except StudyError as error:
         return error.problems
     return ()
-
-
-def _follows(key: str, refused: Iterable[str]) -> bool:
-    """Return whether a problem is there only because a refused value was removed: weights, or what a metric needs."""
-    removed = tuple(refused)
-    unweighted = key.endswith(".pretrain") and any(one.endswith(".weights") for one in removed)
-    unmeasured = "task" in removed or any(one.partition(".")[0] == "evaluation" for one in removed)
-    return unweighted or (key.startswith(("objectives.", "constraints.")) and unmeasured)
-
-
-def _within(key: str, ancestor: str) -> bool:
-    return key == ancestor or key.startswith((f"{ancestor}.", f"{ancestor}["))
-
-
-def _without(plain: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    left = copy.deepcopy(dict(plain))
-    for key in keys:
-        *parents, last = re.sub(r"\[.*", "", key).split(".")
-        section: Any = left
-        for parent in parents:
-            section = section.get(parent) if isinstance(section, dict) else None
-        if isinstance(section, dict):
-            section.pop(last, None)
-    return left
 
 
 def _known_keys(parents: Sequence[str]) -> list[str]:
@@ -496,4 +365,4 @@ def _known_keys(parents: Sequence[str]) -> list[str]:
 @lru_cache(maxsize=STORED_KEPT)
 def _stored(text: str) -> StudySpec:
     """Return the study in a text, checked once: the pages of a store read its studies again and again."""
-    return StudySpec.model_validate_json(text, context=_STORED)
+    return StudySpec.model_validate_json(text, context=STORED)

@@ -46,9 +46,23 @@ def attach(during: During, trial: LiveTrial, steps: int) -> Companion:
 
     A value with a method `attach` provides its own companion. Raises InvalidValue for an unknown value without one.
     """
+    if isinstance(during, Attaches):
+        return _own(during, trial, steps)
+    for kind in (_of_masks, _of_groups, _of_gates, _of_widths, _of_training):
+        companion = kind(during, trial, steps)
+        if companion is not None:
+            return companion
+    raise InvalidValue("during", during, "has no companion; give it a method `attach(trial, steps)`")
+
+
+def _own(during: Attaches, trial: LiveTrial, steps: int) -> Companion:
+    companion: Companion = during.attach(trial, steps)
+    return companion
+
+
+def _of_masks(during: During, trial: LiveTrial, steps: int) -> Companion | None:
+    """Return what changes the masks while the weights are trained."""
     match during:
-        case Attaches():
-            return _own(during, trial, steps)
         case Gradual():
             return GradualPruning(during, trial, steps)
         case Rewire():
@@ -57,6 +71,12 @@ def attach(during: During, trial: LiveTrial, steps: int) -> Companion:
             return Selection(during, trial)
         case LearnThresholds():
             return Thresholds(during, trial)
+    return None
+
+
+def _of_groups(during: During, trial: LiveTrial, steps: int) -> Companion | None:
+    """Return what drives groups of weights to zero, or to the same value."""
+    match during:
         case GrowPenalty():
             return GrowingPenalty(during, trial, steps)
         case ShrinkGroups():
@@ -65,29 +85,42 @@ def attach(during: During, trial: LiveTrial, steps: int) -> Companion:
             return Polarization(during, trial)
         case Agree():
             return Consensus(during, trial, steps)
-        case ControlGates():
-            return TrainOnce(during, trial, steps)
-        case GateByImage():
-            return ManifoldDynamic(during, trial, steps)
         case Unify():
             return Unification(during, trial, steps)
         case Tie():
             return Tying(during, trial)
-        case FollowRanks() | FlipSigns():
-            return ChannelSearch(during, trial)
-        case AdjustWidths():
-            return NetworkAdjustment(during, trial, steps)
-        case Attack():
-            return AdversarialTraining(during, trial, steps)
-        case SolveLayers():
-            return LayerSweeps(during, trial)
+    return None
+
+
+def _of_gates(during: During, trial: LiveTrial, steps: int) -> Companion | None:
+    """Return what learns which gates are open: once, or image by image."""
+    match during:
         case Gating():
             return gated_training(during, trial, steps)
         case Refining():
             return Refinement(during, trial, 0, steps)
-    raise InvalidValue("during", during, "has no companion; give it a method `attach(trial, steps)`")
+        case ControlGates():
+            return TrainOnce(during, trial, steps)
+        case GateByImage():
+            return ManifoldDynamic(during, trial, steps)
+    return None
 
 
-def _own(during: Attaches, trial: LiveTrial, steps: int) -> Companion:
-    companion: Companion = during.attach(trial, steps)
-    return companion
+def _of_widths(during: During, trial: LiveTrial, steps: int) -> Companion | None:
+    """Return what searches for the number of channels of each layer."""
+    match during:
+        case FollowRanks() | FlipSigns():
+            return ChannelSearch(during, trial)
+        case AdjustWidths():
+            return NetworkAdjustment(during, trial, steps)
+    return None
+
+
+def _of_training(during: During, trial: LiveTrial, steps: int) -> Companion | None:
+    """Return what prunes nothing: it changes what the weights learn, or how they are found."""
+    match during:
+        case Attack():
+            return AdversarialTraining(during, trial, steps)
+        case SolveLayers():
+            return LayerSweeps(during, trial)
+    return None
