@@ -5,13 +5,12 @@ Importing this does not import torchmetrics, and neither does measuring what eve
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-from trainables import vision  # noqa: F401 - torchmetrics imports it, which beside a CPU's torch fails otherwise
 
 BINS: Final = 15
 """The bins of confidence of the expected calibration error, as in Guo et al. 2017, arXiv 1706.04599."""
@@ -37,15 +36,15 @@ def _probabilities(logits: Tensor) -> Tensor:
     return logits.softmax(1, dtype=torch.float64)  # in float32 what is unlikely would be impossible
 
 
-def _functions() -> Any:
-    from torchmetrics.functional import classification  # seconds
-
-    return classification
+def _functions(task: str) -> Any:
+    """Return torchmetrics' functions for a task; it imports torchvision, which beside a CPU's torch may need help."""
+    import_module("trainables.vision")
+    return import_module(f"torchmetrics.functional.{task}")  # seconds
 
 
 def _macro(function: str) -> Callable[[Tensor, Tensor], Tensor]:
     def measure(probabilities: Tensor, labels: Tensor) -> Tensor:
-        value: Tensor = getattr(_functions(), function)(
+        value: Tensor = getattr(_functions("classification"), function)(
             probabilities, labels, num_classes=probabilities.shape[1], average="macro"
         )
         return value
@@ -57,13 +56,15 @@ def _auroc(probabilities: Tensor, labels: Tensor) -> Tensor:
     """Return the mean over the classes that occur: torchmetrics counts one without images as 0."""
     classes = probabilities.shape[1]
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # it says that of such classes it makes zeros
-        of_each: Tensor = _functions().multiclass_auroc(probabilities, labels, num_classes=classes, average="none")
+        of_each: Tensor = _functions("classification").multiclass_auroc(
+            probabilities, labels, num_classes=classes, average="none"
+        )
     return of_each[torch.bincount(labels, minlength=classes) > 0].mean()
 
 
 def _top_five(probabilities: Tensor, labels: Tensor) -> Tensor:
     classes = probabilities.shape[1]
-    value: Tensor = _functions().multiclass_accuracy(
+    value: Tensor = _functions("classification").multiclass_accuracy(
         probabilities, labels, num_classes=classes, top_k=min(5, classes), average="micro"
     )
     return value
@@ -91,9 +92,7 @@ def _calibration(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 def _of_numbers(function: str, **options: bool) -> Callable[[Tensor, Tensor], Tensor]:
     def measure(predictions: Tensor, targets: Tensor) -> Tensor:
-        from torchmetrics.functional import regression  # seconds
-
-        value: Tensor = getattr(regression, function)(predictions, targets, **options)
+        value: Tensor = getattr(_functions("regression"), function)(predictions, targets, **options)
         return value
 
     return measure
