@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from orchestrator.execution import cluster
 from orchestrator.execution.cluster import NodeLost, RaySession
+from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.ledger import Ledger, read
 from orchestrator.ledger.records import State
 from orchestrator.search import extension, starting_weights, warm_start
@@ -67,6 +68,7 @@ def launch(
             cluster.check(spec.resources, address)
             return drive.finish()
         _require_one_place(spec, drive.folder)
+        _require_reachable(spec, drive.folder)
         warm_start.check(spec, store)
         data.check(spec.data)
         hashes = starting_weights.gather(spec, store).hashes
@@ -257,6 +259,11 @@ def _require_one_place(spec: StudySpec, folder: StudyFolder) -> None:
     if folder.spec.exists() and (before := StudySpec.stored(folder.spec).ledger) != spec.ledger:
         allowed = f"differs from {before!r}, with which this study was launched before; rename this one"
         raise InvalidValue("ledger", spec.ledger, allowed)
+
+
+def _require_reachable(spec: StudySpec, folder: StudyFolder) -> None:
+    """Raise InvalidValue for a ledger whose server cannot be used: known at once, while starting Ray takes seconds."""
+    journal_location_of(folder, spec.ledger).is_driven()
 
 
 def _write_down(drive: Drive, made: dict[str, Any], asked: int) -> None:
