@@ -143,7 +143,8 @@ class ChannelSearch(Companion):
 
     def _within_budget(self, widths: Mapping[str, int]) -> dict[str, int]:
         budget = self._rule.macs * self._trial.dense().cost().macs
-        scaled, widest = fitted(widths, budget, self._costs, Limits(FEWEST, self._rule.widest)), self._rule.widest
+        widest = self._rule.widest
+        scaled = fitted(widths, budget, self._costs, dict.fromkeys(widths, Limits(FEWEST, widest)))
         most = self._costs.macs(scaled)
         if min(scaled.values()) == widest and most < REACHED * budget:
             raise InfeasibleTrial(

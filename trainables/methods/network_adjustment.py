@@ -90,7 +90,8 @@ class NetworkAdjustment(Companion):
         remember(self._trial, UTILISATION, fur)
         first, budget = self._first()
         wanted = adjusted(self._widths, first, fur, self._rule)
-        set_widths(self._trial, fitted(wanted, budget, self._costs, Limits(self._rule.narrowest, WIDEST)))
+        limits = dict.fromkeys(wanted, Limits(self._rule.narrowest, WIDEST))
+        set_widths(self._trial, fitted(wanted, budget, self._costs, limits))
 
     def _first(self) -> tuple[Widths, float]:
         """Return the widths and the MACs with which the trial began."""

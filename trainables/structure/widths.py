@@ -93,25 +93,33 @@ def resized(model: nn.Module, groups: Collection[ChannelGroup], widths: Widths, 
     `convert` gives each parameter and statistic its new shape. Shortcuts beside a group whose width changes pad and
     crop as those of a new network.
     """
-    state = dict(model.state_dict())
-    for name, shape in _shapes(model, groups, widths).items():
-        state[name] = convert(state[name], shape)
-    other = copy.deepcopy(model)
+    other, axes = copy.deepcopy(model), axes_of(model, groups)
+    take_shapes(other, {**model.state_dict(), **converted(model, groups, axes, widths, convert)})
+    return other
+
+
+def converted(
+    model: nn.Module, groups: Collection[ChannelGroup], axes: Collection[Axis], widths: Widths, convert: Convert
+) -> dict[str, Tensor]:
+    """Return the tensors of `resized` whose shapes, or maps of channels, are not the network's own, by their names.
+
+    `axes` are those of the groups.
+    """
+    own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    tensors = {name: convert(own[name], shape) for name, shape in _shapes(own, axes, widths).items()}
     changing = {m.module for group in groups if widths.get(group.name, group.size) != group.size for m in group.members}
     for name, shortcut in model.named_modules():
         if isinstance(shortcut, Shortcut) and name in changing:
             inputs, outputs = (_width_at(name, side, groups, widths) for side in ("inputs", "outputs"))
             read, written = inputs or int(shortcut.src.max()), outputs or len(shortcut.src)
-            state[f"{name}.src"] = centred(read, written).to(shortcut.src)
-    take_shapes(other, state)
-    return other
+            tensors[f"{name}.src"] = centred(read, written).to(shortcut.src)
+    return tensors
 
 
-def _shapes(model: nn.Module, groups: Collection[ChannelGroup], widths: Widths) -> dict[str, list[int]]:
+def _shapes(tensors: Mapping[str, Tensor], axes: Collection[Axis], widths: Widths) -> dict[str, list[int]]:
     """Return the new shapes of all tensors of which the widths change."""
-    tensors = model.state_dict()
     shapes: dict[str, list[int]] = {}
-    for axis in axes_of(model, groups):
+    for axis in axes:
         if axis.group in widths:
             shapes.setdefault(axis.tensor, list(tensors[axis.tensor].shape))[axis.dim] = axis.per * widths[axis.group]
     return {name: shape for name, shape in shapes.items() if list(tensors[name].shape) != shape}
@@ -209,7 +217,9 @@ class Limits:
         return max(self.narrowest, min(self.widest, round(width)))
 
 
-def fitted(widths: Mapping[str, float], budget: float, costs: WidthCosts, limits: Limits) -> dict[str, int]:
+def fitted(
+    widths: Mapping[str, float], budget: float, costs: WidthCosts, limits: Mapping[str, Limits]
+) -> dict[str, int]:
     """Return widths in the same proportions with which the network costs at most `budget` MACs, and nearly as much.
 
     All are scaled by the largest factor that fits; what is left goes channel by channel to the group that rounding has
@@ -217,28 +227,30 @@ def fitted(widths: Mapping[str, float], budget: float, costs: WidthCosts, limits
     """
     at = _Scaling(widths, limits)
     if costs.macs(at(0.0)) > budget:
-        least = f"{costs.macs(at(0.0)):.4g} MACs with {limits.narrowest} channels everywhere"
+        fewest = " to ".join(str(count) for count in sorted({min(at(0.0).values()), max(at(0.0).values())}))
+        least = f"{costs.macs(at(0.0)):.4g} MACs with {fewest} channels everywhere"
         raise InfeasibleTrial(f"the widths cannot be scaled to {budget:.4g} MACs: the network costs {least}")
-    factor, _ = bisected(lambda each: costs.macs(at(each)) <= budget, 0.0, limits.widest / min(widths.values()))
+    most = max(limits[name].widest / width for name, width in widths.items())
+    factor, _ = bisected(lambda each: costs.macs(at(each)) <= budget, 0.0, most)
     return _topped_up(at(factor), widths, budget, costs, limits)
 
 
 @dataclass(frozen=True)
 class _Scaling:
     widths: Mapping[str, float]
-    limits: Limits
+    limits: Mapping[str, Limits]
 
     def __call__(self, factor: float) -> dict[str, int]:
-        return {name: self.limits.clip(width * factor) for name, width in self.widths.items()}
+        return {name: self.limits[name].clip(width * factor) for name, width in self.widths.items()}
 
 
 def _topped_up(
-    fitting: Widths, wanted: Mapping[str, float], budget: float, costs: WidthCosts, limits: Limits
+    fitting: Widths, wanted: Mapping[str, float], budget: float, costs: WidthCosts, limits: Mapping[str, Limits]
 ) -> dict[str, int]:
     """Return `fitting` widths with as many single channels more as the budget allows."""
     widths = dict(fitting)
     while True:
-        wider = [n for n in widths if widths[n] < limits.widest and costs.macs(_one_more(widths, n)) <= budget]
+        wider = [n for n in widths if widths[n] < limits[n].widest and costs.macs(_one_more(widths, n)) <= budget]
         if not wider:
             return widths
         widths = _one_more(widths, min(wider, key=lambda name: widths[name] / wanted[name]))

@@ -127,7 +127,7 @@ def test_attention_is_refused_and_so_is_a_network_without_widths() -> None:
 def test_fitted_widths_cost_the_budget_to_a_percent_and_never_more(name: str, share: float) -> None:
     model, shape = build(name), SHAPES[name]
     groups = find_groups(model, shape)
-    costs, limits = WidthCosts.of(model, shape, groups), Limits(2, 256)
+    costs, limits = WidthCosts.of(model, shape, groups), dict.fromkeys(widths_of(groups), Limits(2, 256))
     budget = share * measure(model, shape).macs
     wanted = {name: 10.0 + 7 * index for index, name in enumerate(widths_of(groups))}
     widths = fitted(wanted, budget, costs, limits)
@@ -141,7 +141,7 @@ def test_a_budget_below_the_narrowest_network_is_refused() -> None:
     groups = find_groups(model, shape)
     costs = WidthCosts.of(model, shape, groups)
     with pytest.raises(InfeasibleTrial, match=r"cannot be scaled to 1000 MACs: the network costs .* with 16 channels"):
-        fitted(widths_of(groups), 1000.0, costs, Limits(16, 64))
+        fitted(widths_of(groups), 1000.0, costs, dict.fromkeys(widths_of(groups), Limits(16, 64)))
 
 
 def test_redrawn_weights_have_the_variance_of_an_initialization_for_their_inputs() -> None:
