@@ -19,7 +19,7 @@ from trainables.methods import pruning
 from trainables.methods.attach import attach
 from trainables.methods.contraction import Contraction
 from trainables.methods.scaled_rate import rate_scale
-from trainables.methods.widths import set_equal_widths
+from trainables.methods.widths import scale_widths, set_equal_widths
 from trainables.models.deq import EquilibriumNetwork
 from trainables.recipes.recipe import (
     HoldsOut,
@@ -28,6 +28,7 @@ from trainables.recipes.recipe import (
     Reinitialize,
     Remove,
     Rewind,
+    ScaleWidths,
     SetWidths,
     Train,
     training_epochs,
@@ -80,6 +81,8 @@ def run_recipe(recipe: Recipe, trial: LiveTrial) -> None:
                 _remove(trial)
             case SetWidths():
                 set_equal_widths(trial, stage.width)
+            case ScaleWidths():
+                scale_widths(trial, stage.factor)
             case _:
                 stage.run(trial)
         trial.end_stage()

@@ -25,13 +25,16 @@ EPOCHS = 6
 RESIDUAL = ("consensus", "layer_only")
 """Paradigms that need residual blocks; all others are run on the smallest network."""
 
-QUICK: Mapping[str, Mapping[str, Any]] = {"equilibrium": {"channels": 4, "evaluations": 6, "iterations": 2}}
-"""What makes the trials of a paradigm quick that brings its own network."""
+QUICK: Mapping[str, Mapping[str, Any]] = {
+    "equilibrium": {"channels": 4, "evaluations": 6, "iterations": 2},
+    "width_search": {"networks": 10, "rounds": 1},
+}
+"""What makes the trials of a paradigm quick that brings its own network, or measures many."""
 
 STILL_MOVING = ("set", "rigl", "edge_popup", "dst")
 """Paradigms whose masks move up to the end, or nearly."""
 
-GROWING = ("channel_search", "network_adjustment")
+GROWING = ("channel_search", "network_adjustment", "width_search")
 """Paradigms whose network may end up larger than the dense one."""
 
 ADDING = ("manifold_dynamic",)
@@ -197,6 +200,7 @@ LEARNED = (
     "manifold_dynamic",
     "polarization",
     "unit_only",
+    "width_search",
 )
 """Paradigms whose cost training decides, with their defaults; of all others a range is known."""
 

@@ -18,6 +18,7 @@ from trainables.methods.selection import Selection
 from trainables.methods.thresholds import Thresholds
 from trainables.methods.train_once import TrainOnce
 from trainables.methods.unification import Tying, Unification
+from trainables.methods.width_search import WidthSearch
 from trainables.recipes.gating import Gating, Refining
 from trainables.recipes.in_training import (
     Agree,
@@ -36,7 +37,7 @@ from trainables.recipes.in_training import (
 )
 from trainables.recipes.recipe import Attaches, During
 from trainables.recipes.schedules import Gradual
-from trainables.recipes.widths import AdjustWidths, FlipSigns, FollowRanks
+from trainables.recipes.widths import AdjustWidths, FlipSigns, FollowRanks, ShareWeights
 from trainables.state import LiveTrial
 from trainables.training.companion import Companion
 
@@ -113,6 +114,8 @@ def _of_widths(during: During, trial: LiveTrial, steps: int) -> Companion | None
             return ChannelSearch(during, trial)
         case AdjustWidths():
             return NetworkAdjustment(during, trial, steps)
+        case ShareWeights():
+            return WidthSearch(during, trial)
     return None
 
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -12,13 +11,12 @@ from trainables import parallel
 from trainables.data.dataset import Split
 from trainables.methods.channel_drop import ChannelDrop
 from trainables.methods.utilisation import drop_rates, utilisation
-from trainables.methods.widths import remember, searched_groups, set_widths
+from trainables.methods.widths import add_passes, held_out, judged, remember, searched_groups, set_widths
 from trainables.structure.channels import find_groups
 from trainables.structure.complexity import measure
 from trainables.structure.widths import Limits, WidthCosts, Widths, fitted, widths_of
 from trainables.training.acts import Acts
 from trainables.training.companion import Companion
-from trainables.training.training import evaluate
 
 if TYPE_CHECKING:
     from trainables.recipes.widths import AdjustWidths
@@ -30,9 +28,6 @@ UTILISATION: Final = "fur."
 WIDEST: Final = 65536
 DROP_SEED: Final = 11_000_003
 """Added to a trial's seed and its round where channels are dropped."""
-
-FORWARD: Final = 1 / 3
-"""The share of a training step's MACs that an evaluation of as many images takes: there is no backward pass."""
 
 
 def adjusted(widths: Widths, first: Widths, fur: Mapping[str, float], rule: "AdjustWidths") -> dict[str, float]:
@@ -102,29 +97,17 @@ class NetworkAdjustment(Companion):
 
     def _utilisation(self) -> dict[str, float]:
         """Probe every group, the same in all processes; count what that costs."""
-        begin, images = time.perf_counter(), self._held_out()
+        begin, images = time.perf_counter(), held_out(self._trial, self._rule.held_out)
         self._generator.manual_seed(self._seed)
         with parallel.alone():
             fur = self._probed(images)
         passes = 1 + len(fur) * self._rule.times
-        epochs = passes * FORWARD * len(images) / len(self._trial.dataset.train)
-        self._trial.position.macs += epochs * self._costs.macs(self._widths)
-        measured = self._trial.measured
-        measured["train_seconds"] = measured.get("train_seconds", 0.0) + time.perf_counter() - begin
+        add_passes(self._trial, passes * len(images) * self._costs.macs(self._widths), begin)
         values = torch.tensor(list(fur.values()), dtype=torch.float64, device=self._trial.context.device)
         return dict(zip(fur, parallel.agree({"fur": values})["fur"].tolist(), strict=True))
 
     def _probed(self, images: Split) -> dict[str, float]:
         rates = drop_rates(self._costs, self._widths, self._rule.drop)
-        return utilisation(self._drop, rates, self._rule.times, lambda: self._loss(images))
-
-    def _held_out(self) -> Split:
-        train = self._trial.dataset.train
-        only = self._trial.divided(self._rule.held_out)[1]
-        of_images, of_labels = only.to(train.images.device), only.to(train.labels.device)
-        return replace(train, images=train.images[of_images], labels=train.labels[of_labels])
-
-    def _loss(self, images: Split) -> float:
-        data, spec = self._trial.dataset, self._trial.spec.training
-        task, last = self._trial.task, spec.channels_last
-        return evaluate(self._trial.model, images, data.mean, data.std, task=task, channels_last=last).loss
+        return utilisation(
+            self._drop, rates, self._rule.times, lambda: judged(self._trial, self._trial.model, images).loss
+        )

@@ -133,7 +133,14 @@ class SetWidths:
     width: int
 
 
-AnyStage = Train | Prune | Rewind | Reinitialize | Remove | SetWidths | Stage
+@dataclass(frozen=True)
+class ScaleWidths:
+    """Give each group of channels `factor` times as many, at least one; weights are carried over."""
+
+    factor: float
+
+
+AnyStage = Train | Prune | Rewind | Reinitialize | Remove | SetWidths | ScaleWidths | Stage
 Recipe = tuple[AnyStage, ...]
 
 

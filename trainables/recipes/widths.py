@@ -76,4 +76,24 @@ class AdjustWidths(SearchesWidths):
     narrowest: int = 4
 
 
+@dataclass(frozen=True, kw_only=True)
+class ShareWeights(SearchesWidths):
+    """Train the network together with narrower ones that share its weights, then predict which of them is the best.
+
+    Each step also trains the narrowest network, with the share `narrowest` of each group's channels, and `random` ones
+    between. At the end networks of `macs` of the dense network's MACs are measured on the share `held_out` of the
+    training images: half of the `networks` at random, the others in `rounds`, in each of which those come next of
+    which a graph network predicts the most, `doubt` of its standard deviations added. Weights are then those of the
+    best one's slice.
+    """
+
+    macs: float
+    narrowest: float
+    random: int = 2
+    networks: int = 100
+    rounds: int = 4
+    doubt: float = 0.5
+    held_out: float = 0.1
+
+
 NOISES = ("bernoulli", "gaussian")

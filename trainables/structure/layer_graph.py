@@ -140,6 +140,31 @@ class LayerGraph:
         )
 
     @cached_property
+    def links(self) -> Mapping[str, frozenset[str]]:
+        """The layers whose results each layer reads without another layer between, by the names of their weights."""
+        links: dict[str, frozenset[str]] = {}
+        nearest: list[frozenset[str]] = []
+        for step in self.steps:
+            reached = frozenset[str]().union(*(nearest[source] for source in step.sources))
+            if step.weight is not None:
+                links[step.weight] = links.get(step.weight, frozenset()) | reached
+                reached = frozenset({step.weight})
+            nearest.append(reached)
+        return links
+
+    @cached_property
+    def depths(self) -> Mapping[str, int]:
+        """How many layers the longest path has from the input to each layer, itself counted, by its weight's name."""
+        depths: dict[str, int] = {}
+        reached: list[int] = []
+        for step in self.steps:
+            depth = max((reached[source] for source in step.sources), default=0) + (step.weight is not None)
+            if step.weight is not None:
+                depths[step.weight] = max(depth, depths.get(step.weight, 0))
+            reached.append(depth)
+        return depths
+
+    @cached_property
     def _users(self) -> Mapping[int, Sequence[int]]:
         """The numbers of the steps that take a step's result."""
         users: dict[int, list[int]] = defaultdict(list)

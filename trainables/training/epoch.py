@@ -12,6 +12,9 @@ FLOPS_PER_MAC: Final = 6
 """The floating-point operations of training for each MAC of a forward pass: two of the pass itself, four of the
 backward pass, which multiplies twice (Evci et al. 2020, arXiv 1911.11134)."""
 
+FORWARD: Final = 1 / 3
+"""The share of a training step's MACs that an evaluation of as many images takes: there is no backward pass."""
+
 
 @dataclass(frozen=True)
 class Epoch:

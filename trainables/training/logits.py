@@ -1,13 +1,15 @@
 """What a network puts out, multiplied in one type and handed on in another."""
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
-def logits_of(model: nn.Module, inputs: Tensor, precision: torch.dtype) -> Tensor:
+def logits_of(model: Callable[[Tensor], Tensor], inputs: Tensor, precision: torch.dtype) -> Tensor:
     """Return the logits of a network that multiplies in `precision`, in a type in which a loss can be computed."""
     with torch.autocast(inputs.device.type, dtype=precision, enabled=precision != torch.float32):
-        logits: Tensor = model(inputs)
+        logits = model(inputs)
     return widened(logits)
 
 

@@ -12,15 +12,18 @@ from trainables.data.dataset import Dataset
 from trainables.modes import modes_kept
 
 BATCHES: Final = 20
-"""How many batches of training images are measured, at most."""
+"""How many batches of training images are measured, at most, unless it is said otherwise."""
 
 BATCH: Final = 250
 """How many images each of them has."""
 
 
 @torch.no_grad()
-def refresh_norms(model: nn.Module, data: Dataset, *, channels_last: bool) -> None:
-    """Give batch norms the mean statistics of the first training images, unaugmented; modes stay as they are."""
+def refresh_norms(model: nn.Module, data: Dataset, *, channels_last: bool, most: int = BATCHES) -> None:
+    """Give batch norms the mean statistics of at most so many first batches of training images, unaugmented.
+
+    Modes stay as they are.
+    """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     if not norms:
         return
@@ -32,7 +35,7 @@ def refresh_norms(model: nn.Module, data: Dataset, *, channels_last: bool) -> No
             norm.reset_running_stats()
             norm.momentum = None  # the mean over batches
             norm.train()
-        for _, (images, _) in zip(range(BATCHES), batches, strict=False):
+        for _, (images, _) in zip(range(most), batches, strict=False):
             if len(images) > 1:
                 model(images)
     for norm, momentum in zip(norms, momenta, strict=True):

@@ -11,6 +11,7 @@ from torch.optim import Adam
 from tests.trainables.stages import a_trial
 from trainables.methods.attach import attach
 from trainables.methods.network_adjustment import NetworkAdjustment, adjusted
+from trainables.methods.widths import held_out, judged
 from trainables.recipes.widths import AdjustWidths
 from trainables.state import LiveTrial
 from trainables.structure.widths import widths_of
@@ -84,14 +85,14 @@ def test_what_nothing_reads_has_no_utilisation(tmp_path: Path) -> None:
 
 def test_every_group_of_a_network_that_has_fitted_the_images_is_utilised(tmp_path: Path) -> None:
     trial, companion = adjusting(tmp_path, replace(RULE, drop=0.5, times=3))
-    held, (mean,), (std,) = companion._held_out(), trial.dataset.mean, trial.dataset.std
+    held, (mean,), (std,) = held_out(trial, RULE.held_out), trial.dataset.mean, trial.dataset.std
     images, optimizer = (held.images / 255 - mean) / std, Adam(trial.model.parameters(), lr=0.01)
     trial.model.train()
     for _ in range(40):
         optimizer.zero_grad()
         F.cross_entropy(trial.model(images), held.labels).backward()
         optimizer.step()
-    assert companion._loss(held) < 0.1
+    assert judged(trial, trial.model, held).loss < 0.1
     assert min(companion._utilisation().values()) > 0
 
 

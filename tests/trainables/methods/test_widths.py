@@ -12,9 +12,10 @@ from trainables import checkpoint
 from trainables.data import facts
 from trainables.errors import InfeasibleTrial
 from trainables.methods.rehearsal import demands, rehearse, shapes_of
-from trainables.methods.widths import remember, remembered, set_equal_widths, set_widths
+from trainables.methods.widths import remember, remembered, scale_widths, set_equal_widths, set_widths
 from trainables.paradigms.channel_search import ChannelSearch
 from trainables.paradigms.network_adjustment import NetworkAdjustment
+from trainables.paradigms.width_search import WidthSearch
 from trainables.recipes.recipe import Reinitialize, SetWidths
 from trainables.runner import run_recipe
 from trainables.spec import ModelSpec
@@ -30,6 +31,10 @@ def test_a_trial_has_the_widths_that_it_measures(tmp_path: Path) -> None:
     assert widths_of(trial.groups) == WIDER == {name: trial.measured[f"width.{name}"] for name in WIDER}
     set_equal_widths(trial, 12)
     assert widths_of(trial.groups) == dict.fromkeys(WIDER, 12)
+    scale_widths(trial, 1.5)
+    assert widths_of(trial.groups) == dict.fromkeys(WIDER, 18)
+    scale_widths(trial, 0.01)
+    assert widths_of(trial.groups) == dict.fromkeys(WIDER, 1)
 
 
 def test_a_checkpoint_brings_back_a_network_that_has_grown(tmp_path: Path) -> None:
@@ -73,9 +78,9 @@ def test_numbers_of_groups_are_metrics_that_a_later_round_finds(tmp_path: Path) 
     assert trial.measured["fur.conv1"] == 2.0
 
 
-@pytest.mark.parametrize("paradigm", [ChannelSearch(), NetworkAdjustment()])
+@pytest.mark.parametrize("paradigm", [ChannelSearch(), NetworkAdjustment(), WidthSearch()])
 def test_a_network_that_cannot_be_searched_is_refused_before_the_start(
-    paradigm: ChannelSearch | NetworkAdjustment, tmp_path: Path
+    paradigm: ChannelSearch | NetworkAdjustment | WidthSearch, tmp_path: Path
 ) -> None:
     spec = a_trial(tmp_path).spec
     recipe = paradigm.recipe(9)

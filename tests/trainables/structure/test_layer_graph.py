@@ -89,3 +89,13 @@ def test_a_gate_adds_no_path() -> None:
 def test_a_readout_is_a_layer_that_no_layer_follows() -> None:
     steps = (Step(), Step((0,), weight="a"), Step((1,), weight="b"), Step((1,), weight="c"), Step((2, 3), "adds"))
     assert LayerGraph(steps).readouts == {"b", "c"}
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_links_and_depths_are_those_of_a_list_of_all_paths(seed: int) -> None:
+    graph = random_graph(random.Random(seed))
+    ends = {step.weight: number for number, step in enumerate(graph.steps) if step.weight is not None}
+    paths = {weight: [*listed(graph, number)] for weight, number in ends.items()}
+    links = {weight: {path[-2].weight for path in reached if len(path) > 1} for weight, reached in paths.items()}
+    assert graph.links == links
+    assert graph.depths == {weight: max(map(len, reached)) for weight, reached in paths.items()}

@@ -1,0 +1,115 @@
+"""Width search: what narrower networks add to a step, how they are measured, what that costs, and what is left."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from tests.trainables.stages import a_trial, run_epoch
+from trainables.errors import InfeasibleTrial, TrainingDiverged
+from trainables.methods.attach import attach
+from trainables.methods.width_search import WidthSearch
+from trainables.methods.widths import held_out
+from trainables.recipes.widths import ShareWeights
+from trainables.state import LiveTrial
+from trainables.structure.supernet import Supernet
+from trainables.structure.widths import widths_of
+
+RULE = ShareWeights(0, 1, macs=0.5, narrowest=0.25, random=1, networks=10, rounds=1, held_out=0.2)
+NARROWEST = {"conv1": 8, "conv2": 8, "conv3": 16}
+
+
+def searching(folder: Path, rule: ShareWeights = RULE) -> tuple[LiveTrial, WidthSearch]:
+    trial = a_trial(folder)
+    companion = attach(rule, trial, 3)
+    assert isinstance(companion, WidthSearch)
+    return trial, companion
+
+
+def test_the_narrower_networks_add_their_losses_to_a_step(tmp_path: Path) -> None:
+    trial, companion = searching(tmp_path, replace(RULE, random=0))
+    inputs, labels = next(iter(trial.batches()))
+    companion.before_forward(inputs, labels)
+    alone = Supernet(trial.model, trial.groups).network(NARROWEST)
+    expected = F.cross_entropy(alone.train()(inputs), labels)
+    trial.model.train()
+    assert companion.penalty().item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_what_the_narrower_networks_take_is_paid_for(tmp_path: Path) -> None:
+    trial, companion = searching(tmp_path, replace(RULE, random=0))
+    trial.model.train()
+    for images, labels in trial.batches(RULE.held_out):
+        companion.before_forward(images, labels)
+        companion.penalty()
+    companion.after_epoch()
+    costs = companion._costs
+    trained = len(trial.divided(RULE.held_out)[0]) / len(trial.dataset.train)
+    assert trial.position.macs == pytest.approx(trained * costs.macs(NARROWEST))
+    before, networks = trial.position.macs, [(12, 12, 30), (16, 8, 20)]
+    companion._scores(networks)
+    macs = sum(costs.macs(companion._budget.named(widths)) for widths in networks)
+    assert trial.position.macs - before == pytest.approx(macs / 3)  # all images pass, forward only
+
+
+def test_a_network_is_measured_by_its_own_statistics_on_images_that_were_not_trained_on(tmp_path: Path) -> None:
+    trial, companion = searching(tmp_path)
+    with torch.no_grad():
+        for module in trial.model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                assert module.running_mean is not None
+                module.running_mean.fill_(100.0)
+    measured = companion._scores([(12, 12, 30)])[12, 12, 30]
+    images = held_out(trial, RULE.held_out)
+    assert not {*trial.divided(0.2)[0].tolist()} & {*trial.divided(0.2)[1].tolist()}
+    (mean,), (std,) = trial.dataset.mean, trial.dataset.std
+    alone = Supernet(trial.model, trial.groups).network(dict(zip(NARROWEST, (12, 12, 30), strict=True)))
+    trained = trial.dataset.train.images[trial.divided(RULE.held_out)[0]]
+    for module in alone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = 1.0
+    alone.train()((trained / 255 - mean) / std)
+    right = alone.eval()((images.images / 255 - mean) / std).argmax(1) == images.labels
+    assert measured == pytest.approx(float(right.double().mean()), abs=1e-9)
+
+
+def test_the_search_ends_in_a_slice_of_the_supernet_within_the_budget(tmp_path: Path) -> None:
+    trial, companion = searching(tmp_path)
+    dense, before = trial.cost().macs, trial.model.get_parameter("conv2.weight").detach().clone()
+    run_epoch(companion, trial)
+    companion.finish()
+    widths = widths_of(trial.groups)
+    assert 0.95 * 0.5 * dense <= trial.cost().macs <= 0.5 * dense
+    assert widths == {name: trial.measured[f"width.{name}"] for name in widths}
+    after = trial.model.get_parameter("conv2.weight")
+    assert torch.equal(after, before[: widths["conv2"], : widths["conv1"]])
+    assert trial.measured["networks_measured"] == 10
+    assert -1 <= trial.measured["predictor_tau"] <= 1
+    assert 0 <= trial.measured["predicted_score"] <= 1.2
+
+
+def test_widths_are_drawn_within_their_limits_and_on_from_where_they_were(tmp_path: Path) -> None:
+    _, one = searching(tmp_path / "one")
+    _, other = searching(tmp_path / "other")
+    drawn = [one._drawn() for _ in range(200)]
+    assert {min(each["conv1"] for each in drawn), max(each["conv1"] for each in drawn)} == {8, 32}
+    other.load_state_dict(one.state_dict())
+    assert other._drawn() == one._drawn() != drawn[0]
+
+
+@pytest.mark.parametrize("macs", [0.01, 1.2])
+def test_a_budget_that_no_network_meets_is_refused_before_the_search(macs: float, tmp_path: Path) -> None:
+    with pytest.raises(InfeasibleTrial, match=r"target_macs asks for .* MACs: networks between narrowest and widest"):
+        searching(tmp_path, replace(RULE, macs=macs))
+
+
+def test_a_supernet_that_gives_no_numbers_any_more_has_diverged(tmp_path: Path) -> None:
+    trial, companion = searching(tmp_path)
+    with torch.no_grad():
+        trial.model.get_parameter("fc.weight").fill_(float("nan"))
+    with pytest.raises(TrainingDiverged, match="no longer give numbers"):
+        companion.finish()

@@ -1,0 +1,104 @@
+"""Which widths to measure next, and which are the best: by a graph network that learns from those measured so far."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Generator, Tensor
+
+from trainables.methods.graph_predictor import GraphPredictor
+from trainables.structure.width_graph import WidthGraph
+from trainables.structure.widths import Limits, WidthCosts, Widths, fitted
+
+Measured = Mapping[tuple[int, ...], float]
+"""Scores, higher is better, by the widths of the groups in their order."""
+
+POOL: Final = 200
+"""Of how many networks the predictor chooses: half are random, half lie beside the best that were measured."""
+
+PARENTS: Final = 10
+"""How many of the best measured networks others are made from."""
+
+SPREAD: Final = 0.25
+"""The standard deviation of the logarithm by which the widths of a parent change."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The networks that may be chosen: widths within limits, and the MACs that they may cost."""
+
+    costs: WidthCosts
+    limits: Mapping[str, Limits]
+    macs: float
+
+    def fitted(self, shares: Sequence[float]) -> tuple[int, ...]:
+        """Return the widths in these proportions that use up the MACs."""
+        wanted = dict(zip(self.limits, shares, strict=True))
+        return tuple(fitted(wanted, self.macs, self.costs, self.limits).values())
+
+    def named(self, widths: Sequence[int]) -> dict[str, int]:
+        """Return widths by the names of their groups."""
+        return dict(zip(self.limits, widths, strict=True))
+
+
+class Proposals:
+    """Proposes networks of one budget, from what the graph network expects of them."""
+
+    def __init__(self, graph: WidthGraph, budget: Budget, seed: int, doubt: float) -> None:
+        self._graph, self._budget, self._doubt = graph, budget, doubt
+        self._generator = Generator().manual_seed(seed)
+        self._predictor = GraphPredictor(graph.smoothing, seed)
+
+    def first(self, count: int) -> list[tuple[int, ...]]:
+        """Return random networks, fewer where there are not so many."""
+        found: dict[tuple[int, ...], None] = {}
+        for widths in self._random(POOL + count):
+            found[widths] = None
+            if len(found) == count:
+                break
+        return [*found]
+
+    def learn(self, measured: Measured) -> Tensor:
+        """Fit the graph network; return what it predicts of each measured network without having learnt from it."""
+        self._predictor.fit(self._rows([*measured]), list(measured.values()))
+        return self._predictor.left_out
+
+    def promising(self, measured: Measured, count: int) -> list[tuple[int, ...]]:
+        """Return networks not yet measured of which the most is expected, doubts in their favour."""
+        pool = [widths for widths in self._pool(measured) if widths not in measured]
+        if not pool:
+            return []
+        expected = self._predictor.predict(self._rows(pool))
+        order = (expected.mean + self._doubt * expected.deviation).argsort(descending=True, stable=True)
+        return [pool[index] for index in order.tolist()[:count]]
+
+    def best(self, measured: Measured) -> tuple[tuple[int, ...], float]:
+        """Return the network, measured or not, of which the most is expected, and how much that is."""
+        pool = self._distinct(iter([*measured, *self._pool(measured)]))
+        mean = self._predictor.predict(self._rows(pool)).mean
+        return pool[int(mean.argmax())], float(mean.max())
+
+    def _pool(self, measured: Measured) -> list[tuple[int, ...]]:
+        parents = sorted(measured, key=lambda widths: measured[widths], reverse=True)[:PARENTS]
+        near = (self._beside(parents[index % len(parents)]) for index in range(POOL // 2))
+        return self._distinct(iter([*self._random(POOL // 2), *near]))
+
+    def _random(self, count: int) -> Iterator[tuple[int, ...]]:
+        limits = self._budget.limits.values()
+        least = torch.tensor([each.narrowest for each in limits], dtype=torch.float64)
+        most = torch.tensor([each.widest for each in limits], dtype=torch.float64)
+        for _ in range(count):
+            drawn = least + (most - least) * torch.rand(len(least), generator=self._generator, dtype=torch.float64)
+            yield self._budget.fitted(drawn.tolist())
+
+    def _beside(self, widths: tuple[int, ...]) -> tuple[int, ...]:
+        factors = torch.randn(len(widths), generator=self._generator, dtype=torch.float64).mul(SPREAD).exp().tolist()
+        return self._budget.fitted([width * factor for width, factor in zip(widths, factors, strict=True)])
+
+    def _distinct(self, drawn: Iterator[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        return [*dict.fromkeys(drawn)]
+
+    def _rows(self, networks: Sequence[tuple[int, ...]]) -> Tensor:
+        named: list[Widths] = [self._budget.named(widths) for widths in networks]
+        return self._graph.rows(named)
