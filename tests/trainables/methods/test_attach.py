@@ -25,6 +25,7 @@ from trainables.methods.selection import Selection
 from trainables.methods.thresholds import Thresholds
 from trainables.methods.train_once import TrainOnce
 from trainables.methods.unification import Tying, Unification
+from trainables.methods.width_search import WidthSearch
 from trainables.recipes.gating import Gating, Refining
 from trainables.recipes.in_training import (
     Agree,
@@ -43,7 +44,7 @@ from trainables.recipes.in_training import (
 )
 from trainables.recipes.recipe import During, InTraining, Prune
 from trainables.recipes.schedules import Gradual
-from trainables.recipes.widths import AdjustWidths, FlipSigns, FollowRanks
+from trainables.recipes.widths import AdjustWidths, FlipSigns, FollowRanks, ShareWeights
 from trainables.state import LiveTrial
 from trainables.training.companion import Companion, Companions
 from trainables.training.training import optimizer_for
@@ -72,6 +73,7 @@ KNOWN: list[tuple[During, type[Companion]]] = [
     (FollowRanks(index=0, count=1, narrowest=4, widest=64), ChannelSearch),
     (FlipSigns(index=0, count=1, narrowest=4, widest=64), ChannelSearch),
     (AdjustWidths(index=0, count=1), NetworkAdjustment),
+    (ShareWeights(index=0, count=1, macs=0.5, narrowest=0.25), WidthSearch),
 ]
 
 
