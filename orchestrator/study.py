@@ -60,13 +60,13 @@ def launch(
     cluster that cannot be used; StudyBusy while another process drives the study; and RayNotStarted.
     """
     store_check.check(spec, store)
-    _check_network(spec, store)
     with RaySession(address, spec.referred, partial(notify, observer)) as session:
         drive = Drive(spec, store.study(spec.name), store, session, observer, run)
         if _exists(drive.folder):
             _require_same(spec, drive.folder, exist_ok)
             cluster.check(spec.resources, address)
             return drive.finish()
+        _check_network(spec, store)
         _require_one_place(spec, drive.folder)
         _require_reachable(spec, drive.folder)
         warm_start.check(spec, store)

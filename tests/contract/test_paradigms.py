@@ -40,7 +40,8 @@ GROWING = ("channel_search", "network_adjustment", "width_search")
 ADDING = ("manifold_dynamic",)
 """Paradigms whose networks keep parts that the dense one does not have."""
 
-every_paradigm = pytest.mark.parametrize("name", paradigms.names())
+every_paradigm = pytest.mark.parametrize("name", paradigms.names(), scope="module")
+"""One after the other, so that a process that has a part of these tests trains what that part is about."""
 
 
 def digits(name: str, **hyperparameters: Any) -> TrialSpec:

@@ -363,6 +363,7 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
         data={"name": "digits", "subset": 200},
         model={"name": "mlp"},
         paradigms={"dense": {}, "magnitude": {**small.FIXED, "sparsity": 0.5}},
+        resources={"parallel": 1},  # the second trial finds a process that has imported torch
         tracking="store",
     )
     (folder / "study.yaml").write_text(spec.as_yaml(), encoding="utf-8")
