@@ -1,36 +1,29 @@
-"""What corruptions cost and whether they hurt more with severity; whether ensembles by reassignment are better judges.
+"""Whether ensembles by reassignment are better judges, and how far networks may be pruned on which images.
 
-    python -m benchmarks.evaluation cost [--root FOLDER_WITH_CIFAR10]
-    python -m benchmarks.evaluation losses [--root FOLDER_WITH_CIFAR10]
-    python -m benchmarks.evaluation ensembles [--root FOLDER_WITH_MNIST]
+    python -m benchmarks.evaluation ensembles [--data mnist --root FOLDER]
     python -m benchmarks.evaluation potential [--data digits --subset 1200]
 
-`cost` evaluates a ResNet-20 on all nineteen corruptions at severity 3, generation included, for one network and for
-four that share the images, against as many plain evaluations; the better of two turns each. `losses` trains a small
-network on some of CIFAR-10's images, and prints its mean loss for each kind and severity. `ensembles` trains it dense
-and with nine tenths of its weights masked, from five seeds, on some images of `--data` (`digits`, `mnist`,
-`fashion_mnist`, `cifar10`), and prints NLL and ECE on the test images beside those of an ensemble of eight. `potential`
-trains it dense and pruned by WT, FT, SiPP and PFP (Liebenwein et al. 2021, arXiv 2103.03014) to eight sparsities, from
-three seeds, and prints how far each may prune on clean images and under noise, and the slope of its excess error. On
-the CPU, one thread.
+`ensembles` trains a small network dense and with nine tenths of its weights masked, from five seeds, on some images of
+`--data` (`digits`, `mnist`, `fashion_mnist`, `cifar10`), and prints NLL and ECE on the test images beside those of an
+ensemble of eight. `potential` trains it dense and pruned by WT, FT, SiPP and PFP (Liebenwein et al. 2021, arXiv
+2103.03014), or by those of `--methods`, to eight sparsities, from `--seeds` seeds, and prints how far each may prune on
+clean images and under noise, and the slope of its excess error, judged on at most `--images` test images. `--side`
+shrinks the images of both. On the CPU, one thread.
 """
 
 import argparse
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from statistics import mean, pstdev
 from tempfile import TemporaryDirectory
 
 import torch
-from torch import nn
 
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.evaluated import with_columns
 from orchestrator.results.potential import DELTA, potentials, slopes
-from trainables import checkpoint, data, models
+from trainables import checkpoint, data
 from trainables.context import Report, SaveCheckpoint
 from trainables.corruption import corruptions
 from trainables.corruption.kinds import KIND_NAMES, SEVERITIES
@@ -40,8 +33,7 @@ from trainables.evaluation.distributions import Clean, Corrupted
 from trainables.spec import DataSpec, EnsembleSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 from trainables.trial import run_trial
 
-SEVERITY, TURNS, SEEDS = 3, 2, 5
-COST_IMAGES, LOSS_IMAGES = 100, 1000
+SEVERITY, SEEDS = 3, 5
 
 TRAINED = TrialSpec(
     data=DataSpec(name="cifar10", subset=6000),
@@ -63,7 +55,7 @@ METHODS: Mapping[str, Mapping[str, Value]] = {
 """The four methods of Liebenwein et al. 2021, arXiv 2103.03014, as settings of `magnitude`."""
 
 CASCADE: Mapping[str, Value] = {"schedule": "iterative", "rounds": 3, "weights": "rewind_lr", "finetune": 0.6}
-SPARSITIES, POTENTIAL_SEEDS = (0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95), 3
+SPARSITIES = (0.2, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 NOISES, NOISE_SEVERITIES = (
     ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),
     (SEVERITY, SEVERITIES[-1]),
@@ -84,70 +76,6 @@ class Kept:
 
     def restore(self) -> None:
         return None
-
-
-def trained(spec: TrialSpec, dataset: Dataset) -> nn.Module:
-    """Train the network of a trial."""
-    with TemporaryDirectory() as name:
-        run_trial(spec, Kept(Path(name)))
-        signature = checkpoint.Signature(classes=dataset.classes, input_shape=dataset.input_shape)
-        return checkpoint.load_network(Path(name), spec.model, signature)
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long some work takes at best."""
-    times = []
-    for _ in range(TURNS):
-        begin = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begin)
-    return min(times)
-
-
-def cost(spec: DataSpec) -> None:
-    """Print the time of the corrupted evaluations as a multiple of that of as many plain ones."""
-    dataset = data.load(spec)
-    networks = [
-        models.build("resnet20", classes=dataset.classes, input_shape=dataset.input_shape, options={}).eval()
-        for _ in range(4)
-    ]
-
-    def plain(some: list[nn.Module]) -> None:
-        bench = Bench(dataset, None, images=COST_IMAGES)
-        for _ in KIND_NAMES:
-            for network in some:
-                bench.measure(Clean(), network)
-
-    def corrupted(some: list[nn.Module]) -> None:
-        bench = Bench(dataset, None, images=COST_IMAGES)
-        for kind in KIND_NAMES:
-            for network in some:
-                bench.measure(Corrupted(kind, SEVERITY), network)
-
-    corrupted(networks[:1])  # tables are made once
-    for some in (networks[:1], networks):
-        clean, worse = seconds(partial(plain, some)), seconds(partial(corrupted, some))
-        print(
-            f"{len(some)} ResNet-20 on {COST_IMAGES} images: 19 plain evaluations {clean:.1f} s, 19 corruptions "
-            f"{worse:.1f} s, {worse / clean:.2f} times as long",
-            flush=True,
-        )
-
-
-def losses(spec: DataSpec) -> None:
-    """Print a trained network's loss for each kind and severity, and which kinds do not hurt more at every step."""
-    dataset = data.load(spec)
-    network = trained(replace(TRAINED, data=spec), dataset)
-    bench, uneven = Bench(dataset, None, images=LOSS_IMAGES), []
-    print(f"{'kind':<20}" + "".join(f"{severity:>8}" for severity in (0, *SEVERITIES)))
-    for kind in KIND_NAMES:
-        row = [bench.measure(Clean(), network)["nll@clean"]]
-        for severity in SEVERITIES:
-            measured = bench.measure(Corrupted(kind, severity), network)
-            row.append(measured[f"nll@{kind}_{severity}"])
-        uneven += [kind] if sorted(set(row)) != row else []
-        print(f"{kind:<20}" + "".join(f"{loss:8.3f}" for loss in row), flush=True)
-    print(f"{len(KIND_NAMES) - len(uneven)} of 19 strictly rising; not: {', '.join(uneven) or 'none'}")
 
 
 def ensembles(spec: DataSpec, epochs: int) -> None:
@@ -171,26 +99,26 @@ def ensembles(spec: DataSpec, epochs: int) -> None:
         )
 
 
-def potential(spec: DataSpec, epochs: int) -> None:
+def potential(spec: DataSpec, epochs: int, methods: Sequence[str], seeds: int, images: int | None) -> None:
     """Print the prune potentials of each method, clean and under noise, and the slopes of excess errors."""
     dataset = data.load(spec)
-    rows: dict[str, list[dict[str, float]]] = {method: [] for method in METHODS}
-    for seed in range(POTENTIAL_SEEDS):
+    rows: dict[str, list[dict[str, float]]] = {method: [] for method in methods}
+    for seed in range(seeds):
         trial = replace(TRAINED, data=spec, epochs=epochs, seed=seed)
-        dense = judged(0, trial, dataset)
-        for method, how in METHODS.items():
+        dense = judged(0, trial, dataset, images)
+        for method in methods:
+            how = {**CASCADE, **METHODS[method]}
             pruned = [
-                replace(trial, paradigm="magnitude", hyperparameters={**CASCADE, **how, "sparsity": share})
-                for share in SPARSITIES
+                replace(trial, paradigm="magnitude", hyperparameters={**how, "sparsity": share}) for share in SPARSITIES
             ]
-            study = [dense, *(judged(number, one, dataset) for number, one in enumerate(pruned, start=1))]
+            study = [dense, *(judged(number, one, dataset, images) for number, one in enumerate(pruned, start=1))]
             rows[method].append(summary(study))
             print(f"{spec.name} {method} seed {seed}: {written(rows[method][-1:])}", flush=True)
     for method, of_seeds in rows.items():
         print(f"{spec.name} {method}: {written(of_seeds)}", flush=True)
 
 
-def judged(number: int, spec: TrialSpec, dataset: Dataset) -> TrialRecord:
+def judged(number: int, spec: TrialSpec, dataset: Dataset, images: int | None) -> TrialRecord:
     """Train a trial and return it with its columns: all corruptions that fit at one severity, noises at two."""
     with TemporaryDirectory() as name:
         context = Kept(Path(name))
@@ -199,7 +127,7 @@ def judged(number: int, spec: TrialSpec, dataset: Dataset) -> TrialRecord:
         network = checkpoint.load_network(Path(name), spec.model, signature)
     fitting = [kind for kind in KIND_NAMES if corruptions.find(kind).unfit(dataset.input_shape) is None]
     pairs = [(kind, SEVERITY) for kind in fitting] + [(kind, level) for kind in NOISES for level in NOISE_SEVERITIES]
-    bench, columns = Bench(dataset, None), dict[str, float]()
+    bench, columns = Bench(dataset, None, images=images), dict[str, float]()
     conditions: list[Condition] = [Clean(), *(Corrupted(*pair) for pair in dict.fromkeys(pairs))]
     for condition in conditions:
         columns |= bench.measure(condition, network)
@@ -242,23 +170,24 @@ def written(rows: Sequence[Mapping[str, float]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("cost", "losses", "ensembles", "potential"))
-    parser.add_argument("--data", default="cifar10", help="the images of ensembles and potential")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("ensembles", "potential"))
+    parser.add_argument("--data", default="cifar10", help="which images")
     parser.add_argument("--subset", type=int, default=6000, help="how many training images")
-    parser.add_argument(
-        "--epochs", type=int, default=6, help="how long networks of ensembles and potential are trained"
-    )
+    parser.add_argument("--side", type=int, help="shrinks images to so many pixels a side")
+    parser.add_argument("--epochs", type=int, default=6, help="how long networks are trained")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="of potential")
+    parser.add_argument("--seeds", type=int, default=3, help="of potential")
+    parser.add_argument("--images", type=int, help="how many test images potential judges by; all if left out")
     parser.add_argument("--root", help="the folder of the images; they are downloaded if it is left out")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    published = chosen.data != "digits"
-    root = {"root": chosen.root, "download": chosen.root is None} if published else {}
-    spec = DataSpec(name=chosen.data, subset=chosen.subset, **root)
-    if chosen.what in ("ensembles", "potential"):
-        {"ensembles": ensembles, "potential": potential}[chosen.what](spec, chosen.epochs)
+    root = {"root": chosen.root, "download": chosen.root is None} if chosen.data != "digits" else {}
+    spec = DataSpec(name=chosen.data, subset=chosen.subset, image_size=chosen.side, **root)
+    if chosen.what == "ensembles":
+        ensembles(spec, chosen.epochs)
     else:
-        {"cost": cost, "losses": losses}[chosen.what](spec)
+        potential(spec, chosen.epochs, chosen.methods, chosen.seeds, chosen.images)
 
 
 if __name__ == "__main__":

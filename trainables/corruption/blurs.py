@@ -41,7 +41,7 @@ def zoom_blur(images: Tensor, most: float, step: float) -> Tensor:
     """Return the mean of the image and of its enlargements from 1 to below `most`, `step` apart."""
     total, factors = images, np.arange(1, most, step)
     for factor in factors:
-        total = total + zoomed(images, round(float(factor), 6))
+        total = total + zoomed(images, float(factor))
     return total / (len(factors) + 1)
 
 
@@ -75,28 +75,29 @@ def _line(length: int, turned: int) -> Tensor:
 
 
 def glass_blur(images: Tensor, draws: Draws, sigma: float, reach: float, times: int) -> Tensor:
-    """Blur, swap each pixel with one at most `reach` away, in the order of the pixels, `times` over, and blur."""
+    """Blur, give each pixel the value of one at most `reach` away, pixel by pixel, `times` over, and blur.
+
+    The paper speaks of swapping. The program that made the published files assigns one NumPy view to another, by which
+    the first pixel gets the second's value and the second keeps it; so here.
+    """
     once = blurred(images, sigma).clamp(0, 1)
     height, width = images.shape[2:]
-    order = _shuffled(draws, height, width, round(reach), times)
-    swapped = once.flatten(2).gather(2, order[:, None].expand(-1, images.shape[1], -1))
-    return blurred(swapped.view(images.shape), sigma)
+    sources = _sources(draws, height, width, round(reach), times)
+    scattered = once.flatten(2).gather(2, sources[:, None].expand(-1, images.shape[1], -1))
+    return blurred(scattered.view(images.shape), sigma)
 
 
-def _shuffled(draws: Draws, height: int, width: int, reach: int, times: int) -> Tensor:
-    """Return which pixel comes to each place, int64 [B, H * W]."""
-    order = torch.arange(height * width, device=draws.images.device).repeat(len(draws.images), 1)
+def _sources(draws: Draws, height: int, width: int, reach: int, times: int) -> Tensor:
+    """Return which pixel's value comes to each place, int64 [B, H * W]."""
+    sources = torch.arange(height * width, device=draws.images.device).repeat(len(draws.images), 1)
     if reach == 0 or min(height, width) <= 2 * reach:
-        return order
+        return sources
     places = [
         row * width + column for row in range(height - reach, reach, -1) for column in range(width - reach, reach, -1)
     ]
     for turn in range(times):
         shifts = draws.levels(f"glass_blur/{turn}", 2, len(places)) * (2 * reach) // LEVELS - reach
-        others = torch.tensor(places, device=order.device) + shifts[:, 0] * width + shifts[:, 1]
+        others = torch.tensor(places, device=sources.device) + shifts[:, 0] * width + shifts[:, 1]
         for number, place in enumerate(places):
-            other = others[:, number, None]
-            here = order[:, place, None].clone()
-            order[:, place] = order.gather(1, other)[:, 0]
-            order.scatter_(1, other, here)
-    return order
+            sources[:, place] = sources.gather(1, others[:, number, None])[:, 0]
+    return sources

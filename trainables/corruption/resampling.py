@@ -4,6 +4,7 @@ Convolutions and products of matrices are not: which kernel computes them, and i
 number of images.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -63,14 +64,20 @@ def _gaussian(side: int, sigma: float) -> AxisMap:
 
 
 def zoomed(images: Tensor, factor: float) -> Tensor:
-    """Return the centre of images, `factor` times as large, cut to the same size; linear between pixels."""
+    """Return the centre of images, about `factor` times as large, cut to the same size; linear between pixels.
+
+    As in the program that made the published files, parts are whole pixels, of which an odd one is cut at the end: the
+    centre is up to a pixel off, and a factor near 1 does nothing.
+    """
     return both_axes(images, {side: _zoom(side, factor) for side in set(images.shape[2:])})
 
 
 @cache
 def _zoom(side: int, factor: float) -> AxisMap:
-    centre = (side - 1) / 2
-    at = (np.arange(side) - centre) / factor + centre
+    kept = math.ceil(side / factor)
+    enlarged = round(kept * factor)
+    first, cut = (side - kept) // 2, (enlarged - side) // 2
+    at = first + (np.arange(side) + cut) * (kept - 1) / max(1, enlarged - 1)
     below = np.clip(np.floor(at).astype(int), 0, max(0, side - 2))
     matrix = np.zeros((side, side))
     matrix[np.arange(side), below] += 1 - (at - below)
@@ -97,9 +104,9 @@ def _boxes(inputs: int, outputs: int) -> AxisMap:
 
 
 def convolved(images: Tensor, kernel: Matrix) -> Tensor:
-    """Return images correlated with a kernel of odd sides, edges repeated; entries of zero cost nothing."""
+    """Return images correlated with a kernel of odd sides, mirrored at edges; entries of zero cost nothing."""
     (height, width), (up, left) = images.shape[2:], (kernel.shape[0] // 2, kernel.shape[1] // 2)
-    padded = F.pad(images, (left, left, up, up), mode="replicate")
+    padded = F.pad(images, (left, left, up, up), mode="reflect")
     total = torch.zeros(1, device=images.device)
     for row, column in zip(*np.nonzero(kernel), strict=True):
         part = padded[:, :, row : row + height, column : column + width]

@@ -1,6 +1,7 @@
 """Weather on pixels in [0, 1], after Hendrycks & Dietterich 2019, arXiv 1903.12261.
 
-Frost there is a photograph; here it is a fractal with sharp ridges. Drops there get their relief from a detector of
+Frost there is a photograph; here it is a fractal with sharp ridges, as bright, as coloured and as uneven as those
+photographs are on average. Drops there get their relief from a detector of
 edges and an equalised histogram; here from the distance to the drop's edge.
 """
 
@@ -14,7 +15,10 @@ from trainables.corruption.blurs import moved
 from trainables.corruption.draws import Draws
 from trainables.corruption.resampling import Matrix, blurred, convolved, zoomed
 
-ICE = (0.75, 0.85, 0.95)
+ICE = (0.755, 0.866, 0.928)
+RIDGES, DARKEST, BRIGHTEST = 0.38, 0.254, 0.854
+"""The height of the ridges of ice, and the limits of the value between them, which differs from image to image."""
+
 WATER = (175 / 255, 238 / 255, 238 / 255)
 MUD = (63 / 255, 42 / 255, 20 / 255)
 GREY = (0.299, 0.587, 0.114)
@@ -33,7 +37,8 @@ def frost(images: Tensor, draws: Draws, kept: float, share: float) -> Tensor:
     """Mix `kept` of the image with `share` of a texture of ice."""
     height, width = images.shape[2:]
     ridges = 1 - (2 * plasma(draws, height, width, 1.75) - 1).abs()
-    ice = (ridges * ridges * 0.65 + 0.35) * tint(ICE, images)
+    value = DARKEST + (BRIGHTEST - DARKEST) * draws.uniform("frost", 1, 1, 1)
+    ice = ((ridges * ridges * RIDGES + value) * tint(ICE, images)).clamp(0, 1)
     return images * kept + ice * share
 
 

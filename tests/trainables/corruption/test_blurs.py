@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from tests.trainables.corruption.pictures import floats
 from trainables.corruption import blurs
@@ -43,10 +44,17 @@ def test_a_zoom_blurs_the_edge_more_than_the_centre() -> None:
     assert changed[12:20, 12:20].mean() < changed[0].mean()
 
 
-def test_behind_glass_pixels_change_places_but_stay_the_same() -> None:
-    behind = blurs.glass_blur(IMAGES, DRAWS, 0.0, 1, 2)
+def test_behind_glass_a_pixel_has_the_value_of_one_nearby() -> None:
+    behind = blurs.glass_blur(IMAGES, DRAWS, 0.0, 1, 1)
     assert not torch.equal(behind, IMAGES)
-    assert torch.equal(behind.flatten(2).sort()[0], IMAGES.flatten(2).sort()[0])
+    nearby = F.unfold(F.pad(IMAGES, (1, 1, 1, 1), mode="replicate"), 3).view(12, 3, 9, 32, 32)
+    assert (nearby == behind[:, :, None]).any(2).all()
+
+
+def test_behind_glass_pixels_are_copied_rather_than_swapped_as_in_the_published_files() -> None:
+    distinct = torch.linspace(0, 1, 32 * 32).view(1, 1, 32, 32).expand(12, 1, 32, 32)
+    kept = [len(one.unique()) for one in blurs.glass_blur(distinct, DRAWS, 0.0, 1, 1)]
+    assert max(kept) < 0.8 * 32 * 32
 
 
 def test_without_strength_nothing_changes() -> None:

@@ -19,7 +19,7 @@ def test_a_blur_is_that_of_scipy(sigma: float) -> None:
 
 def test_a_convolution_is_that_of_scipy() -> None:
     images, kernel = floats(2), np.array([[0, 1.0, 0], [2, 0, 3], [0, 0, -1]])
-    expected = ndimage.correlate(images.numpy(), kernel[None, None], mode="nearest")
+    expected = ndimage.correlate(images.numpy(), kernel[None, None], mode="mirror")
     assert np.abs(convolved(images, kernel).numpy() - expected).max() < 1e-5
 
 
@@ -31,10 +31,20 @@ def test_boxes_are_those_of_pillow() -> None:
     assert np.abs(ours - expected).max() <= 1.01
 
 
-def test_a_zoom_keeps_the_centre_and_a_constant() -> None:
-    images = floats(2, side=33)
-    assert torch.equal(zoomed(images, 1.0), images)
-    assert torch.allclose(zoomed(images, 1.7)[..., 16, 16], images[..., 16, 16])
+@pytest.mark.parametrize("factor", [1.01, 1.04, 1.11, 1.2500000000000002, 1.75, 2.25])
+def test_a_zoom_is_that_of_scipy_of_a_part_in_whole_pixels(factor: float) -> None:
+    images = floats(2)
+    kept = int(np.ceil(32 / factor))
+    first = (32 - kept) // 2
+    part = images.numpy()[:, :, first : first + kept, first : first + kept]
+    enlarged = ndimage.zoom(part, (1, 1, factor, factor), order=1)
+    cut = (enlarged.shape[2] - 32) // 2
+    expected = enlarged[:, :, cut : cut + 32, cut : cut + 32]
+    assert np.abs(zoomed(images, factor).numpy() - expected).max() < 1e-5
+
+
+def test_a_zoom_keeps_a_constant() -> None:
+    assert torch.equal(zoomed(floats(2), 1.0), floats(2))
     assert torch.allclose(zoomed(torch.full((1, 1, 9, 9), 0.3), 1.3), torch.tensor(0.3))
 
 

@@ -1,0 +1,95 @@
+"""Makes a folder like CIFAR-10-C with the authors' own code, in an environment of its own: it needs no espalier.
+
+    python benchmarks/cifar_c.py make_cifar_c.py IMAGES.npy FOLDER '["fog", "snow"]'
+
+`make_cifar_c.py` is the script of Hendrycks & Dietterich 2019 (github.com/hendrycks/robustness, ImageNet-C/create_c);
+only its functions are run. IMAGES.npy holds uint8 [N, 32, 32, 3]. The environment has imagecorruptions 1.1.2, whose
+photographs of frost and whose blur along a line stand in for files and for ImageMagick. What numpy and scikit-image
+have renamed since is called by its new name.
+"""
+
+import ast
+import json
+import os
+import sys
+import warnings
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Pixels = npt.NDArray[np.uint8]
+
+SEED = 0
+
+
+class MotionImage:
+    """What the script asks of ImageMagick: an image that is blurred along a line."""
+
+    def __init__(self, blob: bytes) -> None:
+        self._pixels: Any = import_module("cv2").imdecode(np.frombuffer(blob, np.uint8), -1)
+
+    def motion_blur(self, radius: float, sigma: float, angle: float) -> None:
+        """Blur with half a Gaussian, as ImageMagick does."""
+        blurred = import_module("imagecorruptions.corruptions")._motion_blur(self._pixels, radius, sigma, angle)
+        self._pixels = np.clip(blurred, 0, 255).astype(np.uint8)
+
+    def make_blob(self) -> bytes:
+        """Return the image as PNG."""
+        blob: bytes = import_module("cv2").imencode(".png", self._pixels)[1].tobytes()
+        return blob
+
+
+def gaussian(image: Any, sigma: Any, multichannel: bool = False, **others: Any) -> Any:
+    """Call scikit-image's filter, which takes the axis of the channels since 0.19."""
+    blur = import_module("skimage.filters").gaussian
+    return blur(image, sigma, channel_axis=-1 if multichannel else None, **others)
+
+
+def functions(script: Path) -> dict[str, Any]:
+    """Return the functions of the script, without running the rest of it."""
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    tree.body = [part for part in tree.body if isinstance(part, ast.FunctionDef)]
+    numpy: Any = np
+    for module in ("skimage.color", "skimage.util"):
+        import_module(module)
+    numpy.float_, numpy.fromstring = np.float64, np.frombuffer
+    names: dict[str, Any] = {
+        "np": np,
+        "sk": import_module("skimage"),
+        "cv2": import_module("cv2"),
+        "scizoom": import_module("scipy.ndimage").zoom,
+        "map_coordinates": import_module("scipy.ndimage").map_coordinates,
+        "BytesIO": import_module("io").BytesIO,
+        "PILImage": Image,
+        "MotionImage": MotionImage,
+        "gaussian": gaussian,
+    }
+    exec(compile(tree, str(script), "exec"), names)
+    return names
+
+
+def corrupted(kind: Any, images: Pixels) -> Pixels:
+    """Return the images under a kind at severities 1 to 5, one after another."""
+    return np.array([np.uint8(kind(Image.fromarray(one), level)) for level in range(1, 6) for one in images], np.uint8)
+
+
+def main() -> None:
+    script, images, folder = (Path(name).resolve() for name in sys.argv[1:4])
+    kinds: list[str] = json.loads(sys.argv[4])
+    warnings.simplefilter("ignore")
+    defined, pixels = functions(script), np.load(images, allow_pickle=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    package = import_module("imagecorruptions").__file__
+    os.chdir(Path(str(package)).parent / "frost")
+    np.random.seed(SEED)  # the script draws from NumPy's global generator
+    for kind in kinds:
+        np.save(folder / f"{kind}.npy", corrupted(defined[kind], pixels))
+    np.save(folder / "labels.npy", np.zeros(5 * len(pixels), np.uint8))
+
+
+if __name__ == "__main__":
+    main()
