@@ -22,6 +22,7 @@ from orchestrator.commands.arguments import (
     require_folder,
     store_at,
 )
+from orchestrator.results.ensembles import name_of
 from orchestrator.results.potential import DELTA
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.evaluations import Evaluations
@@ -147,7 +148,8 @@ def _show(folder: StudyFolder, done: "Evaluated | None", delta: float, *, ensemb
 
     spec, records = read(folder)
     trained_on = spec.data.corruptions.kinds if spec.data.corruptions is not None else ()
-    members = Evaluations(folder).members() if ensembles else {}
+    ensemble = name_of(trial or (), front)
+    members = Evaluations(folder).members(ensemble) if ensembles else {}
     if as_json:
         print_json(evaluation_object(records, delta, trained_on, members))
         return
@@ -155,7 +157,7 @@ def _show(folder: StudyFolder, done: "Evaluated | None", delta: float, *, ensemb
         _tell(done)
     console().print(evaluation_lines(records, delta, trained_on))
     if ensembles:
-        console().print(ensemble_table(records, members))
+        console().print(ensemble_table(records, members, ensemble))
 
 
 def _on_cluster(
@@ -219,3 +221,5 @@ def _tell(done: "Evaluated") -> None:
     for kind, reason in done.left_out.items():
         say(f"left out: {kind} {reason}")
     say(f"{done.measured} rows measured, {done.known} known, of {len(done.trials)} trials")
+    if done.replaced:
+        say(f"replaced: ensembles for the MACs of {len(done.replaced)} trials, chosen before among other networks")

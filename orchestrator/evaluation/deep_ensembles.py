@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +9,6 @@ from torch import Tensor, nn
 from trainables.data.dataset import Dataset
 from trainables.evaluation.ensemble import probabilities
 from trainables.evaluation.scores import scores
-
-NAME: Final = "deep_ensemble"
-"""What its columns are called by, as ``nll@deep_ensemble``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +34,18 @@ def candidate(macs: float, model: nn.Module, data: Dataset) -> Candidate:
     return Candidate(macs, *given)
 
 
-def ensemble_within(macs: float, candidates: Mapping[int, Candidate], data: Dataset) -> Ensemble:
-    """Return the ensemble for at most so many MACs; where no two networks fit, it has no members and no columns."""
+def ensemble_within(macs: float, candidates: Mapping[int, Candidate], data: Dataset, name: str) -> Ensemble:
+    """Return the ensemble for at most so many MACs, its columns called by a name.
+
+    Where no two networks fit, it has no members and no columns.
+    """
     members = chosen(macs, candidates, data.validation.labels.cpu())
     if not members:
         return Ensemble((), {})
     mean = torch.stack([candidates[trial].test for trial in members]).mean(0)
     measured = scores(mean.log(), data.test.labels.cpu())
     costs = {"macs": sum(candidates[trial].macs for trial in members), "members": float(len(members))}
-    return Ensemble(members, {f"{name}@{NAME}": value for name, value in {**measured, **costs}.items()})
+    return Ensemble(members, {f"{metric}@{name}": value for metric, value in {**measured, **costs}.items()})
 
 
 def chosen(macs: float, candidates: Mapping[int, Candidate], labels: Tensor) -> tuple[int, ...]:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.evaluation.deep_ensembles import NAME, candidate, ensemble_within
+from orchestrator.evaluation.deep_ensembles import candidate, ensemble_within
 from orchestrator.evaluation.devices import device_or_default
 from orchestrator.evaluation.tasks import Spread, Task, carry_out
 from orchestrator.evaluation.wanted import Wanted
 from orchestrator.ledger import ledger
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.networks.loading import complete_trial, network_in
+from orchestrator.results.ensembles import name_of
 from orchestrator.results.front import pareto_front
 from orchestrator.results.reference import dense_reference, reference_first
 from orchestrator.spec.study_spec import StudySpec
@@ -36,12 +37,16 @@ AT_ONCE: Final = 32
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What a call did: `measured` rows of `trials`, `known` rows that were there, kinds `left_out` with the reason."""
+    """What a call did: `measured` rows of `trials`, `known` rows that were there, kinds `left_out` with the reason.
+
+    `replaced` are the trials whose ensemble had been chosen among other networks.
+    """
 
     trials: tuple[int, ...]
     measured: int
     known: int
     left_out: Mapping[str, str]
+    replaced: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ def evaluate(
 ) -> Evaluated:
     """Measure the COMPLETE `trials` of a study, or those of its front, or all that have a checkpoint.
 
-    With `ensembles`, also the ensemble of these networks for at most the MACs of each of them, and of the dense one.
+    With `ensembles`, also the ensemble of these networks for at most the MACs of each of them, and of the dense one;
+    those of all networks, of the front's and of named trials are kept side by side.
 
     Rows that are there already, with the same setting, are not measured again. `progress` is told how many of the
     missing rows are done. `spread` carries tasks out elsewhere; without it, this process measures all networks.
@@ -92,11 +98,10 @@ def evaluate(
         rows = run.rows(incomplete) if spread is None else run.spread_rows(incomplete, spread, cache, device)
         for done, _ in enumerate(rows, start=1):
             progress(done, total)
-        if ensembles:
-            run.measure_ensembles(chosen)
+        replaced = run.measure_ensembles(chosen, name_of(trials, front)) if ensembles else []
     known = len(subjects) * len(conditions) - total
     numbers = tuple(subject.record.trial for subject in subjects)
-    return Evaluated(numbers, total, known, wanted.left_out(dataset.input_shape))
+    return Evaluated(numbers, total, known, wanted.left_out(dataset.input_shape), tuple(replaced))
 
 
 def _require_classification(spec: StudySpec) -> None:
@@ -206,25 +211,26 @@ class _Run:
                     device,
                 )
 
-    def measure_ensembles(self, chosen: Sequence[tuple[TrialRecord, CheckpointRef]]) -> None:
-        """Measure and store the ensemble for the MACs of each trial that has none of these networks.
+    def measure_ensembles(self, chosen: Sequence[tuple[TrialRecord, CheckpointRef]], name: str) -> list[int]:
+        """Measure and store the ensemble for the MACs of each trial that has none of these networks under a name.
 
-        All test images are taken, as for the metrics of single trials.
+        All test images are taken, as for the metrics of single trials. Return the trials that had one of others.
         """
         pool = hashlib.sha256("\n".join(sorted(str(kept) for _, kept in chosen)).encode()).hexdigest()
         setting = Setting(f"{len(chosen)} networks, {pool[:16]}", 0, None, None)
         budgets = {record.trial: record.metrics["macs"] for record, _ in [*chosen, *filter(None, [self._reference])]}
-        rows = {trial: self._evaluations.rows(trial).get(NAME) for trial in budgets}
+        rows = {trial: self._evaluations.rows(trial).get(name) for trial in budgets}
         missing = [trial for trial, row in rows.items() if row is None or row.setting != setting]
         if not missing:
-            return
+            return []
         candidates = {
             record.trial: candidate(record.metrics["macs"], self._network(record, kept), self._dataset)
             for record, kept in chosen
         }
         for trial in missing:
-            found = ensemble_within(budgets[trial], candidates, self._dataset)
-            self._evaluations.keep(trial, Row(NAME, setting, found.columns, found.members))
+            found = ensemble_within(budgets[trial], candidates, self._dataset, name)
+            self._evaluations.keep(trial, Row(name, setting, found.columns, found.members))
+        return [trial for trial in missing if rows[trial] is not None]
 
     def _setting(self, kept: CheckpointRef) -> Setting:
         reference = self._reference[0].trial if self._reference is not None else None

@@ -30,6 +30,7 @@ from orchestrator.report.front_views import front_views, pairs
 from orchestrator.report.trial_text import texts_as_json
 from orchestrator.results import quantities
 from orchestrator.results.cost_kinds import PHYSICAL, are_only_removed, cost_kind, over_physical_costs
+from orchestrator.results.ensembles import CHOSEN_FROM, ensembles
 from orchestrator.results.front import hypervolume_over_trials
 from orchestrator.results.importance import importances
 from orchestrator.results.machine_use import machine_use
@@ -144,7 +145,8 @@ def _tables(spec: StudySpec, trials: Trials) -> dict[str, object]:
         "potentials": potentials(records),
         "delta": DELTA,
         "judged": {name: metrics.short(name) for name in metrics.EVALUATED},
-        "ensembles": [record for record in records if "members@deep_ensemble" in record.metrics],
+        "ensembles": list(ensembles(records)),
+        "chosen_from": CHOSEN_FROM,
         "slopes": slopes(records),
         "hurt": list(_hurt(records, trials.reference)),
         "use": use,

@@ -103,10 +103,10 @@ class Evaluations:
         if self._folder.remote is not None:
             patiently(partial(self._folder.push, self._file(trial)))
 
-    def members(self) -> dict[int, tuple[int, ...]]:
-        """Return the members of each trial's ensemble, of the trials that have one."""
-        rows = {trial: self.rows(trial).values() for trial in self.trials()}
-        return {trial: row.members for trial, of in rows.items() for row in of if row.members}
+    def members(self, name: str) -> dict[int, tuple[int, ...]]:
+        """Return the members of each trial's ensemble of that name, of the trials that have one."""
+        rows = {trial: self.rows(trial).get(name) for trial in self.trials()}
+        return {trial: row.members for trial, row in rows.items() if row is not None and row.members}
 
     def columns(self) -> dict[int, dict[str, float]]:
         """Return what has been measured of each trial, by column."""

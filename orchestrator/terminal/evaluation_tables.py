@@ -64,8 +64,12 @@ def columns_of(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if AT in name}
 
 
-def ensemble_table(records: Sequence[TrialRecord], members: Mapping[int, tuple[int, ...]]) -> RenderableType:
+def ensemble_table(
+    records: Sequence[TrialRecord], members: Mapping[int, tuple[int, ...]], ensemble: str
+) -> RenderableType:
     """Return each single network beside the ensembles: of other trials for its MACs, and around itself.
+
+    `ensemble` is what the columns of the former are called by, `members` are their trials.
 
     The dense network comes first, the others by MACs. All figures are of test images.
     """
@@ -80,7 +84,7 @@ def ensemble_table(records: Sequence[TrialRecord], members: Mapping[int, tuple[i
         trials = ", ".join(map(str, members[record.trial]))
         kinds = {
             "the network": ("macs", "test_{}"),
-            f"trials {trials}": ("macs@deep_ensemble", "{}@deep_ensemble"),
+            f"trials {trials}": (f"macs@{ensemble}", f"{{}}@{ensemble}"),
             "by reassignment": ("ensemble_macs", "ensemble_test_{}"),
         }
         for what, (macs, form) in kinds.items():

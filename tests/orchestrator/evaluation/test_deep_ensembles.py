@@ -7,6 +7,7 @@ from orchestrator.evaluation.deep_ensembles import Candidate, chosen
 from orchestrator.evaluation.evaluating import evaluate
 from orchestrator.evaluation.wanted import Wanted
 from orchestrator.ledger import ledger
+from orchestrator.results.ensembles import ALL, ensembles, name_of
 from orchestrator.results.evaluated import with_evaluations
 from orchestrator.results.potential import distributions
 from orchestrator.store.evaluations import Evaluations
@@ -56,7 +57,7 @@ def test_a_study_gains_an_ensemble_beside_its_networks_once(study: StudyFolder) 
         evaluate(study, study.path / "cache", Wanted(kinds=()), lambda *_: None, device="cpu", ensembles=True)
 
     measure()
-    members = Evaluations(study).members()
+    members = Evaluations(study).members(ALL)
     records = with_evaluations(study, ledger.read(study))
     for trial, of in members.items():
         metrics = records[trial].metrics
@@ -67,7 +68,28 @@ def test_a_study_gains_an_ensemble_beside_its_networks_once(study: StudyFolder) 
     assert distributions(records) == ["clean"]
     shown = evaluation_object(records, 0.005, (), members)["deep_ensembles"]
     assert shown == {str(DENSE): list(members[DENSE])}
-    assert ensemble_table(records, members)
+    assert ensemble_table(records, members, ALL)
     files = {path: path.stat().st_mtime_ns for path in study.path.glob("evaluations/*.json")}
     measure()
     assert {path: path.stat().st_mtime_ns for path in study.path.glob("evaluations/*.json")} == files
+
+
+def test_ensembles_of_fewer_networks_stand_beside_those_of_all(study: StudyFolder) -> None:
+    def measure(*trials: int) -> tuple[int, ...]:
+        cache, wanted = study.path / "cache", Wanted(kinds=())
+        done = evaluate(study, cache, wanted, lambda *_: None, device="cpu", trials=trials, ensembles=True)
+        return done.replaced
+
+    def losses(name: str) -> dict[int, float]:
+        columns = Evaluations(study).columns()
+        return {trial: of[f"nll@{name}"] for trial, of in columns.items() if f"nll@{name}" in of}
+
+    measure()
+    of_all, named = losses(ALL), name_of([DENSE], front=False)
+    assert measure(DENSE, FILTERS) == ()
+    assert losses(ALL) == of_all
+    assert Evaluations(study).members(named) == {}
+    assert measure(DENSE, FILTERS, WEIGHTS) == (DENSE, FILTERS)
+    assert losses(named) == of_all
+    records = with_evaluations(study, ledger.read(study))
+    assert [(record.trial, names) for record, names in ensembles(records)] == [(DENSE, [ALL, named])]
