@@ -116,7 +116,8 @@ def evaluate(
             ensembles=ensembles,
             spread=partial(_on_cluster, folder, address) if address is not None else None,
         )
-    _show(folder, None if quiet else done, delta, ensembles=ensembles, as_json=as_json)
+    ensemble = name_of(trial or (), front) if ensembles else None
+    _show(folder, None if quiet else done, delta, ensemble=ensemble, as_json=as_json)
 
 
 def _require_share(delta: float) -> None:
@@ -142,21 +143,23 @@ def _wanted(
     )
 
 
-def _show(folder: StudyFolder, done: "Evaluated | None", delta: float, *, ensembles: bool, as_json: bool) -> None:
-    """Print what was done, if that is to be told, and what is known by now of the study's trials on other images."""
+def _show(folder: StudyFolder, done: "Evaluated | None", delta: float, *, ensemble: str | None, as_json: bool) -> None:
+    """Print what was done, if that is to be told, and what is known by now of the study's trials on other images.
+
+    Also the ensembles of a name, unless it is None.
+    """
     from orchestrator.terminal.evaluation_tables import ensemble_table, evaluation_lines, evaluation_object
 
     spec, records = read(folder)
     trained_on = spec.data.corruptions.kinds if spec.data.corruptions is not None else ()
-    ensemble = name_of(trial or (), front)
-    members = Evaluations(folder).members(ensemble) if ensembles else {}
+    members = Evaluations(folder).members(ensemble) if ensemble is not None else {}
     if as_json:
         print_json(evaluation_object(records, delta, trained_on, members))
         return
     if done is not None:
         _tell(done)
     console().print(evaluation_lines(records, delta, trained_on))
-    if ensembles:
+    if ensemble is not None:
         console().print(ensemble_table(records, members, ensemble))
 
 
