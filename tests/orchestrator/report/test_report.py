@@ -104,6 +104,16 @@ def test_the_page_says_what_trials_took_of_the_machine_where_that_is_known(spec:
     assert "- - -" in both
 
 
+def test_ensembles_stand_beside_the_network_by_what_they_were_chosen_from(spec: StudySpec) -> None:
+    of = {"deep_ensemble": 0.25, "deep_ensemble_front": 0.75}
+    columns = {f"{metric}@{name}": nll for name, nll in of.items() for metric in ("nll", "macs", "accuracy")}
+    single = told_trial(1)
+    metrics = {**single.metrics, **columns, **{f"members@{name}": 3.0 for name in of}}
+    text = " ".join(Page(render(spec, [replace(single, metrics=metrics)], STAMP)).text.split())
+    assert text.index("the network") < text.index("3 of all networks") < text.index("3 of the front")
+    assert "of named trials" not in text
+
+
 def test_the_same_records_give_the_same_page_in_any_order(spec: StudySpec, tmp_path: Path) -> None:
     pages = []
     for records in (told_trials(12), told_trials(12)[::-1]):
