@@ -23,6 +23,14 @@ INVERSES: Final[Mapping[str, Callable[[Tensor], Tensor]]] = {
 """The inverse of each activation, of values that are clipped to its range first."""
 
 
+SLOPES: Final[Mapping[str, Callable[[Tensor], Tensor]]] = {
+    "leaky_relu": lambda sums: LEAK + (1 - LEAK) * (sums > 0).to(sums),
+    "tanh": lambda sums: 1 - sums.tanh().square(),
+    "sigmoid": lambda sums: sums.sigmoid() * (1 - sums.sigmoid()),
+}
+"""The slope of each activation at its sums."""
+
+
 def low_rank_inverse(weight: Tensor, damping: float, rank: int = 0) -> Tensor:
     """Return the damped inverse [k, m] of a weight [m, k], of its `rank` largest singular values (0: of all).
 

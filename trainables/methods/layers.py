@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from trainables.methods.backward_targets import INVERSES
+from trainables.methods.backward_targets import INVERSES, SLOPES
 from trainables.methods.ridge import of_rank
 from trainables.models.mlp import ACTIVATIONS
 
@@ -41,6 +41,10 @@ class Layer:
     def inverse(self, outputs: Tensor) -> Tensor:
         """Return the sums that lead to outputs, clipped to the activation's range."""
         return INVERSES[self.kind](outputs)
+
+    def slope(self, sums: Tensor) -> Tensor:
+        """Return the slope of the activation at these sums."""
+        return SLOPES[self.kind](sums)
 
     def solution(self) -> Tensor:
         """Return weight and intercepts, float64 [inputs + 1, outputs]."""

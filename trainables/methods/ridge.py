@@ -12,6 +12,9 @@ from trainables.errors import TrainingDiverged
 ROUNDS: Final = 10
 """How often the rows of a row-sparse solution are weighted again."""
 
+BLOCK: Final = 128
+"""The rows of a symmetric product that are multiplied at once."""
+
 _LEAST_ROW: Final = 1e-6
 """The norm below which a row counts as zero when it is weighted, as a share of the largest."""
 
@@ -19,6 +22,20 @@ _LEAST_ROW: Final = 1e-6
 def bordered(inputs: Tensor) -> Tensor:
     """Return inputs [N, m] with a column of ones, whose weight is the intercept, [N, m + 1]."""
     return torch.cat([inputs, inputs.new_ones(len(inputs), 1)], 1)
+
+
+def symmetric_product(left: Tensor, right: Tensor) -> Tensor:
+    """Return left^T right [m, m], of which it is known that it is symmetric, by little more than half of the products.
+
+    Blocks of rows are multiplied from the diagonal on, and mirrored.
+    """
+    product = left.new_empty(left.shape[1], right.shape[1])
+    for begin in range(0, len(product), BLOCK):
+        end = begin + BLOCK
+        rows = left[:, begin:end].T @ right[:, begin:]
+        product[begin:end, begin:] = rows
+        product[end:, begin:end] = rows[:, BLOCK:].T
+    return product
 
 
 def row_norms(matrix: Tensor) -> Tensor:
@@ -55,7 +72,7 @@ class Moments:
         ones = bordered(inputs)
         weighted = ones if weights is None else weights[:, None] * ones
         if gram:
-            self.gram += weighted.T @ ones
+            self.gram += symmetric_product(weighted, ones)
         self.cross += weighted.T @ targets
         squares = targets.double().square().sum(1)
         self.squares += (squares if weights is None else weights * squares).sum()

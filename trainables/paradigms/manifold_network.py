@@ -46,16 +46,23 @@ class ManifoldNetwork(Paradigm):
         "random rectangles",
         choices=LAYER_STARTS,
     )
-    step: float = hyper(1.0, "how far hidden layers move to their targets in a sweep; 0: not at all", low=0.0, high=1.0)
+    step: float = hyper(
+        1.0,
+        "how far hidden layers move to where they lower the loss most, after each share; 0: not at all",
+        low=0.0,
+        high=1.0,
+    )
+    shares: int = hyper(10, "shares of the images; hidden layers move after each in a sweep", low=1, high=10_000)
     backward: str = hyper(
-        "difference",
-        "targets from above: the nearest to what the layer puts out, or the inverse alone",
+        "slope",
+        "targets from above: by the slope of the activation at what the layer puts out, by the nearest values of its "
+        "inverse, or by the inverse alone",
         choices=BACKWARD_TARGETS,
     )
     backward_rank: int = hyper(0, "rank of the inverses of the layers above; 0: full", low=0, high=4096)
     damping: float = hyper(0.01, "damping of these inverses, as a share of the largest square", low=1e-8, high=10.0)
     ridge: float = hyper(1e-4, "price of the decision layer's squared weights", low=1e-6, high=1e3)
-    hidden_ridge: float = hyper(1.0, "price of the squared changes of hidden weights", low=1e-6, high=1e3)
+    hidden_ridge: float = hyper(0.1, "price of the squared changes of hidden weights", low=1e-6, high=1e3)
     decisions: int = hyper(3, "solutions of the decision layer in a sweep", low=1, high=100)
     manifold: float = hyper(0.0, "weight of the flexible Stiefel manifold in the decision layer", low=0.0, high=100.0)
     robust: float = hyper(
@@ -77,6 +84,7 @@ class ManifoldNetwork(Paradigm):
             ridge=self.ridge,
             hidden_ridge=self.hidden_ridge,
             step=self.step,
+            shares=self.shares,
             backward=self.backward,
             backward_rank=self.backward_rank,
             damping=self.damping,

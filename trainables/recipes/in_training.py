@@ -226,9 +226,10 @@ class Tie(InTraining, KeepsSize):
 class SolveLayers(InTraining):
     """Solve each layer in closed form, in `sweeps` epochs; the last masks the share `sparsity` of hidden units.
 
-    Hidden layers start from `start`, one of LAYER_STARTS. A sweep gives each of them the targets that `backward`, one
-    of BACKWARD_TARGETS, computes through damped inverses of the layers above, of rank `backward_rank` (0: full), and
-    draws it `step` of the way to them (0: not at all). Then it solves the decision layer `decisions` times.
+    Hidden layers start from `start`, one of LAYER_STARTS. A sweep reads the images in so many `shares`. After each it
+    gives each hidden layer the targets that `backward`, one of BACKWARD_TARGETS, computes through damped inverses of
+    the layers above, of rank `backward_rank` (0: full), and moves it `step` of the way that brings the share's outputs
+    nearest to their targets (0: not at all). Then it solves the decision layer `decisions` times.
     `ridge` is of its solution and `hidden_ridge` of the hidden layers', in units of the samples' mean squares;
     `manifold` and `robust` are those of `decision_layer.Decision`.
     """
@@ -236,9 +237,10 @@ class SolveLayers(InTraining):
     sweeps: int
     start: str = "patches"
     ridge: float = 1e-4
-    hidden_ridge: float = 1.0
+    hidden_ridge: float = 0.1
     step: float = 1.0
-    backward: str = "difference"
+    shares: int = 10
+    backward: str = "slope"
     backward_rank: int = 0
     damping: float = 0.01
     decisions: int = 3
@@ -251,7 +253,7 @@ class SolveLayers(InTraining):
 
 
 LAYER_STARTS = ("random", "differences", "patches")
-BACKWARD_TARGETS = ("difference", "inverse")
+BACKWARD_TARGETS = ("slope", "difference", "inverse")
 GROUP_PENALTIES = ("envelope", "group_lasso", "half_space")
 GROUP_WEIGHTS = ("one", "size", "macs")
 ATTACKS = ("jiio", "pgd")

@@ -13,9 +13,10 @@ from tests.conftest import Interrupted, MemoryContext, computed
 from trainables import data
 from trainables.data.batches import ordered
 from trainables.errors import InfeasibleTrial
-from trainables.methods import layer_sweeps
+from trainables.methods import layer_passes
+from trainables.methods.deciding import SCALE
 from trainables.methods.decision_layer import Decision, Stiefel, indicators
-from trainables.methods.layer_sweeps import SCALE, LayerSweeps
+from trainables.methods.layer_sweeps import LayerSweeps
 from trainables.methods.rehearsal import rehearse, shapes_of
 from trainables.paradigms.manifold_network import ManifoldNetwork
 from trainables.recipes.in_training import SolveLayers
@@ -81,11 +82,19 @@ VARIANTS: list[dict[str, Any]] = [
     {"layers": 2, "rank": 20, "sparsity": 0.3, "manifold": 0.5, "start": "differences"},
     {"robust": 0.5, "manifold": 0.1, "backward_rank": 4},
     {"step": 0.0},
+    {"backward": "difference", "shares": 1},
 ]
 
 
-TAKEN_BACK: dict[str, Any] = {"hidden_ridge": 1e-4, "backward": "inverse", "manifold": 0.5}
-"""With these, sweeps raise the loss."""
+TAKEN_BACK: dict[str, Any] = {"backward": "inverse", "manifold": 0.5, "shares": 1}
+"""With these, sweeps raise the loss where hidden layers move `too_far`."""
+
+
+@pytest.fixture
+def too_far(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Move hidden layers 30 times as far as their solution, in place of as far as lowers the loss."""
+    if request.node.callspec.params.get("values", TAKEN_BACK) == TAKEN_BACK:
+        monkeypatch.setattr(LayerSweeps, "_farthest", lambda *_: 30.0)
 
 
 @pytest.mark.parametrize("values", VARIANTS)
@@ -96,6 +105,7 @@ def test_sweeps_classify_digits(values: dict[str, Any], tmp_path: Path) -> None:
     assert last.metrics["train_flops"] > 0
 
 
+@pytest.mark.usefixtures("too_far")
 @pytest.mark.parametrize("values", [*VARIANTS, TAKEN_BACK])
 def test_no_sweep_raises_the_loss_of_the_network(values: dict[str, Any], tmp_path: Path) -> None:
     decision = Decision(values.get("manifold", 0.0), values.get("robust", 0.0))
@@ -110,6 +120,7 @@ def test_what_one_solution_reports_is_the_loss_of_the_network_that_it_left(manif
         assert each.reported == pytest.approx(each.loss(Decision(manifold)), rel=1e-4)
 
 
+@pytest.mark.usefixtures("too_far")
 @pytest.mark.parametrize("values", [{"manifold": 0.5, "robust": 0.2}, TAKEN_BACK])
 def test_the_map_to_the_manifold_is_that_of_the_network_after_each_sweep(
     values: dict[str, Any], tmp_path: Path
@@ -122,6 +133,7 @@ def test_the_map_to_the_manifold_is_that_of_the_network_after_each_sweep(
     assert (sweeps[-1].step < 1) == (values == TAKEN_BACK)
 
 
+@pytest.mark.usefixtures("too_far")
 @pytest.mark.parametrize("values", [VARIANTS[1], VARIANTS[3], TAKEN_BACK])
 def test_an_interrupted_trial_ends_in_the_same_network(values: dict[str, Any], tmp_path: Path) -> None:
     whole = run(tmp_path / "whole", **values)
@@ -137,7 +149,7 @@ def test_an_interrupted_trial_ends_in_the_same_network(values: dict[str, Any], t
 
 def test_batches_do_not_matter_but_for_rounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(tmp_path / "whole")
-    monkeypatch.setattr(layer_sweeps, "BATCH", 37)
+    monkeypatch.setattr(layer_passes, "BATCH", 37)
     batched = run(tmp_path / "batched")
     losses = ([report.train_loss for report in context.reports] for context in (whole, batched))
     assert next(losses) == pytest.approx(next(losses), rel=1e-3)
@@ -158,6 +170,22 @@ def test_a_rank_is_a_part_of_the_network(tmp_path: Path) -> None:
     assert metrics["macs"] == metrics["macs_dense"] == 64 * 5 + 5 * 60 + 60 * 10
 
 
+def test_images_that_do_not_fit_are_computed_again_in_each_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = run(tmp_path / "kept", epochs=2)
+    monkeypatch.setattr(layer_passes, "KEPT", 300 * 60 * 4 - 1)
+    again = run(tmp_path / "again", epochs=2)
+    losses = [[report.train_loss for report in context.reports] for context in (kept, again)]
+    assert losses[0] == losses[1]
+    assert kept.reports[-1].metrics["train_flops"] < again.reports[-1].metrics["train_flops"]
+
+
+def test_hidden_layers_that_move_lower_the_loss_below_that_of_layers_that_stay(tmp_path: Path) -> None:
+    moved, stayed = (run(tmp_path / str(step), step=step).reports[-1].train_loss for step in (1.0, 0.0))
+    assert moved < 0.5 * stayed
+
+
 def test_units_that_tell_most_are_kept(tmp_path: Path) -> None:
     kept, random = (
         run(tmp_path / str(width), epochs=2, width=width, sparsity=sparsity, step=0.0).reports[-1].metrics["loss"]
@@ -166,8 +194,10 @@ def test_units_that_tell_most_are_kept(tmp_path: Path) -> None:
     assert kept < random
 
 
-def test_a_sweep_that_raises_the_loss_is_taken_back(tmp_path: Path) -> None:
-    context = run(tmp_path, epochs=4, hidden_ridge=1e-4, backward="inverse", sweeps=4)
+@pytest.mark.usefixtures("too_far")
+@pytest.mark.parametrize("values", [TAKEN_BACK])
+def test_a_sweep_that_raises_the_loss_is_taken_back(values: dict[str, Any], tmp_path: Path) -> None:
+    context = run(tmp_path, epochs=4, sweeps=4, **values)
     losses = [report.train_loss for report in context.reports]
     assert len(set(losses)) < len(losses) == 4
 

@@ -7,11 +7,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from trainables.errors import TrainingDiverged
-from trainables.methods.ridge import Moments, bordered, of_rank, reweighted, row_norms, row_sparse
+from trainables.methods.ridge import Moments, bordered, of_rank, reweighted, row_norms, row_sparse, symmetric_product
 
 seeds = st.integers(0, 2**32)
 ridges = st.floats(1e-4, 10.0)
 hundred = settings(max_examples=100)
+
+
+@given(seeds, st.integers(1, 20), st.integers(1, 300))
+@hundred
+def test_a_symmetric_product_is_that_of_all_its_entries(seed: int, samples: int, size: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(samples, size, generator=generator, dtype=torch.float64)
+    weighted = torch.rand(samples, 1, generator=generator, dtype=torch.float64) * inputs
+    torch.testing.assert_close(symmetric_product(weighted, inputs), weighted.T @ inputs)
 
 
 def row_sparse_objective(moments: Moments, solution: Tensor, ridge: float) -> Tensor:
