@@ -6,7 +6,8 @@
 Both have the same layers and the same training images, those of a tenth held out for validation. SGD has momentum 0.9,
 batches of 128 and a cosine schedule over its epochs. Seconds are those of the processor in training, without
 evaluation: what other work does to a shared machine does not show in them. Each row has its own training, so that a row
-of several epochs is not one that was stopped. Choose a row by its validation accuracy.
+of several epochs is not one that was stopped; `curve` has the seconds and the validation accuracy after each of its
+epochs or sweeps. Choose a row by its validation accuracy.
 
     python -m benchmarks.manifold_network --variants --subset 8000 --width 400 --sweeps 3
 
@@ -30,9 +31,12 @@ VARIANTS: dict[str, dict[str, Value]] = {
     "start: differences": {"start": "differences"},
     "start: random": {"start": "random"},
     "hidden layers stay": {"step": 0.0},
+    "one share": {"shares": 1},
+    "targets: difference": {"backward": "difference"},
     "targets: inverse": {"backward": "inverse"},
     "inverses of rank 5": {"backward_rank": 5},
     "hidden_ridge 0.01": {"hidden_ridge": 0.01},
+    "hidden_ridge 1": {"hidden_ridge": 1.0},
     "Stiefel manifold, 0.1": {"manifold": 0.1},
     "Stiefel manifold, 1": {"manifold": 1.0},
     "adaptive SVM, 0.5": {"robust": 0.5},
@@ -45,18 +49,20 @@ VARIANTS: dict[str, dict[str, Value]] = {
 
 @dataclass
 class Timed:
-    """A context that adds up the processor's seconds of all epochs."""
+    """A context that adds up the processor's seconds of all epochs; `curve` has the validation accuracy after each."""
 
     device: str = "cpu"
     cache: Path | None = None
     cpu_seconds: float = 0.0
     last: Report | None = None
     epochs: list[int] = field(default_factory=list)
+    curve: list[tuple[float, float]] = field(default_factory=list)
 
     def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - a context's; nothing is saved
         if report.epoch not in self.epochs and report.usage is not None and report.usage.device_use is not None:
             self.epochs.append(report.epoch)
             self.cpu_seconds += report.usage.device_use * report.seconds * torch.get_num_threads()
+            self.curve.append((round(self.cpu_seconds, 1), round(report.accuracy or 0.0, 4)))
         self.last = report
 
     def restore(self) -> Path | None:
@@ -92,6 +98,7 @@ def run(label: str, spec: TrialSpec) -> None:
         "processor_seconds": round(context.cpu_seconds, 1),
         "wall_seconds": round(measured["train_seconds"], 1),
         "gflop": round(measured["train_flops"] / 1e9),
+        "curve": context.curve,
     }
     print(json.dumps(row), flush=True)
 

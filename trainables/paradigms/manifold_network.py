@@ -1,4 +1,4 @@
-"""Manifold network: a perceptron without gradients, whose layers are solved in closed form, sweep by sweep.
+"""Manifold network: a perceptron whose layers are solved in closed form, sweep by sweep, without a learning rate.
 
 Pick it where no learning rate is to be searched and inputs are flat: it reads the data a few times, and
 its memory does not grow with their number. Where images need convolutions, or there is time for many epochs of

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from trainables.methods.backward_targets import INVERSES, MARGIN, low_rank_inverse
+from trainables.methods.backward_targets import INVERSES, MARGIN, SLOPES, low_rank_inverse
 from trainables.models.mlp import ACTIVATIONS
 
 
@@ -20,6 +20,13 @@ def backward_objective(change: Tensor, weight: Tensor, residual: Tensor, damping
 def test_an_inverse_undoes_its_activation_within_the_range(kind: str) -> None:
     sums = torch.linspace(-2, 2, 9, dtype=torch.float64)
     torch.testing.assert_close(INVERSES[kind](ACTIVATIONS[kind]()(sums)), sums)
+
+
+@pytest.mark.parametrize("kind", SLOPES)
+def test_a_slope_is_that_of_its_activation(kind: str) -> None:
+    sums = torch.linspace(-2, 2, 10, dtype=torch.float64).requires_grad_()
+    (expected,) = torch.autograd.grad(ACTIVATIONS[kind]()(sums).sum(), sums)
+    torch.testing.assert_close(SLOPES[kind](sums.detach()), expected)
 
 
 @pytest.mark.parametrize("kind", ["tanh", "sigmoid"])

@@ -182,7 +182,8 @@ def test_images_that_do_not_fit_are_computed_again_in_each_pass(
 
 
 def test_hidden_layers_that_move_lower_the_loss_below_that_of_layers_that_stay(tmp_path: Path) -> None:
-    moved, stayed = (run(tmp_path / str(step), step=step).reports[-1].train_loss for step in (1.0, 0.0))
+    decision = Decision()
+    moved, stayed = ([*swept(tmp_path, step=step)][-1].loss(decision) for step in (1.0, 0.0))
     assert moved < 0.5 * stayed
 
 
