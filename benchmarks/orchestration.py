@@ -77,7 +77,7 @@ def espalier(trials: int, folder: Path) -> Seconds:
         "paradigms": {{"magnitude": {{}}}}, "search": {{"sampler": "random", "trials": {trials}}},
         "fidelity": {{"epochs": 10}}}}"""
     )
-    with ray_session(folder / "ray.log"):
+    with ray_session(folder / "ray.log", ready=True):  # as `study.launch` starts it
         import orchestrator.execution.tune_run  # noqa: F401 - imports Ray Tune, as the others have done before they begin
 
         watch, begun = Stopwatch(), time.time()

@@ -2,9 +2,10 @@
 # Ray starts a worker for each processor in advance, and Ray Tune uses none of them.
 #
 # Guess: the workers that ray.init starts in advance run the first trials. Seen: they stay idle, because Ray Tune gives
-# its workers an environment variable (TUNE_ORIG_WORKING_DIR), so that Ray starts others for them. On a machine with 64
-# processors these are 64 Python programs too many, beside those that are to train. espalier switches the start in
-# advance off by RAY_prestart_worker_first_driver=0.
+# its workers an environment variable (PL_DISABLE_FORK), so that Ray starts others for them. On a machine with 64
+# processors these are 64 Python programs too many, beside those that are to train. On one machine workers inherit the
+# variables anyway: espalier keeps Ray Tune from giving any, so that workers that are ready run the first trials, and
+# switches the start in advance off by RAY_prestart_worker_first_driver=0 where not every processor runs a trial.
 #
 # Exits with 0 as long as that is so, with 1 once it has changed. Needs no network but for the packages.
 set -eu

@@ -1,6 +1,7 @@
 """Launch, resume and extend studies. Importing this imports neither torch nor Ray."""
 
 import logging
+import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,7 +61,7 @@ def launch(
     cluster that cannot be used; StudyBusy while another process drives the study; and RayNotStarted.
     """
     store_check.check(spec, store)
-    with RaySession(address, spec.referred, partial(notify, observer)) as session:
+    with _session(spec, address, observer) as session:
         drive = Drive(spec, store.study(spec.name), store, session, observer, run)
         if _exists(drive.folder):
             _require_same(spec, drive.folder, exist_ok)
@@ -88,9 +89,7 @@ def resume(
     folder = store.existing(name)
     spec = StudySpec.stored(folder.spec)
     store_check.check(spec, store)
-    return Drive(
-        spec, folder, store, RaySession(address, spec.referred, partial(notify, observer)), observer, run
-    ).finish()
+    return Drive(spec, folder, store, _session(spec, address, observer), observer, run).finish()
 
 
 def extend(
@@ -117,9 +116,7 @@ def extend(
         warm_start.check(spec, store)
         said(extension.extend(spec, folder, ledger.records()))
 
-    return Drive(
-        spec, folder, store, RaySession(address, spec.referred, partial(notify, observer)), observer, run
-    ).finish(adopt)
+    return Drive(spec, folder, store, _session(spec, address, observer), observer, run).finish(adopt)
 
 
 @dataclass(frozen=True)
@@ -218,6 +215,13 @@ class Drive:
         finally:
             self.session.close()
             sweep.close()
+
+
+def _session(spec: StudySpec, address: str | None, observer: Observer | None) -> RaySession:
+    """Return the Ray of a run of a study; started here, it has its workers ready if each processor runs a trial."""
+    alone = spec.resources.cpus <= 1 and not spec.resources.gpus
+    ready = alone and spec.search.trials >= (os.cpu_count() or 1)
+    return RaySession(address, spec.referred, partial(notify, observer), ready=ready)
 
 
 def _check_network(spec: StudySpec, store: Store) -> None:

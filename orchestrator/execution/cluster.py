@@ -30,6 +30,8 @@ SWITCHES: Final = {
     "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
     "RAY_gcs_server_request_timeout_seconds": "30",
     "RAY_prestart_worker_first_driver": "0",
+    "RAY_idle_worker_killing_time_threshold_ms": "60000",
+    "PL_DISABLE_FORK": "1",
 }
 """No logger, no snapshot, no metric that could abort the sweep: the ledger does all of that.
 
@@ -38,8 +40,14 @@ the first trial that ends, its own is ended while it starts, and short trials ne
 
 A call under way when Ray's control store dies fails after 30 s, long before Ray ends this process because of it.
 
-Ray on this machine starts no worker in advance: it would start one for each processor, and Ray Tune would use none of
-them, because it gives variables to the workers that it wants.
+Ray on this machine starts no worker in advance, for it would start one for each processor: see `READY`. Ray Tune gives
+its workers PL_DISABLE_FORK; here they inherit it.
+"""
+
+READY: Final = {"RAY_prestart_worker_first_driver": "1"}
+"""The switch that wins where each processor is to run a trial: workers start while the driver gets its data ready.
+
+Those that nobody uses are ended after a minute; after a second, as is usual, they would be before Ray Tune wants them.
 """
 
 _FOR_WORKERS: Final = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": THREAD_TIMEOUT}
@@ -56,10 +64,13 @@ def named(address: str | None = None) -> str | None:
 
 
 @contextmanager
-def ray_session(log: Path, address: str | None = None, referred: Sequence[str] = ()) -> Iterator[None]:
+def ray_session(
+    log: Path, address: str | None = None, referred: Sequence[str] = (), *, ready: bool = False
+) -> Iterator[None]:
     """Use the Ray that runs already, or the cluster that is `named`, or one on this machine; its messages go to `log`.
 
-    `referred` are the packages that the study is referred to; all nodes of a cluster must run the same.
+    `referred` are the packages that the study is referred to; all nodes of a cluster must run the same. A Ray that is
+    started here has a worker `ready` for each processor, or none.
 
     SIGTERM and SIGHUP interrupt the block, as Ctrl-C does. A Ray that ran before is left as it was. Raises
     InvalidValue for a cluster or a folder that cannot be used, RayNotStarted if this machine cannot run Ray.
@@ -67,7 +78,7 @@ def ray_session(log: Path, address: str | None = None, referred: Sequence[str] =
     cluster = named(address)
     with ExitStack() as stack:
         stack.enter_context(interruptible())
-        stack.enter_context(environment(SWITCHES))
+        stack.enter_context(environment(SWITCHES | READY if ready else SWITCHES))
         import ray  # after its switches are set, before its messages are redirected: the import sets both up
 
         stack.enter_context(logging_into(log, "ray"))
@@ -86,9 +97,11 @@ class RaySession:
         address: str | None = None,
         referred: Sequence[str] = (),
         notify: Callable[[str], None] = lambda _: None,
+        *,
+        ready: bool = False,
     ) -> None:
         """`notify` is called with a sentence before what takes seconds, and with an empty one after it."""
-        self._address, self._referred, self._notify = address, referred, notify
+        self._address, self._referred, self._notify, self._ready = address, referred, notify, ready
         self._opened = ExitStack()
         self._is_open = False
 
@@ -104,7 +117,7 @@ class RaySession:
             cluster = named(self._address)
             where = "starting Ray on this machine" if cluster is None else f"connecting to the Ray cluster at {cluster}"
             self._notify(f"{where}; this takes some seconds")
-            self._opened.enter_context(ray_session(log, self._address, self._referred))
+            self._opened.enter_context(ray_session(log, self._address, self._referred, ready=self._ready))
             self._is_open = True
             self._notify("")
 

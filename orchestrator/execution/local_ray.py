@@ -71,6 +71,11 @@ _current: LocalRay | None = None
 """The Ray that this process has started, if it has: there can be only one."""
 
 
+def is_started_here() -> bool:
+    """Return whether this process has started the Ray that it uses, so that workers have its variables."""
+    return _current is not None
+
+
 def vital_processes_live() -> bool:
     """Return whether the processes live without which every call to Ray blocks; of others' Ray, suppose it."""
     return _current is None or _current.is_alive()

@@ -53,6 +53,25 @@ def keys_kept() -> Iterator[None]:
 
 
 @contextmanager
+def nothing_sent() -> Iterator[None]:
+    """Keep Ray Tune from giving its workers any variables: on this machine they inherit the driver's.
+
+    Ray starts a worker of its own for each set of variables, so that those that it has ready would stay idle. Stands in
+    for a switch: there is none.
+    """
+    from ray.tune.execution.class_cache import DEFAULT_ENV_VARS, ENV_VARS_TO_PROPAGATE
+
+    given, sent = dict(DEFAULT_ENV_VARS), set(ENV_VARS_TO_PROPAGATE)
+    DEFAULT_ENV_VARS.clear()
+    ENV_VARS_TO_PROPAGATE.clear()
+    try:
+        yield
+    finally:
+        DEFAULT_ENV_VARS.update(given)
+        ENV_VARS_TO_PROPAGATE.update(sent)
+
+
+@contextmanager
 def clusters_disabled() -> Iterator[str]:
     """Let a Ray that starts listen on loopback alone; gives the variable that says the same to its processes.
 

@@ -1,6 +1,7 @@
 """The sweep behind Ray Tune's SearchAlgorithm: Tune asks for a trial whenever it has room for one."""
 
 from collections.abc import Callable, Sequence
+from itertools import count, repeat
 from typing import Any
 
 from ray.tune.experiment import Experiment
@@ -29,6 +30,7 @@ class LedgerSearch(SearchAlgorithm):  # type: ignore[misc]  # Ray has no types
     ) -> None:
         self._sweep, self._capacity, self._order = sweep, capacity, order
         self._interrupted = interrupted
+        self._ids = map("{}_{:05d}".format, repeat(OrderedTrial.generate_id()), count())
         self._storage: Any = None
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
@@ -50,7 +52,7 @@ class LedgerSearch(SearchAlgorithm):  # type: ignore[misc]  # Ray has no types
         assignment = self._sweep.next()
         if assignment is not None:
             self._capacity.give(assignment.number, workers)
-            tune_id = OrderedTrial.generate_id()
+            tune_id = next(self._ids)
             return OrderedTrial(self._order(assignment, workers, tune_id), tune_id, self._storage)
         if (
             not self._sweep.live and self._sweep.is_over

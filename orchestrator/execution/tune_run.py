@@ -11,8 +11,8 @@ from orchestrator.execution import mps, worker
 from orchestrator.execution.capacity import Capacity
 from orchestrator.execution.cluster import NodeLost
 from orchestrator.execution.interruption import handlers_kept, ignore_the_rest
-from orchestrator.execution.local_ray import vital_processes_live
-from orchestrator.execution.ray_internals import callbacks_uncounted, keys_kept
+from orchestrator.execution.local_ray import is_started_here, vital_processes_live
+from orchestrator.execution.ray_internals import callbacks_uncounted, keys_kept, nothing_sent
 from orchestrator.execution.recorder import NoProgress, Recorder
 from orchestrator.execution.scheduler import ParetoHalving
 from orchestrator.execution.searcher import LedgerSearch
@@ -56,7 +56,7 @@ def run_trials(sweep: Sweep, cache: Path, run: str, placed: Placed = lambda tria
     )
     with logging_into(folder.log, "ray"), mps.running(spec.resources):
         try:
-            with handlers_kept(), callbacks_uncounted(), keys_kept():
+            with handlers_kept(), callbacks_uncounted(), nothing_sent() if is_started_here() else keys_kept():
                 tuner.fit()
         except Exception as error:
             if recorder.error is not None:

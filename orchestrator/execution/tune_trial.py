@@ -1,5 +1,6 @@
 """A trial as Ray Tune sees it."""
 
+import os
 from functools import lru_cache
 from typing import Any
 
@@ -35,6 +36,11 @@ class OrderedTrial(Trial):  # type: ignore[misc]  # Ray has no types
 
     def get_trainable_cls(self) -> type[WorkerTrial]:
         return WorkerTrial
+
+    def init_local_path(self) -> None:
+        """Make the folder that Ray Tune wants for the trial; its name is new, which Ray Tune would look up twice."""
+        self.relative_logdir = self.storage.trial_dir_name = self.custom_dirname
+        os.makedirs(self.local_path, exist_ok=True)
 
     def set_ray_actor(self, ray_actor: Any) -> None:
         """Note the actor; without asking it for a first result, as Ray Tune does for tables that nobody sees."""

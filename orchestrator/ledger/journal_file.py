@@ -239,7 +239,8 @@ class _OwnFile(OwnLines):
         self._asked.set()  # the witness can wait
 
     def flush_soon(self) -> None:
-        self._asked.set()
+        if not self._asked.is_set():  # setting it again would wake the thread for nothing
+            self._asked.set()
 
     def close(self) -> None:
         if self._file is None or self._file.closed:

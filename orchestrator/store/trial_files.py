@@ -84,10 +84,9 @@ class LocalFiles:
     def keep(self, checkpoint: CheckpointRef, save: SaveCheckpoint, owner: Owner | None = None) -> bool:
         final = self._path(checkpoint)
         self.make(final.parent)
-        with TemporaryDirectory(prefix="saving-", dir=final.parent) as staging:
-            draft = Path(staging) / final.name
-            if written := _write(draft, save, owner):
-                draft.rename(final)
+        with _staging(final.parent) as staging:
+            if written := _write(staging / final.name, save, owner):
+                (staging / final.name).rename(final)
         return written
 
     def fetch(self, checkpoint: CheckpointRef) -> Path:
@@ -212,11 +211,25 @@ def _is_text(within: list[str]) -> bool:
     return len(within) == 1 and within[0] in TEXTS
 
 
+@contextmanager
+def _staging(folder: Path) -> Iterator[Path]:
+    """Make a folder for drafts within another, which goes with the block and with all that is left in it."""
+    staging = Path(mkdtemp(prefix="saving-", dir=folder))
+    try:
+        yield staging
+    finally:
+        try:
+            staging.rmdir()  # nothing is left in it, unless the block was broken off
+        except OSError:
+            checkpoints.discard(staging)
+
+
 def _write(folder: Path, save: SaveCheckpoint, owner: Owner | None) -> bool:
     """Save a checkpoint and seal it; return False if nothing was saved."""
     folder.mkdir()
     save(folder)
     if not any(folder.iterdir()):
+        folder.rmdir()
         return False
     seal(folder, owner)
     return True

@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
+from orchestrator.tracking import database_template
 from orchestrator.tracking.database import Database, DatabaseUnusable
 
 
@@ -25,7 +26,11 @@ def set_up(database: Database) -> None:
         try:
             if not database.exists:
                 with database.being_made() as new, _closed_afterwards():
-                    _open(new)
+                    copied = database_template.copy(new)
+                    if not copied:
+                        _open(new)
+                if not copied:
+                    database_template.keep(database)
             _open(database)
             database.relocate()
         except Exception as error:  # MLflow, Alembic, SQLAlchemy, SQLite and the file system each raise their own

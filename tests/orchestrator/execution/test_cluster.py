@@ -2,16 +2,21 @@
 
 import logging
 import os
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+import psutil
 import pytest
 
 from orchestrator.execution import cluster
 from orchestrator.execution.capacity import may_grow
-from orchestrator.execution.cluster import NodeLost, RaySession, check
+from orchestrator.execution.cluster import NodeLost, RaySession, check, ray_session
+from orchestrator.ledger.ledger import Ledger
 from orchestrator.spec.study_spec import Resources
+from orchestrator.sweep.sweep import Sweep
+from tests.orchestrator.small import Silence, ledger_of, study
 from trainables.errors import InvalidValue
 
 
@@ -85,6 +90,35 @@ def test_a_session_is_opened_once_and_again_after_it_was_closed(
         assert said == ["connecting to the Ray cluster at a:1; this takes some seconds", ""] * 2
         assert os.environ["RAY_ADDRESS"] == "a:1"
     assert os.environ.get("RAY_ADDRESS") != "a:1"
+
+
+def test_workers_that_ray_has_ready_run_the_first_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    spec = study(trials=os.cpu_count() or 1)
+    with ray_session(tmp_path / "log", ready=True), ledger_of(spec, tmp_path) as ledger:
+        ready = _waiting_workers(os.cpu_count() or 1)
+        _run(ledger, tmp_path, "brief")
+        ran = {int(record.metrics["process"]) for record in ledger.records()}
+    assert ran <= ready
+
+
+def _waiting_workers(count: int) -> set[int]:
+    """Return the processes of Ray's workers on this machine once there are `count` that have nothing to do."""
+    ready: set[int] = set()
+    deadline = time.monotonic() + 300
+    while len(ready) < count:
+        assert time.monotonic() < deadline, "Ray has started no workers in advance"
+        time.sleep(0.2)
+        children = psutil.Process().children(recursive=True)
+        ready = {child.pid for child in children if "ray::IDLE" in " ".join(child.cmdline())}
+    return ready
+
+
+def _run(ledger: Ledger, folder: Path, run: str) -> None:
+    from orchestrator.execution.tune_run import run_trials  # imports Ray, after its switches are set
+
+    (folder / "cache").mkdir()
+    assert not run_trials(Sweep(ledger, Silence()), folder / "cache", f"tests.orchestrator.runs:{run}")
 
 
 def test_ray_logs_into_the_file_of_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

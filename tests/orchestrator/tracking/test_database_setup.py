@@ -47,7 +47,10 @@ def test_the_process_that_created_a_database_and_others_see_what_each_writes(tmp
     assert set(read.stdout.split()) == everything
 
 
-def test_programs_that_start_at_once_in_a_fresh_store_find_one_whole_database(tmp_path: Path) -> None:
+def test_programs_that_start_at_once_in_a_fresh_store_find_one_whole_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ESPALIER_CACHE", str(tmp_path / "cache"))  # where no template is yet
     database = database_in(tmp_path)
     program = [
         sys.executable,
