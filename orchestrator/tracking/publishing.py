@@ -29,7 +29,7 @@ SHARE_FOR_EDITIONS: Final = 0.02
 QUIET: Final = 10.0
 """For so many seconds MLflow's writer is not started, so that the workers get the processors until trials run.
 
-It imports MLflow and opens the database, which takes about six seconds of a processor, and eight where it has to make one.
+It imports MLflow and opens the database, which takes six seconds of a processor, and eight where it has to make one.
 """
 
 SECONDS_FOR_THE_REST: Final[Mapping[RunStatus, float]] = {"FINISHED": 60.0, "KILLED": 10.0, "FAILED": 10.0}
