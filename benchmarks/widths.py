@@ -1,6 +1,6 @@
 """Widths that were searched for beside equal shares of the network's own, at equal MACs, on handwritten digits.
 
-    python -m benchmarks.widths [--epochs 12] [--threads 1]
+    python -m benchmarks.widths [--epochs 12] [--threads 1] [--rows dense uniform]
 
 The CNN for digits. Every network's last training takes `--epochs` from fresh weights, with the same schedule; what
 searches trains more before, and what that cost is stated, in trainings of the dense network. A run that is typed again
@@ -21,6 +21,7 @@ HALF: Mapping[str, Option] = {"widths": [23, 22, 46]}
 
 _SEARCH: Mapping[str, Value] = {"search": 0.5, "target_macs": 0.5, "initial": 16, "narrowest": 8, "widest": 64}
 _ADJUST: Mapping[str, Value] = {"rounds": 2, "moved": 1}
+_SHARED: Mapping[str, Value] = {"search": 0.5, "target_macs": 0.5, "widest": 1.5, "narrowest": 0.25, "networks": 60}
 
 METHODS = {
     "dense": Method("dense"),
@@ -28,6 +29,7 @@ METHODS = {
     "uniform": Method("dense", network=HALF),
     "channel search": Method("channel_search", _SEARCH, trainings=2),
     "channel search, v1": Method("channel_search", {**_SEARCH, "variant": "v1", "round_epochs": 3}, trainings=2),
+    "width search": Method("width_search", _SHARED, trainings=2),
     "network adjustment of uniform": Method("network_adjustment", _ADJUST, trainings=3, network=HALF),
 }
 
@@ -60,10 +62,16 @@ def table(measured: Table) -> Iterator[str]:
 
 
 def main() -> None:
-    options = parse(new_parser(__doc__, "widths", epochs=12, subset=None))
-    specs = {(name, seed): trial(name, seed, options) for seed in options.seeds for name in METHODS}
+    parser = new_parser(__doc__, "widths", epochs=12, subset=None)
+    parser.add_argument(
+        "--rows", nargs="+", choices=METHODS, default=[*METHODS], help="rows of the table, dense among them"
+    )
+    options = parse(parser)
+    if "dense" not in options.rows:
+        parser.error("--rows: dense must be among them, which the cost of the others is a multiple of")
+    specs = {(name, seed): trial(name, seed, options) for seed in options.seeds for name in options.rows}
     metrics = dict(zip(specs, run_all(list(specs.values()), options), strict=True))
-    print(*table({name: [metrics[name, seed] for seed in options.seeds] for name in METHODS}), sep="\n")
+    print(*table({name: [metrics[name, seed] for seed in options.seeds] for name in options.rows}), sep="\n")
 
 
 if __name__ == "__main__":

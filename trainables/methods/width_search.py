@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
-from scipy.stats import kendalltau
 from torch import Tensor
 
 from trainables import parallel
@@ -60,7 +59,7 @@ class WidthSearch(Companion):
         self._supernet, self._costs = Supernet(trial.model, groups), WidthCosts.of(trial.model, shape, groups)
         self._widest = widths_of(groups)
         self._limits = {name: Limits(max(1, round(rule.narrowest * most)), most) for name, most in self._widest.items()}
-        self._budget = self._within_reach()
+        self.budget = self._within_reach()
         self._generator = torch.Generator().manual_seed(trial.spec.seed + SEARCH_SEED)
         self._task = smoothed(trial.task, trial.spec.training.label_smoothing)
         self._macs = 0.0
@@ -123,8 +122,7 @@ class WidthSearch(Companion):
 
     def finish(self) -> None:
         seed = self._trial.spec.seed + SEARCH_SEED
-        graph = WidthGraph.of(self._trial.model, self._trial.dataset.input_shape, searched_groups(self._trial))
-        proposals = Proposals(graph, self._budget, seed, self._rule.doubt)
+        proposals = Proposals(self.graph(), self.budget, seed, self._rule.doubt)
         measured = self._searched(proposals)
         left_out = proposals.learn(measured)
         widths, predicted = proposals.best(measured)
@@ -134,31 +132,35 @@ class WidthSearch(Companion):
             PREDICTED: predicted,
             NETWORKS: float(len(measured)),
         }
-        set_widths(self._trial, self._budget.named(agreed), leading)
+        set_widths(self._trial, self.budget.named(agreed), leading)
+
+    def graph(self) -> WidthGraph:
+        """Return the graph of the widest network."""
+        return WidthGraph.of(self._trial.model, self._trial.dataset.input_shape, searched_groups(self._trial))
 
     def _searched(self, proposals: Proposals) -> Measured:
         """Measure random networks, then rounds of promising ones."""
         rule, measured = self._rule, dict[tuple[int, ...], float]()
         first = rule.networks - rule.rounds * (each := rule.networks // 2 // rule.rounds)
-        measured |= self._scores(proposals.first(first))
+        measured |= self.scores(proposals.first(first))
         for _ in range(rule.rounds):
             proposals.learn(measured)
-            measured |= self._scores(proposals.promising(measured, each))
+            measured |= self.scores(proposals.promising(measured, each))
         return measured
 
-    def _scores(self, networks: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], float]:
+    def scores(self, networks: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], float]:
         """Measure networks, of which several processes take turns; count what that costs."""
         begin, trial = time.perf_counter(), self._trial
         images, calibrating = held_out(trial, self._rule.held_out), self._calibrating()
         scores = torch.zeros(len(networks), dtype=torch.float64, device=trial.context.device)
         for index in range(parallel.rank(), len(networks), parallel.size()):
             with parallel.alone():
-                scores[index] = self._score(self._budget.named(networks[index]), images, calibrating)
+                scores[index] = self._score(self.budget.named(networks[index]), images, calibrating)
         scores = parallel.total(scores)
         if not scores.isfinite().all():
             raise TrainingDiverged("the networks that share their weights no longer give numbers")
         passed = len(images) + len(calibrating.train)
-        add_passes(trial, passed * sum(self._costs.macs(self._budget.named(each)) for each in networks), begin)
+        add_passes(trial, passed * sum(self._costs.macs(self.budget.named(each)) for each in networks), begin)
         return dict(zip(networks, scores.tolist(), strict=True))
 
     def _score(self, widths: Widths, images: Split, calibrating: Dataset) -> float:
@@ -181,6 +183,8 @@ class WidthSearch(Companion):
 
 def _tau(left_out: Tensor, measured: Measured) -> float:
     """Return Kendall's tau of predictions, NaN where there is none, with what was measured; 0 where all are alike."""
+    from scipy.stats import kendalltau  # takes long to import, and every trial imports this module
+
     known = left_out.isfinite()
     scores = torch.tensor(list(measured.values()), dtype=torch.float64)
     tau = float(kendalltau(left_out[known].numpy(), scores[known].numpy()).statistic)

@@ -50,8 +50,8 @@ def test_what_the_narrower_networks_take_is_paid_for(tmp_path: Path) -> None:
     trained = len(trial.divided(RULE.held_out)[0]) / len(trial.dataset.train)
     assert trial.position.macs == pytest.approx(trained * costs.macs(NARROWEST))
     before, networks = trial.position.macs, [(12, 12, 30), (16, 8, 20)]
-    companion._scores(networks)
-    macs = sum(costs.macs(companion._budget.named(widths)) for widths in networks)
+    companion.scores(networks)
+    macs = sum(costs.macs(companion.budget.named(widths)) for widths in networks)
     assert trial.position.macs - before == pytest.approx(macs / 3)  # all images pass, forward only
 
 
@@ -62,7 +62,7 @@ def test_a_network_is_measured_by_its_own_statistics_on_images_that_were_not_tra
             if isinstance(module, nn.BatchNorm2d):
                 assert module.running_mean is not None
                 module.running_mean.fill_(100.0)
-    measured = companion._scores([(12, 12, 30)])[12, 12, 30]
+    measured = companion.scores([(12, 12, 30)])[12, 12, 30]
     images = held_out(trial, RULE.held_out)
     assert not {*trial.divided(0.2)[0].tolist()} & {*trial.divided(0.2)[1].tolist()}
     (mean,), (std,) = trial.dataset.mean, trial.dataset.std
