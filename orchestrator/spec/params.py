@@ -1,13 +1,14 @@
 """The hyper-parameters of a trial: those of its paradigm, and those of network and training that its study searches.
 
 Only the sampler, the ledger and the tables know them under one name each: ``training.<name>`` for those of training,
-``model`` for the network, and ``model.<option>`` for its options.
+``model`` for the network, and ``model.<option>`` for its options, or ``model.<option>.<place>`` for entries of lists.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from orchestrator.spec.option_entries import replaced
 from trainables import paradigms
 from trainables.paradigms.base import Paradigm
 from trainables.spec import ModelSpec, TrainingSpec, Value
@@ -56,7 +57,7 @@ class Params:
     def network(self, networks: Sequence[ModelSpec]) -> ModelSpec:
         """Return the network of a trial among those of its study; the first where the trial does not name one."""
         chosen = next((network for network in networks if network.label == self.model), networks[0])
-        return replace(chosen, options={**chosen.options, **self.options}) if self.options else chosen
+        return replace(chosen, options=replaced(chosen.options, self.options)) if self.options else chosen
 
     def in_network(self, label: str) -> "Params":
         """Return these with that network where they name none."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from orchestrator.spec.choices import Choice, Range, check_choice
+from orchestrator.spec.option_entries import entry
 from trainables import models
 from trainables.errors import InvalidValue, nearest
 from trainables.spec import ModelSpec, Value
@@ -21,12 +22,21 @@ def check(searched: Mapping[str, Choice], networks: Sequence[ModelSpec]) -> Iter
 
 
 def takes(network: ModelSpec, option: str) -> bool:
-    """Return whether a network takes an option that its study leaves open; of networks of others it is assumed."""
+    """Return whether a network takes an option that its study leaves open; of networks of others it is assumed.
+
+    An entry of a list is taken by a network whose options have that list.
+    """
+    found = entry(option)
+    if found is not None:
+        return found.lies_in(network.options)
     known = models.options_of(network.name)
     return option not in network.options and (known is None or option in known)
 
 
 def _not_taken(name: str, networks: Sequence[ModelSpec]) -> str:
+    found = entry(name)
+    if found is not None:
+        return f"is in no list of the study's networks: give model.options.{found.option} as a list that is long enough"
     fixed = [network.label for network in networks if name in network.options]
     if fixed:
         return f"is fixed by {', '.join(fixed)}; leave it out here or there"

@@ -41,6 +41,14 @@ def test_a_trial_names_its_network_and_options_of_it() -> None:
     assert params.paradigm == {"sparsity": 0.5}
 
 
+def test_searched_entries_stand_in_the_list_of_the_network() -> None:
+    network = ModelSpec(name="digits_cnn", options={"widths": [32, 32, 64]})
+    params = Params.of({"model.widths.1": 20, "model.widths.2": 8})
+    assert params.network([network]).options == {"widths": [32, 20, 8]}
+    assert network.options == {"widths": [32, 32, 64]}
+    assert Params.of(params.named) == params
+
+
 def test_a_trial_of_a_study_with_one_network_has_that_one() -> None:
     params = Params.of({"sparsity": 0.5})
     assert params.network(NETWORKS[1:]) == NETWORKS[1]

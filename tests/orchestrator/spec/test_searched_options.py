@@ -38,6 +38,15 @@ def test_an_option_that_is_fixed_in_all_networks_is_not_searched() -> None:
     assert told(NARROW, width=[0.25]) == {"width": "is fixed by resnet20(width=0.5); leave it out here or there"}
 
 
+def test_an_entry_of_a_list_is_searched_where_a_network_is_given_that_list() -> None:
+    given = ModelSpec(name="digits_cnn", options={"widths": [32, 32, 64]})
+    assert told(given, MLP, **{"widths.0": Range(low=8, high=64), "widths.2": [16, 32]}) == {}
+    assert [takes(network, "widths.2") for network in (given, CNN, MLP)] == [True, False, False]
+    expected = "is in no list of the study's networks: give model.options.widths as a list that is long enough"
+    assert told(given, **{"widths.3": Range(low=8, high=64)}) == {"widths.3": expected}
+    assert told(CNN, **{"widths.0": [8, 16]}) == {"widths.0": expected}
+
+
 @pytest.mark.parametrize("value", [0.5, 1, "wide"])
 def test_one_value_is_no_search(value: object) -> None:
     (allowed,) = told(RESNET, width=value).values()
