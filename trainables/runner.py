@@ -41,6 +41,7 @@ from trainables.structure.widths import redrawn
 from trainables.tasks.classification import smoothed
 from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion, Companions
+from trainables.training.compiling import CompiledSteps
 from trainables.training.cuda_graphs import Runs, runs_on
 from trainables.training.energy import EnergyMeter
 from trainables.training.epoch import Epoch, EpochResult
@@ -159,8 +160,9 @@ def train(
     _prepare(trial, schedule, recipe)
     capture, device = trial.spec.training.capture, trial.context.device
     runs = runs_on(device, capture, lambda: trial.masks.pattern, lambda: trial.companion.pattern())
+    steps = CompiledSteps(runs.steps, trial.spec.training.compile, partial(_seconds_left, stage, trial))
     for epoch in range(max(trial.position.epoch, schedule.begin // schedule.steps), stage.epochs):
-        result, usage = _train_epoch(epoch, trial, batches, schedule, runs.steps)
+        result, usage = _train_epoch(epoch, trial, batches, schedule, steps)
         trial.companion.after_epoch()
         first = epoch * schedule.steps
         share = min(1.0, (first + schedule.steps - schedule.begin) / schedule.steps)
@@ -217,6 +219,12 @@ def _train_epoch(
     if "peak_memory" in trial.spec.objectives and usage.peak_memory is not None:
         trial.measured["peak_memory"] = max(usage.peak_memory, trial.measured.get("peak_memory", 0.0))
     return result, usage
+
+
+def _seconds_left(stage: Train, trial: LiveTrial) -> float:
+    """Return the seconds that the rest of a stage takes if its epochs take as long as the last one; 0 before any."""
+    last = trial.last_report
+    return (stage.epochs - trial.position.epoch) * last.seconds if last is not None else 0.0
 
 
 def _judging(trial: LiveTrial, runs: Runs) -> Judging:

@@ -250,7 +250,7 @@ def _key(trial: LiveTrial, stage: Train) -> str:
     weights = trial.spec.model.weights
     spec["data"] = {name: value for name, value in spec["data"].items() if name not in ("root", "download")}
     spec["model"] = {**spec["model"], "weights": sha256(Path(weights)) if weights not in (None, IMAGENET) else weights}
-    for how in ("shared_dense", "capture"):  # say how a network is trained, not which one
+    for how in ("shared_dense", "capture", "compile"):  # say how a network is trained, not which one
         del spec["training"][how]
     for name in ("scaling", "lr_after_pruning", "paths"):
         if spec["training"][name] == getattr(_USUAL, name):

@@ -17,6 +17,7 @@ Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["cosine", "step", "one_cycle", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Capture = Literal["auto", "never"]
+Compile = Literal["auto", "never", "always"]
 Memory = Literal["auto", "always", "never"]
 Scaling = Literal["none", "architecture_aware"]
 RateAfterPruning = Literal["kept", "scaled"]
@@ -137,6 +138,7 @@ _NAMED: Final[Mapping[str, object]] = {
     "schedule": Schedule,
     "precision": Precision,
     "capture": Capture,
+    "compile": Compile,
     "scaling": Scaling,
     "lr_after_pruning": RateAfterPruning,
     "paths": PathWeights,
@@ -156,6 +158,7 @@ class TrainingSpec:
     layers in a row, from which each network's own follows; with `lr_after_pruning: scaled` the rate is scaled once more
     when residual blocks are gone. `paths` says how the paths through a network count for both.
     `capture: auto` has a GPU replay a captured step where it can; `never` starts each operation from Python.
+    `compile: auto` compiles the network on a GPU where a stage is long enough to earn that back, `always` everywhere.
     """
 
     optimizer: Optimizer = "sgd"
@@ -177,6 +180,7 @@ class TrainingSpec:
     lr_after_pruning: RateAfterPruning = "kept"
     paths: PathWeights = "sum"
     capture: Capture = "never"
+    compile: Compile = "never"
 
     def __post_init__(self) -> None:
         for key, choices in _NAMED.items():

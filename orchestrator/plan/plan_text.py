@@ -67,7 +67,7 @@ def _same_work(spec: StudySpec, stored: StudySpec) -> bool:
 
 
 def _training(spec: StudySpec) -> object:
-    return replace(spec.training, shared_dense=False)
+    return replace(spec.training, shared_dense=False, capture="never", compile="never")
 
 
 def _data(spec: StudySpec) -> object:

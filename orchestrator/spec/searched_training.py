@@ -12,8 +12,8 @@ from orchestrator.spec.spec_errors import translate, unknown_key
 from trainables.errors import InvalidValue
 from trainables.spec import TrainingSpec, Value
 
-_UNSEARCHED: Final = ("milestones", "shared_dense", "capture")
-"""What may not be searched: a list of milestones is one value, and sharing and capturing change no result."""
+_UNSEARCHED: Final = ("milestones", "shared_dense", "capture", "compile")
+"""What may not be searched: a list of milestones is one value, and the others change no result."""
 
 _TYPES: Final = {name: kind for name, kind in get_type_hints(TrainingSpec).items() if name not in _UNSEARCHED}
 """What may be searched, with its type."""

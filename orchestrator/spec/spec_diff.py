@@ -4,7 +4,15 @@ from typing import Any, Final
 
 from orchestrator.spec.study_spec import StudySpec
 
-WHEREABOUTS: Final = ("data.root", "data.download", "ledger", "tracking", "training.shared_dense", "training.capture")
+WHEREABOUTS: Final = (
+    "data.root",
+    "data.download",
+    "ledger",
+    "tracking",
+    "training.shared_dense",
+    "training.capture",
+    "training.compile",
+)
 """Settings that say where things lie or what is done once, and have no effect on results."""
 
 

@@ -111,7 +111,7 @@ class CapturedSteps:
         if not one.is_full or epoch.step.companion.stands_out():
             return epoch.plainly(one)
         epoch.show(one)
-        shape = one.images, epoch.plan, self._depends_on(), epoch.step.addresses()
+        shape = one.images, epoch.plan, self._depends_on(), epoch.step.addresses(), id(epoch.step.network)
         turn = self._course.turn(shape, epoch.step.companion.pattern())
         if turn is Turn.CAPTURE:
             turn = self._capture(one, epoch)

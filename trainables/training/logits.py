@@ -5,8 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+Network = Callable[[Tensor], Tensor]
+"""What computes outputs for inputs: a module, or what was made of one."""
 
-def logits_of(model: Callable[[Tensor], Tensor], inputs: Tensor, precision: torch.dtype) -> Tensor:
+
+def logits_of(model: Network, inputs: Tensor, precision: torch.dtype) -> Tensor:
     """Return the logits of a network that multiplies in `precision`, in a type in which a loss can be computed."""
     with torch.autocast(inputs.device.type, dtype=precision, enabled=precision != torch.float32):
         logits = model(inputs)

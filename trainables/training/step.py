@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from trainables import parallel
 from trainables.data.batches import Batches
 from trainables.tasks.base import Task
 from trainables.training.companion import Companion
-from trainables.training.logits import logits_of
+from trainables.training.logits import Network, logits_of
 
 Rate = Callable[[int], float]
 """The learning rate of each step of an epoch, by its number in it."""
@@ -22,11 +22,12 @@ Rate = Callable[[int], float]
 class Step:
     """What every step of a stage does with its batch: forward, loss, backward, optimizer, and the companion between.
 
-    `network` is what is called for outputs: of several processes, what averages their gradients. Forward and backward
-    run in `precision`, the loss and the optimizer in float32. No part of it waits for the device.
+    `network` is what is called for outputs: a module, what averages the gradients of several processes, or compiled
+    code. Forward and backward run in `precision`, the loss and the optimizer in float32. No part of it waits for the
+    device.
     """
 
-    network: nn.Module
+    network: Network
     optimizer: Optimizer
     task: Task
     precision: torch.dtype

@@ -1,0 +1,315 @@
+"""Networks compiled for training steps: the same network, compiled where it pays, anew where it has changed."""
+
+import copy
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.trainables.stages import a_trial
+from tests.trainables.training.tape import Tape
+from trainables.methods.attach import attach
+from trainables.recipes.gating import Gating
+from trainables.recipes.recipe import Prune
+from trainables.recipes.schedules import Gradual
+from trainables.spec import Compile
+from trainables.state import LiveTrial
+from trainables.training.captured import CapturedSteps
+from trainables.training.companion import Companion
+from trainables.training.compiling import (
+    CACHE,
+    COST,
+    GAIN,
+    MOST,
+    CompiledNetwork,
+    CompiledSteps,
+    cache_folder,
+    distance,
+    inductor,
+    is_wanted,
+    structure,
+)
+from trainables.training.epoch import EpochResult
+from trainables.training.logits import Network
+from trainables.training.step import Steps, plainly
+from trainables.training.training import optimizer_for, train_epoch
+
+IMAGES = 16
+
+
+@dataclass
+class Traced:
+    """Compiles by torch's tracer, without making machine code, and counts what it compiles and what that computes."""
+
+    compiled: int = 0
+    called: int = 0
+
+    def __call__(self, network: nn.Module) -> Network:
+        torch.compiler.reset()
+        self.compiled += 1
+        traced = torch.compile(network, backend="eager", fullgraph=True, dynamic=False)
+
+        def run(inputs: Tensor) -> Tensor:
+            self.called += 1
+            outputs: Tensor = traced(inputs)
+            return outputs
+
+        return run
+
+
+def a_network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2), nn.Flatten(), nn.Linear(64, 3)
+    )
+
+
+def images(count: int = IMAGES) -> Tensor:
+    return torch.randn(count, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+
+
+def run_epochs(trial: LiveTrial, companion: Companion, steps: Steps, epochs: int = 2) -> list[EpochResult]:
+    assert trial.optimizer is not None
+    trial.optimizer.register_step_post_hook(lambda *_: trial.masks.apply())
+    results = []
+    for _ in range(epochs):
+        results.append(
+            train_epoch(
+                trial.model,
+                trial.batches(),
+                trial.optimizer,
+                lambda step: 0.02 / (1 + step),
+                task=trial.task,
+                precision=torch.float32,
+                companion=companion,
+                steps=steps,
+            )
+        )
+        companion.after_epoch()
+    return results
+
+
+def trained(folder: Path, steps: Steps, companion: Callable[[LiveTrial], Companion]) -> tuple[LiveTrial, list[float]]:
+    trial = a_trial(folder, subset=350, batch_size=48, augment=False)
+    trial.optimizer = optimizer_for(trial.model, trial.spec.training)
+    return trial, [result.loss for result in run_epochs(trial, companion(trial), steps)]
+
+
+def compiling(compiled: Callable[[nn.Module], Network], steps: Steps = plainly, mode: Compile = "always") -> Steps:
+    return CompiledSteps(steps, mode, lambda: 0.0, compiled)
+
+
+def gradual(trial: LiveTrial) -> Companion:
+    return attach(Gradual(Prune(0.5)), trial, 2 * len(trial.batches()))
+
+
+@pytest.mark.parametrize(
+    ("mode", "device", "left", "wanted"),
+    [
+        ("never", "cuda", 1e9, False),
+        ("always", "cpu", 0.0, True),
+        ("auto", "cpu", 1e9, False),
+        ("auto", "cuda", 0.0, False),
+        ("auto", "cuda", 0.99 * COST / GAIN, False),
+        ("auto", "cuda", 1.01 * COST / GAIN, True),
+    ],
+)
+def test_auto_compiles_on_a_gpu_what_earns_the_compilation_back(
+    mode: Compile, device: str, left: float, wanted: bool
+) -> None:
+    assert is_wanted(mode, device, left) is wanted
+
+
+def test_masks_and_figures_are_those_of_the_network_as_it_is_written(tmp_path: Path) -> None:
+    traced = Traced()
+    (plain, expected), (compiled, losses) = (
+        trained(tmp_path, steps, gradual) for steps in (plainly, compiling(traced))
+    )
+    assert losses == pytest.approx(expected, rel=1e-5)
+    assert compiled.model.state_dict().keys() == plain.model.state_dict().keys()
+    assert all(torch.equal(mask, compiled.weight_masks[name]) for name, mask in plain.weight_masks.items())
+    assert (traced.compiled, traced.called) == (1, 1 + 2 * 7)  # the comparison; of each epoch the last batch is smaller
+
+
+def test_inductor_trains_the_same_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
+    network = a_network()
+    compiled = CompiledNetwork(network, inductor, IMAGES, torch.float32)
+    before = copy.deepcopy(network.state_dict())
+    torch.manual_seed(5)
+    outputs = compiled(images())
+    assert compiled.refusal is None
+    slopes = torch.autograd.grad(outputs.square().sum(), list(network.parameters()))
+    other = a_network()
+    other.load_state_dict(before)
+    torch.manual_seed(5)
+    plain = other(images())
+    expected = torch.autograd.grad(plain.square().sum(), list(other.parameters()))
+    assert distance([plain, *expected], [outputs, *slopes]) < 1e-5
+    assert torch.allclose(network.get_buffer("1.running_mean"), other.get_buffer("1.running_mean"), atol=1e-6)
+    assert any((tmp_path / "cache").iterdir())
+
+
+def test_captured_steps_capture_the_compiled_network(tmp_path: Path) -> None:
+    tape, traced = Tape(), Traced()
+    captured = CapturedSteps(tape, lambda: None)
+    (plain, expected), (replayed, losses) = (
+        trained(tmp_path, steps, lambda _: Companion()) for steps in (plainly, compiling(traced, captured))
+    )
+    assert losses == pytest.approx(expected, rel=1e-4)
+    assert distance(list(plain.model.parameters()), list(replayed.model.parameters())) < 1e-4
+    assert (tape.recorded, traced.compiled) == (1, 1)
+
+
+class Dropping(Companion):
+    """Replaces the last layer of the network after each epoch."""
+
+    def __init__(self, trial: LiveTrial) -> None:
+        self._trial = trial
+
+    def after_epoch(self) -> None:
+        model, optimizer = self._trial.model, self._trial.optimizer
+        assert optimizer is not None
+        name, last = list(model.named_modules())[-1]
+        parent = model.get_submodule(name.rpartition(".")[0])
+        setattr(parent, name.rpartition(".")[2], copy.deepcopy(last))
+        optimizer.param_groups[0]["params"] = list(model.parameters())
+
+
+def test_a_network_that_has_changed_is_compiled_anew(tmp_path: Path) -> None:
+    traced = Traced()
+    _, losses = trained(tmp_path, compiling(traced), Dropping)
+    assert traced.compiled == 2
+    assert losses == pytest.approx(trained(tmp_path, plainly, Dropping)[1], rel=1e-5)
+
+
+def test_auto_stops_compiling_a_network_that_changes_all_the_time(caplog: pytest.LogCaptureFixture) -> None:
+    trial = a_trial(Path(), subset=80, batch_size=20)
+    trial.optimizer, companion = optimizer_for(trial.model, trial.spec.training), Dropping(trial)
+    traced = Traced()
+    steps = CompiledSteps(plainly, "auto", lambda: 1e9, traced)
+    with pytest.MonkeyPatch.context() as patched, caplog.at_level(logging.INFO):
+        patched.setattr("trainables.training.compiling.is_wanted", lambda mode, *_: mode == "auto")  # as on a GPU
+        run_epochs(trial, companion, steps, epochs=MOST + 2)
+    assert traced.compiled == MOST
+    assert caplog.text.count("has changed") == 1
+
+
+def test_what_a_compiler_refuses_is_trained_as_it_is_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def refuses(_: nn.Module) -> Network:
+        raise RuntimeError("no compiler is installed\nat /usr/bin")
+
+    with caplog.at_level(logging.INFO):
+        _, losses = trained(tmp_path, compiling(refuses), gradual)
+    assert losses == trained(tmp_path, plainly, gradual)[1]
+    assert caplog.text.count("no compiler is installed") == 1
+    assert "at /usr/bin" not in caplog.text
+
+
+class Breaking(nn.Module):
+    """A layer that decides by what it computes, which no whole graph can."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.mean() > 0 else 2 * x
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_network_that_cannot_be_traced_as_a_whole_has_its_own_gradients(narrow: bool) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 3), Breaking())
+    compiled = CompiledNetwork(network, Traced(), IMAGES, torch.bfloat16 if narrow else torch.float32)
+    with torch.autocast("cpu", enabled=narrow):
+        compiled(images()).float().sum().backward()
+    assert compiled.refusal is not None
+    assert network.get_parameter("1.weight").grad is not None
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_another_network_is_noticed_and_leaves_no_trace(narrow: bool) -> None:
+    network = a_network()
+    before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    compiled = CompiledNetwork(
+        network, lambda it: lambda x: it(x) * 1.1 + 1, IMAGES, torch.bfloat16 if narrow else torch.float32
+    )
+    with torch.autocast("cpu", enabled=narrow):
+        compiled(images()).float().sum().backward()
+    assert compiled.refusal is not None
+    assert "off by" in compiled.refusal
+    expected = a_network()
+    expected.load_state_dict(before)
+    torch.set_rng_state(state)
+    with torch.autocast("cpu", enabled=narrow):
+        expected(images()).float().sum().backward()
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.state_dict().values(), expected.state_dict().values(), strict=True)
+    )
+    assert all(
+        torch.equal(a.grad, b.grad)
+        for a, b in zip(network.parameters(), expected.parameters(), strict=True)
+        if a.grad is not None and b.grad is not None
+    )
+
+
+def test_hooks_that_come_and_go_are_noticed() -> None:
+    network, traced = a_network(), Traced()
+    compiled = CompiledNetwork(network, traced, IMAGES, torch.float32)
+    compiled(images())
+    called = traced.called
+    handle = network[-1].register_forward_hook(lambda _, __, output: output * 0)
+    assert not compiled(images()).any()
+    handle.remove()
+    assert compiled(images()).any()
+    assert traced.called == called + 1
+    assert compiled.refusal is None
+
+
+def test_open_gates_are_trained_as_written_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    traced = Traced()
+
+    def gated(trial: LiveTrial) -> Companion:
+        return attach(Gating(epochs=1), trial, 2 * len(trial.batches()))
+
+    with caplog.at_level(logging.INFO):
+        _, losses = trained(tmp_path, compiling(traced), gated)
+    assert losses == pytest.approx(trained(tmp_path, plainly, gated)[1], rel=1e-5)
+    assert caplog.text.count("hooks act on its modules") == 1
+    assert traced.compiled == 1  # once the gates are gone
+
+
+def test_smaller_batches_and_evaluations_run_as_written() -> None:
+    network, traced = a_network(), Traced()
+    compiled = CompiledNetwork(network, traced, IMAGES, torch.float32)
+    compiled(images(IMAGES - 1))
+    network.eval()
+    compiled(images())
+    assert traced.compiled == 0
+
+
+def test_a_structure_is_that_of_modules_and_shapes() -> None:
+    network = a_network()
+    before = structure(network)
+    with torch.no_grad():
+        network.get_parameter("0.weight").mul_(2)
+    assert structure(network) == before
+    network[0] = nn.Conv2d(1, 4, 3, padding=1)
+    assert structure(network) != before
+
+
+def test_what_is_compiled_lies_in_the_users_own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder().is_relative_to(tmp_path / "espalier" / "compiled")
+
+
+def test_ten_networks_of_one_class_are_all_compiled() -> None:
+    compiled = Traced()
+    for width in range(2, 12):
+        network = nn.Sequential(nn.Flatten(), nn.Linear(16, width))
+        one = CompiledNetwork(network, compiled, IMAGES, torch.float32)
+        one(images())
+        assert one.refusal is None
+    assert compiled.compiled == 10
