@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from itertools import chain
 from typing import Any, Final
 
-from orchestrator.execution import cluster
+from orchestrator.execution import cluster, gpu_shares
 from orchestrator.execution.cluster import NodeLost, RaySession
 from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.ledger import Ledger, read
@@ -61,6 +61,7 @@ def launch(
     cluster that cannot be used; StudyBusy while another process drives the study; and RayNotStarted.
     """
     store_check.check(spec, store)
+    spec = gpu_shares.settled(spec, store.study(spec.name), address, logger.info)
     with _session(spec, address, observer) as session:
         drive = Drive(spec, store.study(spec.name), store, session, observer, run)
         if _exists(drive.folder):
@@ -108,6 +109,7 @@ def extend(
     study does not exist or the cluster cannot be used, and StudyBusy while another process drives it.
     """
     folder = store.existing(spec.name)
+    spec = gpu_shares.settled(spec, folder, address, logger.info)
     cluster.check(spec.resources, address)
     store_check.check(spec, store)
     _check_network(spec, store)

@@ -68,6 +68,8 @@ def _allowed(node: Node) -> str:
     """Return in words what a value may be."""
     if "$ref" in node:
         return "keys of its own, below"
+    if "const" in node:
+        return f"`{node['const']}`"
     if "enum" in node:
         return ", ".join(f"`{value}`" for value in node["enum"])
     options = node.get("anyOf") or node.get("oneOf")

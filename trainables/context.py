@@ -78,3 +78,17 @@ class Context(Protocol):
     def restore(self) -> Path | None:
         """Return the folder of the checkpoint to resume from, or None for a fresh start."""
         ...
+
+
+@dataclass(frozen=True)
+class Unheard:
+    """A context for training that is only timed: it neither reports nor saves."""
+
+    device: str
+    cache: Path | None = None
+
+    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - a context's
+        raise AssertionError("what is only timed reports nothing")
+
+    def restore(self) -> Path | None:
+        return None

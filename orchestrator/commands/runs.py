@@ -43,9 +43,12 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Estimate what a study will take, without starting it; exits with status 1 if no trial can run."""
+    from orchestrator.execution import gpu_shares
     from orchestrator.plan import plan_text
 
     spec, studies = StudySpec.load(file), store_at(store)
+    if probe:
+        spec = gpu_shares.settled(spec, studies.study(spec.name), address, _unsaid if as_json else say)
     estimate = plan_text.plan_of(spec, studies, probe=probe, address=address)
     if as_json:
         print_json(dataclasses.asdict(estimate))
@@ -65,12 +68,18 @@ def launch(
 ) -> None:
     """Run a new study and show its Pareto front."""
     from orchestrator import study
+    from orchestrator.execution import gpu_shares
     from orchestrator.terminal.live import shown
 
     spec, studies = StudySpec.load(file), store_at(store)
+    spec = gpu_shares.settled(spec, studies.study(spec.name), address, _unsaid if quiet or as_json else say)
     with shown(console(), quiet=quiet or as_json) as observer:
         outcome = study.launch(spec, studies, observer=observer, exist_ok=exist_ok, address=address)
     _conclude(outcome, studies, as_json=as_json)
+
+
+def _unsaid(_: str) -> None:
+    """Say nothing where programs read."""
 
 
 def resume(

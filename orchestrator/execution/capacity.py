@@ -20,7 +20,7 @@ NodeCapacity = Mapping[str, float]
 
 def workers_of(node: NodeCapacity, resources: Resources) -> int:
     """Return how many workers fit on a node."""
-    asked = {"CPU": resources.cpus, "GPU": resources.gpus}
+    asked = {"CPU": resources.cpus, "GPU": resources.share}
     return min(int(node.get(kind, 0) / share + 1e-9) for kind, share in asked.items() if share)
 
 
@@ -54,7 +54,7 @@ def require_room(capacities: Sequence[NodeCapacity], resources: Resources) -> in
     room = sum(workers_of(node, resources) for node in capacities)
     if room < resources.workers.min and not may_grow(resources):
         available = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in capacities)
-        worker = f"{resources.cpus:g} CPUs and {resources.gpus:g} GPUs"
+        worker = f"{resources.cpus:g} CPUs and {resources.share:g} GPUs"
         asked = worker if resources.workers.min == 1 else f"{resources.workers.min} workers of {worker}"
         hint = "; set resources.parallel if the cluster starts other nodes by itself" if ADDRESS in os.environ else ""
         raise InvalidValue("resources", asked, f"must fit, each worker on one node; there are {available}{hint}")

@@ -19,7 +19,7 @@ def in_parallel(
     """
     import ray
 
-    remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=3)(work)
+    remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.share, max_retries=3)(work)
     running = {remote.remote(piece): piece for piece in pieces}
     try:
         while running:

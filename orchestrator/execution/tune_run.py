@@ -83,10 +83,10 @@ def _work_order(
         folder=attempt_folder(folder.trials, trial.number, tune_id),
         remote=files.explicit.url if files is not None else None,
         resume_from=trial.checkpoint,
-        device="cuda" if spec.resources.gpus > 0 else "cpu",
+        device="cuda" if spec.resources.share > 0 else "cpu",
         cache=cache,
         cpus=spec.resources.cpus,
-        gpus=spec.resources.gpus,
+        gpus=spec.resources.share,
         workers=workers,
         mps=spec.resources.mps,
     )

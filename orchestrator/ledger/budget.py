@@ -70,7 +70,7 @@ class Meter:
         occupied = self._ended + sum(held.until(now) for held in self._since.values())
         return Spending(
             seconds=self._before.seconds + now - self._begun,
-            device_seconds=self._before.device_seconds + occupied * (resources.gpus or resources.cpus),
+            device_seconds=self._before.device_seconds + occupied * (resources.share or resources.cpus),
             money=self._before.money + occupied * (resources.price_per_hour or 0.0) / SECONDS_PER_HOUR,
         )
 

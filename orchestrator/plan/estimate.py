@@ -137,7 +137,7 @@ def make_plan(
     if shared:
         epochs += Span(-shared, -shared, 0)
         stopping += f"; low and expected are without {shared:.0f} epochs of dense training that trials share"
-    devices = (spec.resources.gpus or spec.resources.cpus) * spec.resources.workers.min
+    devices = (spec.resources.share or spec.resources.cpus) * spec.resources.workers.min
     trial_seconds = epochs * pace.epoch + pace.beyond * left if pace is not None else None
     wall = None
     if pace is not None and trial_seconds is not None and left and place.slots:
@@ -151,7 +151,7 @@ def make_plan(
         stopping=stopping,
         pace=pace,
         place=place,
-        device="GPU" if spec.resources.gpus else "CPU",
+        device="GPU" if spec.resources.share else "CPU",
         device_hours=trial_seconds * (devices / SECONDS_PER_HOUR) if trial_seconds is not None else None,
         wall_hours=wall * (1 / SECONDS_PER_HOUR) if wall is not None else None,
         allowances=tuple(_allowances(spec, spent, trial_seconds, wall)),
@@ -163,7 +163,7 @@ def _allowances(
 ) -> Iterator[Allowance]:
     """Yield what is left of each budget, and how much is expected to be needed, in the budget's unit."""
     budget, resources = spec.budget, spec.resources
-    devices = (resources.gpus or resources.cpus) * resources.workers.min
+    devices = (resources.share or resources.cpus) * resources.workers.min
     price = (resources.price_per_hour or 0.0) * resources.workers.min
     accounts = (
         ("hours", budget.hours, spent.seconds / SECONDS_PER_HOUR, wall_seconds, 1.0),
@@ -220,7 +220,7 @@ def find_place(resources: Resources, address: str | None = None) -> Place:
         where = f"the cluster at {cluster}"
         with ray_session(Path(os.devnull), cluster):
             return _place(where, nodes(), resources)
-    node = {"CPU": float(os.cpu_count() or 1), "GPU": float(_gpus() if resources.gpus else 0)}
+    node = {"CPU": float(os.cpu_count() or 1), "GPU": float(_gpus() if resources.share else 0)}
     return _place("this machine", [node], resources)
 
 

@@ -3,22 +3,18 @@
 import math
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 import torch
 
+from orchestrator.execution.short_training import ShortTraining
 from orchestrator.search.expected_costs import Placed, unplaced
 from orchestrator.spec.study_spec import StudySpec
 from trainables import data
-from trainables.context import Report, SaveCheckpoint
+from trainables.context import Unheard
 from trainables.data.dataset import Split
 from trainables.runner import evaluate_on
 from trainables.state import LiveTrial
-from trainables.tasks.classification import smoothed
-from trainables.training.companion import Companion
-from trainables.training.cuda_graphs import runs_on
-from trainables.training.training import optimizer_for, train_epoch
 
 LONG_ENOUGH: Final = 1.0
 """A measurement counts if it lasts this many seconds; shorter ones are repeated with twice the steps."""
@@ -53,7 +49,7 @@ def measure(spec: StudySpec, placed: Placed = unplaced) -> Probe:
 
 def _measure(spec: StudySpec, placed: Placed) -> Probe:
     torch.set_num_threads(max(1, math.floor(spec.resources.cpus)))
-    context = _ProbeContext("cuda" if spec.resources.gpus > 0 else "cpu")
+    context = Unheard("cuda" if spec.resources.share > 0 else "cpu")
     dataset = data.load(replace(spec.data, download=False)).placed(context.device, spec.data.memory)
     trial = LiveTrial(placed(spec.trial("dense", {}, spec.seed)), dataset, context)
     step, steps = _step(trial)
@@ -65,40 +61,9 @@ def _measure(spec: StudySpec, placed: Placed) -> Probe:
     return Probe(epoch, last, steps, len(few.validation), context.device)
 
 
-@dataclass(frozen=True)
-class _ProbeContext:
-    """A context for a trial that neither reports nor saves."""
-
-    device: str
-    cache: Path | None = None
-
-    def report(self, report: Report, save: SaveCheckpoint) -> None:  # noqa: ARG002 - a context's
-        raise AssertionError("a probe reports nothing")
-
-    def restore(self) -> Path | None:
-        return None
-
-
 def _step(trial: LiveTrial) -> tuple[float, int]:
     """Return the seconds of a training step, and how many steps were measured."""
-    spec, batches = trial.spec.training, trial.batches()
-    optimizer, steps, count = optimizer_for(trial.model, spec), len(batches), 1
-    taken = runs_on(trial.context.device, spec.capture).steps
-    while True:
-        seconds = train_epoch(
-            trial.model,
-            batches,
-            optimizer,
-            lambda _: spec.lr * 1e-3,  # so small that nothing diverges: that would change the speed
-            task=smoothed(trial.task, spec.label_smoothing),
-            precision=trial.precision,
-            companion=Companion(),
-            skip=steps - count,
-            steps=taken,
-        ).seconds
-        if seconds >= LONG_ENOUGH or count == steps:
-            return seconds / count, count
-        count = min(steps, 2 * count)
+    return ShortTraining(trial).paced(LONG_ENOUGH)
 
 
 def _evaluation(trial: LiveTrial) -> float:

@@ -2,7 +2,16 @@
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from orchestrator.spec import searched_training
 from orchestrator.spec.choices import Choice, Strict
@@ -14,6 +23,20 @@ MOST: Final = 1_000_000
 """The trials, epochs and hours that a study may have: more is a slip, for a million hours are a century."""
 MOST_DEVICES: Final = 100_000
 """The workers, CPUs and GPUs that a trial may have."""
+
+
+AUTO: Final = "auto"
+"""The GPUs of a worker, as long as they are to be measured."""
+
+
+def _word_or_number(gpus: object) -> str:
+    return "<word>" if gpus == AUTO else "<number>"
+
+
+def _no_other_word(gpus: object) -> object:
+    if isinstance(gpus, str):
+        raise InvalidValue("", gpus, "must be a number, without quotes, or auto")
+    return gpus
 
 
 class Search(Strict):
@@ -118,11 +141,16 @@ class Resources(Strict):
     wait for nodes that the cluster has yet to start; without it, as many as there is room for.
 
     With a share of a GPU, such as `gpus: 0.25`, a process gets that share of its memory. With `mps` the processes that
-    share a GPU compute at the same time, by NVIDIA's Multi-Process Service, which is started if it does not run.
+    share a GPU compute at the same time, by NVIDIA's Multi-Process Service, which is started if it does not run. With
+    `gpus: auto` a short measurement on this machine's GPU says how many trials share one (`execution.gpu_shares`).
     """
 
     cpus: Annotated[float, Field(gt=0, le=MOST_DEVICES)] = 1
-    gpus: Annotated[float, Field(ge=0, le=MOST_DEVICES)] = 0
+    gpus: Annotated[
+        Annotated[Literal["auto"], Tag("<word>")]
+        | Annotated[float, Field(ge=0, le=MOST_DEVICES), BeforeValidator(_no_other_word), Tag("<number>")],
+        Discriminator(_word_or_number),
+    ] = 0.0
     price_per_hour: Annotated[float, Field(gt=0)] | None = None
     workers: Elastic = Elastic()
     parallel: Annotated[int, Field(ge=1, le=MOST)] | None = None
@@ -141,6 +169,8 @@ class Resources(Strict):
 
     @model_validator(mode="after")
     def _gpus_are_whole_or_a_share_of_one(self) -> Self:
+        if self.gpus == AUTO:
+            return self
         if self.gpus > 1 and not self.gpus.is_integer():
             raise InvalidValue("gpus", self.gpus, "must be a whole number, or a share of one GPU below 1")
         if self.mps and not 0 < self.gpus < 1:
@@ -151,11 +181,35 @@ class Resources(Strict):
 
     @model_validator(mode="after")
     def _one_gpu_each(self) -> Self:
-        if self.workers.max > 1 and self.gpus > 1:
+        if self.workers.max > 1 and self.gpus == AUTO:
+            allowed = "is for trials of one process; write a number where a trial has several workers"
+            raise InvalidValue("gpus", self.gpus, allowed)
+        if self.workers.max > 1 and self.share > 1:
             raise InvalidValue(
                 "gpus", self.gpus, "must be at most 1 where a trial has several workers: each has its own"
             )
         return self
+
+    @property
+    def share(self) -> float:
+        """The GPUs of a worker; raises InvalidValue as long as that is to be measured."""
+        if self.gpus == AUTO:
+            raise InvalidValue(
+                "resources.gpus",
+                AUTO,
+                "is measured by `espalier launch`, and by `plan` with its probe: write a number here",
+            )
+        return self.gpus
+
+    @property
+    def asked(self) -> str:
+        """The GPUs of a worker, as they were asked for."""
+        return self.gpus if self.gpus == AUTO else f"{self.share:g}"
+
+    @property
+    def has_whole_gpus(self) -> bool:
+        """Whether a worker surely has a GPU to itself."""
+        return self.gpus != AUTO and self.share >= 1
 
 
 class Failures(Strict):

@@ -316,8 +316,8 @@ class StudySpec(Strict):
             yield InvalidValue("latency", asdict(self.latency), allowed)
         if self.latency.device == "cuda" and not self.resources.gpus:
             yield InvalidValue("latency.device", "cuda", "needs a GPU: resources.gpus is 0")
-        if "energy" in self.measured and self.resources.gpus < 1:
-            allowed = f"is that of whole GPUs, by NVML: needs resources.gpus: 1, not {self.resources.gpus:g}"
+        if "energy" in self.measured and not self.resources.has_whole_gpus:
+            allowed = f"is that of whole GPUs, by NVML: needs resources.gpus: 1, not {self.resources.asked}"
             yield InvalidValue(self._key("energy"), self._named_as("energy"), allowed)
         for name in (
             {"energy", "peak_memory", "train_seconds"} & set(self.measured) if self.training.shared_dense else ()

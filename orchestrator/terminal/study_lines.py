@@ -51,7 +51,7 @@ def trial_line(trial: UnderWay, progress: Progress) -> Text:
     state = "running" if progress.driven else "interrupted"
     reached = f", {quantities.name(trial.metric)} {quantities.show(trial.metric, trial.quality)}" if trial.epoch else ""
     words = f"{state}: trial {trial.trial} {trial.paradigm}, epoch {trial.epoch} of {trial.epochs}{reached}"
-    return Text(", ".join([words, *_use_of_machine(trial, "GPU" if progress.spec.resources.gpus else "CPU")]))
+    return Text(", ".join([words, *_use_of_machine(trial, "GPU" if progress.spec.resources.share else "CPU")]))
 
 
 def _use_of_machine(trial: UnderWay, device: str) -> list[str]:
@@ -77,7 +77,7 @@ def _line_of_cluster(noted: Noted) -> Text:
 
 def spent_line(progress: Progress) -> Text:
     """Return what was spent, each with what is allowed of it."""
-    spent, budget, device = progress.spent, progress.spec.budget, "GPU" if progress.spec.resources.gpus else "CPU"
+    spent, budget, device = progress.spent, progress.spec.budget, "GPU" if progress.spec.resources.share else "CPU"
     parts = [_account(quantities.duration(spent.seconds) + " of running", budget.hours, "h")]
     hours = quantities.number(spent.device_seconds / 3600)
     parts.append(_account(f"{hours} {device}-hours", budget.device_hours, f"{device}-hours"))

@@ -19,7 +19,7 @@ ENDS: Final = {
 
 def cost_figure(spec: StudySpec, records: Sequence[TrialRecord]) -> Figure:
     """Draw the trials of each paradigm by how they ended, and the device-hours that these took."""
-    devices, unit = (spec.resources.gpus, "GPU") if spec.resources.gpus else (spec.resources.cpus, "CPU")
+    devices, unit = (spec.resources.share, "GPU") if spec.resources.share else (spec.resources.cpus, "CPU")
     trials = _chart(records, "trials", [1.0 for _ in records])
     hours = _chart(records, f"{unit}-hours of training", [record.seconds * devices / 3600 for record in records])
     return Figure(name="costs", caption="What each paradigm took, by how its trials ended", charts=(trials, hours))

@@ -21,7 +21,7 @@ def hypervolume_figure(
     """
     told = in_order_told(records)
     volumes = hypervolume_over_trials(records, spec.objectives) if volumes is None else volumes
-    devices, unit = (spec.resources.gpus, "GPU") if spec.resources.gpus else (spec.resources.cpus, "CPU")
+    devices, unit = (spec.resources.share, "GPU") if spec.resources.share else (spec.resources.cpus, "CPU")
     spent = {
         "finished trials": [1.0] * len(told),
         "epochs, all trials together": [float(len(record.curve)) for record in told],

@@ -11,6 +11,7 @@ from orchestrator.plan.probe import IMAGES, Probe, measure
 from orchestrator.spec.study_spec import StudySpec
 from tests.orchestrator import small
 from trainables import data
+from trainables.context import Unheard
 from trainables.data.dataset import Dataset, Split
 from trainables.errors import InvalidValue
 from trainables.state import LiveTrial
@@ -29,7 +30,7 @@ def measured() -> Probe:
 
 
 def live(dataset: Dataset, spec: StudySpec = SPEC) -> LiveTrial:
-    return LiveTrial(spec.trial("dense", {}, spec.seed), dataset, probe._ProbeContext("cpu"))
+    return LiveTrial(spec.trial("dense", {}, spec.seed), dataset, Unheard("cpu"))
 
 
 def test_an_epoch_is_its_training_steps_and_an_evaluation_on_validation(measured: Probe, dataset: Dataset) -> None:
