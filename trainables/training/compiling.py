@@ -145,7 +145,7 @@ class CompiledNetwork:
         try:
             return self._found(inputs)(inputs)
         except Exception as error:  # noqa: BLE001 - compilers raise anything; an error of the network comes again below
-            self.refusal = str(error).partition("\n")[0] or type(error).__name__
+            self.refusal = _short(error)
             self._say(self.refusal)
             return self._plain(inputs)
 
@@ -209,6 +209,12 @@ def _buffers_kept(network: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             for buffer, before in kept:
                 buffer.copy_(before)
+
+
+def _short(error: Exception) -> str:
+    """Return the beginning of what an error says; torch's first line may only say that there is one."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 def _are_hooked(modules: Sequence[nn.Module]) -> bool:

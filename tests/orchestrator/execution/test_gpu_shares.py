@@ -23,6 +23,7 @@ from orchestrator.execution.gpu_shares import (
 )
 from orchestrator.spec.history import write_study
 from orchestrator.spec.sections import Resources
+from orchestrator.spec.spec_errors import StudyError
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import Store, StudyFolder
 from tests.orchestrator import small
@@ -33,7 +34,7 @@ GIB = 2.0**30
 
 def an_auto(**resources: Any) -> StudySpec:
     return small.study(
-        data={"name": "digits", "subset": 100}, model={"name": "mlp"}, resources={"gpus": "auto", **resources}
+        data={"name": "digits", "subset": 100}, model={"name": "mlp"}, resources={"gpus": "auto"} | resources
     )
 
 
@@ -122,7 +123,7 @@ def test_as_long_as_it_is_not_measured_there_is_no_number() -> None:
     [({"workers": 2}, "for trials of one process"), ({"gpus": "all"}, "must be a number, without quotes, or auto")],
 )
 def test_auto_is_for_trials_of_one_process(resources: dict[str, object], why: str) -> None:
-    with pytest.raises(ValueError, match=why):
+    with pytest.raises(StudyError, match=why):
         an_auto(**resources)
 
 

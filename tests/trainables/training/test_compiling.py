@@ -135,6 +135,7 @@ def test_masks_and_figures_are_those_of_the_network_as_it_is_written(tmp_path: P
     assert (traced.compiled, traced.called) == (1, 1 + 2 * 7)  # the comparison; of each epoch the last batch is smaller
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method.*:DeprecationWarning")  # torch's own use of it
 def test_inductor_trains_the_same_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
     network = a_network()
