@@ -3,8 +3,8 @@
     python -m benchmarks.training_ways [--data digits cifar10] [--root ../shared/data] [--seeds 0 1 2] [--threads 1]
 
 ResNet-20 of half its width. Every row trains for the same epochs in total, whatever it does in them, with one cosine
-from the same peak learning rate: 12 epochs of digits, 8 of `--subset` images of CIFAR-10 averaged to 16x16. Uniform
-width is the same network with all layers narrowed by one factor, trained from scratch; L1 removes filters after half of
+from the same peak learning rate: 12 epochs of digits, 8 of `--subset` images of CIFAR-10 averaged to `--size` pixels a
+side. Uniform width is the same network with all layers narrowed by one factor, trained from scratch; L1 removes filters after half of
 the epochs, the same share of each layer's, and rewinds the learning rate. MACs are effective ones: weight unification
 only zeroes weights, and the network of manifold_dynamic computes other channels for each image, so that its MACs are
 the mean over the validation images. The training cost is that of the forward passes as a share of the dense
@@ -62,7 +62,9 @@ class Setting:
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, Setting]:
-    cifar10 = DataSpec(name="cifar10", root=options.root, validation=0.1, subset=options.subset, image_size=16)
+    cifar10 = DataSpec(
+        name="cifar10", root=options.root, validation=0.1, subset=options.subset, image_size=options.size
+    )
     return {
         "digits": Setting(DataSpec(name="digits", validation=0.2), 12, TrainingSpec(lr=0.05, batch_size=32)),
         "cifar10": Setting(cifar10, 8, TrainingSpec(lr=0.1, batch_size=64)),
@@ -114,6 +116,7 @@ def mean(rows: Sequence[Metrics], key: str) -> float:
 def main() -> None:
     parser = new_parser(__doc__, "training_ways", epochs=0, subset=1_500)
     parser.set_defaults(device="cpu")
+    parser.add_argument("--size", type=int, default=16, help="pixels of a side of CIFAR-10's images (16)")
     parser.add_argument("--data", nargs="+", choices=("digits", "cifar10"), default=["digits", "cifar10"])
     rows = METHODS | EXPLANATIONS
     parser.add_argument("--methods", nargs="+", choices=list(rows), default=list(METHODS))

@@ -12,6 +12,7 @@ from trainables import models
 from trainables.context import Report, Usage
 from trainables.masking.masks import Masks
 from trainables.masking.sparse_state import pack, pack_mask, pack_optimizer, unpack, unpack_mask, unpack_optimizer
+from trainables.models.torch_attention import with_own_names
 from trainables.models.weight_files import Remainder
 from trainables.spec import ModelSpec
 from trainables.state import LiveTrial, Position
@@ -173,8 +174,9 @@ def _restore_network(trial: LiveTrial, state: dict[str, Any]) -> None:
     trial.model = trial.place(trial.model)
     trial.masks = Masks(trial.model)
     trial.plan = RemovalPlan.from_json(state["plan"])
-    trial.mask_weights({name: unpack_mask(mask).float() for name, mask in state["masks"].items()})
-    trial.snapshot = state["snapshot"]
+    masks = {name: unpack_mask(mask).float() for name, mask in state["masks"].items()}
+    trial.mask_weights(with_own_names(trial.model, masks))
+    trial.snapshot = state["snapshot"] and with_own_names(trial.model, state["snapshot"])
 
 
 def _rebuild(

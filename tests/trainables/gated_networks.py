@@ -11,9 +11,11 @@ from trainables.gates.expected import ExpectedComplexity
 from trainables.gates.rounding import Kept, Rounding
 from trainables.gates.structures import Structures, find_structures
 from trainables.models.resnet import ResNet
+from trainables.models.zoo import let_heads_go
 from trainables.recipes.gating import INNER
 from trainables.structure.bundles import grouped_convolutions, with_bundles
 from trainables.structure.channels import ChannelGroup, find_groups
+from trainables.structure.removable import removable_groups
 from trainables.structure.removal import plan_removal, remove
 from trainables.vision import torchvision
 
@@ -39,6 +41,9 @@ PLACED = (
     "projected, all",
     "divided, hidden",
     "divided, all",
+    "attending, inner",
+    "attending, hidden",
+    "attending, all",
 )
 """Tiny networks, and where their gates are: after the comma one of `PLACEMENTS`."""
 
@@ -85,7 +90,21 @@ def _divided() -> nn.Module:
     return model
 
 
+def _attending() -> nn.Module:
+    """Return two encoder layers of torchvision's vision transformer, each of three heads and ten units."""
+    model: nn.Module = torchvision.models.VisionTransformer(
+        image_size=8, patch_size=4, num_layers=2, num_heads=3, hidden_dim=12, mlp_dim=10, num_classes=10
+    )
+    for norm in [module for module in model.modules() if isinstance(module, nn.LayerNorm)]:
+        nn.init.uniform_(norm.weight, 0.5, 1.5)
+        nn.init.normal_(norm.bias)
+    nn.init.normal_(model.get_parameter("heads.head.weight"))
+    let_heads_go(model)
+    return model
+
+
 TINY = {
+    "attending": _attending,
     "divided": _divided,
     "inverted": _inverted,
     "concatenating": _concatenating,
@@ -108,13 +127,17 @@ def gated_network(name: str) -> nn.Module:
 
 @cache
 def groups(name: str) -> tuple[ChannelGroup, ...]:
-    return groups_left(name, dense(name))
+    return _with_bundles(name, dense(name), find_groups(dense(name), SHAPE[name]))
 
 
 def groups_left(name: str, network: nn.Module) -> tuple[ChannelGroup, ...]:
     """Return the groups of channels of what is left of a network."""
-    shape, divided = SHAPE[name], grouped_convolutions(dense(name))
-    return with_bundles(network, find_groups(network, shape), shape, divided)
+    known = {producer for group in find_groups(dense(name), SHAPE[name]) for producer in group.producers}
+    return _with_bundles(name, network, removable_groups(network, SHAPE[name], known))
+
+
+def _with_bundles(name: str, network: nn.Module, found: tuple[ChannelGroup, ...]) -> tuple[ChannelGroup, ...]:
+    return with_bundles(network, found, SHAPE[name], grouped_convolutions(dense(name)))
 
 
 @cache

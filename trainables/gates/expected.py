@@ -167,7 +167,7 @@ def _rows(model: nn.Module, input_shape: Shape, structures: Structures) -> Itera
         parameters = dict(module.named_parameters(recurse=False))
         written = writes.get(name, UNGATED)
         if name in measured and "weight" not in parameters:
-            yield _row_of_products(name, measured[name].macs, written, branch.get(name), structures)
+            yield _row_of_products(name, measured[name].macs, written, _branch_around(module, name, branch), structures)
         for key, parameter in parameters.items():
             is_weight = key == "weight" and name in measured
             read = reads.get(name, UNGATED) if is_weight and is_dense_layer(module) else UNGATED
@@ -180,6 +180,13 @@ def _rows(model: nn.Module, input_shape: Shape, structures: Structures) -> Itera
                 outputs=written.selection(len(structures.groups)),
                 branch=branch.get(name, NO_BRANCH),
             )
+
+
+def _branch_around(module: nn.Module, name: str, branch: Mapping[str, int]) -> int | None:
+    """Return the branch of all of a module's layers, on which are its own products too; None if there is none."""
+    layers = {parameter.rpartition(".")[0] for parameter, _ in module.named_parameters(prefix=name)}
+    found = {branch.get(layer) for layer in layers}
+    return found.pop() if len(found) == 1 else None
 
 
 def _row_of_products(module: str, macs: int, written: _Channels, branch: int | None, structures: Structures) -> _Row:

@@ -10,12 +10,13 @@ class Attention(nn.Module):
     """Self-attention of [N, T, width] over T, with as many heads as `qkv` has outputs for.
 
     `qkv` computes queries, keys and values, in this order, of one head after the other; `out` reads the heads' results.
-    PyTorch's own attention fixes the number of heads to width / `head_width`, so none can be removed from it.
+    PyTorch's own attention fixes the number of heads to width / `head_width`, so none can be removed from it. In
+    training, `dropout` is the share of the weights of attention that are left out.
     """
 
-    def __init__(self, width: int, heads: int, *, causal: bool = False) -> None:
+    def __init__(self, width: int, heads: int, *, causal: bool = False, dropout: float = 0.0) -> None:
         super().__init__()
-        self.head_width, self.causal = width // heads, causal
+        self.head_width, self.causal, self.dropout = width // heads, causal, dropout
         self.qkv = nn.Linear(width, 3 * heads * self.head_width)
         self.out = nn.Linear(heads * self.head_width, width)
 
@@ -25,8 +26,13 @@ class Attention(nn.Module):
         return self.qkv.out_features // (3 * self.head_width)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.attend(x)
+
+    def attend(self, x: Tensor) -> Tensor:
+        """Return what the heads make of x, of its shape."""
         queries, keys, values = self.qkv(x).unflatten(-1, (3, -1, self.head_width)).permute(2, 0, 3, 1, 4).unbind(0)
-        attended = F.scaled_dot_product_attention(queries, keys, values, is_causal=self.causal)
+        left_out = self.dropout if self.training else 0.0
+        attended = F.scaled_dot_product_attention(queries, keys, values, dropout_p=left_out, is_causal=self.causal)
         result: Tensor = self.out(attended.transpose(1, 2).flatten(2))
         return result
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from trainables.errors import InvalidValue
+from trainables.models.torch_attention import with_own_names
 from trainables.models.weights import IMAGENET, KEY, library
 from trainables.spec import ModelSpec
 
@@ -153,6 +154,7 @@ def adopt(model: nn.Module, state: Mapping[str, Tensor], classes: int, source: s
 
     Raises InvalidValue, and changes nothing, as `other_head` does, and for numbers that are not finite.
     """
+    state = with_own_names(model, state)
     head = other_head(model, state, classes, source)
     for name, value in state.items():
         if value.is_floating_point() and not value.isfinite().all():
@@ -167,7 +169,7 @@ def other_head(model: nn.Module, state: Mapping[str, Tensor], classes: int, sour
     A head is a layer that has an output for each class and differs in their number alone: where a layer within the
     network differs so, the one after it differs in its inputs.
     """
-    own = model.state_dict()
+    own, state = model.state_dict(), with_own_names(model, state)
     require_names(own, state, source)
     other = {name for name, tensor in own.items() if name in state and state[name].shape != tensor.shape}
     heads = {name for layer, module in model.named_modules() for name in _head(layer, module, state, classes)}

@@ -10,6 +10,7 @@ from trainables.errors import InvalidValue
 from trainables.meta import meta_twin
 from trainables.models import PREFIX
 from trainables.models.limits import refuse_unknown
+from trainables.models.torch_attention import TorchAttention
 from trainables.vision import torchvision
 
 AUXILIARY: Final = ("googlenet", "inception_v3")
@@ -56,7 +57,15 @@ def _construct(name: str, classes: int, input_shape: tuple[int, int, int], chose
     model: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
     if channels != 3:
         _adapt_stem(model, channels)
+    let_heads_go(model)
     return model
+
+
+def let_heads_go(model: nn.Module) -> None:
+    """Give the layers of a vision transformer attention that computes the same, and from which heads can be removed."""
+    for layer in model.modules():
+        if isinstance(layer, torchvision.models.vision_transformer.EncoderBlock):
+            layer.self_attention = TorchAttention(layer.self_attention)
 
 
 def _options(name: str, height: int, width: int) -> Mapping[str, Any]:

@@ -1,8 +1,7 @@
 """Finds residual blocks in a network's symbolic trace, and drops them, so that only their shortcuts remain."""
 
-import operator
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,11 +9,9 @@ from torch import fx, nn
 from torch.nn import functional as F
 
 from trainables.errors import InfeasibleTrial, nearest
-from trainables.models.deq import Equilibrium
-from trainables.models.shortcut import Shortcut
-from trainables.structure.channels import CONVOLUTIONS
+from trainables.structure.sublayers import Sublayer, sublayers
+from trainables.structure.symbolic import Trace, called_modules, layers, owners, path, traced
 
-_ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 _RELUS = (F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_")
 
 
@@ -22,18 +19,34 @@ _RELUS = (F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_")
 class _Block:
     """A module that adds a branch to its shortcut, computed by the children in `shortcut`; then a ReLU if `relu`.
 
-    `branch` names the modules that compute the branch, in order; it is empty if the branch does not end in a module.
+    `modules` compute the branch, in order; there are none if the branch does not end in a module.
     """
 
+    name: str
     shortcut: tuple[str, ...]
     relu: bool
-    branch: tuple[str, ...]
+    modules: tuple[str, ...]
+
+    def drop(self, model: nn.Module) -> None:
+        """Let the module be its shortcut, in place."""
+        kept = OrderedDict((child, model.get_submodule(f"{self.name}.{child}")) for child in self.shortcut)
+        if self.relu:
+            kept["relu"] = nn.ReLU()
+        model.set_submodule(self.name, nn.Sequential(kept) if kept else nn.Identity())
+
+    def parameters(self, model: nn.Module) -> Iterator[str]:
+        """Yield the names of the parameters that `drop` deletes."""
+        for parameter, _ in model.get_submodule(self.name).named_parameters():
+            if parameter.partition(".")[0] not in self.shortcut:
+                yield f"{self.name}.{parameter}"
 
 
 def residual_blocks(model: nn.Module) -> tuple[str, ...]:
     """Return the names of the modules that add a branch of layers to their input, in the order of computation.
 
-    Raises InfeasibleTrial for a network that torch.fx cannot trace.
+    Where a module adds several branches one after another, as an encoder layer of a transformer does, each of them is a
+    block, which has the name of that child of the module that holds the branch's layers. Raises InfeasibleTrial for a
+    network that torch.fx cannot trace.
     """
     return tuple(_find_blocks(model))
 
@@ -44,7 +57,7 @@ def residual_branches(model: nn.Module) -> dict[str, tuple[str, ...]]:
     Blocks whose branch does not end in a module are left out. Raises InfeasibleTrial for a network that torch.fx cannot
     trace.
     """
-    return {name: block.branch for name, block in _find_blocks(model).items() if block.branch}
+    return {name: block.modules for name, block in _find_blocks(model).items() if block.modules}
 
 
 def drop_blocks(model: nn.Module, names: Collection[str]) -> None:
@@ -52,56 +65,44 @@ def drop_blocks(model: nn.Module, names: Collection[str]) -> None:
 
     Raises ValueError for a name that `residual_blocks` does not return.
     """
-    for name, block in _select(model, names).items():
-        kept = OrderedDict((child, model.get_submodule(f"{name}.{child}")) for child in block.shortcut)
-        if block.relu:
-            kept["relu"] = nn.ReLU()
-        model.set_submodule(name, nn.Sequential(kept) if kept else nn.Identity())
+    for block in _select(model, names):
+        block.drop(model)
 
 
 def branch_parameters(model: nn.Module, names: Collection[str]) -> list[str]:
     """Return the names of the parameters that `drop_blocks` would delete."""
-    return [
-        f"{name}.{parameter}"
-        for name, block in _select(model, names).items()
-        for parameter, _ in model.get_submodule(name).named_parameters()
-        if parameter.partition(".")[0] not in block.shortcut
-    ]
+    return [name for block in _select(model, names) for name in block.parameters(model)]
 
 
-def _select(model: nn.Module, names: Collection[str]) -> dict[str, _Block]:
+def _select(model: nn.Module, names: Collection[str]) -> list[_Block | Sublayer]:
     if not names:
-        return {}
+        return []
     blocks = _find_blocks(model)
     for name in names:
         if name not in blocks:
             raise ValueError(f"{name!r} is not a residual block of {type(model).__name__}{nearest(name, blocks)}")
-    return {name: blocks[name] for name in names}
+    return [blocks[name] for name in names]
 
 
-class _Tracer(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, Shortcut | Equilibrium) or super().is_leaf_module(m, module_qualified_name)
-
-
-def _find_blocks(model: nn.Module) -> dict[str, _Block]:
+def _find_blocks(model: nn.Module) -> dict[str, _Block | Sublayer]:
     try:
-        nodes = list(_Tracer().trace(model).nodes)
+        trace = traced(model)
     except Exception as error:
         reason = f"torch.fx cannot trace it ({type(error).__name__}: {error})"
         raise InfeasibleTrial(f"the residual blocks of {type(model).__name__} cannot be dropped: {reason}") from error
-    blocks = {}
-    for addition in filter(_is_addition, nodes):
-        owner = _owners(addition)[-1:]
-        block = _block(model, owner[0], addition, nodes) if owner else None
-        if block is not None:
-            blocks[owner[0]] = block
-    return blocks
+    return {block.name: block for block in _blocks(model, trace)}
 
 
-def _block(model: nn.Module, owner: str, addition: fx.Node, nodes: list[fx.Node]) -> _Block | None:
+def _blocks(model: nn.Module, trace: Trace) -> Iterator[_Block | Sublayer]:
+    """Yield the blocks in the order of computation."""
+    for owner, additions in trace.additions().items():
+        whole = [block for each in additions if (block := _block(model, owner, each, trace.nodes)) is not None]
+        yield from whole[-1:] or sublayers(model, owner, additions, trace)
+
+
+def _block(model: nn.Module, owner: str, addition: fx.Node, nodes: Sequence[fx.Node]) -> _Block | None:
     """Return the block if `owner` only adds two paths from its single input, perhaps followed by a ReLU; else None."""
-    inside = [node for node in nodes if owner in _owners(node)]
+    inside = [node for node in nodes if owner in owners(node)]
     entries = {source for node in inside for source in node.all_input_nodes} - set(inside)
     exits = {node for node in inside if not set(inside).issuperset(node.users)}
     if len(entries) != 1 or len(exits) != 1:
@@ -110,26 +111,14 @@ def _block(model: nn.Module, owner: str, addition: fx.Node, nodes: list[fx.Node]
     relu = last is not addition
     if relu and not (_is_relu(model, last) and last.all_input_nodes == [addition]):
         return None
-    paths = [_path(operand, entry, inside) for operand in addition.all_input_nodes]
-    shortcut, branch = sorted(paths, key=lambda path: _layers(model, path))
+    paths = [path(operand, entry, inside) for operand in addition.all_input_nodes]
+    shortcut, branch = sorted(paths, key=lambda path: layers(model, path))
     apart = sorted([*shortcut, *branch, *{addition, last}]) == inside
-    if not apart or _layers(model, shortcut) == _layers(model, branch) or not all(map(_is_link, shortcut)):
+    if not apart or layers(model, shortcut) == layers(model, branch) or not all(map(_is_link, shortcut)):
         return None
     children = _children(model, owner, shortcut)
-    ended = branch[-1].op == "call_module"
-    modules = tuple(dict.fromkeys(str(node.target) for node in branch if node.op == "call_module")) if ended else ()
-    return _Block(children, relu and not (_is_relu(model, entry) and not children), modules)
-
-
-def _path(end: fx.Node, entry: fx.Node, inside: list[fx.Node]) -> list[fx.Node]:
-    """Return in order the nodes of `inside` on which `end` depends, including itself but not `entry`."""
-    reached, waiting = {entry}, [end]
-    while waiting:
-        node = waiting.pop()
-        if node not in reached:
-            reached.add(node)
-            waiting += node.all_input_nodes
-    return [node for node in inside if node in reached]
+    modules = called_modules(branch) if branch[-1].op == "call_module" else ()
+    return _Block(owner, children, relu and not (_is_relu(model, entry) and not children), modules)
 
 
 def _children(model: nn.Module, owner: str, path: list[fx.Node]) -> tuple[str, ...]:
@@ -137,21 +126,6 @@ def _children(model: nn.Module, owner: str, path: list[fx.Node]) -> tuple[str, .
     prefix = f"{owner}."
     working = [node for node in path if not isinstance(model.get_submodule(str(node.target)), nn.Identity)]
     return tuple(dict.fromkeys(str(node.target).removeprefix(prefix).partition(".")[0] for node in working))
-
-
-def _owners(node: fx.Node) -> list[str]:
-    """Return the names of the modules that compute the node, innermost last."""
-    return [path for path, _ in node.meta.get("nn_module_stack", {}).values() if path]
-
-
-def _layers(model: nn.Module, path: list[fx.Node]) -> int:
-    kinds = (nn.Linear, *CONVOLUTIONS)
-    return sum(n.op == "call_module" and isinstance(model.get_submodule(str(n.target)), kinds) for n in path)
-
-
-def _is_addition(node: fx.Node) -> bool:
-    operands = [argument for argument in node.args if isinstance(argument, fx.Node)]
-    return node.target in _ADDITIONS and len(operands) == len(node.all_input_nodes) == 2 and not node.kwargs
 
 
 def _is_relu(model: nn.Module, node: fx.Node) -> bool:

@@ -22,9 +22,12 @@ def removable_groups(
     does not compute what masking them does, half of the groups, until those that are at fault are found. What survives
     in halves is then tried together, since of two layers each may become narrower, but not both. Of a network on the
     meta device, which has no numbers, only the shapes of the outputs can differ. Where the producers are `known` of all
-    groups that are removable, from when the network was larger, nothing is tried. Raises InfeasibleTrial for a network
-    that cannot be traced.
+    groups that are removable, from when the network was larger, nothing is tried; where none of these is left, as
+    without its last residual block, the network is not traced either. Raises InfeasibleTrial for a network that cannot
+    be traced.
     """
+    if known is not None and known.isdisjoint(dict(model.named_modules())):
+        return ()
     groups = find_groups(model, input_shape)
     if known is not None:
         return tuple(group for group in groups if known >= set(group.producers))

@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from trainables.models.shortcut import Shortcut
+from trainables.models.torch_attention import with_own_names
 from trainables.structure import attention
 from trainables.structure.blocks import branch_parameters, drop_blocks
 from trainables.structure.channels import CONVOLUTIONS, ChannelGroup
@@ -155,6 +156,7 @@ def rebuild(model: nn.Module, state_dict: Mapping[str, Tensor], dropped_blocks: 
     the network's own and every tensor has the rank and at most the size of the dense one.
     """
     drop_blocks(model, dropped_blocks)
+    state_dict = with_own_names(model, state_dict)
     dense = model.state_dict()
     _require_same_names(model, dense, state_dict)
     for name, tensor in dense.items():
@@ -167,6 +169,7 @@ def take_shapes(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
 
     Raises ValueError, and leaves the network unchanged, unless the names are its own.
     """
+    state_dict = with_own_names(model, state_dict)
     own = model.state_dict()
     _require_same_names(model, own, state_dict)
     for name, tensor in own.items():
@@ -183,6 +186,7 @@ def reshape(model: nn.Module, like: Mapping[str, Tensor]) -> None:
     channels, the integers of `like`, are taken over; the other tensors of `like` need only have shapes. Raises as
     `rebuild` does.
     """
+    like = with_own_names(model, like)
     own = model.state_dict()
     _require_same_names(model, own, like)
     rebuild(model, {name: _first_entries(name, own[name], tensor) for name, tensor in like.items()})

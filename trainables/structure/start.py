@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from trainables.errors import InfeasibleTrial, InvalidValue
 from trainables.models import weight_files
+from trainables.models.torch_attention import with_own_names
 from trainables.models.weight_files import Remainder
 from trainables.models.weights import KEY, is_file
 from trainables.spec import ModelSpec
@@ -49,8 +50,9 @@ class Start:
         dense = _size(model)
         try:
             drop_blocks(model, self.dropped_blocks)
-            weight_files.require_names(model.state_dict(), self.outline, self.source)
-            reshape(model, self._with_head(model, classes))
+            outline = with_own_names(model, self.outline)
+            weight_files.require_names(model.state_dict(), outline, self.source)
+            reshape(model, self._with_head(model, outline, classes))
         except InvalidValue as refused:
             again = "" if self.left.dropped_blocks is not None else "; if it lost residual blocks, export it again"
             raise InvalidValue(KEY, self.source, f"{refused.allowed}{again}") from refused
@@ -58,10 +60,10 @@ class Start:
             raise InvalidValue(KEY, self.source, f"does not belong to this network: {error}") from error
         return _size(model) < dense
 
-    def _with_head(self, model: nn.Module, classes: int) -> Mapping[str, Tensor]:
-        """Return the outline with a head of so many classes, which `weight_files.adopt` leaves untrained."""
+    def _with_head(self, model: nn.Module, outline: Mapping[str, Tensor], classes: int) -> Mapping[str, Tensor]:
+        """Return an outline with a head of so many classes, which `weight_files.adopt` leaves untrained."""
         if self.left.classes in (None, classes):
-            return self.outline
+            return outline
         own = {
             f"{layer}.{name}"
             for layer, module in model.named_modules()
@@ -70,10 +72,10 @@ class Start:
         }
         heads = {
             name: torch.empty(classes, *tensor.shape[1:], device="meta")
-            for name, tensor in self.outline.items()
+            for name, tensor in outline.items()
             if name in own and tensor.shape[0] == self.left.classes
         }
-        return {**self.outline, **heads}
+        return {**outline, **heads}
 
 
 def _size(model: nn.Module) -> int:
