@@ -4,10 +4,10 @@
 
 ResNet-20 of half its width. Every row trains for the same epochs in total, whatever it does in them, with one cosine
 from the same peak learning rate: 12 epochs of digits, 8 of `--subset` images of CIFAR-10 averaged to `--size` pixels a
-side. Uniform width is the same network with all layers narrowed by one factor, trained from scratch; L1 removes filters after half of
-the epochs, the same share of each layer's, and rewinds the learning rate. MACs are effective ones: weight unification
-only zeroes weights, and the network of manifold_dynamic computes other channels for each image, so that its MACs are
-the mean over the validation images. The training cost is that of the forward passes as a share of the dense
+side. Uniform width is the same network with all layers narrowed by one factor, trained from scratch; L1 removes filters
+after half of the epochs, the same share of each layer's, and rewinds the learning rate. MACs are effective ones: weight
+unification only zeroes weights, and the network of manifold_dynamic computes other channels for each image, so that its
+MACs are the mean over the validation images. The training cost is that of the forward passes as a share of the dense
 network's; what the controller of auto_train_once costs is not in it. `--epochs` overrides the epochs of both.
 
 Trials run one at a time and are written down as they finish: a run that is stopped and typed again continues.

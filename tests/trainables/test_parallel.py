@@ -52,21 +52,31 @@ SPECS = {
     "weight_unification": digits("weight_unification", block="2x2", rho=0.1, epochs=3),
     "complexity_aware": digits("complexity_aware", nu=20.0),
     "complexity_aware, faded": digits("complexity_aware", path="fade", window=1.0, target_macs=0.5),
+    "complexity_aware, faded and hidden": digits(
+        "complexity_aware", model="resnet20", path="fade", placement="hidden", window=1.0, target_macs=0.5
+    ),
     "complexity_aware with layers": digits("complexity_aware", model="resnet20", nu=3.0),
 }
-BEGUN_ALONE = "rigl, begun by one process"
+BEGUN_ALONE = ("rigl", "complexity_aware, faded and hidden")
+"""Of these trials the first epoch is trained by a single process as well, and two resume them."""
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run all trials in two processes, in float64; one of them resumes from a checkpoint of a single process."""
+    """Run all trials in two processes, in float64; some of them also resume from checkpoints of a single process."""
     folder = tmp_path_factory.mktemp("together")
-    interrupted = MemoryContext(folder / "interrupted", stop_after=1)
-    with computing_in(torch.float64), pytest.raises(Interrupted):
-        run_trial(SPECS["rigl"], interrupted)
-    specs = {**SPECS, BEGUN_ALONE: SPECS["rigl"]}
-    run_together(specs, folder / "two", 2, torch.float64, {BEGUN_ALONE: interrupted.checkpoints[-1]})
+    begun = {f"{name}, resumed": _begun(SPECS[name], folder / "interrupted" / name) for name in BEGUN_ALONE}
+    specs = {**SPECS, **{f"{name}, resumed": SPECS[name] for name in BEGUN_ALONE}}
+    run_together(specs, folder / "two", 2, torch.float64, begun)
     return folder / "two"
+
+
+def _begun(spec: TrialSpec, folder: Path) -> Path:
+    """Return the checkpoint of a trial that ends after its first epoch."""
+    context = MemoryContext(folder, stop_after=1)
+    with computing_in(torch.float64), pytest.raises(Interrupted):
+        run_trial(spec, context)
+    return context.checkpoints[-1]
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -76,8 +86,9 @@ def test_two_processes_come_to_the_network_of_one(name: str, two: Path, context:
     assert_same_networks(context.checkpoints[-1], newest(two / name), within=1e-9)
 
 
-def test_what_one_process_began_two_end_as_if_they_had_begun_it(two: Path) -> None:
-    assert_same_networks(newest(two / "rigl"), newest(two / BEGUN_ALONE), within=1e-9)
+@pytest.mark.parametrize("name", BEGUN_ALONE)
+def test_what_one_process_began_two_end_as_if_they_had_begun_it(name: str, two: Path) -> None:
+    assert_same_networks(newest(two / name), newest(two / f"{name}, resumed"), within=1e-9)
 
 
 def test_three_processes_agree_in_float32_where_one_has_no_image_of_the_last_batch(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def pack_weights(state: Mapping[str, Tensor]) -> PackedWeights:
 
 
 def unpack_weights(packed: PackedWeights) -> dict[str, Tensor]:
-    """Return the state dictionary that was packed, equal in every value."""
+    """Return the state dictionary that was packed, equal in every bit: a zero that has a sign keeps it, as a value."""
     bits = unpack_mask({"shape": [8 * len(packed.bits)], "bits": packed.bits})
     streams = _Streams(bits, packed.values)
     return {entry.name: _read(entry, streams) for entry in packed.entries} | dict(packed.others)
@@ -85,7 +85,7 @@ def _best(tensor: Tensor) -> _Blocks:
 
 def _in_blocks(tensor: Tensor, block: Sides) -> _Blocks:
     blocks, inside = _blocked(tensor.flatten(1), block), _inside(tensor.shape, block)
-    alive, same = (blocks != 0).any(1), _of_one_magnitude(blocks, inside)
+    alive, same = ((blocks != 0) | blocks.signbit()).any(1), _of_one_magnitude(blocks, inside)
     signs = (blocks[same] < 0)[inside[same]]
     free = blocks[alive & ~same][inside[alive & ~same]]
     marks = [alive, same] if block != BLOCKS[0] else [alive]

@@ -38,7 +38,8 @@ def sublayers(model: nn.Module, owner: str, additions: Sequence[fx.Node], trace:
 
     Their children compute nothing else, and `owner` does nothing with their results but to pass them on.
     """
-    alive = path(trace.nodes[-1], trace.nodes[0], trace.nodes)
+    computed = [node for node in trace.nodes if node.op != "placeholder"]
+    alive = path(computed[-1], trace.nodes[0], computed)
     for addition in additions if len(additions) > 1 else ():
         for entry, end in zip(addition.all_input_nodes, addition.all_input_nodes[::-1], strict=True):
             branch = path(end, entry, alive)

@@ -141,7 +141,11 @@ def test_what_costs_less_than_its_price_is_deleted_once_it_has_closed(trial: Liv
     assert sum(group.size for group in trial.groups) == before - 20
 
 
-@pytest.mark.parametrize("values", [{"target_macs": 0.4}, {"nu": 30.0}], ids=["budget", "price"])
+@pytest.mark.parametrize(
+    "values",
+    [{"target_macs": 0.4}, {"nu": 30.0}, {"model": "resnet20", "placement": "hidden", "target_macs": 0.4}],
+    ids=["budget", "price", "hidden"],
+)
 def test_a_trial_interrupted_while_gates_fade_ends_in_the_same_network(values: dict[str, Any], tmp_path: Path) -> None:
     own = faded(epochs=5, window=0.8, **values)
     whole = MemoryContext(tmp_path / "whole")

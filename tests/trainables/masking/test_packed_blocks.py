@@ -1,4 +1,4 @@
-"""Weights in few bits: every value comes back, and the bits are those that are counted."""
+"""Weights in few bits: every value comes back with its sign, and the bits are those that are counted."""
 
 import pytest
 import torch
@@ -37,6 +37,8 @@ def test_every_value_comes_back(shape: tuple[int, ...], block: tuple[int, int], 
     back = unpack_weights(pack_weights(state))
     assert back.keys() == state.keys()
     assert all(torch.equal(back[name], tensor) and back[name].dtype == tensor.dtype for name, tensor in state.items())
+    floats = [name for name, tensor in state.items() if tensor.is_floating_point()]
+    assert all(torch.equal(back[name].signbit(), state[name].signbit()) for name in floats), "-0.0 became 0.0"
 
 
 @pytest.mark.parametrize("block", BLOCKS[1:])

@@ -1,14 +1,17 @@
 """torch's attention with heads that can go: the same numbers, and weights and checkpoints under torch's names."""
 
 import copy
+from collections.abc import Callable, Mapping
 
+import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trainables.models.torch_attention import TorchAttention, with_own_names
 from trainables.models.weight_files import adopt
 from trainables.models.zoo import let_heads_go
 from trainables.structure.attention import find_heads
+from trainables.structure.removal import rebuild, reshape
 from trainables.vision import torchvision
 
 
@@ -51,12 +54,18 @@ def test_weights_of_attention_are_left_out_in_training_only() -> None:
     assert torch.equal(*results)
 
 
-def test_weights_of_torchvision_are_read_under_its_names() -> None:
+def _adopt(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    assert adopt(model, state, 5, "theirs.pt") == ()
+
+
+@pytest.mark.parametrize("read", [_adopt, rebuild, reshape], ids=["weights", "checkpoint", "outline"])
+def test_weights_are_read_under_the_names_of_torch(read: Callable[[nn.Module, Mapping[str, Tensor]], None]) -> None:
     theirs, ours = _transformer(), _transformer()
     let_heads_go(ours)
-    for parameter in ours.parameters():
-        nn.init.zeros_(parameter)
-    assert adopt(ours, theirs.state_dict(), 5, "theirs.pt") == ()
+    if read is not reshape:  # which leaves the network's own numbers
+        for parameter in ours.parameters():
+            nn.init.zeros_(parameter)
+    read(ours, theirs.state_dict())
     images = torch.randn(3, 3, 8, 8, dtype=torch.float64)
     assert torch.allclose(ours(images), theirs(images), rtol=0, atol=1e-12)
 

@@ -75,9 +75,8 @@ class TwoBranches(nn.Module):
         y = self.second(x)
         if self.kind == "shared module":
             y = self.shared(y)
-        if self.kind == "used again":
-            return x + y + branch
-        return x + y
+        total: Tensor = x + y
+        return total + branch if self.kind == "used again" else total
 
 
 @pytest.mark.parametrize(
