@@ -53,7 +53,7 @@ def new_trial(network: Network, nu: float, seed: int, options: argparse.Namespac
     spec = TrialSpec(
         data=DataSpec(name="mnist", root=options.root, subset=options.images),
         model=ModelSpec(name=network.model, options=network.options),
-        training=TrainingSpec(lr=0.05, augment=False, precision="float32"),
+        training=TrainingSpec(lr=options.lr, augment=False, precision="float32"),
         paradigm="unit_only" if nu else "dense",
         hyperparameters={"nu": nu, "alpha": 0.0} if nu else {},
         epochs=options.epochs,
@@ -109,6 +109,7 @@ def main() -> None:
     parser.add_argument("--root", default="../shared/data", help="folder that holds MNIST")
     parser.add_argument("--out", required=True, help="JSON lines, one per row; read first, then added to")
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--lr", type=float, default=0.05, help="the peak learning rate (0.05)")
     parser.add_argument("--images", type=int, help="training images, instead of all")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
