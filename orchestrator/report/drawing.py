@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from markupsafe import Markup, escape
 
 from orchestrator.report import svg
 from orchestrator.report.chart import Bars, Chart, Figure, Line, Points
+
+HEIGHT_OF_AXES: Final = 66.0
+HEIGHT_OF_A_NAME: Final = 15.0
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,19 @@ def drawing(figure: Figure, numbers: Mapping[str, int]) -> Drawing:
     many = len(figure.charts) > 1
     size, kind = (svg.SMALL, "small") if many else (svg.LARGE, "large")
     charts = "".join(
-        f"<figure>{svg.svg(chart, numbers, size)}{_title(chart) if many else ''}</figure>" for chart in figure.charts
+        f"<figure>{svg.svg(chart, numbers, _fitted(chart, size))}{_title(chart) if many else ''}</figure>"
+        for chart in figure.charts
     )
     chart = f'<div class="charts {kind}">{charts}</div>'
     markup = Markup(f'<div id="{escape(figure.name)}">{chart}{_key(figure, numbers)}</div>')
     return Drawing(figure.name, figure.caption[:1].upper() + figure.caption[1:], markup, figure.note)
+
+
+def _fitted(chart: Chart, size: svg.Size) -> svg.Size:
+    """Return the size of a chart: where bars are named, one below the other, it is as high as their names need."""
+    if not any(isinstance(layer, Bars) for layer in chart.layers):
+        return size
+    return size[0], max(size[1], HEIGHT_OF_AXES + HEIGHT_OF_A_NAME * len(chart.y.ticks))
 
 
 def _title(chart: Chart) -> str:

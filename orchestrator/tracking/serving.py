@@ -3,10 +3,17 @@
 import subprocess
 import sys
 from importlib.metadata import version
+from typing import Final
 
 from orchestrator.store.store import Store
+from orchestrator.tracking import writer_process
 from orchestrator.tracking.database import Database, DatabaseUnusable
-from orchestrator.tracking.writer_process import ENVIRONMENT as ENVIRONMENT
+
+ENVIRONMENT: Final = {
+    **writer_process.ENVIRONMENT,
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # further processes, for judges of language models
+}
+"""What the server is told by its environment."""
 
 
 def server(store: Store, port: int) -> list[str]:

@@ -30,7 +30,7 @@ from orchestrator.terminal.study_lines import attempt_heading, spent_line, trial
 from orchestrator.terminal.tables import measured
 from orchestrator.ui.figures import curve_figure
 from orchestrator.ui.filters import Filter
-from orchestrator.ui.means import Means, means_of
+from orchestrator.ui.means import Means, means_of, stands
 from orchestrator.ui.watched import Snapshot
 from trainables import metrics
 from trainables.errors import InvalidValue
@@ -92,11 +92,11 @@ class StudyPage:
 
 @dataclass(frozen=True)
 class TrialPage:
-    """A trial as its page shows it; `figures` are what was measured of the final network, as text."""
+    """A trial as its page shows it: on which front it `stands`, and what was measured of the final network, as text."""
 
     study: Snapshot
     record: TrialRecord
-    on_front: bool
+    stands: str
     figures: Mapping[str, str]
     settings: Mapping[str, str]
     curves: Sequence[Drawing]
@@ -166,7 +166,7 @@ def trial_page(study: Snapshot, number: int) -> TrialPage:
     return TrialPage(
         study,
         record,
-        record.trial in study.trials.members,
+        stands(study, record),
         {quantities.name(name): measured(name, record.metrics, reference) for name in _measured([record])},
         {name: plain(value) for name, value in record.params.items()},
         _curves(study, [record]),

@@ -1,13 +1,15 @@
-"""The front by the mean over seeds, as a study's page lists it."""
+"""The front by the mean over seeds, as pages of a study and of its trials tell of it."""
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from orchestrator.ledger.records import TrialRecord
 from orchestrator.report.figures.slices import plain
 from orchestrator.results import quantities
 from orchestrator.results.replicates import Replicates, front_by_mean, metrics_by_mean, rivals
+from orchestrator.results.standings import standings
 from orchestrator.ui.watched import Snapshot
 
 
@@ -26,8 +28,9 @@ class MeanRow:
 
 @dataclass(frozen=True)
 class Means:
-    """The configurations that none dominates by its means, best first."""
+    """The configurations that none dominates by its means, best first: `on_front` in all, `rows` as far as shown."""
 
+    on_front: int
     columns: Sequence[str]
     rows: Sequence[MeanRow]
 
@@ -42,7 +45,17 @@ def means_of(study: Snapshot, shown: Container[int], swatches: Mapping[str, Mark
         for member, others in zip(front, doubted, strict=True)
         if any(record.trial in shown for record in member.records)
     ]
-    return Means(list(map(quantities.name, columns)), rows)
+    return Means(len(front), list(map(quantities.name, columns)), rows)
+
+
+def stands(study: Snapshot, record: TrialRecord) -> str:
+    """Return in words which front a trial is on; nothing if it is on none."""
+    known = standings(study.records, study.spec.objectives, study.spec.means_within)
+    if known.by_mean is None:
+        return "on the front" if record.trial in known.members else ""
+    by_mean, single = known.by_mean.first.get(record.trial) in known.members, record.trial in known.by_mean.single
+    both = {"by its mean on the front": by_mean, "on the front of single trials": single}
+    return " and ".join(words for words, holds in both.items() if holds)
 
 
 def _row(member: Replicates, columns: Sequence[str], others: Sequence[int], swatches: Mapping[str, Markup]) -> MeanRow:
