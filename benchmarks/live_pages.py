@@ -5,7 +5,7 @@
 Makes the ledger of a study with made-up trials and opens the pages in this process. Prints the seconds of processor
 time, which other work on the machine does not change, of the first page, of its first content (the whole ledger is
 read), of an update after one more trial, and of an answer where nothing is new; then the bytes of an update, and its
-share of the time of the first content.
+share of the time of the first content; at last seconds and bytes of the study's report.
 """
 
 import argparse
@@ -22,7 +22,8 @@ from starlette.testclient import TestClient
 
 from benchmarks.reports import Nobody
 from orchestrator.ledger.epoch import Epoch, EpochReport
-from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.ledger import Ledger, read
+from orchestrator.report.report import write_report
 from orchestrator.spec.history import write_study
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import Store
@@ -109,11 +110,15 @@ def main() -> None:
         answer = browser.get("/studies/long/live")
         known = {"If-None-Match": answer.headers["etag"]}
         unchanged = seconds(lambda: browser.get("/studies/long/live", headers=known))
+        report = Path(folder) / "report.html"
+        reporting = seconds(lambda: write_report(spec, read(ledger.folder), report, stamp={}))
+        size = report.stat().st_size
     update = statistics.median(updates)
     print(f"{given.trials} trials of {given.epochs} epochs, {given.objectives} objectives")
     print(f"first page: {page:.3f} s; first content: {first:.3f} s")
     print(f"update: {update:.3f} s; nothing new: {unchanged:.4f} s")
     print(f"an update has {len(answer.content) / 1e3:.0f} kB and takes {update / first:.3f} of the first content")
+    print(f"report: {reporting:.2f} s, {size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":
