@@ -113,12 +113,17 @@ def front(
         reference = dense_reference(records, spec.objectives)
         print_json([member_object(record, spec.objectives, reference) for record in members])
     elif csv != _STANDARD_OUTPUT:
-        from orchestrator.terminal.front_table import front_table
+        _print_front(spec, records, selection, with_settings=hyperparameters, plot=plot)
 
-        output = console()
-        with_picture = output.is_terminal if plot is None else plot
-        table = front_table(spec, records, selection, with_settings=hyperparameters, with_picture=with_picture)
-        output.print(table)
+
+def _print_front(
+    spec: StudySpec, records: Sequence[TrialRecord], selection: Selection, *, with_settings: bool, plot: bool | None
+) -> None:
+    from orchestrator.terminal.front_table import front_table
+
+    output = console()
+    with_picture = output.is_terminal if plot is None else plot
+    output.print(front_table(spec, records, selection, with_settings=with_settings, with_picture=with_picture))
 
 
 def _require_none(**options: object) -> None:
