@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from trainables.data.dataset import Dataset
 from trainables.evaluation.ensemble import probabilities
-from trainables.evaluation.scores import scores
+from trainables.evaluation.scores import scores_of_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ def ensemble_within(macs: float, candidates: Mapping[int, Candidate], data: Data
     if not members:
         return Ensemble((), {})
     mean = torch.stack([candidates[trial].test for trial in members]).mean(0)
-    measured = scores(mean.log(), data.test.labels.cpu())
+    measured = scores_of_mean(mean, data.test.labels.cpu())
     costs = {"macs": sum(candidates[trial].macs for trial in members), "members": float(len(members))}
     return Ensemble(members, {f"{metric}@{name}": value for metric, value in {**measured, **costs}.items()})
 

@@ -85,6 +85,7 @@ def evaluate(
     spec, records, files = StudySpec.stored(folder.spec), ledger.read(folder), trial_files(folder)
     _require_classification(spec)
     chosen = _to_evaluate(folder, spec, files, _chosen(spec, records, trials, front))
+    _require_networks(trials, chosen)
     here = device_or_default(device if spread is None else None)  # the others may have GPUs that this process lacks
     dataset = data.load(spec.data, cache).placed(here, spec.data.memory)
     conditions = {condition.name: condition for condition in wanted.conditions(dataset.input_shape)}
@@ -102,6 +103,12 @@ def evaluate(
     known = len(subjects) * len(conditions) - total
     numbers = tuple(subject.record.trial for subject in subjects)
     return Evaluated(numbers, total, known, wanted.left_out(dataset.input_shape), tuple(replaced))
+
+
+def _require_networks(trials: Collection[int], chosen: Sequence[tuple[TrialRecord, CheckpointRef]]) -> None:
+    lacking = set(trials) - {record.trial for record, _ in chosen}
+    if lacking:
+        raise InvalidValue("--trial", min(lacking), "has no checkpoint in the store, so no network: leave it out")
 
 
 def _require_classification(spec: StudySpec) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from trainables.data.dataset import Dataset, Split
 from trainables.evaluation.adversarial import Target, accuracies_under_attack
-from trainables.evaluation.distributions import Clean, Distribution, Sample
+from trainables.evaluation.distributions import Clean, Distribution, Sample, evenly
 from trainables.evaluation.scores import class_accuracies, scores, similarities
 from trainables.training.training import evaluate
 
@@ -102,6 +102,6 @@ def evenly_spaced(split: Split, wanted: int | None) -> tuple[Split, Tensor]:
     count = len(split)
     if wanted is None or wanted >= count:
         return split, torch.arange(count)
-    numbers = torch.linspace(0, count - 1, wanted, dtype=torch.float64).round().long()
+    numbers = evenly(count, wanted)
     where = numbers.to(split.images.device)
     return Split(split.images.index_select(0, where), split.labels.index_select(0, where), split.streams_to), numbers

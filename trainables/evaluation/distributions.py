@@ -110,11 +110,19 @@ class FromFiles:
         published.check(self.folder, self.file, self.severity, shape)
 
     def of(self, sample: Sample) -> Split:
-        """Return the images of the file with the numbers of the test images, as far as it has them."""
+        """Return the images with the numbers of the test images; of a smaller file as many, evenly spaced."""
         split, like = published.read(self.folder, self.file, self.severity), sample.split
-        chosen = sample.numbers[sample.numbers < len(split)]
+        fits = int(sample.numbers.max()) < len(split)
+        chosen = sample.numbers if fits else evenly(len(split), len(sample.numbers))
         device = like.images.device
         return Split(split.images[chosen].to(device), split.labels[chosen].to(device), like.streams_to)
+
+
+def evenly(count: int, wanted: int) -> Tensor:
+    """Return at most so many of `count` numbers, evenly spaced, int64."""
+    if wanted >= count:
+        return torch.arange(count)
+    return torch.linspace(0, count - 1, wanted, dtype=torch.float64).round().long()
 
 
 def _mapped(sample: Sample, corrupt: Callable[[Tensor, Tensor], Tensor]) -> Split:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.data.dataset import Dataset, Split
-from trainables.evaluation.scores import scores
+from trainables.evaluation.scores import scores_of_mean
 from trainables.state import LiveTrial
 from trainables.training.norms import refresh_norms
 from trainables.training.training import evaluate
@@ -38,9 +38,8 @@ def measure_ensemble(trial: LiveTrial) -> None:
             given = probabilities(member, data, getattr(data, split), channels_last=channels_last)
             sums[split] = sums[split] + given if split in sums else given
     for split, of_all in sums.items():
-        log_mean = (of_all / wanted.members).log()
         start = "ensemble_test_" if split == "test" else "ensemble_"
-        measured = scores(log_mean, getattr(data, split).labels)
+        measured = scores_of_mean(of_all / wanted.members, getattr(data, split).labels)
         trial.measured |= {f"{start}{metric}": value for metric, value in measured.items()}
     trial.measured["ensemble_members"] = wanted.members
     trial.moments = None

@@ -13,6 +13,12 @@ def scores(logits: Tensor, labels: Tensor) -> dict[str, float]:
     return {"accuracy": float(right), **measure_qualities(ALWAYS, logits, labels)}
 
 
+def scores_of_mean(probabilities: Tensor, labels: Tensor) -> dict[str, float]:
+    """Return the same of averaged probabilities (N, classes), float64; one of zero counts as the smallest number."""
+    smallest = torch.finfo(probabilities.dtype).tiny
+    return scores(probabilities.clamp(min=smallest).log(), labels)
+
+
 def class_accuracies(logits: Tensor, labels: Tensor) -> dict[int, float]:
     """Return the share of each class's images that is recognised, of the classes that occur."""
     right, classes = (logits.argmax(1) == labels).double(), logits.shape[1]

@@ -83,6 +83,14 @@ def test_a_study_without_checkpoints_is_refused(study: StudyFolder) -> None:
         measure(study)
 
 
+def test_a_named_trial_without_a_checkpoint_is_refused_rather_than_left_out(study: StudyFolder) -> None:
+    for seal in study.trials.glob(f"{FILTERS:05d}-*/*/seal.json"):
+        seal.unlink()
+    with pytest.raises(InvalidValue, match=f"--trial = {FILTERS}: has no checkpoint in the store"):
+        measure(study, trials=(DENSE, FILTERS))
+    assert measure(study).trials == (DENSE, WEIGHTS)
+
+
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [

@@ -37,11 +37,18 @@ def test_a_severity_is_its_fifth_of_the_file(files: Path) -> None:
 
 
 def test_images_are_those_with_the_numbers_of_the_sample(files: Path) -> None:
-    sample = Sample(Split(pictures(2), torch.tensor([0, 0])), torch.tensor([1, 900]), 0)
+    sample = Sample(Split(pictures(1), torch.tensor([0])), torch.tensor([1]), 0)
     split = FromFiles(files, "fog", 2).of(sample)
     assert torch.equal(split.images, pictures(10)[3:4])
     assert FromFiles(files, "fog", 2).name == "file_fog_2"
     assert FromFiles(files, "cifar10.1_v6").name == "file_cifar10.1_v6"
+
+
+def test_of_a_smaller_file_as_many_images_are_taken_evenly_spaced(files: Path) -> None:
+    sample = Sample(Split(pictures(2), torch.tensor([0, 0])), torch.tensor([0, 9999]), 0)
+    assert FromFiles(files, "cifar10.1_v6").of(sample).labels.tolist() == [0, 3]
+    more = Sample(Split(pictures(6), torch.zeros(6, dtype=torch.long)), 100 * torch.arange(6), 0)
+    assert FromFiles(files, "cifar10.1_v6").of(more).labels.tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
