@@ -77,8 +77,8 @@ def _line(length: int, turned: int) -> Tensor:
 def glass_blur(images: Tensor, draws: Draws, sigma: float, reach: float, times: int) -> Tensor:
     """Blur, give each pixel the value of one at most `reach` away, pixel by pixel, `times` over, and blur.
 
-    The paper speaks of swapping. The program that made the published files assigns one NumPy view to another, by which
-    the first pixel gets the second's value and the second keeps it; so here.
+    The program that made the published files means to swap the two, and assigns one NumPy view to another, by which the
+    first pixel gets the second's value and the second keeps it; so here.
     """
     once = blurred(images, sigma).clamp(0, 1)
     height, width = images.shape[2:]
