@@ -210,6 +210,7 @@ class SampledPath(Companion):
     def state_dict(self) -> dict[str, Any]:
         return {
             "step": self._step,
+            "price": self._price,
             "generator": self._generator.get_state(),
             "worth": self._worth.state_dict(),
             **{name: list(getattr(self, f"_{name}")) for name in ("theta", "speed", "merit", "scale")},
@@ -217,6 +218,7 @@ class SampledPath(Companion):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._step = state["step"]
+        self._price = state.get("price", self._price)  # which checkpoints of earlier versions lack
         self._generator.set_state(state["generator"].cpu())
         self._worth.load_state_dict(state["worth"])
         for name in ("theta", "speed", "merit", "scale"):

@@ -167,6 +167,21 @@ def _stepped(trial: LiveTrial) -> list[torch.Tensor]:
     return [parameter for group in trial.optimizer.param_groups for parameter in group["params"]]
 
 
+def test_a_trial_that_samples_nothing_after_it_was_interrupted_judges_what_is_left_by_the_same_price(
+    tmp_path: Path,
+) -> None:
+    own = spec(
+        subset=96, epochs=4, window=1.0, warmup=0.0, target_macs=0.4
+    )  # of 12 steps, gates are sampled in 0, 4, 8
+    whole, first = MemoryContext(tmp_path / "whole"), MemoryContext(tmp_path / "first", stop_after=3)
+    run_trial(own, whole)
+    with pytest.raises(Interrupted):
+        run_trial(own, first)
+    second = MemoryContext(tmp_path / "second", resume_from=first.checkpoints[-1])
+    run_trial(own, second)
+    assert computed(second.reports[-1]) == computed(whole.reports[-1])
+
+
 @pytest.mark.parametrize(
     "values",
     [
