@@ -24,6 +24,19 @@ ESPALIER = Path(sys.executable).with_name("espalier")
 WIDTH = 1400
 COLOURS = 48
 PATIENCE = 120.0
+STILL = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--virtual-time-budget=15000",
+)
+"""A browser without a window, which asks no other machine for anything, and ends when the page stands."""
 
 
 def typed(*words: str | Path) -> str:
@@ -37,8 +50,7 @@ def photograph(name: str, address: str, height: int, width: int = WIDTH) -> None
     browser = os.environ.get("ESPALIER_CHROMIUM", "chromium")
     with tempfile.TemporaryDirectory() as profile:
         options = [f"--user-data-dir={profile}", f"--window-size={width},{height}", f"--screenshot={picture}"]
-        still = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=15000"]
-        subprocess.run([browser, *still, *options, address], capture_output=True, timeout=PATIENCE, check=True)
+        subprocess.run([browser, *STILL, *options, address], capture_output=True, timeout=PATIENCE, check=True)
     with Image.open(picture) as drawn:
         few = drawn.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         few.save(picture, optimize=True)

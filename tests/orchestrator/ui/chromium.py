@@ -13,6 +13,17 @@ from typing import Any, Final
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PATIENCE: Final = 120.0
+QUIET: Final = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+"""A browser without a window, which asks no other machine for anything by itself."""
 
 
 def chromium() -> str | None:
@@ -98,7 +109,7 @@ def opened(browser: str) -> Iterator[Tab]:
     read_commands, commands = os.pipe()
     answers, write_answers = os.pipe()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={profile}"]
+        options = [*QUIET, f"--user-data-dir={profile}"]
         redirected = f'exec "$@" 3<&{read_commands} 4>&{write_answers}'  # where the protocol's pipe must be
         process = subprocess.Popen(
             ["bash", "-c", redirected, "bash", browser, *options, "--remote-debugging-pipe"],
