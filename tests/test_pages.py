@@ -54,7 +54,7 @@ CHEAPER = {
 }
 """Options that tests add, so that a command takes less."""
 
-SHELL = {"make", "source", "export", "pip", "cp", "ray", "docker"}
+SHELL = {"make", "source", "export", "pip", "cp", "ray", "docker", "optuna-dashboard"}
 """Programs that a block of commands may also name; what they are given is for other tests to look at."""
 
 

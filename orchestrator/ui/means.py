@@ -65,7 +65,12 @@ def _row(member: Replicates, columns: Sequence[str], others: Sequence[int], swat
         first.paradigm,
         swatches[first.paradigm],
         len(member.records),
-        tuple("-" if estimate is None else estimate.show(name) for name, estimate in estimates),
+        tuple("-" if estimate is None else _unbroken(estimate.show(name)) for name, estimate in estimates),
         ", ".join(map(str, others)),
         ", ".join(f"{name} {plain(value)}" for name, value in first.params.items()),
     )
+
+
+def _unbroken(text: str) -> str:
+    """Return a mean with its interval that a narrow table breaks between the two only."""
+    return "\u00a0".join(text.split(" ")).replace("\u00a0+/-", " +/-")
