@@ -10,7 +10,7 @@ set -eu
 folder=$(mktemp -d /tmp/finding-XXXXXX)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/env"
-"$folder/env/bin/pip" install -q "torch==2.13.0" numpy --extra-index-url https://download.pytorch.org/whl/cpu
+"$folder/env/bin/pip" install -q "torch==2.13.0" numpy
 OMP_NUM_THREADS=1 HOME="$folder" "$folder/env/bin/python" - <<'PYTHON'
 import logging
 import sys
