@@ -43,7 +43,7 @@ def is_wanted(mode: Compile, device: str, left: float) -> bool:
     """Return whether a network is compiled on a kind of device, such as ``"cuda"``.
 
     `left` are the seconds that the rest of the stage takes without, 0 if that is not known yet. ``auto`` never compiles
-    on a CPU, where `benchmarks.layouts` finds nothing that earns the compilation back.
+    on a CPU, where it has not been seen to earn the compilation back.
     """
     return mode == "always" or (mode == "auto" and device == "cuda" and left * GAIN > COST)
 
