@@ -118,7 +118,7 @@ def predicted(
     """Return what a graph network expects of `networks`, which has learnt from the others."""
     graph, named = start.graph(), start.budget.named
     others = [widths for widths in scores if widths not in networks]
-    predictor = GraphPredictor(graph.smoothing, seed)
+    predictor = GraphPredictor(graph.nodes.smoothing, seed)
     predictor.fit(graph.rows([named(widths) for widths in others]), [scores[widths] for widths in others])
     return predictor.predict(graph.rows([named(widths) for widths in networks])).mean
 

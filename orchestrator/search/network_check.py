@@ -53,6 +53,8 @@ class NetworkCheck:
         Raises InvalidValue for a network that cannot be built, also with a value of an option that the study searches.
         """
         self._require_options()
+        if self._spec.search.sampler == "graph":
+            self._require_graph()
         self._require_metrics()
         problems = [self._refusal(name) for name in self._spec.paradigms]
         if problems and all(problems):
@@ -119,6 +121,18 @@ class NetworkCheck:
                 if self._configurations.takes(label, name):
                     for value in ends(choice):
                         self._built({MODEL: label, f"{OPTION}{name}": value}, "search")
+
+    def _require_graph(self) -> None:
+        """Raise InvalidValue unless the study has one network, and that one's layers are a graph."""
+        from trainables.structure.width_graph import Nodes
+
+        if len(self.networks) > 1:
+            allowed = "learns from the layers of one network, and the study has several; name one, or use known_cost"
+            raise InvalidValue("search.sampler", "graph", allowed)
+        try:
+            Nodes.of(self.shapes.model, self.shapes.dataset.input_shape)
+        except InfeasibleTrial as infeasible:
+            raise InvalidValue("search.sampler", "graph", f"is not for this study, for {infeasible}") from infeasible
 
     def _built(self, params: Named, section: str) -> "LiveTrial":
         """Build a network of the study; `section` is where the study says what may be wrong with it."""

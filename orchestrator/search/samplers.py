@@ -9,7 +9,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from orchestrator.search.configurations import Configurations
 from orchestrator.search.feasible_draws import FeasibleDraws
 
-SamplerName = Literal["tpe", "nsga2", "gp", "random", "known_cost"]
+SamplerName = Literal["tpe", "nsga2", "gp", "random", "known_cost", "graph"]
 
 MODELLED_JOINTLY: Final = ("nsga2", "gp")
 """The samplers that can only use hyper-parameters that every trial has."""
@@ -21,6 +21,10 @@ def draws_for(name: SamplerName, configurations: Configurations, population: int
         from orchestrator.search.known_cost import KnownCostDraws  # scikit-learn takes seconds to import
 
         return KnownCostDraws(configurations)
+    if name == "graph":
+        from orchestrator.search.graph_draws import GraphDraws  # torch takes seconds to import
+
+        return GraphDraws(configurations)
     sampler = _sampler(name, configurations.spec.seed, population)
     return FeasibleDraws(sampler, configurations, joint=name in MODELLED_JOINTLY)
 
@@ -35,5 +39,5 @@ def _sampler(name: SamplerName, seed: int, population: int) -> BaseSampler:
             return NSGAIISampler(population_size=population, seed=seed)
         case "gp":
             return GPSampler(seed=seed, warn_independent_sampling=False)
-        case "random" | "known_cost":
+        case "random" | "known_cost" | "graph":
             return RandomSampler(seed=seed)

@@ -45,6 +45,7 @@ class Search(Strict):
     `auto` is TPE; NSGA-II once TPE is too slow for the trials or the study is long; a Gaussian process for the first
     trials if they are expensive and only numbers are searched (`search.sampler_policy`).
     `known_cost` models only what is unknown: costs that follow from a configuration are computed (`search.known_cost`).
+    `graph` learns from the layers of one network how good widths are (`search.graph_draws`).
     The sampler also learns from the COMPLETE trials of the studies in `warm_start`, which must be in the same store and
     have the same objectives. `training` searches hyper-parameters of training for all paradigms, instead of the values
     in the study's section `training`; `options` searches options of the network, or of those networks that take them.
@@ -52,7 +53,7 @@ class Search(Strict):
     each configuration has so many (`search.replication`).
     """
 
-    sampler: Literal["auto", "tpe", "nsga2", "gp", "random", "known_cost"] = "auto"
+    sampler: Literal["auto", "tpe", "nsga2", "gp", "random", "known_cost", "graph"] = "auto"
     trials: Annotated[int, Field(ge=1, le=MOST)] = 24
     seeds: Annotated[int, Field(ge=1, le=MOST)] = 1
     repeat: Literal["front", "all"] = "front"

@@ -67,11 +67,15 @@ class GraphPredictor:
                 optimizer.step()
         self._left_out = self._without(rows, counts)
 
-    @torch.no_grad()
     def predict(self, rows: Tensor) -> Prediction:
         """Return what the members expect of other networks."""
-        outputs = self._outputs(self._smoothed(rows)) * self._scale + self._centre
+        outputs = self.members(rows)
         return Prediction(outputs.mean(0), outputs.std(0))
+
+    @torch.no_grad()
+    def members(self, rows: Tensor) -> Tensor:
+        """Return what each member expects of other networks, [members, N]."""
+        return self._outputs(self._smoothed(rows)) * self._scale + self._centre
 
     @property
     def left_out(self) -> Tensor:

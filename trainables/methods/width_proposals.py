@@ -48,7 +48,7 @@ class Proposals:
     def __init__(self, graph: WidthGraph, budget: Budget, seed: int, doubt: float) -> None:
         self._graph, self._budget, self._doubt = graph, budget, doubt
         self._generator = Generator().manual_seed(seed)
-        self._predictor = GraphPredictor(graph.smoothing, seed)
+        self._predictor = GraphPredictor(graph.nodes.smoothing, seed)
 
     def first(self, count: int) -> list[tuple[int, ...]]:
         """Return random networks, fewer where there are not so many."""

@@ -151,3 +151,11 @@ def test_every_value_that_is_named_for_an_option_must_build_the_networks_that_ta
     NetworkCheck(over_networks("mlp", "resnet20", width=[0.25, 0.5])).require_work()
     with pytest.raises(InvalidValue, match=r"search\.options\.width = 99: .*, for resnet20"):
         NetworkCheck(over_networks("mlp", "resnet20", width=[0.25, 99])).require_work()
+
+
+def test_a_graph_is_learnt_from_the_layers_of_one_network() -> None:
+    searched = {"sampler": "graph", "options": {"widths.0": {"low": 8, "high": 32}}}
+    network = {"name": "digits_cnn", "options": {"widths": [32, 32, 64]}}
+    NetworkCheck(small.study(search=searched, model=network)).require_work()
+    with pytest.raises(InvalidValue, match=r"search.sampler = 'graph': learns from the layers of one network, and the"):
+        NetworkCheck(small.study(search=searched, model=[network, {"name": "mlp"}])).require_work()

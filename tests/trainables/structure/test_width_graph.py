@@ -15,17 +15,17 @@ def graph_of(name: str) -> WidthGraph:
 
 def test_a_layer_s_row_has_the_shares_of_the_channels_that_it_writes_and_reads() -> None:
     graph = graph_of("digits_cnn")
-    assert [layer.weight for layer in graph.layers] == ["conv1.weight", "conv2.weight", "conv3.weight", "fc.weight"]
+    assert graph.nodes.names == ("conv1.weight", "conv2.weight", "conv3.weight", "fc.weight")
     (rows,) = graph.rows([{"conv1": 8, "conv2": 16, "conv3": 64}])
     expected = [[0.25, 1.0, 0.25], [0.5, 0.25, 0.125], [1.0, 0.5, 0.5], [1.0, 1.0, 1.0]]
     assert rows[:, :VARYING].tolist() == expected
     assert rows[:, VARYING].tolist() == [0.25, 0.5, 0.75, 1.0]
     assert float(rows[:, VARYING + 1].sum()) == pytest.approx(1)
-    assert rows.shape == (4, graph.features)
+    assert rows[:, VARYING + 2 :].tolist() == torch.eye(4).tolist()
 
 
 def test_a_layer_is_averaged_with_those_that_read_it_or_that_it_reads() -> None:
-    smoothing = graph_of("digits_cnn").smoothing
+    smoothing = graph_of("digits_cnn").nodes.smoothing
     half, sixth = 1 / 3, 6**-0.5
     chain = [[1 / 2, sixth, 0, 0], [sixth, half, half, 0], [0, half, half, sixth], [0, 0, sixth, 1 / 2]]
     assert torch.allclose(smoothing, torch.tensor(chain, dtype=torch.float64))
@@ -36,7 +36,7 @@ def test_all_layers_beside_a_group_of_channels_are_there(name: str) -> None:
     graph, model = graph_of(name), build(name)
     groups = find_groups(model, SHAPES[name])
     weights = {axis.tensor for axis in axes_of(model, groups) if model.state_dict()[axis.tensor].dim() > 1}
-    assert {layer.weight for layer in graph.layers} == weights
+    assert set(graph.nodes.names) == weights
     narrow = {group: width // 2 for group, width in widths_of(groups).items()}
     whole, half = graph.rows([widths_of(groups), narrow])
     assert whole[:, :VARYING].unique().tolist() == [1.0]
@@ -46,7 +46,7 @@ def test_all_layers_beside_a_group_of_channels_are_there(name: str) -> None:
 
 def test_a_residual_block_reads_the_stream_and_the_stem() -> None:
     graph = graph_of("resnet20")
-    names = [layer.weight for layer in graph.layers]
-    beside = {names[index] for index in graph.smoothing[names.index("layer1.1.conv1.weight")].nonzero().flatten()}
+    names = graph.nodes.names
+    beside = {names[index] for index in graph.nodes.smoothing[names.index("layer1.1.conv1.weight")].nonzero().flatten()}
     stream = {"conv1.weight", "layer1.0.conv2.weight"}
     assert beside == {"layer1.1.conv1.weight", "layer1.1.conv2.weight", *stream}
