@@ -54,7 +54,7 @@ def test_it_proposes_widths_that_are_better_than_chance() -> None:
 
 def test_costs_are_known_and_the_rest_is_expected_by_each_member() -> None:
     configurations = Configurations(spec("accuracy", "macs"))
-    tried = [{PARADIGM: "dense", FIRST: 8 + 5 * n, SECOND: 60 - 5 * n} for n in range(10)]
+    tried: list[dict[str, Value]] = [{PARADIGM: "dense", FIRST: 8 + 5 * n, SECOND: 60 - 5 * n} for n in range(10)]
     losses = torch.tensor([[-accuracy(each), 1.0] for each in tried], dtype=torch.float64).numpy()
     candidates: list[dict[str, Value]] = [
         {PARADIGM: "dense", FIRST: 8, SECOND: 64},
