@@ -1,18 +1,22 @@
 """The equilibrium network: its equilibrium, its gradients, what it costs, what can be removed."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from tests.conftest import MemoryContext
 from trainables import models
 from trainables.errors import InvalidValue
 from trainables.models.deq import EquilibriumNetwork
+from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 from trainables.structure.blocks import residual_blocks
 from trainables.structure.complexity import measure
 from trainables.structure.removable import removable_groups
 from trainables.structure.removal import mask, plan_removal, remove
+from trainables.trial import run_trial
 
 SHAPE = (1, 8, 8)
 
@@ -75,6 +79,36 @@ def test_the_channels_inside_the_cell_can_be_removed_and_it_settles_elsewhere_as
     assert smaller.residuals(images())[-1].max() < 1e-5
     first, left = (measure(each, SHAPE).layers["equilibrium.cell.conv1"] for each in (model, smaller))
     assert left.macs * 8 == first.macs * 3
+
+
+@pytest.mark.parametrize(
+    ("paradigm", "values"),
+    [
+        ("magnitude", {"granularity": "weight", "schedule": "one_shot"}),
+        ("magnitude", {"granularity": "filter", "schedule": "one_shot"}),
+        ("rigl", {}),
+    ],
+)
+def test_paradigms_prune_its_cell_and_what_goes_from_it_counts_in_each_iteration(
+    paradigm: str, values: dict[str, Value], tmp_path: Path
+) -> None:
+    context = MemoryContext(tmp_path)
+    spec = TrialSpec(
+        data=DataSpec(name="digits", subset=80),
+        model=ModelSpec(name="deq", options={"channels": 8, "iterations": 8}),
+        training=TrainingSpec(lr=0.1, batch_size=40, augment=False),
+        paradigm=paradigm,
+        hyperparameters={"sparsity": 0.5, **values},
+        epochs=2,
+    )
+    run_trial(spec, context)
+    metrics = context.reports[-1].metrics
+    assert metrics["residual"] < 1e-3
+    cell = measure(network(iterations=8), SHAPE).layers["equilibrium.cell.conv1"].macs
+    saved = metrics["macs_dense"] - metrics["macs"]
+    assert saved > 0.8 * cell, "a half of both convolutions, in each of the iterations"
+    removed = values.get("granularity") == "filter"
+    assert (metrics["macs_physical"] == metrics["macs"]) == removed
 
 
 def test_its_equilibrium_is_computed_in_float32_under_autocast() -> None:
