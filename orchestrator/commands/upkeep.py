@@ -41,7 +41,8 @@ def sync(
         say(f"{'table:':<11}{folder.shown(folder.table)}: {synced.trials} trials")
         spec = StudySpec.stored(folder.spec)
         runs = f"{tracking_uri(studies, spec)}: experiment {name}, a run for each of {synced.told} told trials"
-        say(f"{'MLflow:':<11}{UNTRACKED if spec.tracking == NONE else runs}")
+        if not synced.missing:
+            say(f"{'MLflow:':<11}{UNTRACKED if spec.tracking == NONE else runs}")
     if synced.missing:
         say(f"espalier: {synced.missing}; the log is {folder.shown(folder.log)}", error=True)
         raise typer.Exit(1)

@@ -27,8 +27,8 @@ def picture(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence
     eligible = [record for record in records if is_eligible(record, study.objectives)]
     for axes, other in zip(figure.subplots(1, max(1, len(others)), squeeze=False)[0], others or [first], strict=True):
         _plot(axes, other, first, study, eligible, members)
-        _intervals(axes, other, first, study, records)
         _mark(axes, other, first, dense_reference(records, study.objectives))
+        _intervals(axes, other, first, study, records)
         axes.legend()
     figure.suptitle(title or f"{study.name}: {len(front)} of {len(eligible)} eligible trials on the front")
     return figure
@@ -68,6 +68,7 @@ def _intervals(axes: Axes, x: str, y: str, study: TrackedStudy, records: Sequenc
     pairs = [(g.estimate(x), g.estimate(y)) for g in groups if len(g.records) > 1 and g.is_eligible(())]
     means = [(across, up) for across, up in pairs if across is not None and up is not None]
     if means:
+        shown = axes.axis()
         axes.errorbar(
             [across.mean for across, _ in means],
             [up.mean for _, up in means],
@@ -79,6 +80,7 @@ def _intervals(axes: Axes, x: str, y: str, study: TrackedStudy, records: Sequenc
             alpha=0.5,
             label="mean and 95 % interval over seeds",
         )
+        axes.axis(shown)  # an interval of few seeds may leave what a metric can be
 
 
 def _mark(axes: Axes, x: str, y: str, reference: TrialRecord | None) -> None:

@@ -76,3 +76,16 @@ def test_the_line_is_the_front_by_the_mean_where_a_study_asks_for_seeds() -> Non
     (line,) = [line for line in axes.lines if line.get_drawstyle().startswith("steps")]
     assert np.asarray(line.get_ydata()).tolist() == [(first.metrics["accuracy"] + 0.97) / 2]
     assert drawn.get_suptitle() == "example: 1 of 1 configurations on the front by the mean over seeds"
+
+
+def test_a_wide_interval_does_not_stretch_the_axes() -> None:
+    first = told_trial(1)
+    seeds = [(1, 0.95, 6e5), (8, 0.2, 1e5)]
+    records = [
+        replace(first, trial=trial, seed=trial, metrics={**first.metrics, "accuracy": accuracy, "macs": macs})
+        for trial, accuracy, macs in seeds
+    ]
+    (axes,) = picture(replace(study(), means_within=()), records, pareto_front(records, OBJECTIVES)).axes
+    assert axes.get_ylim()[0] > 0
+    assert axes.get_xlim()[0] > 0
+    assert [bar for bar in axes.containers if "interval" in str(bar.get_label())]

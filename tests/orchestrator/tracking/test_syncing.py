@@ -85,6 +85,7 @@ def test_mlflow_that_cannot_be_written_is_told_and_the_table_is_there(
     status, out, err = espalier("sync", "small", "--store", "store")
     assert (status, "file is not a database" in err) == (1, True)
     assert f"{store.study('small').table}: 6 trials" in out
+    assert "a run for each" not in out
 
 
 def test_a_sync_says_what_it_wrote_and_starts_neither_torch_nor_ray(tmp_path: Path) -> None:
