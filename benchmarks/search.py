@@ -434,7 +434,7 @@ def _ratio(goal: float, mean: Volumes, best: Volumes) -> float:
 
 
 def time_draws(problem: Problem, results: int) -> None:
-    """Print how long each sampler takes to draw a configuration once it knows so many results."""
+    """Print how much processor time each sampler takes to draw a configuration once it knows so many results."""
     configurations = Configurations(study(problem, seed=0), problem.costs)
     known = [
         Lesson(paradigm, params, State.COMPLETE, problem.after(paradigm, params, problem.epochs))
@@ -447,9 +447,9 @@ def time_draws(problem: Problem, results: int) -> None:
             view.take_up(lesson)
         seconds = []
         for number in range(len(known), len(known) + DRAWS):
-            begun = time.perf_counter()
+            begun = time.process_time()
             key, _ = view.draw({}, number)
-            seconds.append(time.perf_counter() - begun)
+            seconds.append(time.process_time() - begun)
             view.tell(key, None)
         usual, first = 1000 * np.median(seconds), 1000 * seconds[0]
         print(f"{sampler}: {usual:.0f} ms a draw after {len(known)} results, {first:.0f} ms the first")

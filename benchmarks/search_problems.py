@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from itertools import repeat
+from itertools import repeat, zip_longest
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -331,22 +331,27 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
 def record(problem: Recorded, trials: int, path: Path, processes: int) -> None:
     """Train random configurations, as many of each paradigm, and write down their curves.
 
-    What diverges is wrong about everything from then on.
+    What diverges is wrong about everything from then on. What a run that was ended has trained is not trained again:
+    each trial is a line of a file beside the table until all are there.
     """
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        each = math.ceil(trials / len(problem.paradigms))
-        configurations = Configurations(study(problem, **problem.training))
-        drawn = [
-            (paradigm, params) for paradigm in problem.paradigms for params in at_random(configurations, paradigm, each)
-        ]
-        curves: Iterator[Curve] = pool.map(_trained, repeat(problem), *zip(*drawn, strict=True))
-        table = []
-        for (paradigm, params), curve in zip(drawn, curves, strict=True):
-            table.append({"paradigm": paradigm, "params": dict(params), "curve": curve})
-            print(f"{len(table)} of {len(drawn)} trials", end="\r", flush=True)
+    each = math.ceil(trials / len(problem.paradigms))
+    configurations = Configurations(study(problem, **problem.training))
+    of_each = ([(name, params) for params in at_random(configurations, name, each)] for name in problem.paradigms)
+    drawn = [trial for side_by_side in zip_longest(*of_each) for trial in side_by_side if trial is not None]
     path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".part")
+    known = len(beside.read_text(encoding="utf-8").splitlines()) if beside.exists() else 0
+    with (
+        ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool,
+        beside.open("a", encoding="utf-8") as lines,
+    ):
+        curves: Iterator[Curve] = pool.map(_trained, repeat(problem), *zip(*drawn[known:], strict=True))
+        for done, ((paradigm, params), curve) in enumerate(zip(drawn[known:], curves, strict=True), known + 1):
+            print(json.dumps({"paradigm": paradigm, "params": dict(params), "curve": curve}), file=lines, flush=True)
+            print(f"{done} of {len(drawn)} trials", end="\r", flush=True)
     with gzip.open(path, "wt", encoding="utf-8") as file:
-        json.dump(table, file)
+        json.dump([json.loads(line) for line in beside.read_text(encoding="utf-8").splitlines()], file)
+    beside.unlink()
     print(f"{path}: {path.stat().st_size} bytes")
 
 

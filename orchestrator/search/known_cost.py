@@ -7,7 +7,6 @@ what they are estimated to come to, the less the less certain that is. The first
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,8 +22,9 @@ from orchestrator.search.configurations import PARADIGM, Configurations
 from orchestrator.search.encoding import Encoding
 from orchestrator.search.expected_gain import gains
 from orchestrator.search.feasible_draws import MISSED, SPREAD, FeasibleDraws
+from orchestrator.search.gaussian_process import Array
 from orchestrator.search.initial_design import value_at
-from orchestrator.search.surrogate import Array, Known, Results, Surrogate
+from orchestrator.search.surrogate import UNIT, Known, Results, Surrogate
 from orchestrator.spec.params import MODEL
 from trainables.bounds import Bounds
 from trainables.metrics import COSTS
@@ -35,18 +35,16 @@ FIRST: Final = 5
 CANDIDATES: Final = 200
 FRESH: Final = 25
 """How many of the candidates are new in each draw; the others were candidates of the draws before."""
-MOST_LEARNT: Final = 200
+MOST_LEARNT: Final = 128
 """From how many results at most the model learns: the front, and the newest of the others."""
-FLOOR: Final = 4
-"""One draw of so many is for the paradigm that was tried the least: a model of few results may be wrong about it."""
 EACH: Final = 50
 """Up to twice as many trials the model learns from each result; then from each other one, and so on."""
 BEYOND: Final = 0.1
 """How far the reference lies beyond the worst result, as a share of the range of all results."""
 REACH: Final = 1.0
 """How far at most that worst result lies beyond the front, as a share of the front's range: some trials diverge."""
-COST_WEIGHT: Final = 2.0
-"""How many units of a cost's logarithm are as far as the whole range of a hyper-parameter."""
+QUARTILE: Final = 1.4826
+"""Standard deviations of a normal distribution per half of the range of its middle half."""
 LEAST: Final = 1e-4
 """The least cost that is told from smaller ones, as a share of the unpruned network's."""
 
@@ -95,20 +93,9 @@ class KnownCostDraws(FeasibleDraws):
         tried = {self._tried[other.number].key for other in trials}
         pool = self._pool(number)
         candidates = [one for one in pool if given.items() <= one.drawn.items() and one.key not in tried]
-        if len(trials) % FLOOR == 0:
-            candidates = self._of_rarest(candidates, trials)
         if not candidates:
             return super().draw(study, trial, given, number)
         return candidates[self._best(candidates, trials)].drawn
-
-    def _of_rarest(self, candidates: Sequence[_Seen], trials: Sequence[FrozenTrial]) -> list[_Seen]:
-        """Return the candidates of the paradigm that was tried the least, of those that there are."""
-        tried = Counter(str(trial.params.get(PARADIGM)) for trial in trials)
-        there = {str(one.drawn[PARADIGM]) for one in candidates}
-        rarest = min(
-            (name for name in self._configurations.searched if name in there), key=tried.__getitem__, default=""
-        )
-        return [one for one in candidates if one.drawn[PARADIGM] == rarest]
 
     def _pool(self, number: int) -> list[_Seen]:
         """Return the candidates of a draw; each depends on the study's seed and its place in the sequence alone."""
@@ -135,7 +122,7 @@ class KnownCostDraws(FeasibleDraws):
             return _farthest(wanted, tried)
         pending = [self._tried[trial.number] for trial in trials if trial.state == TrialState.RUNNING]
         gain = self._gain(candidates, told, pending, len(trials))
-        return int(np.argmax(gain * _novelty(wanted, tried)))
+        return int(np.argmax(gain * _novelty(wanted, tried, self._encoding.columns.paradigms)))
 
     def _gain(
         self, candidates: Sequence[_Seen], told: Sequence[FrozenTrial], pending: Sequence[_Seen], number: int
@@ -148,33 +135,32 @@ class KnownCostDraws(FeasibleDraws):
         front = np.vstack([losses[measured & _feasible(told)], samples[len(candidates) :].mean(axis=1)])
         dice = np.random.default_rng([self._configurations.spec.seed, number])
         gain = gains(samples[: len(candidates)], front, _reference(front, samples), dice)
-        likely = np.clip(expected.others[: len(candidates), :, -1].mean(axis=1), 0, 1)
-        return np.asarray(gain * likely)
+        likely = expected.others[: len(candidates), :, int((~self._is_cost).sum()) :].mean(axis=1)
+        return np.asarray(gain * np.clip(likely, 0, 1).prod(axis=1))
 
     def _learnt(self, told: Sequence[FrozenTrial], number: int) -> Surrogate:
         """Return what is learnt from results; the same as before where they are the same."""
         last = last_learnt(number)
         early = [trial for trial in told if self._places[trial.number] < last] or told
         chosen = [early[index] for index in _most_telling(self._losses_of(early))]
-        places = [self._places[trial.number] for trial in chosen]
-        learnt_from = [(place, trial.values, trial.user_attrs) for place, trial in zip(places, chosen, strict=True)]
+        learnt_from = [(trial.number, trial.values, trial.user_attrs) for trial in chosen]
         if self._surrogate is None or learnt_from != self._learnt_from:
-            seed = np.random.SeedSequence([self._configurations.spec.seed, *places]).generate_state(1)
             known = _known([self._tried[trial.number] for trial in chosen])
-            self._surrogate = Surrogate(known, self._results(chosen), int(seed[0]))
+            self._surrogate = Surrogate(self._encoding.columns, known, self._results(chosen))
             self._learnt_from = learnt_from
         return self._surrogate
 
     def _results(self, told: Sequence[FrozenTrial]) -> Results:
-        """Return what the model learns from; whether constraints hold is learnt like an objective."""
-        losses = self._losses_of(told)
-        shares = self._shares(losses)
+        """Return what the model learns from; where some miss constraints, that is learnt like an objective."""
+        shares = self._shares(self._losses_of(told))
         spread = np.array([trial.user_attrs.get(SPREAD) or [0.0] * len(self._signs) for trial in told])
-        variance = np.where(losses.var(axis=0) > 0, losses.var(axis=0), 1.0)
-        weight = (variance / (variance + np.square(spread)))[:, ~self._is_cost].min(axis=1, initial=1.0)
         costs = np.log(np.clip(shares[:, self._is_cost], LEAST, None))
-        others = np.column_stack([shares[:, ~self._is_cost], _feasible(told).astype(np.float64)])
-        return Results(costs, others, weight)
+        others, spread = shares[:, ~self._is_cost], QUARTILE * spread[:, ~self._is_cost]
+        feasible = _feasible(told)
+        if not feasible.all():
+            others = np.column_stack([others, feasible.astype(np.float64)])
+            spread = np.column_stack([spread, np.zeros(len(told))])
+        return Results(costs, others, spread)
 
     def _losses_of(self, told: Sequence[FrozenTrial]) -> Points:
         return np.asarray(self._signs * np.array([trial.values for trial in told]))
@@ -229,15 +215,17 @@ def _farthest(candidates: Known, tried: Known) -> int:
     return int(np.argmax(np.abs(_middle(candidates)[:, None] - _middle(tried)[None]).max(axis=2).min(axis=1)))
 
 
-def _novelty(candidates: Known, tried: Known) -> Array:
-    """Return how far each candidate is from all that were tried, from 0 to 1: 1 for the farther half of them.
+def _novelty(candidates: Known, tried: Known, paradigms: npt.NDArray[np.intp]) -> Array:
+    """Return how far each candidate is from all that were tried, from 0 to 1: 1 for the farther half of its paradigm's.
 
-    A forest may promise again of a configuration's twin what the configuration itself did not hold.
+    A model of few results may promise again of a configuration's twin what the configuration itself did not hold.
     """
-    wanted, there = (np.hstack([each.rows, _middle(each) / COST_WEIGHT]) for each in (candidates, tried))
+    wanted, there = (np.hstack([each.rows, _middle(each) / UNIT]) for each in (candidates, tried))
     squares = np.square(wanted).sum(axis=1)[:, None] + np.square(there).sum(axis=1) - 2 * wanted @ there.T
-    nearest = np.sqrt(np.clip(squares.min(axis=1), 0, None))
-    return np.asarray(np.minimum(1.0, nearest / max(np.median(nearest), np.finfo(np.float64).tiny)))
+    nearest, usual = np.sqrt(np.clip(squares.min(axis=1), 0, None)), np.empty(len(wanted))
+    for paradigm in candidates.rows[:, paradigms].T > 0:
+        usual[paradigm] = np.median(nearest[paradigm]) if paradigm.any() else 0
+    return np.asarray(np.minimum(1.0, nearest / np.maximum(usual, np.finfo(np.float64).tiny)))
 
 
 def _middle(known: Known) -> Array:

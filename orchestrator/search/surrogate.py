@@ -1,24 +1,29 @@
-"""What a study's objectives will be: costs as far as they are known, everything else by a forest.
+"""What a study's objectives will be: costs as far as they are known, everything else by Gaussian processes.
 
-A forest of extremely randomised trees (Geurts et al. 2006, https://doi.org/10.1007/s10994-006-6226-1): it takes choices
-and absent numbers as they come, and its trees differ where little is known. Each tree learns from all results: on
-bootstrap samples, trees that have not seen a result promise a gain where it was measured that there is none.
-scikit-learn's trees compare in float32, in which costs of more than 16,777,216 run together: costs are logarithms here.
+Where a cost is a range, or unknown, a process learns where in its range it comes to lie. Of a paradigm that was hardly
+tried little is believed to be known: its costs may as well be any that were seen. What a configuration achieves is
+learnt from hyper-parameters and cost, and expected at each of several costs that are possible: a network that turns
+out smaller is worse.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
-from sklearn import config_context
-from sklearn.tree import ExtraTreeRegressor
 
-Array = npt.NDArray[np.float64]
+from orchestrator.search.encoding import Columns
+from orchestrator.search.gaussian_process import Array, GaussianProcess, squares, standard_normal
 
-TREES: Final = 30
-BOLD: Final = 2.0
-"""By how much trees are taken to differ more than they do: those that learn from the same results agree too much."""
+NODES: Final = 6
+"""How many costs stand for those that are possible."""
+SAMPLES: Final = 5
+"""How many results stand for those that are possible at one of these costs."""
+SHARES: Final = 30
+"""How finely the distribution of a cost over its range is resolved before the nodes are taken from it."""
+UNIT: Final = 2.0
+"""How many units of a cost's logarithm are as far as the whole range of a hyper-parameter."""
+SCALES: Final = (1.0, 1.5, 1.0, 1.0)
+"""The medians of the length scales: of numbers, of choices, of paradigms, of costs."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +42,17 @@ class Known:
 class Results:
     """What trials came to: logarithms of `costs`, shape (n, costs), and `others`, shape (n, others), as losses.
 
-    `weight` of shape (n,) is 1 for what was measured, and less for what is only estimated.
+    `spread` of shape (n, others) is 0 for what was measured, and else the standard deviation of an estimate.
     """
 
     costs: Array
     others: Array
-    weight: Array
+    spread: Array
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Costs (logarithms) and other losses of candidates, one by each tree; shape (n, trees, ...)."""
+    """Possible costs (logarithms) and other losses of candidates; shape (n, samples, ...)."""
 
     costs: Array
     others: Array
@@ -56,55 +61,83 @@ class Samples:
 class Surrogate:
     """What is expected of configurations, given the results of those that are known."""
 
-    def __init__(self, known: Known, results: Results, seed: int) -> None:
-        """Learn from results; the same ones and the same seed give the same model."""
-        self._shares = [_learn_share(known, results, column, seed) for column in range(known.low.shape[1])]
-        given = np.hstack([known.rows, known.low, known.high, results.costs])
-        self._others = Forest(given, results.others, results.weight, seed)
+    def __init__(self, columns: Columns, known: Known, results: Results) -> None:
+        """Learn from results; the same ones give the same model."""
+        self._columns, self._rows, self._costs = columns, known.rows, results.costs
+        self._shares = [_Share(columns, known, results.costs[:, place], place) for place in range(known.low.shape[1])]
+        apart = self._apart(known.rows, results.costs)
+        self._others = [
+            GaussianProcess(apart, losses, spread, SCALES)
+            for losses, spread in zip(results.others.T, results.spread.T, strict=True)
+        ]
 
     def predict(self, asked: Known) -> Samples:
-        """Return what the trees expect of configurations."""
-        wanted = np.hstack([asked.rows, asked.low, asked.high])
-        costs = np.empty((len(wanted), TREES, len(self._shares)))
-        for column, forest in enumerate(self._shares):
-            low, free = asked.low[:, column, None], (asked.high - asked.low)[:, column, None]
-            costs[:, :, column] = low + free * (0.5 if forest is None or not free.any() else forest(wanted)[:, :, 0])
-        others = self._others(np.hstack([wanted, costs.mean(axis=1)]))
-        middle = others.mean(axis=1, keepdims=True)
-        return Samples(costs, middle + BOLD * (others - middle))
+        """Return what may become of configurations."""
+        costs = np.stack([share(asked) for share in self._shares], axis=2) if self._shares else _none(asked)
+        others = np.empty((len(self._others), *costs.shape[:2], SAMPLES))
+        is_open = (asked.high > asked.low).any(axis=1)
+        for some, nodes in ((~is_open, slice(1)), (is_open, slice(None))):
+            apart = self._apart(asked.rows[some][:, None], costs[some][:, nodes])
+            for place, process in enumerate(self._others if some.any() else ()):
+                mean, deviation = process(apart)
+                others[place, some] = mean[:, :, None] + deviation[:, :, None] * standard_normal(SAMPLES)
+        return Samples(
+            np.repeat(costs, SAMPLES, axis=1), others.reshape(len(others), len(costs), -1).transpose(1, 2, 0)
+        )
+
+    def _apart(self, rows: Array, costs: Array) -> list[Array]:
+        """Return how far configurations of given costs are from those that results are known of."""
+        return [*_apart(self._columns, rows, self._rows), squares(costs, self._costs) / UNIT**2]
 
 
-def _learn_share(known: Known, results: Results, column: int, seed: int) -> "Forest | None":
-    """Learn where in its range a cost comes to lie, as a logarithm; None where no result tells."""
-    low, extent = known.low[:, column], known.high[:, column] - known.low[:, column]
-    is_open = extent > 0
-    if not is_open.any():
-        return None
-    reached = np.clip((results.costs[is_open, column] - low[is_open]) / extent[is_open], 0, 1)
-    given = np.hstack([known.rows, known.low, known.high])[is_open]
-    return Forest(given, reached[:, None], results.weight[is_open], seed)
+class _Share:
+    """Where in its range a cost comes to lie, as a logarithm."""
+
+    def __init__(self, columns: Columns, known: Known, costs: Array, place: int) -> None:
+        at = np.flatnonzero(known.high[:, place] > known.low[:, place])
+        self._columns, self._place, self._seen = columns, place, costs
+        self._rows, self._low, self._high = known.rows[at], known.low[at], known.high[at]
+        self._tried = self._rows[:, columns.paradigms].sum(axis=0)
+        reached = (costs[at] - self._low[:, place]) / (self._high - self._low)[:, place]
+        apart = self._apart(self._rows, self._low, self._high)
+        self._process = GaussianProcess(apart, np.clip(reached, 0, 1), np.zeros(len(at)), SCALES) if at.size else None
+
+    def __call__(self, asked: Known) -> Array:
+        """Return costs that are possible, shape (n, nodes), in order; those of a closed range are all the same."""
+        low, high = asked.low[:, self._place], asked.high[:, self._place]
+        costs, some = np.repeat(low[:, None], NODES, axis=1), np.flatnonzero(high > low)
+        if some.size:
+            shares = self._possible(Known(asked.rows[some], asked.low[some], asked.high[some]))
+            costs[some] += (high - low)[some, None] * shares
+        return costs
+
+    def _possible(self, asked: Known) -> Array:
+        """Return where in their ranges costs may lie: for a paradigm that was hardly tried, where any was seen."""
+        low, free = asked.low[:, self._place, None], (asked.high - asked.low)[:, self._place, None]
+        shares = np.clip((np.quantile(self._seen, (np.arange(SHARES) + 0.5) / SHARES) - low) / free, 0, 1)
+        if self._process is not None:
+            mean, deviation = self._process(self._apart(asked.rows, asked.low, asked.high))
+            learnt = np.clip(mean[:, None] + deviation[:, None] * standard_normal(SHARES), 0, 1)
+            doubted = SHARES / (1 + asked.rows[:, self._columns.paradigms] @ self._tried)
+            shares = np.where(np.round(doubted)[:, None] > _ORDER, shares, learnt)
+        return np.asarray(np.sort(shares, axis=1)[:, SHARES // NODES // 2 :: SHARES // NODES])
+
+    def _apart(self, rows: Array, low: Array, high: Array) -> list[Array]:
+        ends = squares(low, self._low) + squares(high, self._high)
+        return [*_apart(self._columns, rows, self._rows), ends / UNIT**2]
 
 
-class Forest:
-    """Extremely randomised trees that learn from rows of shape (n, width) and results of shape (n, outputs)."""
+def _apart(columns: Columns, rows: Array, known: Array) -> list[Array]:
+    """Return how far rows are from known ones, in each group of columns; two choices are one apart."""
+    numbers, choices, paradigms = (
+        squares(rows[..., group], known[:, group]) for group in (columns.numbers, columns.choices, columns.paradigms)
+    )
+    return [numbers, choices / 2, paradigms / 2]
 
-    def __init__(self, given: Array, results: Array, weight: Array, seed: int) -> None:
-        self._middle, self._extent = results.mean(axis=0), results.std(axis=0)
-        learnt = (results - self._middle) / np.where(self._extent > 0, self._extent, 1.0)
-        self._varies = (given != given[0]).any(axis=0)
-        self._varies[0] |= not self._varies.any()  # a tree wants a column
-        rows, seeds = self._rows(given), np.random.SeedSequence(seed).generate_state(TREES).tolist()
-        with config_context(assume_finite=True, skip_parameter_validation=True):
-            self._trees = [
-                ExtraTreeRegressor(max_features=1.0, random_state=each).fit(rows, learnt, weight, check_input=False)
-                for each in seeds
-            ]
 
-    def __call__(self, wanted: Array) -> Array:
-        """Return what each tree predicts, shape (wanted, trees, outputs)."""
-        rows = self._rows(wanted)
-        predicted = [tree.predict(rows, check_input=False) for tree in self._trees]
-        return np.asarray(np.stack(predicted, axis=1).reshape(len(rows), TREES, -1) * self._extent + self._middle)
+def _none(asked: Known) -> Array:
+    return np.empty((len(asked.rows), NODES, 0))
 
-    def _rows(self, rows: Array) -> npt.NDArray[np.float32]:
-        return np.ascontiguousarray(rows[:, self._varies], dtype=np.float32)
+
+_ORDER: Final = np.random.default_rng(0).permutation(SHARES)
+"""In which order the quantiles of a cost are doubted: not the lowest first."""

@@ -1,5 +1,6 @@
 """Draws as rows of numbers."""
 
+import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from orchestrator.search.encoding import ABSENT, Encoding
@@ -48,3 +49,16 @@ def test_what_has_the_same_name_in_two_paradigms_shares_a_column_that_spans_both
         1,
         0,
     ]
+
+
+def test_numbers_of_the_same_name_whose_ranges_are_of_different_sizes_have_columns_of_their_own() -> None:
+    encoding = Encoding(
+        {
+            "paradigm": CategoricalDistribution(("complexity_aware", "dst")),
+            "complexity_aware.alpha": FloatDistribution(0.0, 1.0),
+            "dst.alpha": FloatDistribution(1e-6, 1e-2, log=True),
+        }
+    )
+    assert encoding.row({"paradigm": "dst", "dst.alpha": 1e-4}).tolist() == [ABSENT, pytest.approx(0.5), 0, 1]
+    assert encoding.row({"complexity_aware.alpha": 0.5}).tolist() == [0.5, ABSENT, 0, 0]
+    assert [places.tolist() for places in vars(encoding.columns).values()] == [[0, 1], [], [2, 3]]
