@@ -7,6 +7,7 @@ what they are estimated to come to, the less the less certain that is. The first
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -37,6 +38,9 @@ FRESH: Final = 25
 """How many of the candidates are new in each draw; the others were candidates of the draws before."""
 MOST_LEARNT: Final = 128
 """From how many results at most the model learns: the front, and the newest of the others."""
+FLOOR: Final = 2
+"""A paradigm that promises nothing is tried again when the study has this many trials for each paradigm, and then each
+time that it has twice as many: its model of few results may be wrong."""
 EACH: Final = 50
 """Up to twice as many trials the model learns from each result; then from each other one, and so on."""
 BEYOND: Final = 0.1
@@ -93,9 +97,17 @@ class KnownCostDraws(FeasibleDraws):
         tried = {self._tried[other.number].key for other in trials}
         pool = self._pool(number)
         candidates = [one for one in pool if given.items() <= one.drawn.items() and one.key not in tried]
+        candidates = self._of_neglected(candidates, trials) or candidates
         if not candidates:
             return super().draw(study, trial, given, number)
         return candidates[self._best(candidates, trials)].drawn
+
+    def _of_neglected(self, candidates: Sequence[_Seen], trials: Sequence[FrozenTrial]) -> list[_Seen]:
+        """Return the candidates of the paradigm that was tried the least, if its turn has come again."""
+        tried = Counter(str(trial.params.get(PARADIGM)) for trial in trials)
+        least = min(self._configurations.searched, key=tried.__getitem__)
+        is_due = len(trials) >= FLOOR * len(self._configurations.searched) * 2 ** tried[least]
+        return [one for one in candidates if one.drawn[PARADIGM] == least] if is_due else []
 
     def _pool(self, number: int) -> list[_Seen]:
         """Return the candidates of a draw; each depends on the study's seed and its place in the sequence alone."""
@@ -134,7 +146,8 @@ class KnownCostDraws(FeasibleDraws):
         samples = self._together(np.exp(expected.costs), expected.others[:, :, : int((~self._is_cost).sum())])
         front = np.vstack([losses[measured & _feasible(told)], samples[len(candidates) :].mean(axis=1)])
         dice = np.random.default_rng([self._configurations.spec.seed, number])
-        gain = gains(samples[: len(candidates)], front, _reference(front, samples), dice)
+        best = non_dominated(front)
+        gain = gains(samples[: len(candidates)], best, _reference(front, best, samples), dice)
         likely = expected.others[: len(candidates), :, int((~self._is_cost).sum()) :].mean(axis=1)
         return np.asarray(gain * np.clip(likely, 0, 1).prod(axis=1))
 
@@ -260,11 +273,10 @@ def _most_telling(losses: Points) -> list[int]:
     return sorted([*front, *(index for _, index in zip(range(MOST_LEARNT - len(front)), newest, strict=False))])
 
 
-def _reference(front: Points, samples: Array) -> Array:
+def _reference(front: Points, best: Points, samples: Array) -> Array:
     """Return a point a little beyond the worst result, so that a front may still grow beyond its ends."""
     if not len(front):
         return np.asarray(samples.max(axis=(0, 1)))
-    best = non_dominated(front)
     extent = np.ptp(best, axis=0)
     worst = np.where(extent > 0, np.minimum(front.max(axis=0), best.max(axis=0) + REACH * extent), front.max(axis=0))
     whole = np.ptp(np.vstack([best, samples.reshape(-1, best.shape[1])]), axis=0)

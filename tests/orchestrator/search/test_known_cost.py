@@ -162,14 +162,15 @@ def test_a_long_study_learns_less_often_and_by_its_numbers_alone() -> None:
     ]
 
 
-def test_a_paradigm_that_looks_hopeless_is_still_asked_now_and_then() -> None:
+@pytest.mark.parametrize("floor", [2, 0])
+def test_the_paradigm_that_was_tried_the_least_is_asked_when_its_turn_has_come_again(
+    history: list[dict[str, Value]], monkeypatch: pytest.MonkeyPatch, floor: int
+) -> None:
+    monkeypatch.setattr(known_cost, "FLOOR", floor)
     several = view(given(), paradigms={"rigl": {}, "set": {}})
-    chosen = []
-    for number in range(16):
-        key, drawn = several.draw({}, number)
-        chosen.append(drawn[PARADIGM])
-        params = {name.partition(".")[2]: value for name, value in drawn.items() if name != PARADIGM}
-        accuracy = 0.9 if drawn[PARADIGM] == "rigl" else 0.1
-        results = [accuracy, 1000 * (1 - float(params["sparsity"]))]
-        several.tell(key, Lesson(str(drawn[PARADIGM]), params, State.COMPLETE, results))
-    assert chosen[8:].count("rigl") >= chosen[8:].count("set") >= 2
+    for drawn in history[:6]:
+        several.take_up(lesson(drawn))
+    for sparsity in (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95):
+        several.take_up(Lesson("set", {"sparsity": sparsity}, State.COMPLETE, [0.5, 1000 * (1 - sparsity)]))
+    asked = {several.draw({}, number)[1][PARADIGM] for number in (16, 17, 18)}
+    assert asked == ({"rigl"} if floor == 0 else {"rigl", "set"})
