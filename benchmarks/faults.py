@@ -78,22 +78,13 @@ class Findings:
         return self
 
 
-def run_study(
-    root: Path,
-    victims: Sequence[str],
-    chance: random.Random,
-    trials: int = TRIALS,
-    espalier: Sequence[str] = ESPALIER,
-) -> Findings:
-    """Run a study of so many trials to its end, killing each of the victims on the way; return what became of it.
-
-    `espalier` is the command line that runs it.
-    """
+def run_study(root: Path, victims: Sequence[str], chance: random.Random, trials: int = TRIALS) -> Findings:
+    """Run a study of so many trials to its end, killing each of the victims on the way; return what became of it."""
     folder, findings, before = Store(root).study("faults"), Findings(), dict[int, TrialRecord]()
     file, sockets = root / "faults.yaml", root / "r"
     file.write_text(_study_of(trials), encoding="utf-8")
     sockets.mkdir()
-    driver = _start([*espalier, "launch", str(file)], root, sockets)
+    driver = _start(["launch", str(file)], root, sockets)
     moments = sorted(chance.sample(range(trials * 2 // 3), len(victims)))  # so that some of the study is left
     for victim, moment in zip(victims, moments, strict=True):
         if not _wait_until_told(folder, moment, driver):
@@ -107,7 +98,7 @@ def run_study(
             records = ledger.read(folder)
             findings.violations["told trials lost"] += _lost(before, records)
             before = _told(records)
-            driver = _start([*espalier, "resume", "faults"], root, sockets)
+            driver = _start(["resume", "faults"], root, sockets)
     findings.violations["studies that hang or end badly"] += _end(driver) != 0
     _look_at(Store(root), trials, before, findings)
     return findings
@@ -117,11 +108,11 @@ def _study_of(trials: int) -> str:
     return STUDY.replace("TRIALS", str(trials))
 
 
-def _start(command: Sequence[str], store: Path, sockets: Path) -> subprocess.Popen[bytes]:
+def _start(words: list[str], store: Path, sockets: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_TMPDIR": str(sockets)}
-    words = [*command, "--store", str(store), "--quiet"]
+    command = [*ESPALIER, *words, "--store", str(store), "--quiet"]
     with (store / "said.txt").open("ab") as said:
-        return subprocess.Popen(words, env=environment, stdout=said, stderr=said)
+        return subprocess.Popen(command, env=environment, stdout=said, stderr=said)
 
 
 def _end(driver: subprocess.Popen[bytes]) -> int:
@@ -266,7 +257,7 @@ def run_damages(number: int, seed: int) -> Tally:
         file = Path(root) / "faults.yaml"
         file.write_text(_study_of(TRIALS_DAMAGED), encoding="utf-8")
         (Path(root) / "r").mkdir()
-        if _end(_start([*ESPALIER, "launch", str(file)], Path(root), Path(root) / "r")):
+        if _end(_start(["launch", str(file)], Path(root), Path(root) / "r")):
             sys.exit((Path(root) / "said.txt").read_text()[-2000:])
         return damage_store(Path(root), number, seed)
 

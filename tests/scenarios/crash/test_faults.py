@@ -2,7 +2,6 @@
 
 import os
 import random
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +9,11 @@ from typing import Any
 
 from benchmarks.faults import run_study
 
-TOYS = (sys.executable, "-m", "tests.orchestrator.toy_command_line")
-
 
 def test_a_study_survives_the_death_of_workers_and_of_ray_itself() -> None:
     chance = random.Random(int(os.environ.get("ESPALIER_KILL_SEED", "0")))
     with tempfile.TemporaryDirectory(prefix="f-", dir="/tmp", ignore_cleanup_errors=True) as root:  # for Ray's sockets
-        findings = run_study(Path(root), ["worker", "raylet", "worker"], chance, trials=15, espalier=TOYS)
+        findings = run_study(Path(root), ["worker", "raylet", "worker"], chance, trials=15)
     assert findings.kills["raylet"] == 1
     assert findings.kills["worker"] >= 1
     assert +findings.violations == {}
@@ -25,7 +22,7 @@ def test_a_study_survives_the_death_of_workers_and_of_ray_itself() -> None:
 def test_a_study_survives_the_death_of_rays_control_store() -> None:
     chance = random.Random(int(os.environ.get("ESPALIER_KILL_SEED", "0")))
     with tempfile.TemporaryDirectory(prefix="f-", dir="/tmp", ignore_cleanup_errors=True) as root:
-        findings = run_study(Path(root), ["control store"], chance, trials=12, espalier=TOYS)
+        findings = run_study(Path(root), ["control store"], chance, trials=12)
         said = (Path(root) / "studies" / "faults" / "driver.log").read_text()
     assert findings.kills["control store"] == 1
     assert "Ray died on this machine and is restarted" in said
@@ -44,7 +41,7 @@ class AtOnce(random.Random):
 
 def test_ray_may_die_before_any_trial_has_reported() -> None:
     with tempfile.TemporaryDirectory(prefix="f-", dir="/tmp", ignore_cleanup_errors=True) as root:
-        findings = run_study(Path(root), ["raylet"], AtOnce(), trials=8, espalier=TOYS)
+        findings = run_study(Path(root), ["raylet"], AtOnce(), trials=8)
         said = (Path(root) / "studies" / "faults" / "driver.log").read_text()
     assert findings.kills["raylet"] == 1
     assert "Ray died on this machine and is restarted" in said
