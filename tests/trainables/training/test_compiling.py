@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from tests.trainables.stages import a_trial
 from tests.trainables.training.tape import Tape
+from trainables import parallel
+from trainables.data.batches import Batches
 from trainables.methods.attach import attach
 from trainables.recipes.gating import Gating
 from trainables.recipes.recipe import Prune
@@ -35,7 +37,7 @@ from trainables.training.compiling import (
 )
 from trainables.training.epoch import EpochResult
 from trainables.training.logits import Network
-from trainables.training.step import Steps, plainly
+from trainables.training.step import Rate, Step, Steps, plainly
 from trainables.training.training import optimizer_for, train_epoch
 
 IMAGES = 16
@@ -314,3 +316,23 @@ def test_ten_networks_of_one_class_are_all_compiled() -> None:
         one(images())
         assert one.refusal is None
     assert compiled.compiled == 10
+
+
+def test_several_processes_that_train_one_network_do_not_compile_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    trial, traced, networks = a_trial(tmp_path), Traced(), list[Network]()
+    step = Step(trial.model, optimizer_for(trial.model, trial.spec.training), trial.task, torch.float32, Companion())
+
+    def noting(step: Step, batches: Batches, rate: Rate, skip: int) -> list[Tensor]:
+        networks.append(step.network)
+        return [torch.tensor(rate(number)) for number in range(skip, len(batches))]
+
+    monkeypatch.setattr(parallel, "size", lambda: 2)
+    with caplog.at_level(logging.INFO):
+        steps = compiling(traced, noting)
+        for _ in range(2):
+            steps(step, trial.batches(), lambda _: 0.1, 0)
+    assert networks == [trial.model, trial.model]
+    assert traced.compiled == 0
+    assert caplog.text.count("several processes") == 1
