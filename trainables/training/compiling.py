@@ -3,6 +3,7 @@
 import logging
 import os
 import platform
+import tempfile
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,11 +54,14 @@ def inductor(network: nn.Module) -> Network:
 
     What was compiled before is forgotten: torch compiles a function for eight networks at most, and then no more.
     """
-    if CACHE not in os.environ:
+    from torch._inductor import config  # the name under which torch documents it
+
+    if _is_left_to_torch(os.environ.get(CACHE)):
         folder = cache_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.environ[CACHE] = str(folder)
-    os.environ.setdefault(THREADS, str(torch.get_num_threads()))  # else each trial starts one process a processor
+    if THREADS not in os.environ:
+        config.compile_threads = torch.get_num_threads()  # else each trial starts one process for every processor
     torch.compiler.reset()
     return torch.compile(network, fullgraph=True, dynamic=False, options={"fallback_random": True})
 
@@ -70,6 +74,11 @@ def cache_folder() -> Path:
     """
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "espalier" / "compiled" / (platform.node() or "machine")
+
+
+def _is_left_to_torch(folder: str | None) -> bool:
+    """Return whether nobody has chosen a folder: torch itself writes its default into the environment early on."""
+    return folder is None or folder.startswith(os.path.join(tempfile.gettempdir(), "torchinductor_"))
 
 
 class CompiledSteps:

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,7 +140,8 @@ def test_masks_and_figures_are_those_of_the_network_as_it_is_written(tmp_path: P
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script_method.*:DeprecationWarning")  # torch's own use of it
 def test_inductor_trains_the_same_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv(CACHE, f"{tempfile.gettempdir()}/torchinductor_somebody")  # torch's own choice
     network = a_network()
     compiled = CompiledNetwork(network, inductor, IMAGES, torch.float32)
     before = copy.deepcopy(network.state_dict())
@@ -154,7 +156,9 @@ def test_inductor_trains_the_same_network(tmp_path: Path, monkeypatch: pytest.Mo
     expected = torch.autograd.grad(plain.square().sum(), list(other.parameters()))
     assert distance([plain, *expected], [outputs, *slopes]) < 1e-5
     assert torch.allclose(network.get_buffer("1.running_mean"), other.get_buffer("1.running_mean"), atol=1e-6)
-    assert any((tmp_path / "cache").iterdir())
+    (folder,) = (tmp_path / "espalier" / "compiled").iterdir()
+    assert any(folder.iterdir())
+    assert folder.stat().st_mode & 0o77 == 0
 
 
 def test_captured_steps_capture_the_compiled_network(tmp_path: Path) -> None:
