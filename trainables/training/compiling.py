@@ -44,7 +44,7 @@ def is_wanted(mode: Compile, device: str, left: float) -> bool:
     """Return whether a network is compiled on a kind of device, such as ``"cuda"``.
 
     `left` are the seconds that the rest of the stage takes without, 0 if that is not known yet. ``auto`` never compiles
-    on a CPU, where it has not been seen to earn the compilation back.
+    on a CPU, where the same seed gives the same bits, and `left` is a matter of the clock.
     """
     return mode == "always" or (mode == "auto" and device == "cuda" and left * GAIN > COST)
 
