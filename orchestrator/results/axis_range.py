@@ -1,6 +1,7 @@
 """Which part of an axis matters: the same for pictures in characters, in pages and on paper."""
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,8 +21,8 @@ def around(values: Sequence[float], *, logarithmic: bool = False) -> tuple[float
     """Return a range that holds all the values, of which there is at least one, with a margin at both ends."""
     low, high = min(values), max(values)
     if logarithmic:
-        factor = (high / low) ** MARGIN if high > low else 2.0
-        return low / factor, high * factor
+        factor = math.exp(MARGIN * (math.log(high) - math.log(low))) if high > low else 2.0
+        return max(low / factor, sys.float_info.min), min(high * factor, sys.float_info.max)
     margin = MARGIN * (high - low) or 0.1 * abs(high) or 1.0
     return low - margin, high + margin
 

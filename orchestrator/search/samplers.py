@@ -18,7 +18,7 @@ MODELLED_JOINTLY: Final = ("nsga2", "gp")
 def draws_for(name: SamplerName, configurations: Configurations, population: int) -> FeasibleDraws:
     """Return the draws of a sampler; `population` is the size of a generation, for a sampler that breeds."""
     if name == "known_cost":
-        from orchestrator.search.known_cost import KnownCostDraws  # scikit-learn takes seconds to import
+        from orchestrator.search.known_cost import KnownCostDraws
 
         return KnownCostDraws(configurations)
     if name == "graph":
