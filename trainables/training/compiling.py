@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from operator import le
 from pathlib import Path
 from typing import Final
 
@@ -31,8 +32,12 @@ GAIN: Final = 0.2
 MOST: Final = 3
 """How many networks ``auto`` compiles in a stage, in which a method may change the network again and again."""
 
-CLOSE: Final = {torch.float32: 0.01, torch.bfloat16: 0.5}
-"""How far outputs and gradients may lie from those of the network as it is written: shares of their norms."""
+CLOSE: Final = {torch.float32: (0.001, 0.1), torch.bfloat16: (0.5, 2.0)}
+"""How far outputs, and gradients, may lie from those of the network as it is written: shares of their norms.
+
+Rounding alone, as between two layouts, moves outputs of networks at their start by up to 3e-5 and gradients by up to
+0.017 in float32 (MobileNetV2, 16 images of CIFAR-10's shape); bfloat16 moves them by up to 0.12 and 1.06.
+"""
 
 _PLAINLY: Final = "steps run the network as it is written: %s"
 
@@ -168,9 +173,10 @@ class CompiledNetwork:
             begin = time.perf_counter()
             compiled = self._compile(self._network)
             expected, found = (_computed(run, self._network, inputs) for run in (self._plain, compiled))
-            apart = max(distance(expected[:1], found[:1]), distance(expected[1:], found[1:]))
-            if not apart <= CLOSE[self._precision]:
-                raise RuntimeError(f"compiled, its outputs or gradients are off by {apart:.1e} of their norm")
+            outputs, gradients = distance(expected[:1], found[:1]), distance(expected[1:], found[1:])
+            if not all(map(le, (outputs, gradients), CLOSE[self._precision])):
+                off = f"its outputs are off by {outputs:.1e} of their norm, its gradients by {gradients:.1e}"
+                raise RuntimeError(f"compiled, {off}")
             self._compiled = compiled
             LOG.info("compiled the network in %.1f seconds", time.perf_counter() - begin)
         return self._compiled
