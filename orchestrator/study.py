@@ -221,8 +221,9 @@ class Drive:
 
 def _session(spec: StudySpec, address: str | None, observer: Observer | None) -> RaySession:
     """Return the Ray of a run of a study; started here, it has its workers ready if each processor runs a trial."""
+    processors = os.cpu_count() or 1
     alone = spec.resources.cpus <= 1 and not spec.resources.share
-    ready = alone and spec.search.trials >= (os.cpu_count() or 1)
+    ready = alone and min(spec.search.trials, spec.resources.parallel or processors) >= processors
     return RaySession(address, spec.referred, partial(notify, observer), ready=ready)
 
 

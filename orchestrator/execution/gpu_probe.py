@@ -18,6 +18,7 @@ from orchestrator.execution.short_training import ShortTraining
 from orchestrator.spec.study_spec import StudySpec
 from trainables import data
 from trainables.context import Unheard
+from trainables.errors import EspalierError
 from trainables.state import LiveTrial
 
 READY: Final = "ready"
@@ -56,12 +57,16 @@ def train_when_told(spec: StudySpec, device: str, told: TextIO, say: TextIO) -> 
 
 
 def main() -> None:
+    """Train as the other processes say; exit with status 1 and one line where the network cannot be trained."""
     device = sys.argv[1]
     if device == "cuda":
         mps.connect()
     spec = StudySpec.model_validate_json(sys.stdin.readline())
     torch.set_num_threads(max(1, int(spec.resources.cpus)))
-    train_when_told(spec, device, sys.stdin, sys.stdout)
+    try:
+        train_when_told(spec, device, sys.stdin, sys.stdout)
+    except (EspalierError, torch.OutOfMemoryError) as error:
+        sys.exit(f"espalier: {error}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from orchestrator.execution import mps
@@ -97,7 +97,7 @@ def settled(spec: StudySpec, folder: StudyFolder, address: str | None, said: Cal
         allowed = f"is measured on this machine, and the cluster at {cluster} may have other GPUs: write a number"
         raise InvalidValue(_KEY, AUTO, allowed)
     name, memory, cards = _card()
-    data.check(spec.data)
+    _require_data(spec)
     room = math.floor((os.cpu_count() or 1) / spec.resources.cpus / cards)
     with _computing_at_once(spec.resources):
         rates = measured(
@@ -165,6 +165,17 @@ def _computing_at_once(resources: Resources) -> Iterator[None]:
         yield
     finally:
         keeper.end()
+
+
+def _require_data(spec: StudySpec) -> None:
+    """Raise InvalidValue where data are still to be downloaded: processes at once would each do so."""
+    try:
+        data.check(replace(spec.data, download=False))
+    except InvalidValue as refused:
+        allowed = (
+            f"is measured by training, and {spec.data.name} is still to be downloaded: write a number until it is here"
+        )
+        raise InvalidValue(_KEY, AUTO, allowed) from refused
 
 
 def _card() -> tuple[str, float, int]:

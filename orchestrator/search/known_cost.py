@@ -103,9 +103,14 @@ class KnownCostDraws(FeasibleDraws):
         return candidates[self._best(candidates, trials)].drawn
 
     def _of_neglected(self, candidates: Sequence[_Seen], trials: Sequence[FrozenTrial]) -> list[_Seen]:
-        """Return the candidates of the paradigm that was tried the least, if its turn has come again."""
+        """Return the candidates of the paradigm that was tried the least, if its turn has come again.
+
+        A paradigm without candidates has no turn: it would take those of the others.
+        """
         tried = Counter(str(trial.params.get(PARADIGM)) for trial in trials)
-        least = min(self._configurations.searched, key=tried.__getitem__)
+        there = {str(one.drawn[PARADIGM]) for one in candidates}
+        searched = [name for name in self._configurations.searched if name in there]
+        least = min(searched, key=tried.__getitem__, default="")
         is_due = len(trials) >= FLOOR * len(self._configurations.searched) * 2 ** tried[least]
         return [one for one in candidates if one.drawn[PARADIGM] == least] if is_due else []
 

@@ -81,9 +81,8 @@ class Surrogate:
             for place, process in enumerate(self._others if some.any() else ()):
                 mean, deviation = process(apart)
                 others[place, some] = mean[:, :, None] + deviation[:, :, None] * standard_normal(SAMPLES)
-        return Samples(
-            np.repeat(costs, SAMPLES, axis=1), others.reshape(len(others), len(costs), -1).transpose(1, 2, 0)
-        )
+        flat = others.reshape(len(others), len(costs), NODES * SAMPLES)
+        return Samples(np.repeat(costs, SAMPLES, axis=1), flat.transpose(1, 2, 0))
 
     def _apart(self, rows: Array, costs: Array) -> list[Array]:
         """Return how far configurations of given costs are from those that results are known of."""

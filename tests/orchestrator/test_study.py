@@ -79,6 +79,17 @@ def test_a_study_leaves_its_spec_stamp_table_and_checkpoints_and_is_done(tmp_pat
     assert folder.journal.read_bytes() == journal
 
 
+@pytest.mark.parametrize(
+    ("trials", "resources", "ready"),
+    [(4, {}, True), (4, {"parallel": 4}, True), (4, {"parallel": 3}, False), (3, {}, False), (4, {"cpus": 2}, False)],
+)
+def test_workers_are_ready_only_where_each_processor_runs_a_trial(
+    monkeypatch: pytest.MonkeyPatch, trials: int, resources: dict[str, int], ready: bool
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert study._session(small.study(trials=trials, resources=resources), None, None)._ready is ready
+
+
 def test_a_study_is_not_resumed_on_other_data(tmp_path: Path) -> None:
     a_study(tmp_path)
     folder = Store(tmp_path).study("small")

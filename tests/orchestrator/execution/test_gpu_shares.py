@@ -1,5 +1,7 @@
 """How many trials share a GPU: what follows from the figures of a measurement, and where there is none."""
 
+import io
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.execution import gpu_probe, gpu_shares
 from orchestrator.execution.gpu_shares import (
     CONTEXT,
     COUNTS,
@@ -93,6 +96,27 @@ def test_different_gpus_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: ("L4", "H100")[number])
     with pytest.raises(InvalidValue, match=r"different ones \(H100, L4\)"):
         settled(an_auto(), a_folder(tmp_path), None, print)
+
+
+def cifar(folder: Path) -> StudySpec:
+    """Return a study whose data may be downloaded, and are not there yet."""
+    data = {"name": "cifar10", "root": str(folder), "download": True}
+    return small.study(data=data, model={"name": "mlp"}, resources={"gpus": "auto"})
+
+
+def test_data_that_are_still_to_be_downloaded_are_not_measured_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_shares, "_card", lambda: ("H100", 80 * GIB, 1))
+    with pytest.raises(InvalidValue, match=r"cifar10 is still to be downloaded: write a number"):
+        settled(cifar(tmp_path), a_folder(tmp_path), None, print)
+
+
+def test_a_process_that_cannot_train_says_why_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["gpu_probe", "cpu"])
+    monkeypatch.setattr(sys, "stdin", io.StringIO(cifar(tmp_path).model_dump_json() + "\n"))
+    with pytest.raises(SystemExit, match=r"^espalier: root = .* must contain cifar-10"):
+        gpu_probe.main()
 
 
 def test_a_cluster_may_have_other_gpus(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from itertools import pairwise
 from statistics import mean
 
 import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import TrialState, create_trial
 
 from orchestrator.ledger.records import State
 from orchestrator.ledger.trial import Named
@@ -13,6 +15,7 @@ from orchestrator.results.front import hypervolume
 from orchestrator.search import known_cost
 from orchestrator.search.configurations import PARADIGM, Configurations
 from orchestrator.search.expected_costs import Costs, GivenCosts
+from orchestrator.search.known_cost import KnownCostDraws
 from orchestrator.search.sampler_view import Lesson, View
 from orchestrator.spec.study_spec import StudySpec
 from tests.orchestrator.small import study
@@ -174,3 +177,17 @@ def test_the_paradigm_that_was_tried_the_least_is_asked_when_its_turn_has_come_a
         several.take_up(Lesson("set", {"sparsity": sparsity}, State.COMPLETE, [0.5, 1000 * (1 - sparsity)]))
     asked = {several.draw({}, number)[1][PARADIGM] for number in (16, 17, 18)}
     assert asked == ({"rigl"} if floor == 0 else {"rigl", "set"})
+
+
+def test_a_paradigm_that_no_draw_can_carry_out_does_not_take_the_turns_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("rigl", "set", "magnitude")
+    several = KnownCostDraws(Configurations(spec(paradigms={name: {} for name in names}), given()))
+    monkeypatch.setattr(several, "_is_feasible", lambda drawn: drawn[PARADIGM] != "magnitude")
+    candidates, distribution = several._pool(50), CategoricalDistribution(names)
+    tried = [
+        create_trial(state=TrialState.RUNNING, params={PARADIGM: name}, distributions={PARADIGM: distribution})
+        for name in ["rigl"] * 47 + ["set"] * 3
+    ]
+    assert {one.drawn[PARADIGM] for one in several._of_neglected(candidates, tried)} == {"set"}

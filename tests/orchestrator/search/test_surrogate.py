@@ -33,6 +33,14 @@ def test_a_cost_that_is_known_is_not_guessed() -> None:
     assert samples.others.mean() == pytest.approx(0.25, abs=0.02)
 
 
+def test_where_all_that_is_asked_for_are_costs_nothing_else_is_expected() -> None:
+    costs = (-2 + 2 * PLACES)[:, None]
+    known, nothing = Known(rows(PLACES, 0), costs - 1, costs + 1), np.empty((8, 0))
+    samples = Surrogate(COLUMNS, known, Results(costs, nothing, nothing)).predict(known)
+    assert samples.costs.shape == (8, NODES * SAMPLES, 1)
+    assert samples.others.shape == (8, NODES * SAMPLES, 0)
+
+
 def test_where_in_its_range_a_cost_lies_is_learnt() -> None:
     samples = learnt(-2, 2).predict(at(0, -3.0, 0.0))
     assert samples.costs.min() >= -3
