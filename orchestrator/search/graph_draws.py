@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from trainables.state import LiveTrial
 
 FIRST: Final = 8
-"""From how many results the sampler learns; trials before that are random."""
+"""From how many results the sampler learns; draws before that are random."""
 
 CANDIDATES: Final = 100
 FRESH: Final = 20

@@ -8,6 +8,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 
 from orchestrator.search.configurations import Configurations
 from orchestrator.search.feasible_draws import FeasibleDraws
+from orchestrator.search.known_cost import KnownCostDraws
 
 SamplerName = Literal["tpe", "nsga2", "gp", "random", "known_cost", "graph"]
 
@@ -18,8 +19,6 @@ MODELLED_JOINTLY: Final = ("nsga2", "gp")
 def draws_for(name: SamplerName, configurations: Configurations, population: int) -> FeasibleDraws:
     """Return the draws of a sampler; `population` is the size of a generation, for a sampler that breeds."""
     if name == "known_cost":
-        from orchestrator.search.known_cost import KnownCostDraws
-
         return KnownCostDraws(configurations)
     if name == "graph":
         from orchestrator.search.graph_draws import GraphDraws  # torch takes seconds to import

@@ -23,7 +23,7 @@ from ray.tune.schedulers import FIFOScheduler
 
 import orchestrator
 from orchestrator.execution import ray_internals
-from orchestrator.execution.cluster import ray_session
+from orchestrator.execution.cluster import SWITCHES, ray_session
 
 PRIVATE = re.compile(
     r"\bray\.(_private|air\._internal)|class_cache|_temp_dir|_tune_controller|temporary_state|pickled_error"
@@ -118,6 +118,16 @@ def watched(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     for number, handler in before.items():
         signal.signal(number, handler)
     return watch, scheduler
+
+
+def test_on_this_machine_ray_tune_sends_nothing_as_workers_inherit_what_it_would_always_give_them() -> None:
+    from ray.tune.execution.class_cache import DEFAULT_ENV_VARS, ENV_VARS_TO_PROPAGATE
+
+    given, sent = dict(DEFAULT_ENV_VARS), set(ENV_VARS_TO_PROPAGATE)
+    assert given.items() <= SWITCHES.items()
+    with ray_internals.nothing_sent():
+        assert (len(DEFAULT_ENV_VARS), len(ENV_VARS_TO_PROPAGATE)) == (0, 0)
+    assert (given, sent) == (DEFAULT_ENV_VARS, ENV_VARS_TO_PROPAGATE)
 
 
 def test_private_names_of_ray_are_used_in_one_file_alone() -> None:
