@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from itertools import repeat, zip_longest
+from functools import cache, cached_property, partial
+from itertools import zip_longest
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -345,7 +345,7 @@ def record(problem: Recorded, trials: int, path: Path, processes: int) -> None:
         ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool,
         beside.open("a", encoding="utf-8") as lines,
     ):
-        curves: Iterator[Curve] = pool.map(_trained, repeat(problem), *zip(*drawn[known:], strict=True))
+        curves: Iterator[Curve] = pool.map(partial(_trained, problem), *zip(*drawn[known:], strict=True))
         for done, ((paradigm, params), curve) in enumerate(zip(drawn[known:], curves, strict=True), known + 1):
             print(json.dumps({"paradigm": paradigm, "params": dict(params), "curve": curve}), file=lines, flush=True)
             print(f"{done} of {len(drawn)} trials", end="\r", flush=True)

@@ -4,7 +4,7 @@
 # Good guess: glass_blur swaps each pixel with a neighbour, as the comment in the code says, so that a picture keeps all
 # of its pixels. Seen: `x[h, w], x[i, j] = x[i, j], x[h, w]` assigns views of one NumPy array; the second assignment
 # reads what the first has written, so the neighbour stays and the pixel is lost: 416 of 1,024 at severity 2.
-# imagecorruptions has the line from the script that made the published files, so these have it, too. A glass blur that
+# imagecorruptions 1.1.2 has the line from the script that made the published files, so these have it, too. A glass blur that
 # swaps changes pixels of CIFAR-10 by a quarter to a third more at severities 1 to 3. espalier copies, like that script.
 # Exits with 1 if it changes.
 set -euo pipefail

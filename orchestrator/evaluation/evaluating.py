@@ -84,8 +84,8 @@ def evaluate(
     """
     spec, records, files = StudySpec.stored(folder.spec), ledger.read(folder), trial_files(folder)
     _require_classification(spec)
-    chosen = _to_evaluate(folder, spec, files, _chosen(spec, records, trials, front))
-    _require_networks(trials, chosen)
+    chosen = list(_with_checkpoints(folder, files, _chosen(spec, records, trials, front)))
+    _require_networks(spec, trials, chosen)
     here = device_or_default(device if spread is None else None)  # the others may have GPUs that this process lacks
     dataset = data.load(spec.data, cache).placed(here, spec.data.memory)
     conditions = {condition.name: condition for condition in wanted.conditions(dataset.input_shape)}
@@ -105,26 +105,20 @@ def evaluate(
     return Evaluated(numbers, total, known, wanted.left_out(dataset.input_shape), tuple(replaced))
 
 
-def _require_networks(trials: Collection[int], chosen: Sequence[tuple[TrialRecord, CheckpointRef]]) -> None:
+def _require_networks(
+    spec: StudySpec, trials: Collection[int], chosen: Sequence[tuple[TrialRecord, CheckpointRef]]
+) -> None:
     lacking = set(trials) - {record.trial for record, _ in chosen}
     if lacking:
         raise InvalidValue("--trial", min(lacking), "has no checkpoint in the store, so no network: leave it out")
+    if not chosen:
+        allowed = "has no finished trial with a checkpoint in the store: there is no network to evaluate"
+        raise InvalidValue("NAME", spec.name, allowed)
 
 
 def _require_classification(spec: StudySpec) -> None:
     if spec.task != CLASSIFICATION:
         raise InvalidValue("NAME", spec.name, f"has task: {spec.task}, and only classification is evaluated further")
-
-
-def _to_evaluate(
-    folder: StudyFolder, spec: StudySpec, files: TrialFiles, records: Sequence[TrialRecord]
-) -> list[tuple[TrialRecord, CheckpointRef]]:
-    """Return the trials with their checkpoints; refuse a study of which none has one."""
-    chosen = list(_with_checkpoints(folder, files, records))
-    if not chosen:
-        allowed = "has no finished trial with a checkpoint in the store: there is no network to evaluate"
-        raise InvalidValue("NAME", spec.name, allowed)
-    return chosen
 
 
 def _chosen(spec: StudySpec, records: Sequence[TrialRecord], trials: Collection[int], front: bool) -> list[TrialRecord]:

@@ -59,7 +59,7 @@ FARTHEST: Final = 20.0
 
 @dataclass
 class Share:
-    """What a share of the images was asked of: outputs near 0 and 1, and how far they are from their targets."""
+    """What a network makes of a share of the images: outputs near 0 and 1, and what each misses of its target."""
 
     outputs: list[Tensor] = field(default_factory=list)
     missing: list[Tensor] = field(default_factory=list)

@@ -88,6 +88,8 @@ def test_a_named_trial_without_a_checkpoint_is_refused_rather_than_left_out(stud
         seal.unlink()
     with pytest.raises(InvalidValue, match=f"--trial = {FILTERS}: has no checkpoint in the store"):
         measure(study, trials=(DENSE, FILTERS))
+    with pytest.raises(InvalidValue, match=f"--trial = {FILTERS}: has no checkpoint in the store"):
+        measure(study, trials=(FILTERS,))
     assert measure(study).trials == (DENSE, WEIGHTS)
 
 

@@ -1,0 +1,16 @@
+"""Tables of recorded trials: what an ended run has trained is not trained again."""
+
+import gzip
+import json
+from pathlib import Path
+
+from benchmarks.search_problems import RECORDED, record
+
+
+def test_a_recording_that_ended_with_its_last_trial_trains_none_when_it_goes_on(tmp_path: Path) -> None:
+    row = {"paradigm": "rigl", "params": {}, "curve": [[0.5, 1.0]]}
+    path = tmp_path / "rigl.json.gz"
+    path.with_suffix(".part").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    record(RECORDED["rigl"], 1, path, processes=1)
+    assert json.loads(gzip.decompress(path.read_bytes())) == [row]
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
