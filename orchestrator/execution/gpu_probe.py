@@ -8,6 +8,7 @@ when it reads another line. Its last line has images per second, and the bytes o
 
 import sys
 import time
+from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import Final, TextIO
 
@@ -61,10 +62,12 @@ def main() -> None:
     device = sys.argv[1]
     if device == "cuda":
         mps.connect()
-    spec = StudySpec.model_validate_json(sys.stdin.readline())
-    torch.set_num_threads(max(1, int(spec.resources.cpus)))
+    say = sys.stdout
     try:
-        train_when_told(spec, device, sys.stdin, sys.stdout)
+        with redirect_stdout(sys.stderr):  # what a network or data print would be taken for an answer
+            spec = StudySpec.model_validate_json(sys.stdin.readline())
+            torch.set_num_threads(max(1, int(spec.resources.cpus)))
+            train_when_told(spec, device, sys.stdin, say)
     except (EspalierError, torch.OutOfMemoryError) as error:
         sys.exit(f"espalier: {error}")
 

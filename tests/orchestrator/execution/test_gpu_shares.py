@@ -1,6 +1,7 @@
 """How many trials share a GPU: what follows from the figures of a measurement, and where there is none."""
 
 import io
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from orchestrator.execution import gpu_probe, gpu_shares
 from orchestrator.execution.gpu_shares import (
@@ -31,6 +33,7 @@ from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.store import Store, StudyFolder
 from tests.orchestrator import small
 from trainables.errors import InvalidValue
+from trainables.spec import ModelSpec
 
 GIB = 2.0**30
 
@@ -117,6 +120,27 @@ def test_a_process_that_cannot_train_says_why_in_one_line(tmp_path: Path, monkey
     monkeypatch.setattr(sys, "stdin", io.StringIO(cifar(tmp_path).model_dump_json() + "\n"))
     with pytest.raises(SystemExit, match=r"^espalier: root = .* must contain cifar-10"):
         gpu_probe.main()
+
+
+def talking(classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
+    """Build a network, and say so where answers are expected."""
+    print("a network of somebody else")
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(input_shape), classes))
+
+
+def test_what_a_network_prints_is_no_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = an_auto().model_copy(update={"model": ModelSpec(name=f"{__name__}:talking")})
+    monkeypatch.setattr(gpu_probe, "SECONDS", 0.01)
+    monkeypatch.setattr(gpu_probe, "PIECE", 0.001)
+    monkeypatch.setattr(sys, "argv", ["gpu_probe", "cpu"])
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{spec.model_dump_json()}\ntrain\n"))
+    gpu_probe.main()
+    said = capsys.readouterr()
+    ready, figures = said.out.splitlines()
+    assert (ready, len(figures.split())) == (gpu_probe.READY, 2)
+    assert "a network of somebody else" in said.err
 
 
 def test_a_cluster_may_have_other_gpus(tmp_path: Path) -> None:
