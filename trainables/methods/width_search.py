@@ -182,10 +182,15 @@ class WidthSearch(Companion):
 
 
 def _tau(left_out: Tensor, measured: Measured) -> float:
-    """Return Kendall's tau of predictions, NaN where there is none, with what was measured; 0 where all are alike."""
+    """Return Kendall's tau of predictions, NaN where there is none, with what was measured.
+
+    It is 0 where all are alike, or there are fewer than two.
+    """
     from scipy.stats import kendalltau  # takes long to import, and every trial imports this module
 
     known = left_out.isfinite()
+    if known.sum() < 2:
+        return 0.0
     scores = torch.tensor(list(measured.values()), dtype=torch.float64)
     tau = float(kendalltau(left_out[known].numpy(), scores[known].numpy()).statistic)
     return tau if math.isfinite(tau) else 0.0

@@ -71,8 +71,10 @@ class _Tracer(fx.Tracer):
 
 
 def _call(args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> Call | None:
-    first, *others = result if isinstance(result, tuple) else (result,)
-    if not (args and isinstance(args[0], fx.Proxy) and isinstance(first, fx.Proxy)) or others != [None] * len(others):
+    first, *others = (result if isinstance(result, tuple) else (result,)) or (None,)
+    if not (args and isinstance(args[0], fx.Proxy) and isinstance(first, fx.Proxy)):
+        return None
+    if any(other is not None for other in others):  # which the trace cannot compare by ==
         return None
     return Call(len(args) == 1 and not kwargs, len(others) if isinstance(result, tuple) else None)
 

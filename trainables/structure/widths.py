@@ -6,6 +6,7 @@ flattening before linear layers), and those with residual streams, depthwise con
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -47,6 +48,19 @@ def require_resizable(model: nn.Module, groups: Collection[ChannelGroup], name: 
                 f"the widths of {name} cannot be searched: {mixed} holds more than the channels of {group.name} "
                 "in their order, as after a concatenation or in attention; choose a plain or a residual network"
             )
+    twice = _named_twice(model)
+    if (shared := next((axis.tensor for axis in axes_of(model, groups) if axis.tensor in twice), None)) is not None:
+        raise InfeasibleTrial(
+            f"the widths of {name} cannot be searched: {shared} is the parameter of another layer too; "
+            "choose a network whose layers share none"
+        )
+
+
+def _named_twice(model: nn.Module) -> set[str]:
+    """Return the names of the parameters that have several."""
+    named = list(model.named_parameters(remove_duplicate=False))
+    times = Counter(parameter for _, parameter in named)
+    return {name for name, parameter in named if times[parameter] > 1}
 
 
 def _mixes(model: nn.Module, group: ChannelGroup, member: Member) -> bool:

@@ -202,7 +202,7 @@ def distance(expected: Sequence[Tensor], found: Sequence[Tensor]) -> float:
 
 
 def _computed(run: Network, network: nn.Module, inputs: Tensor) -> list[Tensor]:
-    """Return a run's outputs, and the gradients of their sum by random weights; the network stays as it is."""
+    """Return a run's outputs, and the gradients of a weighted sum of them; the network stays as it is."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     devices = [inputs.device] if inputs.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), _buffers_kept(network):

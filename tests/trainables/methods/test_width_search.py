@@ -101,6 +101,16 @@ def test_widths_are_drawn_within_their_limits_and_on_from_where_they_were(tmp_pa
     assert other._drawn() == one._drawn() != drawn[0]
 
 
+def test_where_only_one_network_meets_the_budget_it_is_chosen_without_a_warning(tmp_path: Path) -> None:
+    trial, companion = searching(tmp_path / "other")
+    share = companion._costs.macs(NARROWEST) / trial.cost().macs
+    trial, companion = searching(tmp_path, replace(RULE, macs=share * (1 + 1e-9)))
+    companion.finish()
+    assert widths_of(trial.groups) == NARROWEST
+    assert trial.measured["networks_measured"] == 1
+    assert trial.measured["predictor_tau"] == 0
+
+
 @pytest.mark.parametrize("macs", [0.01, 1.2])
 def test_a_budget_that_no_network_meets_is_refused_before_the_search(macs: float, tmp_path: Path) -> None:
     with pytest.raises(InfeasibleTrial, match=r"target_macs asks for .* MACs: networks between narrowest and widest"):

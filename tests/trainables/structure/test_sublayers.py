@@ -57,6 +57,35 @@ def test_nothing_returns_as_many_things_as_the_layer_did() -> None:
     assert weights is None
 
 
+class Several(nn.Module):
+    """Returns its input so many times."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (x,) * self.count
+
+
+class AfterSeveral(nn.Module):
+    """Has a residual branch behind a module that returns several tensors."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.several, self.branches = Several(count), TwoBranches("plain")
+
+    def forward(self, x: Tensor) -> Tensor:
+        several: tuple[Tensor, ...] = self.several(x)
+        result: Tensor = self.branches((*several, x)[0])
+        return result
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_modules_that_return_several_tensors_or_none_do_not_hide_the_blocks_of_others(count: int) -> None:
+    assert residual_blocks(AfterSeveral(count)) == ("branches.first", "branches.second")
+
+
 class TwoBranches(nn.Module):
     """Adds two branches one after another, of which the first, or what uses it, can be spoilt."""
 

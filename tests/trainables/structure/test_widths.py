@@ -123,6 +123,28 @@ def test_attention_is_refused_and_so_is_a_network_without_widths() -> None:
         require_resizable(nn.Linear(3, 2), (), "one")
 
 
+class Tied(nn.Module):
+    """Has two layers with the same weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(4, 10)
+        self.stem, self.second.weight = nn.Conv2d(1, 4, 1), self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = F.relu(self.second(F.relu(self.first(F.relu(self.stem(x))))))
+        logits: Tensor = self.head(features.mean((2, 3)))
+        return logits
+
+
+def test_layers_that_share_their_weights_are_refused_by_name() -> None:
+    model = Tied()
+    with pytest.raises(
+        InfeasibleTrial, match=r"cannot be searched: (first|second)\.weight is the parameter of another layer too"
+    ):
+        require_resizable(model, find_groups(model, (1, 8, 8)), "tied")
+
+
 @pytest.mark.parametrize(("name", "share"), [("digits_cnn", 0.4), ("resnet20", 1.0), ("resnet20", 2.0)])
 def test_fitted_widths_cost_the_budget_to_a_percent_and_never_more(name: str, share: float) -> None:
     model, shape = build(name), SHAPES[name]
