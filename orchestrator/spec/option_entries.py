@@ -19,9 +19,9 @@ class Entry(NamedTuple):
 
 
 def entry(name: str) -> Entry | None:
-    """Return the entry that a searched option names; None for a whole option."""
+    """Return the entry that a searched option names; None for a whole option, and for another spelling of a place."""
     option, dot, place = name.rpartition(".")
-    return Entry(option, int(place)) if dot and place.isdecimal() else None
+    return Entry(option, int(place)) if dot and place.isdecimal() and place == str(int(place)) else None
 
 
 def replaced(options: Mapping[str, Option], searched: Mapping[str, Value]) -> dict[str, Option]:

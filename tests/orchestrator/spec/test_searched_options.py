@@ -45,6 +45,7 @@ def test_an_entry_of_a_list_is_searched_where_a_network_is_given_that_list() -> 
     expected = "is in no list of the study's networks: give model.options.widths as a list that is long enough"
     assert told(given, **{"widths.3": Range(low=8, high=64)}) == {"widths.3": expected}
     assert told(CNN, **{"widths.0": [8, 16]}) == {"widths.0": expected}
+    assert told(given, **{"widths.00": [8, 16]}).keys() == {"widths.00"}, "two names of one entry would be searched"
 
 
 @pytest.mark.parametrize("value", [0.5, 1, "wide"])
