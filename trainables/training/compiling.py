@@ -195,10 +195,13 @@ def structure(network: nn.Module) -> Hashable:
 
 @torch.no_grad()
 def distance(expected: Sequence[Tensor], found: Sequence[Tensor]) -> float:
-    """Return how far tensors lie from those expected, all together: a share of their norm, NaN where one is none."""
+    """Return how far tensors lie from those expected, all together: a share of their norm, NaN if a number is none.
+
+    Of zeros, as the outputs of a network whose last layer begins with them, equal ones lie at 0.
+    """
     apart = torch.stack([(one.float() - other.float()).norm() for one, other in zip(expected, found, strict=True)])
     sizes = torch.stack([one.float().norm() for one in expected])
-    return float(apart.norm() / sizes.norm())
+    return float(apart.norm() / sizes.norm().clamp_min(torch.finfo(torch.float32).tiny))
 
 
 def _computed(run: Network, network: nn.Module, inputs: Tensor) -> list[Tensor]:

@@ -260,6 +260,18 @@ def test_another_network_is_noticed_and_leaves_no_trace(narrow: bool) -> None:
     )
 
 
+def test_a_network_whose_last_layer_begins_with_zeros_is_compiled() -> None:
+    network, traced = a_network(), Traced()
+    nn.init.zeros_(network.get_parameter("5.weight"))
+    nn.init.zeros_(network.get_parameter("5.bias"))
+    compiled = CompiledNetwork(network, traced, IMAGES, torch.float32)
+    assert not compiled(images()).any()
+    assert compiled.refusal is None
+    assert traced.called == 2
+    assert not distance([torch.zeros(2)], [torch.ones(2)]) <= 1
+    assert not distance([torch.ones(2)], [torch.full((2,), torch.nan)]) <= 1
+
+
 def test_hooks_that_come_and_go_are_noticed() -> None:
     network, traced = a_network(), Traced()
     compiled = CompiledNetwork(network, traced, IMAGES, torch.float32)
