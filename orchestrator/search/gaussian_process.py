@@ -3,8 +3,8 @@
 Points have several groups of columns. The kernel is Matern's with smoothness 5/2 (Rasmussen & Williams 2006,
 https://gaussianprocess.org/gpml, equation 4.17) of a distance to which each group contributes by its own length scale.
 Length scales and noise are not searched for: the same draws from their priors are weighed by how likely they make the
-results (equation 5.8), and the likeliest are averaged. That has no local optimum, takes milliseconds, and the same
-results give the same model.
+results (equation 5.8, the signal's variance integrated out), and the likeliest are averaged. That has no local optimum,
+takes milliseconds, and the same results give the same model.
 """
 
 from collections.abc import Sequence
@@ -45,8 +45,7 @@ class GaussianProcess:
         factors = np.linalg.cholesky(covariance)
         whitened = np.linalg.solve(factors, np.broadcast_to(unit[:, None], (DRAWS, count, 1)))
         signal = (np.square(whitened).sum(axis=(1, 2)) + 2) / (count + 2)  # as if two more lay one extent away
-        likelihood = -count / 2 * np.log(signal) - 1 / signal
-        likelihood -= np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
+        likelihood = log_evidence(np.asarray(factors), np.asarray(signal))
         best = np.argsort(-likelihood, kind="stable")[:AVERAGED]
         weights = np.exp(likelihood[best] - likelihood[best[0]])
         self._weights = weights / weights.sum()
@@ -67,6 +66,17 @@ class GaussianProcess:
         mean = self._weights @ means
         variance = np.clip(self._weights @ (variances + np.square(means)) - np.square(mean), 0, None)
         return (mean * self._extent + self._middle).reshape(shape), (np.sqrt(variance) * self._extent).reshape(shape)
+
+
+def log_evidence(factors: Array, signal: Array) -> Array:
+    """Return the logarithm of how likely covariances make n results, up to what is the same for all: shape (draws,).
+
+    `factors` are Cholesky's, shape (draws, n, n), of covariances in units of the signal's variance, which is integrated
+    out: its prior is the scaled inverse chi-squared distribution of two degrees of freedom around 1. `signal` is the
+    scale of its posterior, (2 + y^T K^-1 y) / (2 + n) (Gelman et al. 2013, Bayesian Data Analysis, section 2.6).
+    """
+    freedom, spreads = factors.shape[1] + 2, np.diagonal(factors, axis1=1, axis2=2)
+    return np.asarray(-freedom / 2 * np.log(signal) - np.log(spreads).sum(axis=1))
 
 
 def standard_normal(count: int) -> Array:

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.stats import invgamma, multivariate_normal
 
-from orchestrator.search.gaussian_process import Array, GaussianProcess, squares, standard_normal
+from orchestrator.search.gaussian_process import Array, GaussianProcess, log_evidence, squares, standard_normal
 
 PLACES = np.linspace(0, 1, 9)[:, None]
 CHOICES = np.eye(2)[np.arange(9) % 2]
@@ -54,6 +56,23 @@ def test_distances_broadcast_over_several_asked_at_once() -> None:
     assert together.shape == (2, 3)
     one, _ = learnt(asked(0.3, 1))
     assert together[1, 1] == pytest.approx(one[0])
+
+
+def test_the_evidence_is_the_likelihood_with_the_variance_of_the_signal_integrated_out() -> None:
+    results = np.array([0.3, -1.2, 0.8, 0.4])
+    covariances = [np.exp(-squares(PLACES[:4], PLACES[:4]) / length**2) + 0.1 * np.eye(4) for length in (0.1, 0.5, 3)]
+
+    def integrated(covariance: Array) -> float:
+        def joint(variance: float) -> float:
+            return float(multivariate_normal.pdf(results, cov=variance * covariance) * invgamma.pdf(variance, 1))
+
+        return float(np.log(quad(joint, 0, np.inf)[0]))
+
+    factors = np.linalg.cholesky(np.array(covariances))
+    signal = np.array([(2 + results @ np.linalg.solve(each, results)) / 6 for each in covariances])
+    expected = np.array([integrated(each) for each in covariances])
+    evidence = log_evidence(factors, signal)
+    assert evidence - evidence[0] == pytest.approx(expected - expected[0], abs=1e-6)
 
 
 def test_quantiles_of_the_standard_normal_are_symmetric() -> None:
