@@ -23,7 +23,7 @@ from trainables.tasks.classification import smoothed
 from trainables.training.acts import Acts
 from trainables.training.companion import Companion
 from trainables.training.logits import logits_of
-from trainables.training.norms import BATCH, refresh_norms
+from trainables.training.norms import BATCH, refresh_norms, tracking_norms
 
 if TYPE_CHECKING:
     from trainables.recipes.widths import ShareWeights
@@ -159,7 +159,7 @@ class WidthSearch(Companion):
         scores = parallel.total(scores)
         if not scores.isfinite().all():
             raise TrainingDiverged("the networks that share their weights no longer give numbers")
-        passed = len(images) + len(calibrating.train)
+        passed = len(images) + (len(calibrating.train) if tracking_norms(trial.model) else 0)
         add_passes(trial, passed * sum(self._costs.macs(self.budget.named(each)) for each in networks), begin)
         return dict(zip(networks, scores.tolist(), strict=True))
 

@@ -18,13 +18,18 @@ BATCH: Final = 250
 """How many images each of them has."""
 
 
+def tracking_norms(model: nn.Module) -> list[_BatchNorm]:
+    """Return the batch norms of a network that keep running statistics."""
+    return [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+
+
 @torch.no_grad()
 def refresh_norms(model: nn.Module, data: Dataset, *, channels_last: bool, most: int = BATCHES) -> None:
     """Give batch norms the mean statistics of at most so many first batches of training images, unaugmented.
 
     Modes stay as they are.
     """
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    norms = tracking_norms(model)
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]

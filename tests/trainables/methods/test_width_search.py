@@ -55,6 +55,15 @@ def test_what_the_narrower_networks_take_is_paid_for(tmp_path: Path) -> None:
     assert trial.position.macs - before == pytest.approx(macs / 3)  # all images pass, forward only
 
 
+def test_a_network_without_batch_norms_passes_only_the_images_on_which_it_is_measured(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path, "mlp")
+    companion = attach(RULE, trial, 3)
+    assert isinstance(companion, WidthSearch)
+    companion.scores([tuple(widths_of(trial.groups).values())])
+    share = len(held_out(trial, RULE.held_out)) / len(trial.dataset.train)
+    assert trial.position.macs == pytest.approx(share * trial.cost().macs / 3)
+
+
 def test_a_network_is_measured_by_its_own_statistics_on_images_that_were_not_trained_on(tmp_path: Path) -> None:
     trial, companion = searching(tmp_path)
     with torch.no_grad():
