@@ -27,6 +27,19 @@ SHAPES: dict[str, Shape] = {
 }
 
 
+RESIZABLE = (
+    "mlp",
+    "lenet",
+    "digits_cnn",
+    "vgg16_bn",
+    "resnet20",
+    "torchvision/resnet18",
+    "mobilenet_v2",
+    "torchvision/mobilenet_v3_small",
+)
+"""Those whose groups of channels can have other widths."""
+
+
 def build(name: str, seed: int = 0) -> nn.Module:
     """Build a network in which every norm has its own random statistics, scale and shift."""
     return randomized(lambda: models.build(name, classes=10, input_shape=SHAPES[name]), seed)

@@ -4,22 +4,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.trainables.networks import SHAPES, build, images
+from tests.trainables.networks import RESIZABLE, SHAPES, build, images
 from trainables.modes import statistics_kept
 from trainables.structure.channels import find_groups
 from trainables.structure.supernet import Supernet
 from trainables.structure.widths import widths_of
-
-SERVED = (
-    "mlp",
-    "lenet",
-    "digits_cnn",
-    "vgg16_bn",
-    "resnet20",
-    "torchvision/resnet18",
-    "mobilenet_v2",
-    "torchvision/mobilenet_v3_small",
-)
 
 
 def narrower(widths: dict[str, int]) -> dict[str, int]:
@@ -28,7 +17,7 @@ def narrower(widths: dict[str, int]) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("name", SERVED)
+@pytest.mark.parametrize("name", RESIZABLE)
 def test_a_slice_computes_to_the_bit_what_the_network_of_its_widths_does(name: str, training: bool) -> None:
     model, shape = build(name).double().train(training), SHAPES[name]
     groups = find_groups(model.float(), shape)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.trainables.networks import SHAPES, build, images
+from tests.trainables.networks import RESIZABLE, SHAPES, build, images
 from trainables.errors import InfeasibleTrial
 from trainables.models.shortcut import Shortcut
 from trainables.structure.carrying import carried
@@ -24,17 +24,6 @@ from trainables.structure.widths import (
     widths_of,
 )
 
-SERVED = (
-    "mlp",
-    "lenet",
-    "digits_cnn",
-    "vgg16_bn",
-    "resnet20",
-    "torchvision/resnet18",
-    "mobilenet_v2",
-    "torchvision/mobilenet_v3_small",
-)
-
 
 def other_widths(widths: dict[str, int]) -> dict[str, int]:
     """Return widths of which some are smaller and some larger."""
@@ -46,7 +35,7 @@ def emptied(tensor: Tensor, shape: Sequence[int]) -> Tensor:
     return tensor.new_zeros(shape)
 
 
-@pytest.mark.parametrize("name", SERVED)
+@pytest.mark.parametrize("name", RESIZABLE)
 def test_a_resized_network_has_the_widths_that_were_asked_for_and_costs_what_is_foretold(name: str) -> None:
     model, shape = build(name), SHAPES[name]
     groups = find_groups(model, shape)
