@@ -13,6 +13,8 @@ from typing import Any, Final
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PATIENCE: Final = 120.0
+GONE: Final = ("Inspected target navigated or closed", "Execution context was destroyed", "Cannot find context")
+"""How the protocol's errors begin when a page went away before the script that was asked of it had answered."""
 QUIET: Final = (
     "--headless",
     "--no-sandbox",
@@ -29,6 +31,10 @@ QUIET: Final = (
 def chromium() -> str | None:
     """Return the path of a browser: ESPALIER_CHROMIUM, or one that is installed; None if there is none."""
     return os.environ.get("ESPALIER_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+class PageGone(Exception):
+    """The page that was asked has been left for another one."""
 
 
 class Tab:
@@ -52,12 +58,15 @@ class Tab:
         )
 
     def wait(self, script: str) -> Any:
-        """Return what an expression gives in the page, a number or whether, as soon as that is not 0 or false."""
+        """Return what an expression gives in the page, a number or whether, as soon as that is not 0 or false.
+
+        The page may be left for another one meanwhile: then that one is asked.
+        """
         deadline = time.monotonic() + PATIENCE
         later = f"new Promise((done) => setTimeout(() => done({script}), 50))"
-        while not (value := self.evaluate(later)):
+        while not (value := self._evaluated_unless_left(later)):
             assert time.monotonic() < deadline, (
-                f"{script} is never true; the page says {self.evaluate('document.body.innerText')}"
+                f"{script} is never true; the page says {self._evaluated_unless_left('document.body.innerText')}"
             )
         return value
 
@@ -82,6 +91,12 @@ class Tab:
         self._commands.close()
         self._answers.close()
 
+    def _evaluated_unless_left(self, script: str) -> Any:
+        try:
+            return self.evaluate(script)
+        except PageGone:
+            return None
+
     def _call(self, method: str, **values: object) -> dict[str, Any]:
         self._number += 1
         session = {"sessionId": self._session} if self._session else {}
@@ -90,6 +105,9 @@ class Tab:
         self._commands.flush()
         while (answer := self._answer()).get("id") != self._number:
             pass
+        error = answer.get("error", {}).get("message", "")
+        if error.startswith(GONE):
+            raise PageGone(error)
         assert "error" not in answer, answer
         result: dict[str, Any] = answer["result"]
         return result
