@@ -1,6 +1,6 @@
 """Complexity-aware training against what it must beat at the same MACs and epochs, on real CIFAR-10.
 
-    python benchmarks/complexity_aware_comparison.py --out rows.jsonl [--root ../shared/data] [--setting d]
+    python -m benchmarks.complexity_aware_comparison --out rows.jsonl [--root ../shared/data] [--setting d]
 
 Every row trains ResNet-20 for the same epochs, on training images pooled to 16x16, with 5,000 images held out for
 validation; setting s is 5,000 images and 10 epochs, d 10,000 and 15 (`--images`, `--epochs`, `--size` change them):

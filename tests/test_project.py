@@ -143,6 +143,7 @@ def test_commands_in_a_page_are_there(page: Path) -> None:
     assert set(re.findall(r"^make ([a-z]\w*)", typed, flags=re.MULTILINE)) <= targets()
     for script in re.findall(r"python ((?:benchmarks|docs)/\w+\.py)", text):
         assert (ROOT / script).exists(), script
+        assert "\nfrom benchmarks" not in read(ROOT / script), f"{script} runs as a module only: python -m"
     for module in re.findall(r"python -m ((?:benchmarks|orchestrator)[\w.]*)", text):
         assert is_module(module), module
 
