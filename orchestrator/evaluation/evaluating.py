@@ -14,8 +14,8 @@ from orchestrator.ledger import ledger
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.networks.loading import complete_trial, network_in
 from orchestrator.results.ensembles import name_of
-from orchestrator.results.front import pareto_front
 from orchestrator.results.reference import dense_reference, reference_first
+from orchestrator.results.standings import members
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.evaluations import Evaluations, Row, Setting
@@ -125,7 +125,9 @@ def _chosen(spec: StudySpec, records: Sequence[TrialRecord], trials: Collection[
     if trials:
         return [complete_trial(records, number) for number in dict.fromkeys(trials)]
     if front:
-        return reference_first(pareto_front(records, spec.objectives), dense_reference(records, spec.objectives))
+        by_number = {record.trial: record for record in records}
+        on_front = [by_number[one.trial] for one in members(records, spec.objectives, spec.means_within)]
+        return reference_first(on_front, dense_reference(records, spec.objectives))
     return [record for record in records if record.state is State.COMPLETE]
 
 

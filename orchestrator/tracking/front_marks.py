@@ -6,7 +6,8 @@ configurations, whose runs also have the means (`mean/accuracy`, and so on) and 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Final
 
 from mlflow.entities import Metric
@@ -34,11 +35,18 @@ def marks_of(tags: Mapping[str, str]) -> dict[str, str]:
     return {name: tags[name] for name in MARKS if name in tags}
 
 
-def mean_metrics(standings: Standings, records: Sequence[TrialRecord]) -> dict[int, list[Metric]]:
+def means_of(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return those of a run's metrics that `mean_metrics` gives."""
+    return {name: value for name, value in metrics.items() if name == SEEDS or name.startswith(MEAN)}
+
+
+def mean_metrics(
+    standings: Standings, records: Sequence[TrialRecord], shown: Container[int]
+) -> dict[int, list[Metric]]:
     """Return the means as metrics, by first trial, of configurations on the front or with several seeds.
 
-    The step is the number of seeds and the time that of the last of them, so that MLflow shows the newest means, and
-    drops them if they are logged again.
+    Those of trials that have been `shown` follow, whatever has become of their configurations. The step is the number
+    of seeds and the time that of the last of them, so that MLflow shows the newest means.
     """
     by_mean, last = standings.by_mean or MeanStandings(), dict[int, int]()
     for record in records:
@@ -47,14 +55,25 @@ def mean_metrics(standings: Standings, records: Sequence[TrialRecord]) -> dict[i
     return {
         first: [Metric(key(name), value, last[first], seeds) for name, value in _averages(by_mean, first)]
         for first, seeds in by_mean.seeds.items()
-        if seeds > 1 or first in standings.members
+        if seeds > 1 or first in standings.members or first in shown
     }
+
+
+def must_go(shown: Mapping[str, float], wanted: Sequence[Metric]) -> bool:
+    """Return whether means that a run shows stay there if others are logged.
+
+    MLflow shows each metric's value of the highest step, the most seeds, and does not forget one that is not logged.
+    """
+    seeds = next((metric.value for metric in wanted if metric.key == SEEDS), 0.0)
+    lacking = shown.keys() - {metric.key for metric in wanted}
+    return bool(shown) and (bool(lacking) or shown.get(SEEDS, seeds) >= seeds)
 
 
 def _averages(by_mean: MeanStandings, first: int) -> Iterator[tuple[str, float]]:
     yield SEEDS, by_mean.seeds[first]
     for name, mean in by_mean.means[first].items():
-        yield f"{MEAN}{name}", mean
+        if isfinite(mean):  # MLflow gives back others changed
+            yield f"{MEAN}{name}", mean
 
 
 def study_metrics(study: TrackedStudy, records: list[TrialRecord], members: int) -> tuple[list[Metric], list[Metric]]:

@@ -12,7 +12,8 @@ from orchestrator.results import quantities
 from orchestrator.results.front import is_eligible
 from orchestrator.results.palette import REFERENCE, colors
 from orchestrator.results.reference import dense_reference
-from orchestrator.results.replicates import by_mean, front_by_mean, replicates
+from orchestrator.results.replicates import replicates
+from orchestrator.results.standings import members
 from orchestrator.tracking.steps import TrackedStudy
 
 
@@ -22,11 +23,11 @@ def picture(study: TrackedStudy, records: Sequence[TrialRecord], front: Sequence
     Where the study asks for several seeds, the front is that of the means.
     """
     first, *others = study.objectives
-    members, title = _front(study, records, front)
+    drawn, title = _front(study, records, front)
     figure = Figure(figsize=(7.0 * max(1, len(others)), 5.0), dpi=120, layout="constrained")
     eligible = [record for record in records if is_eligible(record, study.objectives)]
     for axes, other in zip(figure.subplots(1, max(1, len(others)), squeeze=False)[0], others or [first], strict=True):
-        _plot(axes, other, first, study, eligible, members)
+        _plot(axes, other, first, study, eligible, drawn)
         _mark(axes, other, first, dense_reference(records, study.objectives))
         _intervals(axes, other, first, study, records)
         axes.legend()
@@ -41,8 +42,8 @@ def _front(
     if study.means_within is None:
         return front, None
     groups = replicates(records, study.objectives)
-    members = by_mean(front_by_mean(records, study.objectives, study.means_within), study.means_within)
-    return members, f"{study.name}: {len(members)} of {len(groups)} configurations on the front by the mean over seeds"
+    means = members(records, study.objectives, study.means_within)
+    return means, f"{study.name}: {len(means)} of {len(groups)} configurations on the front by the mean over seeds"
 
 
 def _plot(

@@ -112,6 +112,12 @@ class RunRows:
             if marked := [_text_row(one.run, one.tag, one.value) for one in changes if one.value is not None]:
                 connection.execute(insert(tags), marked)
 
+    def forget(self, run: str, metrics: Sequence[str]) -> None:
+        """Remove metrics of a run, with their history; all of them or nothing."""
+        with self._engine.begin() as connection:
+            for table in (self._tables.tables[name] for name in ("metrics", "latest_metrics")):
+                connection.execute(delete(table).where((table.c.run_uuid == run) & table.c.key.in_(metrics)))
+
     def begin_at(self, run: str, begin: int) -> None:
         """Let a run that was created later begin at that time."""
         runs = self._tables.tables["runs"]

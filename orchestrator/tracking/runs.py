@@ -12,7 +12,7 @@ was last shown. Its digest says which epochs it has: if those were repeated sinc
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import accumulate, zip_longest
 from typing import Final
@@ -22,10 +22,10 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator.ledger.records import TrialRecord
-from orchestrator.results.front import pareto_front
+from orchestrator.results.front import TOLD, pareto_front
 from orchestrator.results.standings import standings
 from orchestrator.tracking.experiment import experiment_of
-from orchestrator.tracking.front_marks import marks, marks_of, mean_metrics, study_metrics
+from orchestrator.tracking.front_marks import marks, mean_metrics, study_metrics
 from orchestrator.tracking.front_page import note, tables
 from orchestrator.tracking.run_contents import (
     CURVES,
@@ -42,7 +42,8 @@ from orchestrator.tracking.run_contents import (
     params,
     trial_tags,
 )
-from orchestrator.tracking.run_rows import RunContents, RunRows, TagChange
+from orchestrator.tracking.run_rows import RunContents, RunRows
+from orchestrator.tracking.run_standings import RunStandings
 from orchestrator.tracking.steps import RunStatus, TrackedStudy
 
 METRICS_PER_BATCH, PARAMS_PER_BATCH = 900, 100
@@ -55,13 +56,12 @@ ROWS_AT_ONCE: Final = 20_000
 class Child:
     """A trial's run in MLflow. `digest` identifies the record that it was written from.
 
-    `shown` is what it shows of a trial that had not finished when it was written, `marks` its tags of the front.
+    `shown` is what it shows of a trial that had not finished when it was written.
     """
 
     run_id: str
     digest: str
     status: str = "RUNNING"
-    marks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shown(self) -> Shown | None:
@@ -82,7 +82,7 @@ class StudyRuns:
         self._experiment = experiment_of(study, self._client)
         self._children: dict[int, Child] = {}
         self._volumes_logged = 0
-        self._means_logged: dict[str, list[Metric]] = {}
+        self._standings = RunStandings(self._client)
         self._last = 0
         """When the last trial ended, in milliseconds."""
         self._parent = self._find_runs() or self._create_parent()
@@ -145,8 +145,9 @@ class StudyRuns:
         everything = list(records)
         front = pareto_front(everything, self._study.objectives)
         standing = standings(everything, self._study.objectives, self._study.means_within)
-        self._mark({trial: marks(standing, trial) for trial in self._children})
-        self._log_means(mean_metrics(standing, everything))
+        with_means = {trial for trial, child in self._children.items() if self._standings.shows_means(child.run_id)}
+        self._log_means(everything, mean_metrics(standing, everything, with_means))
+        self._standings.mark({c.run_id: marks(standing, trial) for trial, c in self._children.items()}, self._rows)
         rising, counts = study_metrics(self._study, everything, len(standing.members))
         self._log(self._parent, rising[self._volumes_logged :] + counts, [])
         self._volumes_logged = len(rising)
@@ -203,11 +204,12 @@ class StudyRuns:
 
     def _adopt(self, run: Run) -> None:
         tags, trial = run.data.tags, int(run.data.tags["trial"])
-        child = Child(run.info.run_id, tags.get("digest", ""), run.info.status, marks_of(tags))
+        child = Child(run.info.run_id, tags.get("digest", ""), run.info.status)
         if trial in self._children or (child.shown and child.shown.epochs != self._epochs_of(run)):
             self._client.delete_run(run.info.run_id)
         else:
             self._children[trial] = child
+            self._standings.adopt(run)
 
     def _epochs_of(self, run: Run) -> int:
         """Return how many epochs an unfinished trial's run has; it differs from its digest if its writer died."""
@@ -288,38 +290,17 @@ class StudyRuns:
         self._client.delete_run(self._children[trial].run_id)
         del self._children[trial]
 
-    def _mark(self, wanted: Mapping[int, Mapping[str, str]]) -> None:
-        """Let the runs of trials have exactly these tags of the front."""
-        changes = [
-            TagChange(child.run_id, tag, wanted[trial].get(tag))
-            for trial, child in self._children.items()
-            for tag in {**child.marks, **wanted[trial]}
-            if child.marks.get(tag) != wanted[trial].get(tag)
-        ]
-        if not self._write_tags(changes):
-            for one in changes:
-                if one.value is None:
-                    self._client.delete_tag(one.run, one.tag)
-                else:
-                    self._client.set_tag(one.run, one.tag, one.value)
-        self._children = {trial: replace(child, marks=wanted[trial]) for trial, child in self._children.items()}
+    def _log_means(self, records: Sequence[TrialRecord], means: Mapping[int, Sequence[Metric]]) -> None:
+        """Let the runs of trials have exactly these means; a run that cannot lose others is written again."""
+        for record in records:
+            wanted = means.get(record.trial, [])
+            if record.trial in self._children and record.state in TOLD and not self._take_means(record.trial, wanted):
+                self._delete(record.trial)
+                self.tell(record)
+                self._take_means(record.trial, wanted)
 
-    def _write_tags(self, changes: Sequence[TagChange]) -> bool:
-        """Change tags at once; return whether the database took it."""
-        if not self._rows:
-            return False
-        try:
-            self._rows.mark(changes)
-        except SQLAlchemyError:
-            return False
-        return True
-
-    def _log_means(self, means: Mapping[int, list[Metric]]) -> None:
-        for trial, metrics in means.items():
-            child = self._children.get(trial)
-            if child and self._means_logged.get(child.run_id) != metrics:
-                self._log(child.run_id, metrics, [])
-                self._means_logged[child.run_id] = metrics
+    def _take_means(self, trial: int, means: Sequence[Metric]) -> bool:
+        return self._standings.log_means(self._children[trial].run_id, means, self._rows)
 
 
 def _first(records: Sequence[TrialRecord]) -> Sequence[TrialRecord]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.ledger import ledger
 from orchestrator.ledger.journal_location import journal_location_of
 from orchestrator.ledger.trials_table import write_table
-from orchestrator.results.front import TOLD, pareto_front
-from orchestrator.results.standings import standings
+from orchestrator.results.front import TOLD
+from orchestrator.results.standings import members, standings
 from orchestrator.results.summary import summarize
 from orchestrator.spec.study_spec import StudySpec
 from orchestrator.spec.tracking_url import NONE
@@ -64,8 +64,9 @@ def rebuild(
 def write_models(name: str, store: Store, *, register: bool) -> "Written":
     """Write the networks on a study's front to MLflow as models, after its runs; imports torch and MLflow.
 
-    With `register`, the registry's aliases name the ends and the knee of the front. Raises InvalidValue for a study
-    without MLflow, and StudyBusy while a driver runs it.
+    The front is the one that `on_front` marks: where a study asks for seeds, the network of a configuration is that of
+    its first trial. With `register`, the registry's aliases name the ends and the knee of the front. Raises
+    InvalidValue for a study without MLflow, and StudyBusy while a driver runs it.
     """
     from orchestrator.tracking.front_models import write_front_models
 
@@ -81,7 +82,8 @@ def write_models(name: str, store: Store, *, register: bool) -> "Written":
             tags=tags_of(stamp.read(folder.stamp)),
             objectives=spec.objectives,
         )
-        return write_front_models(study, folder, pareto_front(ledger.read(folder), spec.objectives), register=register)
+        front = members(ledger.read(folder), spec.objectives, spec.means_within)
+        return write_front_models(study, folder, front, register=register)
 
 
 @contextmanager

@@ -38,6 +38,12 @@ def a_trained_study(place: Path, **changes: object) -> StudySpec:
     return spec
 
 
+def a_repeated_study(place: Path, **changes: object) -> StudySpec:
+    """Leave such a study with two seeds of each configuration, whose front by the mean is not that of single trials."""
+    objectives = {"accuracy": "maximize", "macs": "minimize"}
+    return a_trained_study(place, seed=2, search={"trials": 6, "seeds": 2}, objectives=objectives, **changes)
+
+
 def train(spec: StudySpec, place: Path) -> None:
     """Run a study's trials to their end, one after the other, in this process."""
     folder = Store(place).study(spec.name)

@@ -9,9 +9,11 @@ from orchestrator.evaluation.evaluating import Evaluated, evaluate
 from orchestrator.evaluation.wanted import Wanted
 from orchestrator.ledger import ledger
 from orchestrator.results.evaluated import with_evaluations
+from orchestrator.results.front import trials_on_front
+from orchestrator.results.standings import standings
 from orchestrator.store.evaluations import Evaluations
-from orchestrator.store.store import StudyFolder
-from tests.orchestrator.trained import DENSE, FILTERS, WEIGHTS
+from orchestrator.store.store import Store, StudyFolder
+from tests.orchestrator.trained import DENSE, FILTERS, WEIGHTS, a_repeated_study
 from trainables.errors import InvalidValue
 
 FOG = Wanted(kinds=("fog", "contrast"), severities=(5,))
@@ -68,6 +70,15 @@ def test_fewer_images_are_corrupted_as_in_the_whole(study: StudyFolder) -> None:
 
 def test_only_the_front_is_evaluated_with_its_reference(study: StudyFolder) -> None:
     assert DENSE in measure(study, front=True).trials
+
+
+def test_the_front_is_that_of_the_means_where_a_study_asks_for_seeds(tmp_path: Path) -> None:
+    spec = a_repeated_study(tmp_path)
+    repeated = Store(tmp_path).study(spec.name)
+    records = ledger.read(repeated)
+    on_front = standings(records, spec.objectives, spec.means_within).members
+    assert set(measure(repeated, front=True).trials) == on_front | {DENSE}
+    assert on_front != trials_on_front(records, spec.objectives)
 
 
 def test_without_kinds_all_that_fit_are_taken_and_the_others_named(study: StudyFolder) -> None:

@@ -1,6 +1,8 @@
 """How runs in MLflow show the front by the mean over seeds."""
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +10,8 @@ import pytest
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.results.replicates import front_by_mean
+from orchestrator.results.standings import standings
+from orchestrator.tracking.front_marks import means_of
 from orchestrator.tracking.steps import TrackedStudy
 from tests.orchestrator.example import OBJECTIVES, told_trial
 from tests.orchestrator.mlflow_runs import artifact, open_runs, parent, rows, runs, trials
@@ -65,6 +69,69 @@ def test_means_follow_further_seeds_and_are_written_once(asking: TrackedStudy, d
     assert len(rows(database, query)) == 2
     (first,) = runs(asking, "tags.on_front = 'true'")
     assert first.data.metrics["mean/accuracy"] == pytest.approx(0.96)
+
+
+def means(study: TrackedStudy) -> dict[int, dict[str, float]]:
+    """Return what the runs of trials show of means, by trial."""
+    shown = {int(run.data.tags["trial"]): means_of(run.data.metrics) for run in runs(study)}
+    return {trial: values for trial, values in shown.items() if values}
+
+
+def without(metric: str, record: TrialRecord) -> TrialRecord:
+    return replace(record, metrics={name: value for name, value in record.metrics.items() if name != metric})
+
+
+LATER = {
+    "a seed lacks the test accuracy": [*LUCKY[:3], without("test_accuracy", LUCKY[3])],
+    "fewer seeds count": [*LUCKY[:3], replace(LUCKY[3], metrics={})],
+    "another trial is the first": [replace(LUCKY[0], metrics={}), *LUCKY[1:]],
+    "a member leaves the front": [*LUCKY, seed(4, 0.7, 0.99)],
+    "a member that has left it gets a seed": [*LUCKY, seed(4, 0.7, 0.99), seed(5, 0.6, 0.1)],
+    "as many seeds have other values": [*LUCKY[:3], seed(3, 0.5, 0.1)],
+}
+"""What becomes of `LUCKY`, of which trial 0 shows the means of three seeds and trial 2 those of its only one."""
+
+
+def assert_shown(study: TrackedStudy, records: list[TrialRecord]) -> None:
+    """The front is marked as it stands, and each mean that is shown is the one that there is."""
+    known = standings(records, OBJECTIVES, ())
+    assert known.by_mean is not None
+    expected = {
+        first: {"seeds": seeds, **{f"mean/{name}": mean for name, mean in known.by_mean.means[first].items()}}
+        for first, seeds in known.by_mean.seeds.items()
+    }
+    shown = means(study)
+    assert shown == {trial: pytest.approx(expected[trial]) for trial in shown}
+    assert shown.keys() >= {trial for trial, seeds in known.by_mean.seeds.items() if seeds > 1} | known.members
+    assert trials(runs(study, "tags.on_front = 'true'")) == sorted(known.members)
+
+
+@pytest.mark.parametrize("later", LATER.values(), ids=LATER)
+def test_no_mean_stays_behind(later: list[TrialRecord], asking: TrackedStudy) -> None:
+    written(asking, LUCKY)
+    assert means(asking).keys() == {0, 2}
+    written(asking, later)
+    assert_shown(asking, later)
+
+
+def test_a_run_that_cannot_lose_a_mean_is_written_again(asking: TrackedStudy, database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("ALTER TABLE params ADD COLUMN unknown TEXT")  # so that only MLflow's own calls write
+    written(asking, LUCKY)
+    before = {run.data.tags["trial"]: run.info.run_id for run in runs(asking)}
+    later = LATER["a seed lacks the test accuracy"]
+    written(asking, later)
+    assert_shown(asking, later)
+    after = {run.data.tags["trial"]: run.info.run_id for run in runs(asking)}
+    assert {trial for trial in before if before[trial] != after[trial]} == {"0", "3"}
+
+
+def test_a_study_that_no_longer_asks_for_seeds_shows_no_means(study: TrackedStudy, asking: TrackedStudy) -> None:
+    written(asking, LUCKY)
+    written(study, LUCKY)
+    assert means(study) == {}
+    written(asking, LUCKY)
+    assert means(asking).keys() == {0, 2}
 
 
 def test_a_study_that_is_extended_by_seeds_gets_their_views_and_marks(

@@ -12,13 +12,15 @@ import torch
 
 from orchestrator.ledger import ledger
 from orchestrator.networks.loading import load
+from orchestrator.results.front import trials_on_front
+from orchestrator.results.standings import members, standings
 from orchestrator.store.store import Store
 from orchestrator.tracking.database import Database
 from orchestrator.tracking.front_models import Written, aliases
 from orchestrator.tracking.syncing import rebuild, write_models
 from tests.orchestrator.commands import a_study
 from tests.orchestrator.example import OBJECTIVES, told_trials
-from tests.orchestrator.trained import a_trained_study
+from tests.orchestrator.trained import a_repeated_study, a_trained_study
 from trainables.errors import InvalidValue
 
 pytestmark = [
@@ -104,6 +106,17 @@ def test_a_member_without_its_checkpoint_is_refused_with_the_reason(written: tup
     assert (done.models, done.aliases) == ({}, {})
     assert done.refused
     assert all("has no intact checkpoint in the store" in reason for reason in done.refused.values())
+
+
+def test_the_front_is_that_of_the_means_where_a_study_asks_for_seeds(tmp_path: Path) -> None:
+    spec, store = a_repeated_study(tmp_path, tracking="store"), Store(tmp_path)
+    rebuild(spec.name, store)
+    done = write_models(spec.name, store, register=True)
+    records = ledger.read(store.study(spec.name))
+    front = members(records, spec.objectives, spec.means_within)
+    assert done.models.keys() == standings(records, spec.objectives, spec.means_within).members
+    assert done.models.keys() != trials_on_front(records, spec.objectives)
+    assert done.aliases == aliases(front, spec.objectives)
 
 
 def test_a_study_without_mlflow_has_no_models(tmp_path: Path) -> None:
