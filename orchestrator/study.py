@@ -61,7 +61,7 @@ def launch(
     cluster that cannot be used; StudyBusy while another process drives the study; and RayNotStarted.
     """
     store_check.check(spec, store)
-    spec = gpu_shares.settled(spec, store.study(spec.name), address, logger.info)
+    spec = gpu_shares.settled(spec, store, address, logger.info)
     with _session(spec, address, observer) as session:
         drive = Drive(spec, store.study(spec.name), store, session, observer, run)
         if _exists(drive.folder):
@@ -109,7 +109,7 @@ def extend(
     study does not exist or the cluster cannot be used, and StudyBusy while another process drives it.
     """
     folder = store.existing(spec.name)
-    spec = gpu_shares.settled(spec, folder, address, logger.info)
+    spec = gpu_shares.settled(spec, store, address, logger.info)
     cluster.check(spec.resources, address)
     store_check.check(spec, store)
     _check_network(spec, store)

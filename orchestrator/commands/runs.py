@@ -48,7 +48,7 @@ def plan(
 
     spec, studies = StudySpec.load(file), store_at(store)
     if probe:
-        spec = gpu_shares.settled(spec, studies.study(spec.name), address, _unsaid if as_json else say)
+        spec = gpu_shares.settled(spec, studies, address, _unsaid if as_json else say)
     estimate = plan_text.plan_of(spec, studies, probe=probe, address=address)
     if as_json:
         print_json(dataclasses.asdict(estimate))
@@ -72,7 +72,7 @@ def launch(
     from orchestrator.terminal.live import shown
 
     spec, studies = StudySpec.load(file), store_at(store)
-    spec = gpu_shares.settled(spec, studies.study(spec.name), address, _unsaid if quiet or as_json else say)
+    spec = gpu_shares.settled(spec, studies, address, _unsaid if quiet or as_json else say)
     with shown(console(), quiet=quiet or as_json) as observer:
         outcome = study.launch(spec, studies, observer=observer, exist_ok=exist_ok, address=address)
     _conclude(outcome, studies, as_json=as_json)

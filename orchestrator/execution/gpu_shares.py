@@ -15,9 +15,11 @@ from typing import Final
 
 from orchestrator.execution import mps
 from orchestrator.execution.cluster import named
+from orchestrator.search import starting_weights
+from orchestrator.search.network_check import NetworkCheck
 from orchestrator.spec.sections import AUTO, Resources
 from orchestrator.spec.study_spec import StudySpec
-from orchestrator.store.store import StudyFolder
+from orchestrator.store.store import Store
 from trainables import data
 from trainables.errors import InvalidValue
 
@@ -82,14 +84,16 @@ def shared_by(resources: Resources, trials: int) -> Resources:
     return Resources.model_validate({**resources.model_dump(), **share})
 
 
-def settled(spec: StudySpec, folder: StudyFolder, address: str | None, said: Callable[[str], object]) -> StudySpec:
+def settled(spec: StudySpec, store: Store, address: str | None, said: Callable[[str], object]) -> StudySpec:
     """Return a study with a number of GPUs: its own, that of the same study if it exists, or one that is measured now.
 
     `said` is called with a sentence on what was measured. Raises InvalidValue without a GPU, with different ones, and
-    for a cluster.
+    for a cluster; and StudyError or InvalidValue, before anything is measured, for a network that cannot do what the
+    study asks.
     """
     if spec.resources.gpus != AUTO:
         return spec
+    folder = store.study(spec.name)
     if folder.spec.exists():
         before = StudySpec.stored(folder.spec).resources
         return _with(spec, {"gpus": before.gpus, "mps": before.mps})
@@ -98,6 +102,8 @@ def settled(spec: StudySpec, folder: StudyFolder, address: str | None, said: Cal
         raise InvalidValue(_KEY, AUTO, allowed)
     name, memory, cards = _card()
     _require_data(spec)
+    with starting_weights.preview(spec, store) as weights:
+        NetworkCheck(spec, weights.placed).require_work()
     room = math.floor((os.cpu_count() or 1) / spec.resources.cpus / cards)
     with _computing_at_once(spec.resources):
         rates = measured(

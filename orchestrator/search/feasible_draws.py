@@ -16,6 +16,9 @@ from trainables.spec import Value
 MISSED, SPREAD = "missed", "spread"
 """Attributes of a trial in a sampler's view: the sum of its violations, and the uncertainty of each of its values."""
 
+QUARTILE: Final = 1.4826
+"""Standard deviations of a normal distribution per half of the range of its middle half, which a SPREAD is."""
+
 JOINT_UP_TO: Final = 50
 """Up to this many known trials TPE models all hyper-parameters of a paradigm jointly, afterwards each by itself.
 

@@ -3,9 +3,12 @@
 Of random configurations, that one is tried whose expected gain of hypervolume is the largest, over the members of an
 ensemble of graph networks; costs that follow from a configuration are computed. Each layer of a network is a node: how
 wide it is, which one it is, and what else the study searches. The ensemble is that of the paradigm `width_search`.
+Stopped trials count with what they are estimated to come to, the less the less certain that is, and none of them is
+part of the front that is to be enlarged.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +24,7 @@ from orchestrator.results.front import Points, non_dominated, sign
 from orchestrator.search.configurations import PARADIGM, Configurations
 from orchestrator.search.encoding import Encoding
 from orchestrator.search.expected_gain import gains
-from orchestrator.search.feasible_draws import FeasibleDraws
+from orchestrator.search.feasible_draws import QUARTILE, SPREAD, FeasibleDraws
 from orchestrator.search.initial_design import value_at
 from trainables.data import facts
 from trainables.methods.graph_predictor import MEMBERS, GraphPredictor
@@ -52,6 +55,19 @@ BOLD: Final = 2.0
 Drawn = dict[str, Value]
 
 
+@dataclass(frozen=True)
+class Results:
+    """What configurations came to, as losses (n, objectives), and which were `measured` (n); the others are estimates.
+
+    `spread` (n, objectives) is the standard deviation of an estimate, and 0 for what was measured.
+    """
+
+    tried: Sequence[Mapping[str, Value]]
+    losses: Points
+    measured: npt.NDArray[np.bool_]
+    spread: Points
+
+
 class GraphDraws(FeasibleDraws):
     """Draws the candidate of the largest expected gain."""
 
@@ -69,12 +85,13 @@ class GraphDraws(FeasibleDraws):
         told = [other for other in study.get_trials(deepcopy=False) if _tells(other)][-MOST_LEARNT:]
         tried = [other.params for other in study.get_trials(deepcopy=False) if other.params]
         candidates = [one for one in self._candidates(number) if given.items() <= one.items() and one not in tried]
-        if len(told) < FIRST or not candidates:
+        if len(told) < FIRST or not candidates or all(map(_is_estimate, told)):
             return super().draw(study, trial, given, number)
-        losses = np.asarray(self._signs * np.array([other.values for other in told]))
-        samples = self._expected(candidates, [other.params for other in told], losses, number)
+        results = self._results(told)
+        samples, losses = self._expected(candidates, results, number), results.losses
+        front = losses[results.measured]
         dice = np.random.default_rng([self._configurations.spec.seed, number])
-        gain = gains(samples, losses, _reference(losses), dice)
+        gain = gains(samples, front, _reference(front), dice)
         expected = (samples.mean(axis=1) / np.maximum(np.ptp(losses, axis=0), np.finfo(np.float64).tiny)).sum(axis=1)
         return candidates[int(np.lexsort((-expected, gain))[-1])]  # the best expected, where no member promises a gain
 
@@ -93,18 +110,23 @@ class GraphDraws(FeasibleDraws):
         drawn = self._configurations.draw(lambda _, distribution: value_at(distribution, float(dice.random())))
         return drawn if self._is_feasible(drawn) else None
 
-    def _expected(
-        self, candidates: Sequence[Drawn], tried: Sequence[Mapping[str, Value]], losses: Points, number: int
-    ) -> npt.NDArray[np.float64]:
+    def _results(self, told: Sequence[FrozenTrial]) -> Results:
+        losses = np.asarray(self._signs * np.array([trial.values for trial in told]))
+        spread = np.array([trial.user_attrs.get(SPREAD) or [0.0] * len(self._signs) for trial in told])
+        measured = np.array([not _is_estimate(trial) for trial in told])
+        return Results([trial.params for trial in told], losses, measured, QUARTILE * spread)
+
+    def _expected(self, candidates: Sequence[Drawn], results: Results, number: int) -> npt.NDArray[np.float64]:
         """Return the losses that each member expects of candidates, or knows, (candidates, members, objectives)."""
-        known, wanted = self._rows(tried), self._rows(candidates)
+        known, wanted = self._rows(results.tried), self._rows(candidates)
         samples = np.empty((len(candidates), MEMBERS, len(self._signs)))
         for column, name in enumerate(self._configurations.spec.objectives):
             costs = np.array([self._cost(name, one) for one in candidates]) * self._signs[column]
             samples[:, :, column] = costs[:, None]
             if np.isnan(costs).any():
                 predictor = GraphPredictor(self._nodes.smoothing, self._configurations.spec.seed + number)
-                predictor.fit(known, losses[:, column].tolist())
+                spread = torch.tensor(results.spread[:, column])
+                predictor.fit(known, results.losses[:, column].tolist(), spread)
                 expected = predictor.members(wanted).T.numpy()
                 middle = expected.mean(axis=1, keepdims=True)
                 expected = middle + BOLD * (expected - middle)
@@ -160,6 +182,10 @@ class GraphDraws(FeasibleDraws):
 
 def _tells(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.COMPLETE and bool(np.isfinite(trial.values).all())
+
+
+def _is_estimate(trial: FrozenTrial) -> bool:
+    return bool(trial.user_attrs.get(SPREAD))
 
 
 def _reference(losses: Points) -> npt.NDArray[np.float64]:

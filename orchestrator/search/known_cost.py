@@ -22,7 +22,7 @@ from orchestrator.results.front import Points, non_dominated, sign
 from orchestrator.search.configurations import PARADIGM, Configurations
 from orchestrator.search.encoding import Encoding
 from orchestrator.search.expected_gain import gains
-from orchestrator.search.feasible_draws import MISSED, SPREAD, FeasibleDraws
+from orchestrator.search.feasible_draws import MISSED, QUARTILE, SPREAD, FeasibleDraws
 from orchestrator.search.gaussian_process import Array
 from orchestrator.search.initial_design import value_at
 from orchestrator.search.surrogate import UNIT, Known, Results, Surrogate
@@ -47,8 +47,6 @@ BEYOND: Final = 0.1
 """How far the reference lies beyond the worst result, as a share of the range of all results."""
 REACH: Final = 1.0
 """How far at most that worst result lies beyond the front, as a share of the front's range: some trials diverge."""
-QUARTILE: Final = 1.4826
-"""Standard deviations of a normal distribution per half of the range of its middle half."""
 LEAST: Final = 1e-4
 """The least cost that is told from smaller ones, as a share of the unpruned network's."""
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from trainables import parallel
 from trainables.errors import InfeasibleTrial, TrainingDiverged
-from trainables.methods.widths import remember, remembered, searched_groups, set_widths
+from trainables.methods.widths import counted, remember, remembered, searched_groups, set_widths
 from trainables.recipes.widths import FlipSigns, FollowRanks
 from trainables.structure.channels import ChannelGroup, is_dense_layer
 from trainables.structure.low_rank import Quality, Side, quality
@@ -108,7 +108,8 @@ class ChannelSearch(Companion):
         modules = dict(self._trial.model.named_modules())
         if not all(weight.isfinite().all() for group in self._groups for weight, _ in _sides(group, modules)):
             raise TrainingDiverged(f"weights are no longer numbers in epoch {self._trial.position.reports + 1}")
-        seen = [[q.rank, q.condition] for group in self._groups for q in qualities(group, modules)]
+        with counted(self._trial):
+            seen = [[q.rank, q.condition] for group in self._groups for q in qualities(group, modules)]
         self._epochs.append(torch.tensor(seen, dtype=torch.float64))
 
     def state_dict(self) -> dict[str, Any]:

@@ -44,8 +44,11 @@ class GraphPredictor:
         self._centre, self._scale = 0.0, 1.0
         self._left_out = torch.zeros(0)
 
-    def fit(self, rows: Tensor, scores: Sequence[float]) -> None:
+    def fit(self, rows: Tensor, scores: Sequence[float], spread: Tensor | None = None) -> None:
         """Learn from networks with `rows` [N, nodes, features] and what was measured of them, higher is better.
+
+        `spread` [N] is the standard deviation of a score that was estimated, and 0 for one that was measured. In shares
+        of the standard deviation s of all scores, it lets a network count 1 / (1 + (spread / s)^2) of a measured one.
 
         Each member has its own first weights, and its own draw with replacement of as many networks: Breiman 1996,
         Bagging Predictors. The loss is the mean squared error and a hinge on pairs in the wrong order.
@@ -58,12 +61,14 @@ class GraphPredictor:
         counts.scatter_add_(1, drawn, torch.ones_like(counts))
         self._weights = _first_weights(rows.shape[2], generator)
         optimizer = AdamW(self._weights, lr=RATE, weight_decay=DECAY)
-        smoothed = self._smoothed(rows)
+        smoothed, weights = self._smoothed(rows), counts
+        if spread is not None:
+            weights = counts / (1 + (spread / self._scale).square())
         with torch.enable_grad():
             for _ in range(STEPS):
                 optimizer.zero_grad()
                 others = torch.randperm(len(scores), generator=generator)
-                _loss(self._outputs(smoothed), targets, counts, others).backward()
+                _loss(self._outputs(smoothed), targets, weights, others).backward()
                 optimizer.step()
         self._left_out = self._without(rows, counts)
 
@@ -119,9 +124,9 @@ def _first_weights(features: int, generator: Generator) -> list[Tensor]:
     ]
 
 
-def _loss(outputs: Tensor, targets: Tensor, counts: Tensor, others: Tensor) -> Tensor:
+def _loss(outputs: Tensor, targets: Tensor, weights: Tensor, others: Tensor) -> Tensor:
     """Return the loss of standardised predictions [members, N], each network compared with one of the `others`."""
-    squares = (counts * (outputs - targets).square()).mean()
+    squares = (weights * (outputs - targets).square()).mean()
     apart, expected = outputs - outputs[:, others], targets - targets[others]
     wrong = F.relu(MARGIN - apart * expected.sign()) * (expected != 0)
-    return squares + (counts * counts[:, others] * wrong).mean()
+    return squares + (weights * weights[:, others] * wrong).mean()

@@ -59,11 +59,12 @@ class Passes:
     def count(self, index: int, outputs: int = 0, *, gram: bool = False, images: float | None = None) -> None:
         """Count the products of a layer's inputs, with `outputs` targets and with each other, and the solution.
 
-        Those with each other are symmetric, and half of them are multiplied.
+        Those with each other are symmetric, and half of them are multiplied. Without targets nothing is solved.
         """
         images, inputs = self.images if images is None else images, self.layers[index].inputs + 1
         products = inputs * outputs + (inputs * inputs / 2 if gram else 0)
-        self.flops += 2.0 * images * products + inputs**3 / 3 + 2.0 * inputs * inputs * outputs
+        solution = inputs**3 / 3 + 2.0 * inputs * inputs * outputs if outputs else 0.0
+        self.flops += 2.0 * images * products + solution
 
     def count_forward(self, *, kept: bool = False, images: float | None = None) -> None:
         """Count a pass from the images, or from what is kept of the hidden layers, to the head."""

@@ -1,6 +1,5 @@
 """Network Adjustment (Chen et al., CVPR 2020): widths move to the layers that make the best use of their FLOPs."""
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +10,7 @@ from trainables import parallel
 from trainables.data.dataset import Split
 from trainables.methods.channel_drop import ChannelDrop
 from trainables.methods.utilisation import drop_rates, utilisation
-from trainables.methods.widths import add_passes, held_out, judged, remember, searched_groups, set_widths
+from trainables.methods.widths import add_passes, counted, held_out, judged, remember, searched_groups, set_widths
 from trainables.structure.channels import find_groups
 from trainables.structure.complexity import measure
 from trainables.structure.widths import Limits, WidthCosts, Widths, fitted, widths_of
@@ -97,12 +96,12 @@ class NetworkAdjustment(Companion):
 
     def _utilisation(self) -> dict[str, float]:
         """Probe every group, the same in all processes; count what that costs."""
-        begin, images = time.perf_counter(), held_out(self._trial, self._rule.held_out)
+        images = held_out(self._trial, self._rule.held_out)
         self._generator.manual_seed(self._seed)
-        with parallel.alone():
+        with counted(self._trial), parallel.alone():
             fur = self._probed(images)
         passes = 1 + len(fur) * self._rule.times
-        add_passes(self._trial, passes * len(images) * self._costs.macs(self._widths), begin)
+        add_passes(self._trial, passes * len(images) * self._costs.macs(self._widths))
         values = torch.tensor(list(fur.values()), dtype=torch.float64, device=self._trial.context.device)
         return dict(zip(fur, parallel.agree({"fur": values})["fur"].tolist(), strict=True))
 

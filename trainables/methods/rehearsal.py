@@ -17,11 +17,12 @@ from trainables.methods.layer_sweeps import require_classes
 from trainables.methods.manifold import require_sites
 from trainables.methods.polarization import scaled_groups
 from trainables.methods.train_once import controlled_structures
+from trainables.methods.width_search import graph_of_widths
 from trainables.methods.widths import searched_groups
 from trainables.recipes.gating import Gating
 from trainables.recipes.in_training import Agree, ControlGates, GateByImage, Polarize, SolveLayers
 from trainables.recipes.recipe import Prune, Recipe, Train
-from trainables.recipes.widths import SearchesWidths
+from trainables.recipes.widths import SearchesWidths, ShareWeights
 from trainables.spec import TrialSpec
 from trainables.state import LiveTrial
 from trainables.structure.complexity import ParameterCosts
@@ -73,7 +74,7 @@ def _demands(recipe: Recipe) -> Iterator[Demand]:
         if isinstance(during, ControlGates | Polarize | SolveLayers):
             yield (type(during).__name__,)
         if isinstance(during, SearchesWidths):
-            yield ("widths",)
+            yield "widths", isinstance(during, ShareWeights)
 
 
 def rehearse(recipe: Recipe, trial: LiveTrial) -> None:
@@ -97,6 +98,8 @@ def rehearse(recipe: Recipe, trial: LiveTrial) -> None:
             controlled_structures(trial)
         if isinstance(during, SearchesWidths):
             searched_groups(trial)
+        if isinstance(during, ShareWeights):
+            graph_of_widths(trial)
         if isinstance(during, GateByImage):
             require_sites(during, trial)
         if isinstance(during, SolveLayers):

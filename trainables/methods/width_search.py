@@ -1,7 +1,6 @@
 """Widths among networks that share their weights, by a graph network: after Chen et al. 2021, arXiv 2004.08423."""
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +12,7 @@ from trainables import parallel
 from trainables.data.dataset import Dataset, Split
 from trainables.errors import InfeasibleTrial, TrainingDiverged
 from trainables.methods.width_proposals import Budget, Measured, Proposals
-from trainables.methods.widths import add_passes, held_out, judged, part_of, searched_groups, set_widths
+from trainables.methods.widths import add_passes, counted, held_out, judged, part_of, searched_groups, set_widths
 from trainables.modes import statistics_kept
 from trainables.structure.supernet import Supernet, leading
 from trainables.structure.width_graph import WidthGraph
@@ -60,6 +59,7 @@ class WidthSearch(Companion):
         self._widest = widths_of(groups)
         self._limits = {name: Limits(max(1, round(rule.narrowest * most)), most) for name, most in self._widest.items()}
         self.budget = self._within_reach()
+        self.graph = graph_of_widths(trial)
         self._generator = torch.Generator().manual_seed(trial.spec.seed + SEARCH_SEED)
         self._task = smoothed(trial.task, trial.spec.training.label_smoothing)
         self._macs = 0.0
@@ -122,10 +122,11 @@ class WidthSearch(Companion):
 
     def finish(self) -> None:
         seed = self._trial.spec.seed + SEARCH_SEED
-        proposals = Proposals(self.graph(), self.budget, seed, self._rule.doubt)
-        measured = self._searched(proposals)
-        left_out = proposals.learn(measured)
-        widths, predicted = proposals.best(measured)
+        with counted(self._trial):
+            proposals = Proposals(self.graph, self.budget, seed, self._rule.doubt)
+            measured = self._searched(proposals)
+            left_out = proposals.learn(measured)
+            widths, predicted = proposals.best(measured)
         agreed = parallel.agree({"widths": torch.tensor(widths, device=self._trial.context.device)})["widths"].tolist()
         self._trial.measured |= {
             TAU: _tau(left_out, measured),
@@ -133,10 +134,6 @@ class WidthSearch(Companion):
             NETWORKS: float(len(measured)),
         }
         set_widths(self._trial, self.budget.named(agreed), leading)
-
-    def graph(self) -> WidthGraph:
-        """Return the graph of the widest network."""
-        return WidthGraph.of(self._trial.model, self._trial.dataset.input_shape, searched_groups(self._trial))
 
     def _searched(self, proposals: Proposals) -> Measured:
         """Measure random networks, then rounds of promising ones."""
@@ -150,7 +147,7 @@ class WidthSearch(Companion):
 
     def scores(self, networks: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], float]:
         """Measure networks, of which several processes take turns; count what that costs."""
-        begin, trial = time.perf_counter(), self._trial
+        trial = self._trial
         images, calibrating = held_out(trial, self._rule.held_out), self._calibrating()
         scores = torch.zeros(len(networks), dtype=torch.float64, device=trial.context.device)
         for index in range(parallel.rank(), len(networks), parallel.size()):
@@ -160,7 +157,7 @@ class WidthSearch(Companion):
         if not scores.isfinite().all():
             raise TrainingDiverged("the networks that share their weights no longer give numbers")
         passed = len(images) + (len(calibrating.train) if tracking_norms(trial.model) else 0)
-        add_passes(trial, passed * sum(self._costs.macs(self.budget.named(each)) for each in networks), begin)
+        add_passes(trial, passed * sum(self._costs.macs(self.budget.named(each)) for each in networks))
         return dict(zip(networks, scores.tolist(), strict=True))
 
     def _score(self, widths: Widths, images: Split, calibrating: Dataset) -> float:
@@ -179,6 +176,11 @@ class WidthSearch(Companion):
         order = torch.randperm(len(trained), generator=torch.Generator().manual_seed(self._trial.spec.data.split_seed))
         data = self._trial.dataset
         return replace(data, train=part_of(data.train, trained[order[: NORM_BATCHES * BATCH]]))
+
+
+def graph_of_widths(trial: "LiveTrial") -> WidthGraph:
+    """Return the graph of a trial's network as it is; raises InfeasibleTrial for a network that has none."""
+    return WidthGraph.of(trial.model, trial.dataset.input_shape, searched_groups(trial))
 
 
 def _tau(left_out: Tensor, measured: Measured) -> float:

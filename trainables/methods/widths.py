@@ -1,7 +1,8 @@
 """What searches for widths share: the groups that they may change, and how a trial continues with other widths."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -75,7 +76,14 @@ def judged(trial: "LiveTrial", network: "nn.Module", images: Split) -> Evaluatio
     return evaluate(network, images, data.mean, data.std, task=trial.task, channels_last=last)
 
 
-def add_passes(trial: "LiveTrial", macs: float, begin: float) -> None:
-    """Count forward passes in the cost of training: the MACs of all images, and the time since `begin`."""
+def add_passes(trial: "LiveTrial", macs: float) -> None:
+    """Count forward passes in the cost of training: the MACs of all images."""
     trial.position.macs += FORWARD * macs / len(trial.dataset.train)
+
+
+@contextmanager
+def counted(trial: "LiveTrial") -> Iterator[None]:
+    """Count the time of the block, in which a search decides, in that of training."""
+    begin = time.perf_counter()
+    yield
     trial.measured["train_seconds"] = trial.measured.get("train_seconds", 0.0) + time.perf_counter() - begin

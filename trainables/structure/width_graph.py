@@ -40,7 +40,9 @@ class Nodes:
         macs = _macs(model, input_shape)
         names = [name for name in macs if name in graph.links and (among is None or name in among)]
         if not names:
-            raise InfeasibleTrial("the network has no layers on a path from its input to its output, which is a graph")
+            raise InfeasibleTrial(
+                "autograd sees no layers on a path from its input to its output, so there is no graph"
+            )
         shares = torch.tensor([macs[name] for name in names], dtype=torch.float64) / sum(macs.values())
         depths = torch.tensor([graph.depths[name] for name in names], dtype=torch.float64)
         place = torch.stack([depths / depths.max(), shares], 1)

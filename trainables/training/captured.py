@@ -72,7 +72,8 @@ class CapturedStep:
 class CapturedSteps:
     """Takes the steps of a stage's epochs, by replays where a plan and the course of the stage allow it.
 
-    `depends_on` gives what equals itself as long as masks are the same tensors.
+    `depends_on` gives what equals itself as long as masks are the same tensors. The network of the last step that could
+    be a replay is held, so that no other one can be taken for it.
     """
 
     def __init__(self, recorder: Recorder, depends_on: Callable[[], Hashable]) -> None:
@@ -111,7 +112,7 @@ class CapturedSteps:
         if not one.is_full or epoch.step.companion.stands_out():
             return epoch.plainly(one)
         epoch.show(one)
-        shape = one.images, epoch.plan, self._depends_on(), epoch.step.addresses(), id(epoch.step.network)
+        shape = one.images, epoch.plan, self._depends_on(), epoch.step.addresses(), epoch.step.network
         turn = self._course.turn(shape, epoch.step.companion.pattern())
         if turn is Turn.CAPTURE:
             turn = self._capture(one, epoch)

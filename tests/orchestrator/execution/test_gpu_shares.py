@@ -30,7 +30,7 @@ from orchestrator.spec.history import write_study
 from orchestrator.spec.sections import Resources
 from orchestrator.spec.spec_errors import StudyError
 from orchestrator.spec.study_spec import StudySpec
-from orchestrator.store.store import Store, StudyFolder
+from orchestrator.store.store import Store
 from tests.orchestrator import small
 from trainables.errors import InvalidValue
 from trainables.spec import ModelSpec
@@ -84,21 +84,21 @@ def test_a_trial_alone_has_the_gpu_and_needs_no_service() -> None:
     assert (four.share, four.mps, four.cpus) == (0.25, True, 2)
 
 
-def a_folder(tmp_path: Path) -> StudyFolder:
-    return Store.at(tmp_path).study("small")
+def a_store(tmp_path: Path) -> Store:
+    return Store.at(tmp_path)
 
 
 def test_without_a_gpu_one_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(InvalidValue, match=r"resources.gpus = 'auto': needs a GPU .*write a number"):
-        settled(an_auto(), a_folder(tmp_path), None, print)
+        settled(an_auto(), a_store(tmp_path), None, print)
 
 
 def test_different_gpus_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: ("L4", "H100")[number])
     with pytest.raises(InvalidValue, match=r"different ones \(H100, L4\)"):
-        settled(an_auto(), a_folder(tmp_path), None, print)
+        settled(an_auto(), a_store(tmp_path), None, print)
 
 
 def cifar(folder: Path) -> StudySpec:
@@ -112,7 +112,23 @@ def test_data_that_are_still_to_be_downloaded_are_not_measured_on(
 ) -> None:
     monkeypatch.setattr(gpu_shares, "_card", lambda: ("H100", 80 * GIB, 1))
     with pytest.raises(InvalidValue, match=r"cifar10 is still to be downloaded: write a number"):
-        settled(cifar(tmp_path), a_folder(tmp_path), None, print)
+        settled(cifar(tmp_path), a_store(tmp_path), None, print)
+
+
+@pytest.mark.parametrize(
+    ("study", "why"),
+    [
+        ({"model": {"name": "lenet"}}, r"model\.name = 'lenet': needs images"),
+        ({"model": {"name": "mlp"}, "paradigms": {"layer_only": {}}}, "mlp has no residual branches to gate"),
+    ],
+)
+def test_a_network_that_cannot_do_what_is_asked_is_refused_before_it_is_measured(
+    study: dict[str, Any], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_shares, "_card", lambda: ("H100", 80 * GIB, 1))
+    monkeypatch.setattr(gpu_shares, "together", lambda *_: pytest.fail("it is measured"))
+    with pytest.raises((InvalidValue, StudyError), match=why):
+        settled(small.study(resources={"gpus": "auto"}, **study), a_store(tmp_path), None, print)
 
 
 def test_a_process_that_cannot_train_says_why_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,20 +161,21 @@ def test_what_a_network_prints_is_no_answer(
 
 def test_a_cluster_may_have_other_gpus(tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match=r"the cluster at 10\.0\.0\.1:6379 may have other GPUs"):
-        settled(an_auto(), a_folder(tmp_path), "10.0.0.1:6379", print)
+        settled(an_auto(), a_store(tmp_path), "10.0.0.1:6379", print)
 
 
 def test_a_study_keeps_the_number_that_it_was_launched_with(tmp_path: Path) -> None:
-    folder = a_folder(tmp_path)
+    store = a_store(tmp_path)
+    folder = store.study("small")
     folder.spec.parent.mkdir(parents=True)
     write_study(folder.spec, an_auto().model_copy(update={"resources": Resources(gpus=0.25, mps=True, cpus=3)}))
-    resources = settled(an_auto(cpus=1), folder, None, print).resources
+    resources = settled(an_auto(cpus=1), store, None, print).resources
     assert (resources.share, resources.mps, resources.cpus) == (0.25, True, 1)
 
 
 def test_a_number_is_left_as_it_is(tmp_path: Path) -> None:
     spec = small.study(resources={"gpus": 0.5})
-    assert settled(spec, a_folder(tmp_path), None, print) is spec
+    assert settled(spec, a_store(tmp_path), None, print) is spec
 
 
 def test_as_long_as_it_is_not_measured_there_is_no_number() -> None:

@@ -1,15 +1,16 @@
 """The sampler that learns from layers: what it proposes of widths, and what it knows of costs."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from statistics import fmean
 
+import numpy as np
 import pytest
-import torch
 
 from orchestrator.ledger.records import State
 from orchestrator.search.configurations import PARADIGM, Configurations
-from orchestrator.search.graph_draws import GraphDraws
+from orchestrator.search.graph_draws import GraphDraws, Results
 from orchestrator.search.sampler_view import Lesson, View
 from orchestrator.search.samplers import SamplerName
 from orchestrator.spec.study_spec import StudySpec
@@ -55,12 +56,13 @@ def test_it_proposes_widths_that_are_better_than_chance() -> None:
 def test_costs_are_known_and_the_rest_is_expected_by_each_member() -> None:
     configurations = Configurations(spec("accuracy", "macs"))
     tried: list[dict[str, Value]] = [{PARADIGM: "dense", FIRST: 8 + 5 * n, SECOND: 60 - 5 * n} for n in range(10)]
-    losses = torch.tensor([[-accuracy(each), 1.0] for each in tried], dtype=torch.float64).numpy()
+    losses = np.array([[-accuracy(each), 1.0] for each in tried])
     candidates: list[dict[str, Value]] = [
         {PARADIGM: "dense", FIRST: 8, SECOND: 64},
         {PARADIGM: "dense", FIRST: 64, SECOND: 8},
     ]
-    samples = GraphDraws(configurations)._expected(candidates, tried, losses, number=10)
+    results = Results(tried, losses, np.ones(10, bool), np.zeros_like(losses))
+    samples = GraphDraws(configurations)._expected(candidates, results, number=10)
     macs = [configurations.expected_costs("dense", configurations.params(each))["macs"].low for each in candidates]
     assert samples[:, :, 1].tolist() == [[each] * samples.shape[1] for each in macs]
     assert samples[0, :, 0].mean() < samples[1, :, 0].mean()
@@ -82,3 +84,20 @@ def test_what_is_given_is_kept(number: int) -> None:
         params = Configurations(spec("accuracy")).params(drawn)
         view.tell(key, Lesson("dense", params, State.COMPLETE, [accuracy(drawn)]))
     assert view.draw({FIRST: 17}, number)[1][FIRST] == 17
+
+
+def test_estimates_of_stopped_trials_teach_less_than_what_was_measured_and_are_no_front() -> None:
+    """What was measured falls with the first width; the estimates, all of wide ones, are far higher."""
+
+    def next_width(spread: float) -> int:
+        configurations = Configurations(spec("accuracy"))
+        view = View(configurations, "graph", population=4)
+        for number in range(20):
+            drawn: dict[str, Value] = {PARADIGM: "dense", FIRST: 8 + 2 * number, SECOND: 8 + (number * 29) % 56}
+            stopped = number >= 14
+            told = Lesson("dense", configurations.params(drawn), State.COMPLETE, [accuracy(drawn) + stopped])
+            view.take_up(replace(told, spread=[spread]) if stopped else told)
+        return int(str(view.draw({}, 20)[1][FIRST]))
+
+    assert next_width(spread=1e-9) > 36
+    assert next_width(spread=10.0) < 20

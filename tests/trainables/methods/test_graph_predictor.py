@@ -79,3 +79,18 @@ def test_the_seed_decides_and_scores_that_are_all_alike_are_predicted() -> None:
     assert torch.equal(predicted(1, scores), predicted(1, scores))
     assert not torch.equal(predicted(1, scores), predicted(2, scores))
     assert torch.allclose(predicted(1, [0.5] * 12), torch.tensor(0.5, dtype=torch.float64), atol=0.3)
+
+
+def test_what_is_less_certain_teaches_less() -> None:
+    rows = networks(60, seed=0)
+    scores = truth(rows)
+    scores[::2] = -scores[::2]
+    spread = torch.zeros(60, dtype=torch.float64)
+    unseen = networks(100, seed=3)
+    learnt = []
+    for doubt in (0.0, 1e4):
+        spread[::2] = doubt
+        predictor = GraphPredictor(CHAIN, seed=1)
+        predictor.fit(rows, scores.tolist(), spread)
+        learnt.append((predictor.predict(unseen).mean - truth(unseen)).abs().mean())
+    assert float(learnt[1]) < 0.1 * float(learnt[0])

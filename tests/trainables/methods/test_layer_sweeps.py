@@ -17,6 +17,7 @@ from trainables.methods import layer_passes
 from trainables.methods.deciding import SCALE
 from trainables.methods.decision_layer import Decision, Stiefel, indicators
 from trainables.methods.layer_sweeps import LayerSweeps
+from trainables.methods.layers import layers_of
 from trainables.methods.rehearsal import rehearse, shapes_of
 from trainables.paradigms.manifold_network import ManifoldNetwork
 from trainables.recipes.in_training import SolveLayers
@@ -168,6 +169,17 @@ def test_units_are_removed_physically_as_many_as_were_foretold(layers: int, tmp_
 def test_a_rank_is_a_part_of_the_network(tmp_path: Path) -> None:
     metrics = run(tmp_path, epochs=1, rank=5).reports[-1].metrics
     assert metrics["macs"] == metrics["macs_dense"] == 64 * 5 + 5 * 60 + 60 * 10
+
+
+def test_products_without_targets_are_counted_without_a_solution(tmp_path: Path) -> None:
+    trial = LiveTrial(replace(SPEC, model=ModelSpec(name="mlp")), data.load(SPEC.data), MemoryContext(tmp_path))
+    passes = layer_passes.Passes(trial, layers_of(trial.model))
+    inputs, images = 64 + 1, len(trial.dataset.train)
+    passes.count(0, gram=True)
+    assert passes.flops == images * inputs**2
+    passes.flops = 0.0
+    passes.count(0, 10)
+    assert passes.flops == 2 * images * inputs * 10 + inputs**3 / 3 + 2 * inputs**2 * 10
 
 
 def test_images_that_do_not_fit_are_computed_again_in_each_pass(

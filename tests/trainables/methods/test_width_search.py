@@ -1,18 +1,27 @@
 """Width search: what narrower networks add to a step, how they are measured, what that costs, and what is left."""
 
+import math
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.autograd import Function
 from torch.nn import functional as F
 
 from tests.trainables.stages import a_trial, run_epoch
+from trainables.data import facts
 from trainables.errors import InfeasibleTrial, TrainingDiverged
+from trainables.methods import width_search
 from trainables.methods.attach import attach
-from trainables.methods.width_search import WidthSearch
+from trainables.methods.rehearsal import rehearse, shapes_of
+from trainables.methods.width_proposals import Measured, Proposals
 from trainables.methods.widths import held_out
+from trainables.paradigms.channel_search import ChannelSearch
+from trainables.paradigms.width_search import WidthSearch
 from trainables.recipes.widths import ShareWeights
 from trainables.state import LiveTrial
 from trainables.structure.supernet import Supernet
@@ -22,10 +31,10 @@ RULE = ShareWeights(0, 1, macs=0.5, narrowest=0.25, random=1, networks=10, round
 NARROWEST = {"conv1": 8, "conv2": 8, "conv3": 16}
 
 
-def searching(folder: Path, rule: ShareWeights = RULE) -> tuple[LiveTrial, WidthSearch]:
+def searching(folder: Path, rule: ShareWeights = RULE) -> tuple[LiveTrial, width_search.WidthSearch]:
     trial = a_trial(folder)
     companion = attach(rule, trial, 3)
-    assert isinstance(companion, WidthSearch)
+    assert isinstance(companion, width_search.WidthSearch)
     return trial, companion
 
 
@@ -58,7 +67,7 @@ def test_what_the_narrower_networks_take_is_paid_for(tmp_path: Path) -> None:
 def test_a_network_without_batch_norms_passes_only_the_images_on_which_it_is_measured(tmp_path: Path) -> None:
     trial = a_trial(tmp_path, "mlp")
     companion = attach(RULE, trial, 3)
-    assert isinstance(companion, WidthSearch)
+    assert isinstance(companion, width_search.WidthSearch)
     companion.scores([tuple(widths_of(trial.groups).values())])
     share = len(held_out(trial, RULE.held_out)) / len(trial.dataset.train)
     assert trial.position.macs == pytest.approx(share * trial.cost().macs / 3)
@@ -132,3 +141,56 @@ def test_a_supernet_that_gives_no_numbers_any_more_has_diverged(tmp_path: Path) 
         trial.model.get_parameter("fc.weight").fill_(float("nan"))
     with pytest.raises(TrainingDiverged, match="no longer give numbers"):
         companion.finish()
+
+
+def test_the_time_in_which_the_graph_network_learns_counts_as_that_of_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that stands still but for a hundred seconds each time that the graph network learns."""
+    trial, companion = searching(tmp_path)
+    now, learn = [0.0], Proposals.learn
+
+    def slowly(proposals: Proposals, measured: Measured) -> Tensor:
+        now[0] += 100
+        return learn(proposals, measured)
+
+    monkeypatch.setattr(Proposals, "learn", slowly)
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    companion.finish()
+    assert trial.measured["train_seconds"] == 100 * (RULE.rounds + 1)
+
+
+class Hidden(Function):
+    """A linear map in one operation of its own, in which autograd sees no layer."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(inputs, weight)
+        return inputs @ weight.T
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        (gradient,), (inputs, weight) = gradients, ctx.saved_tensors
+        return gradient @ weight, gradient.T @ inputs
+
+
+class HiddenLinear(nn.Linear):
+    def forward(self, input: Tensor) -> Tensor:
+        outputs: Tensor = Hidden.apply(input, self.weight)
+        return outputs
+
+
+def hidden_layers(classes: int, input_shape: tuple[int, int, int]) -> nn.Module:
+    inputs = math.prod(input_shape)
+    first, last = HiddenLinear(inputs, 32, bias=False), HiddenLinear(32, classes, bias=False)
+    return nn.Sequential(nn.Flatten(), first, nn.ReLU(), last)
+
+
+def test_a_network_whose_layers_cannot_be_read_is_refused_before_the_search(tmp_path: Path) -> None:
+    trial, why = a_trial(tmp_path, f"{__name__}:hidden_layers"), "autograd sees no layers"
+    with pytest.raises(InfeasibleTrial, match=why):
+        attach(RULE, trial, 3)
+    shapes = shapes_of(trial.spec, facts(trial.spec.data))
+    with pytest.raises(InfeasibleTrial, match=why):
+        rehearse(WidthSearch().recipe(4), shapes)
+    rehearse(ChannelSearch().recipe(9), shapes)

@@ -35,7 +35,7 @@ from trainables.training.capture import WARM_UPS
 from trainables.training.captured import CapturedSteps
 from trainables.training.companion import Companion
 from trainables.training.epoch import EpochResult
-from trainables.training.step import Steps, plainly
+from trainables.training.step import Step, Steps, plainly
 from trainables.training.training import optimizer_for, train_epoch
 
 EPOCHS = 2
@@ -261,3 +261,31 @@ def test_new_masks_void_a_capture_and_others_of_the_same_weights_do_not(tmp_path
     tape = Tape()
     assert_same(run(tmp_path, None, Pruning), run(tmp_path, tape, Pruning))
     assert (tape.recorded, tape.warmed) == (2, 2 * WARM_UPS)
+
+
+class Calls:
+    """What is called in the place of a network, as compiled code is."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+
+    def __call__(self, images: Tensor) -> Tensor:
+        outputs: Tensor = self.network(images)
+        return outputs
+
+
+def test_a_network_that_comes_to_lie_where_one_was_before_is_not_taken_for_it(tmp_path: Path) -> None:
+    """What is made after something was deleted comes to lie there sooner or later, and then has its `id`."""
+    trial, tape = a_trial(tmp_path, subset=350, batch_size=48), Tape()
+    optimizer, batches = optimizer_for(trial.model, trial.spec.training), device_batches(trial)
+    steps = CapturedSteps(tape, lambda: None)
+
+    def take(network: Calls) -> int:
+        steps(Step(network, optimizer, trial.task, torch.float32, Companion()), batches, partial(falling_rate, 0), 0)
+        return id(network)
+
+    place, others = take(Calls(trial.model)), [Calls(trial.model)]
+    while id(others[-1]) != place and len(others) < 500:
+        others.append(Calls(trial.model))
+    take(others[-1])
+    assert tape.warmed == 2 * WARM_UPS
