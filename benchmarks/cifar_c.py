@@ -77,14 +77,37 @@ def corrupted(kind: Any, images: Pixels) -> Pixels:
     return np.array([np.uint8(kind(Image.fromarray(one), level)) for level in range(1, 6) for one in images], np.uint8)
 
 
+def loaded(file: Path) -> Pixels:
+    """Return the images in a file; ends the program with a sentence if it does not hold any."""
+    try:
+        pixels: Pixels = np.load(file, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        sys.exit(f"{file} is not a readable NumPy file: {error}")
+    if pixels.dtype != np.uint8 or pixels.shape[1:] != (32, 32, 3) or not len(pixels):
+        sys.exit(f"{file} must hold uint8 [N, 32, 32, 3], at least one image, and holds {pixels.dtype} {pixels.shape}")
+    return pixels
+
+
+def frost_photographs() -> Path:
+    """Return the folder of the photographs of frost; ends the program with a sentence if they are not installed."""
+    try:
+        return Path(str(import_module("imagecorruptions").__file__)).parent / "frost"
+    except ModuleNotFoundError as missing:
+        sys.exit(f"{sys.executable} has no {missing.name}: install imagecorruptions 1.1.2 in its environment")
+
+
 def main() -> None:
+    if len(sys.argv) != 5 or not Path(sys.argv[1]).is_file():
+        sys.exit(f"four arguments are needed, and the first must be a file:\n{__doc__}")
     script, images, folder = (Path(name).resolve() for name in sys.argv[1:4])
     kinds: list[str] = json.loads(sys.argv[4])
     warnings.simplefilter("ignore")
-    defined, pixels = functions(script), np.load(images, allow_pickle=False)
+    pixels, photographs = loaded(images), frost_photographs()
+    defined = functions(script)
+    if lacking := [kind for kind in kinds if kind not in defined]:
+        sys.exit(f"{script} does not define {', '.join(lacking)}: leave them out, or name another script")
     folder.mkdir(parents=True, exist_ok=True)
-    package = import_module("imagecorruptions").__file__
-    os.chdir(Path(str(package)).parent / "frost")
+    os.chdir(photographs)
     np.random.seed(SEED)  # the script draws from NumPy's global generator
     for kind in kinds:
         np.save(folder / f"{kind}.npy", corrupted(defined[kind], pixels))

@@ -7,17 +7,19 @@
 `published` prints mean and deviation of the pixels of `--images` test images under each kind and severity, and the root
 mean square of the change, each divided by that of a folder like CIFAR-10-C, which holds the same images first. With
 `--definitions`, the authors' script makes the folder before, in the environment of `--python`, which has
-imagecorruptions (`benchmarks/cifar_c.py` says more). `losses` trains a ResNet-20, which resumes from FOLDER, and prints
-its mean loss on `--images` test images for each kind and severity, and of each step that does not raise it, by how much
-it falls, with the standard error over images. `cost` evaluates a ResNet-20 on all nineteen corruptions at severity 3,
-generation included, for one network and for four that share the images, against as many plain evaluations; the better
-of two turns each. All take `--root`, the folder of CIFAR-10, which is downloaded without it. On the CPU, one thread.
+imagecorruptions (`benchmarks/cifar_c.py` says more); `--kinds` names some of the kinds. `losses` trains a ResNet-20,
+which resumes from FOLDER, and prints its mean loss on `--images` test images for each kind and severity, and of each
+step that does not raise it, by how much it falls, with the standard error over images. `cost` evaluates a ResNet-20 on
+all nineteen corruptions at severity 3, generation included, for one network and for four that share the images, against
+as many plain evaluations; the better of two turns each. All take `--root`, the folder of CIFAR-10, which is downloaded
+without it. On the CPU, one thread.
 """
 
 import argparse
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +38,7 @@ from trainables.context import Report, SaveCheckpoint
 from trainables.corruption.corruptions import corrupt
 from trainables.corruption.kinds import KIND_NAMES, SEVERITIES
 from trainables.data.dataset import Dataset
+from trainables.errors import EspalierError, InvalidValue
 from trainables.evaluation import published
 from trainables.evaluation.bench import Bench, evenly_spaced
 from trainables.evaluation.distributions import Clean, Corrupted, Distribution, Sample
@@ -65,12 +68,17 @@ class Likeness:
         return f"{self.mean:.3f} {self.deviation:.3f} {self.change:.3f}"
 
 
-def made(python: Path, definitions: Path, pixels: Tensor, folder: Path) -> None:
-    """Have the authors' script corrupt images, uint8 [B, C, H, W], into a folder like CIFAR-10-C."""
+def made(python: Path, definitions: Path, kinds: Sequence[str], pixels: Tensor, folder: Path) -> None:
+    """Have the authors' script corrupt images, uint8 [B, C, H, W], into a folder like CIFAR-10-C.
+
+    Raises EspalierError where it cannot, having said why.
+    """
     with tempfile.TemporaryDirectory() as name:
         images = Path(name, "images.npy")
         np.save(images, pixels.permute(0, 2, 3, 1).numpy())
-        subprocess.run([python, MAKER, definitions, images, folder, json.dumps(KIND_NAMES)], check=True)
+        ended = subprocess.run([python, MAKER, definitions, images, folder, json.dumps(kinds)], check=False)
+    if ended.returncode:
+        raise EspalierError(f"{MAKER.name} has made no folder in the environment of {python}: see above")
 
 
 def likeness(ours: Tensor, theirs: Tensor, clean: Tensor) -> Likeness:
@@ -81,11 +89,22 @@ def likeness(ours: Tensor, theirs: Tensor, clean: Tensor) -> Likeness:
     return Likeness(mean, deviation, change=float(changes[0] / changes[1]), theirs=float(changes[1]))
 
 
-def compared(dataset: Dataset, files: Path, images: int) -> None:
+def require_images(dataset: Dataset, files: Path, kinds: Sequence[str], images: int) -> None:
+    """Raise InvalidValue unless a folder holds so many images of the test split's size under each kind."""
+    for kind in kinds:
+        published.check(files, kind, 1, dataset.input_shape)
+        held = min(len(dataset.test), len(published.read(files, kind, 1)))
+        if not 1 <= images <= held:
+            allowed = f"must be from 1 to {held}: there are no more in {files / kind}.npy at each severity"
+            raise InvalidValue("--images", images, allowed)
+
+
+def compared(dataset: Dataset, files: Path, kinds: Sequence[str], images: int) -> None:
     """Print how alike ours are to the files of a folder, by kind and severity, and which differ."""
+    require_images(dataset, files, kinds, images)
     clean, numbers, apart, weaker = dataset.test.images[:images], torch.arange(images), list[str](), list[str]()
     print(f"{'kind':<18} mean, deviation and change of pixels, ours / theirs, at severities 1 to 5")
-    for kind in KIND_NAMES:
+    for kind in kinds:
         row = [
             likeness(corrupt(clean, numbers, kind, level), published.read(files, kind, level).images[:images], clean)
             for level in SEVERITIES
@@ -140,16 +159,16 @@ def losses_of(network: nn.Module, dataset: Dataset, distribution: Distribution, 
     return F.cross_entropy(logits.double(), split.labels, reduction="none")
 
 
-def losses(dataset: Dataset, network: nn.Module, images: int) -> None:
+def losses(dataset: Dataset, network: nn.Module, kinds: Sequence[str], images: int) -> None:
     """Print the mean losses for each kind and severity, and the steps at which they do not rise."""
     clean, uneven = losses_of(network, dataset, Clean(), images), list[str]()
     print(f"{'kind':<18}" + "".join(f"{severity:>8}" for severity in (0, *SEVERITIES)))
-    for kind in KIND_NAMES:
+    for kind in kinds:
         row = [clean, *(losses_of(network, dataset, Corrupted(kind, level), images) for level in SEVERITIES)]
         falls = list(falling(row))
         uneven += [kind] if falls else []
         print(f"{kind:<18}" + "".join(f"{loss.mean():8.3f}" for loss in row) + "  " + ", ".join(falls), flush=True)
-    print(f"{len(KIND_NAMES) - len(uneven)} of 19 strictly rising; not: {', '.join(uneven) or 'none'}")
+    print(f"{len(kinds) - len(uneven)} of {len(kinds)} strictly rising; not: {', '.join(uneven) or 'none'}")
 
 
 def falling(row: list[Tensor]) -> Iterator[str]:
@@ -199,6 +218,7 @@ def measured(dataset: Dataset, conditions: Sequence[Distribution], networks: Seq
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("published", "losses", "cost"))
+    parser.add_argument("--kinds", nargs="+", choices=KIND_NAMES, default=KIND_NAMES, help="of published and losses")
     parser.add_argument("--root", help="the folder of CIFAR-10; it is downloaded if this is left out")
     parser.add_argument("--images", type=int, default=2000, help="how many test images published and losses take")
     parser.add_argument("--files", type=Path, help="published: a folder like CIFAR-10-C")
@@ -215,7 +235,11 @@ def main() -> None:
     if (chosen.python is None) != (chosen.definitions is None):
         parser.error("--python and --definitions are given together")
     torch.set_num_threads(1)
-    run(chosen)
+    try:
+        run(chosen)
+    except EspalierError as refused:
+        print(f"error: {refused}", file=sys.stderr)
+        sys.exit(refused.exit_status)
 
 
 def run(chosen: argparse.Namespace) -> None:
@@ -230,11 +254,11 @@ def run(chosen: argparse.Namespace) -> None:
     if chosen.what == "cost":
         cost(dataset)
     elif chosen.what == "losses":
-        losses(dataset, trained(spec, dataset, chosen.keep), chosen.images)
+        losses(dataset, trained(spec, dataset, chosen.keep), chosen.kinds, chosen.images)
     else:
         if chosen.definitions is not None:
-            made(chosen.python, chosen.definitions, dataset.test.images[: chosen.images], chosen.files)
-        compared(dataset, chosen.files, chosen.images)
+            made(chosen.python, chosen.definitions, chosen.kinds, dataset.test.images[: chosen.images], chosen.files)
+        compared(dataset, chosen.files, chosen.kinds, chosen.images)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """Whether ensembles by reassignment are better judges, and how far networks may be pruned on which images.
 
-    python -m benchmarks.evaluation ensembles [--data mnist --root FOLDER]
+    python -m benchmarks.evaluation ensembles [--data mnist --root FOLDER] [--no-augment]
     python -m benchmarks.evaluation potential [--data digits --subset 1200]
 
 `ensembles` trains a small network dense and with nine tenths of its weights masked, from five seeds, on some images of
 `--data` (`digits`, `mnist`, `fashion_mnist`, `cifar10`), and prints NLL and ECE on the test images beside those of an
-ensemble of eight. `potential` trains it dense and pruned by WT, FT, SiPP and PFP (Liebenwein et al. 2021, arXiv
-2103.03014), or by those of `--methods`, to eight sparsities, from `--seeds` seeds, and prints how far each may prune on
-clean images and under noise, and the slope of its excess error, judged on at most `--images` test images. `--side`
-shrinks the images of both. On the CPU, one thread.
+ensemble of eight, and by how much the network's mean confidence is above its accuracy: below 0 it is under-confident.
+With `--no-augment` images are neither shifted nor mirrored in training, so that it soon knows them by heart.
+`potential` trains it dense and pruned by WT, FT, SiPP and PFP (Liebenwein et al. 2021, arXiv 2103.03014), or by those
+of `--methods`, to eight sparsities, from `--seeds` seeds, and prints how far each may prune on clean images and under
+noise, and the slope of its excess error, judged on at most `--images` test images. `--side` shrinks the images of both.
+On the CPU, one thread.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from statistics import mean, pstdev
 from tempfile import TemporaryDirectory
 
 import torch
+from torch import nn
 
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.evaluated import with_columns
@@ -30,6 +33,7 @@ from trainables.corruption.kinds import KIND_NAMES, SEVERITIES
 from trainables.data.dataset import Dataset
 from trainables.evaluation.bench import Bench, Condition
 from trainables.evaluation.distributions import Clean, Corrupted
+from trainables.evaluation.ensemble import probabilities
 from trainables.spec import DataSpec, EnsembleSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 from trainables.trial import run_trial
 
@@ -44,6 +48,8 @@ TRAINED = TrialSpec(
 )
 
 
+NETWORKS: Mapping[str, Mapping[str, Value]] = {"dense": {}, "magnitude": {"sparsity": 0.9}}
+JUDGED = ("accuracy", "nll", "ece")
 ENSEMBLE = replace(TRAINED, ensemble=EnsembleSpec())
 
 METHODS: Mapping[str, Mapping[str, Value]] = {
@@ -78,25 +84,36 @@ class Kept:
         return None
 
 
-def ensembles(spec: DataSpec, epochs: int) -> None:
-    """Print what an ensemble by reassignment is worth for each seed, of a dense network and of a masked one."""
-    for paradigm, chosen in {"dense": {}, "magnitude": {"sparsity": 0.9}}.items():
-        better = {"nll": 0, "ece": 0}
+def ensembles(spec: DataSpec, training: TrainingSpec, epochs: int, networks: Sequence[str]) -> None:
+    """Print what an ensemble by reassignment is worth for each seed, of each of the `NETWORKS` that are named."""
+    trial, dataset = replace(ENSEMBLE, data=spec, training=training, epochs=epochs), data.load(spec)
+    for paradigm in networks:
+        of_paradigm = replace(trial, paradigm=paradigm, hyperparameters=NETWORKS[paradigm])
+        rows: list[Mapping[str, float]] = []
         for seed in range(SEEDS):
-            trial = replace(ENSEMBLE, data=spec, epochs=epochs, seed=seed, paradigm=paradigm, hyperparameters=chosen)
-            with TemporaryDirectory() as name:
-                context = Kept(Path(name))
-                run_trial(trial, context)
-            measured = context.metrics
-            row = [f"accuracy {measured['test_accuracy']:.4f} -> {measured['ensemble_test_accuracy']:.4f}"]
-            for metric in better:
-                one, many = measured[f"test_{metric}"], measured[f"ensemble_test_{metric}"]
-                better[metric] += many < one
-                row.append(f"{metric.upper()} {one:.4f} -> {many:.4f}")
-            print(f"{spec.name} {paradigm} seed {seed}: {', '.join(row)}", flush=True)
-        print(
-            f"{spec.name} {paradigm}: NLL lower in {better['nll']}, ECE in {better['ece']} of {SEEDS} seeds", flush=True
-        )
+            rows.append(beside_ensemble(replace(of_paradigm, seed=seed), dataset))
+            print(f"{spec.name} {paradigm} seed {seed}: {', '.join(pairs(rows[-1:]))}", flush=True)
+        lower = [sum(row[f"ensemble_test_{metric}"] < row[f"test_{metric}"] for row in rows) for metric in JUDGED[1:]]
+        print(f"{spec.name} {paradigm}: {', '.join(pairs(rows))} on average", flush=True)
+        print(f"{spec.name} {paradigm}: NLL lower in {lower[0]}, ECE in {lower[1]} of {SEEDS} seeds", flush=True)
+
+
+def beside_ensemble(spec: TrialSpec, dataset: Dataset) -> Mapping[str, float]:
+    """Train a trial, and return its metrics with its network's excess of confidence over accuracy on test images."""
+    with TemporaryDirectory() as name:
+        context = Kept(Path(name))
+        run_trial(spec, context)
+        given = probabilities(network_of(spec, dataset, Path(name)), dataset, dataset.test)
+    confidence, predicted = given.max(1)
+    correct = (predicted == dataset.test.labels).double()
+    return {**context.metrics, "excess": float((confidence - correct).mean())}
+
+
+def pairs(rows: Sequence[Mapping[str, float]]) -> list[str]:
+    """Return what was judged of networks and of their ensembles, means over rows."""
+    means = {name: mean(row[name] for row in rows) for name in rows[0]}
+    judged = [f"{metric} {means[f'test_{metric}']:.4f} -> {means[f'ensemble_test_{metric}']:.4f}" for metric in JUDGED]
+    return [*judged, f"confidence {means['excess']:+.4f}"]
 
 
 def potential(spec: DataSpec, epochs: int, methods: Sequence[str], seeds: int, images: int | None) -> None:
@@ -123,8 +140,7 @@ def judged(number: int, spec: TrialSpec, dataset: Dataset, images: int | None) -
     with TemporaryDirectory() as name:
         context = Kept(Path(name))
         run_trial(spec, context)
-        signature = checkpoint.Signature(classes=dataset.classes, input_shape=dataset.input_shape)
-        network = checkpoint.load_network(Path(name), spec.model, signature)
+        network = network_of(spec, dataset, Path(name))
     fitting = [kind for kind in KIND_NAMES if corruptions.find(kind).unfit(dataset.input_shape) is None]
     pairs = [(kind, SEVERITY) for kind in fitting] + [(kind, level) for kind in NOISES for level in NOISE_SEVERITIES]
     bench, columns = Bench(dataset, None, images=images), dict[str, float]()
@@ -140,6 +156,12 @@ def judged(number: int, spec: TrialSpec, dataset: Dataset, images: int | None) -
         fidelity=1.0,
         metrics={**context.metrics, **columns},
     )
+
+
+def network_of(spec: TrialSpec, dataset: Dataset, folder: Path) -> nn.Module:
+    """Return the network in a trial's checkpoint, in evaluation mode."""
+    signature = checkpoint.Signature(classes=dataset.classes, input_shape=dataset.input_shape)
+    return checkpoint.load_network(folder, spec.model, signature).eval()
 
 
 def summary(study: Sequence[TrialRecord]) -> dict[str, float]:
@@ -176,6 +198,11 @@ def main() -> None:
     parser.add_argument("--subset", type=int, default=6000, help="how many training images")
     parser.add_argument("--side", type=int, help="shrinks images to so many pixels a side")
     parser.add_argument("--epochs", type=int, default=6, help="how long networks are trained")
+    parser.add_argument(
+        "--augment", action=argparse.BooleanOptionalAction, default=True, help="of ensembles: shift and mirror images"
+    )
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="of ensembles")
+    parser.add_argument("--validation", type=float, default=0.1, help="the share of the images that is held out")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="of potential")
     parser.add_argument("--seeds", type=int, default=3, help="of potential")
     parser.add_argument("--images", type=int, help="how many test images potential judges by; all if left out")
@@ -183,9 +210,11 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     root = {"root": chosen.root, "download": chosen.root is None} if chosen.data != "digits" else {}
-    spec = DataSpec(name=chosen.data, subset=chosen.subset, image_size=chosen.side, **root)
+    spec = DataSpec(
+        name=chosen.data, subset=chosen.subset, validation=chosen.validation, image_size=chosen.side, **root
+    )
     if chosen.what == "ensembles":
-        ensembles(spec, chosen.epochs)
+        ensembles(spec, replace(TRAINED.training, augment=chosen.augment), chosen.epochs, chosen.networks)
     else:
         potential(spec, chosen.epochs, chosen.methods, chosen.seeds, chosen.images)
 

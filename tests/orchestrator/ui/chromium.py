@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -11,26 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
+from docs.quiet_browser import QUIET
+
 PATIENCE: Final = 120.0
 GONE: Final = ("Inspected target navigated or closed", "Execution context was destroyed", "Cannot find context")
 """How the protocol's errors begin when a page went away before the script that was asked of it had answered."""
-QUIET: Final = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-"""A browser without a window, which asks no other machine for anything by itself."""
-
-
-def chromium() -> str | None:
-    """Return the path of a browser: ESPALIER_CHROMIUM, or one that is installed; None if there is none."""
-    return os.environ.get("ESPALIER_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 class PageGone(Exception):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from docs.quiet_browser import chromium
 from orchestrator.report.comparison import write_comparison
 from orchestrator.report.report import write_report
 from orchestrator.store.store import Store
@@ -19,7 +20,7 @@ from tests.orchestrator import small
 from tests.orchestrator.example import OBJECTIVES, told_trial, told_trials
 from tests.orchestrator.report.test_comparison import comparison
 from tests.orchestrator.trained import a_trained_study
-from tests.orchestrator.ui.chromium import Tab, chromium, opened
+from tests.orchestrator.ui.chromium import Tab, opened
 
 BROWSER = chromium()
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")

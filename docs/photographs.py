@@ -1,8 +1,9 @@
-"""Photograph espalier's pages: ``python docs/gallery.py STORE TWO OTHER THREE``, the names of three studies.
+"""Photograph espalier's pages: ``python -m docs.photographs STORE TWO OTHER THREE``, the names of three studies.
 
 TWO and OTHER have the same two objectives, THREE has three.
 
-The browser is ESPALIER_CHROMIUM, or `chromium`. Pictures have few colours, so that all of them stay below a megabyte.
+The browser is ESPALIER_CHROMIUM, or a Chromium that is installed. Pictures have few colours, so that all of them stay
+below a megabyte.
 """
 
 import os
@@ -19,24 +20,15 @@ from PIL import Image
 from rich.console import Console
 from rich.text import Text
 
+from docs.quiet_browser import QUIET, chromium
+
 PICTURES = Path(__file__).parent / "gallery"
 ESPALIER = Path(sys.executable).with_name("espalier")
 WIDTH = 1400
 COLOURS = 48
 PATIENCE = 120.0
-STILL = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--virtual-time-budget=15000",
-)
-"""A browser without a window, which asks no other machine for anything, and ends when the page stands."""
+STILL = (*QUIET, "--hide-scrollbars", "--virtual-time-budget=15000")
+"""The options of a browser that ends when the page stands."""
 
 
 def typed(*words: str | Path) -> str:
@@ -46,8 +38,9 @@ def typed(*words: str | Path) -> str:
 
 def photograph(name: str, address: str, height: int, width: int = WIDTH) -> None:
     """Write PICTURES/NAME.png: the top of a page, as a browser without a window draws it."""
-    picture = PICTURES / f"{name}.png"
-    browser = os.environ.get("ESPALIER_CHROMIUM", "chromium")
+    picture, browser = PICTURES / f"{name}.png", chromium()
+    if browser is None:
+        sys.exit("there is no Chromium: install one, or name it by ESPALIER_CHROMIUM")
     with tempfile.TemporaryDirectory() as profile:
         options = [f"--user-data-dir={profile}", f"--window-size={width},{height}", f"--screenshot={picture}"]
         subprocess.run([browser, *STILL, *options, address], capture_output=True, timeout=PATIENCE, check=True)
