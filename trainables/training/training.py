@@ -139,15 +139,8 @@ def evaluate(
     judge = Judge(model, task, precision)
     averaged = task if isinstance(task, Averaged) else None
     sums = torch.zeros(1 + (averaged.summed if averaged else 0), dtype=torch.float64, device=split.device)
-    turns = ordered(
-        split,
-        mean,
-        std,
-        batch_size=batch_size,
-        channels_last=channels_last,
-        first=parallel.rank(),
-        every=parallel.size(),
-    )
+    own = {"first": parallel.rank(), "every": parallel.size()}
+    turns = ordered(split, mean, std, batch_size=batch_size, channels_last=channels_last, **own)
     with torch.no_grad(), modes_kept(model):
         model.eval()
         for inputs, labels in turns:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.recipes.schedules import cubic_density, geometric_densities, spread_steps
+from trainables.recipes.recipe import Prune
+from trainables.recipes.schedules import Gradual, cubic_density, geometric_densities, spread_steps
 
 
 @given(st.integers(1, 300), st.integers(0, 1000))
@@ -39,3 +40,30 @@ def test_the_cubic_schedule_falls_from_dense_to_the_final_density(final: float, 
     assert cubic_density(0, final) == 1
     assert cubic_density(1, final) == pytest.approx(final)
     assert densities == sorted(densities, reverse=True)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_the_cubic_schedule_is_that_of_sparsities(time: float, final: float, initial: float) -> None:
+    """Zhu & Gupta's equation 1, in sparsities as it is printed, with t0 = 0 and n dt = 1."""
+    final_sparsity, initial_sparsity = 1 - final, 1 - initial
+    sparsity = final_sparsity + (initial_sparsity - final_sparsity) * (1 - time) ** 3
+    assert cubic_density(time, final, initial) == pytest.approx(1 - sparsity)
+
+
+@pytest.mark.parametrize(("time", "density"), [(-3.0, 1.0), (-0.001, 1.0), (1.001, 0.2), (9.0, 0.2)])
+def test_before_its_begin_and_after_its_end_the_schedule_stands_still(time: float, density: float) -> None:
+    assert cubic_density(time, 0.2) == density
+
+
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_several_times_as_many_steps_are_spread_by_that_factor(count: int, factor: int) -> None:
+    assert spread_steps(count, count * factor) == {factor * update for update in range(1, count + 1)}
+
+
+def test_no_step_is_chosen_where_none_is_asked_or_there_is_none() -> None:
+    assert spread_steps(0, 7) == spread_steps(7, 0) == frozenset()
+
+
+@given(st.floats(0, 1), st.integers(1, 50))
+def test_gradual_pruning_is_done_after_its_share_of_the_stage(share: float, epochs: int) -> None:
+    assert Gradual(Prune(0.5), share=share).pruned_after(epochs) == pytest.approx(share * epochs)
