@@ -11,6 +11,7 @@ from PIL import Image
 from tests.trainables.corruption.pictures import floats, pictures
 from trainables.corruption import digital
 from trainables.corruption.draws import Draws
+from trainables.corruption.resampling import blurred
 
 IMAGES, DRAWS = floats(), Draws(0, torch.arange(12))
 
@@ -44,12 +45,24 @@ def test_jpeg_is_that_of_pillow(channels: int) -> None:
 
 
 def test_a_tilt_moves_three_points_to_where_they_were_drawn() -> None:
-    ramp = torch.arange(33.0).expand(12, 1, 33, 33) / 32
-    rows, columns = digital._affine(ramp, DRAWS, 2.0)
+    across, down = (ramp.expand(12, 1, 33, 33) / 32 for ramp in (torch.arange(33.0), torch.arange(33.0)[:, None]))
+    sources = torch.cat([digital.elastic_transform(ramp, DRAWS, 0.0, 0.0, 2.0) * 32 for ramp in (across, down)], 1)
     moves = (2 * DRAWS.uniform("affine", 3, 2) - 1) * 2.0
-    assert rows.shape == columns.shape == (12, 33, 33)
-    inside = columns[:, 16, 16] - 16
-    assert torch.allclose(inside, -((moves[:, 0] + moves[:, 2]) / 2)[:, 0], atol=0.8)
+    points = torch.tensor([[27.0, 27.0], [27.0, 5.0], [5.0, 5.0]])  # a third of the side from the centre
+    for number in range(12):
+        to, of = (torch.cat([at, torch.ones(3, 1)], 1) for at in (points + moves[number], points))
+        where_from = torch.linalg.solve(to, of[:, :2])
+        for row, column in ((16, 16), (10, 20), (22, 12)):
+            expected = torch.tensor([float(column), float(row), 1.0]) @ where_from
+            assert sources[number, :, row, column].tolist() == pytest.approx(expected.tolist(), abs=1e-3)
+
+
+def test_pushed_pixels_come_from_where_smooth_noise_says() -> None:
+    ramp = torch.arange(33.0).expand(12, 1, 33, 33) / 32
+    noise = 2 * DRAWS.uniform("elastic_transform", 2, 33, 33) - 1
+    right = blurred(noise, 1.5)[:, 1] * 3.0
+    came = digital.elastic_transform(ramp, DRAWS, 3.0, 1.5, 0.0)[:, 0] * 32
+    assert torch.allclose(came[:, 5:-5, 5:-5], (ramp[:, 0] * 32 + right)[:, 5:-5, 5:-5], atol=1e-4)
 
 
 def test_pushed_pixels_stay_near() -> None:
@@ -62,3 +75,31 @@ def test_without_strength_nothing_changes() -> None:
     assert torch.allclose(digital.contrast(IMAGES, 1.0), IMAGES, atol=1e-6)
     assert torch.allclose(digital.saturate(IMAGES, 1.0, 0.0), IMAGES, atol=1e-6)
     assert torch.equal(digital.pixelate(IMAGES, 1.0), IMAGES)
+
+
+@pytest.mark.parametrize("share", [0.95, 0.75, 0.5, 0.1])
+def test_pixels_are_boxes_of_pillow(share: float) -> None:
+    image = pictures(1)[0].permute(1, 2, 0).numpy()
+    side = max(1, int(32 * share))
+    small = Image.fromarray(image).resize((side, side), Image.Resampling.BOX)
+    expected = np.array(small.resize((32, 32), Image.Resampling.BOX))
+    ours = digital.pixelate(floats(1), share)[0].permute(1, 2, 0).numpy() * 255
+    assert np.abs(ours - expected).max() <= 1.01
+
+
+def test_contrast_is_each_image_s_own() -> None:
+    whole = digital.contrast(IMAGES, 0.5)
+    assert torch.equal(whole[3:4], digital.contrast(IMAGES[3:4], 0.5))
+    assert torch.allclose(digital.contrast(IMAGES, 0.0), IMAGES.mean((2, 3), keepdim=True).expand_as(IMAGES), atol=1e-6)
+
+
+def test_saturation_beyond_its_end_is_cut() -> None:
+    coloured = digital.saturate(IMAGES, 20.0, 1.0)
+    assert coloured.min() >= -1e-6
+    assert torch.allclose(coloured.amax(1), IMAGES.amax(1), atol=1e-6)
+
+
+@pytest.mark.parametrize(("better", "worse"), [(80, 40), (40, 10)])
+def test_a_higher_quality_is_nearer_to_the_image(better: int, worse: int) -> None:
+    near, far = ((digital.jpeg_compression(IMAGES, quality) - IMAGES).abs().mean() for quality in (better, worse))
+    assert near < far

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from trainables.corruption import noises
 from trainables.corruption.draws import Draws
@@ -43,3 +44,25 @@ def test_photons_are_counted_as_numpy_counts_them() -> None:
 def test_without_strength_nothing_changes() -> None:
     for noise in (noises.gaussian_noise, noises.speckle_noise, noises.uniform_noise, noises.impulse_noise):
         assert torch.equal(noise(GREY, DRAWS, 0.0), GREY)
+
+
+@pytest.mark.parametrize("photons", [500.0, 50.0, 3.0])
+@pytest.mark.parametrize("level", [3, 102, 255])
+def test_counts_of_photons_are_distributed_as_poisson_says(photons: float, level: int) -> None:
+    pixels = torch.full((40, 3, 16, 16), level / 255)
+    counts = (noises.shot_noise(pixels, DRAWS, photons) * photons).round().flatten().numpy()
+    rate = photons * level / 255
+    for count in stats.poisson.ppf([0.1, 0.5, 0.9], rate):
+        assert (counts <= count).mean() == pytest.approx(stats.poisson.cdf(count, rate), abs=0.01)
+
+
+def test_noise_differs_between_pixels_channels_and_kinds() -> None:
+    added = noises.gaussian_noise(GREY, DRAWS, 0.1) - GREY
+    assert len(added.unique()) > 10_000
+    speckled = (noises.speckle_noise(GREY, DRAWS, 0.1) - GREY) / GREY
+    assert abs(torch.corrcoef(torch.stack([added.flatten(), speckled.flatten()]))[0, 1]) < 0.02
+
+
+def test_impulses_at_full_share_leave_nothing_but_black_and_white() -> None:
+    hit = noises.impulse_noise(GREY, DRAWS, 1.0)
+    assert set(hit.unique().tolist()) == {0.0, 1.0}

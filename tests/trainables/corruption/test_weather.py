@@ -2,11 +2,14 @@
 
 import colorsys
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
 from tests.trainables.corruption.pictures import floats
 from trainables.corruption import weather
+from trainables.corruption.blurs import moved
 from trainables.corruption.draws import Draws
 
 IMAGES, DRAWS = floats(), Draws(0, torch.arange(12))
@@ -64,3 +67,110 @@ def test_without_strength_nothing_changes() -> None:
 def test_a_colour_is_grey_where_images_are_not_coloured() -> None:
     assert weather.tint(weather.WATER, IMAGES).flatten().tolist() == pytest.approx(weather.WATER)
     assert len(set(weather.tint(weather.WATER, IMAGES[:, :1]).flatten().tolist())) == 1
+
+
+def diamonds_and_squares(draws: Draws, side: int, decay: float) -> npt.NDArray[np.float64]:
+    """Build the fractal of one image point by point, as Fournier et al. describe it, on a square that wraps around."""
+    field = np.zeros((side, side))
+    step, weight = side, 100.0
+    while step >= 2:
+        half, count = step // 2, side // step
+        noise = [
+            (2 * draws.uniform(f"plasma/{step}/{kind}", count, count)[0].numpy() - 1) * weight**2 for kind in range(3)
+        ]
+
+        def at(row: int, column: int) -> float:
+            return float(field[row % side, column % side])
+
+        places = [(r, c) for r in range(count) for c in range(count)]
+        for r, c in places:
+            top, left = r * step, c * step
+            corners = [at(top + down, left + right) for down in (0, step) for right in (0, step)]
+            field[top + half, left + half] = sum(corners) / 4 + noise[0][r, c]
+        for r, c in places:
+            for kind, (row, column) in ((1, (r * step, c * step + half)), (2, (r * step + half, c * step))):
+                around = [
+                    at(row - half, column),
+                    at(row + half, column),
+                    at(row, column - half),
+                    at(row, column + half),
+                ]
+                field[row, column] = sum(around) / 4 + noise[kind][r, c]
+        step, weight = half, weight / decay
+    field -= field.min()
+    return field / field.max()
+
+
+@pytest.mark.parametrize(("side", "decay"), [(4, 2.0), (8, 1.75), (16, 3.0)])
+def test_a_fractal_is_that_of_diamonds_and_squares(side: int, decay: float) -> None:
+    one = Draws(3, torch.tensor([7]))
+    built = weather.plasma(one, side, side, decay)[0, 0].numpy()
+    assert np.abs(built - diamonds_and_squares(one, side, decay)).max() < 1e-4
+
+
+def test_a_fractal_for_other_sides_is_cut_from_the_next_power_of_two() -> None:
+    whole = weather.plasma(DRAWS, 32, 32, 2.0)
+    assert torch.equal(weather.plasma(DRAWS, 17, 20, 2.0), whole[:, :, :17, :20])
+    assert weather.plasma(DRAWS, 33, 5, 2.0).shape == (12, 1, 33, 5)
+
+
+def test_fog_is_a_share_of_the_image_and_of_the_fractal() -> None:
+    foggy, fractal = weather.fog(IMAGES, DRAWS, 0.75, 2.5), weather.plasma(DRAWS, 32, 32, 2.5)
+    for number, image in enumerate(IMAGES):
+        brightest = float(image.max())
+        expected = (image + 0.75 * fractal[number]) * brightest / (brightest + 0.75)
+        assert torch.allclose(foggy[number], expected, atol=1e-6)
+
+
+def test_frost_is_ice_beside_what_is_kept_and_each_ice_has_its_own_brightness() -> None:
+    ice = weather.frost(IMAGES, DRAWS, 0.0, 1.0)
+    assert torch.allclose(weather.frost(IMAGES, DRAWS, 0.9, 0.4), 0.9 * IMAGES + 0.4 * ice, atol=1e-6)
+    assert ice.min() >= 0
+    assert ice.max() <= 1
+    darkest = ice.amin((2, 3)) / torch.tensor(weather.ICE)
+    assert torch.allclose(darkest, darkest[:, :1].expand(-1, 3), atol=1e-5)
+    assert (darkest >= weather.DARKEST - 1e-6).all()
+    assert len(darkest[:, 0].unique()) == 12
+
+
+def test_snow_whitens_the_image_by_what_is_not_kept() -> None:
+    clear = weather.snow(IMAGES, DRAWS, -9.0, 0.0, 1.0, 0.5, 8, 3, 0.8)
+    grey = 0.299 * IMAGES[:, :1] + 0.587 * IMAGES[:, 1:2] + 0.114 * IMAGES[:, 2:]
+    expected = 0.8 * IMAGES + 0.2 * torch.maximum(IMAGES, 1.5 * grey + 0.5)
+    assert torch.allclose(clear, expected, atol=1e-5)
+
+
+def test_flakes_fall_along_a_line_and_once_more_turned_by_half_a_circle() -> None:
+    black = torch.zeros(12, 1, 32, 32)
+    fallen = weather.snow(black, DRAWS, 0.1, 0.2, 1.0, 0.5, 8, 3, 1.0)
+    layer = DRAWS.normal("snow", 1, 32, 32) * 0.2 + 0.1
+    layer = torch.where(layer < 0.5, 0.0, layer).clamp(0, 1)
+    flakes = moved(layer, DRAWS, 8, 3, turned=-90).clamp(0, 1)
+    assert torch.allclose(fallen, flakes + flakes.rot90(2, (2, 3)), atol=1e-6)
+
+
+def test_larger_flakes_come_from_a_part_of_the_layer() -> None:
+    black = torch.zeros(12, 1, 32, 32)
+    fine, coarse = (weather.snow(black, DRAWS, 0.1, 0.3, zoom, 0.5, 1, 0.5, 1.0) for zoom in (1.0, 2.5))
+    assert coarse.diff(dim=2).abs().mean() < fine.diff(dim=2).abs().mean()
+
+
+def test_mud_hides_what_is_below_and_water_brightens_it() -> None:
+    muddy = weather.spatter(IMAGES, DRAWS, 0.65, 0.1, 0.7, 0.69, 0.6, True)
+    mud = weather.tint(weather.MUD, IMAGES)
+    apart = mud - IMAGES
+    farthest = apart.abs().argmax(1, keepdim=True)
+    drops = (muddy - IMAGES).gather(1, farthest) / apart.gather(1, farthest)
+    assert torch.allclose(muddy, IMAGES + drops * apart, atol=1e-5)
+    assert drops.max() > 0.9
+    assert ((drops < 1e-4) | (drops > 0.8 - 1e-4)).all()
+    added = weather.spatter(IMAGES, DRAWS, 0.65, 0.3, 1.0, 0.69, 0.5, False) - IMAGES
+    assert added.min() >= -1e-6
+    ratios = added / torch.tensor(weather.WATER)[None, :, None, None]
+    assert torch.allclose(ratios, ratios[:, :1].expand_as(ratios), atol=1e-5)
+    assert ratios.amax((1, 2, 3)).tolist() == pytest.approx([0.5] * 12, abs=1e-5)
+
+
+def test_a_black_pixel_becomes_grey_when_it_brightens() -> None:
+    assert torch.equal(weather.brightness(torch.zeros(1, 3, 2, 2), 0.25), torch.full((1, 3, 2, 2), 0.25))
+    assert weather.brightness(torch.ones(1, 3, 2, 2), 0.25).max() == 1
