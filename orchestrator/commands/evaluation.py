@@ -69,8 +69,17 @@ Images = Annotated[
     typer.Option("--images", min=1, help="At most so many test images, evenly spaced.", show_default="all"),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="The seed of everything random about the images.")]
+
+
+def _share(delta: float) -> float:
+    if not 0 <= delta < 1:
+        raise InvalidValue("--delta", delta, "must lie in [0, 1): 0.005 is half a point")
+    return delta
+
+
 Delta = Annotated[
-    float, typer.Option("--delta", metavar="SHARE", help="How much less accurate a pruned network may be.")
+    float,
+    typer.Option("--delta", metavar="SHARE", help="How much less accurate a pruned network may be.", callback=_share),
 ]
 Device = Annotated[
     str | None, typer.Option("--device", help="Where to evaluate: cpu or cuda.", show_default="cuda if there is one")
@@ -97,7 +106,6 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Evaluate trials on corrupted, noisy and adversarial images; what was measured before is not measured again."""
-    _require_share(delta)
     studies = store_at(store)
     folder = studies.existing(name, "NAME")
     from orchestrator.evaluation.evaluating import evaluate as carry_out  # imports torch
@@ -118,11 +126,6 @@ def evaluate(
         )
     ensemble = name_of(trial or (), front) if ensembles else None
     _show(folder, None if quiet else done, delta, ensemble=ensemble, as_json=as_json)
-
-
-def _require_share(delta: float) -> None:
-    if not 0 <= delta < 1:
-        raise InvalidValue("--delta", delta, "must lie in [0, 1): 0.005 is half a point")
 
 
 def _wanted(
