@@ -98,7 +98,8 @@ def diamonds_and_squares(draws: Draws, side: int, decay: float) -> npt.NDArray[n
                 field[row, column] = sum(around) / 4 + noise[kind][r, c]
         step, weight = half, weight / decay
     field -= field.min()
-    return field / field.max()
+    scaled: npt.NDArray[np.float64] = field / field.max()
+    return scaled
 
 
 @pytest.mark.parametrize(("side", "decay"), [(4, 2.0), (8, 1.75), (16, 3.0)])

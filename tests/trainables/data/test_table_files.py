@@ -22,7 +22,7 @@ def spec_of(root: Path) -> DataSpec:
 
 
 def names(files: list[Path | None]) -> list[str | None]:
-    return [file and file.name for file in files]
+    return [None if file is None else file.name for file in files]
 
 
 def test_one_file_is_all_rows(tmp_path: Path) -> None:
