@@ -1,5 +1,6 @@
 """What every granularity must do."""
 
+import itertools
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -19,7 +20,7 @@ from trainables.paradigms.magnitude import Magnitude
 from trainables.recipes.recipe import Prune, Remove
 from trainables.runner import run_recipe
 from trainables.state import LiveTrial
-from trainables.structure.complexity import effective
+from trainables.structure.complexity import ParameterCosts, effective
 
 NAMES = (*granularities.names(), "block_3", "3:8")
 """Those on offer, and patterns of other sizes."""
@@ -57,6 +58,23 @@ def test_masks_foreseen_cost_what_pruning_will(tmp_path: Path, name: str) -> Non
     assert torch.equal(trial.generator.get_state(), before)
     prune(trial, stage)
     assert trial.cost() == foreseen
+
+
+@every_granularity
+def test_what_pruning_costs_lies_within_what_is_known_before_it(tmp_path: Path, name: str) -> None:
+    trial = a_trial(tmp_path, "resnet20" if name == "layer" else "digits_cnn")
+    shape, granularity = trial.dataset.input_shape, granularities.find(name)
+    costs = ParameterCosts.of(trial.model, shape)
+    scopes = ("global",) if name == "layer" else ("global", "layer", "erk")
+    for density, scope in itertools.product((0.0, 0.37, 0.9), scopes):
+        stage = Prune(granularity.density(density), granularity=name, scope=scope, criterion="random")
+        known = granularity.size_range(trial, stage, costs)
+        assert known is not None
+        masked = effective(trial.model, shape, masks_under(trial, stage))
+        assert known.least.macs <= masked.macs <= known.most.macs
+        assert known.least.params <= masked.params <= known.most.params
+        if scope != "global" and not name.startswith("block"):  # of which the last of a layer may be smaller
+            assert known.least == known.most
 
 
 @every_granularity

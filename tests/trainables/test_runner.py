@@ -11,16 +11,20 @@ from tests.conftest import MemoryContext
 from tests.trainables.stages import a_trial, copied
 from trainables import data
 from trainables.checkpoint import CHECKPOINT
+from trainables.context import Report
 from trainables.errors import RemovalMismatch, TrainingDiverged
 from trainables.masking.masks import prunable_weights
 from trainables.masking.sparse_state import unpack
-from trainables.recipes.recipe import Prune, Reinitialize, Remove, Rewind, Train
+from trainables.recipes.recipe import Prune, Reinitialize, Remove, Rewind, ScaleWidths, SetWidths, Train
 from trainables.recipes.schedules import Gradual
-from trainables.runner import _may_rewind, _Schedule, projected, run_recipe
-from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
+from trainables.runner import _may_rewind, _Schedule, evaluate_on, projected, run_recipe, train
+from trainables.spec import DataSpec, EnsembleSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 from trainables.state import LiveTrial
+from trainables.structure.complexity import Complexity, LayerCost
+from trainables.structure.removal import TOLERANCE
 from trainables.training.companion import Companion
 from trainables.training.epoch import Epoch, EpochResult
+from trainables.training.training import learning_rate
 from trainables.trial import run_trial
 
 SPEC = TrialSpec(
@@ -250,3 +254,132 @@ def test_the_snapshot_is_dropped_once_no_stage_can_want_it(trial: LiveTrial) -> 
     assert trial.snapshot is None
     assert not _may_rewind((Train(1), Prune(0.5), Reinitialize(), Remove()))
     assert _may_rewind((Train(1), Shrinks(0.5)))
+
+
+def reports_of(trial: LiveTrial) -> list[Report]:
+    """Return all reports of a trial that is over, the last one, which stays with it, at the end."""
+    context = trial.context
+    assert isinstance(context, MemoryContext)
+    assert trial.last_report is not None
+    return [*context.reports, trial.last_report]
+
+
+def test_reports_are_numbered_over_all_stages_and_say_what_the_last_step_s_rate_was(trial: LiveTrial) -> None:
+    run_recipe((Train(2), Prune(0.5), Train(2, start_epoch=1.0, lr_scale=0.5)), trial)
+    reports = reports_of(trial)
+    assert [(report.epoch, report.stage) for report in reports] == [(1, "train"), (2, "train"), (3, "train")]
+    training, steps = trial.spec.training, len(trial.batches())
+    last = [learning_rate(training, (epoch * steps - 1) / (2 * steps)) for epoch in (1, 2, 2)]
+    assert [report.learning_rate for report in reports] == pytest.approx([last[0], last[1], 0.5 * last[2]])
+
+
+def test_what_a_report_says_of_validation_is_what_the_network_does_there(trial: LiveTrial) -> None:
+    run_recipe((Train(1),), trial)
+    (report,) = reports_of(trial)
+    split = trial.dataset.validation
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (trial.dataset.mean, trial.dataset.std))
+    with torch.no_grad():
+        logits = trial.model.eval()((split.images / 255 - mean) / std)
+    assert report.accuracy == pytest.approx((logits.argmax(1) == split.labels).float().mean().item())
+    assert report.loss == pytest.approx(torch.nn.functional.cross_entropy(logits, split.labels).item(), rel=1e-4)
+    assert "accuracy" not in report.qualities
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_the_network_is_evaluated_on_the_split_that_is_named(trial: LiveTrial, split: str) -> None:
+    found = evaluate_on(trial, split, keep_logits=True).logits
+    assert found is not None
+    assert len(found) == len(getattr(trial.dataset, split))
+    assert evaluate_on(trial, split).logits is None
+
+
+def test_a_report_may_be_changed_as_its_epoch_ends_and_is_published_so(trial: LiveTrial) -> None:
+    seen: list[int] = []
+
+    def ended(report: Report) -> Report:
+        seen.append(report.epoch)
+        return replace(report, metrics={"marked": float(report.epoch)})
+
+    stage = Train(3)
+    train(stage, trial, (stage,), ended)
+    assert seen == [1, 2, 3]
+    assert [dict(report.metrics) for report in reports_of(trial)] == [{"marked": 1.0}, {"marked": 2.0}, {"marked": 3.0}]
+
+
+def test_the_time_of_training_is_that_of_all_epochs(trial: LiveTrial) -> None:
+    run_recipe((Train(1), Prune(0.5), Train(2)), trial)
+    assert trial.measured["train_seconds"] == pytest.approx(sum(report.seconds for report in reports_of(trial)))
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_peak_of_memory_is_measured_where_it_is_an_objective(context: MemoryContext, asked: bool) -> None:
+    objectives = ("accuracy", "peak_memory") if asked else ("accuracy", "macs")
+    trial = LiveTrial(replace(SPEC, objectives=objectives), data.load(SPEC.data), context)
+    run_recipe((Train(2),), trial)
+    assert ("peak_memory" in trial.measured) is asked
+    if asked:
+        peaks = [report.usage.peak_memory for report in reports_of(trial) if report.usage is not None]
+        assert trial.measured["peak_memory"] == max(peak for peak in peaks if peak is not None)
+
+
+@dataclass(frozen=True)
+class Foreseeing:
+    """Knows better than anybody what the network will cost."""
+
+    cost: Complexity
+
+    def attach(self, trial: LiveTrial, steps: int) -> Companion:  # noqa: ARG002 - what a description is given
+        foreseen = self.cost
+
+        class Foresees(Companion):
+            def projected(self) -> Complexity | None:
+                return foreseen
+
+        return Foresees()
+
+
+def test_a_companion_that_foresees_the_cost_is_believed(trial: LiveTrial) -> None:
+    foreseen = replace(trial.cost(), layers={"all": LayerCost(macs=123, params=45)})
+    run_recipe((Train(1, during=Foreseeing(foreseen)), Prune(0.5)), trial)
+    (report,) = reports_of(trial)
+    assert (report.macs_projected, report.params_projected) == (123, 45)
+
+
+def test_a_removal_says_how_far_the_smaller_network_is_from_the_masked_one(trial: LiveTrial) -> None:
+    run_recipe((Prune(0.5, granularity="filter"), Remove()), trial)
+    assert 0 <= trial.measured["removal_disagreement"] <= TOLERANCE
+    assert not trial.plan
+
+
+@pytest.mark.parametrize("width", [3, 40])
+def test_widths_are_set_to_one_number_and_the_network_still_works(trial: LiveTrial, width: int) -> None:
+    run_recipe((SetWidths(width),), trial)
+    assert {group.size for group in trial.groups} == {width}
+    assert evaluate_on(trial, "validation", keep_logits=True).logits is not None
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.5, 1e-9])
+def test_widths_are_scaled_by_one_factor_and_none_becomes_zero(trial: LiveTrial, factor: float) -> None:
+    before = {group.name: group.size for group in trial.groups}
+    run_recipe((ScaleWidths(factor),), trial)
+    for group in trial.groups:
+        assert abs(group.size - max(1, factor * before[group.name])) <= 0.5
+
+
+def test_moments_of_weights_are_those_of_the_last_training_alone(context: MemoryContext) -> None:
+    spec = replace(SPEC, ensemble=EnsembleSpec(members=2, window=0.5))
+    trial = LiveTrial(spec, data.load(SPEC.data), context)
+    first = Train(1)
+    train(first, trial, (first, Train(1)))
+    assert trial.moments is None
+    trial.end_stage()
+    train(Train(1), trial, (first, Train(1)))
+    assert trial.moments is not None
+
+
+def test_the_macs_of_training_are_those_of_the_network_that_each_epoch_trained(trial: LiveTrial) -> None:
+    dense = trial.cost().macs
+    run_recipe((Train(2), Prune(0.5), Train(1)), trial)
+    assert trial.position.macs == 2 * dense + trial.cost().macs
+    assert trial.position.trained == 3
+    assert trial.cost().macs < dense

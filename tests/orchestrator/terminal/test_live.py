@@ -1,6 +1,7 @@
 """What a terminal, or a log file, shows of a running study."""
 
 import io
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,10 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.spec.study_spec import Fidelity, Search, StudySpec
 from orchestrator.store.store import Store
 from orchestrator.sweep.observer import Outcome
-from orchestrator.terminal.live import Lines, LiveTable, shown
+from orchestrator.terminal.live import Figures, Lines, LiveTable, ending, shown
+from tests.orchestrator.clock import Clock
 from tests.orchestrator.epochs import an_epoch
+from tests.orchestrator.terminal.printing import lines_of
 from trainables.spec import DataSpec, ModelSpec
 
 SPEC = StudySpec(
@@ -147,3 +150,40 @@ def test_what_the_run_is_doing_is_shown_until_it_is_done(terminal: Console, file
     assert "starting Ray" not in later[-1]
     assert text_of(file).splitlines()[0] == "starting Ray"
     assert "" not in text_of(file).splitlines()
+
+
+def test_the_time_left_follows_from_what_was_done_since_the_run_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    figures = Figures(SPEC)
+    clock.now = 600.0
+    lines = lines_of(figures.picture([complete(0, 0.9, 500.0), trial(1, State.RUNNING)]))
+    (bar,) = [line for line in lines if "left" in line]
+    assert "10 min 0 s, about 18 min 34 s left" in bar  # 1.4 of 4 trials in ten minutes
+
+
+def test_trials_from_before_the_run_are_done_but_say_nothing_of_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    figures = Figures(SPEC)
+    clock.now = 600.0
+    before = complete(0, 0.9, 500.0, minutes=-60)
+    assert not any("left" in line for line in lines_of(figures.picture([before])))
+    lines = lines_of(figures.picture([before, complete(1, 0.8, 400.0)]))
+    assert any("about 20 min 0 s left" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        (trial(0, State.FAIL), "failed: ValueError: [red] no"),
+        (trial(0, State.PRUNED), "stopped early at 40% of its budget"),
+        (complete(0, 0.9, 500.0), "validation accuracy 90.00 %, effective MACs 500"),
+        (
+            replace(complete(0, 0.9, 500.0), feasible=False),
+            "validation accuracy 90.00 %, effective MACs 500, missing a constraint",
+        ),
+    ],
+)
+def test_an_end_is_told_in_words(record: TrialRecord, words: str) -> None:
+    assert ending(SPEC, record) == words

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from trainables import models
 from trainables.errors import InvalidValue
 from trainables.export import FORMATS, export
+from trainables.export.exporting import disagreement, evaluated, module_of
 from trainables.export.failure import ExportFailed
 from trainables.masking.masks import Masks, prunable_weights
 from trainables.structure.channels import find_groups
@@ -85,3 +86,52 @@ def test_a_network_for_batches_of_one_size_is_refused_and_leaves_no_file(name: s
 def test_an_unknown_format_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match=r"format = 'onyx'.*did you mean 'onnx'"):
         export(Noisy(), SHAPE, tmp_path / "network", "onyx")
+
+
+def test_the_copy_that_is_written_is_plain_and_the_network_is_left_alone() -> None:
+    model = trained().double().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    copied = evaluated(model)
+    assert not any(module.training for module in copied.modules())
+    for tensor in (*copied.parameters(), *copied.buffers()):
+        assert tensor.is_contiguous()
+        assert not tensor.requires_grad
+        assert tensor.dtype in (torch.float32, torch.int64)
+    assert model.training
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float64}
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5, 0.0])
+def test_a_deviation_is_a_share_of_the_largest_output(factor: float) -> None:
+    model = evaluated(Noisy())
+    assert disagreement(model, lambda batch: factor * model(batch), SHAPE) == pytest.approx(abs(factor - 1), abs=1e-6)
+
+
+def test_a_file_is_held_against_batches_of_several_sizes() -> None:
+    sizes: list[int] = []
+
+    def other(batch: Tensor) -> Tensor:
+        sizes.append(len(batch))
+        return batch.flatten(1)
+
+    assert disagreement(nn.Flatten(), other, SHAPE) == 0.0
+    assert len(set(sizes)) == len(sizes) == 3
+    assert 1 in sizes
+
+
+def test_folders_on_the_way_to_a_file_are_made(tmp_path: Path) -> None:
+    written = export(Noisy(), SHAPE, tmp_path / "new" / "folder" / "net.pt", "torch")
+    assert written.path.is_file()
+    assert written.format == "torch"
+
+
+@every_format
+def test_every_format_says_how_it_is_read(name: str) -> None:
+    module = module_of(name)
+    assert module.SUFFIX.startswith(".")
+    assert '"FILE"' in module.LOAD
+    assert len(module.LOAD.splitlines()) == 3
+    given, _, computed = module.LOAD.splitlines()[-1].partition(" = ")
+    assert "logits" in given
+    assert "network" in computed
+    assert module.ENGINE

@@ -33,3 +33,22 @@ def test_both_networks_run_in_the_same_engine(tmp_path: Path) -> None:
     taken = latency(written, pruned, dense, (1, 8, 8), 0.375)
     assert (taken.engine, taken.threads, taken.odd_widths) == ("PyTorch", torch.get_num_threads(), ("0",))
     assert taken.speedup == taken.dense / taken.exported
+
+
+@pytest.mark.parametrize(
+    ("widths", "said"),
+    [
+        (("a",), "1 convolution (a) has a number of filters that is no multiple of 8"),
+        (("a", "b", "c"), "3 convolutions (a, b, c) have a number of filters"),
+        (("a", "b", "c", "d"), "4 convolutions (a, b, c, ...) have a number of filters"),
+    ],
+)
+def test_the_hint_counts_what_it_names(widths: tuple[str, ...], said: str) -> None:
+    hint = measured(1.0, 1.0, 0.5, widths).hint
+    assert hint is not None
+    assert hint.startswith(said)
+
+
+@pytest.mark.parametrize(("exported", "hinted"), [(0.69, False), (0.71, True), (1.5, True)])
+def test_three_fifths_of_the_saved_macs_are_enough_time_saved(exported: float, hinted: bool) -> None:
+    assert (measured(1.0, exported, 0.5, ("a",)).hint is not None) is hinted
