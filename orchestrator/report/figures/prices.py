@@ -17,7 +17,7 @@ PRICES: Final = ("nu", "beta", "alpha")
 
 
 def price_figure(records: Sequence[TrialRecord], objectives: Objectives) -> Figure:
-    """Draw each objective over each pair of prices that differ between trials: the brighter, the better."""
+    """Draw each objective over each pair of prices that differ between trials: the darker, the better."""
     priced = [r for r in records if is_eligible(r, objectives) and any(name in r.params for name in PRICES)]
     searched = [name for name in PRICES if len({record.params.get(name) for record in priced}) > 1]
     members = trials_on_front(records, objectives)

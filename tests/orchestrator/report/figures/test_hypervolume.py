@@ -33,3 +33,36 @@ def test_there_is_a_point_for_each_trial_that_raised_it() -> None:
 
 def test_nothing_told_draws_an_empty_frame() -> None:
     assert all(chart.x.ends[0] == 0 for chart in hypervolume_figure(SPEC, []).charts)
+
+
+def test_the_line_begins_at_nothing_and_is_drawn_only_where_it_rises() -> None:
+    records = told_trials(8)
+    volumes = hypervolume_over_trials(records, OBJECTIVES)
+    for chart in hypervolume_figure(SPEC, records).charts:
+        (line,) = [layer for layer in chart.layers if isinstance(layer, Line)]
+        assert (line.xs[0], line.ys[0]) == (0.0, 0.0)
+        assert list(line.ys) == sorted(line.ys)
+        assert len(line.xs) <= 2 + len(set(volumes))
+        assert line.is_step
+
+
+def test_known_volumes_are_drawn_as_they_are() -> None:
+    records = told_trials(4)
+    given = [0.1, 0.1, 0.4, 0.4]
+    chart = hypervolume_figure(SPEC, records, given).charts[0]
+    (line,) = [layer for layer in chart.layers if isinstance(layer, Line)]
+    assert list(zip(line.xs, line.ys, strict=True)) == [(0.0, 0.0), (1.0, 0.1), (3.0, 0.4), (4.0, 0.4)]
+    marks = {
+        t: y for layer in chart.layers if isinstance(layer, Points) for t, y in zip(layer.trials, layer.ys, strict=True)
+    }
+    told = in_order_told(records)
+    assert marks == {told[0].trial: 0.1, told[2].trial: 0.4}
+
+
+def test_the_dense_network_is_a_star_when_it_was_told_and_paradigms_without_a_point_are_not_in_the_key() -> None:
+    records = told_trials(8)
+    chart = hypervolume_figure(SPEC, records).charts[0]
+    layers = [layer for layer in chart.layers if isinstance(layer, Points)]
+    (star,) = [layer for layer in layers if layer.marker == "*"]
+    assert (star.trials, star.xs) == ((0,), (1.0,))
+    assert all((layer.name is not None) == bool(layer.xs) for layer in layers)

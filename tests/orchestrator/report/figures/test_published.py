@@ -1,7 +1,10 @@
 """Beside published results."""
 
+from dataclasses import replace
+
 import pytest
 
+from orchestrator.report.chart import Points
 from orchestrator.report.figures import published_figure
 from orchestrator.results.published import PublishedResult
 from tests.orchestrator.example import DENSE, OBJECTIVES, told_trial
@@ -26,3 +29,30 @@ def test_ours_and_theirs_are_changes_against_a_dense_network_each() -> None:
 def test_without_a_dense_trial_only_theirs_are_drawn() -> None:
     macs, _ = published_figure([told_trial(3)], OBJECTIVES, [THEIRS]).charts
     assert [layer for layer in macs.layers if getattr(layer, "paradigm", None)] == []
+
+
+def test_only_members_of_the_front_are_held_against_papers() -> None:
+    dense, ours = told_trial(0), told_trial(3)
+    dominated = replace(ours, trial=9, metrics={**ours.metrics, "accuracy": 0.5})
+    macs, _ = published_figure([dense, ours, dominated], OBJECTIVES, [THEIRS]).charts
+    assert points_of(macs, "magnitude").trials == (3,)
+
+
+def test_each_cost_has_the_papers_that_tell_it_and_axes_that_hold_all() -> None:
+    small = replace(THEIRS, folds={"params": 30.0}, change=-0.2)
+    macs, params = published_figure([told_trial(0), told_trial(3)], OBJECTIVES, [THEIRS, small]).charts
+    assert points_of(params, "published, theirs").xs == (30.0,)
+    assert points_of(params, "published, theirs").trials == (-1,)
+    assert (macs.title, params.title) == ("times fewer MACs", "times fewer parameters")
+    assert params.x.holds(1.0)
+    assert params.x.holds(30.0)
+    assert params.y.holds(0.0)
+    assert params.y.holds(-0.2)
+    assert not macs.x.holds(30.0)
+
+
+def test_a_network_whose_dense_cost_is_unknown_is_not_placed() -> None:
+    ours = told_trial(3)
+    unknown = replace(ours, metrics={name: v for name, v in ours.metrics.items() if name != "params_dense"})
+    _, params = published_figure([told_trial(0), unknown], OBJECTIVES, [THEIRS]).charts
+    assert [layer.name for layer in params.layers if isinstance(layer, Points)] == [None, "dense"]

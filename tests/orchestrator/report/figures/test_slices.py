@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.report.chart import Points
 from orchestrator.report.figures import slice_figure
+from orchestrator.report.figures.slices import plain
 from orchestrator.results.palette import Look
 from tests.orchestrator.example import OBJECTIVES, told_trial
 from tests.orchestrator.report.figures.drawn_layers import points_of
@@ -40,3 +43,36 @@ def test_a_number_that_does_not_apply_is_left_out_and_decades_are_logarithmic() 
 def test_trials_that_are_not_eligible_are_left_out() -> None:
     good, bad = trials({"lr": 0.1}, {"lr": 0.2})
     assert slice_figure([good, replace(bad, feasible=False)], OBJECTIVES, LOOK, set()).is_empty
+
+
+def test_few_whole_numbers_are_steps_and_many_lie_along_an_axis() -> None:
+    few = trials(*({"rounds": n} for n in (4, 1, 9)))
+    (chart,) = slice_figure(few, OBJECTIVES, LOOK, set()).charts
+    assert chart.x.ticks == ((0.0, "1"), (1.0, "4"), (2.0, "9"))
+    assert next(layer.xs for layer in chart.layers if isinstance(layer, Points)) == (1.0, 0.0, 2.0)
+    many = trials(*({"rounds": n} for n in range(1, 9)))
+    (chart,) = slice_figure(many, OBJECTIVES, LOOK, set()).charts
+    assert next(layer.xs for layer in chart.layers if isinstance(layer, Points)) == tuple(map(float, range(1, 9)))
+
+
+def test_switches_are_steps_and_numbers_stand_before_words() -> None:
+    (chart,) = slice_figure(trials({"spare": True}, {"spare": False}), OBJECTIVES, LOOK, set()).charts
+    assert [text for _, text in chart.x.ticks] == ["False", "True"]
+    mixed = trials({"size": "auto"}, {"size": 0.125}, {}, {"size": 0.0625})
+    (chart,) = slice_figure(mixed, OBJECTIVES, LOOK, set()).charts
+    assert [text for _, text in chart.x.ticks] == ["none", "0.0625", "0.125", "auto"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.12345, "0.123"), (1e-05, "1e-05"), (12, "12"), (True, "True"), ("a", "a")]
+)
+def test_a_hyper_parameter_is_written_as_people_do(value: Value, text: str) -> None:
+    assert plain(value) == text
+
+
+def test_the_first_objective_is_drawn_with_the_paradigm_s_own_look() -> None:
+    (chart,) = slice_figure(trials({"lr": 0.1}, {"lr": 0.2}), OBJECTIVES, LOOK, set()).charts
+    layer = next(layer for layer in chart.layers if isinstance(layer, Points))
+    assert (layer.colors, layer.marker) == ((LOOK.color,), LOOK.marker)
+    assert set(layer.ys) == {told_trial(1).metrics["accuracy"]}
+    assert points_of(chart, "on the front").xs == ()
