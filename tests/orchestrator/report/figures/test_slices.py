@@ -46,11 +46,12 @@ def test_trials_that_are_not_eligible_are_left_out() -> None:
 
 
 def test_few_whole_numbers_are_steps_and_many_lie_along_an_axis() -> None:
-    few = trials(*({"rounds": n} for n in (4, 1, 9)))
+    few = trials({"rounds": 4}, {"rounds": 1}, {"rounds": 9})
     (chart,) = slice_figure(few, OBJECTIVES, LOOK, set()).charts
     assert chart.x.ticks == ((0.0, "1"), (1.0, "4"), (2.0, "9"))
     assert next(layer.xs for layer in chart.layers if isinstance(layer, Points)) == (1.0, 0.0, 2.0)
-    many = trials(*({"rounds": n} for n in range(1, 9)))
+    counted: list[dict[str, Value]] = [{"rounds": n} for n in range(1, 9)]
+    many = trials(*counted)
     (chart,) = slice_figure(many, OBJECTIVES, LOOK, set()).charts
     assert next(layer.xs for layer in chart.layers if isinstance(layer, Points)) == tuple(map(float, range(1, 9)))
 
