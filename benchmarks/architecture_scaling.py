@@ -1,15 +1,18 @@
 """Whether learning rates follow the architecture as arXiv 2402.17440 says: factors, slope against depth, layers pruned.
 
     python -m benchmarks.architecture_scaling factors
-    python -m benchmarks.architecture_scaling slope [--seeds 0 1 2] [--to FOLDER]
+    python -m benchmarks.architecture_scaling slope [--seeds 0 1 2] [--network mlp] [--data digits] [--to FOLDER]
     python -m benchmarks.architecture_scaling layers [--epochs 9] [--subset 1000] [--seeds 0 1 2]
 
 `factors` prints what the learning rate of networks is multiplied by, with both ways of counting paths.
 
-`slope` trains perceptrons of several depths on digits for an epoch, with first weights by in-degree and plain SGD, at a
-grid of rates that is the same for all. A depth's best rate is that of the lowest validation loss, the mean over the
-seeds. The line through the best rates against the depth, both logarithmic, is wanted to have a slope of -1.5. All
-losses go to `architecture_scaling.csv`, the picture beside it. Trials that ran already are not run again.
+`slope` trains chains of layers of several depths for an epoch, with first weights by in-degree and plain SGD, at a grid
+of rates that is the same for all: perceptrons or convolutions (`--network`), on digits or on `--subset` images of
+CIFAR-10 that are averaged to `--image-size` pixels (`--data`). A depth's best rate is where the validation loss is
+lowest, the mean over the seeds: where the parabola of least squares through the losses around the lowest has its least
+value, by logarithms. The line through the best rates against the depth, both logarithmic, is wanted to have a slope of
+-1.5, which is that of `benchmarks.maximal_update` for many layers; for few it is steeper. All losses go to
+`architecture_scaling.csv`, the picture beside it. Trials that ran already are not run again.
 
 `layers` trains ResNet-20 on few images of CIFAR-10, averaged to 16x16, drops half of its residual blocks and finetunes
 it: at five multiples of the dense network's rate, and at the two rates that `lr_after_pruning: scaled` gives.
@@ -26,6 +29,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, get_args
 
+import numpy as np
+
 from benchmarks.trials import Alone, new_parser, parse, percent, run_all
 from orchestrator.report import paper
 from orchestrator.report.axes import Axis
@@ -41,7 +46,13 @@ from trainables.structure.tracing import layer_graph
 from trainables.training.architecture_scaling import relative_rate
 
 DEPTHS: Final = (3, 4, 6, 8, 12)
-RATES: Final = tuple(2 ** (-power / 2) for power in range(14))
+RATES: Final = tuple(2 ** (-power / 2) for power in range(-1, 14))
+AROUND: Final = 2
+"""How many rates on either side of the one with the lowest loss tell where between them the best one lies."""
+CHANCE: Final = math.log(10)
+"""The loss of a network that has learnt nothing of ten classes: no training that failed counts as more."""
+KINDS: Final = {"mlp": "linear", "cnn": "conv_3x3"}
+"""The operation of a chain's edges, by the kind of network."""
 MULTIPLES: Final = (0.1, 0.3, 1.0, 3.0, 10.0)
 RATE: Final = 0.1
 """The learning rate of the dense ResNet-20."""
@@ -62,16 +73,25 @@ def factors() -> Iterator[str]:
         yield f"| {name} | {counts} | {rates} |"
 
 
-def chain(depth: int) -> str:
-    """Return a graph that, with its stem and its readout, is a perceptron of so many layers."""
-    return "+".join(f"linear~{node}" for node in range(depth - 2))
+def chain(depth: int, operation: str = "linear") -> str:
+    """Return a graph that, with its stem and its readout, has so many layers in a row."""
+    return "+".join(f"{operation}~{node}" for node in range(depth - 2))
+
+
+def data_of(name: str, options: argparse.Namespace) -> DataSpec:
+    """Return digits, or a part of CIFAR-10 with small images."""
+    if name == "digits":
+        return DataSpec(name="digits", validation=0.2)
+    size = options.size if "size" in options else options.image_size
+    return DataSpec(name="cifar10", root=options.root, validation=0.2, subset=options.subset, image_size=size)
 
 
 def deep_trial(depth: int, rate: float, seed: int, options: argparse.Namespace) -> TrialSpec:
-    """Return a training of a perceptron at a rate; its `lr` is what the scaling turns into that rate."""
+    """Return a training of a chain at a rate; its `lr` is what the scaling turns into that rate."""
+    graph = chain(depth, KINDS[options.network])
     return TrialSpec(
-        data=DataSpec(name="digits", validation=0.2),
-        model=ModelSpec(name="dag", options={"graph": chain(depth), "width": options.width}),
+        data=data_of(options.data, options),
+        model=ModelSpec(name="dag", options={"graph": graph, "width": options.width}),
         training=TrainingSpec(
             lr=rate / (3 / depth) ** 1.5,
             momentum=0.0,
@@ -97,11 +117,22 @@ def loss_of(spec: TrialSpec, options: argparse.Namespace) -> float:
 
 
 def best_rates(losses: Mapping[tuple[int, float], Sequence[float]]) -> dict[int, float]:
-    """Return for each depth the rate with the lowest mean loss."""
-    means: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    """Return for each depth the rate at which the mean loss is lowest."""
+    means: dict[int, dict[float, float]] = defaultdict(dict)
     for (depth, rate), values in losses.items():
-        means[depth].append((statistics.mean(values), rate))
-    return {depth: min(pairs)[1] for depth, pairs in means.items()}
+        means[depth][math.log(rate)] = math.log(statistics.mean(min(value, CHANCE) for value in values))
+    return {depth: math.exp(lowest(sorted(pairs.items()))) for depth, pairs in means.items()}
+
+
+def lowest(points: Sequence[tuple[float, float]]) -> float:
+    """Return where the parabola of least squares through the points around the lowest one has its least value.
+
+    It is the lowest point's place where the parabola opens downwards, and lies between the points in any case.
+    """
+    least = min(range(len(points)), key=lambda index: points[index][1])
+    xs, ys = zip(*points[max(0, least - AROUND) : least + AROUND + 1], strict=True)
+    square, slope, _ = np.polynomial.Polynomial.fit(xs, ys, 2).convert().coef[::-1]
+    return min(max(-slope / (2 * square), xs[0]), xs[-1]) if square > 0 else points[least][0]
 
 
 def slope_of(rates: Mapping[int, float]) -> float:
@@ -124,11 +155,12 @@ def slope(options: argparse.Namespace) -> Iterator[str]:
             [depth, f"{rate:.5g}", *(f"{v:.5g}" for v in values)] for (depth, rate), values in losses.items()
         )
     best = best_rates(losses)
-    picture(best, options.to)
+    picture(best, options.to, f"{options.data}, {options.network}")
     yield "| layers | best rate | predicted from three layers |"
     yield "| --- | --- | --- |"
     for depth, rate in best.items():
         yield f"| {depth} | {rate:.3g} | {best[3] * (depth / 3) ** WANTED:.3g} |"
+    yield f"loss at the best rate of the grid: {', '.join(f'{depth}: {loss:.2f}' for depth, loss in reached(losses))}"
     each = [
         slope_of(best_rates({key: [values[index]] for key, values in losses.items()}))
         for index in range(len(options.seeds))
@@ -137,11 +169,17 @@ def slope(options: argparse.Namespace) -> Iterator[str]:
     yield f"slope {slope_of(best):.2f}, of single seeds {seeds}; wanted {WANTED} +- 0.3"
 
 
-def picture(best: Mapping[int, float], into: Path) -> None:
+def reached(losses: Mapping[tuple[int, float], Sequence[float]]) -> Iterator[tuple[int, float]]:
+    """Yield the lowest mean loss of each depth."""
+    for depth in DEPTHS:
+        yield depth, min(statistics.mean(values) for (other, _), values in losses.items() if other == depth)
+
+
+def picture(best: Mapping[int, float], into: Path, title: str) -> None:
     """Draw the best rate against the depth, beside what three layers predict, into a folder."""
     depths, rates = tuple(map(float, best)), tuple(best.values())
     predicted = tuple(best[3] * (depth / 3) ** WANTED for depth in depths)
-    points = Points(xs=depths, ys=rates, trials=tuple(best), colors=("#0072b2",), name="best of the grid")
+    points = Points(xs=depths, ys=rates, trials=tuple(best), colors=("#0072b2",), name="best rate")
     line = Line(xs=depths, ys=predicted, is_dashed=True, name="L^-1.5 from three layers")
     x = Axis(
         label="layers",
@@ -156,7 +194,7 @@ def picture(best: Mapping[int, float], into: Path) -> None:
         ticks=tuple((tick, f"{tick:g}") for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)),
         logarithmic=True,
     )
-    chart = Chart(x=x, y=y, layers=(line, points), title="digits, perceptrons")
+    chart = Chart(x=x, y=y, layers=(line, points), title=title)
     caption = "Best learning rate against depth"
     paper.write([Figure(name="architecture_scaling", caption=caption, charts=(chart,))], into)
 
@@ -215,7 +253,9 @@ def main() -> None:
     parser = new_parser(__doc__, "architecture_scaling", epochs=9, subset=1000)
     parser.set_defaults(device="cpu")
     parser.add_argument("part", choices=["factors", "slope", "layers"])
-    parser.add_argument("--width", type=int, default=256, help="units of each layer of the perceptrons (256)")
+    parser.add_argument("--network", choices=[*KINDS], default="mlp", help="the layers of `slope` (mlp)")
+    parser.add_argument("--data", choices=("digits", "cifar10"), default="digits", help="the data of `slope` (digits)")
+    parser.add_argument("--width", type=int, default=256, help="units or channels of each layer of `slope` (256)")
     parser.add_argument("--image-size", type=int, default=16, help="side in pixels that images are averaged to (16)")
     parser.add_argument("--to", type=Path, default=Path(), help="folder of the table and the picture (this one)")
     options = parse(parser)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from benchmarks.architecture_scaling import best_rates, chain, slope_of
+from benchmarks.architecture_scaling import best_rates, chain, lowest, slope_of
 from trainables import models
 from trainables.structure.tracing import layer_graph
 
@@ -15,9 +15,24 @@ def test_a_chain_has_so_many_layers(depth: int) -> None:
     assert layer_graph(model, (1, 8, 8)).paths().layers == depth
 
 
-def test_the_best_rate_has_the_lowest_mean_loss_and_never_diverges() -> None:
-    losses = {(3, 1.0): [0.5, 0.7], (3, 2.0): [0.4, 0.6], (3, 4.0): [0.1, math.inf], (6, 1.0): [0.2, 0.2]}
-    assert best_rates(losses) == {3: 2.0, 6: 1.0}
+def test_the_best_rate_lies_between_those_of_the_grid() -> None:
+    rates = [2.0 ** (power / 2) for power in range(-6, 7)]
+    losses = {
+        (6, rate): [math.exp((math.log(rate) - 0.3) ** 2), math.exp((math.log(rate) - 0.3) ** 2)] for rate in rates
+    }
+    assert best_rates(losses) == {6: pytest.approx(math.exp(0.3))}
+
+
+def test_a_training_that_fails_counts_as_one_that_learns_nothing() -> None:
+    failed = {(3, 1.0): [0.5, 0.5], (3, 2.0): [0.4, 0.4], (3, 4.0): [0.1, math.inf]}
+    chance = {**failed, (3, 4.0): [0.1, math.log(10)]}
+    assert best_rates(failed) == best_rates(chance)
+    assert 1.0 < best_rates(failed)[3] < 4.0
+
+
+def test_what_falls_to_the_end_of_the_grid_has_its_best_rate_there() -> None:
+    assert lowest([(0.0, 3.0), (1.0, 2.0), (2.0, 1.5), (3.0, 1.1)]) == 3.0
+    assert lowest([(0.0, 3.0), (1.0, 2.5), (2.0, 1.0)]) == 2.0
 
 
 def test_the_slope_is_the_power_of_the_depth() -> None:
