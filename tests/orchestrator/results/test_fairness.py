@@ -1,6 +1,7 @@
 """Which comparisons are fair, from what trials say they spent."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -101,3 +102,28 @@ def test_recipes_say_what_they_spend_on_what() -> None:
     assert effort(Dense().recipe(10)).pretrain_epochs == 10
     ticket = effort(LotteryTicket(rounds=3).recipe(8))
     assert (ticket.pretrain_epochs, ticket.pruning_epochs, ticket.finetune_epochs) == (2, 4, 2)
+
+
+@given(st.lists(st.floats(0.1, 1e6), min_size=1, max_size=6), st.floats(-0.009, 0.009))
+def test_what_differs_by_less_than_a_percent_counts_as_equal(values: list[float], apart: float) -> None:
+    one = values[0]
+    assert unequal([record(0, train_cost=one), record(1, train_cost=one * (1 + apart))], "SX-B") == {}
+    records = [record(trial, train_cost=value) for trial, value in enumerate(values)]
+    found = unequal(records, "SX-B")
+    assert bool(found) is (max(values) - min(values) > 0.01 * max(values))
+    for of_quantity in found.values():
+        assert sorted(trial for trials in of_quantity.values() for trial in trials) == list(range(len(values)))
+
+
+def test_a_trial_that_measured_nothing_is_not_compared_and_what_was_not_measured_counts_as_none() -> None:
+    running = TrialRecord(study="s", trial=5, paradigm="magnitude", state=State.RUNNING, seed=0)
+    assert satisfied_setups([record(0), running]) == list(SETUPS)
+    unmeasured = record(1)
+    without = TrialRecord(**{**vars(unmeasured), "metrics": {"accuracy": 0.9}})
+    assert unequal([record(0), without], "S2") == {"pretrain_epochs": {0.0: [1], 6.0: [0]}}
+
+
+def test_a_stricter_setup_demands_all_that_a_weaker_one_does() -> None:
+    ordered = ("S1", "S2", "S3.1", "S3.2", "S4.1")
+    assert all(set(SETUPS[weak]) < set(SETUPS[strict]) for weak, strict in pairwise(ordered))
+    assert [check_setup(name) for name in ordered] == list(ordered)

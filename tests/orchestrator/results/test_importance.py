@@ -33,3 +33,23 @@ def test_few_trials_or_nothing_searched_say_nothing() -> None:
     assert importances([trial(number) for number in range(FEWEST - 1)], OBJECTIVES) == {}
     assert importances([replace(trial(1), trial=number) for number in range(20)], OBJECTIVES) == {}
     assert importances([], OBJECTIVES) == {}
+
+
+def test_an_objective_in_which_all_are_equal_is_left_out() -> None:
+    records = [replace(trial(n), metrics={"accuracy": trial(n).metrics["accuracy"], "macs": 1.0}) for n in range(20)]
+    assert list(importances(records, OBJECTIVES)) == ["accuracy"]
+
+
+def test_only_what_all_eligible_trials_have_counts() -> None:
+    records = [trial(number) for number in range(20)]
+    lacking = replace(records[0], params={n: v for n, v in records[0].params.items() if n != "weak"})
+    refused = replace(trial(30), params={"strong": 0.5}, feasible=False)
+    for shares in importances([lacking, *records[1:], refused], OBJECTIVES).values():
+        assert set(shares) == {"strong", "scope"}
+
+
+def test_the_study_s_direction_decides_who_is_among_the_best() -> None:
+    records = [trial(number) for number in range(20)]
+    best = importances(records, {"accuracy": "maximize"})["accuracy"]
+    inverted = [replace(r, metrics={**r.metrics, "accuracy": -r.metrics["accuracy"]}) for r in records]
+    assert importances(inverted, {"accuracy": "minimize"})["accuracy"] == best

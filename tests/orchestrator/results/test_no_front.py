@@ -68,3 +68,35 @@ def test_a_disconnected_network_holds_no_place_on_a_front() -> None:
     assert not is_eligible(lost, OBJECTIVES)
     assert pareto_front([lost, kept], study().objectives) == [kept]
     assert "1 of 1 complete trials are disconnected" in why_no_front(study(), [lost])
+
+
+def test_trials_that_were_stopped_or_outgrown_are_counted_beside_those_that_failed() -> None:
+    stopped = replace(complete(0, 0.9, 1e6), state=State.PRUNED, fidelity=0.5)
+    outgrown = replace(complete(1, 0.9, 1e6), share=0.5)
+    failed = replace(complete(2, 0.0, 0.0), state=State.FAIL, reason="ValueError: unlucky", failure=Failure.ERROR)
+    running = replace(complete(3, 0.9, 1e6), state=State.RUNNING)
+    assert why_no_front(study(), [stopped, outgrown, failed, running]) == (
+        "No trial is on the front: 1 of 3 trials failed, trial 2 with ValueError: unlucky; "
+        "1 of 3 trials were stopped early; 1 of 3 trials are from before the epochs were raised"
+    )
+
+
+def test_several_bounds_that_nobody_meets_are_named_together() -> None:
+    said = why_no_front(study(accuracy=">= 0.99", macs="<= 10"), [infeasible(0, 0.9, 100.0), infeasible(1, 0.5, 11.0)])
+    assert "none of 2 complete trials meets validation accuracy >= 0.99 nor effective MACs <= 10" in said
+    assert said.endswith("trial 1 comes nearest, with validation accuracy 50.00 %, effective MACs 11")
+
+
+def test_a_trial_that_did_not_measure_a_bound_comes_last() -> None:
+    unmeasured = replace(infeasible(0, 0.989, 1.0), metrics={"accuracy": 0.989})
+    said = why_no_front(study(accuracy=">= 0.99", macs="<= 10"), [unmeasured, infeasible(1, 0.1, 1e9)])
+    assert "trial 1 comes nearest" in said
+    alone = why_no_front(study(accuracy=">= 0.99", macs="<= 10"), [unmeasured])
+    assert alone.endswith("trial 0 comes nearest, with validation accuracy 98.90 %, effective MACs -")
+
+
+def test_disconnected_networks_are_left_out_where_bounds_are_explained() -> None:
+    lost = replace(complete(0, 0.1, 0.0, disconnected=1.0), feasible=False)
+    said = why_no_front(study(accuracy=">= 0.99"), [lost, infeasible(1, 0.9, 1e6)])
+    assert "1 of 2 complete trials are disconnected: their outputs do not depend on the inputs" in said
+    assert "none of 1 complete trials meets validation accuracy >= 0.99; trial 1 comes nearest" in said

@@ -13,9 +13,11 @@ from orchestrator.results.potential import (
     forgotten,
     masked_gradients,
     potentials,
+    pruned,
     slope_with_interval,
     slopes,
     summary_columns,
+    trained_on,
 )
 from tests.orchestrator.example import told_trial
 
@@ -119,3 +121,49 @@ def test_an_attack_that_other_attacks_beat_is_not_to_be_trusted(
 def test_an_equilibrium_whose_way_there_betrays_it_is_not_to_be_trusted(attack: str) -> None:
     assert masked_gradients({"accuracy@pgd20_0.1": 0.3, f"accuracy@{attack}_0.1": 0.2}) == ["0.1"]
     assert masked_gradients({"accuracy@pgd20_0.1": 0.3, f"accuracy@{attack}_0.1": 0.4}) == []
+
+
+@pytest.mark.parametrize(
+    ("kinds", "seen"),
+    [
+        ((), []),
+        (("fog",), ["clean", "fog_3", "file_fog_5"]),
+        (("snow", "fog"), ["clean", "fog_3", "file_fog_5"]),
+        (("frost",), ["clean"]),
+    ],
+)
+def test_who_trained_on_a_corruption_has_seen_it_at_every_severity_and_the_clean_images(
+    kinds: tuple[str, ...], seen: list[str]
+) -> None:
+    assert trained_on(["clean", "fog_3", "file_fog_5", "gaussian_noise_1", "cifar10_1"], kinds) == seen
+
+
+def test_a_trial_without_a_known_dense_cost_prunes_nothing() -> None:
+    assert pruned(STUDY[2], "params") == pytest.approx(0.9)
+    assert pruned(STUDY[2], "macs") == pytest.approx(0.99)
+    assert pruned(replace(STUDY[2], metrics={"params": 0.1}), "params") == 0.0
+
+
+def test_clean_images_come_first_and_ensembles_and_validation_images_are_no_distributions() -> None:
+    measured = trial(0, 1.0, accuracy_fog_3=1, accuracy_clean=1)
+    more = {"accuracy@deep_ensemble": 1.0, "accuracy@validation_fog_3": 1.0, "accuracy@snow_1": 1.0, "nll@rain_1": 1.0}
+    assert distributions([replace(measured, metrics={**measured.metrics, **more})]) == ["clean", "fog_3", "snow_1"]
+
+
+def test_of_two_that_prune_as_much_the_first_is_named() -> None:
+    alike = [STUDY[0], replace(STUDY[1], trial=9), STUDY[1]]
+    assert [each.trial for each in potentials(alike, 0.005)] == [1, 1]
+
+
+def test_a_radius_is_told_apart_and_equal_attacks_are_trusted() -> None:
+    metrics = {"accuracy@pgd20_0.1": 0.3, "accuracy@pgd100_0.1": 0.295, "accuracy@pgd20_0.2": 0.3}
+    assert masked_gradients({**metrics, "accuracy@pgd100_0.2": 0.28}) == ["0.2"]
+    assert masked_gradients({**metrics, "accuracy@pgd100_0.2": 0.28}, tolerance=0.03) == []
+    assert masked_gradients({"accuracy@fgsm_0.1": 0.1}) == []
+
+
+def test_classes_that_lose_alike_are_named_in_their_order() -> None:
+    dense = {f"accuracy@class_{number}": 0.9 for number in (10, 2)}
+    lost = forgotten({"accuracy@class_10": 0.5, "accuracy@class_2": 0.5, "accuracy@class_7": 0.1}, dense)
+    assert [one.number for one in lost] == [2, 10]
+    assert lost[0].drop == pytest.approx(0.4)

@@ -106,3 +106,65 @@ def test_within_follows_the_metric_of_the_task_and_its_direction() -> None:
     assert "validation mean absolute error at most 0.1 above the dense network's" in selection.words(
         [dense, *records[1:]], objectives
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "holds"),
+    [
+        ("x < 2", 1.9, True),
+        ("x < 2", 2, False),
+        ("x <= 2", 2, True),
+        ("x > 2", 2.0, False),
+        ("x >= 2", 2.0, True),
+        ("x = 2", 2.0, True),
+        ("x == 2", 2, True),
+        ("x != 2", 2, False),
+        ("x != 2", 3, True),
+        ("x = true", True, True),
+        ("x = true", False, False),
+        ("x != true", False, True),
+        ("x < 1", False, False),
+        ("x = filter", "filter", True),
+        ("x != filter", "filter", False),
+        ("x = 2", "2", True),
+        ("x = filter", 3.0, False),
+        ("x != filter", 3.0, True),
+        ("x < 2", None, False),
+        ("x != 2", None, False),
+        ("x = 1e3", 1000, True),
+        ("x >= -0.5", -0.25, True),
+    ],
+)
+def test_a_condition_compares_numbers_with_numbers_and_words_with_words(text: str, value: Any, holds: bool) -> None:
+    assert Condition.parse(text, ["x"]).holds(value) is holds
+
+
+@pytest.mark.parametrize("text", ["x<2", " x < 2 ", "x <2"])
+def test_spaces_around_a_comparison_do_not_matter(text: str) -> None:
+    assert Condition.parse(text, ["x"]) == Condition("x", "<", 2.0)
+    assert str(Condition.parse(text, ["x"])) == "x < 2"
+
+
+def test_what_is_shown_is_told_in_the_order_in_which_it_was_typed() -> None:
+    selection = Selection.read(
+        RECORDS, OBJECTIVES, within=0.01, where=["macs < 1e6", "paradigm == magnitude"], sort=None
+    )
+    words = selection.words(RECORDS, OBJECTIVES)
+    assert words.startswith("validation accuracy at most 1 points below the dense network's")
+    assert words.endswith(", macs < 1e+06, paradigm = magnitude")
+
+
+def test_a_sort_keeps_the_front_s_order_among_equals() -> None:
+    assert chosen(sort="paradigm") == [record.trial for record in sorted(FRONT, key=lambda record: record.paradigm)]
+    assert chosen(sort="seed") == sorted(record.trial for record in FRONT)
+    assert chosen(sort="seconds") == [record.trial for record in FRONT]
+
+
+def test_a_value_that_is_no_number_stands_last() -> None:
+    front = [replace(FRONT[0], metrics={**FRONT[0].metrics, "nll": float("nan")})]
+    front += [
+        replace(record, metrics={**record.metrics, "nll": nll})
+        for record, nll in zip(FRONT[1:3], (2.0, 1.0), strict=True)
+    ]
+    selection = Selection.read(front, OBJECTIVES, within=None, where=[], sort="nll")
+    assert selection.of(front, front, OBJECTIVES) == [front[2], front[1], front[0]]
