@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from orchestrator.store.store import Store
 from orchestrator.ui.address import Address
 from orchestrator.ui.application import application
+from orchestrator.ui.watched import Snapshot, WatchedStore
 from tests.orchestrator.commands import a_study
 
 MARKUP = '<script>alert(1)</script> & "quoted"'
@@ -28,6 +29,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("store")
     a_study(place, trial_reason=MARKUP)
     return place
+
+
+@pytest.fixture(scope="package")
+def study(store: Path) -> Snapshot:
+    """The study in the store, as it was read."""
+    return WatchedStore(Store(store)).study("small")
 
 
 @pytest.fixture(scope="package")
