@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from tests.conftest import MemoryContext
 from tests.contract.test_paradigms import digits
+from tests.trainables.instance_gated import images, with_gates
 from tests.trainables.stages import a_trial, copied
 from trainables import checkpoint
 from trainables.checkpoint import CHECKPOINT, Signature
@@ -18,7 +19,9 @@ from trainables.recipes.recipe import Prune, Remove
 from trainables.runner import run_recipe
 from trainables.spec import ModelSpec
 from trainables.state import LiveTrial, Position
+from trainables.structure.instance_gates import gates_of
 from trainables.structure.layer_times import LayerTime, LayerTimes
+from trainables.structure.start import Start, outlined
 from trainables.training.companion import Companion
 from trainables.training.training import optimizer_for
 from trainables.trial import run_trial
@@ -99,7 +102,8 @@ def test_all_that_a_trial_knows_comes_back(tmp_path: Path) -> None:
     assert restored.last_report == trial.last_report
     assert restored.plan == trial.plan
     assert restored.snapshot is not None
-    assert all(torch.equal(value, restored.snapshot[name]) for name, value in trial.snapshot.items())  # type: ignore[union-attr]  # it was taken above
+    assert trial.snapshot is not None
+    assert all(torch.equal(value, restored.snapshot[name]) for name, value in trial.snapshot.items())
     assert restored.layer_times is not None
     assert restored.layer_times.total == trial.layer_times.total == 2.0
 
@@ -229,3 +233,41 @@ def test_a_dense_network_is_built_for_what_it_takes_without_a_random_number() ->
     assert torch.equal(torch.get_rng_state(), random)
     assert not network.training
     assert [tuple(p.shape) for p in network.parameters() if p.ndim == 2] == [(7, 32), (3, 7)]
+
+
+def test_gates_that_stay_in_a_network_stay_in_its_checkpoint(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path)
+    gated, shape = with_gates("digits_cnn")
+    trial.replace_model(gated)
+    checkpoint.save(trial, tmp_path)
+    restored = a_trial(tmp_path)
+    checkpoint.restore(restored, tmp_path)
+    random = torch.get_rng_state()
+    network = checkpoint.load_network(tmp_path, ModelSpec(name="digits_cnn"), DIGITS)
+    assert torch.equal(torch.get_rng_state(), random)
+    batch = images(4, shape)
+    for other in (network, restored.model):
+        found, known = gates_of(other), gates_of(gated)
+        assert found is not None
+        assert known is not None
+        assert found.sites == known.sites
+        assert torch.allclose(other.eval()(batch), gated.eval()(batch), atol=1e-5)
+
+
+def test_a_trial_that_began_smaller_drops_only_the_blocks_that_went_since(tmp_path: Path) -> None:
+    first = a_trial(tmp_path, "resnet20")
+    run_recipe((Prune(0.7, granularity="layer"), Remove()), first)
+
+    def start(_: ModelSpec) -> Start:
+        return outlined(first.model.state_dict(), Remainder(first.dropped, 10), "the first")
+
+    trial = LiveTrial(first.spec, first.dataset, first.context, start)
+    assert trial.starts_smaller
+    folder = saved(trial, tmp_path, Prune(0.6, granularity="layer"), Remove())
+    assert set(trial.dropped) > set(first.dropped)
+    kept = checkpoint.start_in(folder)
+    assert kept is not None
+    resumed = LiveTrial(first.spec, first.dataset, first.context, lambda _: kept)
+    checkpoint.restore(resumed, folder)
+    assert resumed.dropped == trial.dropped
+    assert torch.allclose(outputs(resumed.model, trial), outputs(trial.model, trial), atol=1e-5)

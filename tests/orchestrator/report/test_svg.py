@@ -202,3 +202,21 @@ def test_a_swatch_shows_its_layer_in_full_strength_and_one_size() -> None:
     assert swatch(faint) == swatch(strong)
     large, small = replace(points((1.5,)), size=9.0), replace(points((1.5,)), size=2.0)
     assert swatch(large) == swatch(small)
+
+
+@pytest.mark.parametrize(("trial", "told"), [(0, ["0"]), (7, ["7"]), (-1, [])])
+def test_a_line_carries_its_trial_if_it_is_of_one(trial: int, told: list[str]) -> None:
+    line = Line(xs=(1.0, 2.0), ys=(0.0, 1.0), trial=trial)
+    drawn = ET.fromstring(svg(chart(line), {}))
+    assert [path.get("data-t") for path in drawn.iter("path") if path.get("data-t") is not None] == told
+
+
+def test_the_name_of_the_upright_axis_is_turned_and_that_of_the_other_is_not() -> None:
+    names = [text for text in ET.fromstring(svg(chart(), {})).iter("text") if text.get("class") == "name"]
+    turned = {text.text: "rotate(-90)" in (text.get("transform") or "") for text in names}
+    assert turned == {"effective MACs": False, "validation accuracy in %": True}
+
+
+def test_a_line_without_two_points_inside_the_axes_is_a_point_or_nothing() -> None:
+    outside = Line(xs=(9.0, 10.0), ys=(0.0, 1.0), color="#123456")
+    assert "#123456" not in svg(chart(outside), {})
