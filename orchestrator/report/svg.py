@@ -115,15 +115,14 @@ class _Frame:
             yield _text("tick", self.x(value), bottom + 16, text)
         for value, text in self.chart.y.ticks:
             yield _text("tick", left - 6, self.y(value) + 4, self._cut(text, left - 24), anchor="end")
-        across_label = self.chart.x.label + (", logarithmic" if self.chart.x.logarithmic else "")
-        yield _text(
-            "name",
-            (left + right) / 2,
-            self.height - 10,
-            self._cut(across_label, left + right if left + right < self.width else 2 * self.width - left - right),
-        )
-        up_label = self.chart.y.label + (", logarithmic" if self.chart.y.logarithmic else "")
-        yield _text("name", 13, (top + bottom) / 2, self._cut(up_label, bottom), turned=True)
+        free = left + right if left + right < self.width else 2 * self.width - left - right
+        yield _text("name", (left + right) / 2, self.height - 10, self._named(self.chart.x, free))
+        yield _text("name", 13, (top + bottom) / 2, self._named(self.chart.y, bottom), turned=True)
+
+    def _named(self, axis: Axis, width: float) -> str:
+        """Return what an axis shows; of what does not fit, the word that it is logarithmic is shortened first."""
+        words = [f"{axis.label}{scale}" for scale in ((", logarithmic", ", log.") if axis.logarithmic else ("",))]
+        return next((text for text in words if self._cut(text, width) == text), self._cut(words[-1], width))
 
     def _apart(self, axis: Axis) -> Iterator[tuple[float, str]]:
         """Yield the ticks of the axis below that do not run into the one before."""

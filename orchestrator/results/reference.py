@@ -13,13 +13,16 @@ from orchestrator.results.front import Objectives, is_eligible
 from orchestrator.spec.quality import Quality, quality_of
 from orchestrator.spec.study_spec import StudySpec
 from trainables import metrics
-from trainables.metrics import dense_value, physical_twin
+from trainables.metrics import Unit, dense_value, physical_twin
 
 DENSE: Final = "dense"
 """The paradigm that prunes nothing."""
 
 ACCURATE: Final[Objectives] = {"accuracy": "maximize"}
 """The objectives of a study of which only the accuracy matters."""
+
+_COSTS: Final = frozenset({Unit.COUNT, Unit.BYTES, Unit.SECONDS, Unit.DURATION, Unit.JOULES})
+"""The units of costs."""
 
 WITHIN: Final = 0.01
 """How much worse than the reference a network may be to be counted as a saving: one point, or one percent."""
@@ -99,14 +102,19 @@ class Saving:
     reference: TrialRecord
     quality: Quality
 
+    @property
+    def less(self) -> str:
+        """The word for a smaller amount of what the metric measures."""
+        return "fewer" if metrics.unit(self.metric) is Unit.COUNT else "less"
+
     def __str__(self) -> str:
         name = self.quality.metric
         known = [f"validation {self._against(name)}"]
         if f"test_{name}" in self.record.metrics.keys() & self.reference.metrics.keys():
             known.append(f"test {self._against(f'test_{name}')}")
         return (
-            f"{quantities.number(self.fold)}-fold fewer {quantities.name(self.metric)} within {_near(self.quality)}: "
-            f"trial {self.record.trial} {self.record.paradigm} ({', '.join(known)})"
+            f"{quantities.number(self.fold)}-fold {self.less} {quantities.name(self.metric)} within "
+            f"{_near(self.quality)}: trial {self.record.trial} {self.record.paradigm} ({', '.join(known)})"
         )
 
     def _against(self, metric: str) -> str:
@@ -127,8 +135,7 @@ def saved_or_not(records: Sequence[TrialRecord], objectives: Objectives, referen
 
 
 def savings(records: Iterable[TrialRecord], objectives: Objectives, reference: TrialRecord | None) -> list[Saving]:
-    """Return what is saved within one point, or one percent, of the reference's quality, for each cost with a dense
-    value.
+    """Return what is saved within one point, or one percent, of the reference's quality, for each cost that it has.
 
     Effective costs are followed by the physical ones. A cost that no trial saves is left out.
     """
@@ -154,8 +161,14 @@ def _costs(objectives: Objectives) -> Iterator[str]:
     yield from (twin for name in names if (twin := physical_twin(name)) and twin not in names)
 
 
-def _saving(metric: str, close: Sequence[TrialRecord], reference: TrialRecord, quality: Quality) -> Saving | None:
+def _dense_cost(metric: str, reference: TrialRecord) -> float | None:
+    """Return the dense network's cost; of one that each trial measures of itself alone, as time, the reference's."""
     dense = dense_value(metric, reference.metrics)
+    return reference.metrics.get(metric) if dense is None and metrics.unit(metric) in _COSTS else dense
+
+
+def _saving(metric: str, close: Sequence[TrialRecord], reference: TrialRecord, quality: Quality) -> Saving | None:
+    dense = _dense_cost(metric, reference)
     measured = [record for record in close if record.metrics.get(metric, 0.0) > 0]
     if dense is None or not measured:
         return None

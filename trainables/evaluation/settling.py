@@ -33,7 +33,7 @@ def measure_settling(trial: LiveTrial) -> None:
     }
     if not residual <= network.tolerance:
         raise NotSettled(
-            f"the state still moves by {residual:.1e} of its norm after {network.iterations} iterations, and tolerance "
+            f"the state still moves by {residual:.2e} of its norm after {network.iterations} iterations, and tolerance "
             f"is {network.tolerance:g}: its outputs are none of an equilibrium; give {trial.spec.model.name} more "
             "iterations or jacobian, or train with a lower lr"
         )

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Self
 
 from orchestrator.ledger.records import TrialRecord
 from orchestrator.report.axes import Axis
 from orchestrator.report.chart import Chart, Figure, Points
 from orchestrator.results import quantities
+from orchestrator.results.axis_range import place, spans_decades
 from orchestrator.results.compare import Comparison
 from orchestrator.results.front import Objectives, is_eligible
 from orchestrator.results.palette import sequential
@@ -72,11 +74,10 @@ def _chart(marks: Marks, scale: Marks, x: str, y: str, third: str, title: str = 
 
 def _layers(marks: Marks, scale: Marks, x: str, y: str, third: str) -> Iterator[Points]:
     """Yield the marks of each colour, which the key names by its range of values."""
-    values = [of[third] for of in scale.values() if math.isfinite(of[third])]
-    low, high = min(values, default=0.0), max(values, default=0.0)
-    for step in range(STEPS if high > low else 1):
-        begin, end = (low + (high - low) * part / STEPS for part in (step, step + 1))
-        inside = [n for n, of in marks.items() if _step(of[third], low, high) == step]
+    shares = _Shares.of([of[third] for of in scale.values() if math.isfinite(of[third])])
+    for step in range(shares.count):
+        begin, end = shares.edge(step), shares.edge(step + 1)
+        inside = [n for n, of in marks.items() if shares.step(of[third]) == step]
         yield Points(
             xs=tuple(marks[n][x] for n in inside),
             ys=tuple(marks[n][y] for n in inside),
@@ -86,8 +87,32 @@ def _layers(marks: Marks, scale: Marks, x: str, y: str, third: str) -> Iterator[
         )
 
 
-def _step(value: float, low: float, high: float) -> int:
-    """Return the number of the colour of a value; -1 for one that is not finite."""
-    if not math.isfinite(value):
-        return -1
-    return min(STEPS - 1, int(STEPS * (value - low) / (high - low))) if high > low else 0
+@dataclass(frozen=True)
+class _Shares:
+    """How values are shared out among colours: evenly, or evenly by their logarithms, as along an axis."""
+
+    low: float
+    high: float
+    logarithmic: bool
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        return cls(min(values, default=0.0), max(values, default=0.0), spans_decades(values))
+
+    @property
+    def count(self) -> int:
+        return STEPS if self.high > self.low else 1
+
+    def edge(self, step: int) -> float:
+        """Return where the values of a colour begin, and those of the one before end."""
+        if self.logarithmic:
+            return float(self.low * (self.high / self.low) ** (step / STEPS))
+        return self.low + (self.high - self.low) * step / STEPS
+
+    def step(self, value: float) -> int:
+        """Return the number of the colour of a value; -1 for one that is not finite."""
+        if not math.isfinite(value):
+            return -1
+        if self.count == 1:
+            return 0
+        return min(STEPS - 1, int(STEPS * place(value, (self.low, self.high), logarithmic=self.logarithmic)))

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.report.axes import Axis
 from orchestrator.report.chart import INK, SOFT, Bars, Chart, Label, Layer, Line, Points
-from orchestrator.report.svg import SMALL, definitions, marker, svg, swatch
+from orchestrator.report.svg import LARGE, SMALL, definitions, marker, svg, swatch
 from orchestrator.results.palette import MARKERS, STAR
 
 EVIL = "</text><script>alert(1)</script>"
@@ -59,6 +59,13 @@ def test_names_below_the_axis_do_not_run_into_each_other() -> None:
     drawn = ET.fromstring(svg(Chart(x=axis, y=Axis.of("accuracy", [0.0, 1.0]), layers=()), {}, SMALL))
     shown = [text for text in drawn.iter("text") if (text.text or "").startswith("a very")]
     assert 1 <= len(shown) <= 2
+
+
+def test_a_name_of_an_axis_that_is_too_long_says_shortly_that_it_is_logarithmic() -> None:
+    axis = Axis.of("train_seconds", [0.1, 100.0])
+    shown = [svg(Chart(x=axis, y=axis, layers=()), {}, size) for size in (SMALL, LARGE)]
+    assert [text.count("time of training in s, logarithmic<") for text in shown] == [1, 2]
+    assert [text.count("time of training in s, log.<") for text in shown] == [1, 0]
 
 
 def test_a_picture_with_trials_is_reached_by_the_keyboard_and_one_without_is_passed() -> None:

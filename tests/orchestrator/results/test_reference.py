@@ -61,6 +61,17 @@ def test_the_saving_is_that_of_the_smallest_network_within_a_point() -> None:
     assert savings([reference], OBJECTIVES, reference) == []
 
 
+def test_a_saving_of_time_is_held_against_the_training_of_the_reference() -> None:
+    timed: Objectives = {**OBJECTIVES, "train_seconds": "minimize", "nll": "minimize"}
+    reference = dense(0, 0.97)
+    reference = replace(reference, metrics={**reference.metrics, "train_seconds": 10.0, "nll": 0.4})
+    records = [pruned(n, 0.97, 1.23e6, train_seconds=s, nll=0.1) for n, s in ((1, 4.0), (2, 5.0))]
+    (saving,) = savings(records, timed, reference)
+    assert str(saving).startswith(
+        "2.5-fold less time of training within 1 point of the dense validation accuracy: trial 1 "
+    )
+
+
 def test_of_a_regression_a_rise_of_the_error_is_held_against_the_dense_network() -> None:
     objectives: Objectives = {"r2": "maximize", "macs": "minimize"}
     base = told_trial(0)

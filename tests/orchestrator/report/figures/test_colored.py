@@ -33,6 +33,16 @@ def test_the_third_metric_is_colour_and_an_axis_beside_each_of_the_two() -> None
     assert {y for layer in beside if isinstance(layer, Points) for y in layer.ys} == {0.9, 0.5, 0.1}
 
 
+def test_values_over_decades_are_shared_out_as_along_their_axis() -> None:
+    timed: Objectives = {**OBJECTIVES, "train_seconds": "minimize"}
+    records = [told_trial(number) for number in range(3)]
+    seconds = dict(enumerate((0.1, 1.0, 100.0)))
+    trials = [replace(r, metrics={**r.metrics, "train_seconds": seconds[r.trial]}) for r in records]
+    (first, *_) = colored_figure(trials, timed, "train_seconds").charts
+    named = {trial: layer.name for layer in first.layers if isinstance(layer, Points) for trial in layer.trials}
+    assert named == {0: "0.1 s to 0.398 s", 1: "0.398 s to 1.58 s", 2: "25.1 s to 100 s"}
+
+
 def test_a_trial_that_was_not_evaluated_or_may_not_be_on_the_front_is_left_out() -> None:
     refused = replace(evaluated(1, 0.5), feasible=False)
     (first, *_) = colored_figure([told_trial(0), refused, TRIALS[2]], OBJECTIVES, ROBUST).charts

@@ -1,0 +1,133 @@
+"""Every way to take training steps trains the network that plain steps do: captured, compiled, and both."""
+
+import copy
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.trainables.training.epochs import EPOCHS, StepsOf, alone, assert_same, doing, run
+from tests.trainables.training.tape import Tape
+from tests.trainables.training.traced import Traced
+from trainables.recipes.gating import Gating
+from trainables.recipes.in_training import (
+    ControlGates,
+    GrowPenalty,
+    LearnThresholds,
+    Polarize,
+    Rewire,
+    Select,
+    ShrinkGroups,
+    Tie,
+    Unify,
+)
+from trainables.recipes.recipe import During, Prune
+from trainables.recipes.schedules import Gradual
+from trainables.state import LiveTrial
+from trainables.training.captured import CapturedSteps
+from trainables.training.companion import Companion
+from trainables.training.compiling import CompiledSteps
+from trainables.training.step import Steps, plainly
+
+HALF = Prune(0.5)
+FILTERS = Prune(0.5, granularity="filter")
+
+DURING: dict[str, During | None] = {
+    "nothing": None,
+    "gradual": Gradual(HALF),
+    "rigl": Rewire("gradient"),
+    "edge_popup": Select(0.5),
+    "dst": LearnThresholds(1e-4),
+    "greg": GrowPenalty(HALF),
+    "lasso": ShrinkGroups(FILTERS, penalty="lasso"),
+    "half_space": ShrinkGroups(FILTERS, penalty="half_space"),
+    "envelope": ShrinkGroups(FILTERS),
+    "polarization": Polarize(FILTERS),
+    "train_once": ControlGates(Prune(1.0, granularity="filter", macs=0.5), updates=2),
+    "unification": Unify(Prune(0.5, granularity="block_4")),
+    "tying": Tie("block_4"),
+    "sampled gates": Gating(epochs=EPOCHS),
+    "faded gates": Gating(epochs=EPOCHS, path="fade"),
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to take steps, how many of its own it has taken, and why it takes none if it is refused."""
+
+    steps: StepsOf
+    taken: Callable[[], int]
+    refusals: tuple[str, ...]
+
+
+def captured(refused: bool) -> Way:
+    tape = Tape(refuses=refused)
+    return Way(lambda trial: _capturing(tape, trial), lambda: tape.replayed, ("this device records nothing",))
+
+
+def compiled(refused: bool) -> Way:
+    traced = Traced(refuses=refused)
+    return Way(lambda _: _compiling(traced, plainly), lambda: traced.called, ("no compiler is installed",))
+
+
+def both(refused: bool) -> Way:
+    """Capture the steps of a compiled network."""
+    first, second, tape, traced = captured(refused), compiled(refused), Tape(refuses=refused), Traced(refuses=refused)
+    return Way(
+        lambda trial: _compiling(traced, _capturing(tape, trial)),
+        lambda: min(tape.replayed, traced.called),
+        (*first.refusals, *second.refusals),
+    )
+
+
+def _capturing(tape: Tape, trial: LiveTrial) -> Steps:
+    return CapturedSteps(tape, lambda: trial.masks.pattern)
+
+
+def _compiling(traced: Traced, steps: Steps) -> Steps:
+    return CompiledSteps(steps, "always", lambda: 0.0, traced)
+
+
+WAYS = {"captured": captured, "compiled": compiled, "both": both}
+
+
+class Dropping(Companion):
+    """Replaces the last layer of the network after each epoch."""
+
+    def __init__(self, trial: LiveTrial) -> None:
+        self._trial = trial
+
+    def after_epoch(self) -> None:
+        model, optimizer = self._trial.model, self._trial.optimizer
+        assert optimizer is not None
+        name, last = list(model.named_modules())[-1]
+        parent = model.get_submodule(name.rpartition(".")[0])
+        setattr(parent, name.rpartition(".")[2], copy.deepcopy(last))
+        optimizer.param_groups[0]["params"] = list(model.parameters())
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", DURING)
+def test_the_network_is_that_of_plain_steps(name: str, way: str, tmp_path: Path) -> None:
+    size = 17 if name == "faded gates" else 48  # the last sixteen steps of an epoch with fading gates stand out
+    companion, chosen = doing(DURING[name]), WAYS[way](refused=False)
+    assert_same(run(tmp_path, companion, size=size), run(tmp_path, companion, chosen.steps, size=size))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_layer_that_is_replaced_is_trained(way: str, tmp_path: Path) -> None:
+    assert_same(run(tmp_path, Dropping), run(tmp_path, Dropping, WAYS[way](refused=False).steps))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_refused_is_trained_plainly_and_the_log_says_why_once(
+    way: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused = WAYS[way](refused=True)
+    with caplog.at_level(logging.INFO):
+        trained = run(tmp_path, doing(GrowPenalty(HALF)), refused.steps)
+    assert_same(run(tmp_path, doing(GrowPenalty(HALF))), trained)
+    assert refused.taken() == 0
+    assert [caplog.text.count(why) for why in refused.refusals] == [1] * len(refused.refusals)
