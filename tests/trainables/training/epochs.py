@@ -1,5 +1,6 @@
 """Some epochs of training, taken plainly or otherwise, and what must be the same after them."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -51,14 +52,14 @@ def run(
     trial.optimizer = optimizer_for(trial.model, trial.spec.training)
     acting, taken = companion(trial), steps(trial)
     trial.optimizer.register_step_post_hook(lambda *_: trial.masks.apply())
-    batches, results = _device_batches(trial), []
+    batches, results = device_batches(trial), []
     for epoch in range(epochs):
         results.append(
             train_epoch(
                 trial.model,
                 batches,
                 trial.optimizer,
-                partial(_falling_rate, epoch * len(batches)),
+                partial(falling_rate, epoch * len(batches)),
                 task=trial.task,
                 precision=torch.float32,
                 companion=acting,
@@ -67,6 +68,21 @@ def run(
         )
         acting.after_epoch()
     return trial, results
+
+
+class Dropping(Companion):
+    """Replaces the last layer of the network after each epoch."""
+
+    def __init__(self, trial: LiveTrial) -> None:
+        self._trial = trial
+
+    def after_epoch(self) -> None:
+        model, optimizer = self._trial.model, self._trial.optimizer
+        assert optimizer is not None
+        name, last = list(model.named_modules())[-1]
+        parent = model.get_submodule(name.rpartition(".")[0])
+        setattr(parent, name.rpartition(".")[2], copy.deepcopy(last))
+        optimizer.param_groups[0]["params"] = list(model.parameters())
 
 
 def alone(_: LiveTrial) -> Companion:
@@ -93,11 +109,11 @@ def assert_alike(one: nn.Module, other: nn.Module) -> None:
         assert torch.allclose(value, after, atol=1e-5), f"{name} is off by {(value - after).abs().max()}"
 
 
-def _falling_rate(first: int, step: int) -> float:
+def falling_rate(first: int, step: int) -> float:
     return 0.02 / (1 + first + step)
 
 
-def _device_batches(trial: LiveTrial) -> Batches:
+def device_batches(trial: LiveTrial) -> Batches:
     data = trial.dataset
     return Batches(
         data.train,

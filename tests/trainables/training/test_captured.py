@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -11,178 +10,45 @@ import torch
 from torch import Tensor, nn
 
 from tests.trainables.stages import a_trial
-from tests.trainables.training.tape import Tape
-from trainables.data.augmentation import Augmentation
-from trainables.data.batches import Batches
-from trainables.methods.attach import attach
-from trainables.recipes.gating import Gating
-from trainables.recipes.in_training import (
-    ControlGates,
-    GrowPenalty,
-    LearnThresholds,
-    Polarize,
-    Rewire,
-    Select,
-    ShrinkGroups,
-    Tie,
-    Unify,
+from tests.trainables.training.epochs import (
+    EPOCHS,
+    FULL,
+    StepsOf,
+    alone,
+    assert_same,
+    device_batches,
+    falling_rate,
+    run,
 )
-from trainables.recipes.recipe import During, Prune
-from trainables.recipes.schedules import Gradual
+from tests.trainables.training.tape import Tape
 from trainables.state import LiveTrial
 from trainables.training.acts import Act, Acts
 from trainables.training.capture import WARM_UPS
 from trainables.training.captured import CapturedSteps
 from trainables.training.companion import Companion
-from trainables.training.epoch import EpochResult
-from trainables.training.step import Step, Steps, plainly
-from trainables.training.training import optimizer_for, train_epoch
-
-EPOCHS = 2
-HALF = Prune(0.5)
-FILTERS = Prune(0.5, granularity="filter")
-
-DURING: dict[str, During | None] = {
-    "nothing": None,
-    "gradual": Gradual(HALF),
-    "rigl": Rewire("gradient"),
-    "edge_popup": Select(0.5),
-    "dst": LearnThresholds(1e-4),
-    "greg": GrowPenalty(HALF),
-    "lasso": ShrinkGroups(FILTERS, penalty="lasso"),
-    "half_space": ShrinkGroups(FILTERS, penalty="half_space"),
-    "envelope": ShrinkGroups(FILTERS),
-    "polarization": Polarize(FILTERS),
-    "train_once": ControlGates(Prune(1.0, granularity="filter", macs=0.5), updates=2),
-    "unification": Unify(Prune(0.5, granularity="block_4")),
-    "tying": Tie("block_4"),
-    "sampled gates": Gating(epochs=EPOCHS),
-    "faded gates": Gating(epochs=EPOCHS, path="fade"),
-}
+from trainables.training.step import Step
+from trainables.training.training import optimizer_for
 
 
-def falling_rate(first: int, step: int) -> float:
-    return 0.02 / (1 + first + step)
-
-
-@dataclass(frozen=True)
-class OnDevice(Augmentation):
-    """Augmentation as a GPU does it; a processor's goes from image to image in numpy."""
-
-    def apply(self, images: Tensor, draws: Tensor) -> Tensor:
-        return self.all_at_once(images, draws)
-
-
-def device_batches(trial: LiveTrial) -> Batches:
-    data = trial.dataset
-    return Batches(
-        data.train,
-        data.mean,
-        data.std,
-        batch_size=trial.spec.training.batch_size,
-        augment=OnDevice(1, flip=True),
-        channels_last=True,
-        device="cpu",
-        generator=trial.generator,
-    )
-
-
-def trained(trial: LiveTrial, companion: Companion, steps: Steps) -> list[EpochResult]:
-    """Train for some epochs, the last step of each on fewer images."""
-    assert trial.optimizer is not None
-    trial.optimizer.register_step_post_hook(lambda *_: trial.masks.apply())
-    batches, results = device_batches(trial), []
-    for epoch in range(EPOCHS):
-        results.append(
-            train_epoch(
-                trial.model,
-                batches,
-                trial.optimizer,
-                partial(falling_rate, epoch * len(batches)),
-                task=trial.task,
-                precision=torch.float32,
-                companion=companion,
-                steps=steps,
-            )
-        )
-        companion.after_epoch()
-    return results
-
-
-Trained = tuple[LiveTrial, list[EpochResult]]
-
-
-def run(
-    folder: Path, tape: Tape | None, companion: Callable[[LiveTrial], Companion], *, size: int = 48, rule: str = "sgd"
-) -> Trained:
-    """Train a trial by replays from a tape, or plainly."""
-    trial = a_trial(folder, subset=350, batch_size=size, weight_decay=1e-3, optimizer=rule)
-    trial.optimizer = optimizer_for(trial.model, trial.spec.training)
-    acting = companion(trial)
-    taken = plainly if tape is None else CapturedSteps(tape, lambda: trial.masks.pattern)
-    return trial, trained(trial, acting, taken)
-
-
-def alone(_: LiveTrial) -> Companion:
-    return Companion()
-
-
-def doing(during: During | None) -> Callable[[LiveTrial], Companion]:
-    return alone if during is None else lambda trial: attach(during, trial, EPOCHS * len(trial.batches()))
-
-
-def assert_alike(one: nn.Module, other: nn.Module) -> None:
-    for (name, value), after in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
-        assert torch.allclose(value, after, atol=1e-5), f"{name} is off by {(value - after).abs().max()}"
-
-
-def assert_same(one: Trained, other: Trained) -> None:
-    (plain, expected), (replayed, results) = one, other
-    assert_alike(plain.model, replayed.model)
-    assert [result.loss for result in results] == pytest.approx([result.loss for result in expected], rel=1e-5)
-    assert [result.images for result in results] == [result.images for result in expected]
-    assert plain.weight_masks.keys() == replayed.weight_masks.keys()
-    assert all(torch.equal(mask, replayed.weight_masks[name]) for name, mask in plain.weight_masks.items())
-
-
-@pytest.mark.parametrize("name", DURING)
-def test_replays_train_the_network_that_plain_steps_do(name: str, tmp_path: Path) -> None:
-    size = 17 if name == "faded gates" else 48  # the last sixteen steps of an epoch with fading gates stand out
-    tape, companion = Tape(), doing(DURING[name])
-    assert_same(
-        run(tmp_path, None, companion, size=size),
-        run(tmp_path, tape, companion, size=size),
-    )
-    assert tape.replayed > tape.recorded > 0
+def captured(tape: Tape) -> StepsOf:
+    return lambda trial: CapturedSteps(tape, lambda: trial.masks.pattern)
 
 
 def test_adamw_counts_its_steps_through_replays(tmp_path: Path) -> None:
     tape = Tape()
-    replayed = run(tmp_path, tape, alone, rule="adamw")
-    assert_same(run(tmp_path, None, alone, rule="adamw"), replayed)
+    replayed = run(tmp_path, alone, captured(tape), rule="adamw")
+    assert_same(run(tmp_path, alone, rule="adamw"), replayed)
     optimizer = replayed[0].optimizer
     assert optimizer is not None
-    assert {float(state["step"]) for state in optimizer.state.values()} == {EPOCHS * 8.0}
+    assert {float(state["step"]) for state in optimizer.state.values()} == {EPOCHS * (FULL + 1.0)}
     assert all(isinstance(group["lr"], float) and not group["fused"] for group in optimizer.param_groups)
     assert tape.recorded == 1
 
 
 def test_full_batches_are_replayed_once_they_are_warm(tmp_path: Path) -> None:
     tape = Tape()
-    run(tmp_path, tape, alone)
-    assert (tape.warmed, tape.recorded, tape.replayed) == (WARM_UPS, 1, EPOCHS * 7 - WARM_UPS)
-
-
-def test_a_device_that_records_nothing_trains_all_the_same_and_the_log_says_why(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    tape = Tape(refuses=True)
-    with caplog.at_level(logging.INFO):
-        refused = run(tmp_path, tape, doing(GrowPenalty(HALF)))
-    assert_same(run(tmp_path, None, doing(GrowPenalty(HALF))), refused)
-    assert tape.replayed == 0
-    assert "this device records nothing" in caplog.text
-    assert caplog.text.count("capturing one failed") == 1
+    run(tmp_path, alone, captured(tape))
+    assert (tape.warmed, tape.recorded, tape.replayed) == (WARM_UPS, 1, EPOCHS * FULL - WARM_UPS)
 
 
 class Waiting(Companion):
@@ -205,7 +71,7 @@ def test_a_step_that_waits_for_the_device_is_not_captured_and_loses_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     tape = Tape()
-    assert_same(run(tmp_path, None, Waiting), run(tmp_path, tape, Waiting))
+    assert_same(run(tmp_path, Waiting), run(tmp_path, Waiting, captured(tape)))
     assert tape.replayed == 0
     assert "waits for the device" in caplog.text
 
@@ -225,7 +91,7 @@ def test_companions_that_cannot_be_captured_say_why(
 ) -> None:
     tape = Tape()
     with caplog.at_level(logging.INFO):
-        run(tmp_path, tape, companion)
+        run(tmp_path, companion, captured(tape))
     assert tape.warmed == 0
     assert caplog.text.count(why) == 1
 
@@ -259,7 +125,7 @@ class Pruning(Companion):
 
 def test_new_masks_void_a_capture_and_others_of_the_same_weights_do_not(tmp_path: Path) -> None:
     tape = Tape()
-    assert_same(run(tmp_path, None, Pruning), run(tmp_path, tape, Pruning))
+    assert_same(run(tmp_path, Pruning), run(tmp_path, Pruning, captured(tape)))
     assert (tape.recorded, tape.warmed) == (2, 2 * WARM_UPS)
 
 

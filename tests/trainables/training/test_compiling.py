@@ -3,8 +3,6 @@
 import copy
 import logging
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,16 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from tests.trainables.stages import a_trial
-from tests.trainables.training.tape import Tape
+from tests.trainables.training.epochs import EPOCHS, FULL, Dropping, StepsOf, alone, assert_same, doing, run
+from tests.trainables.training.traced import Traced
 from trainables import parallel
 from trainables.data.batches import Batches
-from trainables.methods.attach import attach
 from trainables.recipes.gating import Gating
-from trainables.recipes.recipe import Prune
-from trainables.recipes.schedules import Gradual
 from trainables.spec import Compile
-from trainables.state import LiveTrial
-from trainables.training.captured import CapturedSteps
 from trainables.training.companion import Companion
 from trainables.training.compiling import (
     CACHE,
@@ -36,32 +30,11 @@ from trainables.training.compiling import (
     is_wanted,
     structure,
 )
-from trainables.training.epoch import EpochResult
 from trainables.training.logits import Network
 from trainables.training.step import Rate, Step, Steps, plainly
-from trainables.training.training import optimizer_for, train_epoch
+from trainables.training.training import optimizer_for
 
 IMAGES = 16
-
-
-@dataclass
-class Traced:
-    """Compiles by torch's tracer, without making machine code, and counts what it compiles and what that computes."""
-
-    compiled: int = 0
-    called: int = 0
-
-    def __call__(self, network: nn.Module) -> Network:
-        torch.compiler.reset()
-        self.compiled += 1
-        traced = torch.compile(network, backend="eager", fullgraph=True, dynamic=False)
-
-        def run(inputs: Tensor) -> Tensor:
-            self.called += 1
-            outputs: Tensor = traced(inputs)
-            return outputs
-
-        return run
 
 
 def a_network() -> nn.Sequential:
@@ -75,39 +48,8 @@ def images(count: int = IMAGES) -> Tensor:
     return torch.randn(count, 1, 4, 4, generator=torch.Generator().manual_seed(1))
 
 
-def run_epochs(trial: LiveTrial, companion: Companion, steps: Steps, epochs: int = 2) -> list[EpochResult]:
-    assert trial.optimizer is not None
-    trial.optimizer.register_step_post_hook(lambda *_: trial.masks.apply())
-    results = []
-    for _ in range(epochs):
-        results.append(
-            train_epoch(
-                trial.model,
-                trial.batches(),
-                trial.optimizer,
-                lambda step: 0.02 / (1 + step),
-                task=trial.task,
-                precision=torch.float32,
-                companion=companion,
-                steps=steps,
-            )
-        )
-        companion.after_epoch()
-    return results
-
-
-def trained(folder: Path, steps: Steps, companion: Callable[[LiveTrial], Companion]) -> tuple[LiveTrial, list[float]]:
-    trial = a_trial(folder, subset=350, batch_size=48, augment=False)
-    trial.optimizer = optimizer_for(trial.model, trial.spec.training)
-    return trial, [result.loss for result in run_epochs(trial, companion(trial), steps)]
-
-
-def compiling(compiled: Callable[[nn.Module], Network], steps: Steps = plainly, mode: Compile = "always") -> Steps:
-    return CompiledSteps(steps, mode, lambda: 0.0, compiled)
-
-
-def gradual(trial: LiveTrial) -> Companion:
-    return attach(Gradual(Prune(0.5)), trial, 2 * len(trial.batches()))
+def compiling(traced: Traced, steps: Steps = plainly) -> StepsOf:
+    return lambda _: CompiledSteps(steps, "always", lambda: 0.0, traced)
 
 
 @pytest.mark.parametrize(
@@ -125,17 +67,6 @@ def test_auto_compiles_on_a_gpu_what_earns_the_compilation_back(
     mode: Compile, device: str, left: float, wanted: bool
 ) -> None:
     assert is_wanted(mode, device, left) is wanted
-
-
-def test_masks_and_figures_are_those_of_the_network_as_it_is_written(tmp_path: Path) -> None:
-    traced = Traced()
-    (plain, expected), (compiled, losses) = (
-        trained(tmp_path, steps, gradual) for steps in (plainly, compiling(traced))
-    )
-    assert losses == pytest.approx(expected, rel=1e-5)
-    assert compiled.model.state_dict().keys() == plain.model.state_dict().keys()
-    assert all(torch.equal(mask, compiled.weight_masks[name]) for name, mask in plain.weight_masks.items())
-    assert (traced.compiled, traced.called) == (1, 1 + 2 * 7)  # the comparison; of each epoch the last batch is smaller
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script_method.*:DeprecationWarning")  # torch's own use of it
@@ -161,59 +92,32 @@ def test_inductor_trains_the_same_network(tmp_path: Path, monkeypatch: pytest.Mo
     assert folder.stat().st_mode & 0o77 == 0
 
 
-def test_captured_steps_capture_the_compiled_network(tmp_path: Path) -> None:
-    tape, traced = Tape(), Traced()
-    captured = CapturedSteps(tape, lambda: None)
-    (plain, expected), (replayed, losses) = (
-        trained(tmp_path, steps, lambda _: Companion()) for steps in (plainly, compiling(traced, captured))
-    )
-    assert losses == pytest.approx(expected, rel=1e-4)
-    assert distance(list(plain.model.parameters()), list(replayed.model.parameters())) < 1e-4
-    assert (tape.recorded, traced.compiled) == (1, 1)
-
-
-class Dropping(Companion):
-    """Replaces the last layer of the network after each epoch."""
-
-    def __init__(self, trial: LiveTrial) -> None:
-        self._trial = trial
-
-    def after_epoch(self) -> None:
-        model, optimizer = self._trial.model, self._trial.optimizer
-        assert optimizer is not None
-        name, last = list(model.named_modules())[-1]
-        parent = model.get_submodule(name.rpartition(".")[0])
-        setattr(parent, name.rpartition(".")[2], copy.deepcopy(last))
-        optimizer.param_groups[0]["params"] = list(model.parameters())
+def test_full_batches_are_computed_by_what_was_compiled_once(tmp_path: Path) -> None:
+    traced = Traced()
+    run(tmp_path, alone, compiling(traced))
+    assert (traced.compiled, traced.called) == (1, 1 + EPOCHS * FULL)  # the comparison, and full batches
 
 
 def test_a_network_that_has_changed_is_compiled_anew(tmp_path: Path) -> None:
     traced = Traced()
-    _, losses = trained(tmp_path, compiling(traced), Dropping)
-    assert traced.compiled == 2
-    assert losses == pytest.approx(trained(tmp_path, plainly, Dropping)[1], rel=1e-5)
+    run(tmp_path, Dropping, compiling(traced))
+    assert traced.compiled == EPOCHS
 
 
-def test_auto_stops_compiling_a_network_that_changes_all_the_time(caplog: pytest.LogCaptureFixture) -> None:
-    trial = a_trial(Path(), subset=80, batch_size=20)
-    trial.optimizer, companion = optimizer_for(trial.model, trial.spec.training), Dropping(trial)
+def test_auto_stops_compiling_a_network_that_changes_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     traced = Traced()
-    steps = CompiledSteps(plainly, "auto", lambda: 1e9, traced)
-    with pytest.MonkeyPatch.context() as patched, caplog.at_level(logging.INFO):
-        patched.setattr("trainables.training.compiling.is_wanted", lambda mode, *_: mode == "auto")  # as on a GPU
-        run_epochs(trial, companion, steps, epochs=MOST + 2)
+    monkeypatch.setattr("trainables.training.compiling.is_wanted", lambda mode, *_: mode == "auto")  # as on a GPU
+    with caplog.at_level(logging.INFO):
+        run(tmp_path, Dropping, lambda _: CompiledSteps(plainly, "auto", lambda: 1e9, traced), epochs=MOST + 2)
     assert traced.compiled == MOST
     assert caplog.text.count("has changed") == 1
 
 
-def test_what_a_compiler_refuses_is_trained_as_it_is_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    def refuses(_: nn.Module) -> Network:
-        raise RuntimeError("no compiler is installed\nat /usr/bin")
-
+def test_of_what_a_compiler_says_the_first_line_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        _, losses = trained(tmp_path, compiling(refuses), gradual)
-    assert losses == trained(tmp_path, plainly, gradual)[1]
-    assert caplog.text.count("no compiler is installed") == 1
+        run(tmp_path, alone, compiling(Traced(refuses=True)))
     assert "at /usr/bin" not in caplog.text
 
 
@@ -289,13 +193,9 @@ def test_open_gates_are_trained_as_written_and_the_log_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     traced = Traced()
-
-    def gated(trial: LiveTrial) -> Companion:
-        return attach(Gating(epochs=1), trial, 2 * len(trial.batches()))
-
     with caplog.at_level(logging.INFO):
-        _, losses = trained(tmp_path, compiling(traced), gated)
-    assert losses == pytest.approx(trained(tmp_path, plainly, gated)[1], rel=1e-5)
+        compiled = run(tmp_path, doing(Gating(epochs=1)), compiling(traced))
+    assert_same(run(tmp_path, doing(Gating(epochs=1))), compiled)
     assert caplog.text.count("hooks act on its modules") == 1
     assert traced.compiled == 1  # once the gates are gone
 
@@ -346,7 +246,7 @@ def test_several_processes_that_train_one_network_do_not_compile_it(
 
     monkeypatch.setattr(parallel, "size", lambda: 2)
     with caplog.at_level(logging.INFO):
-        steps = compiling(traced, noting)
+        steps = compiling(traced, noting)(trial)
         for _ in range(2):
             steps(step, trial.batches(), lambda _: 0.1, 0)
     assert networks == [trial.model, trial.model]
