@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trainables import data
 from trainables.data.batches import ordered
@@ -66,3 +68,63 @@ def test_bytes_that_are_no_text_and_a_missing_file_are_refused(tmp_path: Path) -
         data.load(spec)
     with pytest.raises(InvalidValue, match="is not there"):
         data.check(replace(spec, root=str(tmp_path / "none.txt")))
+
+
+@given(st.integers(40, 4000), st.floats(0.05, 0.4), st.floats(0.05, 0.4), st.integers(2, 40))
+def test_the_end_of_a_text_is_for_test_and_what_precedes_it_for_validation(
+    length: int, validation: float, test: float, context: int
+) -> None:
+    text = "ab" * (length // 2)
+    spec = DataSpec(name="text", root="x", validation=validation, test=test, options={"context": context})
+    last = round(test * len(text))
+    sizes = [len(text) - last - round(validation * (len(text) - last)), round(validation * (len(text) - last)), last]
+    if min(sizes) <= context:
+        with pytest.raises(InvalidValue, match=f"and a block of {context} needs one more than it has") as refused:
+            divided(text, spec)
+        keys = ("root", "validation", "test")
+        assert refused.value.key == next(key for key, size in zip(keys, sizes, strict=True) if size <= context)
+    else:
+        parts = divided(text, spec)
+        assert [len(part) for part in parts] == sizes
+        assert "".join(parts) == text
+
+
+def test_every_part_has_as_many_whole_blocks_as_follow_each_other_in_it(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path)
+    dataset, parts = data.load(spec), divided(TEXT, spec)
+    for split, part in zip((dataset.train, dataset.validation, dataset.test), parts, strict=True):
+        assert len(split) == (len(part) - 1) // 16
+        assert split.images.shape[1:] == (1, 1, 16)
+
+
+def test_characters_are_numbered_in_their_order_whatever_their_place_in_the_text() -> None:
+    assert vocabulary("banana") == ["a", "b", "n"]
+    assert vocabulary("zäa") == ["a", "z", "ä"]
+
+
+def test_a_block_has_64_characters_unless_the_study_says_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
+    spec = DataSpec(name="text", root=str(tmp_path / "text.txt"))
+    assert data.facts(spec).shape == (1, 1, 64)
+
+
+@pytest.mark.parametrize(
+    ("context", "fine"), [(2, True), (2**14, True), (2**14 + 1, False), (True, False), (8.0, False)]
+)
+def test_a_block_has_from_2_to_16384_characters(tmp_path: Path, context: Any, fine: bool) -> None:
+    spec = spec_of(tmp_path, context=context)
+    if fine:
+        data.check(spec)
+    else:
+        with pytest.raises(InvalidValue, match="must be a whole number from 2 to 16384") as refused:
+            data.check(spec)
+        assert refused.value.key == "options.context"
+
+
+def test_a_folder_and_what_is_for_images_are_refused(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path)
+    with pytest.raises(InvalidValue, match="is a folder; must be a text file in UTF-8"):
+        data.check(replace(spec, root=str(tmp_path)))
+    with pytest.raises(InvalidValue, match="is for images, and text has none: leave it out") as refused:
+        data.check(replace(spec, flip=True))
+    assert refused.value.key == "flip"
