@@ -43,7 +43,7 @@ class Axis:
         logarithmic = spans_decades(finite) and not from_zero
         low, high = around([0.0, *finite] if from_zero else finite, logarithmic=logarithmic)
         ends = (0.0 if from_zero else max(low, 0.0) if min(finite) >= 0 else low, high)
-        ticks = tuple((tick, written(metric, tick)) for tick in _ticks(ends, logarithmic=logarithmic))
+        ticks = _told_apart((tick, written(metric, tick)) for tick in _ticks(ends, logarithmic=logarithmic))
         return cls(label=label or named(metric), ends=ends, ticks=ticks, logarithmic=logarithmic)
 
     @classmethod
@@ -86,6 +86,14 @@ def written(metric: str, value: float) -> str:
 def _with_prefix(value: float) -> str:
     size, prefix = next(((s, p) for s, p in quantities.PREFIXES if abs(value) >= s), (1.0, ""))
     return f"{value / size:.6g}{prefix}"
+
+
+def _told_apart(ticks: Iterable[tuple[float, str]]) -> tuple[tuple[float, str], ...]:
+    """Return the first tick of each name: where values differ by rounding alone, several have the same."""
+    first: dict[str, float] = {}
+    for tick, text in ticks:
+        first.setdefault(text, tick)
+    return tuple((tick, text) for text, tick in first.items())
 
 
 def _ticks(ends: tuple[float, float], *, logarithmic: bool) -> Iterator[float]:
