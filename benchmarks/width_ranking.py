@@ -4,10 +4,11 @@
     python -m benchmarks.width_ranking --data cifar10 [--subset 3000] [--size 8] [--root ../shared/data]
 
 A supernet for each seed measures networks that cost half of the MACs of a small CNN: `--networks` that are also trained
-by themselves, and 100 others, from which the graph network learns. Kendall's tau is that with the mean accuracy, on
-validation and test images together, of the networks trained by themselves, once for each seed. What of that accuracy is
-the networks' and not the seeds' is said too: tau between one seed's accuracies and the others' mean, and the share of
-the mean's variance that is the networks' (intraclass correlation). No ranking can do much better than those.
+by themselves, and others from which the graph network learns: 100, or as many as are found among networks so small.
+Kendall's tau is that with the mean accuracy, on validation and test images together, of the networks trained by
+themselves, once for each seed. What of that accuracy is the networks' and not the seeds' is said too: tau between one
+seed's accuracies and the others' mean, and the share of the mean's variance that is the networks' (intraclass
+correlation), whose root is the most that any ranking can be expected to correlate.
 
 On digits all train for 12 epochs; of CIFAR-10, `--subset` images that are averaged to `--size` pixels a side are
 trained on for 6; `--epochs` overrides both. A run that is typed again continues.
@@ -184,6 +185,7 @@ def main() -> None:
     accuracies = truth(networks, options)
     true, taus = accuracies.mean(0), dict[int, tuple[float, float]]()
     print(f"accuracy by itself: {true.min():.2%} to {true.max():.2%}")
+    print(f"others to learn from: {len(of_seeds[0]) - len(networks)}")
     if len(options.seeds) > 1:
         agreed, share = agreement(accuracies), share_of_networks(accuracies)
         print(f"tau between a seed and the others: {agreed:.2f}; share of the networks in the variance: {share:.2f}")
