@@ -15,8 +15,9 @@ All have four workers, whose trials run side by side, and the epochs of `--trial
 `espalier` is the house's own proposer and rungs (1, 3, 9; a third goes on), without Ray; it chooses the sampler as for
 trials that take hours. `tpe` has TPE throughout, as where trials take seconds; `stopping` has those that are held back
 never go on; `no rungs` shows what stopping early is worth. `known cost` models only what is unknown: in a table those
-sizes are known that a study would know; `cost unknown` is the same model without that knowledge. The others train every
-trial to its end: random search, Optuna's TPE and NSGA-II. Syne Tune's MO-ASHA, with the same rungs, takes part where it
+sizes are known that a study would know; `cost unknown` is the same model without that knowledge. `known cost, no rungs`
+has the costs alone, `cost unknown` the curves alone, `cost unknown, no rungs` neither. The others train every trial to
+its end: random search, Optuna's TPE and NSGA-II. Syne Tune's MO-ASHA, with the same rungs, takes part where it
 is installed.
 
 Hypervolume is that of whole trials, as a share of the best front's, mean over the seeds. The next columns say after how
@@ -295,6 +296,7 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
     "espalier, known cost": Espalier("known_cost"),
     "espalier, known cost, no rungs": Espalier("known_cost", stops=False),
     "espalier, cost unknown": Espalier("known_cost", knows=False),
+    "espalier, cost unknown, no rungs": Espalier("known_cost", stops=False, knows=False),
     "espalier, tpe": Espalier("tpe"),
     "espalier, tpe, stopping": Espalier("tpe", hopeless="stop"),
     "espalier, tpe, no rungs": Espalier("tpe", stops=False),
@@ -477,6 +479,8 @@ def main() -> None:
         record(table_, options.configurations, options.out / table_.path.name, options.processes)
         return
     if options.what == "draws":
+        if options.table not in PROBLEMS:
+            parser.error(f"--table {options.table} has not been recorded; record it first")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         time_draws(PROBLEMS[options.table], options.trials)
         return

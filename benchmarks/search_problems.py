@@ -22,7 +22,7 @@ from orchestrator.search.configurations import Configurations
 from orchestrator.search.encoding import Scale
 from orchestrator.search.expected_costs import Costs, ExpectedCosts, GivenCosts
 from orchestrator.search.initial_design import at_random
-from orchestrator.spec.params import PREFIX
+from orchestrator.spec.params import MODEL, PREFIX
 from orchestrator.spec.study_spec import StudySpec
 from trainables.bounds import Bounds
 from trainables.context import Report, SaveCheckpoint
@@ -39,6 +39,8 @@ Paradigms = Mapping[str, Mapping[str, Value]]
 """What a study file says of its paradigms."""
 Ranges = Mapping[str, Mapping[str, float | bool]]
 """What a study file says under `search.training`."""
+Networks = Mapping[str, object] | Sequence[Mapping[str, object]]
+"""What a study file says of its network, or of those among which it searches."""
 Curve = Sequence[Losses]
 """A trial's size and error after each epoch."""
 
@@ -54,6 +56,9 @@ class Problem(Protocol):
 
     @property
     def tuned(self) -> Ranges: ...
+
+    @property
+    def model(self) -> Networks: ...
 
     @property
     def epochs(self) -> int: ...
@@ -79,7 +84,7 @@ def study(problem: Problem, search: Mapping[str, object] | None = None, **more: 
     plain = {
         "name": "search",
         "data": {"name": "digits"},
-        "model": {"name": "digits_cnn"},
+        "model": problem.model,
         "objectives": {"loss": "minimize", "macs": "minimize"},
         "paradigms": problem.paradigms,
         "search": {"training": problem.tuned, **(search or {})},
@@ -115,6 +120,7 @@ class Analytic:
     reference: Losses = (1.1, 4.0)
     paradigms: Paradigms = field(default_factory=lambda: {"rigl": {"scope": "erk"}})
     tuned: Ranges = field(default_factory=dict)
+    model: Networks = field(default_factory=lambda: {"name": "digits_cnn"})
     epochs: int = 27
 
     @property
@@ -152,8 +158,9 @@ def _distance(x: Coordinates) -> float:
 class Recorded:
     """Trials that were really trained: a configuration has the curve of the recorded one next to it.
 
-    Sizes are MACs as shares of the unpruned network's, errors are those of the validation split. The reference lies a
-    tenth of the best front's range beyond its worst. `training` is what the recorded study's file says of the rest.
+    Sizes are MACs as shares of the unpruned network's, of several the largest one's; errors are those of the validation
+    split. The reference lies a tenth of the best front's range beyond its worst. `training` is what the recorded
+    study's file says of the rest.
     """
 
     path: Path
@@ -161,6 +168,11 @@ class Recorded:
     training: Mapping[str, Any]
     tuned: Ranges = field(default_factory=dict)
     epochs: int = 27
+
+    @property
+    def model(self) -> Networks:
+        named: Networks = self.training["model"]
+        return named
 
     @cached_property
     def costs(self) -> Costs:
@@ -170,8 +182,8 @@ class Recorded:
         """
         data = self.training["data"]
         absent = {"download": True} if "root" in data else {}  # images are not read: their shape is enough
-        expected = ExpectedCosts(study(self, **{**self.training, "data": {**data, **absent}}))
-        dense = expected.unpruned({})["macs"].high
+        of_all = study(self, **{**self.training, "data": {**data, **absent}})
+        expected, dense = ExpectedCosts(of_all), _largest(of_all)
 
         @cache
         def of_row(paradigm: str, row: int) -> Mapping[str, Bounds]:
@@ -247,7 +259,7 @@ def searched(configurations: Configurations) -> dict[str, dict[str, BaseDistribu
         paradigm: {
             name.removeprefix(f"{paradigm}."): found
             for name, found in several.items()
-            if name.startswith((f"{paradigm}.", PREFIX))
+            if name == MODEL or name.startswith((f"{paradigm}.", PREFIX))
         }
         for paradigm in configurations.searched
     }
@@ -312,7 +324,37 @@ RIGL: Final = Recorded(
         "batch_size": {"low": 16, "high": 256, "log": True},
     },
 )
-RECORDED: Final = {"digits": DIGITS, "cifar10": CIFAR10, "rigl": RIGL}
+MANY: Final = Recorded(
+    DATA / "many_trials.json.gz",
+    paradigms={
+        "magnitude": {},
+        "lottery_ticket": {},
+        "snip": {},
+        "grasp": {},
+        "synflow": {},
+        "force": {},
+        "random": {},
+        "edge_popup": {},
+        "set": {},
+        "rigl": {},
+        "dst": {},
+        "greg": {},
+        "complexity_aware": {},
+        "group_envelope": {},
+        "weight_unification": {},
+        "unit_only": {},
+    },
+    training={
+        "data": {"name": "digits", "validation": 0.3, "subset": 900},
+        "model": [
+            {"name": "mlp", "options": {"widths": [300, 100]}},
+            {"name": "mlp", "options": {"widths": [64, 32]}},
+        ],
+        "training": {"batch_size": 256, "augment": False},
+    },
+)
+"""Sixteen paradigms on two networks, as many configurations of each paradigm however early a recording ends."""
+RECORDED: Final = {"digits": DIGITS, "cifar10": CIFAR10, "rigl": RIGL, "many": MANY}
 SPARSE: Final = Recorded(
     CIFAR10.path,
     paradigms={name: {} for name in ("snip", "grasp", "synflow", "random", "set", "rigl", "edge_popup")},
@@ -323,9 +365,10 @@ SPARSE: Final = Recorded(
 PROBLEMS: Final[Mapping[str, Problem]] = {
     "convex": Analytic(convex, 3 + 2 / 3 + 0.4),
     "concave": Analytic(concave, 3 + 1 / 3 + 0.4),
-    **RECORDED,
+    **{name: table for name, table in RECORDED.items() if table.path.exists()},
     "sparse": SPARSE,
 }
+"""What is searched; a table that has not been recorded is none of them."""
 
 
 def record(problem: Recorded, trials: int, path: Path, processes: int) -> None:
@@ -359,15 +402,11 @@ def _trained(problem: Recorded, paradigm: str, params: Params) -> Curve:
     """Train one configuration; return its curve of sizes and errors."""
     import torch
 
-    from trainables import data, models
-    from trainables.structure.complexity import measure
     from trainables.trial import run_trial
 
     torch.set_num_threads(1)
-    spec, watched = study(problem, **problem.training).trial(paradigm, params, 0), Watched()
-    dataset = data.load(spec.data)
-    network = models.build(spec.model.name, classes=dataset.classes, input_shape=dataset.input_shape)
-    dense = measure(network, dataset.input_shape).macs
+    of_all = study(problem, **problem.training)
+    spec, watched, dense = of_all.trial(paradigm, params, 0), Watched(), _largest(of_all)
     try:
         run_trial(spec, watched)
     except TrainingDiverged:
@@ -378,6 +417,12 @@ def _trained(problem: Recorded, paradigm: str, params: Params) -> Curve:
         seen = [(one.macs_projected, 1 - (one.accuracy or 0.0)) for one in watched.reports[: problem.epochs - 1]]
         seen.append((final["macs"], 1 - final["accuracy"]))
     return [(round(macs / dense, 4), round(error, 4)) for macs, error in seen]
+
+
+def _largest(spec: StudySpec) -> float:
+    """Return the MACs of the largest of a study's networks before anything is pruned."""
+    expected = ExpectedCosts(spec)
+    return max(expected.unpruned({MODEL: network.label})["macs"].high for network in spec.networks)
 
 
 class Watched:

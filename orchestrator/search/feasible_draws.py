@@ -1,6 +1,7 @@
 """An Optuna sampler, wrapped to draw whole and feasible configurations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +31,14 @@ UNIFORM_DRAWS: Final = 100
 
 CONSTRAINED_DRAWS: Final = 1000
 """The same where a constraint on costs may refuse most of the space."""
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """The expected gain of going on with stopped trials, by their numbers in the view, and that of the best new one."""
+
+    going_on: Mapping[int, float]
+    beginning: float
 
 
 class FeasibleDraws:
@@ -70,6 +79,10 @@ class FeasibleDraws:
             if self._is_feasible(drawn):
                 break
         return drawn
+
+    def weigh(self, _study: optuna.Study, _asked: Sequence[int], _number: int) -> Weighed | None:
+        """Weigh going on with stopped trials against beginning a new one; None for a sampler that cannot."""
+        return None
 
     def fill(self, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value]) -> dict[str, Value]:
         """Return a configuration, feasible or not, in which everything but `given` is drawn uniformly."""

@@ -9,7 +9,6 @@ what they are estimated to come to, the less the less certain that is. The first
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,13 +18,14 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.results.front import Points, non_dominated, sign
+from orchestrator.search.candidates import Candidate, Drawn, farthest, key_of, known, novelty
 from orchestrator.search.configurations import PARADIGM, Configurations
 from orchestrator.search.encoding import Encoding
 from orchestrator.search.expected_gain import gains
-from orchestrator.search.feasible_draws import MISSED, QUARTILE, SPREAD, FeasibleDraws
+from orchestrator.search.feasible_draws import MISSED, QUARTILE, SPREAD, FeasibleDraws, Weighed
 from orchestrator.search.gaussian_process import Array
 from orchestrator.search.initial_design import value_at
-from orchestrator.search.surrogate import UNIT, Known, Results, Surrogate
+from orchestrator.search.surrogate import Results, Surrogate
 from orchestrator.spec.params import MODEL
 from trainables.bounds import Bounds
 from trainables.metrics import COSTS
@@ -50,19 +50,6 @@ REACH: Final = 1.0
 LEAST: Final = 1e-4
 """The least cost that is told from smaller ones, as a share of the unpruned network's."""
 
-Drawn = dict[str, Value]
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """A configuration as the model sees it: its row, and the least and the most of its costs, as logarithms."""
-
-    drawn: Drawn
-    key: str
-    row: Array
-    low: Array
-    high: Array
-
 
 class KnownCostDraws(FeasibleDraws):
     """Draws the candidate of the largest expected gain; the first ones as far as can be from the costs tried so far."""
@@ -75,8 +62,8 @@ class KnownCostDraws(FeasibleDraws):
         self._dense = {name: dense[name] for name in costs}
         self._is_cost = np.array([name in costs for name in objectives])
         self._encoding = Encoding(configurations.distributions)
-        self._candidates: dict[int, _Seen | None] = {}
-        self._tried: dict[int, _Seen] = {}
+        self._candidates: dict[int, Candidate | None] = {}
+        self._tried: dict[int, Candidate] = {}
         """The view's trials, by their numbers there."""
         self._places: dict[int, int] = {}
         """Where each of the view's trials stands among those that have been drawn; numbers may have gaps."""
@@ -87,20 +74,39 @@ class KnownCostDraws(FeasibleDraws):
     def draw(
         self, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value], number: int
     ) -> dict[str, Value]:
-        trials = [other for other in study.get_trials(deepcopy=False) if other.params]
-        for other in trials:
-            if other.number not in self._tried:
-                self._tried[other.number] = self._see(other.params)
-        self._places = {other.number: place for place, other in enumerate(trials)}
-        tried = {self._tried[other.number].key for other in trials}
-        pool = self._pool(number)
-        candidates = [one for one in pool if given.items() <= one.drawn.items() and one.key not in tried]
+        trials = self._take_note(study)
+        candidates = self._untried(number, trials, given)
         candidates = self._of_neglected(candidates, trials) or candidates
         if not candidates:
             return super().draw(study, trial, given, number)
         return candidates[self._best(candidates, trials)].drawn
 
-    def _of_neglected(self, candidates: Sequence[_Seen], trials: Sequence[FrozenTrial]) -> list[_Seen]:
+    def weigh(self, study: optuna.Study, asked: Sequence[int], number: int) -> Weighed | None:
+        """Weigh going on with stopped trials, given by their numbers in the view, against beginning trial `number`."""
+        trials = self._take_note(study)
+        told, candidates = _told(trials), self._untried(number, trials, {})
+        if len(told) < FIRST or not candidates:
+            return None
+        there = [self._tried[trial] for trial in asked]
+        gain = self._gain([*candidates, *there], told, trials, frozenset(asked))
+        fresh = gain[: len(candidates)] * self._novelty(candidates, trials)
+        return Weighed(dict(zip(asked, gain[len(candidates) :].tolist(), strict=True)), float(fresh.max()))
+
+    def _take_note(self, study: optuna.Study) -> list[FrozenTrial]:
+        """Return the view's trials, all of which are known as candidates."""
+        trials = [other for other in study.get_trials(deepcopy=False) if other.params]
+        for other in trials:
+            if other.number not in self._tried:
+                self._tried[other.number] = self._see(other.params)
+        self._places = {other.number: place for place, other in enumerate(trials)}
+        return trials
+
+    def _untried(self, number: int, trials: Sequence[FrozenTrial], given: Mapping[str, Value]) -> list[Candidate]:
+        """Return the candidates of a draw that were not tried."""
+        tried = {self._tried[other.number].key for other in trials}
+        return [one for one in self._pool(number) if given.items() <= one.drawn.items() and one.key not in tried]
+
+    def _of_neglected(self, candidates: Sequence[Candidate], trials: Sequence[FrozenTrial]) -> list[Candidate]:
         """Return the candidates of the paradigm that was tried the least, if its turn has come again.
 
         A paradigm without candidates has no turn: it would take those of the others.
@@ -112,7 +118,7 @@ class KnownCostDraws(FeasibleDraws):
         is_due = len(trials) >= FLOOR * len(self._configurations.searched) * 2 ** tried[least]
         return [one for one in candidates if one.drawn[PARADIGM] == least] if is_due else []
 
-    def _pool(self, number: int) -> list[_Seen]:
+    def _pool(self, number: int) -> list[Candidate]:
         """Return the candidates of a draw; each depends on the study's seed and its place in the sequence alone."""
         last = FRESH * number + CANDIDATES
         for place in range(last - CANDIDATES, last):
@@ -123,46 +129,53 @@ class KnownCostDraws(FeasibleDraws):
         chosen = (self._candidates[place] for place in range(last - CANDIDATES, last))
         return [candidate for candidate in chosen if candidate is not None]
 
-    def _candidate(self, place: int) -> _Seen | None:
+    def _candidate(self, place: int) -> Candidate | None:
         """Return a random configuration; None for one that cannot be carried out."""
         dice = np.random.default_rng([self._configurations.spec.seed, place])
         drawn = self._configurations.draw(lambda _, distribution: value_at(distribution, float(dice.random())))
         return self._see(drawn) if self._is_feasible(drawn) else None
 
-    def _best(self, candidates: Sequence[_Seen], trials: Sequence[FrozenTrial]) -> int:
+    def _best(self, candidates: Sequence[Candidate], trials: Sequence[FrozenTrial]) -> int:
         """Return the index of the candidate to try: of the largest expected gain, once there are results."""
-        wanted, tried = _known(candidates), _known([self._tried[trial.number] for trial in trials])
-        told = [trial for trial in trials if trial.state == TrialState.COMPLETE and _is_finite(trial)]
+        told = _told(trials)
         if len(told) < FIRST:
-            return _farthest(wanted, tried)
-        pending = [self._tried[trial.number] for trial in trials if trial.state == TrialState.RUNNING]
-        gain = self._gain(candidates, told, pending, len(trials))
-        return int(np.argmax(gain * _novelty(wanted, tried, self._encoding.columns.paradigms)))
+            return farthest(known(candidates), known([self._tried[trial.number] for trial in trials]))
+        return int(np.argmax(self._gain(candidates, told, trials) * self._novelty(candidates, trials)))
+
+    def _novelty(self, candidates: Sequence[Candidate], trials: Sequence[FrozenTrial]) -> Array:
+        tried = [self._tried[trial.number] for trial in trials]
+        return novelty(known(candidates), known(tried), self._encoding.columns.paradigms)
 
     def _gain(
-        self, candidates: Sequence[_Seen], told: Sequence[FrozenTrial], pending: Sequence[_Seen], number: int
+        self,
+        candidates: Sequence[Candidate],
+        told: Sequence[FrozenTrial],
+        trials: Sequence[FrozenTrial],
+        asked: frozenset[int] = frozenset(),
     ) -> Array:
-        """Return the expected gain of hypervolume of each candidate."""
+        """Return the expected gain of hypervolume of each candidate; those `asked` are learnt from in any case."""
+        pending = [self._tried[trial.number] for trial in trials if trial.state == TrialState.RUNNING]
         losses = self._shares(self._losses_of(told))
-        measured = np.array([not any(trial.user_attrs.get(SPREAD, ())) for trial in told])
-        expected = self._learnt(told, number).predict(_known([*candidates, *pending]))
+        measured = np.array([not trial.user_attrs.get(SPREAD) for trial in told])
+        expected = self._learnt(told, len(trials), asked).predict(known([*candidates, *pending]))
         samples = self._together(np.exp(expected.costs), expected.others[:, :, : int((~self._is_cost).sum())])
         front = np.vstack([losses[measured & _feasible(told)], samples[len(candidates) :].mean(axis=1)])
-        dice = np.random.default_rng([self._configurations.spec.seed, number])
+        dice = np.random.default_rng([self._configurations.spec.seed, len(trials)])
         best = non_dominated(front)
         gain = gains(samples[: len(candidates)], best, _reference(front, best, samples), dice)
         likely = expected.others[: len(candidates), :, int((~self._is_cost).sum()) :].mean(axis=1)
         return np.asarray(gain * np.clip(likely, 0, 1).prod(axis=1))
 
-    def _learnt(self, told: Sequence[FrozenTrial], number: int) -> Surrogate:
+    def _learnt(self, told: Sequence[FrozenTrial], number: int, asked: frozenset[int]) -> Surrogate:
         """Return what is learnt from results; the same as before where they are the same."""
         last = last_learnt(number)
-        early = [trial for trial in told if self._places[trial.number] < last] or told
-        chosen = [early[index] for index in _most_telling(self._losses_of(early))]
+        early = [trial for trial in told if self._places[trial.number] < last or trial.number in asked] or told
+        telling = set(_most_telling(self._losses_of(early)))
+        chosen = [one for index, one in enumerate(early) if index in telling or one.number in asked]
         learnt_from = [(trial.number, trial.values, trial.user_attrs) for trial in chosen]
         if self._surrogate is None or learnt_from != self._learnt_from:
-            known = _known([self._tried[trial.number] for trial in chosen])
-            self._surrogate = Surrogate(self._encoding.columns, known, self._results(chosen))
+            known_ = known([self._tried[trial.number] for trial in chosen])
+            self._surrogate = Surrogate(self._encoding.columns, known_, self._results(chosen))
             self._learnt_from = learnt_from
         return self._surrogate
 
@@ -192,11 +205,11 @@ class KnownCostDraws(FeasibleDraws):
         together[:, :, self._is_cost], together[:, :, ~self._is_cost] = costs, others
         return together
 
-    def _see(self, drawn: Drawn) -> _Seen:
+    def _see(self, drawn: Drawn) -> Candidate:
         expected = self._expected(drawn)
         bounds = [_share(expected.get(name), dense) for name, dense in self._dense.items()]
         low, high = (np.log([max(LEAST, getattr(one, end)) for one in bounds]) for end in ("low", "high"))
-        return _Seen(drawn, _key(drawn), self._encoding.row(drawn), low, high)
+        return Candidate(drawn, key_of(drawn), self._encoding.row(drawn), low, high)
 
     def _expected(self, drawn: Drawn) -> Mapping[str, Bounds]:
         """Return what is known of a draw's costs: nothing of an earlier study's that lacks what is searched here."""
@@ -207,8 +220,8 @@ class KnownCostDraws(FeasibleDraws):
         return self._configurations.expected_costs(str(drawn[PARADIGM]), params, roughly=True)
 
 
-def _known(seen: Sequence[_Seen]) -> Known:
-    return Known(*(np.array([getattr(one, name) for one in seen]) for name in ("row", "low", "high")))
+def _told(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    return [trial for trial in trials if trial.state == TrialState.COMPLETE and _is_finite(trial)]
 
 
 def _feasible(told: Sequence[FrozenTrial]) -> npt.NDArray[np.bool_]:
@@ -222,34 +235,6 @@ def last_learnt(number: int) -> int:
     """
     each = 1 << max(0, int(math.log2(max(1, number) / EACH)))
     return number // each * each
-
-
-def _farthest(candidates: Known, tried: Known) -> int:
-    """Return the index of the candidate whose costs are the farthest from any that were tried."""
-    if not tried.low.size:
-        return 0
-    return int(np.argmax(np.abs(_middle(candidates)[:, None] - _middle(tried)[None]).max(axis=2).min(axis=1)))
-
-
-def _novelty(candidates: Known, tried: Known, paradigms: npt.NDArray[np.intp]) -> Array:
-    """Return how far each candidate is from all that were tried, from 0 to 1: 1 for the farther half of its paradigm's.
-
-    A model of few results may promise again of a configuration's twin what the configuration itself did not hold.
-    """
-    wanted, there = (np.hstack([each.rows, _middle(each) / UNIT]) for each in (candidates, tried))
-    squares = np.square(wanted).sum(axis=1)[:, None] + np.square(there).sum(axis=1) - 2 * wanted @ there.T
-    nearest, usual = np.sqrt(np.clip(squares.min(axis=1), 0, None)), np.empty(len(wanted))
-    for paradigm in candidates.rows[:, paradigms].T > 0:
-        usual[paradigm] = np.median(nearest[paradigm]) if paradigm.any() else 0
-    return np.asarray(np.minimum(1.0, nearest / np.maximum(usual, np.finfo(np.float64).tiny)))
-
-
-def _middle(known: Known) -> Array:
-    return (known.low + known.high) / 2
-
-
-def _key(drawn: Drawn) -> str:
-    return repr(sorted(drawn.items()))
 
 
 def _unpruned(configurations: Configurations) -> dict[str, float]:

@@ -3,10 +3,12 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Final
 
+from orchestrator.ledger.epoch import Epoch
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.trial import Configuration, Draft, Named
@@ -102,6 +104,37 @@ class Proposer:
         """Note that a paused trial continues: the view will be told its final result."""
         if number in self._stopped:
             self._running[number] = self._stopped.pop(number)
+
+    def is_worth(self, number: int, epoch: Epoch) -> bool | None:
+        """Return whether a trial that has come so far gains more for each epoch left to it than a new one would.
+
+        None if the sampler cannot weigh that, or not yet.
+        """
+        self._make_ready()
+        key = self._running.get(number)
+        estimate = lesson(self._spec, replace(self._ledger.record(number), state=State.PAUSED), self._foresight)
+        if key is None or estimate is None or estimate.values is None:
+            return None
+        self._view.tell(key, estimate)
+        weighed = self._view.weigh([key], self._ledger.asked)
+        self._view.reopen(key)
+        return None if weighed is None else weighed.going_on[key] / (1 - epoch.fidelity) >= weighed.beginning
+
+    def worthiest(self, paused: Collection[int]) -> tuple[int | None, bool]:
+        """Return which paused trial gains the most for each epoch left to it, if more than a new one would.
+
+        The second says whether the sampler can weigh that now.
+        """
+        self._make_ready()
+        keys = {number: self._stopped[number] for number in paused if number in self._stopped}
+        weighed = self._view.weigh(list(keys.values()), self._ledger.asked) if keys else None
+        if weighed is None:
+            return None, False
+        gains = {
+            number: weighed.going_on[key] / (1 - self._ledger.record(number).fidelity) for number, key in keys.items()
+        }
+        best = max(gains, key=gains.__getitem__)
+        return (best if gains[best] > weighed.beginning else None), True
 
     def _next(self) -> tuple[int | None, Draft]:
         if self._again:

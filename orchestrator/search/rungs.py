@@ -78,6 +78,10 @@ class Rungs:
         if trial in self._reached.get(epoch, ()):
             self._gone[epoch].add(trial)
 
+    def has_judged(self, trial: int, epoch: int) -> bool:
+        """Return whether a trial has been compared with others at an epoch."""
+        return trial in self._reached.get(epoch, ())
+
     def standing(self, trial: int, epoch: int) -> str | None:
         """Return why a trial may not continue from an epoch now, or None if it may."""
         if trial not in self._reached.get(epoch, ()):

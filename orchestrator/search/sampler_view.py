@@ -13,7 +13,7 @@ from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.ledger.stored_trial import violations
 from orchestrator.ledger.trial import Named
 from orchestrator.search.configurations import Configurations
-from orchestrator.search.feasible_draws import MISSED, SPREAD
+from orchestrator.search.feasible_draws import MISSED, SPREAD, Weighed
 from orchestrator.search.foresight import Foresight
 from orchestrator.search.samplers import SamplerName, draws_for
 from orchestrator.spec.study_spec import StudySpec
@@ -94,6 +94,15 @@ class View:
         for name, distribution in self.distributions(drawn).items():
             self._storage.set_trial_param(key, name, distribution.to_internal_repr(drawn[name]), distribution)
         return key, drawn
+
+    def weigh(self, asked: Sequence[int], number: int) -> Weighed | None:
+        """Weigh going on with stopped trials, given by their keys, against beginning trial `number`."""
+        optuna_internals.forget_cached_trials(self._study)
+        return self._draws.weigh(self._study, asked, number)
+
+    def reopen(self, key: int) -> None:
+        """Take a trial's result back: it goes on."""
+        optuna_internals.reopen(self._storage, key)
 
     def take_up(self, lesson: Lesson) -> int | None:
         """Learn from a trial that was not drawn here; return its key, or None if it teaches nothing."""

@@ -36,6 +36,10 @@ PAUSING: Final = 20
 
 Trials ranked lower than that hardly ever become one of the best."""
 
+WHOLE: Final = 4
+"""How many trials are trained to their end in any case where gains are weighed: they show what others will gain."""
+BEHIND: Final = "a new trial promises more for each epoch"
+
 SHORTEST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
 """Seconds before a trial whose process was lost is restarted; doubled after each loss without progress."""
@@ -157,10 +161,19 @@ class Sweep:
             return CONTINUE
         record = self.ledger.record(number)
         reason = self._rungs.verdict(record, epoch)
-        if reason is None or record.sampler == REPLICATE or self._prospects.may_reach_front(epoch):
+        if record.sampler == REPLICATE or self._goes_on(number, epoch, reason):
             self._rungs.note_gone(number, epoch.epoch)
             return CONTINUE
-        return Verdict(Decision(self.spec.fidelity.hopeless), reason)
+        return Verdict(Decision(self.spec.fidelity.hopeless), reason or BEHIND)
+
+    def _goes_on(self, number: int, epoch: Epoch, reason: str | None) -> bool:
+        """Return whether a trial continues from a rung, where `reason` is why it may not by its rank."""
+        if self.spec.search.sampler != "known_cost":
+            return reason is None or self._prospects.may_reach_front(epoch)
+        if not self._rungs.has_judged(number, epoch.epoch) or number < WHOLE:
+            return True
+        worth = self._proposer.is_worth(number, epoch)
+        return (reason is None or self._prospects.may_reach_front(epoch)) if worth is None else worth
 
     def end(self, number: int, verdict: Verdict = CONTINUE) -> None:
         """Note that a trial ended, by itself or by a verdict; it can pause only with a checkpoint of its last epoch."""
@@ -280,6 +293,9 @@ class Sweep:
 
     def _paused_trial(self) -> Assignment | None:
         number = self._next_paused()
+        if self.spec.search.sampler == "known_cost" and self._paused and self._may_ask():
+            worthiest, weighs = self._proposer.worthiest(self._paused)
+            number = worthiest if weighs else number
         if number is None:
             return None
         del self._paused[number]

@@ -1,10 +1,12 @@
-"""Tables of recorded trials: what an ended run has trained is not trained again."""
+"""Tables of recorded trials: what an ended run has trained is not trained again, and what a large one searches."""
 
 import gzip
 import json
 from pathlib import Path
 
-from benchmarks.search_problems import RECORDED, record
+from benchmarks.search_problems import MANY, RECORDED, record, searched, study
+from orchestrator.search.configurations import Configurations
+from orchestrator.search.initial_design import at_random
 
 
 def test_a_recording_that_ended_with_its_last_trial_trains_none_when_it_goes_on(tmp_path: Path) -> None:
@@ -14,3 +16,10 @@ def test_a_recording_that_ended_with_its_last_trial_trains_none_when_it_goes_on(
     record(RECORDED["rigl"], 1, path, processes=1)
     assert json.loads(gzip.decompress(path.read_bytes())) == [row]
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_each_paradigm_of_the_large_table_is_searched_on_both_of_its_networks() -> None:
+    configurations = Configurations(study(MANY, **MANY.training))
+    assert all("model" in found for found in searched(configurations).values())
+    drawn = {paradigm: at_random(configurations, paradigm, 12) for paradigm in MANY.paradigms}
+    assert {len({params["model"] for params in chosen}) for chosen in drawn.values()} == {2}

@@ -191,3 +191,23 @@ def test_a_paradigm_that_no_draw_can_carry_out_does_not_take_the_turns_of_others
         for name in ["rigl"] * 47 + ["set"] * 3
     ]
     assert {one.drawn[PARADIGM] for one in several._of_neglected(candidates, tried)} == {"set"}
+
+
+def test_going_on_is_weighed_against_a_new_trial_once_there_are_results(history: list[dict[str, Value]]) -> None:
+    taught = view(given())
+    assert taught.weigh([], 0) is None
+    for drawn in history:
+        taught.take_up(lesson(drawn))
+    hopeful, hopeless = [taught.take_up(stopped(accuracy)) for accuracy in (0.95, 0.1)]
+    assert hopeful is not None
+    assert hopeless is not None
+    weighed = taught.weigh([hopeful, hopeless], 22)
+    assert weighed is not None
+    assert weighed.going_on[hopeful] > weighed.beginning > weighed.going_on[hopeless]
+    assert taught.weigh([hopeful, hopeless], 22) == weighed
+
+
+def stopped(accuracy: float) -> Lesson:
+    """Return what a trial teaches that was stopped and is estimated to come to this accuracy."""
+    params: Named = {"sparsity": 0.75, "scope": "erk", "fraction": 0.3, "updates": 100, "end": 0.5 + accuracy / 4}
+    return Lesson("rigl", params, State.COMPLETE, [accuracy, 250.0], spread=[0.02, 0.0])

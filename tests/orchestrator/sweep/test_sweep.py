@@ -1,6 +1,7 @@
 """A sweep hands out trials and records what becomes of them, whatever runs them."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from orchestrator.ledger.failures import Breakdown, Failure
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.records import State
 from orchestrator.results.front import TOLD
+from orchestrator.search.expected_costs import GivenCosts
 from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.trial_files import trial_files
 from orchestrator.sweep.sweep import (
@@ -18,12 +20,14 @@ from orchestrator.sweep.sweep import (
     LONGEST_PAUSE,
     SECONDS_BETWEEN_NOTES,
     SHORTEST_PAUSE,
+    WHOLE,
     Assignment,
     Sweep,
 )
 from orchestrator.sweep.verdict import CONTINUE, Decision, Verdict
 from tests.orchestrator.clock import Clock
 from tests.orchestrator.small import Silence, epoch, ledger_of, run_to_end, study
+from trainables.bounds import Bounds
 
 LOST = Breakdown(Failure.LOST, "the process died")
 STOP = Verdict(Decision.STOP, "hopeless")
@@ -37,13 +41,13 @@ def started(sweep: Sweep) -> Assignment:
     return trial
 
 
-def save(ledger: Ledger, sweep: Sweep, number: int, epochs: Iterable[int]) -> list[CheckpointRef]:
-    """Let a trial report epochs, each with a real checkpoint."""
+def save(ledger: Ledger, sweep: Sweep, number: int, epochs: Iterable[int], **changes: object) -> list[CheckpointRef]:
+    """Let a trial report epochs, each with a real checkpoint; `changes` are what it reports otherwise."""
     made = [CheckpointRef(f"{number:05d}-1", f"checkpoint_{epoch:06d}") for epoch in epochs]
     trial = Assignment(number, next(one.configuration for one in ledger.unfinished() if one.number == number))
     ledger.folder.trials.mkdir(parents=True, exist_ok=True)
     for checkpoint, at in zip(made, epochs, strict=True):
-        sweep.report(number, epoch(sweep, trial, at))
+        sweep.report(number, epoch(sweep, trial, at, **changes))
         trial_files(ledger.folder).keep(checkpoint, lambda folder: _write(folder), ledger.owner(number))
         sweep.save(number, checkpoint)
     return made
@@ -361,3 +365,34 @@ def test_however_trials_end_each_is_told_once_and_none_is_left(
             assert ledger.asked == len(states) <= 4
             assert sweep.live == set()
         assert (sweep.is_over, told) == (True, 4)
+
+
+def test_where_gains_are_weighed_the_first_trials_continue_and_hopeless_ones_wait(tmp_path: Path) -> None:
+    spec = study(
+        paradigms={"rigl": {"scope": "erk", "fraction": 0.3, "updates": 100, "end": 0.75}},
+        objectives={"accuracy": "maximize", "macs": "minimize"},
+        sampler="known_cost",
+        trials=20,
+        epochs=8,
+        rungs=[1],
+        hopeless="pause",
+    )
+    with ledger_of(spec, tmp_path) as ledger:
+        costs = GivenCosts(lambda *_: {}, lambda _: {"macs": Bounds(100, 100)})
+        sweep = Sweep(ledger, Silence(), costs=costs)
+        assert all(_judged(ledger, sweep, accuracy=0.8).continues for _ in range(WHOLE))
+        assert _judged(ledger, sweep, accuracy=0.01).decision is Decision.PAUSE
+        assert started(sweep).number == WHOLE + 1  # a new trial promises more than the one that waits
+
+
+def _judged(ledger: Ledger, sweep: Sweep, accuracy: float) -> Verdict:
+    """Let a trial come to its rung with this accuracy, and to its end with it if it may."""
+    trial = started(sweep)
+    save(ledger, sweep, trial.number, [1], accuracy=accuracy)
+    verdict = sweep.judge(trial.number, ledger.record(trial.number).curve[-1])
+    if verdict.continues:
+        last = sweep.spec.fidelity.epochs
+        final = epoch(sweep, trial, last, accuracy=accuracy)
+        sweep.report(trial.number, replace(final, metrics={**final.metrics, "accuracy": accuracy}))
+    sweep.end(trial.number, verdict)
+    return verdict
