@@ -1,5 +1,6 @@
 """A sweep hands out trials and records what becomes of them, whatever runs them."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -367,32 +368,60 @@ def test_however_trials_end_each_is_told_once_and_none_is_left(
         assert (sweep.is_over, told) == (True, 4)
 
 
+WEIGHING = study(
+    paradigms={"rigl": {"scope": "erk", "fraction": 0.3, "updates": 100, "end": 0.75}},
+    objectives={"accuracy": "maximize", "macs": "minimize"},
+    sampler="known_cost",
+    trials=20,
+    epochs=8,
+    rungs=[1],
+    hopeless="pause",
+)
+
+
+def weighing(ledger: Ledger) -> Sweep:
+    """Return a sweep whose trials take hours, and in which the cost of the unpruned network is known, and no other."""
+    costs = GivenCosts(lambda *_: {}, lambda _: {"macs": Bounds(100, 100)})
+    return Sweep(ledger, Silence(), costs=costs, clock=lambda: 3600.0 * ledger.asked)
+
+
 def test_where_gains_are_weighed_the_first_trials_continue_and_hopeless_ones_wait(tmp_path: Path) -> None:
-    spec = study(
-        paradigms={"rigl": {"scope": "erk", "fraction": 0.3, "updates": 100, "end": 0.75}},
-        objectives={"accuracy": "maximize", "macs": "minimize"},
-        sampler="known_cost",
-        trials=20,
-        epochs=8,
-        rungs=[1],
-        hopeless="pause",
-    )
-    with ledger_of(spec, tmp_path) as ledger:
-        costs = GivenCosts(lambda *_: {}, lambda _: {"macs": Bounds(100, 100)})
-        sweep = Sweep(ledger, Silence(), costs=costs)
-        assert all(_judged(ledger, sweep, accuracy=0.8).continues for _ in range(WHOLE))
-        assert _judged(ledger, sweep, accuracy=0.01).decision is Decision.PAUSE
+    with ledger_of(WEIGHING, tmp_path) as ledger:
+        sweep = weighing(ledger)
+        assert all(_step(ledger, sweep, accuracy=0.8) for _ in range(WHOLE))
+        assert not _step(ledger, sweep, accuracy=0.01)
         assert started(sweep).number == WHOLE + 1  # a new trial promises more than the one that waits
 
 
-def _judged(ledger: Ledger, sweep: Sweep, accuracy: float) -> Verdict:
-    """Let a trial come to its rung with this accuracy, and to its end with it if it may."""
+def test_where_gains_are_weighed_a_resumed_study_decides_as_the_uninterrupted_one(tmp_path: Path) -> None:
+    whole, in_pieces = tmp_path / "whole", tmp_path / "pieces"
+    with ledger_of(WEIGHING, whole) as ledger:
+        expected = _steps(ledger, range(14))
+    for piece in (range(7), range(7, 9), range(9, 14)):
+        with ledger_of(WEIGHING, in_pieces) as ledger:
+            decided = _steps(ledger, piece)
+    assert decided == expected
+    assert {state for _, state, _ in decided} == {State.COMPLETE, State.PAUSED}
+
+
+def _steps(ledger: Ledger, places: Iterable[int]) -> list[tuple[object, State, int]]:
+    """Let trials whose accuracies rise and fall take their next steps; return what became of all."""
+    sweep = weighing(ledger)
+    for place in places:
+        _step(ledger, sweep, accuracy=0.5 + 0.4 * math.sin(2 * place))
+    return [(one.params, one.state, len(one.curve)) for one in ledger.records()]
+
+
+def _step(ledger: Ledger, sweep: Sweep, accuracy: float) -> bool:
+    """Let a trial come to its rung, and to its end if it may; one that has paused there goes to its end."""
     trial = started(sweep)
-    save(ledger, sweep, trial.number, [1], accuracy=accuracy)
-    verdict = sweep.judge(trial.number, ledger.record(trial.number).curve[-1])
-    if verdict.continues:
-        last = sweep.spec.fidelity.epochs
-        final = epoch(sweep, trial, last, accuracy=accuracy)
-        sweep.report(trial.number, replace(final, metrics={**final.metrics, "accuracy": accuracy}))
-    sweep.end(trial.number, verdict)
-    return verdict
+    if not ledger.record(trial.number).curve:
+        save(ledger, sweep, trial.number, [1], accuracy=accuracy)
+        verdict = sweep.judge(trial.number, ledger.record(trial.number).curve[-1])
+        if not verdict.continues:
+            sweep.end(trial.number, verdict)
+            return False
+    final = epoch(sweep, trial, sweep.spec.fidelity.epochs, accuracy=accuracy)
+    sweep.report(trial.number, replace(final, metrics={**final.metrics, "accuracy": accuracy}))
+    sweep.end(trial.number)
+    return True
