@@ -6,11 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from scipy import ndimage
 
 from tests.trainables.corruption.pictures import floats
 from trainables.corruption import weather
 from trainables.corruption.blurs import moved
 from trainables.corruption.draws import Draws
+from trainables.corruption.resampling import blurred
 
 IMAGES, DRAWS = floats(), Draws(0, torch.arange(12))
 
@@ -175,3 +177,18 @@ def test_mud_hides_what_is_below_and_water_brightens_it() -> None:
 def test_a_black_pixel_becomes_grey_when_it_brightens() -> None:
     assert torch.equal(weather.brightness(torch.zeros(1, 3, 2, 2), 0.25), torch.full((1, 3, 2, 2), 0.25))
     assert weather.brightness(torch.ones(1, 3, 2, 2), 0.25).max() == 1
+
+
+def test_drops_of_water_are_lit_by_how_far_each_pixel_is_from_their_edge() -> None:
+    black = torch.zeros(12, 3, 32, 32)
+    liquid = blurred(DRAWS.normal("spatter", 1, 32, 32) * 0.3 + 0.65, 1.0)
+    liquid = torch.where(liquid < 0.69, 0.0, liquid)
+    spattered = weather.spatter(black, DRAWS, 0.65, 0.3, 1.0, 0.69, 0.5, False)
+    emboss = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]])
+    for number in range(12):
+        inside = liquid[number, 0].numpy() > 0
+        depth = np.minimum(ndimage.distance_transform_cdt(inside, metric="taxicab"), weather.DEEPEST).astype(float)
+        light = np.maximum(ndimage.correlate(depth, emboss, mode="mirror"), 0) + inside
+        drops = liquid[number, 0].numpy() * light
+        expected = drops / drops.max() * 0.5 * weather.WATER[0]
+        assert np.abs(spattered[number, 0].numpy() - expected).max() < 1e-5

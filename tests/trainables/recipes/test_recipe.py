@@ -146,6 +146,10 @@ def test_recipes_one_after_the_other_train_as_long_as_both(one: Recipe, other: R
     assert training_epochs(one + other) == training_epochs(one) + training_epochs(other)
 
 
+def test_a_stage_that_begins_late_trains_the_rest_of_its_schedule() -> None:
+    assert training_epochs((Train(3), HALF, Rewind(), Train(4, start_epoch=1.5))) == 5.5
+
+
 @given(st.lists(stages, min_size=1, max_size=6).map(tuple))
 def test_the_first_pruned_epoch_is_within_the_budget_or_right_after_it(recipe: Recipe) -> None:
     assert 1 <= first_pruned_epoch(recipe) <= training_epochs(recipe) + 1
