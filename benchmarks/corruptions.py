@@ -1,7 +1,7 @@
 """Whether corruptions are those of CIFAR-10-C, whether they hurt more with severity, and what they cost.
 
     python -m benchmarks.corruptions published --files FOLDER [--python PYTHON --definitions make_cifar_c.py]
-    python -m benchmarks.corruptions losses --keep FOLDER [--width 0.5 --subset 10000 --epochs 10]
+    python -m benchmarks.corruptions losses --keep FOLDER [--files FOLDER] [--width 0.5 --subset 10000 --epochs 10]
     python -m benchmarks.corruptions cost
 
 `published` prints mean and deviation of the pixels of `--images` test images under each kind and severity, and the root
@@ -9,10 +9,10 @@ mean square of the change, each divided by that of a folder like CIFAR-10-C, whi
 `--definitions`, the authors' script makes the folder before, in the environment of `--python`, which has
 imagecorruptions (`benchmarks/cifar_c.py` says more); `--kinds` names some of the kinds. `losses` trains a ResNet-20,
 which resumes from FOLDER, and prints its mean loss on `--images` test images for each kind and severity, and of each
-step that does not raise it, by how much it falls, with the standard error over images. `cost` evaluates a ResNet-20 on
-all nineteen corruptions at severity 3, generation included, for one network and for four that share the images, against
-as many plain evaluations; the better of two turns each. All take `--root`, the folder of CIFAR-10, which is downloaded
-without it. On the CPU, one thread.
+step that does not raise it, by how much it falls, with the standard error over images; with `--files`, on the first
+images of a folder like CIFAR-10-C. `cost` evaluates a ResNet-20 on all nineteen corruptions at severity 3, generation
+included, for one network and for four that share the images, against as many plain evaluations; the better of two turns
+each. All take `--root`, the folder of CIFAR-10, which is downloaded without it. On the CPU, one thread.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -37,7 +37,7 @@ from trainables import checkpoint, data, models
 from trainables.context import Report, SaveCheckpoint
 from trainables.corruption.corruptions import corrupt
 from trainables.corruption.kinds import KIND_NAMES, SEVERITIES
-from trainables.data.dataset import Dataset
+from trainables.data.dataset import Dataset, Split
 from trainables.errors import EspalierError, InvalidValue
 from trainables.evaluation import published
 from trainables.evaluation.bench import Bench, evenly_spaced
@@ -159,12 +159,40 @@ def losses_of(network: nn.Module, dataset: Dataset, distribution: Distribution, 
     return F.cross_entropy(logits.double(), split.labels, reduction="none")
 
 
-def losses(dataset: Dataset, network: nn.Module, kinds: Sequence[str], images: int) -> None:
-    """Print the mean losses for each kind and severity, and the steps at which they do not rise."""
+@dataclass(frozen=True)
+class Published:
+    """The first test images as a folder like CIFAR-10-C has them, with the labels of the test split."""
+
+    files: Path
+    kind: str
+    severity: int
+
+    @property
+    def name(self) -> str:
+        return f"published_{self.kind}_{self.severity}"
+
+    def check(self, shape: tuple[int, int, int]) -> None:
+        published.check(self.files, self.kind, self.severity, shape)
+
+    def of(self, sample: Sample) -> Split:
+        return Split(published.read(self.files, self.kind, self.severity).images[sample.numbers], sample.split.labels)
+
+
+def losses(dataset: Dataset, network: nn.Module, kinds: Sequence[str], images: int, files: Path | None = None) -> None:
+    """Print the mean losses for each kind and severity, and the steps at which they do not rise.
+
+    With `files` images are those of a folder, and the test split is as short as what it holds.
+    """
+    if files is not None:
+        require_images(dataset, files, kinds, images)
+        dataset = replace(dataset, test=Split(dataset.test.images[:images], dataset.test.labels[:images]))
     clean, uneven = losses_of(network, dataset, Clean(), images), list[str]()
     print(f"{'kind':<18}" + "".join(f"{severity:>8}" for severity in (0, *SEVERITIES)))
     for kind in kinds:
-        row = [clean, *(losses_of(network, dataset, Corrupted(kind, level), images) for level in SEVERITIES)]
+        worse: list[Distribution] = [
+            Corrupted(kind, level) if files is None else Published(files, kind, level) for level in SEVERITIES
+        ]
+        row = [clean, *(losses_of(network, dataset, one, images) for one in worse)]
         falls = list(falling(row))
         uneven += [kind] if falls else []
         print(f"{kind:<18}" + "".join(f"{loss.mean():8.3f}" for loss in row) + "  " + ", ".join(falls), flush=True)
@@ -221,7 +249,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=KIND_NAMES, default=KIND_NAMES, help="of published and losses")
     parser.add_argument("--root", help="the folder of CIFAR-10; it is downloaded if this is left out")
     parser.add_argument("--images", type=int, default=2000, help="how many test images published and losses take")
-    parser.add_argument("--files", type=Path, help="published: a folder like CIFAR-10-C")
+    parser.add_argument("--files", type=Path, help="published, losses: a folder like CIFAR-10-C")
     parser.add_argument("--python", type=Path, help="published: the Python of an environment with imagecorruptions")
     parser.add_argument("--definitions", type=Path, help="published: the authors' make_cifar_c.py, to make the folder")
     parser.add_argument("--keep", type=Path, help="losses: where the network is kept")
@@ -254,7 +282,7 @@ def run(chosen: argparse.Namespace) -> None:
     if chosen.what == "cost":
         cost(dataset)
     elif chosen.what == "losses":
-        losses(dataset, trained(spec, dataset, chosen.keep), chosen.kinds, chosen.images)
+        losses(dataset, trained(spec, dataset, chosen.keep), chosen.kinds, chosen.images, chosen.files)
     else:
         if chosen.definitions is not None:
             made(chosen.python, chosen.definitions, chosen.kinds, dataset.test.images[: chosen.images], chosen.files)

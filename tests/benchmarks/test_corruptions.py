@@ -87,3 +87,17 @@ def test_the_maker_of_files_says_what_it_lacks(
     assert ended.returncode == 1
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_losses_on_images_of_a_folder_are_those_of_its_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    same = pictures(4)[:HELD].permute(0, 2, 3, 1).numpy()
+    np.save(tmp_path / "contrast.npy", np.concatenate([same] * 5))
+    np.save(tmp_path / "labels.npy", np.ones(5 * HELD, np.uint8))  # those of the test split count
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 3))
+    corruptions.losses(DATA, network, ["contrast"], HELD, tmp_path)
+    _, row, summary = capsys.readouterr().out.splitlines()
+    assert len(set(row.split()[1:7])) == 1
+    assert summary == "0 of 1 strictly rising; not: contrast"
