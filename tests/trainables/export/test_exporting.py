@@ -35,7 +35,7 @@ def trained() -> nn.Module:
 
 @every_format
 def test_a_file_computes_what_the_network_does_and_the_network_stays_as_it_is(name: str, tmp_path: Path) -> None:
-    model = trained().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = trained().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # left out by torch
     before = copy.deepcopy(model.state_dict())
     written = export(model, SHAPE, tmp_path / "network", name)
     assert written.difference < 1e-5
@@ -89,7 +89,7 @@ def test_an_unknown_format_is_refused_with_the_nearest(tmp_path: Path) -> None:
 
 
 def test_the_copy_that_is_written_is_plain_and_the_network_is_left_alone() -> None:
-    model = trained().double().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = trained().double().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # left out by torch
     copied = evaluated(model)
     assert not any(module.training for module in copied.modules())
     for tensor in (*copied.parameters(), *copied.buffers()):
