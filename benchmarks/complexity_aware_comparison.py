@@ -63,6 +63,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "unit_only": {"branches": False},
     "full sampling": {**EARLIER, "sampling": 1.0},
     "sampled in every step": {**EARLIER, "every": 1},
+    "one mask a batch": {"beta": 0.25, "shared": True},
     "shared masks": {**EARLIER, "shared": True, "decay": 0.995},
     "alpha 0.5": {"alpha": 0.5},
     "alpha 0.25": {"alpha": 0.25},

@@ -47,17 +47,19 @@ MOMENTS = {"early": 0.2, "middle": 0.5, "late": 1.0}
 """The share of the epochs after which weights are held."""
 
 BATCH = 64
-UPDATES = 100
-"""How many batches the sampled path's estimates see: their memory is as long."""
 
 CHUNKS = 8
 """How many chunks are measured to fit factors of curvature."""
 
 SAMPLED: Mapping[str, Mapping[str, Any]] = {
-    "sampled": {"initial": 0.98},
-    "sampled, shared, from 0.9": {"initial": 0.9, "shared": True, "sampling": 1.0, "decay": 0.99},
+    "sampled, the defaults": {},
+    "sampled, 400 batches": {"decay": 0.9975},
+    "one mask a batch": {"shared": True, "sampling": 1.0},
+    "one mask a batch, 400": {"shared": True, "sampling": 1.0, "decay": 0.9975},
+    "one mask a batch, from 0.9": {"shared": True, "sampling": 1.0, "initial": 0.9},
+    "one mask a batch, from 0.9, 400": {"shared": True, "sampling": 1.0, "initial": 0.9, "decay": 0.9975},
 }
-"""Estimates of the sampled path: its defaults, and the least noisy setting that was found for it."""
+"""Estimates of the sampled path. They see as many batches as their memory is long: 100 unless `decay` is another."""
 
 Row = dict[str, Any]
 
@@ -178,12 +180,12 @@ def fitted(network: GatedNetwork, worth: DeletionWorth, batches: list[Batch]) ->
 
 
 def sampled(network: GatedNetwork, batches: list[Batch], settings: Mapping[str, Any]) -> Tensor:
-    """Return the estimate of the sampled path after UPDATES steps in which no weight moves."""
+    """Return the estimate of the sampled path after as many steps as it remembers, in which no weight moves."""
     gating = Gating(epochs=1, branches=False, **settings)
     theta = filled(network.sizes, gating.initial, 1.0)
     rounded = theta[0] > 0.5, theta[1] > 0.5
     worth = Worth(gating, network.sizes, torch.Generator().manual_seed(0))
-    for step in range(UPDATES):
+    for step in range(round(1 / (1 - gating.decay))):
         images, labels = batches[step % len(batches)]
         worth.sample(network.trial, network.gates, theta, rounded, images, labels)
         backward(network.trial, images, labels)
