@@ -114,4 +114,6 @@ def main(store: Path, two: str, other: str, three: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 5:
+        sys.exit(f"four arguments are needed:\n{__doc__}")
     main(Path(sys.argv[1]), *sys.argv[2:])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import optuna
@@ -48,6 +48,9 @@ class FeasibleDraws:
     resumed study draws what it would have drawn without the interruption.
     """
 
+    weighs: ClassVar = False
+    """Whether the sampler can weigh going on with stopped trials."""
+
     def __init__(self, sampler: BaseSampler, configurations: Configurations, *, joint: bool) -> None:
         """Draw from `sampler`; if `joint`, every draw holds all hyper-parameters of all paradigms."""
         self._sampler, self._uniform = sampler, RandomSampler(seed=configurations.spec.seed)
@@ -81,7 +84,7 @@ class FeasibleDraws:
         return drawn
 
     def weigh(self, _study: optuna.Study, _asked: Sequence[int], _number: int) -> Weighed | None:
-        """Weigh going on with stopped trials against beginning a new one; None for a sampler that cannot."""
+        """Weigh going on with stopped trials against beginning a new one; None where that cannot be done yet."""
         return None
 
     def fill(self, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value]) -> dict[str, Value]:

@@ -9,7 +9,7 @@ what they are estimated to come to, the less the less certain that is. The first
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,8 @@ LEAST: Final = 1e-4
 
 class KnownCostDraws(FeasibleDraws):
     """Draws the candidate of the largest expected gain; the first ones as far as can be from the costs tried so far."""
+
+    weighs: ClassVar = True
 
     def __init__(self, configurations: Configurations) -> None:
         super().__init__(RandomSampler(seed=configurations.spec.seed), configurations, joint=False)

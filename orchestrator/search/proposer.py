@@ -105,10 +105,15 @@ class Proposer:
         if number in self._stopped:
             self._running[number] = self._stopped.pop(number)
 
+    @property
+    def weighs(self) -> bool:
+        """Whether the sampler can weigh going on with stopped trials."""
+        return self._view.weighs
+
     def is_worth(self, number: int, epoch: Epoch) -> bool | None:
         """Return whether a trial that has come so far gains more for each epoch left to it than a new one would.
 
-        None if the sampler cannot weigh that, or not yet.
+        None if the sampler cannot weigh that yet.
         """
         self._make_ready()
         key = self._running.get(number)

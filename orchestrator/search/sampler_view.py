@@ -95,6 +95,11 @@ class View:
             self._storage.set_trial_param(key, name, distribution.to_internal_repr(drawn[name]), distribution)
         return key, drawn
 
+    @property
+    def weighs(self) -> bool:
+        """Whether the sampler can weigh going on with stopped trials."""
+        return self._draws.weighs
+
     def weigh(self, asked: Sequence[int], number: int) -> Weighed | None:
         """Weigh going on with stopped trials, given by their keys, against beginning trial `number`."""
         optuna_internals.forget_cached_trials(self._study)

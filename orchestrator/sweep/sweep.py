@@ -168,7 +168,7 @@ class Sweep:
 
     def _goes_on(self, number: int, epoch: Epoch, reason: str | None) -> bool:
         """Return whether a trial continues from a rung, where `reason` is why it may not by its rank."""
-        if self.spec.search.sampler != "known_cost":
+        if not self._proposer.weighs:
             return reason is None or self._prospects.may_reach_front(epoch)
         if not self._rungs.has_judged(number, epoch.epoch) or number < WHOLE:
             return True
@@ -293,7 +293,7 @@ class Sweep:
 
     def _paused_trial(self) -> Assignment | None:
         number = self._next_paused()
-        if self.spec.search.sampler == "known_cost" and self._paused and self._may_ask():
+        if self._proposer.weighs and self._paused and self._may_ask():
             worthiest, weighs = self._proposer.worthiest(self._paused)
             number = worthiest if weighs else number
         if number is None:

@@ -184,7 +184,7 @@ def test_a_stage_of_another_package_carries_itself_out(trial: LiveTrial) -> None
 class Halving:
     """Trains without gradients: each epoch halves the weights."""
 
-    def attach(self, trial: LiveTrial, steps: int) -> Companion:  # noqa: ARG002 - what a description is given
+    def attach(self, trial: LiveTrial, steps: int) -> Companion:  # noqa: ARG002 - as `Attaches` calls it
         return _Halver(trial)
 
 
@@ -214,7 +214,7 @@ class HoldingOut:
 
     held_out: float = 0.25
 
-    def attach(self, trial: LiveTrial, steps: int) -> Companion:  # noqa: ARG002 - what a description is given
+    def attach(self, trial: LiveTrial, steps: int) -> Companion:  # noqa: ARG002 - as `Attaches` calls it
         return Companion()
 
 
@@ -328,7 +328,7 @@ class Foreseeing:
 
     cost: Complexity
 
-    def attach(self, trial: LiveTrial, steps: int) -> Companion:  # noqa: ARG002 - what a description is given
+    def attach(self, trial: LiveTrial, steps: int) -> Companion:  # noqa: ARG002 - as `Attaches` calls it
         foreseen = self.cost
 
         class Foresees(Companion):

@@ -22,6 +22,12 @@ every_format = pytest.mark.parametrize("name", FORMATS)
 programs = pytest.mark.parametrize("name", ["pt2", "onnx"])
 
 
+def channels_last(model: nn.Module) -> nn.Module:
+    """Return a network whose weights lie in memory with their channels last."""
+    laid: nn.Module = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's types
+    return laid
+
+
 def trained() -> nn.Module:
     """Return a network in training mode whose batch norms have seen images, with filters of an odd number removed."""
     torch.manual_seed(0)
@@ -35,7 +41,7 @@ def trained() -> nn.Module:
 
 @every_format
 def test_a_file_computes_what_the_network_does_and_the_network_stays_as_it_is(name: str, tmp_path: Path) -> None:
-    model = trained().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # left out by torch
+    model = channels_last(trained())
     before = copy.deepcopy(model.state_dict())
     written = export(model, SHAPE, tmp_path / "network", name)
     assert written.difference < 1e-5
@@ -89,7 +95,7 @@ def test_an_unknown_format_is_refused_with_the_nearest(tmp_path: Path) -> None:
 
 
 def test_the_copy_that_is_written_is_plain_and_the_network_is_left_alone() -> None:
-    model = trained().double().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # left out by torch
+    model = channels_last(trained().double())
     copied = evaluated(model)
     assert not any(module.training for module in copied.modules())
     for tensor in (*copied.parameters(), *copied.buffers()):

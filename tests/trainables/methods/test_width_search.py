@@ -176,7 +176,7 @@ class Hidden(Function):
 
 class HiddenLinear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
-        outputs: Tensor = Hidden.apply(input, self.weight)  # type: ignore[no-untyped-call]  # torch's
+        outputs: Tensor = Hidden.apply(input, self.weight)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return outputs
 
 
