@@ -50,6 +50,8 @@ class Backlog:
             self._steps[Show].pop(("unfinished", step.record.trial), None)
         elif isinstance(step, KeepOnly):
             self._told_since.clear()
+        elif isinstance(step, End):
+            self._steps[Show].clear()  # one that failed would be tried again after the end, and its run stay RUNNING
 
     def first(self) -> list[Step]:
         """Return the steps to take next: trials before steps that need their runs, failed steps after all others."""

@@ -22,9 +22,12 @@ class RunningTrials:
         self._pause, self._clock = pause, clock
         self._next: dict[int, float] = {}
         self._waiting: dict[int, Show] = {}
+        self._ended = False
 
     def note(self, record: TrialRecord) -> None:
-        """Keep a trial's record, as it is now, until it is shown."""
+        """Keep a trial's record, as it is now, until it is shown; after `end` none is."""
+        if self._ended:
+            return
         self._next.setdefault(record.trial, self._clock() + self._pause)
         self._waiting[record.trial] = Show(record, datetime.now(UTC))
 
@@ -32,6 +35,12 @@ class RunningTrials:
         """Show a trial no more: it has finished."""
         self._next.pop(trial, None)
         self._waiting.pop(trial, None)
+
+    def end(self) -> None:
+        """Show no trial any more: their runs end with the study, and one that came after its end would stay RUNNING."""
+        self._ended = True
+        self._next.clear()
+        self._waiting.clear()
 
     def due(self) -> Iterator[Show]:
         """Yield the trials that are to be shown now and have changed since they were last shown."""

@@ -178,6 +178,8 @@ class Tracker:
                 self._told = {trial: record for trial, record in self._told.items() if trial in step.trials}
             elif isinstance(step, ShowFront):
                 self._front = step
+            elif isinstance(step, End):
+                self._running.end()
             self._backlog.add(step)
             self._changed.notify_all()
 

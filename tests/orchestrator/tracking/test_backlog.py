@@ -73,6 +73,13 @@ def test_nothing_is_lost_and_nothing_is_taken_twice_however_a_server_stumbles(
     assert len(taken) == len({step.record.trial if isinstance(step, Tell) else type(step) for step in steps})
 
 
+def test_a_running_trial_that_could_not_be_shown_before_the_end_is_not_shown_after_it() -> None:
+    backlog = filled(Show(trial(0), NOON), ShowFront(()))
+    backlog.settle(backlog.first(), Answer(trouble="away"))
+    backlog.add(End("KILLED"))
+    assert backlog.first() == [ShowFront(()), End("KILLED")]
+
+
 def test_a_step_that_was_replaced_while_it_was_written_stays() -> None:
     backlog = filled(Tell(trial(0)), Tell(trial(1)))
     batch = backlog.first()

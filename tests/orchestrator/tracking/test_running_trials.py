@@ -47,6 +47,14 @@ def test_a_trial_that_has_finished_is_not_shown() -> None:
     assert list(shown(trials)) == []
 
 
+def test_after_the_end_no_trial_is_shown_whenever_it_was_noted() -> None:
+    trials = RunningTrials(0.0)
+    trials.note(running(5))
+    trials.end()
+    trials.note(running(6))
+    assert list(shown(trials)) == []
+
+
 def test_many_trials_are_shown_more_rarely() -> None:
     clock, many = Clock(), 100
     trials = RunningTrials(10.0, clock)

@@ -1,5 +1,6 @@
 """The tracker is tested with its writing process, what it writes with the runs themselves, both on real databases."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -249,6 +250,20 @@ def test_a_trial_is_seen_while_it_runs_and_is_not_running_once_the_driver_has_en
     tracker.tell(told_trial(3))
     assert tracker.close("KILLED", ENOUGH) == 0
     assert [run.info.status for run in runs(study)] == ["FINISHED", "KILLED"]
+
+
+def test_a_trial_that_would_be_shown_only_after_the_end_is_not_left_running(study: TrackedStudy) -> None:
+    study.artifacts.mkdir(parents=True)
+    with (study.artifacts / f".{study.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        where = (study.uri, study.artifacts, study.name, study.tags, study.objectives)
+        tracker = Tracker(*where, pause=0.2, quiet=3600.0)
+        tracker.show(replace(told_trial(3), state=State.RUNNING))
+        later = threading.Timer(0.5, lambda: fcntl.flock(lock, fcntl.LOCK_UN))
+        later.start()
+        assert tracker.close("KILLED", ENOUGH) == 0
+        later.join()
+    assert "RUNNING" not in {run.info.status for run in runs(study, "")}
 
 
 def test_a_running_trial_is_refused(study: TrackedStudy) -> None:
