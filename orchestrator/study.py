@@ -28,10 +28,11 @@ from orchestrator.store.logs import logging_study
 from orchestrator.store.remote import StoreLost
 from orchestrator.store.store import Store, StudyFolder
 from orchestrator.store.trial_files import trial_files
+from orchestrator.sweep.kept_checkpoints import CHECKPOINTS_KEPT
 from orchestrator.sweep.observer import Observer as Observer
 from orchestrator.sweep.observer import Observers, notify
 from orchestrator.sweep.observer import Outcome as Outcome
-from orchestrator.sweep.sweep import CHECKPOINTS_KEPT, Sweep
+from orchestrator.sweep.sweep import Sweep
 from orchestrator.tracking.publishing import publisher
 from trainables import data
 from trainables.errors import InvalidValue

@@ -1,11 +1,9 @@
 """A sweep in progress: chooses the next trial and records what happens to running ones. Independent of Ray."""
 
 import logging
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from itertools import takewhile
+from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.ledger.budget import Meter
@@ -22,14 +20,12 @@ from orchestrator.search.prospects import Prospects
 from orchestrator.search.replication import REPLICATE
 from orchestrator.search.rungs import Rungs
 from orchestrator.store.attempts import CheckpointRef
-from orchestrator.store.trial_files import trial_files
+from orchestrator.sweep.interrupted import Interrupted
+from orchestrator.sweep.kept_checkpoints import KeptCheckpoints
 from orchestrator.sweep.observer import Observer
 from orchestrator.sweep.verdict import CONTINUE, Decision, Verdict
 
 logger = logging.getLogger(__name__)
-
-CHECKPOINTS_KEPT: Final = 2
-"""How many checkpoints of a running trial are kept: the previous one is needed if the newest is damaged."""
 
 PAUSING: Final = 20
 """At most this many trials are paused, or as many as are running if that is more: each keeps checkpoints on disk.
@@ -39,10 +35,6 @@ Trials ranked lower than that hardly ever become one of the best."""
 WHOLE: Final = 4
 """How many trials are trained to their end in any case where gains are weighed: they show what others will gain."""
 BEHIND: Final = "a new trial promises more for each epoch"
-
-SHORTEST_PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 30.0
-"""Seconds before a trial whose process was lost is restarted; doubled after each loss without progress."""
 
 SECONDS_BETWEEN_NOTES: Final = 10.0
 """The most time whose spending is lost when a driver is killed."""
@@ -55,27 +47,6 @@ class Assignment:
     number: int
     configuration: Configuration
     checkpoint: CheckpointRef | None = None
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A trial that is to be handed out again once the sweep's clock reaches `until`."""
-
-    trial: Unfinished
-    until: float = -math.inf
-
-
-@dataclass(frozen=True)
-class Setbacks:
-    """How often in a row a trial was lost without getting beyond the fidelity `reached`."""
-
-    reached: float
-    in_a_row: int
-
-    @property
-    def pause(self) -> float:
-        """Seconds to wait before the next attempt."""
-        return min(LONGEST_PAUSE, SHORTEST_PAUSE * 2.0 ** (self.in_a_row - 1))
 
 
 class Sweep:
@@ -94,10 +65,8 @@ class Sweep:
         self.live: set[int] = set()
         """The trials that were handed out and have not yet ended, paused or been taken back."""
         self.observer = observer
-        self._clock = clock
-        self._files = trial_files(self.folder)
-        self._unfinished = [Waiting(one) for one in ledger.unfinished()]
-        self._setbacks: dict[int, Setbacks] = {}
+        self._checkpoints = KeptCheckpoints(ledger)
+        self._interrupted = Interrupted(ledger.unfinished(), clock)
         records = ledger.records()
         self._rungs = Rungs(self.spec, records)
         self._prospects = Prospects(self.spec)
@@ -110,8 +79,6 @@ class Sweep:
         )
         self._paused = {one.trial: _epoch(one) for one in records if one.state is State.PAUSED}
         """The paused trials, with the epoch at which each paused."""
-        self._unsaved: set[int] = set()
-        """The trials without a checkpoint of their last epoch."""
         self.reports = 0
         """How many epochs have been reported since the driver started."""
 
@@ -121,7 +88,7 @@ class Sweep:
         Interrupted trials come first, then paused ones that are now among the best, then new ones. A configuration
         that cannot be carried out, or surely breaks a constraint, is marked FAIL at once, and counts as a trial.
         """
-        while (trial := self._unfinished_trial() or self._paused_trial() or self._new_trial()) is not None:
+        while (trial := self._interrupted_trial() or self._paused_trial() or self._new_trial()) is not None:
             untrained = not self.ledger.record(trial.number).curve
             refusal = self._proposer.refusal(trial.configuration, untrained=untrained)
             if refusal is None:
@@ -140,17 +107,13 @@ class Sweep:
     def report(self, number: int, report: EpochReport) -> None:
         """Note a trial's epoch."""
         self.reports += 1
-        self._unsaved.add(number)
+        self._checkpoints.report(number)
         self.ledger.report(number, report)
         self._show(number)
 
     def save(self, number: int, checkpoint: CheckpointRef) -> None:
         """Note a trial's new checkpoint; keep the previous one in case the new one is damaged, and discard the rest."""
-        before = self.ledger.checkpoints(number)
-        self.ledger.keep_checkpoints(number, [checkpoint, *before][:CHECKPOINTS_KEPT])
-        self._unsaved.discard(number)
-        for old in before[CHECKPOINTS_KEPT - 1 :]:
-            self._files.discard(old)
+        self._checkpoints.save(number, checkpoint)
 
     def judge(self, number: int, epoch: Epoch) -> Verdict:
         """Decide after a report whether a trial continues: at a rung, if it is among the best or may join the front.
@@ -177,7 +140,7 @@ class Sweep:
 
     def end(self, number: int, verdict: Verdict = CONTINUE) -> None:
         """Note that a trial ended, by itself or by a verdict; it can pause only with a checkpoint of its last epoch."""
-        if verdict.decision is Decision.PAUSE and number not in self._unsaved:
+        if verdict.decision is Decision.PAUSE and self._checkpoints.has_last_epoch(number):
             self._pause(number, verdict.reason)
             return
         if verdict.continues:
@@ -197,7 +160,7 @@ class Sweep:
         if breakdown.failure.may_be_mended:
             if self._meter.holds(number):
                 self.ledger.lose(number)
-            setbacks = self._set_back(number)
+            setbacks = self._interrupted.set_back(number, self.ledger.record(number).fidelity)
             if setbacks.in_a_row <= self.spec.failures.retries:
                 logger.warning("trial %d restarts in %gs: %s", number, setbacks.pause, breakdown.reason)
                 self.take_back(number, setbacks.pause)
@@ -215,7 +178,7 @@ class Sweep:
         configuration = _configuration(self.ledger.record(number))
         self.live.discard(number)
         self._meter.release(number)
-        self._unfinished.append(Waiting(Unfinished(number, configuration), until=self._clock() + pause))
+        self._interrupted.add(Unfinished(number, configuration), pause)
         self._show(number)
 
     def note_time(self) -> None:
@@ -232,12 +195,12 @@ class Sweep:
     def waiting(self) -> int:
         """How many trials are still to be handed out, as far as is known now."""
         unasked = self.spec.search.trials - self.ledger.asked if self._may_ask() else 0
-        return len(self._unfinished) + unasked + (self._next_paused() is not None)
+        return len(self._interrupted) + unasked + (self._next_paused() is not None)
 
     @property
     def is_over(self) -> bool:
         """Whether no trial is left to hand out, unless a running one is lost or lets a paused one continue."""
-        return not (self._unfinished or self._may_ask() or self._next_paused() is not None)
+        return not (len(self._interrupted) or self._may_ask() or self._next_paused() is not None)
 
     @property
     def spent_budget(self) -> str | None:
@@ -256,13 +219,11 @@ class Sweep:
     def _new_trial(self) -> Assignment | None:
         return Assignment(*self._proposer.propose()) if self._may_ask() else None
 
-    def _unfinished_trial(self) -> Assignment | None:
-        ready = next((one for one in self._unfinished if one.until <= self._clock()), None)
-        if ready is None:
+    def _interrupted_trial(self) -> Assignment | None:
+        trial = self._interrupted.take()
+        if trial is None:
             return None
-        self._unfinished.remove(ready)
-        trial = ready.trial
-        return Assignment(trial.number, trial.configuration, self._whole_checkpoint(trial.number))
+        return Assignment(trial.number, trial.configuration, self._checkpoints.newest_whole(trial.number))
 
     def _pause(self, number: int, reason: str) -> None:
         self.ledger.pause(number, reason)
@@ -301,43 +262,13 @@ class Sweep:
         del self._paused[number]
         self.ledger.unpause(number)
         self._proposer.resumed(number)
-        return Assignment(number, _configuration(self.ledger.record(number)), self._whole_checkpoint(number))
-
-    def _whole_checkpoint(self, number: int) -> CheckpointRef | None:
-        """Return a trial's newest intact checkpoint that is its own; drop damaged ones with a warning."""
-        kept = self.ledger.checkpoints(number)
-        owner, unowned = self.ledger.owner(number), not self.ledger.storage.is_proven
-        damaged = list(takewhile(lambda one: not self._files.is_intact(one, owner, unowned=unowned), kept))
-        whole = kept[len(damaged) :]
-        if damaged:
-            from_where = f"continues from {self._shown(whole[0])}" if whole else "restarts from the beginning"
-            unusable = ", ".join(map(self._shown, damaged))
-            logger.warning("trial %d %s: damaged, or another trial's: %s", number, from_where, unusable)
-            self.ledger.count_damaged(number, len(damaged))
-            self.ledger.keep_checkpoints(number, whole)
-        return whole[0] if whole else None
-
-    def _shown(self, checkpoint: CheckpointRef) -> str:
-        folder = self.folder
-        return folder.shown(folder.checkpoint(checkpoint))
-
-    def _set_back(self, number: int) -> "Setbacks":
-        """Count a loss of a trial's process; the count restarts whenever the trial has made progress."""
-        reached, before = self.ledger.record(number).fidelity, self._setbacks.get(number)
-        if before is None or reached > before.reached:
-            self._setbacks[number] = Setbacks(reached, 1)
-        else:
-            self._setbacks[number] = replace(before, in_a_row=before.in_a_row + 1)
-        return self._setbacks[number]
+        return Assignment(number, _configuration(self.ledger.record(number)), self._checkpoints.newest_whole(number))
 
     def _close(self, number: int) -> None:
         self.live.discard(number)
         self._meter.release(number)
-        self._setbacks.pop(number, None)
-        self._unsaved.discard(number)
-        needed = 1 if self.ledger.record(number).state is State.COMPLETE else 0
-        for checkpoint in self.ledger.checkpoints(number)[needed:]:
-            self._files.discard(checkpoint)
+        self._interrupted.forget(number)
+        self._checkpoints.close(number, needed=1 if self.ledger.record(number).state is State.COMPLETE else 0)
         self._show(number)
 
     def _show(self, number: int) -> None:

@@ -16,15 +16,9 @@ from orchestrator.results.front import TOLD
 from orchestrator.search.expected_costs import GivenCosts
 from orchestrator.store.attempts import CheckpointRef
 from orchestrator.store.trial_files import trial_files
-from orchestrator.sweep.sweep import (
-    CHECKPOINTS_KEPT,
-    LONGEST_PAUSE,
-    SECONDS_BETWEEN_NOTES,
-    SHORTEST_PAUSE,
-    WHOLE,
-    Assignment,
-    Sweep,
-)
+from orchestrator.sweep.interrupted import LONGEST_PAUSE, SHORTEST_PAUSE
+from orchestrator.sweep.kept_checkpoints import CHECKPOINTS_KEPT
+from orchestrator.sweep.sweep import SECONDS_BETWEEN_NOTES, WHOLE, Assignment, Sweep
 from orchestrator.sweep.verdict import CONTINUE, Decision, Verdict
 from tests.orchestrator.clock import Clock
 from tests.orchestrator.small import Silence, epoch, ledger_of, run_to_end, study
