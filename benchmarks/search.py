@@ -10,7 +10,9 @@ second is its error, which falls by a power law to its end, at a speed of its ow
 ranks mislead. Three tables hold trials that were really trained (`record` trained them): what is proposed has the curve
 of the nearest of them. `cifar10` are eleven paradigms with all that they search, `sparse` those of them that are sparse
 from the start, `digits` is complexity-aware training, `rigl` is RigL with what it is trained by.
-All have four workers, whose trials run side by side, and the epochs of `--trials` whole trials.
+`surrogate:cifar10` and the like are learnt from such a table (surrogate_problems.py), so that configurations need not
+repeat; they take part when named. All have four workers, whose trials run side by side, and the epochs of `--trials`
+whole trials.
 
 `espalier` is the house's own proposer and rungs (1, 3, 9; a third goes on), without Ray; it chooses the sampler as for
 trials that take hours. `tpe` has TPE throughout, as where trials take seconds; `stopping` has those that are held back
@@ -63,6 +65,7 @@ from benchmarks.search_problems import (
     record,
     study,
 )
+from benchmarks.surrogate_problems import ALL, known
 from orchestrator.ledger.epoch import Epoch, EpochReport
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.records import State
@@ -76,6 +79,7 @@ from orchestrator.store.checkpoints import seal
 from orchestrator.store.store import Store
 from orchestrator.sweep.sweep import Assignment, Sweep
 from orchestrator.sweep.verdict import Decision
+from trainables.errors import InvalidValue
 from trainables.spec import Value
 
 REDUCTION: Final = 3
@@ -355,7 +359,7 @@ class Run:
     def found(self, kept: Path) -> Found:
         """Return what came of the run; its trials' ends are kept in a folder, or taken from there."""
         problem, file = (
-            PROBLEMS[self.problem],
+            ALL[self.problem],
             kept / f"{self.problem}, {self.contender}, {self.epochs}, {self.seed}.json",
         )
         if not file.exists():
@@ -438,23 +442,23 @@ def _ratio(goal: float, mean: Volumes, best: Volumes) -> float:
 def time_draws(problem: Problem, results: int) -> None:
     """Print how much processor time each sampler takes to draw a configuration once it knows so many results."""
     configurations = Configurations(study(problem, seed=0), problem.costs)
-    known = [
+    lessons = [
         Lesson(paradigm, params, State.COMPLETE, problem.after(paradigm, params, problem.epochs))
         for paradigm in configurations.searched
         for params in at_random(configurations, paradigm, math.ceil(results / len(configurations.searched)))
     ]
     for sampler in ("random", "tpe", "nsga2", "known_cost"):
         view = View(configurations, sampler, population=20)
-        for lesson in known:
+        for lesson in lessons:
             view.take_up(lesson)
         seconds = []
-        for number in range(len(known), len(known) + DRAWS):
+        for number in range(len(lessons), len(lessons) + DRAWS):
             begun = time.process_time()
             key, _ = view.draw({}, number)
             seconds.append(time.process_time() - begun)
             view.tell(key, None)
         usual, first = 1000 * np.median(seconds), 1000 * seconds[0]
-        print(f"{sampler}: {usual:.0f} ms a draw after {len(known)} results, {first:.0f} ms the first")
+        print(f"{sampler}: {usual:.0f} ms a draw after {len(lessons)} results, {first:.0f} ms the first")
 
 
 def main() -> None:
@@ -472,7 +476,9 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1, help="how many runs go side by side (1)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keeps runs; typed again, only the missing are run")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="CONTENDER")
-    parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS), metavar="PROBLEM")
+    parser.add_argument(
+        "--problems", nargs="+", default=list(PROBLEMS), metavar="PROBLEM", help="surrogates by name only (all others)"
+    )
     options = parser.parse_args()
     if options.what == "record":
         table_ = RECORDED[options.table]
@@ -484,13 +490,17 @@ def main() -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         time_draws(PROBLEMS[options.table], options.trials)
         return
+    try:
+        problems = [known(name) for name in options.problems]
+    except InvalidValue as error:
+        parser.error(str(error))
     names = list(options.only)
     if SYNE_TUNE in names and find_spec("syne_tune") is None:
         print("Syne Tune does not take part: it is not installed (pip install syne-tune)")
         names.remove(SYNE_TUNE)
     runs = [
-        Run(problem, name, options.trials * PROBLEMS[problem].epochs, seed)
-        for name, problem, seed in product(names, options.problems, range(options.first, options.first + options.seeds))
+        Run(problem, name, options.trials * ALL[problem].epochs, seed)
+        for name, problem, seed in product(names, problems, range(options.first, options.first + options.seeds))
     ]
     with tempfile.TemporaryDirectory(prefix="search-") as folder:
         compare(runs, options.keep or Path(folder), options.processes)

@@ -180,33 +180,38 @@ class Recorded:
 
         Where the MACs are known exactly, the size is the one that was measured.
         """
-        data = self.training["data"]
-        absent = {"download": True} if "root" in data else {}  # images are not read: their shape is enough
-        of_all = study(self, **{**self.training, "data": {**data, **absent}})
-        expected, dense = ExpectedCosts(of_all), _largest(of_all)
 
         @cache
         def of_row(paradigm: str, row: int) -> Mapping[str, Bounds]:
-            table = self._table[paradigm]
-            bounds = expected(paradigm, table.params[row]).get("macs")
-            if bounds is None:
-                return {}
+            table = self.tables[paradigm]
+            bounds = self.computed(paradigm, table.params[row])
             size = float(table.curves[row, -1, 0])
-            as_share = Bounds(bounds.low / dense, bounds.high / dense, bounds.sure)
-            return {"macs": Bounds(size, size) if bounds.is_exact else as_share}
+            return {"macs": Bounds(size, size)} if bounds and bounds["macs"].is_exact else bounds
 
         return GivenCosts(
             lambda paradigm, params, _: of_row(paradigm, self._row(paradigm, params)), lambda _: {"macs": WHOLE}
         )
 
+    @cached_property
+    def computed(self) -> Costs:
+        """What a study computes of the sizes of any configuration, recorded or not."""
+        data = self.training["data"]
+        absent = {"download": True} if "root" in data else {}  # images are not read: their shape is enough
+        of_all = study(self, **{**self.training, "data": {**data, **absent}})
+        expected, dense = ExpectedCosts(of_all), _largest(of_all)
+        return GivenCosts(
+            lambda paradigm, params, roughly: _as_shares(expected(paradigm, params, roughly=roughly), dense),
+            lambda params: _as_shares(expected.unpruned(params), dense),
+        )
+
     def after(self, paradigm: str, params: Params, epoch: int) -> Losses:
-        size, error = self._table[paradigm].curves[self._row(paradigm, params), epoch - 1]
+        size, error = self.tables[paradigm].curves[self._row(paradigm, params), epoch - 1]
         return float(size), float(error)
 
     def _row(self, paradigm: str, params: Params) -> int:
         """Return which of the paradigm's recorded trials is next to a configuration."""
         here = np.array(_place(self._searched[paradigm], params))
-        return int(np.argmin(np.linalg.norm(self._table[paradigm].places - here, axis=1)))
+        return int(np.argmin(np.linalg.norm(self.tables[paradigm].places - here, axis=1)))
 
     @cached_property
     def reference(self) -> Losses:
@@ -220,18 +225,18 @@ class Recorded:
 
     @cached_property
     def _ends(self) -> npt.NDArray[np.float64]:
-        return np.concatenate([table.curves[:, -1] for table in self._table.values()])
+        return np.concatenate([table.curves[:, -1] for table in self.tables.values()])
 
     @cached_property
     def _searched(self) -> dict[str, dict[str, BaseDistribution]]:
         return searched(Configurations(study(self)))
 
     @cached_property
-    def _table(self) -> dict[str, "Table"]:
+    def tables(self) -> dict[str, "Table"]:
         with gzip.open(self.path, "rt", encoding="utf-8") as file:
             trials = json.load(file)
         return {
-            paradigm: Table.of([trial for trial in trials if trial["paradigm"] == paradigm], found)
+            paradigm: Table.of([trial for trial in trials if trial["paradigm"] == paradigm], found, self.epochs)
             for paradigm, found in self._searched.items()
         }
 
@@ -245,11 +250,15 @@ class Table:
     params: Sequence[Params]
 
     @classmethod
-    def of(cls, trials: Sequence[Mapping[str, Any]], found: Mapping[str, BaseDistribution]) -> "Table":
-        """Return the table of trials as they are in the file."""
+    def of(cls, trials: Sequence[Mapping[str, Any]], found: Mapping[str, BaseDistribution], epochs: int) -> "Table":
+        """Return the table of trials as they are in the file.
+
+        Whose training took fewer epochs, as that of a lottery ticket that is rewound late, stays as it was at its end.
+        """
         params = [trial["params"] for trial in trials]
         places = np.array([_place(found, one) for one in params])
-        return cls(places, np.array([trial["curve"] for trial in trials]), params)
+        ended = [trial["curve"] + [trial["curve"][-1]] * (epochs - len(trial["curve"])) for trial in trials]
+        return cls(places, np.array(ended), params)
 
 
 def searched(configurations: Configurations) -> dict[str, dict[str, BaseDistribution]]:
@@ -417,6 +426,12 @@ def _trained(problem: Recorded, paradigm: str, params: Params) -> Curve:
         seen = [(one.macs_projected, 1 - (one.accuracy or 0.0)) for one in watched.reports[: problem.epochs - 1]]
         seen.append((final["macs"], 1 - final["accuracy"]))
     return [(round(macs / dense, 4), round(error, 4)) for macs, error in seen]
+
+
+def _as_shares(costs: Mapping[str, Bounds], dense: float) -> Mapping[str, Bounds]:
+    """Return what is known of MACs as shares of the unpruned network's; nothing if nothing is known."""
+    known = {"macs": costs["macs"]} if "macs" in costs else {}
+    return {name: Bounds(one.low / dense, one.high / dense, one.sure) for name, one in known.items()}
 
 
 def _largest(spec: StudySpec) -> float:
