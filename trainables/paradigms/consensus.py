@@ -23,6 +23,7 @@ class ConsensusPruning(Paradigm):
     Only the paper's abstract and a summary were available: the two terms of the penalty are theirs, their factors, the
     growing wish to agree and the division of the epochs are chosen here by validation accuracy. The budget of MACs is
     an addition: their price is moved until the images use no more, and what most images use stays as far as it allows.
+    The metric `gate_disagreement` is 0 if in the end all images agreed on every gate, and 1/4 at most.
     """
 
     axes: ClassVar = {

@@ -23,7 +23,8 @@ class PolarizationPruning(Paradigm):
     The paper trains 200 epochs with strengths of 3e-5 to 5e-5 and t of 1.4 and 1.5 (CIFAR-10), and as long again to
     finetune; short trainings need a larger strength. Its algorithm 1 halves a bracket of strengths, then moves t; here
     `probes` short trainings from the same initial network halve the bracket in its logarithm, t stays, and filters are
-    at last removed until the budget is met.
+    at last removed until the budget is met. The metric `scales_between` is the share of the scales near neither end, 0
+    if all are polarised; `strength` is the factor that the penalty had.
     """
 
     axes: ClassVar = {
