@@ -1,6 +1,7 @@
 """What every paradigm, own or third-party, must do."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -22,6 +23,7 @@ from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.trial import run_trial
 
 EPOCHS = 6
+DOCS = Path(__file__).parents[2] / "docs"
 RESIDUAL = ("consensus", "layer_only")
 """Paradigms that need residual blocks; all others are run on the smallest network."""
 
@@ -161,6 +163,13 @@ def test_an_interrupted_trial_ends_in_the_same_network(
 
 def load(checkpoint: Path) -> dict[str, torch.Tensor]:
     return unpack(torch.load(checkpoint / CHECKPOINT, weights_only=True)["model"])
+
+
+@every_paradigm
+def test_what_it_measures_beside_what_dense_does_is_explained(name: str, whole: Callable[[str], MemoryContext]) -> None:
+    measured = whole(name).reports[-1].metrics.keys() - whole("dense").reports[-1].metrics.keys()
+    named = set(re.findall(r"`(\w+)", "".join(page.read_text() for page in DOCS.glob("*.md"))))
+    assert {metric.split(".")[0] for metric in measured} <= named
 
 
 @every_paradigm

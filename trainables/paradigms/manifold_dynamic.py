@@ -2,9 +2,10 @@
 
 Pick it where images differ in difficulty, arrive one at a time, and the mean of their cost counts: nothing is removed,
 the network even grows by its gates, and each image computes a part of it. `macs` is the mean over the validation
-images; `macs_spread` is their standard deviation and `macs_p95` what 95 % of them do not exceed. Pick something else
-for batches and exports, where all channels are computed, for a smaller file, and for speed on small networks: what
-gates and gathering cost was more, in ResNet-20, than the MACs that they saved (`python benchmarks/gathered.py`).
+images (`test_macs` over those of test); `macs_spread` is their standard deviation and `macs_p95` what 95 % of them do
+not exceed. Pick something else for batches and exports, where all channels are computed, for a smaller file, and for
+speed on small networks: what gates and gathering cost was more, in ResNet-20, than the MACs that they saved
+(`python benchmarks/gathered.py`).
 """
 
 from dataclasses import dataclass

@@ -24,7 +24,8 @@ class WeightUnification(Paradigm):
     iterations and the division of the epochs are choices of this package: a larger `rho` leaves a smaller
     `unification_gap`, the share of the weights' norm that is lost when the blocks are made so, but in 12 epochs on
     digits no strength gave more accuracy than none, and `finetune_lr: 1` gave 3.5 points more than the default. With
-    `unify` 0 the result is block pruning by the L2 norm in each layer.
+    `unify` 0 the result is block pruning by the L2 norm in each layer. The metric `unified` is the share of the weights
+    that are in unified blocks in the end.
     """
 
     axes: ClassVar = {
