@@ -29,7 +29,7 @@ FIXED, AGAIN = "fixed", "again"
 
 WISER: Final = 1.25
 """Estimates for stopped trials are redone when finished trials have grown by this factor: rarely enough for thousands
-of trials."""
+of trials. Where who goes on is decided by them, each finished trial counts: a resumed study estimates anew."""
 
 
 class Proposer:
@@ -240,7 +240,7 @@ class Proposer:
 
         Until the first trial has finished, the estimate is simply the last report.
         """
-        if self._foresight.whole > WISER * self._guessed_from:
+        if self._foresight.whole > (1 if self._view.weighs else WISER) * self._guessed_from:
             self._guessed_from = self._foresight.whole
             for number, key in self._stopped.items():
                 self._view.tell(key, lesson(self._spec, self._ledger.record(number), self._foresight))

@@ -366,7 +366,7 @@ WEIGHING = study(
     paradigms={"rigl": {"scope": "erk", "fraction": 0.3, "updates": 100, "end": 0.75}},
     objectives={"accuracy": "maximize", "macs": "minimize"},
     sampler="known_cost",
-    trials=20,
+    trials=30,
     epochs=8,
     rungs=[1],
     hopeless="pause",
@@ -390,23 +390,47 @@ def test_where_gains_are_weighed_the_first_trials_continue_and_hopeless_ones_wai
 def test_where_gains_are_weighed_a_resumed_study_decides_as_the_uninterrupted_one(tmp_path: Path) -> None:
     whole, in_pieces = tmp_path / "whole", tmp_path / "pieces"
     with ledger_of(WEIGHING, whole) as ledger:
-        expected = _steps(ledger, range(14))
-    for piece in (range(7), range(7, 9), range(9, 14)):
+        expected = _steps(ledger, range(24))
+    for piece in (range(7), range(7, 9), range(9, 16), range(16, 17), range(17, 24)):
         with ledger_of(WEIGHING, in_pieces) as ledger:
             decided = _steps(ledger, piece)
     assert decided == expected
     assert {state for _, state, _ in decided} == {State.COMPLETE, State.PAUSED}
 
 
+def test_where_gains_are_weighed_the_sampler_always_knows_what_a_resumed_study_would_estimate(tmp_path: Path) -> None:
+    with ledger_of(WEIGHING, tmp_path) as ledger:
+        sweep, seen = weighing(ledger), []
+        for place in range(16):
+            _oscillate(ledger, sweep, place)
+            sweep._proposer._make_ready()
+            seen.append(_estimates(sweep))
+            assert seen[-1] == _estimates(weighing(ledger))
+    assert len(seen[-1]) > 1
+    assert len({tuple(known.values()) for known in map(dict, seen)}) > 8
+
+
+def _estimates(sweep: Sweep) -> dict[int, tuple[float, ...]]:
+    """Return what the sampler believes that the paused trials would come to."""
+    proposer = sweep._proposer
+    trials = proposer._view._study.trials
+    return {number: tuple(trials[key].values) for number, key in proposer._stopped.items()}
+
+
 def _steps(ledger: Ledger, places: Iterable[int]) -> list[tuple[object, State, int]]:
-    """Let trials whose accuracies rise and fall take their next steps; return what became of all."""
+    """Let trials take their next steps; return what became of all."""
     sweep = weighing(ledger)
     for place in places:
-        _step(ledger, sweep, accuracy=0.5 + 0.4 * math.sin(2 * place))
+        _oscillate(ledger, sweep, place)
     return [(one.params, one.state, len(one.curve)) for one in ledger.records()]
 
 
-def _step(ledger: Ledger, sweep: Sweep, accuracy: float) -> bool:
+def _oscillate(ledger: Ledger, sweep: Sweep, place: int) -> None:
+    """Let a trial take its next steps; its accuracy rises and falls with the place, and so does what it gains."""
+    _step(ledger, sweep, accuracy=0.5 + 0.4 * math.sin(2 * place), gain=0.05 + 0.05 * math.cos(3 * place))
+
+
+def _step(ledger: Ledger, sweep: Sweep, accuracy: float, gain: float = 0.0) -> bool:
     """Let a trial come to its rung, and to its end if it may; one that has paused there goes to its end."""
     trial = started(sweep)
     if not ledger.record(trial.number).curve:
@@ -415,7 +439,8 @@ def _step(ledger: Ledger, sweep: Sweep, accuracy: float) -> bool:
         if not verdict.continues:
             sweep.end(trial.number, verdict)
             return False
-    final = epoch(sweep, trial, sweep.spec.fidelity.epochs, accuracy=accuracy)
-    sweep.report(trial.number, replace(final, metrics={**final.metrics, "accuracy": accuracy}))
+    end = ledger.record(trial.number).curve[-1].known("accuracy") + gain
+    final = epoch(sweep, trial, sweep.spec.fidelity.epochs, accuracy=end)
+    sweep.report(trial.number, replace(final, metrics={**final.metrics, "accuracy": end}))
     sweep.end(trial.number)
     return True
