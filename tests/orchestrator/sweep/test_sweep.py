@@ -407,7 +407,7 @@ def test_where_gains_are_weighed_the_sampler_always_knows_what_a_resumed_study_w
             seen.append(_estimates(sweep))
             assert seen[-1] == _estimates(weighing(ledger))
     assert len(seen[-1]) > 1
-    assert len({tuple(known.values()) for known in map(dict, seen)}) > 8
+    assert len({tuple(known.values()) for known in seen}) > 8
 
 
 def _estimates(sweep: Sweep) -> dict[int, tuple[float, ...]]:

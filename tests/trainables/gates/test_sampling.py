@@ -1,6 +1,7 @@
 """The sampled path: at which price structures stay, how their probabilities move, and what is deleted."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,9 +16,9 @@ from trainables.recipes.gating import Gating
 END = 100
 
 
-def a_path(folder: Path, **own: float) -> SampledPath:
+def a_path(folder: Path, **own: Any) -> SampledPath:
     """Begin a path on a fresh network; `own` are fields of its gating."""
-    gating = Gating(epochs=4, **{"every": 1, "warmup": 0.0, **own})  # type: ignore[arg-type]  # floats of own fields
+    gating = Gating(**{"epochs": 4, "every": 1, "warmup": 0.0, **own})
     return SampledPath(GatedNetwork(gating, a_trial(folder)), END)
 
 
@@ -27,9 +28,10 @@ def moved(path: SampledPath, worth: Tensor | float, *, step: int, theta: float |
     if theta is not None:
         path._theta = filled(network.sizes, theta, 1.0)
     units = worth if isinstance(worth, Tensor) else torch.full((network.sizes[0],), worth, dtype=torch.float64)
-    path._worth.difference = lambda: (units, torch.zeros(network.sizes[1]))  # type: ignore[method-assign]  # as if measured
     before, path._step = path._theta[0], step
-    path._move()
+    with pytest.MonkeyPatch.context() as as_if_measured:
+        as_if_measured.setattr(path._worth, "difference", lambda: (units, torch.zeros(network.sizes[1])))
+        path._move()
     return path._theta[0] - before
 
 
