@@ -43,6 +43,8 @@ METHODS = {
 BASELINE = "uniform width"
 
 EXPLANATIONS = {
+    "consensus, full rate": Method("consensus", {"target_macs": 0.5, "finetune_lr": 1.0}),
+    "consensus, channels": Method("consensus", {"target_macs": 0.5, "granularity": "channel"}),
     "weight_unification, zeros only": Method("weight_unification", {"prune": 0.5, "unify": 0.0}),
     "weight_unification, full rate": Method("weight_unification", {"prune": 0.5, "unify": 0.5, "finetune_lr": 1.0}),
     "manifold_dynamic, earlier": Method(

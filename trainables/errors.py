@@ -12,7 +12,7 @@
     ├── TrialError                     ends one trial, which is marked FAIL; the study continues
     │   ├── InfeasibleTrial            hyper-parameters that cannot be carried out together (a ValueError)
     │   │   └── ShareTooSmall          a network that cannot become as small as is asked
-    │   ├── TrainingDiverged           the loss is no longer a number (a RuntimeError)
+    │   ├── TrainingDiverged           the loss is no number, or beyond all bounds (a RuntimeError)
     │   ├── NotSettled                 an equilibrium network is far from its equilibrium (a RuntimeError)
     │   ├── RemovalMismatch            a network changed when its filters were removed (a RuntimeError)
     │   ├── GroupBroken                another process of the trial failed (a RuntimeError)
@@ -126,7 +126,7 @@ def check_name(key: str, name: str, known: Iterable[str]) -> None:
 
 
 class TrainingDiverged(TrialError, RuntimeError):
-    """The loss is no longer a number."""
+    """The loss is no number, or so large that it says nothing about the task."""
 
 
 class NotSettled(TrialError, RuntimeError):

@@ -202,6 +202,8 @@ _ROWS: Final = (
         dense="params_dense",
         shown=frozenset({"front", "mlflow"}),
     ),
+    Metric(name="mults", words="multiplications", unit=Unit.COUNT, direction="minimize", dense="macs_dense"),
+    Metric(name="stored_bits", words="bits of the weights, packed", unit=Unit.COUNT, direction="minimize"),
     Metric(name="bytes", words="bytes", unit=Unit.COUNT, direction="minimize"),
     Metric(
         name="latency",

@@ -1,7 +1,6 @@
 """Carries out recipes: one function per stage. A finished stage is skipped, so resuming needs no state machine."""
 
 import copy
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,7 @@ import torch
 from trainables import checkpoint, parallel
 from trainables.context import Report, Usage
 from trainables.data.batches import Batches
-from trainables.errors import RemovalMismatch, TrainingDiverged
+from trainables.errors import RemovalMismatch
 from trainables.evaluation.ensemble import measure_ensemble
 from trainables.masking.masks import prunable_weights
 from trainables.methods import pruning
@@ -43,6 +42,7 @@ from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion, Companions
 from trainables.training.compiling import CompiledSteps
 from trainables.training.cuda_graphs import Runs, runs_on
+from trainables.training.divergence import refuse_divergence
 from trainables.training.energy import EnergyMeter
 from trainables.training.epoch import Epoch, EpochResult
 from trainables.training.judging import Judging, judged_plainly
@@ -235,8 +235,7 @@ def _judging(trial: LiveTrial, runs: Runs) -> Judging:
 def _report(
     trial: LiveTrial, recipe: Recipe, result: EpochResult, usage: Usage, rate: float | None, judging: Judging
 ) -> Report:
-    if not math.isfinite(result.loss):
-        raise TrainingDiverged(f"the training loss is {result.loss} in epoch {trial.position.reports}")
+    require_learnable(result.loss, f"training loss in epoch {trial.position.reports}", recipe, trial)
     measured = evaluate_on(trial, "validation", judging=judging)
     cost = projected(recipe, trial)
     return Report(
@@ -253,6 +252,15 @@ def _report(
         usage=usage,
         qualities={name: value for name, value in measured.metrics.items() if name != "accuracy"},
     )
+
+
+def require_learnable(loss: float, where: str, recipe: Recipe, trial: LiveTrial) -> None:
+    """Raise TrainingDiverged unless a loss is a number that says something about the trial's task."""
+    spec = trial.spec
+    acts = any(isinstance(stage, Train) and stage.during is not None for stage in recipe)
+    own = f", or the learning rates and penalties among the hyper-parameters of {spec.paradigm}" if acts else ""
+    remedy = f"lower training.lr = {spec.training.lr:g}{own}"
+    refuse_divergence(loss, where, lambda: evaluate_on(trial.dense(), "validation").loss, remedy)
 
 
 def _fidelity(trial: LiveTrial, recipe: Recipe) -> float:

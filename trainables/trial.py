@@ -11,11 +11,12 @@ from trainables.evaluation.instance_macs import measure_instances
 from trainables.evaluation.on_validation import measure_on_images
 from trainables.evaluation.settling import measure_settling
 from trainables.masking.collapse import connectivity, warn_of_collapse
+from trainables.masking.packed_blocks import stored_bits
 from trainables.methods.smaller_start import SharesOfDense
 from trainables.metrics import ALWAYS, find, is_function
 from trainables.recipes.effort import effort
 from trainables.recipes.recipe import Recipe
-from trainables.runner import evaluate_on, run_recipe
+from trainables.runner import evaluate_on, require_learnable, run_recipe
 from trainables.shared_training import SharedTraining
 from trainables.spec import TrialSpec
 from trainables.state import LiveTrial
@@ -65,6 +66,7 @@ def final_report(recipe: Recipe, trial: LiveTrial) -> Report:
     A trial that had finished its training before it was resumed repeats the report of its last epoch.
     """
     metrics, last = measure_final(trial), trial.last_report
+    require_learnable(metrics["loss"], "validation loss of the final network", recipe, trial)
     return Report(
         epoch=max(1, trial.position.reports),
         fidelity=1.0,
@@ -106,6 +108,7 @@ def measure_final(trial: LiveTrial) -> dict[str, float]:
         **_complexity(trial, dense, alive),
         **_training_cost(trial, dense),
         **by_image,
+        **_multiplications(by_image.get("macs", alive.macs), trial),
         **connected.metrics(),
         **trial.measured,
         **_ensemble_cost(trial, by_image.get("macs", alive.macs)),
@@ -156,6 +159,16 @@ def _sparsity(trial: LiveTrial, left: float) -> float:
     It is below 0 for a network that has grown. Gates for each image add parameters without growing what they gate.
     """
     return 1 - left if gates_of(trial.model) is None else max(0.0, 1 - left)
+
+
+def _multiplications(macs: float, trial: LiveTrial) -> dict[str, float]:
+    """Return what is multiplied for an image and, if the study names it, what is stored.
+
+    A network without unified blocks, whose training counts them, multiplies once for each MAC.
+    """
+    if "stored_bits" not in trial.spec.objectives:
+        return {"mults": macs}
+    return {"mults": macs, "stored_bits": stored_bits(trial.model.parameters())}
 
 
 def _ensemble_cost(trial: LiveTrial, macs: float) -> dict[str, float]:

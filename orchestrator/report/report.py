@@ -36,6 +36,8 @@ from orchestrator.results.importance import importances
 from orchestrator.results.machine_use import machine_use
 from orchestrator.results.potential import DELTA, Forgotten, forgotten, potentials, pruned, slopes
 from orchestrator.results.published import published_for
+from orchestrator.results.reach import SHARES as REACH_SHARES
+from orchestrator.results.reach import cost_of, reaches
 from orchestrator.results.reference import (
     drop,
     heading,
@@ -142,6 +144,9 @@ def _tables(spec: StudySpec, trials: Trials) -> dict[str, object]:
         "only_removed": are_only_removed(records),
         "columns": front_columns(spec, records),
         "holdings": holdings(records, spec.objectives),
+        "reaches": reaches(trials),
+        "reach_cost": cost_of(spec.objectives),
+        "reach_shares": REACH_SHARES,
         "potentials": potentials(records),
         "delta": DELTA,
         "judged": {name: metrics.short(name) for name in metrics.EVALUATED},

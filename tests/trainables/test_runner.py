@@ -1,5 +1,6 @@
 """Recipes carried out: what each stage does to a network, and what is reported of it."""
 
+import re
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ from trainables.context import Report
 from trainables.errors import RemovalMismatch, TrainingDiverged
 from trainables.masking.masks import prunable_weights
 from trainables.masking.sparse_state import unpack
+from trainables.recipes.in_training import Agree
 from trainables.recipes.recipe import Prune, Reinitialize, Remove, Rewind, ScaleWidths, SetWidths, Train
 from trainables.recipes.schedules import Gradual
 from trainables.runner import _may_rewind, _Schedule, evaluate_on, projected, run_recipe, train
@@ -155,8 +157,31 @@ def test_a_loss_that_is_no_number_ends_the_trial_and_names_the_epoch(tmp_path: P
     trial = a_trial(tmp_path, lr=1000.0, precision="float32")
     with torch.no_grad():
         trial.model.get_parameter("fc.weight").fill_(torch.inf)
-    with pytest.raises(TrainingDiverged, match=r"the training loss is (nan|inf) in epoch 1"):
+    with pytest.raises(TrainingDiverged, match=r"training loss in epoch 1 is (nan|inf): .* lower training.lr = 1000"):
         run_recipe((Train(2),), trial)
+
+
+def test_a_loss_beyond_what_can_be_learned_from_ends_the_trial_and_says_what_to_lower(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path, lr=1e-12, precision="float32")
+    with torch.no_grad():
+        trial.model.get_parameter("fc.weight").mul_(1e12)
+    with pytest.raises(TrainingDiverged) as raised:
+        run_recipe((Train(2, during=Agree(1.0, 0.1, channels=True)),), trial)
+    assert re.fullmatch(
+        r"the training loss in epoch 1 is \d(\.\d+)?e\+\d\d, over 2\^24 times that of the untrained network: "
+        r"the training has diverged; lower training\.lr = 1e-12, "
+        r"or the learning rates and penalties among the hyper-parameters of dense",
+        str(raised.value),
+    )
+
+
+def test_a_large_loss_from_which_is_learned_is_none_that_diverged(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path, lr=1e-6, precision="float32")
+    with torch.no_grad():
+        trial.model.get_parameter("fc.weight").mul_(1e4)
+    run_recipe((Train(1),), trial)
+    assert trial.last_report is not None
+    assert trial.last_report.loss > 100
 
 
 @dataclass(frozen=True)

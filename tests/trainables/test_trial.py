@@ -52,6 +52,18 @@ def test_a_dense_trial_costs_what_the_dense_network_costs(dense: Report) -> None
     assert metrics["train_seconds"] > 0
 
 
+def test_what_is_multiplied_and_stored_is_measured_of_networks_without_unified_blocks(
+    dense: Report, tmp_path: Path
+) -> None:
+    pruned = replace(SPEC, paradigm="magnitude", hyperparameters={"sparsity": 0.8}, objectives=("mults", "stored_bits"))
+    metrics = last(pruned, tmp_path).metrics
+    assert dense.metrics["mults"] == dense.metrics["macs_dense"]
+    assert "stored_bits" not in dense.metrics
+    assert metrics["mults"] == metrics["macs"] < metrics["macs_dense"]
+    alive, every = 32 * metrics["params"], metrics["params_dense"]
+    assert alive < metrics["stored_bits"] <= alive + every, "a value for what is left, a mark for each weight at most"
+
+
 def test_a_network_that_has_grown_is_less_than_not_sparse_and_gates_are_no_growth(tmp_path: Path) -> None:
     wider, gated = a_trial(tmp_path / "wider"), a_trial(tmp_path / "gated")
     set_equal_widths(wider, 96)

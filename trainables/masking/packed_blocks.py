@@ -1,10 +1,10 @@
 """Weights in few bits, without loss: blocks of zeros as a mark, blocks of one magnitude as that and their signs.
 
-What a file of them takes is what unification counts as `stored_bits`: a value for each free weight and for each block
+What a file of them takes is counted as `stored_bits`: a value for each free weight and for each block
 of one magnitude, a bit for each sign in such a block, and two bits that say of each block which kind it is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,6 +70,14 @@ def unpack_weights(packed: PackedWeights) -> dict[str, Tensor]:
     bits = unpack_mask({"shape": [8 * len(packed.bits)], "bits": packed.bits})
     streams = _Streams(bits, packed.values)
     return {entry.name: _read(entry, streams) for entry in packed.entries} | dict(packed.others)
+
+
+def stored_bits(tensors: Iterable[Tensor]) -> int:
+    """Count the bits that tensors take, each in the blocks that take the fewest; on any device.
+
+    Masked weights are zeros of either sign, and no signs are stored of them.
+    """
+    return sum(_best(tensor.detach().cpu() + 0.0).size for tensor in tensors)  # -0.0 + 0.0 is 0.0
 
 
 def unified_blocks(tensors: Sequence[Tensor]) -> int:

@@ -16,6 +16,7 @@ from trainables.errors import InvalidValue
 from trainables.granularities.block import Block
 from trainables.masking.allocation import keep_best
 from trainables.masking.masks import prunable_weights
+from trainables.masking.packed_blocks import stored_bits
 from trainables.methods.pruning import prune
 from trainables.structure.complexity import ParameterCosts
 from trainables.training.acts import Act, Acts
@@ -24,9 +25,6 @@ from trainables.training.companion import Companion
 if TYPE_CHECKING:
     from trainables.recipes.in_training import Tie, Unify
     from trainables.state import LiveTrial
-
-KINDS_BITS = 2
-"""The bits that say of a block whether it is zero, unified or free."""
 
 
 def signs(weight: Tensor) -> Tensor:
@@ -178,28 +176,24 @@ class Tying(Companion):
     def finish(self) -> None:
         costs = ParameterCosts.of(self._trial.model, self._trial.dataset.input_shape)
         every = sum(weight.numel() for weight in self._weights.values())
-        stored = {name: self._stored(name) for name in self._weights}
-        others = sum(costs.entries.values()) - every
-        bits = 8 * next(iter(self._weights.values())).element_size()
-        mults = sum(float(costs.macs.get(name, 0)) * one.mults for name, one in stored.items()) + costs.products
+        products = {name: self._products(name) for name in self._weights}
+        mults = sum(float(costs.macs.get(name, 0)) * one.all for name, one in products.items()) + costs.products
         self._trial.measured |= {
-            "unified": sum(one.tied for one in stored.values()) / every,
+            "unified": sum(one.tied for one in products.values()) / every,
             "mults": mults,
-            "stored_bits": float(bits * others + sum(one.bits(bits) for one in stored.values())),
+            "stored_bits": float(stored_bits(self._trial.model.parameters())),
         }
 
-    def _stored(self, name: str) -> "_Stored":
+    def _products(self, name: str) -> "_Products":
         weight, tied = self._weights[name], self._tied[name].cpu()
         heights, widths = (torch.tensor(side) for side in self._blocks.sides(weight.shape))
         within = self._blocks.spread(tied, weight.shape)
         mask = self._trial.masks.items().get(name)
         alive = torch.ones_like(within) if mask is None else mask.bool().cpu()
-        return _Stored(
+        return _Products(
             free=int((alive & ~within).sum()),
             tied=int(within.sum()),
-            magnitudes=int(tied.sum()),
-            products=int(torch.minimum(heights[:, None], widths)[tied].sum()),
-            blocks=tied.numel(),
+            of_tied=int(torch.minimum(heights[:, None], widths)[tied].sum()),
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -211,25 +205,16 @@ class Tying(Companion):
 
 
 @dataclass(frozen=True)
-class _Stored:
-    """What is stored of a weight: free values, and `tied` ones in blocks with a magnitude each, of so many `blocks`.
-
-    `products` are the multiplications that the tied ones cost where a free value costs one.
-    """
+class _Products:
+    """What is multiplied at one position of a weight: `free` values, and `of_tied` products for the `tied` ones."""
 
     free: int
     tied: int
-    magnitudes: int
-    products: int
-    blocks: int
+    of_tied: int
 
     @property
-    def mults(self) -> int:
-        return self.free + self.products
-
-    def bits(self, value: int) -> int:
-        """Return the bits of all, with so many for a value."""
-        return value * (self.free + self.magnitudes) + self.tied + KINDS_BITS * self.blocks
+    def all(self) -> int:
+        return self.free + self.of_tied
 
 
 def blocks_of(granularity: str) -> Block:

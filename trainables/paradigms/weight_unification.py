@@ -2,7 +2,7 @@
 
 Pick it for hardware that adds and stores signs cheaply: a unified block costs one value and its signs, and one
 multiplication for each row or column, whichever are fewer. The MACs count only its zeros; `mults` and `stored_bits`
-count what it is for.
+count what it is for, and a study can seek them (`studies/unification-digits.yaml`).
 """
 
 from dataclasses import dataclass

@@ -33,8 +33,9 @@ class Epoch:
 class EpochResult:
     """What an epoch of training cost: mean loss per image with penalties, images seen, seconds of wall time.
 
-    The loss is NaN or infinite if training has diverged. `flops` are the operations of an epoch that was not trained
-    by the common loop, whose follow from the network's MACs; `rated` is whether it was trained at the learning rate.
+    The loss is NaN, infinite or huge if training has diverged (`divergence.py`). `flops` are the operations of an epoch
+    that was not trained by the common loop, whose follow from the network's MACs; `rated` is whether it was trained at
+    the learning rate.
     """
 
     loss: float

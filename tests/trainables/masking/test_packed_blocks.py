@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from trainables.masking.packed_blocks import BLOCKS, pack_weights, unified_blocks, unpack_weights
+from trainables.masking.packed_blocks import BLOCKS, pack_weights, stored_bits, unified_blocks, unpack_weights
 
 shapes = st.lists(st.integers(1, 9), min_size=2, max_size=4).map(tuple)
 
@@ -74,3 +74,9 @@ def test_numbers_that_are_not_finite_come_back() -> None:
     weight = torch.tensor([[torch.nan, torch.inf, 1.0, -1.0], [torch.inf, -torch.inf, torch.inf, torch.inf]])
     back = unpack_weights(pack_weights({"weight": weight}))["weight"]
     torch.testing.assert_close(back, weight, rtol=0, atol=0, equal_nan=True)
+
+
+def test_masked_weights_are_marks_whatever_the_sign_of_their_zeros() -> None:
+    weight = torch.randn(16, 16)
+    weight[:12] *= -0.0
+    assert stored_bits([weight, torch.ones(3)]) == 2 * 16 + 32 * 64 + 32 * 3, "marks of 16 blocks, and values"

@@ -12,10 +12,10 @@ from tests.trainables.stages import Watched, a_trial, copied
 from trainables.errors import InvalidValue
 from trainables.granularities.block import Block
 from trainables.masking.masks import prunable_weights
+from trainables.masking.packed_blocks import stored_bits
 from trainables.methods.attach import attach
 from trainables.methods.pruning import masks_under
 from trainables.methods.unification import (
-    KINDS_BITS,
     Tying,
     Unification,
     blocks_of,
@@ -141,17 +141,25 @@ def test_blocks_have_one_magnitude_after_every_step_of_retraining(block: str, op
 
 
 def test_what_is_stored_and_multiplied_is_counted(tmp_path: Path) -> None:
-    trial, companion, _ = tied(tmp_path)
+    trial, companion, within = tied(tmp_path)
     companion.finish()
-    stored = companion._stored("conv2.weight")
-    weight = trial.model.get_parameter("conv2.weight")
+    products = companion._products("conv2.weight")
     alive = int(trial.masks.items()["conv2.weight"].sum())
-    assert stored.free + stored.tied == alive
-    assert stored.products == 2 * stored.magnitudes == stored.tied // 2
-    assert stored.bits(32) == 32 * (stored.free + stored.magnitudes) + stored.tied + KINDS_BITS * weight.numel() // 4
+    assert products.tied == int(within.sum())
+    assert products.free + products.tied == alive
+    assert products.of_tied == products.tied // 2
     assert trial.measured["mults"] < trial.cost().macs
     assert 0.2 < trial.measured["unified"] < 0.3
+    weight, rest = trial.model.get_parameter("conv2.weight"), products.free + products.tied // 4
+    assert stored_bits([weight]) <= 32 * rest + products.tied + 2 * weight.numel() // 4
     assert trial.measured["stored_bits"] < 32 * trial.cost().params
+
+
+def test_a_network_without_unified_blocks_multiplies_for_every_weight_that_is_left(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path)
+    Unification(replace(RULE, unify=0.0), trial, 10).finish()
+    attach(Tie("block_2x2"), trial, 10).finish()
+    assert trial.measured["mults"] == trial.cost().macs
 
 
 def test_other_pieces_than_blocks_are_refused() -> None:
