@@ -9,13 +9,17 @@ ensemble of eight, and by how much the network's mean confidence is above its ac
 With `--no-augment` images are neither shifted nor mirrored in training, so that it soon knows them by heart.
 `potential` trains it dense and pruned by WT, FT, SiPP and PFP (Liebenwein et al. 2021, arXiv 2103.03014), or by those
 of `--methods`, to eight sparsities, from `--seeds` seeds, and prints how far each may prune on clean images and under
-noise, and the slope of its excess error, judged on at most `--images` test images. `--side` shrinks the images of both.
+noise, and the slope of its excess error, judged on at most `--images` test images; with `--keep FOLDER` it continues
+where it ended. `--side` shrinks the images of both.
 On the CPU, one thread.
 """
 
 import argparse
+import json
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 from statistics import mean, pstdev
 from tempfile import TemporaryDirectory
@@ -26,11 +30,13 @@ from torch import nn
 from orchestrator.ledger.records import State, TrialRecord
 from orchestrator.results.evaluated import with_columns
 from orchestrator.results.potential import DELTA, potentials, slopes
+from orchestrator.safe_files import write_whole
 from trainables import checkpoint, data
 from trainables.context import Report, SaveCheckpoint
 from trainables.corruption import corruptions
 from trainables.corruption.kinds import KIND_NAMES, SEVERITIES
 from trainables.data.dataset import Dataset
+from trainables.errors import EspalierError
 from trainables.evaluation.bench import Bench, Condition
 from trainables.evaluation.distributions import Clean, Corrupted
 from trainables.evaluation.ensemble import probabilities
@@ -84,6 +90,19 @@ class Kept:
         return None
 
 
+@dataclass(frozen=True)
+class Judge:
+    """Judges trials on at most so many test images, and keeps what it measured in a folder."""
+
+    dataset: Dataset
+    images: int | None
+    kept: Path
+
+    def file(self, spec: TrialSpec) -> Path:
+        """Return where a trial's metrics are kept, by all that they depend on."""
+        return self.kept / f"{blake2b(repr((spec, self.images)).encode(), digest_size=8).hexdigest()}.json"
+
+
 def ensembles(spec: DataSpec, training: TrainingSpec, epochs: int, networks: Sequence[str]) -> None:
     """Print what an ensemble by reassignment is worth for each seed, of each of the `NETWORKS` that are named."""
     trial, dataset = replace(ENSEMBLE, data=spec, training=training, epochs=epochs), data.load(spec)
@@ -116,37 +135,29 @@ def pairs(rows: Sequence[Mapping[str, float]]) -> list[str]:
     return [*judged, f"confidence {means['excess']:+.4f}"]
 
 
-def potential(spec: DataSpec, epochs: int, methods: Sequence[str], seeds: int, images: int | None) -> None:
+def potential(spec: DataSpec, epochs: int, methods: Sequence[str], seeds: int, judge: Judge) -> None:
     """Print the prune potentials of each method, clean and under noise, and the slopes of excess errors."""
-    dataset = data.load(spec)
     rows: dict[str, list[dict[str, float]]] = {method: [] for method in methods}
     for seed in range(seeds):
         trial = replace(TRAINED, data=spec, epochs=epochs, seed=seed)
-        dense = judged(0, trial, dataset, images)
+        dense = judged(0, trial, judge)
         for method in methods:
             how = {**CASCADE, **METHODS[method]}
             pruned = [
                 replace(trial, paradigm="magnitude", hyperparameters={**how, "sparsity": share}) for share in SPARSITIES
             ]
-            study = [dense, *(judged(number, one, dataset, images) for number, one in enumerate(pruned, start=1))]
+            study = [dense, *(judged(number, one, judge) for number, one in enumerate(pruned, start=1))]
             rows[method].append(summary(study))
             print(f"{spec.name} {method} seed {seed}: {written(rows[method][-1:])}", flush=True)
     for method, of_seeds in rows.items():
         print(f"{spec.name} {method}: {written(of_seeds)}", flush=True)
 
 
-def judged(number: int, spec: TrialSpec, dataset: Dataset, images: int | None) -> TrialRecord:
-    """Train a trial and return it with its columns: all corruptions that fit at one severity, noises at two."""
-    with TemporaryDirectory() as name:
-        context = Kept(Path(name))
-        run_trial(spec, context)
-        network = network_of(spec, dataset, Path(name))
-    fitting = [kind for kind in KIND_NAMES if corruptions.find(kind).unfit(dataset.input_shape) is None]
-    pairs = [(kind, SEVERITY) for kind in fitting] + [(kind, level) for kind in NOISES for level in NOISE_SEVERITIES]
-    bench, columns = Bench(dataset, None, images=images), dict[str, float]()
-    conditions: list[Condition] = [Clean(), *(Corrupted(*pair) for pair in dict.fromkeys(pairs))]
-    for condition in conditions:
-        columns |= bench.measure(condition, network)
+def judged(number: int, spec: TrialSpec, judge: Judge) -> TrialRecord:
+    """Train a trial and return it with its columns, or as it was kept."""
+    file = judge.file(spec)
+    if not file.exists():
+        write_whole(file, json.dumps(dict(measured(spec, judge))).encode())
     return TrialRecord(
         study="potential",
         trial=number,
@@ -154,8 +165,24 @@ def judged(number: int, spec: TrialSpec, dataset: Dataset, images: int | None) -
         state=State.COMPLETE,
         seed=spec.seed,
         fidelity=1.0,
-        metrics={**context.metrics, **columns},
+        metrics=json.loads(file.read_text()),
     )
+
+
+def measured(spec: TrialSpec, judge: Judge) -> Mapping[str, float]:
+    """Train a trial and return its metrics: all corruptions that fit at one severity, noises at two."""
+    dataset = judge.dataset
+    with TemporaryDirectory() as name:
+        context = Kept(Path(name))
+        run_trial(spec, context)
+        network = network_of(spec, dataset, Path(name))
+    fitting = [kind for kind in KIND_NAMES if corruptions.find(kind).unfit(dataset.input_shape) is None]
+    pairs = [(kind, SEVERITY) for kind in fitting] + [(kind, level) for kind in NOISES for level in NOISE_SEVERITIES]
+    bench, columns = Bench(dataset, None, images=judge.images), dict[str, float]()
+    conditions: list[Condition] = [Clean(), *(Corrupted(*pair) for pair in dict.fromkeys(pairs))]
+    for condition in conditions:
+        columns |= bench.measure(condition, network)
+    return {**context.metrics, **columns}
 
 
 def network_of(spec: TrialSpec, dataset: Dataset, folder: Path) -> nn.Module:
@@ -206,6 +233,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="of potential")
     parser.add_argument("--seeds", type=int, default=3, help="of potential")
     parser.add_argument("--images", type=int, help="how many test images potential judges by; all if left out")
+    parser.add_argument("--keep", type=Path, help="of potential: keeps what was measured; typed again, it continues")
     parser.add_argument("--root", help="the folder of the images; they are downloaded if it is left out")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
@@ -213,10 +241,21 @@ def main() -> None:
     spec = DataSpec(
         name=chosen.data, subset=chosen.subset, validation=chosen.validation, image_size=chosen.side, **root
     )
+    try:
+        run(chosen, spec)
+    except EspalierError as refused:
+        print(f"error: {refused}", file=sys.stderr)
+        sys.exit(refused.exit_status)
+
+
+def run(chosen: argparse.Namespace, spec: DataSpec) -> None:
     if chosen.what == "ensembles":
         ensembles(spec, replace(TRAINED.training, augment=chosen.augment), chosen.epochs, chosen.networks)
-    else:
-        potential(spec, chosen.epochs, chosen.methods, chosen.seeds, chosen.images)
+        return
+    with TemporaryDirectory() as name:
+        judge = Judge(data.load(spec), chosen.images, chosen.keep or Path(name))
+        judge.kept.mkdir(parents=True, exist_ok=True)
+        potential(spec, chosen.epochs, chosen.methods, chosen.seeds, judge)
 
 
 if __name__ == "__main__":

@@ -51,13 +51,17 @@ def _as_jpeg(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8
 
 
 def elastic_transform(images: Tensor, draws: Draws, push: float, smoothness: float, tilt: float) -> Tensor:
-    """Move three points of the image by at most `tilt` pixels, and every pixel by `push` times smooth noise."""
-    rows, columns = _affine(images, draws, tilt)
-    if push > 0:
-        noise = 2 * draws.uniform("elastic_transform", 2, *images.shape[2:]) - 1
-        down, right = (blurred(noise, smoothness) * push).unbind(1)
-        rows, columns = rows + down, columns + right
-    return sampled(images, rows, columns)
+    """Move three points of the image by at most `tilt` pixels, then every pixel by `push` times smooth noise.
+
+    The image is resampled by both, one after the other, which blurs it twice.
+    """
+    tilted = sampled(images, *_affine(images, draws, tilt))
+    if push == 0:
+        return tilted
+    noise = 2 * draws.uniform("elastic_transform", 2, *images.shape[2:]) - 1
+    down, right = (blurred(noise, smoothness, cut=3, mirrored=True) * push).unbind(1)
+    rows, columns = grid(images)
+    return sampled(tilted, rows + down, columns + right, border=0.5)
 
 
 def _affine(images: Tensor, draws: Draws, tilt: float) -> tuple[Tensor, Tensor]:

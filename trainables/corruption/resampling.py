@@ -47,19 +47,24 @@ def both_axes(images: Tensor, of_side: "dict[int, AxisMap]") -> Tensor:
     return of_side[images.shape[3]](of_side[images.shape[2]](images, 2), 3)
 
 
-def blurred(images: Tensor, sigma: float) -> Tensor:
-    """Return images under a Gaussian blur of standard deviation `sigma` pixels, cut at 4 sigma; edges are repeated."""
-    return both_axes(images, {side: _gaussian(side, sigma) for side in set(images.shape[2:])})
+def blurred(images: Tensor, sigma: float, cut: int = 4, mirrored: bool = False) -> Tensor:
+    """Return images under a Gaussian blur of standard deviation `sigma` pixels, cut at `cut` sigma.
+
+    Beyond an edge its last pixel is repeated, or the image is mirrored.
+    """
+    return both_axes(images, {side: _gaussian(side, sigma, cut, mirrored) for side in set(images.shape[2:])})
 
 
 @cache
-def _gaussian(side: int, sigma: float) -> AxisMap:
-    reach = int(4 * sigma + 0.5)
+def _gaussian(side: int, sigma: float, cut: int, mirrored: bool) -> AxisMap:
+    reach, inside = int(cut * sigma + 0.5), np.arange(side)
     offsets = np.arange(-reach, reach + 1)
     weights = np.exp(-0.5 * (offsets / max(sigma, 1e-9)) ** 2)
     matrix = np.zeros((side, side))
     for offset, weight in zip(offsets, weights / weights.sum(), strict=True):
-        matrix[np.arange(side), np.clip(np.arange(side) + offset, 0, side - 1)] += weight
+        at = (inside + offset) % (2 * side)
+        beyond = np.minimum(at, 2 * side - 1 - at) if mirrored else np.clip(inside + offset, 0, side - 1)
+        matrix[inside, beyond] += weight
     return AxisMap.of(matrix)
 
 
@@ -114,10 +119,13 @@ def convolved(images: Tensor, kernel: Matrix) -> Tensor:
     return total
 
 
-def sampled(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Return images [B, C, H, W] at places [B, H, W], in pixels, linear between pixels; edges are mirrored once."""
+def sampled(images: Tensor, rows: Tensor, columns: Tensor, border: float = 0.0) -> Tensor:
+    """Return images [B, C, H, W] at places [B, H, W], in pixels, linear between pixels.
+
+    Beyond an edge images are mirrored once, `border` pixels outside the centres of the last pixels.
+    """
     height, width = images.shape[2:]
-    rows, columns = _mirrored(rows, height), _mirrored(columns, width)
+    rows, columns = _mirrored(rows, height, border), _mirrored(columns, width, border)
     top, left = rows.floor(), columns.floor()
     down, right = (rows - top)[:, None], (columns - left)[:, None]
     bottom, beside = (top + 1).clamp(max=height - 1), (left + 1).clamp(max=width - 1)
@@ -136,9 +144,10 @@ def taken_at(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return images.flatten(2).gather(2, places).view(images.shape)
 
 
-def _mirrored(places: Tensor, side: int) -> Tensor:
-    inside = places.abs()
-    return ((side - 1) - ((side - 1) - inside).abs()).clamp(0, side - 1)
+def _mirrored(places: Tensor, side: int, border: float) -> Tensor:
+    length = side - 1 + 2 * border
+    inside = (places + border).abs()
+    return (length - (length - inside).abs() - border).clamp(0, side - 1)
 
 
 def grid(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,8 @@
 """Weather on pixels in [0, 1], after Hendrycks & Dietterich 2019, arXiv 1903.12261.
 
-Frost there is a photograph; here it is a fractal with sharp ridges, as bright, as coloured and as uneven as those
-photographs are on average. Drops there get their relief from a detector of
-edges and an equalised histogram; here from the distance to the drop's edge.
+Frost there is a part of one of five photographs; here it is a grainy fractal, with the mean colour and the deviation of
+one of them. Drops there get their relief from a detector of edges and an equalised histogram; here from the distance to
+the drop's edge.
 """
 
 import math
@@ -12,12 +12,20 @@ import torch
 from torch import Tensor
 
 from trainables.corruption.blurs import moved
-from trainables.corruption.draws import Draws
+from trainables.corruption.draws import LEVELS, Draws
 from trainables.corruption.resampling import Matrix, blurred, convolved, zoomed
 
-ICE = (0.755, 0.866, 0.928)
-RIDGES, DARKEST, BRIGHTEST = 0.38, 0.254, 0.854
-"""The height of the ridges of ice, and the limits of the value between them, which differs from image to image."""
+CRYSTALS = (
+    (0.305, 0.582, 0.646, 0.057),
+    (0.778, 0.796, 0.832, 0.071),
+    (0.778, 0.796, 0.832, 0.072),
+    (0.564, 0.621, 0.671, 0.103),
+    (0.403, 0.448, 0.494, 0.136),
+)
+"""Mean colour and deviation of the five photographs of ice that the published program reads, a fifth of their size."""
+
+GRAIN, GRAIN_DEVIATION = 0.95, 0.178
+"""The decay of a fractal as grainy as they are, whose neighbouring pixels are almost independent, and its deviation."""
 
 WATER = (175 / 255, 238 / 255, 238 / 255)
 MUD = (63 / 255, 42 / 255, 20 / 255)
@@ -36,9 +44,11 @@ def fog(images: Tensor, draws: Draws, thickness: float, decay: float) -> Tensor:
 def frost(images: Tensor, draws: Draws, kept: float, share: float) -> Tensor:
     """Mix `kept` of the image with `share` of a texture of ice."""
     height, width = images.shape[2:]
-    ridges = 1 - (2 * plasma(draws, height, width, 1.75) - 1).abs()
-    value = DARKEST + (BRIGHTEST - DARKEST) * draws.uniform("frost", 1, 1, 1)
-    ice = ((ridges * ridges * RIDGES + value) * tint(ICE, images)).clamp(0, 1)
+    which = draws.levels("frost") * len(CRYSTALS) // LEVELS
+    colours = torch.cat([tint(crystal[:3], images) for crystal in CRYSTALS])
+    deviations = torch.tensor([crystal[3] for crystal in CRYSTALS], device=images.device)
+    grain = (plasma(draws, height, width, GRAIN) - 0.5) / GRAIN_DEVIATION
+    ice = (colours[which] + grain * deviations[which, None, None, None]).clamp(0, 1)
     return images * kept + ice * share
 
 

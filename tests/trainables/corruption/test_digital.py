@@ -60,9 +60,15 @@ def test_a_tilt_moves_three_points_to_where_they_were_drawn() -> None:
 def test_pushed_pixels_come_from_where_smooth_noise_says() -> None:
     ramp = torch.arange(33.0).expand(12, 1, 33, 33) / 32
     noise = 2 * DRAWS.uniform("elastic_transform", 2, 33, 33) - 1
-    right = blurred(noise, 1.5)[:, 1] * 3.0
+    right = blurred(noise, 1.5, cut=3, mirrored=True)[:, 1] * 3.0
     came = digital.elastic_transform(ramp, DRAWS, 3.0, 1.5, 0.0)[:, 0] * 32
     assert torch.allclose(came[:, 5:-5, 5:-5], (ramp[:, 0] * 32 + right)[:, 5:-5, 5:-5], atol=1e-4)
+
+
+def test_a_picture_is_tilted_and_pushed_one_after_the_other() -> None:
+    tilted = digital.elastic_transform(IMAGES, DRAWS, 0.0, 0.0, 2.0)
+    both = digital.elastic_transform(IMAGES, DRAWS, 3.0, 1.5, 2.0)
+    assert torch.equal(both, digital.elastic_transform(tilted, DRAWS, 3.0, 1.5, 0.0))
 
 
 def test_pushed_pixels_stay_near() -> None:

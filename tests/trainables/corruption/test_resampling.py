@@ -17,6 +17,23 @@ def test_a_blur_is_that_of_scipy(sigma: float) -> None:
     assert np.abs(blurred(images, sigma).numpy() - expected).max() < 1e-5
 
 
+@pytest.mark.parametrize(("side", "sigma"), [(32, 1.0), (32, 6.4), (8, 6.4)])
+def test_a_blur_of_a_mirrored_image_is_that_of_scipy(side: int, sigma: float) -> None:
+    images = floats(2, side=side)
+    expected = ndimage.gaussian_filter(images.numpy(), (0, 0, sigma, sigma), mode="reflect", truncate=3)
+    assert np.abs(blurred(images, sigma, cut=3, mirrored=True).numpy() - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize(("border", "mode"), [(0.0, "mirror"), (0.5, "reflect")])
+def test_sampling_beyond_an_edge_is_that_of_scipy(border: float, mode: str) -> None:
+    images, dice = floats(2), torch.Generator().manual_seed(1)
+    rows, columns = (torch.rand(2, 2, 32, 32, generator=dice) * 40 - 4).unbind()
+    for number, image in enumerate(images.numpy()):
+        at = torch.stack([rows[number], columns[number]]).numpy()
+        expected = np.stack([ndimage.map_coordinates(channel, at, order=1, mode=mode) for channel in image])
+        assert np.abs(sampled(images, rows, columns, border)[number].numpy() - expected).max() < 1e-5
+
+
 def test_a_convolution_is_that_of_scipy() -> None:
     images, kernel = floats(2), np.array([[0, 1.0, 0], [2, 0, 3], [0, 0, -1]])
     expected = ndimage.correlate(images.numpy(), kernel[None, None], mode="mirror")

@@ -125,15 +125,41 @@ def test_fog_is_a_share_of_the_image_and_of_the_fractal() -> None:
         assert torch.allclose(foggy[number], expected, atol=1e-6)
 
 
-def test_frost_is_ice_beside_what_is_kept_and_each_ice_has_its_own_brightness() -> None:
+def test_frost_is_ice_beside_what_is_kept() -> None:
     ice = weather.frost(IMAGES, DRAWS, 0.0, 1.0)
     assert torch.allclose(weather.frost(IMAGES, DRAWS, 0.9, 0.4), 0.9 * IMAGES + 0.4 * ice, atol=1e-6)
     assert ice.min() >= 0
     assert ice.max() <= 1
-    darkest = ice.amin((2, 3)) / torch.tensor(weather.ICE)
-    assert torch.allclose(darkest, darkest[:, :1].expand(-1, 3), atol=1e-5)
-    assert (darkest >= weather.DARKEST - 1e-6).all()
-    assert len(darkest[:, 0].unique()) == 12
+
+
+def ices(channels: int = 3) -> torch.Tensor:
+    return weather.frost(torch.zeros(1500, channels, 32, 32), Draws(0, torch.arange(1500)), 0.0, 1.0)
+
+
+def test_ice_is_as_bright_and_as_uneven_as_one_of_five_photographs() -> None:
+    ice = ices()
+    colours = torch.tensor([crystal[:3] for crystal in weather.CRYSTALS])
+    which = (ice.mean((2, 3))[:, None] - colours).square().sum(2).argmin(1)  # two of the five have the same colour
+    for number, (*colour, deviation) in enumerate(weather.CRYSTALS):
+        if number == 2:
+            continue
+        of_it = ice[which == number]
+        assert len(of_it) == pytest.approx(600 if number == 1 else 300, rel=0.2)
+        assert of_it.mean((0, 2, 3)).tolist() == pytest.approx(colour, abs=0.02)
+        assert float(of_it.mean(1).var((1, 2)).mean().sqrt()) == pytest.approx(deviation, rel=0.1)
+
+
+def test_neighbouring_pixels_of_ice_are_almost_independent() -> None:
+    grey = ices().mean(1)
+    steps = [float((grey[:, :, apart:] - grey[:, :, :-apart]).square().mean()) for apart in (1, 16)]
+    assert 0.4 < steps[0] / steps[1] < 0.8  # 0.69 in the photographs, 0.07 in a smooth fractal
+
+
+def test_ice_is_grey_where_images_are() -> None:
+    assert ices(1).shape == (1500, 1, 32, 32)
+    assert float(ices(1).mean()) == pytest.approx(
+        float((ices() * torch.tensor(weather.GREY)[:, None, None]).sum(1).mean()), abs=0.01
+    )
 
 
 def test_snow_whitens_the_image_by_what_is_not_kept() -> None:
