@@ -9,7 +9,7 @@ mean square of the change, each divided by that of a folder like CIFAR-10-C, whi
 `--definitions`, the authors' script makes the folder before, in the environment of `--python`, which has
 imagecorruptions (`benchmarks/cifar_c.py` says more); `--kinds` names some of the kinds. `losses` trains a ResNet-20,
 which resumes from FOLDER, and prints its mean loss on `--images` test images for each kind and severity, and of each
-step that does not raise it, by how much it falls, with the standard error over images; with `--files`, on the first
+step that does not raise it by two standard errors over images, by how much it does; with `--files`, on the first
 images of a folder like CIFAR-10-C. `cost` evaluates a ResNet-20 on all nineteen corruptions at severity 3, generation
 included, for one network and for four that share the images, against as many plain evaluations; the better of two turns
 each. All take `--root`, the folder of CIFAR-10, which is downloaded without it. On the CPU, one thread.
@@ -47,7 +47,7 @@ from trainables.training.training import evaluate
 from trainables.trial import run_trial
 
 SEVERITY, TURNS, COST_IMAGES = 3, 2, 100
-TOLERANCE = 0.1
+TOLERANCE, CERTAIN = 0.1, 2  # a share, and how many standard errors
 MAKER = Path(__file__).with_name("cifar_c.py")
 
 
@@ -179,7 +179,7 @@ class Published:
 
 
 def losses(dataset: Dataset, network: nn.Module, kinds: Sequence[str], images: int, files: Path | None = None) -> None:
-    """Print the mean losses for each kind and severity, and the steps at which they do not rise.
+    """Print the mean losses for each kind and severity, and the steps at which they do not rise for certain.
 
     With `files` images are those of a folder, and the test split is as short as what it holds.
     """
@@ -193,18 +193,20 @@ def losses(dataset: Dataset, network: nn.Module, kinds: Sequence[str], images: i
             Corrupted(kind, level) if files is None else Published(files, kind, level) for level in SEVERITIES
         ]
         row = [clean, *(losses_of(network, dataset, one, images) for one in worse)]
-        falls = list(falling(row))
-        uneven += [kind] if falls else []
-        print(f"{kind:<18}" + "".join(f"{loss.mean():8.3f}" for loss in row) + "  " + ", ".join(falls), flush=True)
+        uneven += [kind] if any(high.mean() <= low.mean() for low, high in pairwise(row)) else []
+        print(
+            f"{kind:<18}" + "".join(f"{loss.mean():8.3f}" for loss in row) + "  " + ", ".join(unclear(row)), flush=True
+        )
     print(f"{len(kinds) - len(uneven)} of {len(kinds)} strictly rising; not: {', '.join(uneven) or 'none'}")
 
 
-def falling(row: list[Tensor]) -> Iterator[str]:
-    """Yield each step at which the loss does not rise: by how much, with the standard error over the same images."""
+def unclear(row: list[Tensor]) -> Iterator[str]:
+    """Yield each step at which the loss does not rise for certain, with the standard error over the same images."""
     for level in SEVERITIES:
         step = row[level] - row[level - 1]
-        if step.mean() <= 0:
-            yield f"{level - 1} to {level}: {step.mean():+.3f} (standard error {step.std() / len(step) ** 0.5:.3f})"
+        error = step.std() / len(step) ** 0.5
+        if step.mean() <= CERTAIN * error:
+            yield f"{level - 1} to {level}: {step.mean():+.3f} (standard error {error:.3f})"
 
 
 def seconds(work: Callable[[], object]) -> float:
