@@ -1,13 +1,19 @@
-"""A perceptron solved in closed form, and the same one trained by SGD, at equal seconds of the processor.
+"""A perceptron solved in closed form, and the same one trained by SGD, at equal seconds.
 
     python -m benchmarks.manifold_network [--data mnist] [--root ../shared/data] [--width 1000] [--sweeps 1 2]
-                                          [--decisions 3] [--epochs 1 2] [--rates 0.05] [--seeds 0] [--threads 1]
+                                          [--decisions 5] [--epochs 1 2] [--rates 0.05] [--seeds 0] [--threads 1]
 
 Both have the same layers and the same training images, those of a tenth held out for validation. SGD has momentum 0.9,
 batches of 128 and a cosine schedule over its epochs. Seconds are those of the processor in training, without
 evaluation: what other work does to a shared machine does not show in them. Each row has its own training, so that a row
 of several epochs is not one that was stopped; `curve` has the seconds and the validation accuracy after each of its
 epochs or sweeps. Choose a row by its validation accuracy.
+
+    python -m benchmarks.manifold_network --equal --sweeps 1 --rates 0.05 0.1 0.2 0.4 [--clock]
+
+gives SGD as many seconds as each closed form took, at each rate: an epoch of SGD tells the seconds of an image, and
+SGD then reads as many images as fit, in as few epochs as hold them, with its cosine schedule over these. Seconds are
+those of the processor, or with --clock those of the clock.
 
     python -m benchmarks.manifold_network --variants --subset 8000 --width 400 --sweeps 3
 
@@ -16,12 +22,13 @@ prints rows of the variants instead, all else as it is by default.
 
 import argparse
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from trainables import paradigms
+from trainables import data, paradigms
 from trainables.context import Report, SaveCheckpoint
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 from trainables.trial import run_trial
@@ -84,23 +91,58 @@ def trial(options: argparse.Namespace, name: str, values: dict[str, Value], epoc
     )
 
 
-def run(label: str, spec: TrialSpec) -> None:
+@dataclass(frozen=True)
+class Took:
+    """What a trial took: seconds of the processor and of the clock, and the images that were trained on, repeated."""
+
+    processor: float
+    clock: float
+    images: int
+
+
+def run(label: str, spec: TrialSpec) -> Took:
     """Run a trial and print its row."""
     context = Timed()
     run_trial(spec, context)
     assert context.last is not None
     measured = context.last.metrics
+    took = Took(context.cpu_seconds, measured["train_seconds"], spec.epochs * training_images(spec))
     row = {
         "row": label,
         "seed": spec.seed,
         "validation": round(measured["accuracy"], 4),
         "test": round(measured["test_accuracy"], 4),
-        "processor_seconds": round(context.cpu_seconds, 1),
-        "wall_seconds": round(measured["train_seconds"], 1),
+        "processor_seconds": round(took.processor, 1),
+        "wall_seconds": round(took.clock, 1),
         "gflop": round(measured["train_flops"] / 1e9),
         "curve": context.curve,
     }
     print(json.dumps(row), flush=True)
+    return took
+
+
+def training_images(spec: TrialSpec) -> int:
+    return len(data.load(spec.data).train)
+
+
+def compare_at_equal_seconds(options: argparse.Namespace, seed: int) -> None:
+    """Print rows of each closed form, then of an epoch of SGD, then of SGD in the seconds of each closed form."""
+    closed = {sweeps: run(f"closed form, {sweeps} sweeps", solved(options, sweeps, seed)) for sweeps in options.sweeps}
+    epoch = run("SGD, an epoch", trial(options, "dense", {"lr": options.rates[0]}, 1, seed))
+    for sweeps, took in closed.items():
+        share = took.clock / epoch.clock if options.clock else took.processor / epoch.processor
+        epochs = max(1, math.ceil(share))
+        equal = argparse.Namespace(
+            **{**vars(options), "subset": min(epoch.images, round(epoch.images * share / epochs))}
+        )
+        for rate in options.rates:
+            label = f"SGD, the seconds of {sweeps} sweeps: {epochs} epochs of {equal.subset} images, lr {rate}"
+            run(label, trial(equal, "dense", {"lr": rate}, epochs, seed))
+
+
+def solved(options: argparse.Namespace, sweeps: int, seed: int) -> TrialSpec:
+    """Return a trial of the closed form."""
+    return trial(options, "manifold_network", {"sweeps": sweeps, "decisions": options.decisions}, sweeps, seed)
 
 
 def main() -> None:
@@ -110,8 +152,10 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=1000)
     parser.add_argument("--subset", type=int)
     parser.add_argument("--variants", action="store_true")
+    parser.add_argument("--equal", action="store_true")
+    parser.add_argument("--clock", action="store_true")
     parser.add_argument("--sweeps", type=int, nargs="*", default=[1, 2])
-    parser.add_argument("--decisions", type=int, default=3)
+    parser.add_argument("--decisions", type=int, default=5)
     parser.add_argument("--epochs", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--rates", type=float, nargs="*", default=[0.05])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
@@ -119,18 +163,26 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     for seed in options.seeds:
-        variants = {**VARIANTS, "half as many units": {"width": options.width // 2}}
-        for label, values in variants.items() if options.variants else ():
-            sweeps = options.sweeps[0]
-            run(label, trial(options, "manifold_network", {**values, "sweeps": sweeps}, sweeps, seed))
         if options.variants:
-            continue
-        for sweeps in options.sweeps:
-            spec = trial(options, "manifold_network", {"sweeps": sweeps, "decisions": options.decisions}, sweeps, seed)
-            run(f"closed form, {sweeps} sweeps", spec)
-        for epochs in options.epochs:
-            for rate in options.rates:
-                run(f"SGD, {epochs} epochs, lr {rate}", trial(options, "dense", {"lr": rate}, epochs, seed))
+            compare_variants(options, seed)
+        elif options.equal:
+            compare_at_equal_seconds(options, seed)
+        else:
+            compare(options, seed)
+
+
+def compare_variants(options: argparse.Namespace, seed: int) -> None:
+    for label, values in {**VARIANTS, "half as many units": {"width": options.width // 2}}.items():
+        sweeps = options.sweeps[0]
+        run(label, trial(options, "manifold_network", {**values, "sweeps": sweeps}, sweeps, seed))
+
+
+def compare(options: argparse.Namespace, seed: int) -> None:
+    for sweeps in options.sweeps:
+        run(f"closed form, {sweeps} sweeps", solved(options, sweeps, seed))
+    for epochs in options.epochs:
+        for rate in options.rates:
+            run(f"SGD, {epochs} epochs, lr {rate}", trial(options, "dense", {"lr": rate}, epochs, seed))
 
 
 if __name__ == "__main__":

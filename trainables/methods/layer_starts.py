@@ -1,14 +1,21 @@
 """Where the hidden layers of a network that is solved in closed form start: projections that are drawn, not learned."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Generator, Tensor
 
-SMALLEST_PATCH = 4
+SMALLEST_PATCH: Final = 4
 """A patch has at least 1 / SMALLEST_PATCH of the image's sides, and images with fewer pixels a side have no patches."""
 
-PARTNERS = 8
+LARGEST_PATCH: Final = 4 / 7
+"""A patch has at most this share of the image's sides: what tells classes apart is local."""
+
+THRESHOLDS: Final = 0.5
+"""How far apart units begin to respond: the spread of their thresholds, in units of that of their sums."""
+
+PARTNERS: Final = 8
 """How many samples are drawn as a partner, of which the first of another class is taken."""
 
 _LEAST = 1e-6
@@ -46,7 +53,8 @@ def patches(shape: tuple[int, int, int], units: int, generator: Generator) -> Te
     channels, *sides = shape
     inside = torch.ones(units, 1, 1, dtype=torch.bool)
     for dim, side in enumerate(sides):
-        length = torch.randint(max(1, side // SMALLEST_PATCH), side + 1, (units, 1), generator=generator)
+        shortest, longest = max(1, side // SMALLEST_PATCH), max(1, round(side * LARGEST_PATCH))
+        length = torch.randint(shortest, longest + 1, (units, 1), generator=generator)
         begin = (torch.rand(units, 1, generator=generator) * (side - length + 1)).long()
         pixel = torch.arange(side)
         along = (pixel >= begin) & (pixel < begin + length)
@@ -54,8 +62,12 @@ def patches(shape: tuple[int, int, int], units: int, generator: Generator) -> Te
     return inside[:, None].expand(units, channels, *sides).flatten(1).T
 
 
-def scaled(weight: Tensor, inputs: Tensor) -> Tensor:
-    """Return a weight with intercepts, [m + 1, units], whose sums over inputs [N, m] have mean 0 and spread 1."""
+def scaled(weight: Tensor, inputs: Tensor, generator: Generator) -> Tensor:
+    """Return a weight with intercepts, [m + 1, units], whose sums over inputs [N, m] have spread 1.
+
+    Their means are drawn, with the spread THRESHOLDS around 0.
+    """
     sums = inputs @ weight
     spread = sums.std(0).clamp_min(_LEAST)
-    return torch.cat([weight / spread, -(sums.mean(0) / spread)[None]])
+    means = THRESHOLDS * torch.randn(weight.shape[1], generator=generator).to(sums)
+    return torch.cat([weight / spread, (means - sums.mean(0) / spread)[None]])

@@ -132,7 +132,8 @@ class LayerSweeps(Companion):
             first, second = (
                 self._passes.below(index, self._passes.numbered(numbers)) for numbers in (pairs.first, pairs.second)
             )
-            layer.assign(scaled(self._drawn(index, first, second), torch.cat([first, second])))
+            drawn = self._drawn(index, first, second)
+            layer.assign(scaled(drawn, torch.cat([first, second]), self._trial.generator))
         self._head.assign(torch.zeros_like(self._head.solution()))
 
     def _drawn(self, index: int, first: Tensor, second: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def symmetric_product(left: Tensor, right: Tensor) -> Tensor:
 
 
 def thin_product(left: Tensor, right: Tensor) -> Tensor:
-    """Return left^T right [m, k]: by its transpose where k is less than m, which is five times as fast for ten classes."""
+    """Return left^T right [m, k], by its transpose where k is less than m: five times as fast for ten classes."""
     return (right.T @ left).T if right.shape[1] < left.shape[1] else left.T @ right
 
 

@@ -243,7 +243,7 @@ class SolveLayers(InTraining):
     backward: str = "slope"
     backward_rank: int = 0
     damping: float = 0.01
-    decisions: int = 3
+    decisions: int = 5
     manifold: float = 0.0
     robust: float = 0.0
     sparsity: float = 0.0
