@@ -19,11 +19,6 @@ _LEAST_ROW: Final = 1e-6
 """The norm below which a row counts as zero when it is weighted, as a share of the largest."""
 
 
-def bordered(inputs: Tensor) -> Tensor:
-    """Return inputs [N, m] with a column of ones, whose weight is the intercept, [N, m + 1]."""
-    return torch.cat([inputs, inputs.new_ones(len(inputs), 1)], 1)
-
-
 def symmetric_product(left: Tensor, right: Tensor) -> Tensor:
     """Return left^T right [m, m], of which it is known that it is symmetric, by little more than half of the products.
 

@@ -4,9 +4,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional as F
 
 from trainables.methods.decision_layer import Decision, Stiefel, dragged, indicators, sample_weights
-from trainables.methods.ridge import Moments, bordered
+from trainables.methods.ridge import Moments
 
 SAMPLES, CLASSES, RIDGE = 40, 3, 1e-2
 
@@ -35,7 +36,7 @@ def test_labels_are_dragged_only_beyond_themselves() -> None:
 @hundred
 def test_the_nearest_points_lie_on_the_manifold_and_none_is_nearer(seed: int) -> None:
     inputs, solution, indicator = drawn(seed)
-    outputs, sizes = bordered(inputs) @ solution, indicator.sum(0)
+    outputs, sizes = F.pad(inputs, (0, 1), value=1.0) @ solution, indicator.sum(0)
     nearest = Stiefel.of(outputs.T @ outputs, sizes).nearest(outputs)
     torch.testing.assert_close(nearest.T @ nearest, sizes.diag(), rtol=1e-6, atol=1e-6)
     turned, _ = torch.linalg.qr(torch.randn(SAMPLES, CLASSES, generator=torch.Generator().manual_seed(seed)).double())
@@ -52,7 +53,7 @@ def test_each_solution_lowers_what_the_layer_minimises(
     inputs, solution, indicator = drawn(seed)
     decision, before = Decision(manifold, robust), torch.tensor(torch.inf)
     for _ in range(4):
-        outputs = bordered(inputs) @ solution
+        outputs = F.pad(inputs, (0, 1), value=1.0) @ solution
         stiefel = Stiefel.of(outputs.T @ outputs, indicator.sum(0)) if manifold else None
         loss = decision.loss(outputs, indicator, stiefel) / SAMPLES + RIDGE * solution[:-1].square().sum()
         assert loss <= before + 1e-9
@@ -66,14 +67,14 @@ def test_each_solution_lowers_what_the_layer_minimises(
 @hundred
 def test_a_full_step_is_to_the_least_of_the_quadratic_with_its_ridge(seed: int, manifold: float, robust: float) -> None:
     inputs, solution, indicator = drawn(seed)
-    decision, outputs = Decision(manifold, robust), bordered(inputs) @ solution
+    decision, outputs = Decision(manifold, robust), F.pad(inputs, (0, 1), value=1.0) @ solution
     stiefel = Stiefel.of(outputs.T @ outputs, indicator.sum(0)) if manifold else None
     labels = dragged(outputs, indicator)
     own = sample_weights(outputs, labels, robust) if robust else torch.ones_like(outputs[:, 0])
     nearest = stiefel.nearest(outputs) if stiefel is not None else outputs
     moments = Moments.of(inputs, *decision.quadratic(outputs, indicator, stiefel))
     least = moments.solve(decision.price(RIDGE, stiefel)).requires_grad_()
-    after = bordered(inputs) @ least
+    after = F.pad(inputs, (0, 1), value=1.0) @ least
     parts = own * (after - labels).square().sum(1) + manifold * (after - nearest).square().sum(1)
     (parts.mean() + RIDGE * least[:-1].square().sum()).backward()
     assert least.grad is not None

@@ -5,9 +5,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional as F
 
 from trainables.errors import TrainingDiverged
-from trainables.methods.ridge import Moments, bordered, of_rank, reweighted, row_norms, row_sparse, symmetric_product
+from trainables.methods.ridge import (
+    Moments,
+    of_rank,
+    reweighted,
+    row_norms,
+    row_sparse,
+    symmetric_product,
+    thin_product,
+)
 
 seeds = st.integers(0, 2**32)
 ridges = st.floats(1e-4, 10.0)
@@ -21,6 +30,25 @@ def test_a_symmetric_product_is_that_of_all_its_entries(seed: int, samples: int,
     inputs = torch.randn(samples, size, generator=generator, dtype=torch.float64)
     weighted = torch.rand(samples, 1, generator=generator, dtype=torch.float64) * inputs
     torch.testing.assert_close(symmetric_product(weighted, inputs), weighted.T @ inputs)
+
+
+@given(seeds, st.integers(1, 20), st.integers(1, 20), st.integers(1, 20))
+@hundred
+def test_a_product_is_the_same_by_its_transpose(seed: int, samples: int, inputs: int, targets: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    left, right = (torch.randn(samples, size, generator=generator, dtype=torch.float64) for size in (inputs, targets))
+    torch.testing.assert_close(thin_product(left, right), left.T @ right)
+
+
+@given(seeds)
+@hundred
+def test_sums_are_those_of_inputs_with_a_one(seed: int) -> None:
+    inputs, targets, weights = drawn(seed)
+    ones = F.pad(inputs, (0, 1), value=1.0)
+    for given_weights, weighted in ((None, ones), (weights, weights[:, None] * ones)):
+        moments = Moments.of(inputs, targets, given_weights)
+        torch.testing.assert_close(moments.gram, weighted.T @ ones)
+        torch.testing.assert_close(moments.cross, weighted.T @ targets)
 
 
 def row_sparse_objective(moments: Moments, solution: Tensor, ridge: float) -> Tensor:
@@ -52,7 +80,7 @@ def test_no_other_weight_has_a_lower_objective(seed: int, ridge: float) -> None:
 def test_sums_give_the_objective_of_the_samples(seed: int, ridge: float) -> None:
     inputs, targets, weights = drawn(seed)
     solution = Moments.of(inputs, targets).solve(ridge)
-    errors = (bordered(inputs) @ solution - targets).square().sum(1)
+    errors = (F.pad(inputs, (0, 1), value=1.0) @ solution - targets).square().sum(1)
     expected = (weights * errors).mean() + ridge * solution[:-1].square().sum()
     torch.testing.assert_close(Moments.of(inputs, targets, weights).objective(solution, ridge), expected)
 
