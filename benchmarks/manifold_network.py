@@ -30,6 +30,7 @@ import torch
 
 from trainables import data, paradigms
 from trainables.context import Report, SaveCheckpoint
+from trainables.errors import TrainingDiverged
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 from trainables.trial import run_trial
 
@@ -137,7 +138,10 @@ def compare_at_equal_seconds(options: argparse.Namespace, seed: int) -> None:
         )
         for rate in options.rates:
             label = f"SGD, the seconds of {sweeps} sweeps: {epochs} epochs of {equal.subset} images, lr {rate}"
-            run(label, trial(equal, "dense", {"lr": rate}, epochs, seed))
+            try:
+                run(label, trial(equal, "dense", {"lr": rate}, epochs, seed))
+            except TrainingDiverged as why:
+                print(json.dumps({"row": label, "seed": seed, "diverged": str(why)}), flush=True)
 
 
 def solved(options: argparse.Namespace, sweeps: int, seed: int) -> TrialSpec:
