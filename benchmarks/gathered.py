@@ -14,7 +14,7 @@ from torch import nn
 
 from trainables import models
 from trainables.data import Facts
-from trainables.methods.manifold import gate_sites
+from trainables.methods.gate_sites import gate_sites
 from trainables.methods.rehearsal import shapes_of
 from trainables.spec import DataSpec, ModelSpec, TrialSpec
 from trainables.structure.complexity import Shape

@@ -50,7 +50,7 @@ EXPLANATIONS = {
     "manifold_dynamic, earlier": Method(
         "manifold_dynamic", {"target_macs": 0.5, "dynamic": 0.8, "ramp": 0.3, "dynamic_lr": 1.0}
     ),
-    "manifold_dynamic, similarity 0.1": Method("manifold_dynamic", {"target_macs": 0.5, "similarity": 0.1}),
+    "manifold_dynamic, similarity 1": Method("manifold_dynamic", {"target_macs": 0.5, "similarity": 1.0}),
     "manifold_dynamic, similarity 0": Method("manifold_dynamic", {"target_macs": 0.5, "similarity": 0.0}),
 }
 """Rows that were tried because of what stood below uniform width; `--methods` takes them beside the others."""

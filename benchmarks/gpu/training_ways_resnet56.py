@@ -38,7 +38,7 @@ ROWS = {
     "polarization": Row(
         Method("polarization", {"target_macs": POLARIZED, "strength": 5e-5, "t": 1.4, "finetune": 0.5}, 2), 93.83
     ),
-    "manifold_dynamic": Row(Method("manifold_dynamic", {"target_macs": 0.38, "ramp": 1.0}), 93.6),
+    "manifold_dynamic": Row(Method("manifold_dynamic", {"target_macs": 0.38, "ramp": 1.0, "similarity": 1.0}), 93.6),
     "consensus": Row(Method("consensus", {"target_macs": 0.8}), -1.0),
     "consensus, channels": Row(Method("consensus", {"target_macs": 0.8, "granularity": "channel"}), -1.0),
     "group_envelope": Row(Method("group_envelope", {"target_macs": 0.5})),

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from trainables import models
 from trainables.data import Facts
-from trainables.methods.manifold import gate_sites
+from trainables.methods.gate_sites import gate_sites
 from trainables.methods.rehearsal import shapes_of
 from trainables.spec import DataSpec, ModelSpec, TrialSpec
 from trainables.structure.instance_gates import attach_gates

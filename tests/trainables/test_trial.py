@@ -13,7 +13,7 @@ from tests.trainables.stages import a_trial
 from trainables import models
 from trainables.context import Report
 from trainables.errors import InfeasibleTrial, InvalidValue
-from trainables.methods.manifold import gate_sites
+from trainables.methods.gate_sites import gate_sites
 from trainables.methods.widths import set_equal_widths
 from trainables.spec import DataSpec, LatencySpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.structure.instance_gates import attach_gates

@@ -5,21 +5,20 @@ are alike towards the same ones.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainables import parallel
 from trainables.bisection import bisected
-from trainables.errors import InfeasibleTrial, ShareTooSmall
-from trainables.gates.structures import Branch, UnitGroup, find_structures
+from trainables.errors import ShareTooSmall
+from trainables.methods.gate_sites import gate_sites
 from trainables.structure.complexity import Complexity, LayerCost, measure
 from trainables.structure.instance_costs import InstanceCosts, kept_of
-from trainables.structure.instance_gates import Activity, InstanceGates, Site, attach_gates, gates_of
+from trainables.structure.instance_gates import Activity, InstanceGates, attach_gates, gates_of
 from trainables.training.acts import Acts
 from trainables.training.companion import Companion
 from trainables.training.logits import widened
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
 
 GATE_SEED = 9_000_011
 """Added to a trial's seed where the gates' weights are drawn."""
-
-WIDE = 80
-"""From how many channels on a gate's hidden layer is squeezed in full, below by half, as in the authors' code."""
 
 
 def ease(losses: Tensor, mean: Tensor, share: float, power: float) -> Tensor:
@@ -70,7 +66,9 @@ class ManifoldDynamic(Companion):
 
     The loss grows by `complexity` times the mean of ease times mean gate, where the ease of an image follows from its
     own loss, and no gradient passes through it, and by `similarity` times the distance of the gates' cosines from those
-    of the features that they scale; both are summed over the gates. A threshold is the k-th largest mean gate of the
+    of the features that they scale; both are summed over the gates. The latter grows from 0 while the keep rate falls:
+    gates that are all alike at first are so far from the features that they, and the features, would move at once by
+    more than the task's loss can hold. A threshold is the k-th largest mean gate of the
     epoch; after the last epoch thresholds move only if the keep rate falls up to there. With a budget of MACs the keep
     rate is the one that meets it, as far as the images of the last epoch show what rates cost. The gates stay in the
     network.
@@ -130,7 +128,12 @@ class ManifoldDynamic(Companion):
         few = torch.stack([(easy * one.gates.mean(1)).sum() for one in activities]).sum() * parallel.size() / images
         alike = torch.stack([_of_all_rows(one) for one in activities]).sum()
         self._add(activities, losses)
-        return self._rule.complexity * few + self._rule.similarity * alike
+        return self._rule.complexity * few + self._rule.similarity * self._progress * alike
+
+    @property
+    def _progress(self) -> float:
+        """How far the keep rate has fallen: 0 at first, 1 from the end of the ramp on."""
+        return min(1.0, self._step / self._steps / self._rule.ramp)
 
     @torch.no_grad()
     def _add(self, activities: list[Activity], losses: Tensor) -> None:
@@ -150,7 +153,7 @@ class ManifoldDynamic(Companion):
         self._ratio = float(parallel.total(self._macs) / images) / self._costs.at_rate(self._rate)
         self._final = self._final_rate()
         if self._step < self._steps or self._rule.ramp == 1:
-            self._rate = keep_rate(min(1.0, self._step / self._steps / self._rule.ramp), self._final)
+            self._rate = keep_rate(self._progress, self._final)
             for gate, total in zip(self._gates.each, self._sums, strict=True):
                 gate.threshold.copy_(threshold_for(parallel.total(total) / images, self._rate))
         self._forget()
@@ -211,59 +214,3 @@ def _with_new_gates(trial: "LiveTrial", squeeze: int) -> InstanceGates:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(trial.spec.seed + GATE_SEED)
         return attach_gates(trial.model, sites)
-
-
-def gate_sites(trial: "LiveTrial", squeeze: int = 2) -> tuple[Site, ...]:
-    """Return where gates can act in a network without any, in the order of its modules.
-
-    Gated are convolutions whose channels one layer reads, and those at the end of residual branches; the stem of a
-    residual network and its projections are not. Gated are only channels that `structure.gathered` can leave out: what
-    they pass on the way, and what reads them, computes each channel for itself, or is a plain layer. Raises
-    InfeasibleTrial for a network without such convolutions.
-    """
-    structures, modules = find_structures(trial.model, trial.groups), dict(trial.model.named_modules())
-    sites = [*_inside(structures.groups, modules, squeeze), *_at_ends(structures.branches, modules, squeeze)]
-    if not sites:
-        raise InfeasibleTrial(
-            f"{trial.spec.model.name} has no convolutions whose channels gates could choose; "
-            "choose another network or paradigm"
-        )
-    order = list(modules)
-    return tuple(sorted(sites, key=lambda site: order.index(site.writer)))
-
-
-def _inside(groups: tuple[UnitGroup, ...], modules: Mapping[str, nn.Module], squeeze: int) -> Iterator[Site]:
-    for group in groups:
-        writer, reader, roots = modules[group.name], group.readers[0].module, group.readers[0].roots
-        along = tuple(name for name in group.writers if name != group.name)
-        passes = all(_by_channel(modules[name]) for name in along)
-        reads = _is_plain(modules[reader]) or isinstance(modules[reader], nn.Linear)
-        if _is_plain(writer) and passes and reads and len(group.readers) == 1 and list(roots) == sorted(roots):
-            yield _site(group.name, reader, along, roots, writer, squeeze)
-
-
-def _at_ends(branches: tuple[Branch, ...], modules: Mapping[str, nn.Module], squeeze: int) -> Iterator[Site]:
-    for branch in branches:
-        name = next((name for name in branch.modules[::-1] if isinstance(modules[name], nn.Conv2d)), None)
-        if name is None:
-            continue
-        along = branch.modules[branch.modules.index(name) + 1 :]
-        if _is_plain(modules[name]) and all(isinstance(modules[each], _BatchNorm) for each in along):
-            yield _site(name, branch.last, along, (), modules[name], squeeze)
-
-
-def _is_plain(module: nn.Module) -> bool:
-    return isinstance(module, nn.Conv2d) and module.groups == 1 and module.padding_mode == "zeros"
-
-
-def _by_channel(module: nn.Module) -> bool:
-    """Return whether a module makes of each channel one channel, with parameters of its own."""
-    depthwise = isinstance(module, nn.Conv2d) and module.groups == module.in_channels == module.out_channels
-    return isinstance(module, _BatchNorm) or (depthwise and module.padding_mode == "zeros")
-
-
-def _site(name: str, end: str, along: tuple[str, ...], roots: tuple[int, ...], writer: nn.Module, squeeze: int) -> Site:
-    assert isinstance(writer, nn.Conv2d)
-    size = writer.out_channels
-    hidden = max(1, size // (squeeze if size >= WIDE else max(1, squeeze // 2)))
-    return Site(name, end, along, roots, writer.in_channels, size, hidden)

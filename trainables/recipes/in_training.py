@@ -163,7 +163,7 @@ class GateByImage(InTraining):
     above 0, where images cost that share of the dense network's MACs on average. The loss grows by `complexity` times
     the gates of easy images, those with less than `easy` of the mean loss, and ease has the exponent `power`; and by
     `similarity` times the distance between the likeness of images in gates and in features. `squeeze` narrows the
-    gates' hidden layers. The keep rate falls over the share `ramp` of the stage.
+    gates' hidden layers. The keep rate falls over the share `ramp` of the stage, and `similarity` grows to what it is.
     """
 
     keep: float = 0.6

@@ -15,7 +15,7 @@ NAME: Final = "instance_gates"
 """The name of the gates among a network's modules."""
 
 CEILING: Final = 1000.0
-"""What a gate's values cannot exceed, as in the authors' code: without it a network that is not trained diverges."""
+"""What a gate's values cannot exceed where its site does not say, as in the authors' code and in earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Site:
 
     They are scaled where the layer `end` reads them, whose input i carries the channel ``roots[i]``, in rising order;
     without roots, where the module `end` gives them out. `along` are the modules with parameters between, which map
-    each channel to itself. `hidden` is the width of the gate's hidden layer.
+    each channel to itself. `hidden` is the width of the gate's hidden layer; its values cannot exceed `ceiling`.
     """
 
     writer: str
@@ -34,6 +34,7 @@ class Site:
     inputs: int
     size: int
     hidden: int
+    ceiling: float = CEILING
 
     def as_state(self) -> dict[str, Any]:
         """Return what a checkpoint holds of it, and `of_state` reads."""
@@ -84,7 +85,7 @@ class InstanceGate(nn.Module):
         With `columns` the means are those of these channels, and those of all others are 0.
         """
         first = self.fc1.weight if columns is None else self.fc1.weight[:, columns]
-        return F.relu(self.fc2(F.relu(F.linear(means, first)))).clamp(max=CEILING)
+        return F.relu(self.fc2(F.relu(F.linear(means, first)))).clamp(max=self.site.ceiling)
 
     def passing(self, gates: Tensor) -> Tensor:
         """Return the values with 0 where they are below the threshold."""

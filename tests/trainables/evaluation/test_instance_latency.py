@@ -8,7 +8,7 @@ import pytest
 from tests.trainables.stages import a_trial
 from trainables.evaluation import instance_latency
 from trainables.evaluation.instance_latency import latency_by_image
-from trainables.methods.manifold import gate_sites
+from trainables.methods.gate_sites import gate_sites
 from trainables.structure.instance_gates import attach_gates
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from tests.trainables.stages import a_trial
 from trainables.evaluation.instance_macs import macs_by_image, measure_instances
-from trainables.methods.manifold import gate_sites
+from trainables.methods.gate_sites import gate_sites
 from trainables.structure.complexity import measure
 from trainables.structure.instance_gates import CEILING, attach_gates
 
