@@ -24,6 +24,9 @@ ACCURATE: Final[Objectives] = {"accuracy": "maximize"}
 _COSTS: Final = frozenset({Unit.COUNT, Unit.BYTES, Unit.SECONDS, Unit.DURATION, Unit.JOULES})
 """The units of costs."""
 
+WORTH_SAYING: Final = 1.05
+"""From how many times fewer on a cost is said to be saved."""
+
 WITHIN: Final = 0.01
 """How much worse than the reference a network may be to be counted as a saving: one point, or one percent."""
 
@@ -174,4 +177,4 @@ def _saving(metric: str, close: Sequence[TrialRecord], reference: TrialRecord, q
         return None
     least = min(measured, key=lambda r: (r.metrics[metric], quality.loss(r.metrics), r.trial))
     fold = dense / least.metrics[metric]
-    return Saving(metric, fold, least, reference, quality) if fold > 1 else None
+    return Saving(metric, fold, least, reference, quality) if fold >= WORTH_SAYING else None

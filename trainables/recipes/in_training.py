@@ -169,7 +169,7 @@ class GateByImage(InTraining):
     keep: float = 0.6
     target_macs: float = 0.0
     complexity: float = 5e-3
-    similarity: float = 1.0
+    similarity: float = 0.1
     easy: float = 0.5
     power: float = 1.0
     squeeze: int = 2

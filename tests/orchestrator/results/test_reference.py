@@ -61,6 +61,13 @@ def test_the_saving_is_that_of_the_smallest_network_within_a_point() -> None:
     assert savings([reference], OBJECTIVES, reference) == []
 
 
+def test_what_would_be_written_as_once_as_few_is_no_saving() -> None:
+    reference = dense(0, 0.97)
+    barely = pruned(1, 0.97, reference.metrics["macs"] / 1.04)
+    assert savings([reference, barely], OBJECTIVES, reference) == []
+    assert len(savings([reference, pruned(1, 0.97, reference.metrics["macs"] / 1.06)], OBJECTIVES, reference)) == 1
+
+
 def test_a_saving_of_time_is_held_against_the_training_of_the_reference() -> None:
     timed: Objectives = {**OBJECTIVES, "train_seconds": "minimize", "nll": "minimize"}
     reference = dense(0, 0.97)
