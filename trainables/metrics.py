@@ -203,7 +203,7 @@ _ROWS: Final = (
         shown=frozenset({"front", "mlflow"}),
     ),
     Metric(name="mults", words="multiplications", unit=Unit.COUNT, direction="minimize", dense="macs_dense"),
-    Metric(name="stored_bits", words="bits of the weights, packed", unit=Unit.COUNT, direction="minimize"),
+    Metric(name="stored_bits", words="stored bits", unit=Unit.COUNT, direction="minimize"),
     Metric(name="bytes", words="bytes", unit=Unit.COUNT, direction="minimize"),
     Metric(
         name="latency",

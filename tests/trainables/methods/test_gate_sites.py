@@ -19,6 +19,7 @@ def test_gated_are_the_convolutions_of_branches_and_neither_stem_nor_projections
     ]
     assert len(sites) == 18
     assert {(site.size, site.hidden) for site in sites} == {(16, 16), (32, 32), (64, 64)}
+    assert {site.ceiling for site in sites} == {3.0}
 
 
 def test_what_the_gathered_network_could_not_leave_out_has_no_gate(tmp_path: Path) -> None:

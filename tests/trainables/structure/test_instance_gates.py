@@ -50,6 +50,13 @@ def test_values_have_a_ceiling() -> None:
     assert gate(torch.full((1, 2), 1e9)).tolist() == [[CEILING] * 3]
 
 
+def test_gates_of_earlier_versions_keep_their_ceiling() -> None:
+    state = Site("conv", "norm", (), (), 2, 3, 3, ceiling=3.0).as_state()
+    assert Site.of_state(state).ceiling == 3
+    del state["ceiling"]
+    assert Site.of_state(state).ceiling == CEILING
+
+
 def test_a_copy_of_a_network_has_gates_of_its_own() -> None:
     network, shape = with_gates("digits_cnn")
     batch = images(2, shape)
