@@ -55,6 +55,7 @@ WINDOW = 0.4
 BASELINES = ("uniform", "l1", "l1 rewound")
 SETTINGS = {"s": {"images": 5_000, "epochs": 10}, "d": {"images": 10_000, "epochs": 15}}
 FADED = {"path": "fade", "window": 0.7}
+ONE_MASK = {"shared": True, "decay": 0.9975}
 EARLIER = {"initial": 0.9, "highest": 0.98}
 """The probabilities from which most variants were compared, before 0.98 was found better on validation."""
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
@@ -64,6 +65,10 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "full sampling": {**EARLIER, "sampling": 1.0},
     "sampled in every step": {**EARLIER, "every": 1},
     "one mask a batch": {"beta": 0.25, "shared": True},
+    "one mask, units": {**ONE_MASK, "branches": False},
+    "one mask, beta 0": {**ONE_MASK, "beta": 0.0},
+    "one mask, streams": {**ONE_MASK, "placement": "streams"},
+    "one mask, streams, units": {**ONE_MASK, "placement": "streams", "branches": False},
     "shared masks": {**EARLIER, "shared": True, "decay": 0.995},
     "alpha 0.5": {"alpha": 0.5},
     "alpha 0.25": {"alpha": 0.25},
@@ -84,10 +89,14 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "recalibrated": {"refining": Refining(recalibrate=True)},
     "fade": FADED,
     "fade without layers": {**FADED, "branches": False},
+    "fade, streams, units": {**FADED, "branches": False, "placement": "streams"},
+    "fade, streams": {**FADED, "placement": "streams"},
+    "fade, units, window 0.5": {**FADED, "branches": False, "window": 0.5},
     "fade, restart": {**FADED, "restart": 0.5},
     "fade, window 0.4": {**FADED, "window": 0.4},
     "fade, round to 8": {**FADED, "round_to": 8},
     "random fade": {**FADED, "branches": False, "random": 1.0},
+    "random fade, streams": {**FADED, "branches": False, "random": 1.0, "placement": "streams"},
 }
 """What each variant changes: fields of `Gating`, but for `window` (a share), `restart`, `distilled`, `random` and
 `pretrained`, which trains the dense network for all epochs first: twice the epochs of the other rows.

@@ -38,6 +38,7 @@ PLACED = (
     "concatenating, all",
     "padded, hidden",
     "padded, all",
+    "padded, streams",
     "projected, all",
     "divided, hidden",
     "divided, all",

@@ -43,8 +43,11 @@ class Placement:
 
     def structures(self, groups: tuple[ChannelGroup, ...]) -> Structures:
         """Return what has gates in the present network, whose `groups` are these."""
+        if self._where != INNER:
+            known = tuple(group for group in groups if group.name in self._dense.writers)
+            return find_structures(self._trial.model, known, self._where)
         structures = find_structures(self._trial.model, groups, self._where)
-        if self._where == INNER and (structures.branches or not self._trial.dropped):
+        if structures.branches or not self._trial.dropped:
             return structures
         return structures.written_by(self._dense.writers)
 

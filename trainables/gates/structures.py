@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from trainables.recipes.gating import INNER
+from trainables.recipes.gating import INNER, STREAMS
 from trainables.structure.attention import find_heads
 from trainables.structure.blocks import residual_branches
 from trainables.structure.channels import ChannelGroup, Member, is_dense_layer
@@ -97,7 +97,8 @@ def find_structures(model: nn.Module, groups: tuple[ChannelGroup, ...], placemen
 
     `placement` says which units, of those in `recipes.gating.PLACEMENTS`. "inner": in a residual network those written
     and read on the same branch, in a plain network every hidden layer. "hidden": those of every layer whose units no
-    other layer writes: stems, blocks without a shortcut, heads, and what is concatenated. "all": residual streams too.
+    other layer writes: stems, blocks without a shortcut, heads, and what is concatenated. "all": residual streams too,
+    but for those that only branches write. "streams": these too, and the first branch that writes one has no gate.
     `groups` may contain whole groups of convolutions (`structure.bundles`) as channels.
     The classifier's outputs are the network's, and are in no group. Raises InfeasibleTrial for a network that torch.fx
     cannot trace.
@@ -105,8 +106,27 @@ def find_structures(model: nn.Module, groups: tuple[ChannelGroup, ...], placemen
     branches = tuple(Branch(block, modules) for block, modules in residual_branches(model).items())
     if placement == INNER:
         return Structures(tuple(_inner_groups(model, groups, branches)), branches)
-    chosen = [group for group in groups if placement == "all" or not group.coupled]
-    return Structures(tuple(_groups_anywhere(model, chosen, branches)), branches)
+    chosen = [group for group in groups if placement in ("all", STREAMS) or not group.coupled]
+    going = _with_another_writer(model, chosen, branches) if placement == STREAMS else branches
+    return Structures(tuple(_groups_anywhere(model, chosen, going)), going)
+
+
+def _with_another_writer(
+    model: nn.Module, groups: Collection[ChannelGroup], branches: tuple[Branch, ...]
+) -> tuple[Branch, ...]:
+    """Return the branches but the first that writes each stream that only branches write.
+
+    As long as a stream's channels have gates some layer must write it, so that they are found again.
+    """
+    branch_of, modules = _branch_of(branches), dict(model.named_modules())
+    order = {module: index for index, module in enumerate(modules)}
+    lonely = [
+        group
+        for group in groups
+        if _common_branch(group, branch_of) is None and _readers(group, modules) and _is_gateable(group, modules)
+    ]
+    stay = {branch_of[min(group.producers, key=order.__getitem__)] for group in lonely}
+    return tuple(branch for index, branch in enumerate(branches) if index not in stay)
 
 
 def _inner_groups(

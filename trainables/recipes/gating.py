@@ -9,7 +9,10 @@ PATHS = ("sampled", "fade")
 INNER = "inner"
 """The placement of gates on layers that are written and read in one residual branch."""
 
-PLACEMENTS = (INNER, "hidden", "all")
+STREAMS = "streams"
+"""The placement of gates on all residual streams, also on those that only branches write."""
+
+PLACEMENTS = (INNER, "hidden", "all", STREAMS)
 
 UNIT_ESTIMATORS = ("trapezoid", "taylor")
 BRANCH_ESTIMATORS = ("two_point", "trapezoid", "taylor")

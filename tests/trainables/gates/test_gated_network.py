@@ -98,6 +98,19 @@ def test_without_blocks_the_gates_left_are_those_kept_and_a_resumed_trial_has_th
     assert again.structures == left
 
 
+def test_streams_that_only_branches_write_lose_channels_and_a_resumed_trial_has_the_same_gates(tmp_path: Path) -> None:
+    network = a_network(tmp_path, placement="streams", target_macs=0.5)
+    kept = some(network)
+    share = network.share(kept)
+    assert network.delete(kept)
+    left = measure(network.trial.model, network.trial.dataset.input_shape)
+    assert left.macs / network.whole == pytest.approx(share)
+    sizes = {group.name: group.size for group in network.structures.groups}
+    assert 16 <= sizes["layer2.0.conv2"] < 32 and 32 <= sizes["layer3.0.conv2"] < 64
+    assert network.trial.measured["removal_disagreement"] < 1e-4
+    assert GatedNetwork(network.gating, network.trial).structures == network.structures
+
+
 def _lasting(name: str, network: GatedNetwork) -> str:
     """Return the name of a group after the removal of blocks: that of the first layer left that writes it."""
     block = name.rpartition(".")[0]

@@ -188,8 +188,9 @@ def test_a_trial_that_samples_nothing_after_it_was_interrupted_judges_what_is_le
         {"target_macs": 0.4},
         {"nu": 3.0, "ramp": 0.0, "beta": 0.25, "alpha": 0.5},
         {"target_macs": 0.5, "branch_estimator": "trapezoid", "shared": True, "restart": 0.5, "placement": "all"},
+        {"target_macs": 0.3, "path": "fade", "placement": "streams"},
     ],
-    ids=["budget", "price", "sampled branches and stream"],
+    ids=["budget", "price", "sampled branches and stream", "all streams, faded"],
 )
 def test_a_trial_interrupted_while_it_prunes_ends_in_the_same_network(values: dict[str, Any], tmp_path: Path) -> None:
     own = spec(model="resnet20", subset=160, epochs=4, window=0.75, warmup=0.0, **values)

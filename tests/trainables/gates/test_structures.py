@@ -123,6 +123,20 @@ def test_a_stream_without_a_layer_that_stays_gets_no_gate() -> None:
     assert streams == {"conv1", "layer2.0.conv2", "layer3.0.conv2"}
 
 
+def test_such_a_stream_gets_gates_if_asked_and_the_first_branch_that_writes_it_none() -> None:
+    found = structures("padded, streams")
+    assert {"conv1", "layer2.0.conv2", "layer3.0.conv2"} <= {group.name for group in found.groups}
+    assert [branch.block for branch in found.branches] == ["layer1.0", "layer1.1", "layer2.1", "layer3.1"]
+    inner = {group.name: group.branch for group in found.groups if group.name.endswith("conv1")}
+    assert inner["layer2.0.conv1"] == inner["layer3.0.conv1"] == -1
+
+
+@pytest.mark.parametrize("network", ["inverted", "concatenating", "projected", "divided", "attending"])
+def test_where_another_layer_writes_every_stream_all_and_streams_are_the_same(network: str) -> None:
+    everything = structures(f"{network}, all")
+    assert find_structures(dense(f"{network}, all"), groups(f"{network}, all"), "streams") == everything
+
+
 @pytest.mark.parametrize("name", PLACED)
 @pytest.mark.parametrize("seed", [0, 1, 2, None])
 def test_what_is_kept_is_found_again_in_the_same_order(name: str, seed: int | None) -> None:
@@ -133,6 +147,8 @@ def test_what_is_kept_is_found_again_in_the_same_order(name: str, seed: int | No
     writers = {module for group in before.groups for module in group.writers}
     sizes = [int(kept[0][part].sum()) for part in before.slices()]
     assert [group.size for group in after.written_by(writers).groups] == [size for size in sizes if size]
+    stay = [branch.block for branch, stays in zip(before.branches, kept[1].tolist(), strict=True) if stays]
+    assert [branch.block for branch in after.branches] == stay
 
 
 def _no_branches(name: str) -> Kept:
