@@ -36,6 +36,7 @@ from trainables import data
 from trainables.context import Report, SaveCheckpoint
 from trainables.gates.audit import Loss, Queue
 from trainables.gates.fading import FadingPath
+from trainables.gates.gated_network import GatedNetwork
 from trainables.gates.gated_training import GatedTraining
 from trainables.methods.attach import attach
 from trainables.recipes.gating import Gating, Refining
@@ -92,14 +93,16 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "fade, streams, units": {**FADED, "branches": False, "placement": "streams"},
     "fade, streams": {**FADED, "placement": "streams"},
     "fade, units, window 0.5": {**FADED, "branches": False, "window": 0.5},
+    "fade, floor": {**FADED, "branches": False, "floor": 0.75},
+    "fade, streams, floor": {**FADED, "branches": False, "placement": "streams", "floor": 0.75},
     "fade, restart": {**FADED, "restart": 0.5},
     "fade, window 0.4": {**FADED, "window": 0.4},
     "fade, round to 8": {**FADED, "round_to": 8},
     "random fade": {**FADED, "branches": False, "random": 1.0},
     "random fade, streams": {**FADED, "branches": False, "random": 1.0, "placement": "streams"},
 }
-"""What each variant changes: fields of `Gating`, but for `window` (a share), `restart`, `distilled`, `random` and
-`pretrained`, which trains the dense network for all epochs first: twice the epochs of the other rows.
+"""What each variant changes: fields of `Gating`, but for `window` (a share), `restart`, `distilled`, `random`, `floor`
+(see `FlooredFade`) and `pretrained`, which trains the dense network for all epochs first: twice the epochs of the others.
 
 With a `nu` no budget is aimed at, so that the MACs are what the price leaves; only a price is ramped up.
 """
@@ -270,6 +273,32 @@ class _RandomPath(FadingPath):
         return queue, 0.0
 
 
+@dataclass(frozen=True)
+class FlooredFade:
+    """The faded path of `gating`, on which every layer keeps its best `floor` times the square root of the budget."""
+
+    gating: Gating
+    floor: float
+
+    def attach(self, trial: LiveTrial, steps: int) -> Companion:
+        share = self.floor * math.sqrt(self.gating.target_macs)
+        least = {group.name: math.ceil(share * group.size) for group in trial.groups}
+        return GatedTraining(self.gating, trial, steps, lambda network, end: _FlooredPath(network, end, least))
+
+
+class _FlooredPath(FadingPath):
+    def __init__(self, network: GatedNetwork, end: int, least: Mapping[str, int]) -> None:
+        super().__init__(network, end)
+        self._least = least
+
+    def merit(self, loss: Loss) -> torch.Tensor:
+        merit, structures = super().merit(loss), self.network.structures
+        for group, part in zip(structures.groups, structures.slices(), strict=True):
+            best = merit[part].argsort(descending=True)[: self._least[group.name]]
+            merit[part.start + best] = torch.inf
+        return merit
+
+
 def architecture(trial: LiveTrial) -> Row:
     """Describe what is left: the size of every group, the blocks that are gone."""
     return {"sizes": {group.name: group.size for group in trial.groups}, "dropped": list(trial.dropped)}
@@ -305,10 +334,10 @@ def prepare(trial: LiveTrial, method: str, budget: float, rows: list[Row], optio
 
 def gated(epochs: int, budget: float, settings: dict[str, Any]) -> Recipe:
     window = max(1, round(settings.pop("window", WINDOW) * epochs))
-    names = ("restart", "distilled", "random", "pretrained")
-    restart, distilled, random, pretrained = (settings.pop(name, 0.0) for name in names)
+    names = ("restart", "distilled", "random", "pretrained", "floor")
+    restart, distilled, random, pretrained, floor = (settings.pop(name, 0.0) for name in names)
     gating = Gating(epochs=window, target_macs=budget, **settings)
-    during: During = RandomFade(gating) if random else gating
+    during: During = RandomFade(gating) if random else FlooredFade(gating, floor) if floor else gating
     if distilled:
         during = Distilled(during, distilled)
     if restart:

@@ -12,8 +12,8 @@ ROUND_TO = "every gated layer keeps a multiple of this many units (or all): 8 or
 
 PLACEMENT = (
     "which units are gated: inner, those written and read in one residual branch, or every hidden layer of a network "
-    "without branches; hidden, those of stems, strided blocks, heads and concatenations too; all, residual streams too; "
-    "streams, those too that only branches write, of which the first then stays"
+    "without branches; hidden, those of stems, strided blocks, heads and concatenations too; all, residual streams too "
+    "but for those that only branches write; streams, these too, and the first branch that writes one has no gate"
 )
 
 
