@@ -102,7 +102,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "random fade, streams": {**FADED, "branches": False, "random": 1.0, "placement": "streams"},
 }
 """What each variant changes: fields of `Gating`, but for `window` (a share), `restart`, `distilled`, `random`, `floor`
-(see `FlooredFade`) and `pretrained`, which trains the dense network for all epochs first: twice the epochs of the others.
+(see `FlooredFade`), and `pretrained`, which trains the dense network for all epochs first: twice the epochs of a row.
 
 With a `nu` no budget is aimed at, so that the MACs are what the price leaves; only a price is ramped up.
 """
