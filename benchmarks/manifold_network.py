@@ -44,7 +44,7 @@ VARIANTS: dict[str, dict[str, Value]] = {
     "targets: inverse": {"backward": "inverse"},
     "inverses of rank 5": {"backward_rank": 5},
     "hidden_ridge 0.01": {"hidden_ridge": 0.01},
-    "hidden_ridge 1": {"hidden_ridge": 1.0},
+    "hidden_ridge 0.1": {"hidden_ridge": 0.1},
     "Stiefel manifold, 0.1": {"manifold": 0.1},
     "Stiefel manifold, 1": {"manifold": 1.0},
     "adaptive SVM, 0.5": {"robust": 0.5},

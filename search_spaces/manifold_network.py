@@ -14,6 +14,6 @@ SPACE = Space(
     start=Dimension(Choice(("patches", "differences", "random"))),
     step=Dimension(Choice((0.0, 0.5, 1.0))),
     ridge=Dimension(Float(1e-6, 1e-2, log=True)),
-    hidden_ridge=Dimension(Float(0.01, 1.0, log=True), when={"step": (0.5, 1.0)}),
+    hidden_ridge=Dimension(Float(0.01, 10.0, log=True), when={"step": (0.5, 1.0)}),
     manifold=Dimension(Choice((0.0, 0.1, 1.0))),
 )

@@ -62,7 +62,7 @@ class ManifoldNetwork(Paradigm):
     backward_rank: int = hyper(0, "rank of the inverses of the layers above; 0: full", low=0, high=4096)
     damping: float = hyper(0.01, "damping of these inverses, as a share of the largest square", low=1e-8, high=10.0)
     ridge: float = hyper(1e-4, "price of the decision layer's squared weights", low=1e-6, high=1e3)
-    hidden_ridge: float = hyper(0.1, "price of the squared changes of hidden weights", low=1e-6, high=1e3)
+    hidden_ridge: float = hyper(1.0, "price of the squared changes of hidden weights", low=1e-6, high=1e3)
     decisions: int = hyper(5, "solutions of the decision layer in a sweep", low=1, high=100)
     manifold: float = hyper(0.0, "weight of the flexible Stiefel manifold in the decision layer", low=0.0, high=100.0)
     robust: float = hyper(

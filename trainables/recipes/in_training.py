@@ -237,7 +237,7 @@ class SolveLayers(InTraining):
     sweeps: int
     start: str = "patches"
     ridge: float = 1e-4
-    hidden_ridge: float = 0.1
+    hidden_ridge: float = 1.0
     step: float = 1.0
     shares: int = 10
     backward: str = "slope"
