@@ -11,17 +11,23 @@ from orchestrator.search.surrogate import UNIT, Known
 from trainables.spec import Value
 
 Drawn = dict[str, Value]
+Chance = npt.NDArray[np.bool_]
+"""Which candidates are random."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A configuration as the model sees it: its row, and the least and the most of its costs, as logarithms."""
+    """A configuration as the model sees it: its row, and the least and the most of its costs, as logarithms.
+
+    `is_random` says whether it is anywhere in the space, and not next to another.
+    """
 
     drawn: Drawn
     key: str
     row: Array
     low: Array
     high: Array
+    is_random: bool = True
 
 
 def known(seen: Sequence[Candidate]) -> Known:
@@ -41,16 +47,18 @@ def farthest(candidates: Known, tried: Known) -> int:
     return int(np.argmax(np.abs(_middle(candidates)[:, None] - _middle(tried)[None]).max(axis=2).min(axis=1)))
 
 
-def novelty(candidates: Known, tried: Known, paradigms: npt.NDArray[np.intp]) -> Array:
-    """Return how far each candidate is from all that were tried, from 0 to 1: 1 for the farther half of its paradigm's.
+def novelty(candidates: Known, tried: Known, paradigms: npt.NDArray[np.intp], chance: Chance) -> Array:
+    """Return how far each candidate is from all that were tried, from 0 to 1.
 
+    It is 1 where it is farther than half of those of its paradigm that `chance` says to be random.
     A model of few results may promise again of a configuration's twin what the configuration itself did not hold.
     """
     wanted, there = (np.hstack([each.rows, _middle(each) / UNIT]) for each in (candidates, tried))
     squares = np.square(wanted).sum(axis=1)[:, None] + np.square(there).sum(axis=1) - 2 * wanted @ there.T
-    nearest, usual = np.sqrt(np.clip(squares.min(axis=1), 0, None)), np.empty(len(wanted))
+    nearest, usual = np.sqrt(np.clip(squares.min(axis=1), 0, None)), np.zeros(len(wanted))
     for paradigm in candidates.rows[:, paradigms].T > 0:
-        usual[paradigm] = np.median(nearest[paradigm]) if paradigm.any() else 0
+        typical = paradigm & chance if (paradigm & chance).any() else paradigm
+        usual[paradigm] = np.median(nearest[typical]) if paradigm.any() else 0
     return np.asarray(np.minimum(1.0, nearest / np.maximum(usual, np.finfo(np.float64).tiny)))
 
 

@@ -1,7 +1,8 @@
 """A sampler that models only what is unknown: costs that follow from a configuration are computed before it is trained.
 
-Of random configurations, that one is tried whose expected gain of hypervolume is the largest (Emmerich, Giannakoglou &
-Naujoks 2006, https://doi.org/10.1109/TEVC.2005.859463), at the cost that it is known to have. Running trials are
+Of random configurations, and some next to members of the front, that one is tried whose expected gain of hypervolume is
+the largest (Emmerich, Giannakoglou & Naujoks 2006, https://doi.org/10.1109/TEVC.2005.859463), at the cost that it is
+known to have. Running trials are
 believed to come to what the model expects of them, so that trials side by side are spread. Stopped trials count with
 what they are estimated to come to, the less the less certain that is. The first trials are spread over the costs.
 """
@@ -9,6 +10,7 @@ what they are estimated to come to, the less the less certain that is. The first
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Final
 
 import numpy as np
@@ -25,6 +27,7 @@ from orchestrator.search.expected_gain import gains
 from orchestrator.search.feasible_draws import MISSED, QUARTILE, SPREAD, FeasibleDraws, Weighed
 from orchestrator.search.gaussian_process import Array
 from orchestrator.search.initial_design import value_at
+from orchestrator.search.neighbours import near
 from orchestrator.search.surrogate import Results, Surrogate
 from orchestrator.spec.params import MODEL
 from trainables.bounds import Bounds
@@ -33,9 +36,11 @@ from trainables.spec import Value
 
 FIRST: Final = 5
 """From how many results the sampler learns; trials before that are spread over the costs that are known."""
-CANDIDATES: Final = 200
+CANDIDATES: Final = 150
 FRESH: Final = 25
 """How many of the candidates are new in each draw; the others were candidates of the draws before."""
+NEAR: Final = 50
+"""How many more candidates lie next to members of the front."""
 MOST_LEARNT: Final = 128
 """From how many results at most the model learns: the front, and the newest of the others."""
 FLOOR: Final = 2
@@ -47,6 +52,10 @@ BEYOND: Final = 0.1
 """How far the reference lies beyond the worst result, as a share of the range of all results."""
 REACH: Final = 1.0
 """How far at most that worst result lies beyond the front, as a share of the front's range: some trials diverge."""
+FORETOLD: Final = 0.25
+"""The share of random configurations whose cost must be known for the sampler to be worth choosing."""
+EXACTLY: Final = 0.05
+"""How wide the range of a cost that counts as known is at most, as a share of its lower end."""
 LEAST: Final = 1e-4
 """The least cost that is told from smaller ones, as a share of the unpruned network's."""
 
@@ -72,6 +81,15 @@ class KnownCostDraws(FeasibleDraws):
         self._learnt_from: list[tuple[int, list[float], dict[str, object]]] = []
         self._surrogate: Surrogate | None = None
         """What was learnt last, and from what: it is learnt again when that changes."""
+
+    @property
+    def foretells(self) -> bool:
+        """Whether of FORETOLD random configurations at least a cost that is minimised is known before training."""
+        candidates = self._pool(0)
+        if not self._dense or not candidates:
+            return False
+        apart = np.array([(one.high - one.low).min() for one in candidates])
+        return bool((apart <= math.log1p(EXACTLY)).mean() >= FORETOLD)
 
     def draw(
         self, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value], number: int
@@ -106,7 +124,8 @@ class KnownCostDraws(FeasibleDraws):
     def _untried(self, number: int, trials: Sequence[FrozenTrial], given: Mapping[str, Value]) -> list[Candidate]:
         """Return the candidates of a draw that were not tried."""
         tried = {self._tried[other.number].key for other in trials}
-        return [one for one in self._pool(number) if given.items() <= one.drawn.items() and one.key not in tried]
+        pool = [*self._pool(number), *self._near(number, trials)]
+        return [one for one in pool if given.items() <= one.drawn.items() and one.key not in tried]
 
     def _of_neglected(self, candidates: Sequence[Candidate], trials: Sequence[FrozenTrial]) -> list[Candidate]:
         """Return the candidates of the paradigm that was tried the least, if its turn has come again.
@@ -131,6 +150,19 @@ class KnownCostDraws(FeasibleDraws):
         chosen = (self._candidates[place] for place in range(last - CANDIDATES, last))
         return [candidate for candidate in chosen if candidate is not None]
 
+    def _near(self, number: int, trials: Sequence[FrozenTrial]) -> list[Candidate]:
+        """Return feasible configurations next to members of the front, from when on the model is asked."""
+        told = [trial for trial in _told(trials) if not trial.user_attrs.get(SPREAD)]
+        if len(told) < FIRST:
+            return []
+        losses = self._losses_of(told)
+        best = {tuple(point) for point in non_dominated(losses[_feasible(told)])}
+        front = [trial for trial, point in zip(told, losses, strict=True) if tuple(point) in best]
+        dice = np.random.default_rng([self._configurations.spec.seed, number, NEAR])
+        parents = (self._tried[front[index].number].drawn for index in dice.integers(len(front), size=NEAR))
+        drawn = (near(self._configurations, parent, dice) for parent in parents)
+        return [replace(self._see(one), is_random=False) for one in drawn if self._is_feasible(one)]
+
     def _candidate(self, place: int) -> Candidate | None:
         """Return a random configuration; None for one that cannot be carried out."""
         dice = np.random.default_rng([self._configurations.spec.seed, place])
@@ -146,7 +178,8 @@ class KnownCostDraws(FeasibleDraws):
 
     def _novelty(self, candidates: Sequence[Candidate], trials: Sequence[FrozenTrial]) -> Array:
         tried = [self._tried[trial.number] for trial in trials]
-        return novelty(known(candidates), known(tried), self._encoding.columns.paradigms)
+        chance = np.array([one.is_random for one in candidates])
+        return novelty(known(candidates), known(tried), self._encoding.columns.paradigms, chance)
 
     def _gain(
         self,

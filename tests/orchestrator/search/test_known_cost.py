@@ -13,6 +13,7 @@ from orchestrator.ledger.records import State
 from orchestrator.ledger.trial import Named
 from orchestrator.results.front import hypervolume
 from orchestrator.search import known_cost
+from orchestrator.search.candidates import key_of
 from orchestrator.search.configurations import PARADIGM, Configurations
 from orchestrator.search.expected_costs import Costs, GivenCosts
 from orchestrator.search.known_cost import KnownCostDraws
@@ -83,6 +84,17 @@ def found(history: Sequence[dict[str, Value]]) -> float:
     return hypervolume([(-accuracy, macs) for accuracy, macs in map(outcome, history)], (0.2, 220))
 
 
+def test_candidates_next_to_the_front_come_closer_to_it_than_random_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_near = found(search(view(given()), 40))
+    monkeypatch.setattr(known_cost, "NEAR", 0)
+    assert with_near > found(search(view(given()), 40))
+
+
+@pytest.mark.parametrize(("costs", "foretells"), [(given(), True), (given(width=0.3), False), (NOTHING, False)])
+def test_it_says_whether_there_is_something_to_know(costs: Costs, foretells: bool) -> None:
+    assert KnownCostDraws(Configurations(spec(), costs)).foretells is foretells
+
+
 def test_a_search_that_begins_again_with_the_same_history_draws_the_same(history: list[dict[str, Value]]) -> None:
     resumed = view(given())
     for drawn in history[:18]:
@@ -101,7 +113,7 @@ def test_a_running_trial_is_not_asked_for_again(history: list[dict[str, Value]])
 @pytest.mark.parametrize("costs", [given(width=0.3), NOTHING])
 def test_costs_that_are_a_range_or_unknown_are_modelled(costs: Costs) -> None:
     drawn = search(view(costs), 13)
-    assert len({one[SPARSITY] for one in drawn}) == 13
+    assert len({key_of(one) for one in drawn}) == 13
 
 
 def test_results_that_are_not_finite_and_uncertain_ones_are_taken(history: list[dict[str, Value]]) -> None:
@@ -132,7 +144,7 @@ def test_of_many_results_the_front_and_the_newest_are_learnt_from(monkeypatch: p
     monkeypatch.setattr(known_cost, "MOST_LEARNT", 14)
     few = view(given())
     drawn = search(few, 18)
-    assert len({one[SPARSITY] for one in drawn}) == 18
+    assert len({key_of(one) for one in drawn}) == 18
 
 
 def test_the_first_trials_are_spread_over_the_costs_that_are_known() -> None:
