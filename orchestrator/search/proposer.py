@@ -18,6 +18,7 @@ from orchestrator.search.configurations import PARADIGM, Configurations
 from orchestrator.search.extension import to_try_again
 from orchestrator.search.foresight import Foresight
 from orchestrator.search.initial_design import FIRST, SOBOL
+from orchestrator.search.known_cost import KnownCostDraws
 from orchestrator.search.replication import REPLICATE, next_replicate
 from orchestrator.search.sampler_policy import BREEDS, GENERATIONS_LAST, Policy
 from orchestrator.search.sampler_view import Draw, Lesson, View, lesson
@@ -63,7 +64,12 @@ class Proposer:
         self._foresight = foresight
         self._clock, self._spent = clock, spent
         records = ledger.records()
-        self._policy = Policy(self._spec, {record.sampler for record in records}, numeric=configurations.are_numeric)
+        self._policy = Policy(
+            self._spec,
+            {record.sampler for record in records},
+            numeric=configurations.are_numeric,
+            knows=lambda: KnownCostDraws(configurations).foretells,
+        )
         self._tried = Counter(_key(record.paradigm, record.params) for record in records)
         self._again = to_try_again(configurations, records)
         tried = {record.paradigm for record in [*(one for one in records if one.share == 1), *self._again]}

@@ -1,6 +1,6 @@
 """Choose the sampler, and whether it draws ahead, by how long drawing takes and how long the study is."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from orchestrator.search.samplers import SamplerName
@@ -8,6 +8,8 @@ from orchestrator.spec.study_spec import StudySpec
 
 BREEDS: Final = "nsga2"
 """The sampler whose cost per trial does not depend on the number of earlier trials."""
+KNOWS: Final = "known_cost"
+"""The sampler that models only what is unknown."""
 LONG: Final = 1000
 """The number of trials after which `auto` breeds, because TPE uses all of them for every value that it draws."""
 SLOW: Final = 0.1
@@ -18,7 +20,8 @@ ENOUGH_PARENTS: Final = 50
 """The number of trials needed before breeding starts, however slow the sampler is."""
 FEW: Final = 100
 EXPENSIVE: Final = 10.0
-"""A model that takes a second is worth it for up to FEW trials with at least EXPENSIVE seconds between two of them."""
+"""A model that takes a second is worth it for up to FEW trials with at least EXPENSIVE seconds between two of them; one
+that knows costs, which takes a tenth of that, as long as it is not SLOW."""
 FEW_WITH_RUNGS: Final = 50
 """The number of trials after which a study with rungs drops the model: its trials end sooner, and say less."""
 ENOUGH_TO_MODEL: Final = 10
@@ -66,16 +69,25 @@ class Pace:
 class Policy:
     """Chooses the sampler: the one that the study names, or for `auto` a suitable one.
 
-    `auto` is TPE, then NSGA-II once TPE is too slow for the trials or the study is long. If trials are expensive, few
+    `auto` is TPE, then NSGA-II once TPE is too slow for the trials or the study is long. If trials are expensive, the
+    sampler that knows costs draws from the first result on, where there are costs to know. Elsewhere, if they are few
     or stopped early, and only numbers are searched, a Gaussian process draws early ones. It never switches back.
     """
 
-    def __init__(self, spec: StudySpec, used: Collection[str | None], *, numeric: bool) -> None:
-        """Continue with the samplers `used` before; `numeric` says whether only numbers are searched."""
+    def __init__(
+        self, spec: StudySpec, used: Collection[str | None], *, numeric: bool, knows: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Continue with the samplers `used` before.
+
+        `numeric` says whether only numbers are searched; `knows`, which is asked once, whether costs that the study
+        minimises are known before training.
+        """
         self._named = spec.search.sampler
         self._trials = spec.search.trials
         self._breeds, self._models = BREEDS in used, "gp" in used
-        self._may_model = numeric and (bool(spec.fidelity.rungs) or spec.search.trials <= FEW)
+        self._may_model = numeric and not self._breeds and (bool(spec.fidelity.rungs) or spec.search.trials <= FEW)
+        self._knows, self._ask = KNOWS in used, knows
+        self._may_know = not (self._breeds or self._models)
         self._few = FEW_WITH_RUNGS if spec.fidelity.rungs else FEW
         self.pace = Pace()
 
@@ -83,16 +95,22 @@ class Policy:
         """Return the sampler that draws once `told` trials have finished."""
         if self._named != "auto":
             return self._named
-        expensive = told >= ENOUGH_TO_MODEL and self.pace.between >= EXPENSIVE
-        self._models = self._models or (self._may_model and expensive)
+        expensive = self.pace.between >= EXPENSIVE
+        if self._may_know and told and expensive:
+            self._may_know, self._knows = False, self._knows or self._ask()
+        if self._knows and not (self._breeds or self._must_breed(told)):
+            return KNOWS
+        self._models = self._models or (self._may_model and not self._knows and told >= ENOUGH_TO_MODEL and expensive)
         if self._models and told < self._few:
             return "gp"
         if self._models:
             self._models = self._may_model = False
             self.pace.another_draws()
-        too_slow = told >= ENOUGH_PARENTS and self.pace.share > SLOW
-        self._breeds = self._breeds or told >= LONG or too_slow
+        self._breeds = self._breeds or self._must_breed(told)
         return BREEDS if self._breeds else "tpe"
+
+    def _must_breed(self, told: int) -> bool:
+        return told >= LONG or (told >= ENOUGH_PARENTS and self.pace.share > SLOW)
 
     def population(self, running: int) -> int:
         """Return the size of a generation: for `auto` as many trials as run at once, but from 20 to 100."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.search.sampler_policy import ENOUGH_TO_MODEL, FEW, LONG, WORTH_PREPARING, Pace, Policy
+from orchestrator.search.sampler_policy import ENOUGH_TO_MODEL, FEW, KNOWS, LONG, WORTH_PREPARING, Pace, Policy
 from tests.orchestrator.small import study
 
 
@@ -49,6 +49,41 @@ def test_a_slow_model_does_not_make_its_successor_look_slow() -> None:
         chooser.pace.handed_out(number * 60.0)
     assert chooser.sampler(49) == "gp"
     assert chooser.sampler(50) == "tpe"
+
+
+@pytest.mark.parametrize(
+    ("knows", "between", "chosen"), [(True, 60.0, KNOWS), (True, 4.0, "tpe"), (False, 60.0, "tpe")]
+)
+def test_where_costs_are_known_and_trials_expensive_they_are_used_from_the_first_result_on(
+    knows: bool, between: float, chosen: str
+) -> None:
+    chooser = Policy(study(sampler="auto", trials=5000), (), numeric=False, knows=lambda: knows)
+    for number in range(3):
+        chooser.pace.drew(0.1)
+        chooser.pace.handed_out(number * between)
+    assert [chooser.sampler(told) for told in (0, 1, 60, LONG)] == ["tpe", chosen, chosen, "nsga2"]
+    assert chooser.sampler(60) == "nsga2"  # it does not come back
+
+
+def test_what_knows_costs_is_left_when_it_is_slow_and_kept_when_a_study_is_resumed() -> None:
+    chooser = Policy(study(sampler="auto", trials=900), ("tpe", KNOWS), numeric=False)
+    assert chooser.sampler(30) == KNOWS
+    for number in range(3):
+        chooser.pace.drew(0.1)
+        chooser.pace.handed_out(number * 0.2)
+    assert [chooser.sampler(told) for told in (49, 50)] == [KNOWS, "nsga2"]
+    assert Policy(study(sampler="auto"), (KNOWS, "nsga2"), numeric=False).sampler(30) == "nsga2"
+
+
+@pytest.mark.parametrize("begun", ["gp", "nsga2"])
+def test_a_study_that_has_begun_otherwise_is_not_asked_what_it_knows(begun: str) -> None:
+    def never() -> bool:
+        raise AssertionError
+
+    chooser = Policy(study(sampler="auto", trials=90), (begun,), numeric=True, knows=never)
+    for number in range(3):
+        chooser.pace.handed_out(number * 60.0)
+    assert chooser.sampler(20) == begun
 
 
 @settings(max_examples=30)
