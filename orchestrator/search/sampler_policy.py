@@ -69,9 +69,10 @@ class Pace:
 class Policy:
     """Chooses the sampler: the one that the study names, or for `auto` a suitable one.
 
-    `auto` is TPE, then NSGA-II once TPE is too slow for the trials or the study is long. If trials are expensive, the
-    sampler that knows costs draws from the first result on, where there are costs to know. Elsewhere, if they are few
-    or stopped early, and only numbers are searched, a Gaussian process draws early ones. It never switches back.
+    `auto` is TPE, then NSGA-II once TPE is too slow for the trials or the study is long. Expensive trials have a model:
+    where only numbers are searched, and trials are few or stopped early, a Gaussian process draws early ones; where
+    choices are searched, and costs can be known, the sampler that knows them draws from the first result on. It never
+    switches back.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Policy:
         self._breeds, self._models = BREEDS in used, "gp" in used
         self._may_model = numeric and not self._breeds and (bool(spec.fidelity.rungs) or spec.search.trials <= FEW)
         self._knows, self._ask = KNOWS in used, knows
-        self._may_know = not (self._breeds or self._models)
+        self._may_know = not (numeric or self._breeds or self._models)
         self._few = FEW_WITH_RUNGS if spec.fidelity.rungs else FEW
         self.pace = Pace()
 
@@ -100,7 +101,7 @@ class Policy:
             self._may_know, self._knows = False, self._knows or self._ask()
         if self._knows and not (self._breeds or self._must_breed(told)):
             return KNOWS
-        self._models = self._models or (self._may_model and not self._knows and told >= ENOUGH_TO_MODEL and expensive)
+        self._models = self._models or (self._may_model and told >= ENOUGH_TO_MODEL and expensive)
         if self._models and told < self._few:
             return "gp"
         if self._models:

@@ -75,12 +75,12 @@ def test_what_knows_costs_is_left_when_it_is_slow_and_kept_when_a_study_is_resum
     assert Policy(study(sampler="auto"), (KNOWS, "nsga2"), numeric=False).sampler(30) == "nsga2"
 
 
-@pytest.mark.parametrize("begun", ["gp", "nsga2"])
-def test_a_study_that_has_begun_otherwise_is_not_asked_what_it_knows(begun: str) -> None:
+@pytest.mark.parametrize(("begun", "numeric"), [("gp", True), ("nsga2", False), ("nsga2", True)])
+def test_a_study_that_has_begun_otherwise_is_not_asked_what_it_knows(begun: str, numeric: bool) -> None:
     def never() -> bool:
         raise AssertionError
 
-    chooser = Policy(study(sampler="auto", trials=90), (begun,), numeric=True, knows=never)
+    chooser = Policy(study(sampler="auto", trials=90), (begun,), numeric=numeric, knows=never)
     for number in range(3):
         chooser.pace.handed_out(number * 60.0)
     assert chooser.sampler(20) == begun
