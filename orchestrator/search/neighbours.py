@@ -47,4 +47,4 @@ def _place(distribution: BaseDistribution, value: Value) -> float | None:
 
 def _reflected(place: float) -> float:
     """Return a place in [0, 1): what lies beyond an end comes back from it."""
-    return min(abs(1 - abs(1 - place) % 2), np.nextafter(1, 0))
+    return min(abs(1 - abs(1 - place) % 2), float(np.nextafter(1, 0)))

@@ -11,7 +11,7 @@ from orchestrator.search.neighbours import MOVED, STEPS, near
 from tests.orchestrator.small import study
 from trainables.spec import Value
 
-SPACES = {"rigl": {}, "magnitude": {}, "set": {}}
+SPACES: dict[str, dict[str, object]] = {"rigl": {}, "magnitude": {}, "set": {}}
 DRAWS = 400
 
 
@@ -39,7 +39,7 @@ def test_a_neighbour_has_the_same_paradigm_and_values_of_its_space(configuration
 
 
 def test_each_value_moves_half_of_the_time_and_mostly_a_little(configurations: Configurations) -> None:
-    there = {**drawn(configurations, 0), PARADIGM: "rigl", "rigl.sparsity": 0.8, "rigl.scope": "erk"}
+    there: dict[str, Value] = {**drawn(configurations, 0), PARADIGM: "rigl", "rigl.sparsity": 0.8, "rigl.scope": "erk"}
     around = neighbours(configurations, there)
     away = np.array([abs(float(one["rigl.sparsity"]) - 0.8) for one in around])
     distribution = configurations.distributions["rigl.sparsity"]
@@ -54,7 +54,7 @@ def test_a_step_beyond_the_end_of_a_range_comes_back_into_it(configurations: Con
     distribution = configurations.distributions["rigl.sparsity"]
     low, high = (float(value_at(distribution, share)) for share in (0.0, 1.0))
     for end in (low, high):
-        there = {PARADIGM: "rigl", "rigl.sparsity": end}
+        there: dict[str, Value] = {PARADIGM: "rigl", "rigl.sparsity": end}
         values = [float(one["rigl.sparsity"]) for one in neighbours(configurations, there)]
         assert all(low <= value <= high for value in values)
         assert len(set(values)) > DRAWS / 3
