@@ -2,9 +2,9 @@
 
 Of random configurations, and some next to members of the front, that one is tried whose expected gain of hypervolume is
 the largest (Emmerich, Giannakoglou & Naujoks 2006, https://doi.org/10.1109/TEVC.2005.859463), at the cost that it is
-known to have. Running trials are
-believed to come to what the model expects of them, so that trials side by side are spread. Stopped trials count with
-what they are estimated to come to, the less the less certain that is. The first trials are spread over the costs.
+known to have. Running trials are believed to come to what the model expects of them, so that trials side by side are
+spread. Stopped trials count with what they are estimated to come to, the less the less certain that is. The first
+trials are spread over the costs.
 """
 
 import math
@@ -151,13 +151,14 @@ class KnownCostDraws(FeasibleDraws):
         return [candidate for candidate in chosen if candidate is not None]
 
     def _near(self, number: int, trials: Sequence[FrozenTrial]) -> list[Candidate]:
-        """Return feasible configurations next to members of the front, from when on the model is asked."""
-        told = [trial for trial in _told(trials) if not trial.user_attrs.get(SPREAD)]
-        if len(told) < FIRST:
+        """Return feasible configurations next to members of the front, once FIRST results meet the constraints."""
+        told = _told(trials)
+        measured = [trial for trial in told if not trial.user_attrs.get(SPREAD) and _meets_constraints(trial)]
+        if len(measured) < FIRST:
             return []
-        losses = self._losses_of(told)
-        best = {tuple(point) for point in non_dominated(losses[_feasible(told)])}
-        front = [trial for trial, point in zip(told, losses, strict=True) if tuple(point) in best]
+        losses = self._losses_of(measured)
+        best = {tuple(point) for point in non_dominated(losses)}
+        front = [trial for trial, point in zip(measured, losses, strict=True) if tuple(point) in best]
         dice = np.random.default_rng([self._configurations.spec.seed, number, NEAR])
         parents = (self._tried[front[index].number].drawn for index in dice.integers(len(front), size=NEAR))
         drawn = (near(self._configurations, parent, dice) for parent in parents)
@@ -260,7 +261,11 @@ def _told(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def _feasible(told: Sequence[FrozenTrial]) -> npt.NDArray[np.bool_]:
-    return np.array([trial.user_attrs.get(MISSED, 0.0) <= 0 for trial in told])
+    return np.array([_meets_constraints(trial) for trial in told])
+
+
+def _meets_constraints(trial: FrozenTrial) -> bool:
+    return bool(trial.user_attrs.get(MISSED, 0.0) <= 0)
 
 
 def last_learnt(number: int) -> int:

@@ -140,6 +140,16 @@ def test_what_misses_a_constraint_is_avoided(history: list[dict[str, Value]]) ->
     assert asked_late(missed=1.0) < asked_late(missed=-1.0)
 
 
+def test_while_nothing_meets_the_constraints_configurations_are_drawn_all_the_same(
+    history: list[dict[str, Value]],
+) -> None:
+    taught = view(given(), constraints={"accuracy": ">= 0.99"})
+    for drawn in history[:6]:
+        known = lesson(drawn)
+        taught.take_up(Lesson("rigl", known.params, State.COMPLETE, known.values, {"accuracy": 0.1}))
+    assert key_of(taught.draw({}, 6)[1]) not in {key_of(drawn) for drawn in history[:6]}
+
+
 def test_of_many_results_the_front_and_the_newest_are_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known_cost, "MOST_LEARNT", 14)
     few = view(given())
