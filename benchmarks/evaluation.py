@@ -1,16 +1,18 @@
 """Whether ensembles by reassignment are better judges, and how far networks may be pruned on which images.
 
     python -m benchmarks.evaluation ensembles [--data mnist --root FOLDER] [--no-augment]
-    python -m benchmarks.evaluation potential [--data digits --subset 1200]
+    python -m benchmarks.evaluation potential [--data digits --subset 1200] [--retraining 1.5]
 
 `ensembles` trains a small network dense and with nine tenths of its weights masked, from five seeds, on some images of
 `--data` (`digits`, `mnist`, `fashion_mnist`, `cifar10`), and prints NLL and ECE on the test images beside those of an
 ensemble of eight, and by how much the network's mean confidence is above its accuracy: below 0 it is under-confident.
 With `--no-augment` images are neither shifted nor mirrored in training, so that it soon knows them by heart.
+`--widths` are the channels of its three layers.
 `potential` trains it dense and pruned by WT, FT, SiPP and PFP (Liebenwein et al. 2021, arXiv 2103.03014), or by those
 of `--methods`, to eight sparsities, from `--seeds` seeds, and prints how far each may prune on clean images and under
 noise, and the slope of its excess error, judged on at most `--images` test images; with `--keep FOLDER` it continues
-where it ended. `--side` shrinks the images of both.
+where it ended. Pruned networks train `--epochs` in all; with `--retraining 1.5` they are dense for as many as the dense
+network, as in the paper, and their three rounds take 1.5 times as many on top. `--side` shrinks the images of both.
 On the CPU, one thread.
 """
 
@@ -56,7 +58,6 @@ TRAINED = TrialSpec(
 
 NETWORKS: Mapping[str, Mapping[str, Value]] = {"dense": {}, "magnitude": {"sparsity": 0.9}}
 JUDGED = ("accuracy", "nll", "ece")
-ENSEMBLE = replace(TRAINED, ensemble=EnsembleSpec())
 
 METHODS: Mapping[str, Mapping[str, Value]] = {
     "WT": {"criterion": "magnitude", "granularity": "weight", "scope": "global"},
@@ -103,18 +104,19 @@ class Judge:
         return self.kept / f"{blake2b(repr((spec, self.images)).encode(), digest_size=8).hexdigest()}.json"
 
 
-def ensembles(spec: DataSpec, training: TrainingSpec, epochs: int, networks: Sequence[str]) -> None:
+def ensembles(trial: TrialSpec, networks: Sequence[str]) -> None:
     """Print what an ensemble by reassignment is worth for each seed, of each of the `NETWORKS` that are named."""
-    trial, dataset = replace(ENSEMBLE, data=spec, training=training, epochs=epochs), data.load(spec)
+    dataset, name = data.load(trial.data), trial.data.name
     for paradigm in networks:
-        of_paradigm = replace(trial, paradigm=paradigm, hyperparameters=NETWORKS[paradigm])
+        how = NETWORKS[paradigm]
+        of_paradigm = replace(trial, paradigm=paradigm, hyperparameters=how, ensemble=EnsembleSpec())
         rows: list[Mapping[str, float]] = []
         for seed in range(SEEDS):
             rows.append(beside_ensemble(replace(of_paradigm, seed=seed), dataset))
-            print(f"{spec.name} {paradigm} seed {seed}: {', '.join(pairs(rows[-1:]))}", flush=True)
+            print(f"{name} {paradigm} seed {seed}: {', '.join(pairs(rows[-1:]))}", flush=True)
         lower = [sum(row[f"ensemble_test_{metric}"] < row[f"test_{metric}"] for row in rows) for metric in JUDGED[1:]]
-        print(f"{spec.name} {paradigm}: {', '.join(pairs(rows))} on average", flush=True)
-        print(f"{spec.name} {paradigm}: NLL lower in {lower[0]}, ECE in {lower[1]} of {SEEDS} seeds", flush=True)
+        print(f"{name} {paradigm}: {', '.join(pairs(rows))} on average", flush=True)
+        print(f"{name} {paradigm}: NLL lower in {lower[0]}, ECE in {lower[1]} of {SEEDS} seeds", flush=True)
 
 
 def beside_ensemble(spec: TrialSpec, dataset: Dataset) -> Mapping[str, float]:
@@ -135,22 +137,33 @@ def pairs(rows: Sequence[Mapping[str, float]]) -> list[str]:
     return [*judged, f"confidence {means['excess']:+.4f}"]
 
 
-def potential(spec: DataSpec, epochs: int, methods: Sequence[str], seeds: int, judge: Judge) -> None:
-    """Print the prune potentials of each method, clean and under noise, and the slopes of excess errors."""
+def potential(trial: TrialSpec, methods: Sequence[str], seeds: int, retraining: float, judge: Judge) -> None:
+    """Print the prune potentials of each method, clean and under noise, and the slopes of excess errors.
+
+    `retraining` is how many trainings of the dense `trial` the rounds of a pruned one take after such a training; 0 if
+    all of it takes as many epochs as the dense one.
+    """
     rows: dict[str, list[dict[str, float]]] = {method: [] for method in methods}
     for seed in range(seeds):
-        trial = replace(TRAINED, data=spec, epochs=epochs, seed=seed)
-        dense = judged(0, trial, judge)
+        of_seed = replace(trial, seed=seed)
+        dense = judged(0, of_seed, judge)
         for method in methods:
-            how = {**CASCADE, **METHODS[method]}
-            pruned = [
-                replace(trial, paradigm="magnitude", hyperparameters={**how, "sparsity": share}) for share in SPARSITIES
-            ]
-            study = [dense, *(judged(number, one, judge) for number, one in enumerate(pruned, start=1))]
+            study = [dense]
+            for number, share in enumerate(SPARSITIES, start=1):
+                study.append(judged(number, pruned(of_seed, method, share, retraining), judge))
             rows[method].append(summary(study))
-            print(f"{spec.name} {method} seed {seed}: {written(rows[method][-1:])}", flush=True)
+            print(f"{trial.data.name} {method} seed {seed}: {written(rows[method][-1:])}", flush=True)
     for method, of_seeds in rows.items():
-        print(f"{spec.name} {method}: {written(of_seeds)}", flush=True)
+        print(f"{trial.data.name} {method}: {written(of_seeds)}", flush=True)
+
+
+def pruned(trial: TrialSpec, method: str, share: float, retraining: float) -> TrialSpec:
+    """Return the trial in which `method` prunes a share of the network of `trial` in rounds."""
+    how = {**CASCADE, **METHODS[method], "sparsity": share}
+    if retraining:
+        how["finetune"] = retraining / (1 + retraining)
+    epochs = round(trial.epochs * (1 + retraining))
+    return replace(trial, paradigm="magnitude", epochs=epochs, hyperparameters=how)
 
 
 def judged(number: int, spec: TrialSpec, judge: Judge) -> TrialRecord:
@@ -226,12 +239,16 @@ def main() -> None:
     parser.add_argument("--side", type=int, help="shrinks images to so many pixels a side")
     parser.add_argument("--epochs", type=int, default=6, help="how long networks are trained")
     parser.add_argument(
-        "--augment", action=argparse.BooleanOptionalAction, default=True, help="of ensembles: shift and mirror images"
+        "--augment", action=argparse.BooleanOptionalAction, default=True, help="shift and mirror images in training"
     )
+    parser.add_argument("--widths", type=int, nargs=3, default=[16, 32, 64], help="channels of the network's layers")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="of ensembles")
     parser.add_argument("--validation", type=float, default=0.1, help="the share of the images that is held out")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="of potential")
     parser.add_argument("--seeds", type=int, default=3, help="of potential")
+    parser.add_argument(
+        "--retraining", type=float, default=0.0, help="of potential: rounds after a training, in such trainings"
+    )
     parser.add_argument("--images", type=int, help="how many test images potential judges by; all if left out")
     parser.add_argument("--keep", type=Path, help="of potential: keeps what was measured; typed again, it continues")
     parser.add_argument("--root", help="the folder of the images; they are downloaded if it is left out")
@@ -249,13 +266,16 @@ def main() -> None:
 
 
 def run(chosen: argparse.Namespace, spec: DataSpec) -> None:
+    model = replace(TRAINED.model, options={"widths": chosen.widths})
+    training = replace(TRAINED.training, augment=chosen.augment)
+    trial = replace(TRAINED, data=spec, model=model, training=training, epochs=chosen.epochs)
     if chosen.what == "ensembles":
-        ensembles(spec, replace(TRAINED.training, augment=chosen.augment), chosen.epochs, chosen.networks)
+        ensembles(trial, chosen.networks)
         return
     with TemporaryDirectory() as name:
         judge = Judge(data.load(spec), chosen.images, chosen.keep or Path(name))
         judge.kept.mkdir(parents=True, exist_ok=True)
-        potential(spec, chosen.epochs, chosen.methods, chosen.seeds, judge)
+        potential(trial, chosen.methods, chosen.seeds, chosen.retraining, judge)
 
 
 if __name__ == "__main__":

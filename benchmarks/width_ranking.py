@@ -2,11 +2,14 @@
 
     python -m benchmarks.width_ranking [--data digits] [--networks 40] [--threads 1]
     python -m benchmarks.width_ranking --data cifar10 [--subset 3000] [--size 8] [--root ../shared/data]
+    python -m benchmarks.width_ranking --between 0.125 4 --others 300 --trained 12
 
-A supernet for each seed measures networks that cost half of the MACs of a small CNN: `--networks` that are also trained
-by themselves, and others from which the graph network learns: 100, or as many as are found among networks so small.
-Kendall's tau is that with the mean accuracy, on validation and test images together, of the networks trained by
-themselves, once for each seed. What of that accuracy is the networks' and not the seeds' is said too: tau between one
+A supernet for each seed measures networks that cost half of the MACs of a small CNN, with layers `--between` so many
+times as wide: `--networks` that are also trained by themselves, and `--others` from which the graph network learns, or
+as many as are found among networks so small. Kendall's tau is that with the mean accuracy, on validation and test
+images together, of the networks trained by themselves, once for each seed. With `--trained`, so many of the others are
+trained for a third of the epochs, and judged on the images on which the supernet measures; they correct the graph
+network. What of that accuracy is the networks' and not the seeds' is said too: tau between one
 seed's accuracies and the others' mean, and the share of the mean's variance that is the networks' (intraclass
 correlation), whose root is the most that any ranking can be expected to correlate.
 
@@ -25,7 +28,6 @@ from scipy.stats import kendalltau
 
 from benchmarks.trials import Alone, Metrics, Row, new_parser, parse, rows_in, run_all
 from trainables import data
-from trainables.methods.graph_predictor import GraphPredictor
 from trainables.methods.width_proposals import Proposals
 from trainables.methods.width_search import WidthSearch
 from trainables.recipes.recipe import Reinitialize, ScaleWidths, Train
@@ -35,10 +37,10 @@ from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.state import LiveTrial
 
 WIDTHS = [16, 16, 32]
-WIDEST = 1.5
-RULE = ShareWeights(0, 1, macs=0.5, narrowest=0.25 / WIDEST)
-LEARNT_FROM = 100
 EPOCHS = {"digits": 12, "cifar10": 6}
+MORE = 4
+"""How many times as many networks are drawn as are wanted: of so small ones many come again."""
+COLUMNS = ("the supernet", "the graph network", "it corrected")
 
 Network = tuple[int, ...]
 
@@ -47,30 +49,38 @@ Network = tuple[int, ...]
 class Measuring:
     """Training with shared weights after which random networks are measured, instead of a search."""
 
-    count: int
+    rule: ShareWeights
+    tested: int
+    """How many of the networks are tested on: nothing learns from them."""
     scores: dict[Network, float] = field(default_factory=dict)
-    companion: WidthSearch | None = None
+    alone: dict[Network, float] = field(default_factory=dict)
+    """The scores of those that were trained by themselves."""
 
     def attach(self, trial: LiveTrial, _steps: int) -> WidthSearch:
-        self.companion = _Measures(self, trial)
-        return self.companion
+        return _Measures(self, trial)
 
     @property
     def held_out(self) -> float:
-        return RULE.held_out
+        return self.rule.held_out
 
 
 class _Measures(WidthSearch):
     def __init__(self, measuring: Measuring, trial: LiveTrial) -> None:
-        super().__init__(RULE, trial)
+        super().__init__(measuring.rule, trial)
         self._measuring = measuring
 
     def finish(self) -> None:
-        self._measuring.scores = self.scores(self.drawn(self._measuring.count))
+        measuring, networks = self._measuring, self.drawn()
+        measuring.scores = self.scores(networks)
+        proposals = Proposals(self.graph, self.budget, 0, 0.0)
+        others = {widths: measuring.scores[widths] for widths in networks[measuring.tested :]}
+        proposals.learn(others)
+        measuring.alone = self.scores_alone(proposals.spread(others, measuring.rule.trained))
 
-    def drawn(self, count: int) -> list[Network]:
-        """Return random networks, the same for all seeds."""
-        return Proposals(self.graph, self.budget, 0, 0.0).first(count)
+    def drawn(self) -> list[Network]:
+        """Return random networks, the same for all seeds: first those that are tested on."""
+        count = self._measuring.rule.networks
+        return Proposals(self.graph, self.budget, 0, 0.0).first(MORE * count)[:count]
 
 
 def data_of(options: argparse.Namespace) -> DataSpec:
@@ -90,28 +100,47 @@ def spec(seed: int, options: argparse.Namespace, widths: Sequence[int] = WIDTHS)
     )
 
 
-def supernet(seed: int, options: argparse.Namespace, epochs: int, count: int) -> Measuring:
-    """Train all widths together, and measure `count` networks."""
-    described, measuring = spec(seed, options), Measuring(count)
+def rule_of(options: argparse.Namespace) -> ShareWeights:
+    narrowest, widest = options.between
+    return ShareWeights(
+        0,
+        1,
+        macs=0.5,
+        narrowest=narrowest / widest,
+        networks=options.networks + options.others,
+        trained=options.trained,
+        trained_epochs=max(1, (options.epochs or EPOCHS[options.data]) // 3),
+    )
+
+
+def supernet(seed: int, options: argparse.Namespace) -> Measuring:
+    """Train all widths together, and measure networks."""
+    described, measuring = spec(seed, options), Measuring(rule_of(options), options.networks)
     trial = LiveTrial(described, data.load(described.data), Alone(options.device, Path()))
-    run_recipe((ScaleWidths(WIDEST), Reinitialize(), Train(epochs, during=measuring)), trial)
+    recipe = (ScaleWidths(options.between[1]), Reinitialize(), Train(described.epochs, during=measuring))
+    run_recipe(recipe, trial)
     return measuring
 
 
-def measured(options: argparse.Namespace) -> list[Mapping[Network, float]]:
+def measured(options: argparse.Namespace) -> list[Measuring]:
     """Return what the supernet of each seed measures of the networks."""
+    rule = rule_of(options)
 
-    def measure(key: tuple[str, int, int, int], _before: list[Row]) -> Row:
-        _, seed, epochs, count = key
-        return {"key": [*key], "scores": [*map(list, supernet(seed, options, epochs, count).scores.items())]}
+    def measure(key: tuple[str, int, str], _before: list[Row]) -> Row:
+        found = supernet(key[1], options)
+        return {"key": [*key], "scores": [*found.scores.items()], "alone": [*found.alone.items()]}
 
-    described = [spec(seed, options) for seed in options.seeds]
-    count = options.networks + LEARNT_FROM
-    keys = [(f"supernet of {options.data}", each.seed, each.epochs, count) for each in described]
+    how = f"{options.epochs or EPOCHS[options.data]} epochs, {rule}"
+    keys = [(f"supernet of {options.data}", seed, how) for seed in options.seeds]
     path = options.results.with_suffix(".supernets.jsonl")
-    rows = rows_in(path, keys, lambda row: tuple(row["key"]), measure)
-    found = {tuple(row["key"]): {tuple(widths): score for widths, score in row["scores"]} for row in rows}
-    return [found[key] for key in keys]
+    rows = {tuple(row["key"]): row for row in rows_in(path, keys, lambda row: tuple(row["key"]), measure)}
+    return [
+        Measuring(rule, options.networks, *(_networks(rows[key][of]) for of in ("scores", "alone"))) for key in keys
+    ]
+
+
+def _networks(pairs: Sequence[tuple[Sequence[int], float]]) -> dict[Network, float]:
+    return {tuple(widths): score for widths, score in pairs}
 
 
 def truth(networks: Sequence[Network], options: argparse.Namespace) -> torch.Tensor:
@@ -127,23 +156,23 @@ def _accuracy(metrics: Metrics, images: Mapping[str, int]) -> float:
     return sum(metrics[name] * count for name, count in images.items()) / sum(images.values())
 
 
-def predicted(
-    scores: Mapping[Network, float], networks: Sequence[Network], seed: int, start: _Measures
-) -> torch.Tensor:
-    """Return what a graph network expects of `networks`, which has learnt from the others."""
-    graph, named = start.graph, start.budget.named
-    others = [widths for widths in scores if widths not in networks]
-    predictor = GraphPredictor(graph.nodes.smoothing, seed)
-    predictor.fit(graph.rows([named(widths) for widths in others]), [scores[widths] for widths in others])
-    return predictor.predict(graph.rows([named(widths) for widths in networks])).mean
+def predicted(found: Measuring, networks: Sequence[Network], seed: int, start: _Measures) -> list[torch.Tensor]:
+    """Return what a graph network expects of `networks`, which has learnt from the others; then that corrected."""
+    proposals = Proposals(start.graph, start.budget, seed, 0.0)
+    proposals.learn({widths: score for widths, score in found.scores.items() if widths not in networks})
+    plain = proposals.expected(networks)
+    if not found.alone:
+        return [plain]
+    proposals.correct(found.alone)
+    return [plain, proposals.expected(networks)]
 
 
 def untrained(options: argparse.Namespace) -> _Measures:
     """Return what measures networks, before any training."""
     described = spec(0, options)
     trial = LiveTrial(described, data.load(described.data), Alone(options.device, Path()))
-    run_recipe((ScaleWidths(WIDEST),), trial)
-    return _Measures(Measuring(0), trial)
+    run_recipe((ScaleWidths(options.between[1]),), trial)
+    return _Measures(Measuring(rule_of(options), options.networks), trial)
 
 
 def tau(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -163,13 +192,14 @@ def share_of_networks(accuracies: torch.Tensor) -> float:
     return 1 - within / (len(accuracies) * float(accuracies.mean(0).var()))
 
 
-def table(taus: Mapping[int, tuple[float, float]]) -> Iterator[str]:
-    yield "| seed of the supernet | tau of the supernet | tau of the graph network | difference |"
-    yield "| --- | --- | --- | --- |"
-    for seed, (raw, of_graph) in taus.items():
-        yield f"| {seed} | {raw:.2f} | {of_graph:.2f} | {of_graph - raw:+.2f} |"
-    raw, of_graph = (statistics.mean(column) for column in zip(*taus.values(), strict=True))
-    yield f"| mean | {raw:.2f} | {of_graph:.2f} | {of_graph - raw:+.2f} |"
+def table(taus: Mapping[int, Sequence[float]]) -> Iterator[str]:
+    """Yield a row for each seed, and their mean; the difference is that of the last column of taus and the first."""
+    means = [statistics.mean(column) for column in zip(*taus.values(), strict=True)]
+    columns = COLUMNS[: len(means)]
+    yield f"| seed of the supernet | {' | '.join(f'tau of {one}' for one in columns)} | difference |"
+    yield f"| {' | '.join('---' for _ in range(len(means) + 2))} |"
+    for seed, row in [*taus.items(), ("mean", means)]:
+        yield f"| {seed} | {' | '.join(f'{one:.2f}' for one in row)} | {row[-1] - row[0]:+.2f} |"
 
 
 def main() -> None:
@@ -178,20 +208,25 @@ def main() -> None:
     parser.add_argument("--data", choices=[*EPOCHS], default="digits", help="what is trained on (digits)")
     parser.add_argument("--size", type=int, default=8, help="pixels of a side of CIFAR-10's images (8)")
     parser.add_argument("--networks", type=int, default=40, help="networks that are trained by themselves (40)")
+    parser.add_argument("--others", type=int, default=100, help="networks that the graph network learns from (100)")
+    parser.add_argument("--trained", type=int, default=0, help="how many of these are trained by themselves (0)")
+    parser.add_argument(
+        "--between", type=float, nargs=2, default=[0.25, 1.5], help="the narrowest and the widest layers (0.25 1.5)"
+    )
     options = parse(parser)
     options.results.parent.mkdir(parents=True, exist_ok=True)
     start, of_seeds = untrained(options), measured(options)
-    networks = start.drawn(options.networks)
+    networks = start.drawn()[: options.networks]
     accuracies = truth(networks, options)
-    true, taus = accuracies.mean(0), dict[int, tuple[float, float]]()
+    true, taus = accuracies.mean(0), dict[int, list[float]]()
     print(f"accuracy by itself: {true.min():.2%} to {true.max():.2%}")
-    print(f"others to learn from: {len(of_seeds[0]) - len(networks)}")
+    print(f"others to learn from: {len(of_seeds[0].scores) - len(networks)}")
     if len(options.seeds) > 1:
         agreed, share = agreement(accuracies), share_of_networks(accuracies)
         print(f"tau between a seed and the others: {agreed:.2f}; share of the networks in the variance: {share:.2f}")
-    for seed, scores in zip(options.seeds, of_seeds, strict=True):
-        raw = torch.tensor([scores[widths] for widths in networks], dtype=torch.float64)
-        taus[seed] = tau(raw, true), tau(predicted(scores, networks, seed, start), true)
+    for seed, found in zip(options.seeds, of_seeds, strict=True):
+        raw = torch.tensor([found.scores[widths] for widths in networks], dtype=torch.float64)
+        taus[seed] = [tau(one, true) for one in (raw, *predicted(found, networks, seed, start))]
     print(*table(taus), sep="\n")
 
 

@@ -54,8 +54,8 @@ class GraphPredictor:
         Bagging Predictors. The loss is the mean squared error and a hinge on pairs in the wrong order.
         """
         generator, measured = Generator().manual_seed(self._seed), torch.tensor(scores, dtype=torch.float64)
-        self._centre, self._scale = float(measured.mean()), float(measured.std(correction=0)) or 1.0
-        targets = (measured - self._centre) / self._scale
+        self._centre, self._scale = _centre_and_scale(measured)
+        targets = _standard(measured, (self._centre, self._scale))
         drawn = torch.randint(len(scores), (MEMBERS, len(scores)), generator=generator)
         counts = torch.zeros(MEMBERS, len(scores), dtype=torch.float64)
         counts.scatter_add_(1, drawn, torch.ones_like(counts))
@@ -71,6 +71,10 @@ class GraphPredictor:
                 _loss(self._outputs(smoothed), targets, weights, others).backward()
                 optimizer.step()
         self._left_out = self._without(rows, counts)
+
+    def untaught(self) -> "GraphPredictor":
+        """Return another one for the same graph that has learnt nothing."""
+        return GraphPredictor(self._smoothing, self._seed)
 
     def predict(self, rows: Tensor) -> Prediction:
         """Return what the members expect of other networks."""
@@ -104,6 +108,37 @@ class GraphPredictor:
         hidden = (self._smoothing @ hidden.view(MEMBERS, nodes, -1)).view(MEMBERS, nodes * count, -1)
         pooled = (hidden + second_bias).relu().view(MEMBERS, nodes, count, -1).mean(1)
         return (pooled @ last).squeeze(2) + bias
+
+
+class Corrected:
+    """What a graph network predicts, corrected by a few networks of which more is known.
+
+    In standard deviations over those few, what is known of a network is what is predicted plus a rest, and another
+    graph network learns the rest: after Kennedy & O'Hagan 2000, Predicting the Output from a Complex Computer Code When
+    Fast Approximations Are Available. So errors that are alike whenever a network is measured are corrected, too.
+    """
+
+    def __init__(self, predictor: GraphPredictor, rows: Tensor, scores: Sequence[float]) -> None:
+        """Learn from networks with `rows` [N, nodes, features] and their better scores."""
+        known, predicted = torch.tensor(scores, dtype=torch.float64), predictor.predict(rows).mean
+        self._predictor, self._rest = predictor, predictor.untaught()
+        self._from, self._to = _centre_and_scale(predicted), _centre_and_scale(known)
+        self._rest.fit(rows, (_standard(known, self._to) - _standard(predicted, self._from)).tolist())
+
+    def predict(self, rows: Tensor) -> Prediction:
+        """Return what is expected of networks, in units of the better scores."""
+        plain, rest = self._predictor.predict(rows), self._rest.predict(rows)
+        centre, scale = self._to
+        mean = _standard(plain.mean, self._from) + rest.mean
+        return Prediction(mean * scale + centre, torch.hypot(plain.deviation / self._from[1], rest.deviation) * scale)
+
+
+def _centre_and_scale(values: Tensor) -> tuple[float, float]:
+    return float(values.mean()), float(values.std(correction=0)) or 1.0
+
+
+def _standard(values: Tensor, of: tuple[float, float]) -> Tensor:
+    return (values - of[0]) / of[1]
 
 
 def _first_weights(features: int, generator: Generator) -> list[Tensor]:

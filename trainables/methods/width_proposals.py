@@ -7,7 +7,7 @@ from typing import Final
 import torch
 from torch import Generator, Tensor
 
-from trainables.methods.graph_predictor import GraphPredictor
+from trainables.methods.graph_predictor import Corrected, GraphPredictor
 from trainables.structure.width_graph import WidthGraph
 from trainables.structure.widths import Limits, WidthCosts, Widths, fitted
 
@@ -49,6 +49,7 @@ class Proposals:
         self._graph, self._budget, self._doubt = graph, budget, doubt
         self._generator = Generator().manual_seed(seed)
         self._predictor = GraphPredictor(graph.nodes.smoothing, seed)
+        self._expects: GraphPredictor | Corrected = self._predictor
 
     def first(self, count: int) -> list[tuple[int, ...]]:
         """Return random networks, fewer where there are not so many."""
@@ -62,21 +63,37 @@ class Proposals:
     def learn(self, measured: Measured) -> Tensor:
         """Fit the graph network; return what it predicts of each measured network without having learnt from it."""
         self._predictor.fit(self._rows([*measured]), list(measured.values()))
+        self._expects = self._predictor
         return self._predictor.left_out
+
+    def spread(self, measured: Measured, count: int) -> list[tuple[int, ...]]:
+        """Return so many measured networks, or all, from the one of which the most is expected to that of the least."""
+        networks = [*measured]
+        order = self.expected(networks).argsort(descending=True, stable=True)
+        places = torch.linspace(0, len(order) - 1, min(count, len(order)), dtype=torch.float64).round().long()
+        return [networks[index] for index in order[places].tolist()]
+
+    def correct(self, better: Measured) -> None:
+        """Let scores that say more of a few networks, at least two, correct what is expected of all, in their units."""
+        self._expects = Corrected(self._predictor, self._rows([*better]), list(better.values()))
+
+    def expected(self, networks: Sequence[tuple[int, ...]]) -> Tensor:
+        """Return what is expected of networks, float64 [N]."""
+        return self._expects.predict(self._rows(networks)).mean
 
     def promising(self, measured: Measured, count: int) -> list[tuple[int, ...]]:
         """Return networks not yet measured of which the most is expected, doubts in their favour."""
         pool = [widths for widths in self._pool(measured) if widths not in measured]
         if not pool:
             return []
-        expected = self._predictor.predict(self._rows(pool))
+        expected = self._expects.predict(self._rows(pool))
         order = (expected.mean + self._doubt * expected.deviation).argsort(descending=True, stable=True)
         return [pool[index] for index in order.tolist()[:count]]
 
     def best(self, measured: Measured) -> tuple[tuple[int, ...], float]:
         """Return the network, measured or not, of which the most is expected, and how much that is."""
         pool = self._distinct(iter([*measured, *self._pool(measured)]))
-        mean = self._predictor.predict(self._rows(pool)).mean
+        mean = self.expected(pool)
         return pool[int(mean.argmax())], float(mean.max())
 
     def _pool(self, measured: Measured) -> list[tuple[int, ...]]:

@@ -1,16 +1,17 @@
 """Widths among networks that share their weights, by a graph network: after Chen et al. 2021, arXiv 2004.08423."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainables import parallel
 from trainables.data.dataset import Dataset, Split
 from trainables.errors import InfeasibleTrial, TrainingDiverged
+from trainables.methods.training_alone import train_alone
 from trainables.methods.width_proposals import Budget, Measured, Proposals
 from trainables.methods.widths import add_passes, counted, held_out, judged, part_of, searched_groups, set_widths
 from trainables.modes import statistics_kept
@@ -42,6 +43,15 @@ TAU: Final = "predictor_tau"
 
 PREDICTED: Final = "predicted_score"
 NETWORKS: Final = "networks_measured"
+TRAINED: Final = "networks_trained"
+AGREEMENT: Final = "trained_tau"
+"""The metric of how shared weights, as the graph network has learnt them, order what was trained by itself: tau."""
+
+ENOUGH: Final = 2
+"""How many networks that were trained by themselves can correct anything."""
+
+Network = tuple[int, ...]
+"""The widths of the groups in their order."""
 
 
 class WidthSearch(Companion):
@@ -49,7 +59,8 @@ class WidthSearch(Companion):
 
     The sandwich of Yu & Huang 2019, arXiv 1903.05134, without its distillation: losses of the widest network, the
     narrowest one and random ones are added. Measures `width.GROUP`, `predictor_tau`, `predicted_score` and
-    `networks_measured`. What the narrower networks take in training and in measuring counts in its cost.
+    `networks_measured`, with networks that are trained by themselves `networks_trained` and `trained_tau`. What all
+    these networks take in training and in measuring counts in its cost.
     """
 
     def __init__(self, rule: "ShareWeights", trial: "LiveTrial") -> None:
@@ -126,6 +137,7 @@ class WidthSearch(Companion):
             proposals = Proposals(self.graph, self.budget, seed, self._rule.doubt)
             measured = self._searched(proposals)
             left_out = proposals.learn(measured)
+            self._correct(proposals, measured)
             widths, predicted = proposals.best(measured)
         agreed = parallel.agree({"widths": torch.tensor(widths, device=self._trial.context.device)})["widths"].tolist()
         self._trial.measured |= {
@@ -137,7 +149,7 @@ class WidthSearch(Companion):
 
     def _searched(self, proposals: Proposals) -> Measured:
         """Measure random networks, then rounds of promising ones."""
-        rule, measured = self._rule, dict[tuple[int, ...], float]()
+        rule, measured = self._rule, dict[Network, float]()
         first = rule.networks - rule.rounds * (each := rule.networks // 2 // rule.rounds)
         measured |= self.scores(proposals.first(first))
         for _ in range(rule.rounds):
@@ -145,26 +157,64 @@ class WidthSearch(Companion):
             measured |= self.scores(proposals.promising(measured, each))
         return measured
 
-    def scores(self, networks: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], float]:
-        """Measure networks, of which several processes take turns; count what that costs."""
-        trial = self._trial
-        images, calibrating = held_out(trial, self._rule.held_out), self._calibrating()
-        scores = torch.zeros(len(networks), dtype=torch.float64, device=trial.context.device)
+    def _correct(self, proposals: Proposals, measured: Measured) -> None:
+        """Train some of the measured networks by themselves, and let what comes of it correct what is expected."""
+        chosen = proposals.spread(measured, self._rule.trained)
+        if len(chosen) < ENOUGH:
+            return
+        expected, better = proposals.expected(chosen), self.scores_alone(chosen)
+        proposals.correct(better)
+        self._trial.measured |= {TRAINED: float(len(chosen)), AGREEMENT: _tau(expected, better)}
+
+    def scores(self, networks: Sequence[Network]) -> dict[Network, float]:
+        """Measure networks with the weights that they share; count what that costs."""
+        images, calibrating = held_out(self._trial, self._rule.held_out), self._calibrating()
+        last = self._trial.spec.training.channels_last
+
+        def score(widths: Widths) -> float:
+            network = self._supernet.network(widths)
+            refresh_norms(network, calibrating, channels_last=last, most=NORM_BATCHES)
+            return self._score(network, images)
+
+        scores = self._taking_turns(networks, score, "the networks that share their weights")
+        passed = len(images) + (len(calibrating.train) if tracking_norms(self._trial.model) else 0)
+        add_passes(self._trial, passed * self._macs_of(networks))
+        return scores
+
+    def scores_alone(self, networks: Sequence[Network]) -> dict[Network, float]:
+        """Train networks by themselves, and measure them on the same images; count what that costs."""
+        rule, trial = self._rule, self._trial
+        images = held_out(trial, rule.held_out)
+
+        def score(widths: Widths) -> float:
+            network = self._supernet.network(widths)
+            train_alone(trial, network, rule.trained_epochs, rule.held_out)
+            return self._score(network, images)
+
+        scores = self._taking_turns(networks, score, "networks that are trained by themselves")
+        trial.position.macs += rule.trained_epochs * trial.batches(rule.held_out).share * self._macs_of(networks)
+        add_passes(trial, len(images) * self._macs_of(networks))
+        return scores
+
+    def _taking_turns(
+        self, networks: Sequence[Network], score: Callable[[Widths], float], which: str
+    ) -> dict[Network, float]:
+        """Return the scores of networks, of which several processes take turns."""
+        scores = torch.zeros(len(networks), dtype=torch.float64, device=self._trial.context.device)
         for index in range(parallel.rank(), len(networks), parallel.size()):
             with parallel.alone():
-                scores[index] = self._score(self.budget.named(networks[index]), images, calibrating)
+                scores[index] = score(self.budget.named(networks[index]))
         scores = parallel.total(scores)
         if not scores.isfinite().all():
-            raise TrainingDiverged("the networks that share their weights no longer give numbers")
-        passed = len(images) + (len(calibrating.train) if tracking_norms(trial.model) else 0)
-        add_passes(trial, passed * sum(self._costs.macs(self.budget.named(each)) for each in networks))
+            raise TrainingDiverged(f"{which} no longer give numbers")
         return dict(zip(networks, scores.tolist(), strict=True))
 
-    def _score(self, widths: Widths, images: Split, calibrating: Dataset) -> float:
+    def _macs_of(self, networks: Sequence[Network]) -> float:
+        return sum(self._costs.macs(self.budget.named(each)) for each in networks)
+
+    def _score(self, network: nn.Module, images: Split) -> float:
         """Return the metric that selects on held-out images, negated where less of it is better."""
-        network, task = self._supernet.network(widths), self._trial.task
-        refresh_norms(network, calibrating, channels_last=self._trial.spec.training.channels_last, most=NORM_BATCHES)
-        measured = judged(self._trial, network, images)
+        task, measured = self._trial.task, judged(self._trial, network, images)
         if not math.isfinite(measured.loss):
             return math.nan
         value = measured.loss if task.selects == LOSS else measured.metrics[task.selects]
@@ -183,16 +233,16 @@ def graph_of_widths(trial: "LiveTrial") -> WidthGraph:
     return WidthGraph.of(trial.model, trial.dataset.input_shape, searched_groups(trial))
 
 
-def _tau(left_out: Tensor, measured: Measured) -> float:
+def _tau(predicted: Tensor, measured: Measured) -> float:
     """Return Kendall's tau of predictions, NaN where there is none, with what was measured.
 
     It is 0 where all are alike, or there are fewer than two.
     """
     from scipy.stats import kendalltau  # takes long to import, and every trial imports this module
 
-    known = left_out.isfinite()
+    known = predicted.isfinite()
     if known.sum() < 2:
         return 0.0
     scores = torch.tensor(list(measured.values()), dtype=torch.float64)
-    tau = float(kendalltau(left_out[known].numpy(), scores[known].numpy()).statistic)
+    tau = float(kendalltau(predicted[known].numpy(), scores[known].numpy()).statistic)
     return tau if math.isfinite(tau) else 0.0

@@ -55,6 +55,13 @@ class WidthSearch(Paradigm):
         low=0.01,
         high=0.5,
     )
+    trained: int = hyper(
+        0,
+        "measured networks that are also trained by themselves, to correct what shared weights say",
+        low=0,
+        high=1000,
+    )
+    trained_epochs: int = hyper(4, "epochs that each of them is trained, on top of the trial's own", low=1, high=1000)
     weights: str = hyper(
         "fresh", "weights of the last training: drawn again, or those of the search", choices=("fresh", "shared")
     )
@@ -65,6 +72,8 @@ class WidthSearch(Paradigm):
             raise InvalidValue("narrowest", self.narrowest, f"must be below widest = {self.widest}")
         if self.rounds > self.networks // 2:
             raise InvalidValue("rounds", self.rounds, f"must be at most half of networks = {self.networks}")
+        if self.trained > self.networks:
+            raise InvalidValue("trained", self.trained, f"must be at most networks = {self.networks}")
 
     def recipe(self, epochs: int) -> Recipe:
         searching = max(1, round(self.search * epochs))
@@ -93,6 +102,8 @@ class WidthSearch(Paradigm):
             rounds=self.rounds,
             doubt=self.doubt,
             held_out=self.held_out,
+            trained=self.trained,
+            trained_epochs=self.trained_epochs,
         )
 
 

@@ -83,8 +83,9 @@ class ShareWeights(SearchesWidths):
     Each step also trains the narrowest network, with the share `narrowest` of each group's channels, and `random` ones
     between. At the end networks of `macs` of the dense network's MACs are measured on the share `held_out` of the
     training images: half of the `networks` at random, the others in `rounds`, in each of which those come next of
-    which a graph network predicts the most, `doubt` of its standard deviations added. Weights are then those of the
-    best one's slice.
+    which a graph network predicts the most, `doubt` of its standard deviations added. `trained` of those measured are
+    also trained by themselves, `trained_epochs` each, and correct what is predicted. Weights are then those of the best
+    one's slice.
     """
 
     macs: float
@@ -94,6 +95,8 @@ class ShareWeights(SearchesWidths):
     rounds: int = 4
     doubt: float = 0.5
     held_out: float = 0.1
+    trained: int = 0
+    trained_epochs: int = 4
 
 
 NOISES = ("bernoulli", "gaussian")

@@ -7,7 +7,7 @@ import torch
 from scipy.stats import kendalltau
 from torch import Tensor
 
-from trainables.methods.graph_predictor import GraphPredictor
+from trainables.methods.graph_predictor import Corrected, GraphPredictor
 
 CHAIN = torch.tensor([[0.5, 0.4, 0.0], [0.4, 0.3, 0.4], [0.0, 0.4, 0.5]], dtype=torch.float64)
 
@@ -94,3 +94,22 @@ def test_what_is_less_certain_teaches_less() -> None:
         predictor.fit(rows, scores.tolist(), spread)
         learnt.append((predictor.predict(unseen).mean - truth(unseen)).abs().mean())
     assert float(learnt[1]) < 0.1 * float(learnt[0])
+
+
+def test_a_few_better_scores_correct_an_error_that_all_measurements_share() -> None:
+    """What is measured, in other units, takes the last layer for the first: that does not average out."""
+    rows, few, unseen = networks(60, seed=0), networks(16, seed=5), networks(100, seed=3)
+    predictor = GraphPredictor(CHAIN, seed=1)
+    predictor.fit(rows, (7 * truth(rows.flip(1)) - 100).tolist())
+    corrected = Corrected(predictor, few, truth(few).tolist())
+    expected = corrected.predict(unseen)
+    assert tau(expected.mean, truth(unseen)) > tau(predictor.predict(unseen).mean, truth(unseen)) + 0.2
+    assert (expected.mean - truth(unseen)).abs().mean() < truth(unseen).std()
+    assert (expected.deviation > 0).all()
+
+
+def test_better_scores_that_agree_change_no_order() -> None:
+    few, unseen = networks(16, seed=5), networks(100, seed=3)
+    agreed = fitted().predict(few).mean * 3 + 8
+    corrected = Corrected(fitted(), few, agreed.tolist())
+    assert torch.allclose(corrected.predict(unseen).mean, fitted().predict(unseen).mean * 3 + 8, rtol=1e-6)

@@ -18,8 +18,9 @@ from trainables.errors import InfeasibleTrial, TrainingDiverged
 from trainables.methods import width_search
 from trainables.methods.attach import attach
 from trainables.methods.rehearsal import rehearse, shapes_of
+from trainables.methods.training_alone import train_alone
 from trainables.methods.width_proposals import Measured, Proposals
-from trainables.methods.widths import held_out
+from trainables.methods.widths import held_out, judged
 from trainables.paradigms.channel_search import ChannelSearch
 from trainables.paradigms.width_search import WidthSearch
 from trainables.recipes.widths import ShareWeights
@@ -117,6 +118,51 @@ def test_widths_are_drawn_within_their_limits_and_on_from_where_they_were(tmp_pa
     assert {min(each["conv1"] for each in drawn), max(each["conv1"] for each in drawn)} == {8, 32}
     other.load_state_dict(one.state_dict())
     assert other._drawn() == one._drawn() != drawn[0]
+
+
+ALSO_TRAINED = replace(RULE, trained=4, trained_epochs=2)
+
+
+def test_networks_trained_by_themselves_correct_what_is_expected_and_are_paid_for(tmp_path: Path) -> None:
+    trial, companion = searching(tmp_path, ALSO_TRAINED)
+    before = {name: tensor.clone() for name, tensor in trial.model.state_dict().items()}
+    drawn, mine = torch.get_rng_state(), trial.generator.get_state()
+    networks = [(12, 12, 30), (16, 8, 20)]
+    scores = companion.scores_alone(networks)
+    assert all(torch.equal(before[name], tensor) for name, tensor in trial.model.state_dict().items())
+    assert torch.equal(drawn, torch.get_rng_state())
+    assert torch.equal(mine, trial.generator.get_state())
+    assert scores == companion.scores_alone(networks)
+    macs = sum(companion._costs.macs(companion.budget.named(widths)) for widths in networks)
+    trained = len(trial.divided(RULE.held_out)[0]) / len(trial.dataset.train)
+    once = (ALSO_TRAINED.trained_epochs * trained + (1 - trained) / 3) * macs
+    assert trial.position.macs == pytest.approx(2 * once)
+    companion.finish()
+    assert trial.measured["networks_trained"] == 4
+    assert -1 <= trial.measured["trained_tau"] <= 1
+
+
+def test_a_network_trained_by_itself_learns_what_is_not_held_out(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path, subset=200, lr=0.05)
+    network = Supernet(trial.model, trial.groups).network(widths_of(trial.groups))
+    expected = F.cross_entropy(network(next(iter(trial.batches()))[0]), next(iter(trial.batches()))[1])
+    train_alone(trial, network, 12, RULE.held_out)
+    images = held_out(trial, RULE.held_out)
+    assert judged(trial, network, images).metrics["accuracy"] > 0.6
+    assert expected > 2
+
+
+def test_without_networks_trained_by_themselves_nothing_is_corrected(tmp_path: Path) -> None:
+    trial, companion = searching(tmp_path, replace(RULE, trained=1))
+    companion.finish()
+    assert "networks_trained" not in trial.measured
+
+
+def test_networks_that_diverge_by_themselves_end_the_search(tmp_path: Path) -> None:
+    trial = a_trial(tmp_path, "mlp", lr=1000.0)
+    companion = attach(ALSO_TRAINED, trial, 3)
+    with pytest.raises(TrainingDiverged, match="networks that are trained by themselves no longer give numbers"):
+        companion.finish()
 
 
 def test_where_only_one_network_meets_the_budget_it_is_chosen_without_a_warning(tmp_path: Path) -> None:
