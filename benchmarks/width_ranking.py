@@ -2,16 +2,16 @@
 
     python -m benchmarks.width_ranking [--data digits] [--networks 40] [--threads 1]
     python -m benchmarks.width_ranking --data cifar10 [--subset 3000] [--size 8] [--root ../shared/data]
-    python -m benchmarks.width_ranking --between 0.125 4 --others 300 --trained 12
+    python -m benchmarks.width_ranking --between 0.125 4 --others 300 --trained 16
 
 A supernet for each seed measures networks that cost half of the MACs of a small CNN, with layers `--between` so many
 times as wide: `--networks` that are also trained by themselves, and `--others` from which the graph network learns, or
 as many as are found among networks so small. Kendall's tau is that with the mean accuracy, on validation and test
 images together, of the networks trained by themselves, once for each seed. With `--trained`, so many of the others are
-trained for a third of the epochs, and judged on the images on which the supernet measures; they correct the graph
-network. What of that accuracy is the networks' and not the seeds' is said too: tau between one
-seed's accuracies and the others' mean, and the share of the mean's variance that is the networks' (intraclass
-correlation), whose root is the most that any ranking can be expected to correlate.
+trained as long by themselves, and judged on the images on which the supernet measures; they correct the graph network.
+What of the accuracy is the networks' and not the seeds' is said too: tau between one seed's accuracies and the others'
+mean, and the share of the mean's variance that is the networks' (intraclass correlation), whose root is the most that
+any ranking can be expected to correlate.
 
 On digits all train for 12 epochs; of CIFAR-10, `--subset` images that are averaged to `--size` pixels a side are
 trained on for 6; `--epochs` overrides both. A run that is typed again continues.
@@ -109,7 +109,7 @@ def rule_of(options: argparse.Namespace) -> ShareWeights:
         narrowest=narrowest / widest,
         networks=options.networks + options.others,
         trained=options.trained,
-        trained_epochs=max(1, (options.epochs or EPOCHS[options.data]) // 3),
+        trained_epochs=options.epochs or EPOCHS[options.data],
     )
 
 

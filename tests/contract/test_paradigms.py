@@ -29,7 +29,7 @@ RESIDUAL = ("consensus", "layer_only")
 
 QUICK: Mapping[str, Mapping[str, Any]] = {
     "equilibrium": {"channels": 4, "evaluations": 6, "iterations": 2},
-    "width_search": {"networks": 10, "rounds": 1},
+    "width_search": {"networks": 10, "rounds": 1, "trained": 3, "trained_epochs": 1},
 }
 """What makes the trials of a paradigm quick that brings its own network, or measures many."""
 

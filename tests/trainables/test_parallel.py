@@ -48,7 +48,7 @@ SPECS = {
     "auto_train_once": digits("auto_train_once", target_macs=0.5, updates=6),
     "manifold_dynamic": digits("manifold_dynamic", target_macs=0.6, epochs=4),
     "manifold_network": digits("manifold_network", width=30, sparsity=0.5, manifold=0.5, epochs=3),
-    "width_search": digits("width_search", target_macs=0.5, networks=10, rounds=1),
+    "width_search": digits("width_search", target_macs=0.5, networks=10, rounds=1, trained=3, trained_epochs=1),
     "weight_unification": digits("weight_unification", block="2x2", rho=0.1, epochs=3),
     "complexity_aware": digits("complexity_aware", nu=20.0),
     "complexity_aware, faded": digits("complexity_aware", path="fade", window=1.0, target_macs=0.5),

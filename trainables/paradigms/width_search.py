@@ -1,7 +1,8 @@
 """Width search: networks that share their weights are measured, and a graph network predicts which is the best.
 
 Pick it to share out a given number of MACs among the layers. The networks are trained together in one stage, which
-takes several times the MACs of the widest one; that is part of the trial and of `train_cost`.
+takes several times the MACs of the widest one; that is part of the trial and of `train_cost`, and so are networks that
+are trained by themselves.
 """
 
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ class WidthSearch(Paradigm):
     That a graph network is fitted to what is measured of networks with shared weights, so that its errors average out,
     is the authors'; they search for operations of cells, by segments, with uniformly sampled paths. Here the search is
     for the widths of groups of channels, by the sandwich rule, with an ensemble that says how sure it is; what is
-    proposed is measured, and fitted again. Serves plain and residual networks: others are refused before the study
-    starts. Channels that several layers write have one width.
+    proposed is measured, and fitted again. That some of the networks are `trained` by themselves, and correct what is
+    predicted, is not theirs either: shared weights err alike each time they are trained. Serves plain and residual
+    networks: others are refused before the study starts. Channels that several layers write have one width.
     """
 
     axes: ClassVar = {
@@ -61,7 +63,12 @@ class WidthSearch(Paradigm):
         low=0,
         high=1000,
     )
-    trained_epochs: int = hyper(4, "epochs that each of them is trained, on top of the trial's own", low=1, high=1000)
+    trained_epochs: int = hyper(
+        0,
+        "epochs that each of them is trained, on top of the trial's own; 0: as many as the last training has",
+        low=0,
+        high=10000,
+    )
     weights: str = hyper(
         "fresh", "weights of the last training: drawn again, or those of the search", choices=("fresh", "shared")
     )
@@ -85,13 +92,13 @@ class WidthSearch(Paradigm):
         return (
             ScaleWidths(self.widest),
             Reinitialize(),
-            Train(searching, during=self._rule),
+            Train(searching, during=self._rule(epochs - searching)),
             *drawn,
             Train(epochs - searching),
         )
 
-    @property
-    def _rule(self) -> ShareWeights:
+    def _rule(self, last: int) -> ShareWeights:
+        """Return the search; `last` are the epochs of the last training."""
         return ShareWeights(
             0,
             1,
@@ -103,7 +110,7 @@ class WidthSearch(Paradigm):
             doubt=self.doubt,
             held_out=self.held_out,
             trained=self.trained,
-            trained_epochs=self.trained_epochs,
+            trained_epochs=self.trained_epochs or last,
         )
 
 

@@ -96,7 +96,7 @@ class ShareWeights(SearchesWidths):
     doubt: float = 0.5
     held_out: float = 0.1
     trained: int = 0
-    trained_epochs: int = 4
+    trained_epochs: int = 1
 
 
 NOISES = ("bernoulli", "gaussian")
