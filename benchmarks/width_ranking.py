@@ -18,6 +18,7 @@ trained on for 6; `--epochs` overrides both. A run that is typed again continues
 """
 
 import argparse
+import itertools
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ WIDTHS = [16, 16, 32]
 EPOCHS = {"digits": 12, "cifar10": 6}
 MORE = 4
 """How many times as many networks are drawn as are wanted: of so small ones many come again."""
-COLUMNS = ("the supernet", "the graph network", "it corrected")
+COLUMNS = ("the supernet", "the graph network", "one of those trained alone", "the first corrected")
 
 Network = tuple[int, ...]
 
@@ -157,14 +158,20 @@ def _accuracy(metrics: Metrics, images: Mapping[str, int]) -> float:
 
 
 def predicted(found: Measuring, networks: Sequence[Network], seed: int, start: _Measures) -> list[torch.Tensor]:
-    """Return what a graph network expects of `networks`, which has learnt from the others; then that corrected."""
+    """Return what a graph network expects of `networks`, which has learnt from the others.
+
+    Where some of these were trained by themselves, then what one expects that has learnt from them alone, and what the
+    first one expects that they correct.
+    """
     proposals = Proposals(start.graph, start.budget, seed, 0.0)
     proposals.learn({widths: score for widths, score in found.scores.items() if widths not in networks})
     plain = proposals.expected(networks)
     if not found.alone:
         return [plain]
+    without = Proposals(start.graph, start.budget, seed, 0.0)
+    without.learn(found.alone)
     proposals.correct(found.alone)
-    return [plain, proposals.expected(networks)]
+    return [plain, without.expected(networks), proposals.expected(networks)]
 
 
 def untrained(options: argparse.Namespace) -> _Measures:
@@ -224,8 +231,11 @@ def main() -> None:
     if len(options.seeds) > 1:
         agreed, share = agreement(accuracies), share_of_networks(accuracies)
         print(f"tau between a seed and the others: {agreed:.2f}; share of the networks in the variance: {share:.2f}")
-    for seed, found in zip(options.seeds, of_seeds, strict=True):
-        raw = torch.tensor([found.scores[widths] for widths in networks], dtype=torch.float64)
+    raws = torch.tensor([[found.scores[widths] for widths in networks] for found in of_seeds], dtype=torch.float64)
+    if len(raws) > 1:
+        pairs = itertools.combinations(raws, 2)
+        print(f"tau between two supernets: {statistics.mean(tau(*pair) for pair in pairs):.2f}")
+    for seed, found, raw in zip(options.seeds, of_seeds, raws, strict=True):
         taus[seed] = [tau(one, true) for one in (raw, *predicted(found, networks, seed, start))]
     print(*table(taus), sep="\n")
 

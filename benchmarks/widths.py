@@ -5,19 +5,29 @@
 The CNN for digits, 12 epochs; and ResNet-20 of half its width on `--subset` images of CIFAR-10 that are averaged to
 `--size` pixels a side, 8 epochs; `--epochs` overrides both. Every network's last training takes that many epochs from
 fresh weights, with the same schedule; what searches trains more before, and what that cost is stated, in trainings of
-the dense network. A run that is typed again continues.
+the dense network. The last row searches by complexity-aware training to half of the MACs, blocks that it drops
+included. A run that is typed again continues.
 """
 
 import argparse
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from benchmarks.trials import Method, Metrics, new_parser, parse, percent, run_all
+from benchmarks.trials import Alone, Method, Metrics, Row, new_parser, parse, percent, rows_in, run_all
+from trainables import data, paradigms
+from trainables.recipes.recipe import Reinitialize, Train
+from trainables.runner import run_recipe
 from trainables.spec import DataSpec, ModelSpec, Option, TrainingSpec, TrialSpec, Value
+from trainables.state import LiveTrial
+from trainables.trial import measure_final
 
 _ADJUST: Mapping[str, Value] = {"rounds": 2}
 _SHARED: Mapping[str, Value] = {"search": 0.5, "target_macs": 0.5, "widest": 1.5, "narrowest": 0.25, "networks": 60}
+
+
+FOUND = "complexity-aware training"
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,7 @@ ROWS = (
     "channel search, v1",
     "width search",
     "network adjustment of uniform",
+    FOUND,
 )
 
 
@@ -119,10 +130,35 @@ def table(measured: Table) -> Iterator[str]:
 def measured(setting: Setting, options: argparse.Namespace) -> Table:
     """Run what is not there yet of the rows that are asked for; return what all of them measure, by seed."""
     methods = setting.methods
-    wanted = [(name, seed) for seed in options.seeds for name in options.rows]
+    wanted = [(name, seed) for seed in options.seeds for name in options.rows if name in methods]
     specs = [setting.trial(methods[name], seed, options.epochs) for name, seed in wanted]
     metrics = dict(zip(wanted, run_all(specs, options), strict=True))
+    if FOUND in options.rows:
+        metrics |= {(FOUND, seed): each for seed, each in zip(options.seeds, found(setting, options), strict=True)}
     return {name: [metrics[name, seed] for seed in options.seeds] for name in options.rows}
+
+
+def found(setting: Setting, options: argparse.Namespace) -> list[Metrics]:
+    """Return what the networks of complexity-aware training measure, by seed, that were trained again from scratch."""
+    method = Method("complexity_aware", {"target_macs": 0.5}, trainings=2)
+    specs = {seed: setting.trial(method, seed, options.epochs) for seed in options.seeds}
+
+    def measure(key: tuple[str, int, int], _before: list[Row]) -> Row:
+        return {"key": [*key], "metrics": from_scratch(specs[key[1]], options)}
+
+    keys = [(setting.data.name, seed, spec.epochs) for seed, spec in specs.items()]
+    rows = rows_in(options.results.with_suffix(".found.jsonl"), keys, lambda row: tuple(row["key"]), measure)
+    of_key = {tuple(row["key"]): row["metrics"] for row in rows}
+    return [of_key[key] for key in keys]
+
+
+def from_scratch(spec: TrialSpec, options: argparse.Namespace) -> Metrics:
+    """Prune for half of the epochs, then draw the weights again, and train for the others."""
+    half = spec.epochs // 2
+    pruning = paradigms.find(spec.paradigm).create(spec.hyperparameters).recipe(half)
+    trial = LiveTrial(spec, data.load(spec.data), Alone(options.device, Path()))
+    run_recipe((*pruning, Reinitialize(), Train(half)), trial)
+    return measure_final(trial)
 
 
 def main() -> None:
@@ -134,8 +170,8 @@ def main() -> None:
     options = parse(parser)
     if "dense" not in options.rows:
         parser.error("--rows: dense must be among them, which the cost of the others is a multiple of")
-    for data in options.data:
-        print(f"\n{data}", *table(measured(settings_of(options)[data], options)), sep="\n", flush=True)
+    for name in options.data:
+        print(f"\n{name}", *table(measured(settings_of(options)[name], options)), sep="\n", flush=True)
 
 
 if __name__ == "__main__":
