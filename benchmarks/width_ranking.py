@@ -29,7 +29,7 @@ from scipy.stats import kendalltau
 
 from benchmarks.trials import Alone, Metrics, Row, new_parser, parse, rows_in, run_all
 from trainables import data
-from trainables.methods.width_proposals import Proposals
+from trainables.methods.width_proposals import Network, Proposals
 from trainables.methods.width_search import WidthSearch
 from trainables.recipes.recipe import Reinitialize, ScaleWidths, Train
 from trainables.recipes.widths import ShareWeights
@@ -42,8 +42,6 @@ EPOCHS = {"digits": 12, "cifar10": 6}
 MORE = 4
 """How many times as many networks are drawn as are wanted: of so small ones many come again."""
 COLUMNS = ("the supernet", "the graph network", "one of those trained alone", "the first corrected")
-
-Network = tuple[int, ...]
 
 
 @dataclass

@@ -12,7 +12,7 @@ from trainables import parallel
 from trainables.data.dataset import Dataset, Split
 from trainables.errors import InfeasibleTrial, TrainingDiverged
 from trainables.methods.training_alone import train_alone
-from trainables.methods.width_proposals import Budget, Measured, Proposals
+from trainables.methods.width_proposals import Budget, Measured, Network, Proposals
 from trainables.methods.widths import add_passes, counted, held_out, judged, part_of, searched_groups, set_widths
 from trainables.modes import statistics_kept
 from trainables.structure.supernet import Supernet, leading
@@ -49,9 +49,6 @@ AGREEMENT: Final = "trained_tau"
 
 ENOUGH: Final = 2
 """How many networks that were trained by themselves can correct anything."""
-
-Network = tuple[int, ...]
-"""The widths of the groups in their order."""
 
 
 class WidthSearch(Companion):

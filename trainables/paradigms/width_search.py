@@ -79,8 +79,8 @@ class WidthSearch(Paradigm):
             raise InvalidValue("narrowest", self.narrowest, f"must be below widest = {self.widest}")
         if self.rounds > self.networks // 2:
             raise InvalidValue("rounds", self.rounds, f"must be at most half of networks = {self.networks}")
-        if self.trained > self.networks:
-            raise InvalidValue("trained", self.trained, f"must be at most networks = {self.networks}")
+        if self.trained == 1 or self.trained > self.networks:
+            raise InvalidValue("trained", self.trained, f"must be 0, or from 2 to networks = {self.networks}")
 
     def recipe(self, epochs: int) -> Recipe:
         searching = max(1, round(self.search * epochs))

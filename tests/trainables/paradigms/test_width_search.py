@@ -38,7 +38,8 @@ def test_values_that_contradict_each_other_and_too_few_epochs_are_refused_in_one
         WidthSearch(narrowest=2.0)
     with pytest.raises(InvalidValue, match="rounds = 8: must be at most half of networks = 15"):
         WidthSearch(networks=15, rounds=8)
-    with pytest.raises(InvalidValue, match="trained = 21: must be at most networks = 20"):
-        WidthSearch(networks=20, trained=21)
+    for trained in (1, 21):
+        with pytest.raises(InvalidValue, match=f"trained = {trained}: must be 0, or from 2 to networks = 20"):
+            WidthSearch(networks=20, trained=trained)
     with pytest.raises(InfeasibleTrial, match=r"search = 0\.5 leaves no epoch of 1 for the last training; at least 2"):
         WidthSearch().recipe(1)
