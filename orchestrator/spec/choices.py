@@ -92,7 +92,8 @@ def check_choices(name: str, chosen: Mapping[str, Choice]) -> Iterator[InvalidVa
     for key, choice in chosen.items():
         named = known[key] if key in known and known[key].choices is not None else None
         no_range = f"has no range of numbers; {named.allowed()}, or a list of these" if named is not None else None
-        yield from check_choice(key, choice, partial(_accept, paradigm, key), no_range)
+        others = {other: ends(values) for other, values in chosen.items() if other != key}
+        yield from check_choice(key, choice, partial(_accept, paradigm, key, others), no_range)
 
 
 def check_effects(name: str, chosen: Mapping[str, Choice]) -> Iterator[InvalidValue]:
@@ -161,8 +162,30 @@ def _named(choice: Choice) -> list[tuple[str, Value]]:
     return [("", choice)]
 
 
-def _accept(paradigm: type[Paradigm], key: str, value: Value) -> None:
-    paradigm.create({key: value})
+def _accept(paradigm: type[Paradigm], key: str, others: Mapping[str, list[Value]], value: Value) -> None:
+    """Raise InvalidValue for a value that goes with none of the values that the study names for other keys.
+
+    What is wrong with those is left to them. Where there are too many combinations to try, defaults decide.
+    """
+    refused = _refused(paradigm, {key: value}, of=key)
+    if math.prod(map(len, others.values())) <= MOST_COMBINATIONS:
+        for combined in product(*others.values()):
+            refused = _refused(paradigm, {**dict(zip(others, combined, strict=True)), key: value}, of=key)
+            if refused is None:
+                return
+    if refused is not None:
+        raise refused
+
+
+def _refused(paradigm: type[Paradigm], values: dict[str, Value], of: str) -> InvalidValue | None:
+    """Return why a paradigm refuses the value of a key, without the other values that it refuses."""
+    try:
+        paradigm.create(values)
+    except InvalidValue as refused:
+        if refused.key == of or refused.key not in values:
+            return refused
+        return _refused(paradigm, {key: value for key, value in values.items() if key != refused.key}, of)
+    return None
 
 
 def _refusal(key: str, index: str, value: Value, accept: Callable[[Value], object]) -> Iterator[InvalidValue]:

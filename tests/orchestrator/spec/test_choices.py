@@ -101,6 +101,30 @@ def test_what_a_paradigm_refuses_is_told_by_key_and_with_what_is_allowed() -> No
     assert refused("magnitude", {"sparsity": [0.5, 0.75], "granularity": ["weight", "filter"]}) == {}
 
 
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ({"networks": 400, "rounds": 80}, []),
+        ({"rounds": 80, "networks": {"low": 20, "high": 400}}, []),
+        ({"networks": 15, "rounds": 8}, ["rounds = 8: must be at most half of networks = 15"]),
+        ({"networks": [12, 15], "rounds": [2, 8]}, ["rounds[1] = 8: must be at most half of networks = 15"]),
+        (
+            {"networks": 40, "rounds": 80, "trained": 150},
+            [
+                "rounds = 80: must be at most half of networks = 40",
+                "trained = 150: must be 0, or from 2 to networks = 40",
+            ],
+        ),
+        ({"networks": 5, "rounds": 4}, ["networks = 5: must lie in [10, 10000], an integer"]),
+    ],
+)
+def test_a_value_is_checked_together_with_what_the_study_says_beside_it(
+    chosen: dict[str, Any], told: list[str]
+) -> None:
+    choices = TypeAdapter(dict[str, Choice]).validate_python(chosen)
+    assert [str(one) for one in check_choices("width_search", choices)] == told
+
+
 def test_an_unknown_key_is_told_once_however_many_values_it_has() -> None:
     assert [error.key for error in check_choices("magnitude", {"spasity": [0.5, 0.6]})] == ["spasity"] * 2
     assert refused("magnitude", {"spasity": [0.5, 0.6]}).keys() == {"spasity"}
