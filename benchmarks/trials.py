@@ -171,6 +171,11 @@ def rows_in(
     return rows
 
 
+def digest(*described: object) -> str:
+    """Return a few characters that differ where what is described by its `repr` differs."""
+    return hashlib.blake2b(repr(described).encode(), digest_size=4).hexdigest()
+
+
 def _append(results: Path, row: Row) -> None:
     with results.open("a") as file:
         file.write(json.dumps(row) + "\n")

@@ -27,7 +27,7 @@ from pathlib import Path
 import torch
 from scipy.stats import kendalltau
 
-from benchmarks.trials import Alone, Metrics, Row, new_parser, parse, rows_in, run_all
+from benchmarks.trials import Alone, Metrics, Row, digest, new_parser, parse, rows_in, run_all
 from trainables import data
 from trainables.methods.width_proposals import Network, Proposals
 from trainables.methods.width_search import WidthSearch
@@ -129,8 +129,8 @@ def measured(options: argparse.Namespace) -> list[Measuring]:
         found = supernet(key[1], options)
         return {"key": [*key], "scores": [*found.scores.items()], "alone": [*found.alone.items()]}
 
-    how = f"{options.epochs or EPOCHS[options.data]} epochs, {rule}"
-    keys = [(f"supernet of {options.data}", seed, how) for seed in options.seeds]
+    name = f"supernet of {options.data}"
+    keys = [(name, seed, digest(spec(seed, options), rule, options.networks)) for seed in options.seeds]
     path = options.results.with_suffix(".supernets.jsonl")
     rows = {tuple(row["key"]): row for row in rows_in(path, keys, lambda row: tuple(row["key"]), measure)}
     return [

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.trials import Alone, Method, Metrics, Row, new_parser, parse, percent, rows_in, run_all
+from benchmarks.trials import Alone, Method, Metrics, Row, digest, new_parser, parse, percent, rows_in, run_all
 from trainables import data, paradigms
 from trainables.recipes.recipe import Reinitialize, Train
 from trainables.runner import run_recipe
@@ -143,10 +143,10 @@ def found(setting: Setting, options: argparse.Namespace) -> list[Metrics]:
     method = Method("complexity_aware", {"target_macs": 0.5}, trainings=2)
     specs = {seed: setting.trial(method, seed, options.epochs) for seed in options.seeds}
 
-    def measure(key: tuple[str, int, int], _before: list[Row]) -> Row:
+    def measure(key: tuple[str, int, str], _before: list[Row]) -> Row:
         return {"key": [*key], "metrics": from_scratch(specs[key[1]], options)}
 
-    keys = [(setting.data.name, seed, spec.epochs) for seed, spec in specs.items()]
+    keys = [(f"{FOUND} on {setting.data.name}", seed, digest(spec)) for seed, spec in specs.items()]
     rows = rows_in(options.results.with_suffix(".found.jsonl"), keys, lambda row: tuple(row["key"]), measure)
     of_key = {tuple(row["key"]): row["metrics"] for row in rows}
     return [of_key[key] for key in keys]
