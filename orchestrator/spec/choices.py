@@ -173,8 +173,12 @@ def _accept(paradigm: type[Paradigm], key: str, others: Mapping[str, list[Value]
             refused = _refused(paradigm, {**dict(zip(others, combined, strict=True)), key: value}, of=key)
             if refused is None:
                 return
-    if refused is not None:
+    if refused is None:
+        return
+    if refused.key == key:
         raise refused
+    allowed = f"does not go with {refused.key} = {refused.value!r}, which {refused.allowed}"
+    raise InvalidValue(key, value, allowed)
 
 
 def _refused(paradigm: type[Paradigm], values: dict[str, Value], of: str) -> InvalidValue | None:

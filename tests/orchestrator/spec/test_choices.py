@@ -115,6 +115,7 @@ def test_what_a_paradigm_refuses_is_told_by_key_and_with_what_is_allowed() -> No
                 "trained = 150: must be 0, or from 2 to networks = 40",
             ],
         ),
+        ({"widest": 0.2}, ["widest = 0.2: does not go with narrowest = 0.25, which must be below widest = 0.2"]),
         ({"networks": 5, "rounds": 4}, ["networks = 5: must lie in [10, 10000], an integer"]),
     ],
 )

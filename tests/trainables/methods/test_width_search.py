@@ -142,6 +142,19 @@ def test_networks_trained_by_themselves_correct_what_is_expected_and_are_paid_fo
     assert -1 <= trial.measured["trained_tau"] <= 1
 
 
+def test_what_networks_come_to_by_themselves_decides_against_shared_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the shared weights say is the same both times; the first layer pays in one, and costs in the other."""
+    found = []
+    for sign in (1, -1):
+        trial, companion = searching(tmp_path / str(sign), replace(RULE, trained=10))
+        monkeypatch.setattr(companion, "scores_alone", lambda networks, sign=sign: {n: sign * n[0] for n in networks})
+        companion.finish()
+        found.append(widths_of(trial.groups)["conv1"])
+    assert found[0] > found[1] + 4
+
+
 def test_a_network_trained_by_itself_learns_what_is_not_held_out(tmp_path: Path) -> None:
     trial = a_trial(tmp_path, subset=200, lr=0.05)
     network = Supernet(trial.model, trial.groups).network(widths_of(trial.groups))
