@@ -1,7 +1,7 @@
 """Whether learning rates follow the architecture as arXiv 2402.17440 says: factors, slope against depth, layers pruned.
 
     python -m benchmarks.architecture_scaling factors
-    python -m benchmarks.architecture_scaling slope [--seeds 0 1 2] [--network mlp] [--data digits] [--to FOLDER]
+    python -m benchmarks.architecture_scaling slope [--seeds 0 1 2] [--network mlp] [--data digits] [--readout own]
     python -m benchmarks.architecture_scaling layers [--epochs 9] [--subset 1000] [--seeds 0 1 2]
 
 `factors` prints what the learning rate of networks is multiplied by, with both ways of counting paths.
@@ -10,9 +10,10 @@
 of rates that is the same for all: perceptrons or convolutions (`--network`), on digits or on `--subset` images of
 CIFAR-10 that are averaged to `--image-size` pixels (`--data`). A depth's best rate is where the validation loss is
 lowest, the mean over the seeds: where the parabola of least squares through the losses around the lowest has its least
-value, by logarithms. The line through the best rates against the depth, both logarithmic, is wanted to have a slope of
--1.5, which is that of `benchmarks.maximal_update` for many layers; for few it is steeper. All losses go to
-`architecture_scaling.csv`, the picture beside it. Trials that ran already are not run again.
+value, by logarithms. The line through the best rates against the hidden layers, both logarithmic, is wanted to have a
+slope of -1.5. With `--readout own` the readout has the rate that the derivation gives it, that of the other layers
+divided by its inputs; with `--readout same` that of the others. All losses go to `architecture_scaling.csv` in the
+folder `--to`, the picture beside it. Trials that ran already are not run again.
 
 `layers` trains ResNet-20 on few images of CIFAR-10, averaged to 16x16, drops half of its residual blocks and finetunes
 it: at five multiples of the dense network's rate, and at the two rates that `lr_after_pruning: scaled` gives.
@@ -46,7 +47,11 @@ from trainables.structure.tracing import layer_graph
 from trainables.training.architecture_scaling import relative_rate
 
 DEPTHS: Final = (3, 4, 6, 8, 12)
-RATES: Final = tuple(2 ** (-power / 2) for power in range(-1, 14))
+RATES: Final = {
+    "own": tuple(2 ** (-power / 2) for power in range(-8, 14)),
+    "same": tuple(2 ** (-power / 2) for power in range(-1, 14)),
+}
+"""The rates that are tried, by whether the readout has its own."""
 AROUND: Final = 2
 """How many rates on either side of the one with the lowest loss tell where between them the best one lies."""
 CHANCE: Final = math.log(10)
@@ -57,6 +62,8 @@ MULTIPLES: Final = (0.1, 0.3, 1.0, 3.0, 10.0)
 RATE: Final = 0.1
 """The learning rate of the dense ResNet-20."""
 WANTED: Final = -1.5
+READOUT: Final = 1
+"""How many layers of a chain are not hidden: the derivation counts hidden ones."""
 NETWORKS: Final = ("digits_cnn", "vgg16_bn", "resnet20", "resnet56", "mobilenet_v2", "vit", "torchvision/densenet121")
 
 
@@ -94,6 +101,7 @@ def deep_trial(depth: int, rate: float, seed: int, options: argparse.Namespace) 
         model=ModelSpec(name="dag", options={"graph": graph, "width": options.width}),
         training=TrainingSpec(
             lr=rate / (3 / depth) ** 1.5,
+            readout_lr=1 / options.width if options.readout == "own" else 1.0,
             momentum=0.0,
             weight_decay=0.0,
             schedule="constant",
@@ -135,9 +143,9 @@ def lowest(points: Sequence[tuple[float, float]]) -> float:
     return min(max(-slope / (2 * square), xs[0]), xs[-1]) if square > 0 else points[least][0]
 
 
-def slope_of(rates: Mapping[int, float]) -> float:
-    """Return the slope of the line of least squares through the logarithms of depths and rates."""
-    depths, best = ([math.log(value) for value in values] for values in (rates.keys(), rates.values()))
+def slope_of(rates: Mapping[int, float], outside: int = 0) -> float:
+    """Return the slope of the line of least squares through the logarithms of depths, less some layers, and rates."""
+    depths, best = [math.log(depth - outside) for depth in rates], [math.log(rate) for rate in rates.values()]
     return statistics.linear_regression(depths, best).slope
 
 
@@ -146,7 +154,7 @@ def slope(options: argparse.Namespace) -> Iterator[str]:
     losses = {
         (depth, rate): [loss_of(deep_trial(depth, rate, seed, options), options) for seed in options.seeds]
         for depth in DEPTHS
-        for rate in RATES
+        for rate in RATES[options.readout]
     }
     with (options.to / "architecture_scaling.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -156,17 +164,17 @@ def slope(options: argparse.Namespace) -> Iterator[str]:
         )
     best = best_rates(losses)
     picture(best, options.to, f"{options.data}, {options.network}")
-    yield "| layers | best rate | predicted from three layers |"
-    yield "| --- | --- | --- |"
-    for depth, rate in best.items():
-        yield f"| {depth} | {rate:.3g} | {best[3] * (depth / 3) ** WANTED:.3g} |"
+    yield "| layers | hidden layers | best rate | predicted from three layers |"
+    yield "| --- | --- | --- | --- |"
+    for (depth, rate), predicted in zip(best.items(), law(best), strict=True):
+        yield f"| {depth} | {depth - READOUT} | {rate:.3g} | {predicted:.3g} |"
     yield f"loss at the best rate of the grid: {', '.join(f'{depth}: {loss:.2f}' for depth, loss in reached(losses))}"
-    each = [
-        slope_of(best_rates({key: [values[index]] for key, values in losses.items()}))
-        for index in range(len(options.seeds))
+    singles = [
+        best_rates({key: [values[index]] for key, values in losses.items()}) for index in range(len(options.seeds))
     ]
-    seeds = ", ".join(f"{of_seed:.2f}" for of_seed in each)
-    yield f"slope {slope_of(best):.2f}, of single seeds {seeds}; wanted {WANTED} +- 0.3"
+    for name, outside in (("layers", 0), ("hidden layers", READOUT)):
+        seeds = ", ".join(f"{slope_of(of_seed, outside):.2f}" for of_seed in singles)
+        yield f"slope against {name} {slope_of(best, outside):.2f}, of single seeds {seeds}"
 
 
 def reached(losses: Mapping[tuple[int, float], Sequence[float]]) -> Iterator[tuple[int, float]]:
@@ -175,14 +183,18 @@ def reached(losses: Mapping[tuple[int, float], Sequence[float]]) -> Iterator[tup
         yield depth, min(statistics.mean(values) for (other, _), values in losses.items() if other == depth)
 
 
+def law(best: Mapping[int, float]) -> tuple[float, ...]:
+    """Return the rates that the best one of three layers predicts for all depths."""
+    return tuple(best[3] * ((depth - READOUT) / (3 - READOUT)) ** WANTED for depth in best)
+
+
 def picture(best: Mapping[int, float], into: Path, title: str) -> None:
-    """Draw the best rate against the depth, beside what three layers predict, into a folder."""
-    depths, rates = tuple(map(float, best)), tuple(best.values())
-    predicted = tuple(best[3] * (depth / 3) ** WANTED for depth in depths)
+    """Draw the best rate against the hidden layers, beside what three layers predict, into a folder."""
+    depths, rates, predicted = tuple(float(depth - READOUT) for depth in best), tuple(best.values()), law(best)
     points = Points(xs=depths, ys=rates, trials=tuple(best), colors=("#0072b2",), name="best rate")
     line = Line(xs=depths, ys=predicted, is_dashed=True, name="L^-1.5 from three layers")
     x = Axis(
-        label="layers",
+        label="hidden layers",
         ends=(min(depths) / 1.1, max(depths) * 1.1),
         ticks=tuple((depth, f"{depth:.0f}") for depth in depths),
         logarithmic=True,
@@ -191,7 +203,7 @@ def picture(best: Mapping[int, float], into: Path, title: str) -> None:
     y = Axis(
         label="learning rate",
         ends=(min(shown) / 1.3, max(shown) * 1.3),
-        ticks=tuple((tick, f"{tick:g}") for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)),
+        ticks=tuple((tick, f"{tick:g}") for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)),
         logarithmic=True,
     )
     chart = Chart(x=x, y=y, layers=(line, points), title=title)
@@ -256,6 +268,9 @@ def main() -> None:
     parser.add_argument("--network", choices=[*KINDS], default="mlp", help="the layers of `slope` (mlp)")
     parser.add_argument("--data", choices=("digits", "cifar10"), default="digits", help="the data of `slope` (digits)")
     parser.add_argument("--width", type=int, default=256, help="units or channels of each layer of `slope` (256)")
+    parser.add_argument(
+        "--readout", choices=[*RATES], default="own", help="whose rate the readout has in `slope` (own)"
+    )
     parser.add_argument("--image-size", type=int, default=16, help="side in pixels that images are averaged to (16)")
     parser.add_argument("--to", type=Path, default=Path(), help="folder of the table and the picture (this one)")
     options = parse(parser)

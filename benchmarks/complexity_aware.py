@@ -42,7 +42,8 @@ from trainables.structure.complexity import measure
 from trainables.structure.removal import plan_removal, remove
 from trainables.tasks.classification import CLASSIFICATION
 from trainables.training.companion import Companion
-from trainables.training.training import optimizer_for, train_epoch
+from trainables.training.optimizers import optimizer_for
+from trainables.training.training import train_epoch
 
 MOST_OVERHEAD = 1.15
 MOST_AT_HALF = 0.75

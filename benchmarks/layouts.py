@@ -26,8 +26,8 @@ from trainables import models
 from trainables.spec import TrainingSpec
 from trainables.tasks.classification import CLASSIFICATION
 from trainables.training.companion import Companion
+from trainables.training.optimizers import optimizer_for
 from trainables.training.step import Step
-from trainables.training.training import optimizer_for
 
 SHAPES: Final = {"digits_cnn": (1, 8, 8)}
 """The input shapes of networks that are not for CIFAR-10."""

@@ -7,7 +7,7 @@ Jelassi et al. 2023, Depth Dependence of muP Learning Rates in ReLU MLPs, arXiv 
 the last hidden layer puts out, before its activation, by a mean square of one. It is computed here for chains of layers
 with first weights by in-degree, from the change to first order, over `--draws` networks for each seed: with the
 squared error of one image, as they do, and with the cross-entropy of 32. Nothing is trained. The slope is that of the
-line of least squares through the logarithms of rates and numbers of layers, up to twelve layers and beyond.
+line of least squares through the logarithms of rates and numbers of hidden layers, up to twelve layers and beyond.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.architecture_scaling import KINDS, chain, data_of, slope_of
+from benchmarks.architecture_scaling import KINDS, READOUT, chain, data_of, slope_of
 from benchmarks.trials import new_parser, parse
 from trainables import data, models
 from trainables.data.dataset import Dataset
@@ -97,9 +97,8 @@ def rates(measured: Mapping[int, Sequence[float]]) -> Rates:
 
 def slopes(found: Rates) -> tuple[float, float]:
     """Return the slopes up to SHALLOW layers, and from there on."""
-    return slope_of({n: r for n, r in found.items() if n <= SHALLOW}), slope_of(
-        {n: r for n, r in found.items() if n >= SHALLOW}
-    )
+    shallow, deep = ({n: r for n, r in found.items() if is_in(n)} for is_in in (SHALLOW.__ge__, SHALLOW.__le__))
+    return slope_of(shallow, READOUT), slope_of(deep, READOUT)
 
 
 def lines(chained: Chain, dataset: Dataset, options: argparse.Namespace) -> Iterator[str]:

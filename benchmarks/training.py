@@ -31,8 +31,9 @@ from trainables.data.dataset import Split
 from trainables.spec import DataSpec, TrainingSpec
 from trainables.tasks.classification import CLASSIFICATION
 from trainables.training.companion import Companion
+from trainables.training.optimizers import optimizer_for
 from trainables.training.precision import precision_for
-from trainables.training.training import optimizer_for, train_epoch
+from trainables.training.training import train_epoch
 from trainables.vision import torchvision
 
 REQUIRED = 1.8

@@ -17,7 +17,7 @@ from trainables.masking.masks import prunable_weights
 from trainables.methods import pruning
 from trainables.methods.attach import attach
 from trainables.methods.contraction import Contraction
-from trainables.methods.scaled_rate import rate_scale
+from trainables.methods.scaled_rate import rate_scale, readouts
 from trainables.methods.widths import scale_widths, set_equal_widths
 from trainables.models.deq import EquilibriumNetwork
 from trainables.recipes.recipe import (
@@ -47,13 +47,13 @@ from trainables.training.energy import EnergyMeter
 from trainables.training.epoch import Epoch, EpochResult
 from trainables.training.judging import Judging, judged_plainly
 from trainables.training.moments import WatchesWeights
+from trainables.training.optimizers import optimizer_for
 from trainables.training.recordable import CPU, count_on
 from trainables.training.step import Steps
 from trainables.training.training import (
     Evaluation,
     evaluate,
     learning_rate,
-    optimizer_for,
     train_epoch,
 )
 from trainables.training.usage import gauge
@@ -178,7 +178,7 @@ def train(
 def _prepare(trial: LiveTrial, schedule: _Schedule, recipe: Recipe) -> None:
     """Give the trial the stage's optimizer and companion, restored if the stage was interrupted."""
     _ = trial.precision  # chosen before gates or the like are attached to the network
-    trial.optimizer = optimizer_for(trial.model, trial.spec.training)
+    trial.optimizer = optimizer_for(trial.model, trial.spec.training, readouts(trial))
     trial.optimizer.register_step_post_hook(lambda *_: trial.masks.apply())
     trial.companion = _companion(trial, schedule, recipe)
     if trial.interrupted is not None:

@@ -252,7 +252,7 @@ def _key(trial: LiveTrial, stage: Train) -> str:
     spec["model"] = {**spec["model"], "weights": sha256(Path(weights)) if weights not in (None, IMAGENET) else weights}
     for how in ("shared_dense", "capture", "compile"):  # say how a network is trained, not which one
         del spec["training"][how]
-    for name in ("scaling", "lr_after_pruning", "paths"):
+    for name in ("scaling", "lr_after_pruning", "paths", "readout_lr"):
         if spec["training"][name] == getattr(_USUAL, name):
             del spec["training"][name]  # so that networks of before there were other values are found again
     if spec["data"]["corruptions"] is None:

@@ -150,9 +150,10 @@ _NAMED: Final[Mapping[str, object]] = {
 class TrainingSpec:
     """How every stage of every trial trains.
 
-    `lr` is the peak learning rate; `milestones` are the shares of the schedule at which `step` multiplies it by
-    `gamma`; `warmup` is the share of the schedule over which it rises linearly. `precision: auto` takes bfloat16
-    where the hardware multiplies it natively and the network's gradients in it can be trusted, float32 elsewhere.
+    `lr` is the peak learning rate; the layers that no other layer follows learn at `readout_lr` times the rate of the
+    others. `milestones` are the shares of the schedule at which `step` multiplies the rate by `gamma`; `warmup` is the
+    share of the schedule over which it rises linearly. `precision: auto` takes bfloat16 where the hardware multiplies
+    it natively and the network's gradients in it can be trusted, float32 elsewhere.
     With `shared_dense`, trials that begin with the same training of the same dense network train it once.
     `scaling: architecture_aware` draws first weights by the in-degrees of layers, and takes `lr` for that of three
     layers in a row, from which each network's own follows; with `lr_after_pruning: scaled` the rate is scaled once more
@@ -163,6 +164,7 @@ class TrainingSpec:
 
     optimizer: Optimizer = "sgd"
     lr: float = 0.1
+    readout_lr: float = 1.0
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4
@@ -187,6 +189,7 @@ class TrainingSpec:
             value = getattr(self, key)
             _require(value in get_args(choices), key, value, f"must be one of {', '.join(get_args(choices))}")
         _require(0 < self.lr <= 1000, "lr", self.lr, "must be greater than 0, and at most 1000")
+        _require(0 < self.readout_lr <= 1000, "readout_lr", self.readout_lr, "must be greater than 0, and at most 1000")
         _require(0 <= self.momentum < 1, "momentum", self.momentum, "must lie in [0, 1)")
         _require(0 <= self.weight_decay <= 1000, "weight_decay", self.weight_decay, "must lie in [0, 1000]")
         rising = list(self.milestones) == sorted(self.milestones)

@@ -41,7 +41,8 @@ from trainables.state import LiveTrial
 from trainables.training.companion import Companion
 from trainables.training.compiling import CompiledSteps
 from trainables.training.cuda_graphs import runs_on
-from trainables.training.training import optimizer_for, train_epoch
+from trainables.training.optimizers import optimizer_for
+from trainables.training.training import train_epoch
 
 BATCH: Final = 128
 LARGE: Final = 512

@@ -5,7 +5,8 @@ from trainables.tasks.classification import smoothed
 from trainables.training.companion import Companion
 from trainables.training.cuda_graphs import runs_on
 from trainables.training.epoch import EpochResult
-from trainables.training.training import optimizer_for, train_epoch
+from trainables.training.optimizers import optimizer_for
+from trainables.training.training import train_epoch
 
 
 class ShortTraining:

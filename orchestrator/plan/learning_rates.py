@@ -17,7 +17,13 @@ def rate_lines(spec: StudySpec, networks: Mapping[str, "LiveTrial"]) -> tuple[st
     scaled = "architecture_aware" in _values(spec, "scaling")
     again = "scaled" in _values(spec, "lr_after_pruning")
     after = ("scaled once more when residual blocks are gone (training.lr_after_pruning: scaled)",) if again else ()
-    return (*(_lines(spec, networks) if scaled else ()), *after)
+    return (*(_lines(spec, networks) if scaled else ()), *after, *_of_readouts(spec))
+
+
+def _of_readouts(spec: StudySpec) -> Iterator[str]:
+    """Yield what readouts learn at, if all trials agree on a rate of their own for them."""
+    if "readout_lr" not in spec.search.training and spec.training.readout_lr != 1:
+        yield f"times {spec.training.readout_lr:g} for layers that no other layer follows (training.readout_lr)"
 
 
 def _lines(spec: StudySpec, networks: Mapping[str, "LiveTrial"]) -> Iterator[str]:

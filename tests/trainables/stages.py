@@ -17,7 +17,7 @@ from trainables.recipes.recipe import During
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.state import LiveTrial
 from trainables.training.companion import Companion
-from trainables.training.training import optimizer_for
+from trainables.training.optimizers import optimizer_for
 
 
 def a_trial(folder: Path, model: str = "digits_cnn", *, subset: int = 120, **training: Any) -> LiveTrial:

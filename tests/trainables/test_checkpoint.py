@@ -23,7 +23,7 @@ from trainables.structure.instance_gates import gates_of
 from trainables.structure.layer_times import LayerTime, LayerTimes
 from trainables.structure.start import Start, outlined
 from trainables.training.companion import Companion
-from trainables.training.training import optimizer_for
+from trainables.training.optimizers import optimizer_for
 from trainables.trial import run_trial
 
 DIGITS = Signature(classes=10, input_shape=(1, 8, 8))

@@ -36,6 +36,8 @@ SPEC = TrialSpec(data=DataSpec(name="digits"), model=ModelSpec(name="mlp"), para
         ("lr", 0.0, "must be greater than 0, and at most 1000"),
         ("lr", 1001.0, "must be greater than 0, and at most 1000"),
         ("lr", math.nan, "must be greater than 0, and at most 1000"),
+        ("readout_lr", 0.0, "must be greater than 0, and at most 1000"),
+        ("readout_lr", math.inf, "must be greater than 0, and at most 1000"),
         ("momentum", 1.0, r"must lie in \[0, 1\)"),
         ("momentum", -0.1, r"must lie in \[0, 1\)"),
         ("weight_decay", -1e-9, r"must lie in \[0, 1000\]"),

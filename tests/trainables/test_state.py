@@ -17,7 +17,7 @@ from trainables.spec import CorruptionSpec, ModelSpec
 from trainables.state import LiveTrial, Position
 from trainables.structure.removal import remove
 from trainables.training.companion import Companion, Companions
-from trainables.training.training import optimizer_for
+from trainables.training.optimizers import optimizer_for
 
 
 def test_an_epoch_that_begins_late_counts_in_part() -> None:

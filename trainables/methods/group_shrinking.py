@@ -15,6 +15,7 @@ from trainables.structure.removal import RemovalPlan, plan_removal
 from trainables.structure.writers import written
 from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion
+from trainables.training.optimizers import learning_rate_of
 
 if TYPE_CHECKING:
     from trainables.recipes.in_training import ShrinkGroups
@@ -87,7 +88,7 @@ class GroupShrinking(Companion):
         """Return the strength of a proximal step at the present learning rate, [m]."""
         if self._trial.optimizer is None:
             raise AssertionError("groups shrink outside of a training stage")
-        rate: float = self._trial.optimizer.param_groups[0]["lr"]
+        rate = learning_rate_of(self._trial.optimizer)
         ramp = min(1.0, (self._step + 1) / (self._rule.ramp * self._steps)) if self._rule.ramp else 1.0
         return rate * self._rule.strength * ramp * self._weights
 

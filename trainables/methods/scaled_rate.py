@@ -6,6 +6,7 @@ from typing import Final
 from trainables.state import LiveTrial
 from trainables.structure.blocks import drop_blocks
 from trainables.structure.layer_graph import Paths
+from trainables.structure.tracing import layer_graph
 from trainables.training.architecture_scaling import BASE, graph_of, relative_rate
 
 LOG = logging.getLogger(__name__)
@@ -29,6 +30,14 @@ def rate_scale(trial: LiveTrial) -> float:
         peak = training.lr * trial.measured[METRIC]
         LOG.info("the learning rate is %g, %g times that of the study", peak, trial.measured[METRIC])
     return trial.measured[METRIC]
+
+
+def readouts(trial: LiveTrial) -> frozenset[str]:
+    """Return the names of the layers that no other layer follows, if they learn at a rate of their own; else none."""
+    if trial.spec.training.readout_lr == 1:
+        return frozenset()
+    graph = layer_graph(trial.dense().model, trial.dataset.input_shape)
+    return frozenset(weight.rpartition(".")[0] for weight in graph.readouts)
 
 
 def _scale(trial: LiveTrial) -> float:

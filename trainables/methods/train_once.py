@@ -23,6 +23,7 @@ from trainables.structure.writers import written
 from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion
 from trainables.training.logits import logits_of
+from trainables.training.optimizers import learning_rate_of
 
 if TYPE_CHECKING:
     from trainables.recipes.in_training import ControlGates
@@ -196,7 +197,7 @@ class TrainOnce(Companion):
         """Return what each unit of each group loses of its norm in the present step: nothing if it stays."""
         if self._trial.optimizer is None:
             raise AssertionError("units shrink outside of a training stage")
-        rate: float = self._trial.optimizer.param_groups[0]["lr"]
+        rate = learning_rate_of(self._trial.optimizer)
         most = rate * self._rule.strengths[self._step >= self._freeze * self._epoch_steps]
         gone = {name: ~kept for name, kept in self._split(self._mask).items()}
         every = int((~self._mask).sum())

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from trainables.methods.scaled_rate import rate_scale
+from trainables.methods.scaled_rate import rate_scale, readouts
 from trainables.structure.widths import redrawn
 from trainables.tasks.classification import smoothed
 from trainables.training.companion import Companion
-from trainables.training.training import learning_rate, optimizer_for, train_epoch
+from trainables.training.optimizers import optimizer_for
+from trainables.training.training import learning_rate, train_epoch
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,7 +38,7 @@ def train_alone(trial: "LiveTrial", network: "nn.Module", epochs: int, held_out:
     with _own_random_numbers(trial):
         network.load_state_dict(redrawn(trial.build_start().state_dict(), network.state_dict()))
         trial.scale_first_weights(network)
-        optimizer = optimizer_for(network, spec)
+        optimizer = optimizer_for(network, spec, readouts(trial))
         for first in range(0, length, len(batches)):
             train_epoch(
                 network,

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from trainables import parallel
 from trainables.data.batches import Batches
 from trainables.training.capture import Course, Plan, Turn, refusal
+from trainables.training.optimizers import set_learning_rate
 from trainables.training.recordable import CPU, count_on, counting_in_place, lay_out, recordable
 from trainables.training.recorder import Recorder, Replay
-from trainables.training.step import Rate, Step, plainly, set_learning_rate
+from trainables.training.step import Rate, Step, plainly
 
 LOG = logging.getLogger(__name__)
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from trainables.training.optimizers import SHARE
+
 CPU: Final = torch.device("cpu")
 
 _RECORDED: Final = {"fused": True, "foreach": False, "capturable": True}
@@ -20,13 +22,16 @@ _RECORDED: Final = {"fused": True, "foreach": False, "capturable": True}
 def recordable(optimizer: Optimizer, rate: Tensor) -> Iterator[None]:
     """Make steps fused, read the learning rate from `rate`, a float32 scalar, and count on its device, for a while.
 
+    A group of parameters with a share of the rate reads it from there, too.
+
     The implementation of ``foreach`` reads the rate back. Momenta and the like are the same for all. The optimizer must
     have taken a step, and count on the device.
     """
     groups = optimizer.param_groups
     kept = [{key: group[key] for key in ("lr", *_RECORDED) if key in group} for group in groups]
     for group, before in zip(groups, kept, strict=True):
-        group.update({key: value for key, value in _RECORDED.items() if key in before}, lr=rate)
+        share = rate * group[SHARE] if SHARE in group else rate
+        group.update({key: value for key, value in _RECORDED.items() if key in before}, lr=share)
     try:
         yield
     finally:

@@ -13,6 +13,7 @@ from trainables.data.batches import Batches
 from trainables.tasks.base import Task
 from trainables.training.companion import Companion
 from trainables.training.logits import Network, logits_of
+from trainables.training.optimizers import set_learning_rate
 
 Rate = Callable[[int], float]
 """The learning rate of each step of an epoch, by its number in it."""
@@ -81,9 +82,3 @@ def plainly(step: Step, batches: Batches, rate: Rate, skip: int) -> list[Tensor]
         set_learning_rate(step.optimizer, rate(number))
         losses.append(step(inputs, labels, batches.images(number) / parallel.size()))
     return losses
-
-
-def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
-    """Make the optimizer take its next steps at a learning rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate

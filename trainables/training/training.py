@@ -8,7 +8,7 @@ from typing import assert_never
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import Optimizer
 
 from trainables import parallel
 from trainables.data.batches import Batches, ordered
@@ -44,20 +44,6 @@ class Evaluation:
     def accuracy(self) -> float:
         """The share of samples, or of positions, classified rightly, where that is a metric of the task."""
         return self.metrics["accuracy"]
-
-
-def optimizer_for(model: nn.Module, spec: TrainingSpec) -> Optimizer:
-    """Return the optimizer that `spec` names over all parameters of `model`; Nesterov's variant needs momentum."""
-    if spec.optimizer == "adamw":
-        return AdamW(model.parameters(), lr=spec.lr, weight_decay=spec.weight_decay, foreach=True)
-    return SGD(
-        model.parameters(),
-        lr=spec.lr,
-        momentum=spec.momentum,
-        nesterov=spec.nesterov and spec.momentum > 0,
-        weight_decay=spec.weight_decay,
-        foreach=True,
-    )
 
 
 def learning_rate(spec: TrainingSpec, progress: float) -> float:

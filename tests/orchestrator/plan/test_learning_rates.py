@@ -40,6 +40,13 @@ def test_what_is_searched_is_shown_for_each_choice() -> None:
     )
 
 
+def test_readouts_with_a_rate_of_their_own_have_a_line_unless_it_is_searched() -> None:
+    (line,) = lines(training={"readout_lr": 0.01})
+    assert line == "times 0.01 for layers that no other layer follows (training.readout_lr)"
+    wide = {"low": 0.001, "high": 1.0, "log": True}
+    assert lines(training={"readout_lr": 0.01}, search={"trials": 2, "training": {"readout_lr": wide}}) == ()
+
+
 def test_a_network_whose_options_are_searched_is_shown_without_them() -> None:
     (line,) = lines(
         model={"name": "dag"},

@@ -15,7 +15,7 @@ from trainables.masking.sparse_state import pack, pack_mask, pack_optimizer, unp
 from trainables.recipes.recipe import Prune, Remove, Train
 from trainables.runner import run_recipe
 from trainables.state import LiveTrial
-from trainables.training.training import optimizer_for
+from trainables.training.optimizers import optimizer_for
 
 shapes = st.lists(st.integers(1, 7), min_size=1, max_size=4).map(tuple)
 

@@ -47,7 +47,7 @@ from trainables.recipes.schedules import Gradual
 from trainables.recipes.widths import AdjustWidths, FlipSigns, FollowRanks, ShareWeights
 from trainables.state import LiveTrial
 from trainables.training.companion import Companion, Companions
-from trainables.training.training import optimizer_for
+from trainables.training.optimizers import optimizer_for
 
 HALF = Prune(0.5)
 

@@ -15,7 +15,7 @@ from trainables.recipes.recipe import Remove, Train
 from trainables.runner import run_recipe
 from trainables.state import LiveTrial
 from trainables.structure.blocks import residual_blocks
-from trainables.training.training import optimizer_for
+from trainables.training.optimizers import optimizer_for
 
 NETWORK = "resnet20"
 

@@ -16,7 +16,7 @@ from trainables.spec import ModelSpec
 from trainables.state import LiveTrial
 from trainables.structure.complexity import measure
 from trainables.structure.writers import written
-from trainables.training.training import optimizer_for
+from trainables.training.optimizers import optimizer_for
 
 HALF = Prune(0.5, granularity="filter")
 BUDGET = Prune(1.0, granularity="filter", macs=0.4)

@@ -25,7 +25,7 @@ from trainables.recipes.recipe import Train
 from trainables.spec import CorruptionSpec, DataSpec, EnsembleSpec, ModelSpec, TrialSpec
 from trainables.state import LiveTrial
 from trainables.training.epoch import Epoch
-from trainables.training.training import optimizer_for
+from trainables.training.optimizers import optimizer_for
 from trainables.trial import run_trial
 
 SPEC = TrialSpec(

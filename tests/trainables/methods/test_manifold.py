@@ -26,7 +26,7 @@ from trainables.runner import run_recipe
 from trainables.state import LiveTrial
 from trainables.structure.complexity import measure
 from trainables.structure.instance_gates import gates_of
-from trainables.training.training import optimizer_for
+from trainables.training.optimizers import optimizer_for
 
 
 def gated(

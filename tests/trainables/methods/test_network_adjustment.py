@@ -15,7 +15,7 @@ from trainables.methods.widths import held_out, judged
 from trainables.recipes.widths import AdjustWidths
 from trainables.state import LiveTrial
 from trainables.structure.widths import widths_of
-from trainables.training.training import optimizer_for
+from trainables.training.optimizers import optimizer_for
 
 RULE = AdjustWidths(0, 2, held_out=0.2, times=1, moved=1)
 

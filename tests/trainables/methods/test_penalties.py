@@ -19,7 +19,7 @@ from trainables.runner import run_recipe
 from trainables.spec import DataSpec, ModelSpec, TrialSpec, Value
 from trainables.state import LiveTrial
 from trainables.training.companion import Companion
-from trainables.training.training import optimizer_for
+from trainables.training.optimizers import optimizer_for
 from trainables.trial import run_trial
 
 WEIGHTS = Prune(0.2)

@@ -20,7 +20,7 @@ from trainables.recipes.recipe import Prune, Remove, Train
 from trainables.recipes.schedules import Gradual
 from trainables.runner import run_recipe
 from trainables.state import LiveTrial
-from trainables.training.training import optimizer_for
+from trainables.training.optimizers import optimizer_for
 
 SHAPE = (1, 8, 8)
 

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Interrupted, MemoryContext
 from trainables import data, models
 from trainables.methods.pruning import prune
-from trainables.methods.scaled_rate import METRIC, paths_without, rate_scale
+from trainables.methods.scaled_rate import METRIC, paths_without, rate_scale, readouts
 from trainables.recipes.recipe import Prune
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.state import LiveTrial
@@ -108,3 +108,36 @@ def test_architecture_aware_weights_are_drawn_again_where_a_paradigm_reinitialis
     expected = 2 / head.shape[1]
     assert float(head.detach().std()) == pytest.approx(expected, rel=0.25)
     assert float(again.detach().std()) == pytest.approx(expected, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("resnet20", {"fc"}), ("mlp", {"fc3"}), ("vit", {"head"}), ("deq", {"head.2"}), ("digits_cnn", {"fc"})],
+)
+def test_readouts_are_the_layers_that_no_layer_follows(tmp_path: Path, name: str, expected: set[str]) -> None:
+    slow = replace(spec(readout_lr=0.1), model=ModelSpec(name=name))
+    assert readouts(LiveTrial(slow, data.load(slow.data), MemoryContext(tmp_path))) == expected
+
+
+def test_without_a_rate_of_their_own_there_are_no_readouts_to_tell(tmp_path: Path) -> None:
+    assert readouts(trial(tmp_path)) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("paradigm", "values"),
+    [
+        ("magnitude", {"granularity": "weight", "sparsity": 0.5, "schedule": "gradual"}),
+        ("magnitude", {"granularity": "filter", "sparsity": 0.5, "finetune": 0.6}),
+        ("dst", {}),
+    ],
+)
+def test_a_trial_whose_readout_is_slow_resumes_as_if_it_had_not_been_interrupted(
+    tmp_path: Path, paradigm: str, values: dict[str, Any]
+) -> None:
+    given = replace(spec(readout_lr=0.1), paradigm=paradigm, hyperparameters=values)
+    whole = run(tmp_path / "whole", given)
+    with pytest.raises(Interrupted):
+        run(tmp_path / "first", given, stop_after=1)
+    rest = run(tmp_path / "rest", given, resume_from=tmp_path / "first" / "0001")
+    assert rest.reports[-1].loss == whole.reports[-1].loss
+    assert run(tmp_path / "usual", replace(given, training=SPEC.training)).reports[-1].loss != whole.reports[-1].loss

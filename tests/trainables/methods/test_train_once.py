@@ -18,7 +18,7 @@ from trainables.runner import run_recipe
 from trainables.state import LiveTrial
 from trainables.structure.complexity import measure
 from trainables.structure.writers import written
-from trainables.training.training import optimizer_for
+from trainables.training.optimizers import optimizer_for
 
 RULE = ControlGates(Prune(1.0, granularity="filter", macs=0.4), held_out=0.2, updates=8)
 

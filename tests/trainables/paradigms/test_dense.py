@@ -10,7 +10,8 @@ from trainables.recipes.recipe import Train
 from trainables.runner import run_recipe
 from trainables.tasks.classification import CLASSIFICATION
 from trainables.training.companion import Companion
-from trainables.training.training import learning_rate, optimizer_for, train_epoch
+from trainables.training.optimizers import optimizer_for
+from trainables.training.training import learning_rate, train_epoch
 
 
 def test_the_whole_budget_is_one_training() -> None:

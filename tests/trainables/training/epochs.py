@@ -18,8 +18,9 @@ from trainables.recipes.recipe import During
 from trainables.state import LiveTrial
 from trainables.training.companion import Companion
 from trainables.training.epoch import EpochResult
+from trainables.training.optimizers import optimizer_for
 from trainables.training.step import Steps, plainly
-from trainables.training.training import optimizer_for, train_epoch
+from trainables.training.training import train_epoch
 
 EPOCHS = 2
 FULL = 7

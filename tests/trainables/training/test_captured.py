@@ -26,8 +26,8 @@ from trainables.training.acts import Act, Acts
 from trainables.training.capture import WARM_UPS
 from trainables.training.captured import CapturedSteps
 from trainables.training.companion import Companion
+from trainables.training.optimizers import optimizer_for
 from trainables.training.step import Step
-from trainables.training.training import optimizer_for
 
 
 def captured(tape: Tape) -> StepsOf:

@@ -31,8 +31,8 @@ from trainables.training.compiling import (
     structure,
 )
 from trainables.training.logits import Network
+from trainables.training.optimizers import optimizer_for
 from trainables.training.step import Rate, Step, Steps, plainly
-from trainables.training.training import optimizer_for
 
 IMAGES = 16
 

@@ -17,11 +17,11 @@ from trainables.spec import DataSpec, TrainingSpec
 from trainables.tasks.classification import CLASSIFICATION, smoothed
 from trainables.training.companion import Companion
 from trainables.training.epoch import EpochResult
+from trainables.training.optimizers import optimizer_for
 from trainables.training.training import (
     ONE_CYCLE_WARMUP,
     evaluate,
     learning_rate,
-    optimizer_for,
     train_epoch,
 )
 
@@ -127,25 +127,6 @@ def test_learning_rates_rise_through_the_warm_up_and_never_after(
 def test_schedules_follow_their_formulas(schedule: str, warmup: float, rates: dict[float, float]) -> None:
     spec = TrainingSpec(schedule=schedule, warmup=warmup, lr=1.0)  # type: ignore[arg-type]
     assert {p: learning_rate(spec, p) for p in rates} == pytest.approx(rates)
-
-
-def test_optimizers_are_those_of_the_spec() -> None:
-    model = tiny_network()
-    sgd = optimizer_for(model, TrainingSpec(lr=0.3, momentum=0.8, weight_decay=0.01))
-    assert isinstance(sgd, torch.optim.SGD)
-    assert {key: sgd.defaults[key] for key in ("lr", "momentum", "nesterov", "weight_decay")} == {
-        "lr": 0.3,
-        "momentum": 0.8,
-        "nesterov": True,
-        "weight_decay": 0.01,
-    }
-    adamw = optimizer_for(model, TrainingSpec(optimizer="adamw", weight_decay=0.02))
-    assert isinstance(adamw, torch.optim.AdamW)
-    assert adamw.defaults["weight_decay"] == 0.02
-
-
-def test_without_momentum_there_is_nothing_for_nesterov() -> None:
-    assert not optimizer_for(tiny_network(), TrainingSpec(momentum=0.0)).defaults["nesterov"]
 
 
 @pytest.mark.parametrize(("name", "lr"), [("sgd", 0.02), ("adamw", 0.01)])
