@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from benchmarks.architecture_scaling import best_rates, chain, lowest, slope_of
+from benchmarks.architecture_scaling import READOUT, best_rates, chain, law, lowest, slope_of
 from trainables import models
 from trainables.structure.tracing import layer_graph
 
@@ -37,3 +37,9 @@ def test_what_falls_to_the_end_of_the_grid_has_its_best_rate_there() -> None:
 
 def test_the_slope_is_the_power_of_the_depth() -> None:
     assert slope_of({depth: 7 * depth**-1.5 for depth in (3, 6, 12)}) == pytest.approx(-1.5)
+
+
+def test_the_law_counts_hidden_layers() -> None:
+    rates = {depth: 7 * (depth - READOUT) ** -1.5 for depth in (3, 6, 12)}
+    assert slope_of(rates, READOUT) == pytest.approx(-1.5)
+    assert law(dict.fromkeys(rates, rates[3])) == pytest.approx(tuple(rates.values()))
