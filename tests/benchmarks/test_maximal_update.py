@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.architecture_scaling import READOUT
 from benchmarks.maximal_update import Chain, change, rates, slopes
 from trainables import data
 from trainables.data.dataset import Dataset
@@ -36,6 +37,7 @@ def test_deeper_chains_change_more(kind: str, digits: Dataset) -> None:
     assert deep > 10 * shallow
 
 
-def test_slopes_are_told_for_few_layers_and_for_many() -> None:
-    found = rates({depth: [depth**4.0] if depth <= 12 else [12 * depth**3.0] for depth in (3, 6, 12, 24, 48)})
-    assert slopes(found) == pytest.approx((-2.0, -1.5))
+def test_slopes_against_hidden_layers_are_told_for_few_layers_and_for_many() -> None:
+    hidden = {depth: depth - READOUT for depth in (3, 6, 12, 24, 48)}
+    changes = {depth: [n**4.0] if depth <= 12 else [hidden[12] * n**3.0] for depth, n in hidden.items()}
+    assert slopes(rates(changes)) == pytest.approx((-2.0, -1.5))

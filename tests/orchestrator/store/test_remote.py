@@ -177,6 +177,8 @@ def _interrupt(*_: object) -> None:
     raise _Interrupted
 
 
+# A signal may come between a file's opening and the block that closes it: Python then closes the file, and warns.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("delay", [0.002, 0.01, 0.05, 0.2])
 def test_an_interrupted_push_leaves_the_object_of_before(
     objects: ObjectStore, bucket: str, tmp_path: Path, delay: float
