@@ -2,7 +2,7 @@
 
     python -m benchmarks.architecture_scaling factors
     python -m benchmarks.architecture_scaling slope [--seeds 0 1 2] [--network mlp] [--data digits] [--readout own]
-    python -m benchmarks.architecture_scaling layers [--epochs 9] [--subset 1000] [--seeds 0 1 2]
+    python -m benchmarks.architecture_scaling layers [--residual resnet20] [--epochs 9] [--subset 1000] [--seeds 0 1 2]
 
 `factors` prints what the learning rate of networks is multiplied by, with both ways of counting paths.
 
@@ -15,8 +15,9 @@ slope of -1.5. With `--readout own` the readout has the rate that the derivation
 divided by its inputs; with `--readout same` that of the others. All losses go to `architecture_scaling.csv` in the
 folder `--to`, the picture beside it. Trials that ran already are not run again.
 
-`layers` trains ResNet-20 on few images of CIFAR-10, averaged to 16x16, drops half of its residual blocks and finetunes
-it: at five multiples of the dense network's rate, and at the two rates that `lr_after_pruning: scaled` gives.
+`layers` trains ResNet-20, or `--residual resnet56`, on few images of CIFAR-10, averaged to 16x16, drops half of its
+residual blocks and finetunes it: at five multiples of the dense network's rate, and at the two rates that
+`lr_after_pruning: scaled` gives.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, get_args
@@ -60,7 +62,8 @@ KINDS: Final = {"mlp": "linear", "cnn": "conv_3x3"}
 """The operation of a chain's edges, by the kind of network."""
 MULTIPLES: Final = (0.1, 0.3, 1.0, 3.0, 10.0)
 RATE: Final = 0.1
-"""The learning rate of the dense ResNet-20."""
+"""The learning rate of the dense residual network."""
+RESIDUAL: Final = ("resnet20", "resnet56")
 WANTED: Final = -1.5
 READOUT: Final = 1
 """How many layers of a chain are not hidden: the derivation counts hidden ones."""
@@ -224,16 +227,22 @@ def layers(options: argparse.Namespace) -> Iterator[str]:
     yield "| --- | --- | --- | --- |"
     for name, measured in rows.items():
         rates, validation, test = zip(*measured, strict=True)
-        yield f"| {name} | {statistics.mean(rates):.3g} | {percent(validation)} | {percent(test)} |"
+        yield f"| {name} | {statistics.mean(rates):.3g} | {shown(validation)} | {shown(test)} |"
+
+
+def shown(accuracies: Sequence[float]) -> str:
+    """Return accuracies in percent, or in how many trainings there is none because they diverged."""
+    lost = sum(map(math.isnan, accuracies))
+    return f"diverges in {lost} of {len(accuracies)}" if lost else percent(accuracies)
 
 
 def half_dropped(seed: int, options: argparse.Namespace) -> LiveTrial:
-    """Return a trained ResNet-20 of which half of the residual blocks will be removed."""
+    """Return a trained residual network of which half of the residual blocks will be removed."""
     spec = TrialSpec(
         data=DataSpec(
             name="cifar10", root=options.root, validation=0.02, subset=options.subset, image_size=options.image_size
         ),
-        model=ModelSpec(name="resnet20", options={"width": 0.5}),
+        model=ModelSpec(name=options.residual, options={"width": 0.5}),
         training=TrainingSpec(lr=RATE, batch_size=64),
         paradigm="dense",
         epochs=options.epochs,
@@ -247,17 +256,23 @@ def half_dropped(seed: int, options: argparse.Namespace) -> LiveTrial:
 def finetuned(
     trained: LiveTrial, options: argparse.Namespace, lr_scale: float = 1.0, paths: PathWeights | None = None
 ) -> tuple[float, float, float]:
-    """Return rate, validation and test accuracy of a copy that is finetuned; `paths`: at the rate scaled by them."""
+    """Return rate, validation and test accuracy of a copy that is finetuned; `paths`: at the rate scaled by them.
+
+    Accuracies are not numbers if the training diverges.
+    """
     trial = copy.deepcopy(trained)
     if paths is not None:
         training = replace(trial.spec.training, lr_after_pruning="scaled", paths=paths)
         trial.spec = replace(trial.spec, training=training)
     recipe: Recipe = (Train(max(1, options.epochs // 3), lr_scale=lr_scale),)
     trial.position.stage = 0
-    run_recipe(recipe, trial)
+    validation = test = math.nan
+    with suppress(TrainingDiverged):
+        run_recipe(recipe, trial)
+        validation, test = (evaluate_on(trial, split).accuracy for split in ("validation", "test"))
     rate = RATE * lr_scale * trial.measured.get(METRIC, 1.0)
-    validation, test = (evaluate_on(trial, split).accuracy for split in ("validation", "test"))
-    print(f"seed {trial.spec.seed}, rate {rate:.3g}: validation {validation:.2%}, test {test:.2%}", flush=True)
+    told = "diverges" if math.isnan(test) else f"validation {validation:.2%}, test {test:.2%}"
+    print(f"seed {trial.spec.seed}, rate {rate:.3g}: {told}", flush=True)
     return rate, validation, test
 
 
@@ -268,6 +283,7 @@ def main() -> None:
     parser.add_argument("--network", choices=[*KINDS], default="mlp", help="the layers of `slope` (mlp)")
     parser.add_argument("--data", choices=("digits", "cifar10"), default="digits", help="the data of `slope` (digits)")
     parser.add_argument("--width", type=int, default=256, help="units or channels of each layer of `slope` (256)")
+    parser.add_argument("--residual", choices=RESIDUAL, default=RESIDUAL[0], help="the network of `layers` (resnet20)")
     parser.add_argument(
         "--readout", choices=[*RATES], default="own", help="whose rate the readout has in `slope` (own)"
     )

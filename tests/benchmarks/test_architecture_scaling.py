@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from benchmarks.architecture_scaling import READOUT, best_rates, chain, law, lowest, slope_of
+from benchmarks.architecture_scaling import READOUT, best_rates, chain, law, lowest, shown, slope_of
 from trainables import models
 from trainables.structure.tracing import layer_graph
 
@@ -43,3 +43,8 @@ def test_the_law_counts_hidden_layers() -> None:
     rates = {depth: 7 * (depth - READOUT) ** -1.5 for depth in (3, 6, 12)}
     assert slope_of(rates, READOUT) == pytest.approx(-1.5)
     assert law(dict.fromkeys(rates, rates[3])) == pytest.approx(tuple(rates.values()))
+
+
+def test_trainings_that_diverged_are_counted_in_place_of_accuracies() -> None:
+    assert shown([0.5, math.nan, math.nan]) == "diverges in 2 of 3"
+    assert shown([0.5, 0.25]) == "37.50 (25.00 to 50.00)"
