@@ -115,7 +115,7 @@ def lines(chained: Chain, dataset: Dataset, options: argparse.Namespace) -> Iter
             f"{whole:.2f} ({min(each):.2f} to {max(each):.2f})"
             for whole, each in zip(slopes(found), zip(*of_seeds, strict=True), strict=True)
         )
-        yield f"| {dataset.name}, {chained.kind} | {name} | {shown} | {' | '.join(ends)} |"
+        yield f"| {dataset.name}, {chained.kind} | {name} | {' | '.join(ends)} | {shown} |"
 
 
 def main() -> None:
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=8, help="pixels of a side of CIFAR-10's images (8)")
     parser.add_argument("--draws", type=int, default=4, help="networks for each seed, depth and loss (4)")
     options = parse(parser)
-    print(f"| | loss | {' | '.join(map(str, DEPTHS))} | slope to {SHALLOW} layers | beyond |")
+    print(f"| | loss | slope to {SHALLOW} layers | beyond | {' | '.join(map(str, DEPTHS))} |")
     print("| --- " * (len(DEPTHS) + 4) + "|")
     for name, kind in product(options.data, options.networks):
         chained = Chain(kind, options.width if kind == "mlp" else options.channels)
