@@ -141,6 +141,31 @@ def run_until(specs: Sequence[TrialSpec], options: argparse.Namespace, seconds: 
     return measured
 
 
+def run_rows(
+    rows: Sequence[str], trial: Callable[[str, int], TrialSpec], options: argparse.Namespace
+) -> tuple[dict[str, list[Metrics]], int]:
+    """Run a trial of each row and seed until the minutes of `options` are over, and say how many are left.
+
+    Return the metrics of each row so far, and how many trials are left.
+    """
+    wanted = [(row, seed) for seed in options.seeds for row in rows]
+    measured: dict[str, list[Metrics]] = {}
+    trials = run_until([trial(*one) for one in wanted], options, 60 * options.minutes)
+    for (row, _), metrics in zip(wanted, trials, strict=True):
+        if metrics is not None:
+            measured.setdefault(row, []).append(metrics)
+    left = trials.count(None)
+    print(f"{left} of {len(trials)} trials are left", flush=True)
+    return measured, left
+
+
+def add_minutes(parser: argparse.ArgumentParser) -> None:
+    """Let a parser take after how many minutes a benchmark that runs in pieces stops."""
+    parser.add_argument(
+        "--minutes", type=float, default=20.0, help="minutes after which no further epoch is begun (20)"
+    )
+
+
 def _piece(spec: TrialSpec, context: Piece, results: Path) -> Row | None:
     try:
         row = _run(spec, context)

@@ -18,7 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.gpu.complexity_aware_cifar10 import costs_cut, mean_accuracy, trial
-from benchmarks.trials import Method, Metrics, new_parser, parse, percent, run_until
+from benchmarks.trials import Method, Metrics, add_minutes, new_parser, parse, percent, run_rows
+from trainables.spec import TrialSpec
 
 POLARIZED = 0.53
 """The share of the MACs of the published row."""
@@ -76,20 +77,16 @@ def missed(measured: Measured) -> Iterator[str]:
 def main() -> None:
     parser = new_parser(__doc__, "training_ways_resnet56", epochs=200, subset=None)
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
-    parser.add_argument(
-        "--minutes", type=float, default=20.0, help="minutes after which no further epoch is begun (20)"
-    )
+    add_minutes(parser)
     options = parse(parser)
-    wanted = [(name, seed) for seed in options.seeds for name in options.rows]
-    methods = {name: ROWS[name].method for name, _ in wanted}
-    specs = [trial(methods[n].paradigm, methods[n].settings, seed, options, methods[n].trainings) for n, seed in wanted]
-    measured: dict[str, list[Metrics]] = {}
-    trials = run_until(specs, options, 60 * options.minutes)
-    for (name, _), metrics in zip(wanted, trials, strict=True):
-        if metrics is not None:
-            measured.setdefault(name, []).append(metrics)
-    failures, left = list(missed(measured)), sum(metrics is None for metrics in trials)
-    print(*table(measured), *failures, f"{left} of {len(trials)} trials are left", sep="\n")
+
+    def of(name: str, seed: int) -> TrialSpec:
+        method = ROWS[name].method
+        return trial(method.paradigm, method.settings, seed, options, method.trainings)
+
+    measured, left = run_rows(options.rows, of, options)
+    failures = list(missed(measured))
+    print(*table(measured), *failures, sep="\n")
     sys.exit(1 if failures and not left else 0)
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.gpu.complexity_aware_cifar10 import costs_cut
-from benchmarks.trials import Metrics, new_parser, parse, percent, run_until
+from benchmarks.trials import Metrics, add_minutes, new_parser, parse, percent, run_rows
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec, Value
 
 ROUNDS, SEARCH = 10, 72
@@ -88,20 +88,11 @@ def main() -> None:
     parser = new_parser(__doc__, "widths_cifar100", epochs=TRAINED, subset=None)
     parser.add_argument("--data", choices=("cifar100", "cifar10"), default="cifar100")
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
-    parser.add_argument(
-        "--minutes", type=float, default=20.0, help="minutes after which no further epoch is begun (20)"
-    )
+    add_minutes(parser)
     options = parse(parser)
     data = DataSpec(name=options.data, root=options.root, validation=0.02, subset=options.subset)
-    wanted = [(name, seed) for seed in options.seeds for name in options.rows]
-    specs = [trial(ROWS[name], seed, options.epochs, data) for name, seed in wanted]
-    measured: dict[str, list[Metrics]] = {}
-    trials = run_until(specs, options, 60 * options.minutes)
-    for (name, _), metrics in zip(wanted, trials, strict=True):
-        if metrics is not None:
-            measured.setdefault(name, []).append(metrics)
-    left = sum(metrics is None for metrics in trials)
-    print(*table(measured), f"{left} of {len(trials)} trials are left", sep="\n")
+    measured, _ = run_rows(options.rows, lambda name, seed: trial(ROWS[name], seed, options.epochs, data), options)
+    print(*table(measured), sep="\n")
 
 
 if __name__ == "__main__":

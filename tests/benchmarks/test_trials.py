@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.trials import Metrics, run_all, run_until
+from benchmarks.trials import Metrics, run_all, run_rows, run_until
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 
 SPEC = TrialSpec(
@@ -44,6 +44,14 @@ def test_what_the_file_holds_is_not_run_again(options: argparse.Namespace, capsy
     assert again[0] == first[0]
     assert capsys.readouterr().out.count("sparsity=") == 1
     assert len(options.results.read_text().splitlines()) == 2
+
+
+def test_rows_have_what_was_measured_of_each_seed_and_how_many_trials_are_left(options: argparse.Namespace) -> None:
+    first = run_all([SPEC], options)
+    named = {"plain": SPEC, "sparser": SPARSER}
+    options.seeds, options.minutes = [SPEC.seed, SPEC.seed + 1], 0.0
+    rows, left = run_rows(["plain", "sparser"], lambda row, seed: replace(named[row], seed=seed), options)
+    assert (rows, left) == ({"plain": first}, 3), "the piece that is begun is an epoch, and each trial has two"
 
 
 def test_pieces_of_trials_measure_what_whole_ones_do(options: argparse.Namespace, tmp_path: Path) -> None:

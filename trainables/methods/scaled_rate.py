@@ -1,13 +1,17 @@
 """What a network's architecture makes of the learning rate that a study gives."""
 
 import logging
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
+
+from torch import Tensor
 
 from trainables.state import LiveTrial
 from trainables.structure.blocks import drop_blocks
 from trainables.structure.layer_graph import Paths
 from trainables.structure.tracing import layer_graph
 from trainables.training.architecture_scaling import BASE, graph_of, relative_rate
+from trainables.training.optimizers import grouped
 
 LOG = logging.getLogger(__name__)
 
@@ -38,6 +42,11 @@ def readouts(trial: LiveTrial) -> frozenset[str]:
         return frozenset()
     graph = layer_graph(trial.dense().model, trial.dataset.input_shape)
     return frozenset(weight.rpartition(".")[0] for weight in graph.readouts)
+
+
+def rate_groups(named: Iterable[tuple[str, Tensor]], trial: LiveTrial) -> list[dict[str, Any]]:
+    """Return what stands for a network's parameters, by their names, as groups for the trial's optimizer."""
+    return grouped(named, readouts(trial), trial.spec.training.readout_lr)
 
 
 def _scale(trial: LiveTrial) -> float:

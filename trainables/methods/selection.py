@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainables.masking.allocation import keep_best
 from trainables.masking.masks import prunable_weights
+from trainables.methods.scaled_rate import rate_groups
 from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion
 
@@ -51,7 +52,8 @@ class Selection(Companion):
         self._frozen = signed_constants(trial.model)
         draws = torch.Generator().manual_seed(trial.spec.seed + SCORE_SEED)
         self._scores = {name: _scores(weight, draws) for name, weight in self._weights.items()}
-        trial.optimizer.add_param_group({"params": list(self._scores.values())})
+        for group in rate_groups(self._scores.items(), trial):
+            trial.optimizer.add_param_group(group)
         _neutralise(trial.model)
         self._choose()
 

@@ -13,10 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from trainables.masking.masks import prunable_weights
-from trainables.methods.scaled_rate import readouts
+from trainables.methods.scaled_rate import rate_groups
 from trainables.training.acts import Act, Acts
 from trainables.training.companion import Companion
-from trainables.training.optimizers import grouped
 
 if TYPE_CHECKING:
     from trainables.recipes.in_training import LearnThresholds
@@ -48,7 +47,7 @@ class Thresholds(Companion):
         self._whole = {name: nn.Parameter(weight.detach().clone()) for name, weight in self._weights.items()}
         self._thresholds = {name: nn.Parameter(weight.new_zeros(len(weight))) for name, weight in self._weights.items()}
         learnt = [*self._whole.items(), *(("", threshold) for threshold in self._thresholds.values())]
-        for group in grouped(learnt, readouts(trial), trial.spec.training.readout_lr):
+        for group in rate_groups(learnt, trial):
             trial.optimizer.add_param_group(group)
         self._mask()
 

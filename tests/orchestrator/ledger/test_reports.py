@@ -100,7 +100,8 @@ def test_a_report_late_in_a_trial_calls_no_more_functions_than_an_early_one(tmp_
 def counting() -> Iterator[Counter[str]]:
     """Count the calls of functions, by name, those of C among them.
 
-    Garbage is not collected meanwhile: what runs at a collection, at any time, is none of the calls' own.
+    Garbage is not collected meanwhile: what runs at a collection, at any time, is none of the calls' own, and property
+    tests leave something that does (`findings/hypothesis_gc_callback.sh`).
     """
     counted: Counter[str] = Counter()
 

@@ -3,6 +3,7 @@
 import logging
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -177,19 +178,25 @@ def _interrupt(*_: object) -> None:
     raise _Interrupted
 
 
-# A signal may come between a file's opening and the block that closes it: Python then closes the file, and warns.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("delay", [0.002, 0.01, 0.05, 0.2])
 def test_an_interrupted_push_leaves_the_object_of_before(
-    objects: ObjectStore, bucket: str, tmp_path: Path, delay: float
+    objects: ObjectStore, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delay: float
 ) -> None:
+    """The time runs from the first block that is read: between a file's opening and its block no code can close it."""
+    read = remote._read_here
+
+    def read_and_begin(*given: Any) -> bytes:
+        monkeypatch.setattr(remote, "_read_here", read)
+        signal.setitimer(signal.ITIMER_REAL, delay)
+        return read(*given)
+
     table, place = tmp_path / "trials.parquet", Remote(f"s3://{bucket}/studies/small")
     table.write_bytes(b"old")
     place.push(table, table.name)
     table.write_bytes(bytes(12 * 2**20))
     before = signal.signal(signal.SIGALRM, _interrupt)
     interrupted = False
-    signal.setitimer(signal.ITIMER_REAL, delay)
+    monkeypatch.setattr(remote, "_read_here", read_and_begin)
     try:
         place.push(table, table.name)
     except _Interrupted:

@@ -7,15 +7,19 @@ from typing import Any
 import pytest
 
 from tests.conftest import Interrupted, MemoryContext
+from tests.trainables.stages import a_trial
 from trainables import data, models
+from trainables.methods.attach import attach
 from trainables.methods.pruning import prune
 from trainables.methods.scaled_rate import METRIC, paths_without, rate_scale, readouts
-from trainables.recipes.recipe import Prune
+from trainables.recipes.in_training import LearnThresholds, Select
+from trainables.recipes.recipe import During, Prune
 from trainables.spec import DataSpec, ModelSpec, TrainingSpec, TrialSpec
 from trainables.state import LiveTrial
 from trainables.structure.layer_graph import Paths
 from trainables.structure.tracing import layer_graph
 from trainables.training.architecture_scaling import relative_rate
+from trainables.training.optimizers import SHARE, optimizer_for
 from trainables.trial import run_trial
 
 SHAPE = (1, 8, 8)
@@ -123,12 +127,22 @@ def test_without_a_rate_of_their_own_there_are_no_readouts_to_tell(tmp_path: Pat
     assert readouts(trial(tmp_path)) == frozenset()
 
 
+@pytest.mark.parametrize(("during", "learnt"), [(LearnThresholds(0.01), "_whole"), (Select(0.5), "_scores")])
+def test_what_stands_for_a_readouts_weights_learns_at_its_rate(tmp_path: Path, during: During, learnt: str) -> None:
+    fresh = a_trial(tmp_path, readout_lr=0.25)
+    fresh.optimizer = optimizer_for(fresh.model, fresh.spec.training, readouts(fresh))
+    named = getattr(attach(during, fresh, 3), learnt)
+    shared = {id(p) for group in fresh.optimizer.param_groups if group.get(SHARE) == 0.25 for p in group["params"]}
+    assert {name for name, parameter in named.items() if id(parameter) in shared} == {"fc.weight"}
+
+
 @pytest.mark.parametrize(
     ("paradigm", "values"),
     [
         ("magnitude", {"granularity": "weight", "sparsity": 0.5, "schedule": "gradual"}),
         ("magnitude", {"granularity": "filter", "sparsity": 0.5, "finetune": 0.6}),
         ("dst", {}),
+        ("edge_popup", {}),
     ],
 )
 def test_a_trial_whose_readout_is_slow_resumes_as_if_it_had_not_been_interrupted(
