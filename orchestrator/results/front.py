@@ -99,7 +99,7 @@ def non_dominated_rows(points: Points) -> list[int]:
 def non_dominated(points: Points) -> Points:
     """Return the points that no other dominates, each once, in lexicographic order; shape (points, objectives)."""
     distinct = np.unique(points, axis=0)
-    return distinct[~_dominated(distinct)]
+    return distinct[~_dominated_in_order(distinct)]
 
 
 def is_dominated(point: npt.ArrayLike, others: Points) -> bool:
@@ -224,14 +224,24 @@ def _dominates(point: Points, others: Points) -> npt.NDArray[np.bool_]:
 
 
 def _dominated(points: Points) -> npt.NDArray[np.bool_]:
-    """Return which points are dominated. In lexicographic order no point dominates an earlier one."""
+    """Return which points are dominated."""
     distinct, indices = np.unique(points, axis=0, return_inverse=True)
-    dominated, front, size = np.zeros(len(distinct), dtype=bool), np.empty_like(distinct), 0
+    return _dominated_in_order(distinct)[indices.reshape(-1)]
+
+
+def _dominated_in_order(distinct: Points) -> npt.NDArray[np.bool_]:
+    """Return which of distinct points in lexicographic order, in which none dominates an earlier one, are dominated."""
+    dominated = np.zeros(len(distinct), dtype=bool)
+    if distinct.shape[1] == 2:
+        second = distinct[:, 1]
+        dominated[1:] = np.minimum.accumulate(second)[:-1] <= second[1:]
+        return dominated
+    front, size = np.empty_like(distinct), 0
     for index, point in enumerate(distinct):
         dominated[index] = (front[:size] <= point).all(axis=1).any()
         if not dominated[index]:
             front[size], size = point, size + 1
-    return dominated[indices.reshape(-1)]
+    return dominated
 
 
 def _sides(objectives: Objectives, within: Box) -> tuple[Points, Points, Points]:

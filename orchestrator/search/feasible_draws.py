@@ -108,7 +108,9 @@ class FeasibleDraws:
         return self._configurations.draw(value, joint=self.joint)
 
     def _is_feasible(self, drawn: Mapping[str, Value]) -> bool:
-        chosen, params = str(drawn[PARADIGM]), self._configurations.params(drawn)
-        return (
-            self._configurations.refusal(chosen, params) is None and self._configurations.breach(chosen, params) is None
-        )
+        return self._is_allowed(str(drawn[PARADIGM]), self._configurations.params(drawn))
+
+    def _is_allowed(self, paradigm: str, params: Mapping[str, Value]) -> bool:
+        """Return whether a configuration can be carried out, and breaks no constraint for sure."""
+        of = self._configurations
+        return of.refusal(paradigm, params) is None and of.breach(paradigm, params) is None

@@ -111,6 +111,13 @@ def squares(one: Array, other: Array) -> Array:
 
 def _covariance(apart: Sequence[Array], lengths: Array) -> Array:
     """Return Matern's kernel for each of several length scales of the groups, shape (lengths, ..., n)."""
-    far = np.stack([sum(group / length**2 for group, length in zip(apart, each, strict=True)) for each in lengths])
-    far = np.sqrt(5 * far)
-    return np.asarray((1 + far + np.square(far) / 3) * np.exp(-far))
+    far: Array = np.stack(
+        [sum(group / length**2 for group, length in zip(apart, each, strict=True)) for each in lengths]
+    )
+    far *= 5  # in place, as all that follows: these are the largest arrays of a draw
+    np.sqrt(far, out=far)
+    square, falls = np.square(far), np.exp(-far)
+    far += 1
+    far += np.divide(square, 3, out=square)
+    far *= falls
+    return far

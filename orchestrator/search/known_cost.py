@@ -10,11 +10,9 @@ trials are spread over the costs.
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import ClassVar, Final
 
 import numpy as np
-import numpy.typing as npt
 import optuna
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
@@ -24,11 +22,13 @@ from orchestrator.search.candidates import Candidate, Drawn, farthest, key_of, k
 from orchestrator.search.configurations import PARADIGM, Configurations
 from orchestrator.search.encoding import Encoding
 from orchestrator.search.expected_gain import gains
-from orchestrator.search.feasible_draws import MISSED, QUARTILE, SPREAD, FeasibleDraws, Weighed
+from orchestrator.search.feasible_draws import QUARTILE, SPREAD, FeasibleDraws, Weighed
 from orchestrator.search.gaussian_process import Array
 from orchestrator.search.initial_design import value_at
 from orchestrator.search.neighbours import near
+from orchestrator.search.one_thread import on_one_thread
 from orchestrator.search.surrogate import Results, Surrogate
+from orchestrator.search.told import Told
 from orchestrator.spec.params import MODEL
 from trainables.bounds import Bounds
 from trainables.metrics import COSTS
@@ -41,8 +41,6 @@ FRESH: Final = 25
 """How many of the candidates are new in each draw; the others were candidates of the draws before."""
 NEAR: Final = 50
 """How many more candidates lie next to members of the front."""
-MOST_LEARNT: Final = 128
-"""From how many results at most the model learns: the front, and the newest of the others."""
 FLOOR: Final = 2
 """A paradigm that promises nothing is tried again when the study has this many trials for each paradigm, and then each
 time that it has twice as many: its model of few results may be wrong."""
@@ -95,21 +93,24 @@ class KnownCostDraws(FeasibleDraws):
         self, study: optuna.Study, trial: FrozenTrial, given: Mapping[str, Value], number: int
     ) -> dict[str, Value]:
         trials = self._take_note(study)
-        candidates = self._untried(number, trials, given)
+        told = Told.of(trials, self._signs)
+        candidates = self._untried(number, trials, told, given)
         candidates = self._of_neglected(candidates, trials) or candidates
         if not candidates:
             return super().draw(study, trial, given, number)
-        return candidates[self._best(candidates, trials)].drawn
+        return candidates[self._best(candidates, told, trials)].drawn
 
     def weigh(self, study: optuna.Study, asked: Sequence[int], number: int) -> Weighed | None:
         """Weigh going on with stopped trials, given by their numbers in the view, against beginning trial `number`."""
         trials = self._take_note(study)
-        told, candidates = _told(trials), self._untried(number, trials, {})
+        told = Told.of(trials, self._signs)
+        candidates = self._untried(number, trials, told, {})
         if len(told) < FIRST or not candidates:
             return None
         there = [self._tried[trial] for trial in asked]
-        gain = self._gain([*candidates, *there], told, trials, frozenset(asked))
-        fresh = gain[: len(candidates)] * self._novelty(candidates, trials)
+        with on_one_thread():
+            gain = self._gain([*candidates, *there], told, trials, frozenset(asked))
+            fresh = gain[: len(candidates)] * self._novelty(candidates, trials)
         return Weighed(dict(zip(asked, gain[len(candidates) :].tolist(), strict=True)), float(fresh.max()))
 
     def _take_note(self, study: optuna.Study) -> list[FrozenTrial]:
@@ -121,10 +122,12 @@ class KnownCostDraws(FeasibleDraws):
         self._places = {other.number: place for place, other in enumerate(trials)}
         return trials
 
-    def _untried(self, number: int, trials: Sequence[FrozenTrial], given: Mapping[str, Value]) -> list[Candidate]:
+    def _untried(
+        self, number: int, trials: Sequence[FrozenTrial], told: Told, given: Mapping[str, Value]
+    ) -> list[Candidate]:
         """Return the candidates of a draw that were not tried."""
         tried = {self._tried[other.number].key for other in trials}
-        pool = [*self._pool(number), *self._near(number, trials)]
+        pool = [*self._pool(number), *self._near(number, told)]
         return [one for one in pool if given.items() <= one.drawn.items() and one.key not in tried]
 
     def _of_neglected(self, candidates: Sequence[Candidate], trials: Sequence[FrozenTrial]) -> list[Candidate]:
@@ -150,32 +153,29 @@ class KnownCostDraws(FeasibleDraws):
         chosen = (self._candidates[place] for place in range(last - CANDIDATES, last))
         return [candidate for candidate in chosen if candidate is not None]
 
-    def _near(self, number: int, trials: Sequence[FrozenTrial]) -> list[Candidate]:
+    def _near(self, number: int, told: Told) -> list[Candidate]:
         """Return feasible configurations next to members of the front, once FIRST results meet the constraints."""
-        told = _told(trials)
-        measured = [trial for trial in told if not trial.user_attrs.get(SPREAD) and _meets_constraints(trial)]
-        if len(measured) < FIRST:
+        if len(told.reached) < FIRST:
             return []
-        losses = self._losses_of(measured)
-        best = {tuple(point) for point in non_dominated(losses)}
-        front = [trial for trial, point in zip(measured, losses, strict=True) if tuple(point) in best]
+        front = told.on_front()
         dice = np.random.default_rng([self._configurations.spec.seed, number, NEAR])
         parents = (self._tried[front[index].number].drawn for index in dice.integers(len(front), size=NEAR))
         drawn = (near(self._configurations, parent, dice) for parent in parents)
-        return [replace(self._see(one), is_random=False) for one in drawn if self._is_feasible(one)]
+        seen = (self._see_feasible(one, is_random=False) for one in drawn)
+        return [candidate for candidate in seen if candidate is not None]
 
     def _candidate(self, place: int) -> Candidate | None:
         """Return a random configuration; None for one that cannot be carried out."""
         dice = np.random.default_rng([self._configurations.spec.seed, place])
         drawn = self._configurations.draw(lambda _, distribution: value_at(distribution, float(dice.random())))
-        return self._see(drawn) if self._is_feasible(drawn) else None
+        return self._see_feasible(drawn, is_random=True)
 
-    def _best(self, candidates: Sequence[Candidate], trials: Sequence[FrozenTrial]) -> int:
+    def _best(self, candidates: Sequence[Candidate], told: Told, trials: Sequence[FrozenTrial]) -> int:
         """Return the index of the candidate to try: of the largest expected gain, once there are results."""
-        told = _told(trials)
         if len(told) < FIRST:
             return farthest(known(candidates), known([self._tried[trial.number] for trial in trials]))
-        return int(np.argmax(self._gain(candidates, told, trials) * self._novelty(candidates, trials)))
+        with on_one_thread():
+            return int(np.argmax(self._gain(candidates, told, trials) * self._novelty(candidates, trials)))
 
     def _novelty(self, candidates: Sequence[Candidate], trials: Sequence[FrozenTrial]) -> Array:
         tried = [self._tried[trial.number] for trial in trials]
@@ -185,50 +185,47 @@ class KnownCostDraws(FeasibleDraws):
     def _gain(
         self,
         candidates: Sequence[Candidate],
-        told: Sequence[FrozenTrial],
+        told: Told,
         trials: Sequence[FrozenTrial],
         asked: frozenset[int] = frozenset(),
     ) -> Array:
         """Return the expected gain of hypervolume of each candidate; those `asked` are learnt from in any case."""
         pending = [self._tried[trial.number] for trial in trials if trial.state == TrialState.RUNNING]
-        losses = self._shares(self._losses_of(told))
-        measured = np.array([not trial.user_attrs.get(SPREAD) for trial in told])
         expected = self._learnt(told, len(trials), asked).predict(known([*candidates, *pending]))
         samples = self._together(np.exp(expected.costs), expected.others[:, :, : int((~self._is_cost).sum())])
-        front = np.vstack([losses[measured & _feasible(told)], samples[len(candidates) :].mean(axis=1)])
+        believed = samples[len(candidates) :].mean(axis=1)
+        reached, best = (self._shares(losses) for losses in (told.reached, told.best))
         dice = np.random.default_rng([self._configurations.spec.seed, len(trials)])
-        best = non_dominated(front)
-        gain = gains(samples[: len(candidates)], best, _reference(front, best, samples), dice)
+        best = non_dominated(np.vstack([best, believed]))
+        reference = _reference(np.vstack([reached, believed]), best, samples)
+        gain = gains(samples[: len(candidates)], best, reference, dice)
         likely = expected.others[: len(candidates), :, int((~self._is_cost).sum()) :].mean(axis=1)
         return np.asarray(gain * np.clip(likely, 0, 1).prod(axis=1))
 
-    def _learnt(self, told: Sequence[FrozenTrial], number: int, asked: frozenset[int]) -> Surrogate:
+    def _learnt(self, told: Told, number: int, asked: frozenset[int]) -> Surrogate:
         """Return what is learnt from results; the same as before where they are the same."""
-        last = last_learnt(number)
-        early = [trial for trial in told if self._places[trial.number] < last or trial.number in asked] or told
-        telling = set(_most_telling(self._losses_of(early)))
-        chosen = [one for index, one in enumerate(early) if index in telling or one.number in asked]
-        learnt_from = [(trial.number, trial.values, trial.user_attrs) for trial in chosen]
+        last, numbers = last_learnt(number), [trial.number for trial in told.trials]
+        early = [row for row, one in enumerate(numbers) if self._places[one] < last or one in asked]
+        told = told.only(early) if early else told
+        telling = set(told.most_telling())
+        chosen = told.only([row for row, one in enumerate(told.trials) if row in telling or one.number in asked])
+        learnt_from = [(trial.number, trial.values, trial.user_attrs) for trial in chosen.trials]
         if self._surrogate is None or learnt_from != self._learnt_from:
-            known_ = known([self._tried[trial.number] for trial in chosen])
+            known_ = known([self._tried[trial.number] for trial in chosen.trials])
             self._surrogate = Surrogate(self._encoding.columns, known_, self._results(chosen))
             self._learnt_from = learnt_from
         return self._surrogate
 
-    def _results(self, told: Sequence[FrozenTrial]) -> Results:
+    def _results(self, told: Told) -> Results:
         """Return what the model learns from; where some miss constraints, that is learnt like an objective."""
-        shares = self._shares(self._losses_of(told))
-        spread = np.array([trial.user_attrs.get(SPREAD) or [0.0] * len(self._signs) for trial in told])
+        shares = self._shares(told.losses)
+        spread = np.array([trial.user_attrs.get(SPREAD) or [0.0] * len(self._signs) for trial in told.trials])
         costs = np.log(np.clip(shares[:, self._is_cost], LEAST, None))
         others, spread = shares[:, ~self._is_cost], QUARTILE * spread[:, ~self._is_cost]
-        feasible = _feasible(told)
-        if not feasible.all():
-            others = np.column_stack([others, feasible.astype(np.float64)])
+        if not told.meets.all():
+            others = np.column_stack([others, told.meets.astype(np.float64)])
             spread = np.column_stack([spread, np.zeros(len(told))])
         return Results(costs, others, spread)
-
-    def _losses_of(self, told: Sequence[FrozenTrial]) -> Points:
-        return np.asarray(self._signs * np.array([trial.values for trial in told]))
 
     def _shares(self, losses: Points) -> Points:
         """Return losses with costs as shares of the unpruned network's."""
@@ -241,31 +238,28 @@ class KnownCostDraws(FeasibleDraws):
         together[:, :, self._is_cost], together[:, :, ~self._is_cost] = costs, others
         return together
 
-    def _see(self, drawn: Drawn) -> Candidate:
-        expected = self._expected(drawn)
-        bounds = [_share(expected.get(name), dense) for name, dense in self._dense.items()]
-        low, high = (np.log([max(LEAST, getattr(one, end)) for one in bounds]) for end in ("low", "high"))
-        return Candidate(drawn, key_of(drawn), self._encoding.row(drawn), low, high)
+    def _see_feasible(self, drawn: Drawn, *, is_random: bool) -> Candidate | None:
+        """Return a draw as a candidate; None where it cannot be carried out, or would break a constraint."""
+        params = self._configurations.params(drawn)
+        if not self._is_allowed(str(drawn[PARADIGM]), params):
+            return None
+        return self._seen(drawn, params, is_random=is_random)
 
-    def _expected(self, drawn: Drawn) -> Mapping[str, Bounds]:
-        """Return what is known of a draw's costs: nothing of an earlier study's that lacks what is searched here."""
+    def _see(self, drawn: Drawn) -> Candidate:
+        """Return a trial's configuration; one of an earlier study may lack what is searched here."""
         try:
             params = self._configurations.params(drawn)
         except KeyError:
-            return {}
-        return self._configurations.expected_costs(str(drawn[PARADIGM]), params, roughly=True)
+            params = None
+        return self._seen(drawn, params, is_random=True)
 
-
-def _told(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    return [trial for trial in trials if trial.state == TrialState.COMPLETE and _is_finite(trial)]
-
-
-def _feasible(told: Sequence[FrozenTrial]) -> npt.NDArray[np.bool_]:
-    return np.array([_meets_constraints(trial) for trial in told])
-
-
-def _meets_constraints(trial: FrozenTrial) -> bool:
-    return bool(trial.user_attrs.get(MISSED, 0.0) <= 0)
+    def _seen(self, drawn: Drawn, params: Mapping[str, Value] | None, *, is_random: bool) -> Candidate:
+        """Return a configuration with what is known of its costs: nothing without its hyper-parameters."""
+        costs = self._configurations.expected_costs
+        expected = {} if params is None else costs(str(drawn[PARADIGM]), params, roughly=True)
+        bounds = [_share(expected.get(name), dense) for name, dense in self._dense.items()]
+        low, high = (np.log([max(LEAST, getattr(one, end)) for one in bounds]) for end in ("low", "high"))
+        return Candidate(drawn, key_of(drawn), self._encoding.row(drawn), low, high, is_random)
 
 
 def last_learnt(number: int) -> int:
@@ -285,20 +279,6 @@ def _unpruned(configurations: Configurations) -> dict[str, float]:
 
 def _share(expected: Bounds | None, dense: float) -> Bounds:
     return Bounds(0.0, 1.0) if expected is None else Bounds(expected.low / dense, expected.high / dense)
-
-
-def _is_finite(trial: FrozenTrial) -> bool:
-    return all(map(math.isfinite, trial.values))
-
-
-def _most_telling(losses: Points) -> list[int]:
-    """Return which results the model learns from, in order: the front's, and the newest."""
-    if len(losses) <= MOST_LEARNT:
-        return list(range(len(losses)))
-    best = {tuple(point) for point in non_dominated(losses)}
-    front = [index for index, point in enumerate(losses) if tuple(point) in best][-MOST_LEARNT // 2 :]
-    newest = (index for index in reversed(range(len(losses))) if index not in set(front))
-    return sorted([*front, *(index for _, index in zip(range(MOST_LEARNT - len(front)), newest, strict=False))])
 
 
 def _reference(front: Points, best: Points, samples: Array) -> Array:

@@ -20,6 +20,7 @@ from orchestrator.results.front import (
     in_order_told,
     is_dominated,
     is_eligible,
+    non_dominated,
     pareto_front,
     spread,
 )
@@ -52,6 +53,12 @@ def dominates(a: TrialRecord, b: TrialRecord, objectives: Objectives) -> bool:
 
 def beats(a: np.ndarray, b: np.ndarray) -> bool:
     return bool((a <= b).all() and (a < b).any())
+
+
+@given(st.integers(1, 4).flatmap(points))
+def test_non_dominated_points_are_those_that_no_other_beats_each_once(drawn: np.ndarray) -> None:
+    best = {tuple(point) for point in drawn if not any(beats(other, point) for other in drawn)}
+    assert non_dominated(drawn).tolist() == [list(point) for point in sorted(best)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=30), st.integers(1, 12))

@@ -12,7 +12,7 @@ from optuna.trial import TrialState, create_trial
 from orchestrator.ledger.records import State
 from orchestrator.ledger.trial import Named
 from orchestrator.results.front import hypervolume
-from orchestrator.search import known_cost
+from orchestrator.search import known_cost, told
 from orchestrator.search.candidates import key_of
 from orchestrator.search.configurations import PARADIGM, Configurations
 from orchestrator.search.expected_costs import Costs, GivenCosts
@@ -151,7 +151,7 @@ def test_while_nothing_meets_the_constraints_configurations_are_drawn_all_the_sa
 
 
 def test_of_many_results_the_front_and_the_newest_are_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_cost, "MOST_LEARNT", 14)
+    monkeypatch.setattr(told, "MOST_LEARNT", 14)
     few = view(given())
     drawn = search(few, 18)
     assert len({key_of(one) for one in drawn}) == 18
@@ -206,7 +206,7 @@ def test_a_paradigm_that_no_draw_can_carry_out_does_not_take_the_turns_of_others
 ) -> None:
     names = ("rigl", "set", "magnitude")
     several = KnownCostDraws(Configurations(spec(paradigms={name: {} for name in names}), given()))
-    monkeypatch.setattr(several, "_is_feasible", lambda drawn: drawn[PARADIGM] != "magnitude")
+    monkeypatch.setattr(several, "_is_allowed", lambda paradigm, _: paradigm != "magnitude")
     candidates, distribution = several._pool(50), CategoricalDistribution(names)
     tried = [
         create_trial(state=TrialState.RUNNING, params={PARADIGM: name}, distributions={PARADIGM: distribution})
