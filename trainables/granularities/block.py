@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from trainables.granularities.weight import Weight
@@ -44,8 +45,11 @@ class Block(Weight):
         return rows.repeat_interleave(self.size, dim=1)[:, : math.prod(shape[1:])].reshape(shape)
 
     def pieces(self, shape: "torch.Size") -> Mapping[int, int]:
-        heights, widths = self.sides(shape)
-        return Counter(high * wide for high in heights for wide in widths)
+        heights, widths = map(Counter, self.sides(shape))
+        pieces: Counter[int] = Counter()
+        for (high, rows), (wide, columns) in product(heights.items(), widths.items()):
+            pieces[high * wide] += rows * columns
+        return pieces
 
     def sides(self, shape: "torch.Size") -> tuple[list[int], list[int]]:
         """Return how many filters each row of blocks has, and how many weights of a filter each column of them."""
