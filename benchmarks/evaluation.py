@@ -12,7 +12,9 @@ With `--no-augment` images are neither shifted nor mirrored in training, so that
 of `--methods`, to eight sparsities, from `--seeds` seeds, and prints how far each may prune on clean images and under
 noise, and the slope of its excess error, judged on at most `--images` test images; with `--keep FOLDER` it continues
 where it ended. Pruned networks train `--epochs` in all; with `--retraining 1.5` they are dense for as many as the dense
-network, as in the paper, and their three rounds take 1.5 times as many on top. `--side` shrinks the images of both.
+network, as in the paper, and their three rounds take 1.5 times as many on top. With `--as-long` the dense network
+trains as long as they do, by the same schedule, so that what training longer gains is not put down to pruning. `--side`
+shrinks the images of both.
 On the CPU, one thread.
 """
 
@@ -137,16 +139,20 @@ def pairs(rows: Sequence[Mapping[str, float]]) -> list[str]:
     return [*judged, f"confidence {means['excess']:+.4f}"]
 
 
-def potential(trial: TrialSpec, methods: Sequence[str], seeds: int, retraining: float, judge: Judge) -> None:
+def potential(
+    trial: TrialSpec, methods: Sequence[str], seeds: int, retraining: float, judge: Judge, as_long: bool = False
+) -> None:
     """Print the prune potentials of each method, clean and under noise, and the slopes of excess errors.
 
     `retraining` is how many trainings of the dense `trial` the rounds of a pruned one take after such a training; 0 if
-    all of it takes as many epochs as the dense one.
+    all of it takes as many epochs as the dense one. `as_long` has the dense network go through the rounds of the first
+    method, too, which remove nothing from it.
     """
     rows: dict[str, list[dict[str, float]]] = {method: [] for method in methods}
     for seed in range(seeds):
         of_seed = replace(trial, seed=seed)
-        dense = judged(0, of_seed, judge)
+        parent = pruned(of_seed, methods[0], 0.0, retraining) if as_long else of_seed
+        dense = replace(judged(0, parent, judge), paradigm="dense")
         for method in methods:
             study = [dense]
             for number, share in enumerate(SPARSITIES, start=1):
@@ -249,6 +255,9 @@ def main() -> None:
     parser.add_argument(
         "--retraining", type=float, default=0.0, help="of potential: rounds after a training, in such trainings"
     )
+    parser.add_argument(
+        "--as-long", action="store_true", help="of potential: the dense network trains as long as pruned ones"
+    )
     parser.add_argument("--images", type=int, help="how many test images potential judges by; all if left out")
     parser.add_argument("--keep", type=Path, help="of potential: keeps what was measured; typed again, it continues")
     parser.add_argument("--root", help="the folder of the images; they are downloaded if it is left out")
@@ -275,7 +284,7 @@ def run(chosen: argparse.Namespace, spec: DataSpec) -> None:
     with TemporaryDirectory() as name:
         judge = Judge(data.load(spec), chosen.images, chosen.keep or Path(name))
         judge.kept.mkdir(parents=True, exist_ok=True)
-        potential(trial, chosen.methods, chosen.seeds, chosen.retraining, judge)
+        potential(trial, chosen.methods, chosen.seeds, chosen.retraining, judge, chosen.as_long)
 
 
 if __name__ == "__main__":
