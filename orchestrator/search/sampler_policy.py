@@ -1,5 +1,6 @@
 """Choose the sampler, and whether it draws ahead, by how long drawing takes and how long the study is."""
 
+from collections import deque
 from collections.abc import Callable, Collection
 from typing import Final
 
@@ -30,25 +31,32 @@ GENERATIONS_LAST: Final = 500
 """A breeding sampler gets a new view after this many trials: one generation from the front, and as many recent trials.
 
 Other trials have no offspring any more, but would be considered for every draw."""
+RECENT: Final = 200
+"""Over how many trials the time between them is averaged: more than most clusters run at once."""
 _SMOOTHING: Final = 0.1
 
 
 class Pace:
-    """Running means, in seconds, of how long drawing takes and of the time between trials."""
+    """How long drawing takes, a running mean, and the time between trials, in seconds.
+
+    Trials come in bursts: all workers are free at first, and trials that began together end together. So the time
+    between them is a mean over many.
+    """
 
     def __init__(self) -> None:
-        self._drawing = self._between = 0.0
-        self._last: float | None = None
+        self._drawing = 0.0
+        self._handed_out: deque[float] = deque(maxlen=RECENT)
 
     @property
     def between(self) -> float:
-        """The seconds from one trial to the next."""
-        return self._between
+        """The seconds from one trial to the next; 0 if there was none."""
+        times = self._handed_out
+        return (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
 
     @property
     def share(self) -> float:
         """The time that drawing takes, as a share of the time from one trial to the next."""
-        return self._drawing / self._between if self._between else 0.0
+        return self._drawing / self.between if self.between else 0.0
 
     def drew(self, seconds: float) -> None:
         """Note how long a draw took."""
@@ -60,10 +68,7 @@ class Pace:
 
     def handed_out(self, now: float) -> None:
         """Note when a trial was handed out."""
-        if self._last is not None:
-            between = now - self._last
-            self._between += _SMOOTHING * (between - self._between) if self._between else between
-        self._last = now
+        self._handed_out.append(now)
 
 
 class Policy:

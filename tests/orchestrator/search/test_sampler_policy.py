@@ -65,6 +65,16 @@ def test_where_costs_are_known_and_trials_expensive_they_are_used_from_the_first
     assert chooser.sampler(60) == "nsga2"  # it does not come back
 
 
+@pytest.mark.parametrize("workers", [1, 2, 16])
+def test_trials_that_begin_together_do_not_hide_how_long_each_takes(workers: int) -> None:
+    chooser = Policy(study(sampler="auto", trials=5000), (), numeric=False, knows=lambda: True)
+    for number in range(workers):
+        chooser.pace.handed_out(number * 0.01)
+    assert chooser.sampler(0) == "tpe"
+    chooser.pace.handed_out(15.0 * workers)  # the first of them has ended
+    assert chooser.sampler(1) == KNOWS
+
+
 def test_what_knows_costs_is_left_when_it_is_slow_and_kept_when_a_study_is_resumed() -> None:
     chooser = Policy(study(sampler="auto", trials=900), ("tpe", KNOWS), numeric=False)
     assert chooser.sampler(30) == KNOWS
