@@ -126,7 +126,10 @@ class Shadow(Recorder):
 
 
 def shadow_of(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """Return a tensor of the device with the shape and the layout of another."""
+    """Return a tensor of the device with the shape and the layout of another.
+
+    It is made anew: one that was made of a number cannot be sent (`findings/torch_fake_constants.sh`).
+    """
     like = torch.empty_strided(tuple(tensor.shape), tensor.stride(), dtype=dtype or tensor.dtype, device=SHADOW)
     return nn.Parameter(like, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else like
 
