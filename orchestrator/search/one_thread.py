@@ -7,7 +7,7 @@ from threadpoolctl import ThreadpoolController
 
 
 def on_one_thread() -> AbstractContextManager[object]:
-    """Let this process do linear algebra in one thread for a while; sums are then the same on every machine."""
+    """Let this process do linear algebra in one thread for a while, so that no sum depends on how many it has."""
     limited: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
     return limited
 
