@@ -71,9 +71,9 @@ class Encoding:
     """
 
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
-        paradigms = distributions[PARADIGM]
-        assert isinstance(paradigms, CategoricalDistribution)
-        self._shared = {name: _shared(name, paradigms.choices) for name in distributions}
+        searched = distributions.get(PARADIGM)  # there is none where nothing is searched
+        paradigms = searched.choices if isinstance(searched, CategoricalDistribution) else ()
+        self._shared = {name: _shared(name, paradigms) for name in distributions}
         self._scales: dict[str, Scale] = {}
         choices: dict[tuple[str, object], None] = {}
         for name, distribution in distributions.items():
@@ -86,7 +86,7 @@ class Encoding:
         self._column = {column: place for place, column in enumerate(columns)}
         self._empty = np.where([column in self._scales for column in columns], ABSENT, 0.0)
         is_number = self._empty == ABSENT
-        is_paradigm = np.array([isinstance(column, tuple) and column[0] == PARADIGM for column in columns])
+        is_paradigm = np.array([isinstance(column, tuple) and column[0] == PARADIGM for column in columns], dtype=bool)
         self.columns = Columns(*map(np.flatnonzero, (is_number, ~is_number & ~is_paradigm, is_paradigm)))
 
     def _add(self, name: str, scale: Scale) -> None:

@@ -83,7 +83,7 @@ class KnownCostDraws(FeasibleDraws):
     @property
     def foretells(self) -> bool:
         """Whether of FORETOLD random configurations at least a cost that is minimised is known before training."""
-        candidates = self._pool(0)
+        candidates = self._pool(0) if self._configurations.searched else []
         if not self._dense or not candidates:
             return False
         apart = np.array([(one.high - one.low).min() for one in candidates])

@@ -141,10 +141,10 @@ def test_plug_ins_that_misbehave_fail_with_their_reason_and_the_study_goes_on(tm
             "misbehaving:run",
         ],
         env=environment,
-        check=True,
         capture_output=True,
         text=True,
     )
+    assert launched.returncode == 0, launched.stderr
     records = {record.paradigm: record for record in ledger.read(Store(tmp_path).study("plugged"))}
     assert launched.stdout.endswith("finished\n")
     assert {name: (record.state, record.reason) for name, record in records.items()} == {

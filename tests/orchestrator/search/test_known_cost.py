@@ -95,6 +95,10 @@ def test_it_says_whether_there_is_something_to_know(costs: Costs, foretells: boo
     assert KnownCostDraws(Configurations(spec(), costs)).foretells is foretells
 
 
+def test_where_nothing_is_searched_nothing_is_worth_knowing() -> None:
+    assert not KnownCostDraws(Configurations(spec(paradigms={"dense": {}}), given())).foretells
+
+
 def test_a_search_that_begins_again_with_the_same_history_draws_the_same(history: list[dict[str, Value]]) -> None:
     resumed = view(given())
     for drawn in history[:18]:

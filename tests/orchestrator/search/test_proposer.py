@@ -59,3 +59,14 @@ def test_another_seed_asks_something_else(tmp_path: Path, sampler: str) -> None:
                 run_to_end(sweep, trial)
             drawn.append([record.params["finetune"] for record in ledger.records()])
     assert not set(drawn[0]) & set(drawn[1])
+
+
+@pytest.mark.parametrize("sampler", ["known_cost", "graph", "auto"])
+def test_a_study_that_searches_nothing_tries_what_there_is(tmp_path: Path, sampler: str) -> None:
+    spec = study(sampler=sampler, paradigms={"dense": {}}, trials=1, epochs=5)
+    with ledger_of(spec, tmp_path) as ledger:
+        hours = iter(range(100))
+        sweep = Sweep(ledger, Silence(), clock=lambda: 3600.0 * next(hours))
+        while (trial := sweep.next()) is not None:
+            run_to_end(sweep, trial)
+        assert [record.paradigm for record in ledger.records()] == ["dense"]
