@@ -1,12 +1,9 @@
 """The results that a draw knows of."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from orchestrator.results.front import Points, is_dominated
 from orchestrator.search import told as module
 from orchestrator.search.feasible_draws import MISSED, SPREAD
 from orchestrator.search.told import Told
@@ -51,17 +48,12 @@ def test_the_front_is_of_measured_trials_that_meet_the_constraints_equal_ones_in
     assert one.only([0, 1, 2]).on_front() == [one.trials[1]]
 
 
-def on_front(losses: Points) -> list[int]:
-    return [row for row, each in enumerate(losses) if not is_dominated(each, losses)]
-
-
-@pytest.mark.parametrize("most", [4, 7, 30])
+@pytest.mark.parametrize(
+    ("most", "learnt_from"), [(4, [2, 3, 8, 9]), (5, [1, 2, 3, 8, 9]), (10, list(range(10))), (30, list(range(10)))]
+)
 def test_of_many_results_half_are_the_newest_of_the_front_and_the_others_the_newest(
-    most: int, monkeypatch: pytest.MonkeyPatch
+    most: int, learnt_from: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MOST_LEARNT", most)
-    dice = np.random.default_rng(0)
-    one = told(*map(tuple, dice.integers(0, 9, (20, 2)).tolist()))
-    front: Sequence[int] = on_front(one.losses)[-(-most // -2) :] if most < 20 else []
-    others = [row for row in range(20) if row not in front]
-    assert one.most_telling() == sorted([*front, *others[max(0, len(front) + 20 - len(front) - most) :]])
+    front = [(0.6 + 0.1 * row, 1 + row) for row in range(4)]
+    assert told(*front, *[(0.5, 9)] * 6).most_telling() == learnt_from

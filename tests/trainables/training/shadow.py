@@ -64,13 +64,13 @@ class Values(TorchDispatchMode):
     """Answers what the host asks of tensors that have no values; notes what no recording may do."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch's
+        super().__init__()  # type: ignore[no-untyped-call]  # torch writes no types on this constructor
         self.faults: list[str] | None = None
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
         if func is ATEN._local_scalar_dense.default and self.faults is None:
-            return {torch.bool: True}.get(args[0].dtype, 1)
+            return args[0].dtype == torch.bool or 1
         result = None if "_fused_" in str(func) else func(*args, **given)  # fused steps are for real devices only
         if self.faults is not None and _is_on_host(args, given, result):
             self.faults.append(f"{func} on the host")
@@ -274,11 +274,11 @@ def _is_on_host(*values: object) -> bool:
     return any(tensor.device.type != SHADOW for tensor in tree_leaves(values) if isinstance(tensor, Tensor))
 
 
-def _is_shadow(device: object) -> bool:
-    return device is not None and torch.device(device).type == SHADOW  # type: ignore[call-overload]
+def _is_shadow(device: str | torch.device | None) -> bool:
+    return device is not None and torch.device(device).type == SHADOW
 
 
-def _destination(*args: Any, **kwargs: Any) -> tuple[object, torch.dtype | None]:
+def _destination(*args: Any, **kwargs: Any) -> tuple[torch.device | None, torch.dtype | None]:
     """Return the device and the type that arguments of `Tensor.to` name."""
     if args and isinstance(args[0], Tensor):
         return args[0].device, args[0].dtype
