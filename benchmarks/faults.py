@@ -85,7 +85,7 @@ def run_study(root: Path, victims: Sequence[str], chance: random.Random, trials:
     file.write_text(_study_of(trials), encoding="utf-8")
     sockets.mkdir()
     driver = _start(["launch", str(file)], root, sockets)
-    moments = sorted(chance.sample(range(trials * 2 // 3), len(victims)))  # so that some of the study is left
+    moments = sorted(chance.sample(range(trials // 2), len(victims)))  # so that seconds of the study are left
     for victim, moment in zip(victims, moments, strict=True):
         if not _wait_until_told(folder, moment, driver):
             break

@@ -13,7 +13,7 @@ from benchmarks.faults import run_study
 def test_a_study_survives_the_death_of_workers_and_of_ray_itself() -> None:
     chance = random.Random(int(os.environ.get("ESPALIER_KILL_SEED", "0")))
     with tempfile.TemporaryDirectory(prefix="f-", dir="/tmp", ignore_cleanup_errors=True) as root:  # for Ray's sockets
-        findings = run_study(Path(root), ["worker", "raylet", "worker"], chance, trials=15)
+        findings = run_study(Path(root), ["worker", "raylet", "worker"], chance, trials=24)
     assert findings.kills["raylet"] == 1
     assert findings.kills["worker"] >= 1
     assert +findings.violations == {}
@@ -22,7 +22,7 @@ def test_a_study_survives_the_death_of_workers_and_of_ray_itself() -> None:
 def test_a_study_survives_the_death_of_rays_control_store() -> None:
     chance = random.Random(int(os.environ.get("ESPALIER_KILL_SEED", "0")))
     with tempfile.TemporaryDirectory(prefix="f-", dir="/tmp", ignore_cleanup_errors=True) as root:
-        findings = run_study(Path(root), ["control store"], chance, trials=12)
+        findings = run_study(Path(root), ["control store"], chance, trials=24)
         said = (Path(root) / "studies" / "faults" / "driver.log").read_text()
     assert findings.kills["control store"] == 1
     assert "Ray died on this machine and is restarted" in said
