@@ -134,9 +134,11 @@ def estimated(network: GatedNetwork, units: Tensor, batches: list[Batch]) -> dic
     """Return the estimates that backward passes over `batches` give."""
     worth = DeletionWorth(network.sizes[0])
     for images, labels in batches:
-        worth.hold(network.gates, filled(network.sizes, 1.0, 1.0), images)
+        worth.prepare(filled(network.sizes, 1.0, 1.0), images)
+        worth.hold(network.gates)
         backward(network.trial, images, labels)
-        worth.observe(network.gates)
+        worth.sum_up(network.gates)
+        worth.count()
     first, curvature = worth.slope, worth.curvature
     factors = fitted(network, worth, batches)[network.expected.group]
     made = {
@@ -187,9 +189,13 @@ def sampled(network: GatedNetwork, batches: list[Batch], settings: Mapping[str, 
     worth = Worth(gating, network.sizes, torch.Generator().manual_seed(0))
     for step in range(round(1 / (1 - gating.decay))):
         images, labels = batches[step % len(batches)]
-        worth.sample(network.trial, network.gates, theta, rounded, images, labels)
+        worth.sample(theta, rounded, images)
+        worth.measure(network.trial, network.gates, images, labels)
         backward(network.trial, images, labels)
-        worth.observe(network.gates)
+        worth.sum_up(network.gates)
+        measured = worth.measured()
+        assert measured is not None
+        worth.learn(measured)
     return -worth.difference()[0]
 
 

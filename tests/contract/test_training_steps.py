@@ -47,10 +47,15 @@ DURING: dict[str, During | None] = {
     "train_once": ControlGates(Prune(1.0, granularity="filter", macs=0.5), updates=2),
     "unification": Unify(Prune(0.5, granularity="block_4")),
     "tying": Tie("block_4"),
-    "sampled gates": Gating(epochs=EPOCHS),
+    "sampled gates": Gating(epochs=EPOCHS, every=2),
+    "gates in every step": Gating(epochs=EPOCHS, every=1, shared=True, branches=False),
+    "distilled gates": Gating(epochs=EPOCHS, every=2, distill=1.0),
     "faded gates": Gating(epochs=EPOCHS, path="fade"),
 }
 
+
+SIZES = {"sampled gates": 16, "distilled gates": 16, "faded gates": 17}
+"""Images in a batch where an epoch needs more steps: gates are sampled in some, or estimated in the last sixteen."""
 
 HOOKED = ("train_once", "sampled gates", "faded gates")
 """What acts by hooks on modules, which compiled code would not notice when they change: it is left as it is written."""
@@ -106,7 +111,7 @@ WAYS = {"captured": captured, "compiled": compiled, "both": both}
     ],
 )
 def test_the_network_is_that_of_plain_steps(way: str, name: str, tmp_path: Path) -> None:
-    size = 17 if name == "faded gates" else 48  # the last sixteen steps of an epoch with fading gates stand out
+    size = SIZES.get(name, 48)
     companion, chosen = doing(DURING[name]), WAYS[way](refused=False)
     assert_same(run(tmp_path, companion, size=size), run(tmp_path, companion, chosen.steps, size=size))
     assert (chosen.taken() > 0) is not (name in HOOKED and way != "captured")

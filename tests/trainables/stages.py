@@ -37,8 +37,10 @@ def run_epoch(companion: Companion, trial: LiveTrial) -> None:
     trial.model.train()
     for images, labels in trial.batches():
         companion.before_forward(images, labels)
+        companion.measure(images, labels)
         F.cross_entropy(trial.model(images), labels).backward()
         companion.before_step()
+        companion.after_step()
     companion.after_epoch()
 
 

@@ -6,6 +6,8 @@ squared slope of single images, times a factor: alone it is up to 3 times too la
 measurements of many units together were tried, and ranked single units worse: they cost more together than alone.
 """
 
+from collections.abc import Hashable
+
 import torch
 from torch import Tensor
 
@@ -23,18 +25,35 @@ class DeletionWorth:
     def __init__(self, units: int) -> None:
         self._sums = torch.zeros(2, units, dtype=torch.float64)
         self._images = 0
+        self._places: dict[torch.Size, Tensor] = {}
         self._held: Tensor | None = None
         self._batch = 0
 
-    def hold(self, gates: Gates, values: Pair, images: Tensor) -> None:
-        """Hold the gates at `values` in the coming step on `images` [B, C, H, W], for each image apart."""
+    @property
+    def pattern(self) -> Hashable:
+        """What equals itself as long as steps find gates and sums at the same places; None if none are to be held."""
+        return None if self._held is None else (self._held.data_ptr(), self._sums.data_ptr())
+
+    def prepare(self, values: Pair, images: Tensor) -> None:
+        """Say that the coming step on `images` [B, C, H, W] holds the gates at `values`, for each image apart."""
         self._batch = parallel.count(len(images), images.device)
         row = sent(torch.cat(values).to(torch.get_default_dtype()), images.device)
-        self._held = row.expand(len(images), -1).clone().requires_grad_()
-        gates.hold(self._held)
+        shape = torch.Size((len(images), len(row)))
+        if shape not in self._places:
+            self._places[shape] = torch.empty(shape, device=images.device, requires_grad=True)
+        self._held = self._places[shape]
+        with torch.no_grad():
+            self._held.copy_(row.expand(shape))
+        self._sums = self._sums.to(images.device)  # they stay there until they are asked for
 
-    def observe(self, gates: Gates) -> None:
-        """Learn from the step just taken, if its gates were held, and release them."""
+    def hold(self, gates: Gates) -> None:
+        """Hold the gates that the step was prepared for."""
+        if self._held is not None:
+            self._held.grad = None
+            gates.hold(self._held)
+
+    def sum_up(self, gates: Gates) -> None:
+        """Add up what the backward pass has found, if gates were held, and release them."""
         if self._held is None:
             return
         gates.hold(None)
@@ -42,18 +61,23 @@ class DeletionWorth:
             raise AssertionError("a held gate is in every network's graph")
         # the loss is a mean over the whole batch, times the processes that share it
         slopes = self._held.grad[:, : self._sums.shape[1]].double() * (self._batch / parallel.size())
-        sums = parallel.total(torch.stack([slopes.sum(0), slopes.square().sum(0)]))
-        self._sums = self._sums.to(sums.device) + sums  # they stay on the device until they are asked for
-        self._images += self._batch
-        self._held = None
+        self._sums += parallel.total(torch.stack([slopes.sum(0), slopes.square().sum(0)]))
+
+    def count(self) -> None:
+        """Count the images of the step just taken, if gates were held."""
+        if self._held is not None:
+            self._images += self._batch
+            self._held = None
 
     def keep(self, kept: Tensor) -> None:
         """Forget all units but those marked in the boolean `kept` [U]."""
-        self._sums = self._sums[:, kept]
+        self._sums = self._sums[:, kept.to(self._sums.device)]
+        self._places.clear()
 
-    def forget(self, units: int) -> None:
-        """Begin again, for a network of `units` units."""
-        self._sums, self._images = torch.zeros(2, units, dtype=torch.float64), 0
+    def forget(self) -> None:
+        """Begin again."""
+        self._sums.zero_()
+        self._images = 0
 
     @property
     def slope(self) -> Tensor:

@@ -6,8 +6,8 @@ its prices and its corners are those of the sampled path; that no gate is drawn 
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Hashable, Mapping
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -28,7 +28,8 @@ from trainables.gates.pairs import Pair, filled, kept_of, pair
 from trainables.gates.rounding import Kept
 from trainables.gates.sampling import TINY
 from trainables.structure.complexity import Complexity
-from trainables.training.companion import Companion
+from trainables.training.acts import Act, Acts
+from trainables.training.companion import USUAL, Companion
 
 UNTOUCHED = 0.3
 """The least share of the window in which nothing goes, with a budget."""
@@ -38,6 +39,9 @@ UNTOUCHED_BY_PRICE = 0.43
 
 SCORED = 16
 """The number of an epoch's last steps whose backward passes give the estimates."""
+
+ESTIMATING: Final = "estimating"
+"""The kind of those steps."""
 
 LIMIT = 0.15
 """The most of the dense network's taxed cost that goes in one epoch for a price."""
@@ -71,16 +75,25 @@ class FadingPath(Companion):
         self._branches_from = min(self._last, math.ceil((first + epochs) / 2))
         self._first = first if self.network.structures.groups else self._branches_from
 
-    def stands_out(self) -> bool:
-        """Return whether the backward pass of the coming step gives estimates."""
-        return self._steps - self._step <= SCORED
+    @property
+    def acts(self) -> Acts:
+        return Acts(Act.HOST, measure=Act.SAME, before_step=Act.SAME, after_step=Act.HOST)
+
+    def kind(self) -> str:
+        return ESTIMATING if self._steps - self._step <= SCORED else USUAL
+
+    def pattern(self) -> Hashable:
+        return self._worth.pattern or self.network.gates.pattern
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
-        gates, values = self.network.gates, self._faded()
-        gates.scale(values)
-        if self.stands_out():
-            self._worth.hold(gates, values, inputs)
+        values = self._faded()
+        self.network.gates.scale(values)
+        if self.kind() == ESTIMATING:
+            self._worth.prepare(values, inputs)
         self._batches.append((inputs, labels))
+
+    def measure(self, inputs: Tensor, labels: Tensor) -> None:  # noqa: ARG002 - a companion's
+        self._worth.hold(self.network.gates)
 
     def _faded(self) -> Pair:
         """Return the values of all gates in the present step."""
@@ -90,7 +103,10 @@ class FadingPath(Companion):
         return values[:units], values[units:]
 
     def before_step(self) -> None:
-        self._worth.observe(self.network.gates)
+        self._worth.sum_up(self.network.gates)
+
+    def after_step(self) -> None:
+        self._worth.count()
         self._step += 1
 
     def after_epoch(self) -> None:
@@ -105,7 +121,7 @@ class FadingPath(Companion):
         if over or self.network.is_empty:
             self._end()
         self._batches.clear()
-        self._worth.forget(self.network.sizes[0])
+        self._worth.forget()
 
     def _going(self) -> Kept:
         """Return the network without all that leaves."""

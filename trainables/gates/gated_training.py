@@ -15,8 +15,8 @@ from trainables.gates.refinement import Refinement
 from trainables.gates.sampling import SampledPath
 from trainables.recipes.gating import Refining
 from trainables.structure.complexity import Complexity
-from trainables.training.acts import Act, Acts
-from trainables.training.companion import Companion, Companions
+from trainables.training.acts import Acts
+from trainables.training.companion import USUAL, Companion, Companions
 
 if TYPE_CHECKING:
     from trainables.recipes.gating import Gating
@@ -53,17 +53,21 @@ class GatedTraining(Companion):
 
     @property
     def acts(self) -> Acts:
-        return Acts(before_forward=Act.HOST, before_step=Act.HOST) if self._network.is_open else Acts()
+        return self._path.acts if self._network.is_open else Acts()
 
-    def stands_out(self) -> bool:
-        return self._network.is_open and self._path.stands_out()
+    def kind(self) -> Hashable:
+        return self._path.kind() if self._network.is_open else USUAL
 
     def pattern(self) -> Hashable:
-        return self._network.gates.pattern if self._network.is_open else None
+        return self._path.pattern() if self._network.is_open else None
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
         if self._network.is_open:
             self._path.before_forward(inputs, labels)
+
+    def measure(self, inputs: Tensor, labels: Tensor) -> None:
+        if self._network.is_open:
+            self._path.measure(inputs, labels)
 
     def penalty(self) -> Tensor | None:
         return self._path.penalty() if self._network.is_open else None
@@ -71,6 +75,10 @@ class GatedTraining(Companion):
     def before_step(self) -> None:
         if self._network.is_open:
             self._path.before_step()
+
+    def after_step(self) -> None:
+        if self._network.is_open:
+            self._path.after_step()
 
     def after_epoch(self) -> None:
         if self._network.is_open:

@@ -1,7 +1,7 @@
 """The sampled path from a dense to a small network: probabilities of gates that are drawn in training steps."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Hashable, Mapping
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -12,12 +12,16 @@ from trainables.gates.gated_network import GatedNetwork
 from trainables.gates.objective import Balance
 from trainables.gates.pairs import Pair, filled, kept_of, pair
 from trainables.gates.rounding import Kept
-from trainables.gates.worth import Worth
+from trainables.gates.worth import Measured, Worth
 from trainables.structure.complexity import Complexity
-from trainables.training.companion import Companion
+from trainables.training.acts import Act, Acts
+from trainables.training.companion import USUAL, Companion
 
 STEEPEST = 3.0
 """The most a probability moves in a step, in units of the step of a useless structure."""
+
+SAMPLED: Final = "sampled"
+"""The kind of the steps in which gates are sampled."""
 
 SETTLING = 0.5
 """The share of the gates' schedule after which probabilities are pushed to the nearer of 0 and 1."""
@@ -41,9 +45,12 @@ class SampledPath(Companion):
     which is 0 for every deterministic network, so that no such network's objective changes; c rises from 0 halfway
     through the schedule. Without it, units whose worth falls when they stay and rises when they go would remain in
     between. Everything but masks is float64 on the CPU.
+
+    What a step has measured moves the probabilities at its end, or if the path is `late`, as it is on a GPU, at the end
+    of the next one: by then it has arrived, and nobody waits for it.
     """
 
-    def __init__(self, network: GatedNetwork, end: int) -> None:
+    def __init__(self, network: GatedNetwork, end: int, *, late: bool | None = None) -> None:
         """Begin a path along which all gates are decided after `end` optimizer steps."""
         gating, trial = network.gating, network.trial
         self._network, self._gating, self._trial = network, gating, trial
@@ -57,31 +64,58 @@ class SampledPath(Companion):
         self._price = gating.nu
         self._batches = last_batches(trial.spec.training.batch_size)
         self._worth = Worth(gating, sizes, self._generator)
+        self._measured: Measured | None = None
+        self._late = torch.device(trial.context.device).type == "cuda" if late is None else late
         self._distillation = Distillation(gating.distill, trial) if gating.distill else None
         self._scale = network.pace()
 
-    def stands_out(self) -> bool:
-        """Return whether gates are sampled in the coming step."""
-        return self._step % self._gating.every == 0
+    @property
+    def acts(self) -> Acts:
+        penalty = Act.SAME if self._distillation is not None else Act.NOTHING
+        return Acts(Act.HOST, measure=Act.SAME, penalty=penalty, before_step=Act.SAME, after_step=Act.HOST)
+
+    def kind(self) -> str:
+        return SAMPLED if self._step % self._gating.every == 0 else USUAL
+
+    def pattern(self) -> Hashable:
+        gates, sampled = self._network.gates.pattern, self._worth.pattern
+        return sampled if self._distillation is None and sampled is not None else (gates, sampled)
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
         self._batches.append((inputs, labels))
-        if not self.stands_out():
-            return
-        if self._distillation is not None:
-            self._distillation.aim(inputs)
-        self._worth.sample(self._trial, self._network.gates, self._theta, self._rounded(), inputs, labels)
-        if self._distillation is not None:
-            self._distillation.listen()
+        if self.kind() == SAMPLED:
+            self._worth.sample(self._theta, self._rounded(), inputs)
+
+    def measure(self, inputs: Tensor, labels: Tensor) -> None:
+        if self.kind() == SAMPLED:
+            if self._distillation is not None:
+                self._distillation.aim(inputs)
+            self._worth.measure(self._trial, self._network.gates, inputs, labels)
+            if self._distillation is not None:
+                self._distillation.listen()
 
     def penalty(self) -> Tensor | None:
         return self._distillation.penalty() if self._distillation is not None else None
 
     def before_step(self) -> None:
-        if self._worth.observe(self._network.gates) and self._step >= self._begin:
-            self._move()
-            self._show()
+        self._worth.sum_up(self._network.gates)
+
+    def after_step(self) -> None:
+        if self._late:
+            self._learn()
+        self._measured = self._worth.measured() or self._measured
+        if not self._late:
+            self._learn()
         self._step += 1
+
+    def _learn(self) -> None:
+        """Take in what the last sampled step has measured, if that was not done before, and move what follows."""
+        if self._measured is not None:
+            self._worth.learn(self._measured)
+            self._measured = None
+            if self._step >= self._begin:
+                self._move()
+                self._show()
 
     def _move(self) -> None:
         """Take one step of all probabilities."""
@@ -136,6 +170,7 @@ class SampledPath(Companion):
         return float(prices[high])
 
     def after_epoch(self) -> None:
+        self._learn()
         over = self._step >= self._end
         if over:
             self._trial.measured["gates_undecided"] = float(sum(_undecided(theta) for theta in self._theta))

@@ -7,12 +7,12 @@ from typing import Final
 
 
 class Act(IntEnum):
-    """What happens at a moment, in steps that do not stand out.
+    """What happens at a moment, in all steps that are of some kind.
 
     NOTHING: nothing. SAME: the same operations on the same tensors in every step, without waiting for the device and
     without numbers of Python that change; they are captured with the step. HOST: anything, as it is done between
-    replays; gradients may be changed in place, but not replaced. A penalty is part of what is captured: with one of the
-    host no step is.
+    replays; gradients may be changed in place, but not replaced. Measuring and penalties are part of what is captured:
+    with one of the host no step is.
     """
 
     NOTHING = 0
@@ -25,6 +25,7 @@ class Acts:
     """What happens at each moment; with a `refusal` no step is captured, and that is why."""
 
     before_forward: Act = Act.NOTHING
+    measure: Act = Act.NOTHING
     penalty: Act = Act.NOTHING
     before_step: Act = Act.NOTHING
     after_step: Act = Act.NOTHING

@@ -24,11 +24,14 @@ def is_wanted(mode: Capture, device: str) -> bool:
 
 
 def refusal(acts: Acts, processes: int) -> str | None:
-    """Return why no step of an epoch is captured; None if those of full batches are that do not stand out."""
+    """Return why no step of an epoch is captured; None if those of full batches are that are of some kind."""
     if processes > 1:
         return "several processes train the network together"
-    if acts.refusal is None and acts.penalty is Act.HOST:  # it stands between loss and gradients, in one recording
-        return "a penalty is computed on the host"
+    if acts.refusal is None:  # both stand between the images and the gradients, in one recording
+        if acts.penalty is Act.HOST:
+            return "a penalty is computed on the host"
+        if acts.measure is Act.HOST:
+            return "the network is run aside by the host"
     return acts.refusal
 
 
@@ -68,7 +71,7 @@ class Turn(Enum):
 
 
 class Course:
-    """Decides, from one such step to the next, how it is run."""
+    """Decides, from one such step of a kind to the next, how it is run."""
 
     def __init__(self) -> None:
         self._shape: Hashable = None
@@ -100,6 +103,10 @@ class Course:
             return self.refuse(f"{PATIENCE} captures in a row were void before {WORTHWHILE} replays")
         self._captured, self._replays = what, 0
         return Turn.CAPTURE
+
+    def forget(self) -> None:
+        """Begin anew: what was captured is gone."""
+        self._shape = self._captured = None
 
     def refuse(self, why: str) -> Turn:
         """Run all steps plainly from now on."""

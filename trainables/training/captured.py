@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +70,18 @@ class CapturedStep:
             step.companion.after_step()
 
 
+@dataclass
+class _Kind:
+    """Steps that do the same, and what was captured of them, if anything is."""
+
+    course: Course = field(default_factory=Course)
+    captured: CapturedStep | None = None
+
+    def void(self) -> None:
+        self.captured = None
+        self.course.forget()
+
+
 class CapturedSteps:
     """Takes the steps of a stage's epochs, by replays where a plan and the course of the stage allow it.
 
@@ -79,17 +91,18 @@ class CapturedSteps:
 
     def __init__(self, recorder: Recorder, depends_on: Callable[[], Hashable]) -> None:
         self._recorder, self._depends_on = recorder, depends_on
-        self._course = Course()
-        self._captured: CapturedStep | None = None
+        self._kinds: dict[Hashable, _Kind] = {}
+        self._shape: Hashable = None
         self._total: Tensor | None = None
-        self._said: str | None = None
+        self._said: set[str] = set()
 
     def __call__(self, step: Step, batches: Batches, rate: Rate, skip: int) -> list[Tensor]:
         """Take the steps of an epoch from number `skip` on; return tensors that add up to the sum of their losses."""
         acts = step.companion.acts
-        why = refusal(acts, parallel.size()) or self._course.refusal
+        why = refusal(acts, parallel.size())
         if why is not None:
             self._say(why)
+        if why is not None or self._all_refused:
             return self._plainly(step, batches, rate, skip)
         plan = Plan.of(acts, from_tensors=batches.are_made_of_tensors)
         if self._total is None:
@@ -97,46 +110,61 @@ class CapturedSteps:
         total = self._total.zero_()
         epoch = _Epoch(step, batches, rate, plan, total)
         losses = [loss for each in epoch.steps(skip) if (loss := self._take(each, epoch)) is not None]
-        if self._course.refusal is not None:
-            self._say(self._course.refusal)
+        for kind in self._kinds.values():
+            if kind.course.refusal is not None:
+                self._say(kind.course.refusal)
         return [*losses, total.to(losses[0].dtype) if losses else total]
+
+    @property
+    def _all_refused(self) -> bool:
+        return bool(self._kinds) and all(kind.course.refusal is not None for kind in self._kinds.values())
 
     def _plainly(self, step: Step, batches: Batches, rate: Rate, skip: int) -> list[Tensor]:
         """Take all steps of an epoch plainly; if no other epoch is captured, steps are counted on the CPU again."""
-        if self._course.refusal is not None:
+        if self._all_refused:
             count_on(step.optimizer, CPU)
         with counting_in_place(step.optimizer):
             return plainly(step, batches, rate, skip)
 
     def _take(self, one: "_Coming", epoch: "_Epoch") -> Tensor | None:
         """Take a step; return its loss, unless that was added to the epoch's total."""
-        if not one.is_full or epoch.step.companion.stands_out():
+        name = epoch.step.companion.kind()
+        if not one.is_full or name is None:
             return epoch.plainly(one)
         epoch.show(one)
         shape = one.images, epoch.plan, self._depends_on(), epoch.step.addresses(), epoch.step.network
-        turn = self._course.turn(shape, epoch.step.companion.pattern())
+        if shape != self._shape:
+            self._void(shape)
+        kind = self._kinds.setdefault(name, _Kind())
+        turn = kind.course.turn(shape, epoch.step.companion.pattern())
         if turn is Turn.CAPTURE:
-            turn = self._capture(one, epoch)
+            turn = self._capture(kind, one, epoch)
         if turn is Turn.WARM_UP:
             return self._recorder.warm_up(lambda: epoch.learn(one))
-        if turn is Turn.PLAIN or self._captured is None:
+        if turn is Turn.PLAIN or kind.captured is None:
             return epoch.learn(one)
-        self._captured.replay(epoch.step, one.batch, one.rate)
+        kind.captured.replay(epoch.step, one.batch, one.rate)
         return None
 
-    def _capture(self, one: "_Coming", epoch: "_Epoch") -> Turn:
-        self._captured = None  # its memory is free for the next one
+    def _void(self, shape: Hashable) -> None:
+        """Give up what was captured of steps of another shape, with its memory."""
+        self._shape = shape
+        for kind in self._kinds.values():
+            kind.void()
+
+    def _capture(self, kind: _Kind, one: "_Coming", epoch: "_Epoch") -> Turn:
+        kind.captured = None  # its memory is free for the next one
         try:
-            self._captured = epoch.capture(one, self._recorder)
+            kind.captured = epoch.capture(one, self._recorder)
         except (RuntimeError, TypeError) as error:  # of CUDA, and of optimizers that find no state
             LOG.warning("steps are not captured: %s", str(error).partition("\n")[0])
-            return self._course.refuse("capturing one failed")
+            return kind.course.refuse("capturing one failed")
         return Turn.REPLAY
 
     def _say(self, why: str) -> None:
-        if why != self._said:
+        if why not in self._said:
             LOG.info("steps run one operation at a time: %s", why)
-            self._said = why
+            self._said.add(why)
 
 
 @dataclass(frozen=True)

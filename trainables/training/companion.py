@@ -1,7 +1,7 @@
 """What acts inside the training loop beside the optimizer: gradual pruning, gates, dynamic masks, penalties."""
 
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -10,32 +10,39 @@ from trainables.structure.complexity import Complexity
 from trainables.training.acts import Acts, combined, undeclared
 from trainables.training.epoch import Epoch, EpochResult
 
+USUAL: Final = "usual"
+"""The kind of steps that are all alike."""
+
 
 class Companion:
     """A companion of one training stage; here every method does nothing, and subclasses override what they need.
 
-    The loop calls, per step: `before_forward`, `penalty` (added to the loss), `before_step` (gradients are computed),
-    `after_step` (weights have moved and masks hold again); and `after_epoch` after each epoch, before the validation.
-    A companion whose `train_epoch` returns a result has trained the epoch itself: the loop is left out.
-    On a GPU steps are captured once and replayed, where `acts`, `stands_out` and `pattern` allow it.
+    The loop calls, per step: `before_forward`, `measure`, `penalty` (added to the loss), `before_step` (gradients are
+    computed), `after_step` (weights have moved and masks hold again); and `after_epoch` after each epoch, before the
+    validation. A companion whose `train_epoch` returns a result has trained the epoch itself: the loop is left out.
+    On a GPU steps are captured once and replayed, where `acts`, `kind` and `pattern` allow it.
     """
 
     @property
     def acts(self) -> Acts:
-        """What it does in steps that do not stand out; asked for at the beginning of each epoch.
+        """What it does in steps of all kinds; asked for at the beginning of each epoch.
 
         Steps with a companion that overrides one of the moments, but not this, are not captured.
         """
         return undeclared(type(self), Companion)
 
-    def stands_out(self) -> bool:
-        """Return whether the coming step does something else than the others, and so cannot be a replay."""
-        return False
+    def kind(self) -> Hashable:
+        """Return what steps have in common that do the same as the coming one: each kind is captured apart.
+
+        None is of a step that is like no other, and so cannot be a replay.
+        """
+        return USUAL
 
     def pattern(self) -> Hashable:
         """Return what equals itself as long as the network in its hands consists of the same operations and tensors.
 
-        It is asked for after `before_forward`, and before evaluations; what was captured is void when it changes.
+        It is asked for after `before_forward`, and before evaluations; what was captured of a kind is void when it
+        changes.
         """
         return None
 
@@ -45,6 +52,9 @@ class Companion:
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
         """Act before the network sees a batch: images [B, C, H, W], which may be changed in place, and labels [B]."""
+
+    def measure(self, inputs: Tensor, labels: Tensor) -> None:
+        """Run the network aside on the batch that `before_forward` saw, before its forward pass begins."""
 
     def penalty(self) -> Tensor | None:
         """Return a scalar to add to the loss of this step, or None."""
@@ -87,8 +97,9 @@ class Companions(Companion):
     def acts(self) -> Acts:
         return combined([companion.acts for companion in self._all])
 
-    def stands_out(self) -> bool:
-        return any(companion.stands_out() for companion in self._all)
+    def kind(self) -> Hashable:
+        kinds = tuple(companion.kind() for companion in self._all)
+        return None if None in kinds else kinds
 
     def pattern(self) -> Hashable:
         return tuple(companion.pattern() for companion in self._all)
@@ -99,6 +110,10 @@ class Companions(Companion):
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
         for companion in self._all:
             companion.before_forward(inputs, labels)
+
+    def measure(self, inputs: Tensor, labels: Tensor) -> None:
+        for companion in self._all:
+            companion.measure(inputs, labels)
 
     def penalty(self) -> Tensor | None:
         penalties = [penalty for companion in self._all if (penalty := companion.penalty()) is not None]

@@ -61,6 +61,7 @@ class Step:
 
     def backward(self, inputs: Tensor, labels: Tensor, count: float) -> Tensor:
         """Compute the gradients; return the sum of the losses."""
+        self.companion.measure(inputs, labels)
         loss = self.task.reduced(logits_of(self.network, inputs, self.precision), labels, "sum") / count
         penalty = self.companion.penalty()
         if penalty is not None:

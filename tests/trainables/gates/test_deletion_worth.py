@@ -12,6 +12,11 @@ from trainables.gates.pairs import filled
 from trainables.recipes.gating import Gating
 
 
+def learn(worth: DeletionWorth, network: GatedNetwork) -> None:
+    worth.sum_up(network.gates)
+    worth.count()
+
+
 def test_slopes_and_curvatures_are_those_of_single_images_at_open_gates(tmp_path: Path) -> None:
     trial = a_trial(tmp_path, "digits_cnn", subset=80, precision="float32")
     network = GatedNetwork(Gating(epochs=1), trial)
@@ -19,9 +24,10 @@ def test_slopes_and_curvatures_are_those_of_single_images_at_open_gates(tmp_path
     trial.model.train()
     by_hand = []
     for images, labels in list(trial.batches())[:2]:
-        worth.hold(network.gates, ones, images)
+        worth.prepare(ones, images)
+        worth.hold(network.gates)
         F.cross_entropy(trial.model(images), labels).backward()
-        worth.observe(network.gates)
+        learn(worth, network)
         gate = torch.ones(len(images), network.sizes[0], requires_grad=True)
         network.gates.hold(gate)
         F.cross_entropy(trial.model(images), labels, reduction="sum").backward()
@@ -41,14 +47,16 @@ def test_what_is_held_does_not_change_the_network_and_a_step_without_it_teaches_
     images, _ = next(iter(trial.batches()))
     trial.model.train()
     plain = trial.model(images)
-    worth.hold(network.gates, filled(network.sizes, 1.0, 1.0), images)
+    worth.prepare(filled(network.sizes, 1.0, 1.0), images)
+    worth.hold(network.gates)
     assert torch.equal(trial.model(images), plain)
     trial.model(images).sum().backward()
-    worth.observe(network.gates)
+    learn(worth, network)
     known = worth.slope
-    worth.observe(network.gates)
+    worth.hold(network.gates)
+    learn(worth, network)
     assert torch.equal(worth.slope, known)
     worth.keep(torch.arange(network.sizes[0]) < 5)
     assert torch.equal(worth.slope, known[:5])
-    worth.forget(3)
-    assert worth.slope.tolist() == [0, 0, 0]
+    worth.forget()
+    assert worth.slope.tolist() == [0] * 5

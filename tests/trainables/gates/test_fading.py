@@ -116,8 +116,10 @@ def test_gates_of_what_leaves_go_evenly_from_one_to_zero(trial: LiveTrial) -> No
         trial.model(images)
         companion.load_state_dict(companion.state_dict() | {"leaving": torch.zeros(0, dtype=torch.long)})
         companion.before_forward(images, labels)
+        companion.measure(images, labels)
         F.cross_entropy(trial.model(images), labels).backward()
         companion.before_step()
+        companion.after_step()
         companion.load_state_dict(companion.state_dict() | {"leaving": torch.tensor([unit])})
     handle.remove()
     shares = [

@@ -40,10 +40,22 @@ class Scene:
 
     def step(self) -> Tensor:
         """Sample gates, run the batch forward and backward, and return the logits."""
-        self.worth.sample(self.trial, self.gates, self.theta, self.rounded, *self.batch)
+        self.sample()
         logits: Tensor = self.trial.model(self.batch[0])
         F.cross_entropy(logits, self.batch[1]).backward()
         return logits
+
+    def sample(self) -> None:
+        self.worth.sample(self.theta, self.rounded, self.batch[0])
+        self.worth.measure(self.trial, self.gates, *self.batch)
+
+    def observe(self) -> bool:
+        """Learn from the step that was run; return whether there was anything to learn."""
+        self.worth.sum_up(self.gates)
+        measured = self.worth.measured()
+        if measured is not None:
+            self.worth.learn(measured)
+        return measured is not None
 
 
 def a_scene(folder: Path, model: str = "resnet20", **gating: Any) -> Scene:
@@ -60,7 +72,7 @@ def test_a_branch_is_worth_what_the_loss_changes_when_it_alone_is_switched(tmp_p
     """With sampling at its least and rounded gates all on, the step is the plain network: run it by hand."""
     scene = a_scene(tmp_path, sampling=1e-9)
     scene.step()
-    assert scene.worth.observe(scene.gates)
+    assert scene.observe()
     differences = scene.worth.difference()[1]
     (index,) = differences.isfinite().nonzero().flatten().tolist()
     images, labels = scene.batch
@@ -77,7 +89,7 @@ def test_a_branch_is_worth_what_the_loss_changes_when_it_alone_is_switched(tmp_p
 def test_a_branch_that_was_never_measured_is_kept_at_any_price(tmp_path: Path) -> None:
     scene = a_scene(tmp_path)
     scene.step()
-    scene.worth.observe(scene.gates)
+    scene.observe()
     branches = scene.worth.difference()[1]
     assert (branches == -math.inf).sum() == len(branches) - 1
 
@@ -85,7 +97,7 @@ def test_a_branch_that_was_never_measured_is_kept_at_any_price(tmp_path: Path) -
 def test_measuring_moves_no_statistics_and_no_random_state(tmp_path: Path) -> None:
     scene = a_scene(tmp_path)
     before, random = copied(dict(scene.trial.model.named_buffers())), torch.get_rng_state()
-    scene.worth.sample(scene.trial, scene.gates, scene.theta, scene.rounded, *scene.batch)
+    scene.sample()
     after = dict(scene.trial.model.named_buffers())
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     assert torch.equal(torch.get_rng_state(), random)
@@ -94,16 +106,16 @@ def test_measuring_moves_no_statistics_and_no_random_state(tmp_path: Path) -> No
 
 def test_a_step_without_a_sample_teaches_nothing(tmp_path: Path) -> None:
     scene = a_scene(tmp_path)
-    assert not scene.worth.observe(scene.gates)
+    assert not scene.observe()
     scene.step()
-    assert scene.worth.observe(scene.gates)
-    assert not scene.worth.observe(scene.gates)
+    assert scene.observe()
+    assert not scene.observe()
 
 
 def test_gates_are_released_once_the_step_was_observed(tmp_path: Path) -> None:
     scene = a_scene(tmp_path, sampling=1.0)
     sampled = scene.step().detach()
-    scene.worth.observe(scene.gates)
+    scene.observe()
     plain = scene.trial.model(scene.batch[0]).detach()
     scene.gates.remove()
     assert not torch.equal(sampled, plain)
@@ -114,7 +126,7 @@ def test_gates_are_released_once_the_step_was_observed(tmp_path: Path) -> None:
 def test_taylor_s_worth_of_a_unit_is_the_slope_of_the_batch_s_loss_in_its_gate(shared: bool, tmp_path: Path) -> None:
     scene = a_scene(tmp_path, "digits_cnn", unit_estimator="taylor", shared=shared, sampling=1e-9)
     scene.step()
-    scene.worth.observe(scene.gates)
+    scene.observe()
     gate = torch.ones(1, scene.structures.units, requires_grad=True)
     scene.gates.hold(gate)
     loss = F.cross_entropy(scene.trial.model(scene.batch[0]), scene.batch[1])
@@ -125,7 +137,7 @@ def test_taylor_s_worth_of_a_unit_is_the_slope_of_the_batch_s_loss_in_its_gate(s
 def test_what_is_not_kept_is_forgotten_and_the_others_keep_their_worth(tmp_path: Path) -> None:
     scene = a_scene(tmp_path)
     scene.step()
-    scene.worth.observe(scene.gates)
+    scene.observe()
     units, branches = scene.worth.difference()
     kept = torch.arange(len(units)) % 3 == 0, torch.arange(len(branches)) % 2 == 0
     scene.worth.keep(kept)
@@ -137,7 +149,7 @@ def test_what_is_not_kept_is_forgotten_and_the_others_keep_their_worth(tmp_path:
 def test_a_saved_state_gives_the_same_worth(tmp_path: Path) -> None:
     scene, fresh = a_scene(tmp_path), a_scene(tmp_path)
     scene.step()
-    scene.worth.observe(scene.gates)
+    scene.observe()
     fresh.worth.load_state_dict(scene.worth.state_dict())
     for mine, other in zip(scene.worth.difference(), fresh.worth.difference(), strict=True):
         assert torch.equal(mine, other)

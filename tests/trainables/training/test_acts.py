@@ -43,13 +43,14 @@ def test_gradients_are_replaced_by_none_that_others_change_in_place() -> None:
     assert combined([Acts(before_step=Act.SAME), Acts(after_step=Act.HOST)]).refusal is None
 
 
-def test_one_that_stands_out_or_has_another_pattern_is_enough() -> None:
+def test_one_that_is_of_no_kind_or_has_another_pattern_is_enough() -> None:
     class Odd(Companion):
-        def stands_out(self) -> bool:
-            return True
+        def kind(self) -> None:
+            return None
 
         def pattern(self) -> int:
             return 7
 
-    assert Companions(Companion(), Odd()).stands_out()
+    assert Companions(Companion(), Odd()).kind() is None
+    assert Companions(Companion(), Companion()).kind() == Companions(Companion(), Companion()).kind() is not None
     assert Companions(Companion(), Odd()).pattern() != Companions(Companion(), Companion()).pattern()

@@ -12,8 +12,8 @@ from tests.trainables.training.tape import Tape
 from trainables.data.batches import Batches
 from trainables.masking.sparse_state import pack_optimizer, unpack_optimizer
 from trainables.tasks.classification import CLASSIFICATION
-from trainables.training.captured import CapturedSteps
-from trainables.training.companion import Companion
+from trainables.training.captured import CapturedSteps, _Kind
+from trainables.training.companion import USUAL, Companion
 from trainables.training.recordable import counting_in_place, lay_out
 from trainables.training.step import Step
 
@@ -71,7 +71,8 @@ class NoBatches(Batches):
 
 def test_steps_are_counted_on_the_cpu_again_once_none_will_be_captured(on_gpu: AdamW) -> None:
     steps = CapturedSteps(Tape(), lambda: None)
-    steps._course.refuse("capturing one failed")
+    steps._kinds[USUAL] = refused = _Kind()
+    refused.course.refuse("capturing one failed")
     step = Step(nn.Identity(), on_gpu, CLASSIFICATION, torch.float32, Companion())
     assert steps(step, NoBatches(), lambda _: 0.1, 0) == []
     assert devices(on_gpu) == {"cpu"}
