@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from torch.fx import symbolic_trace
 from tests.trainables.training.epochs import EPOCHS, Dropping, StepsOf, assert_same, doing, run
 from tests.trainables.training.tape import Tape
 from tests.trainables.training.traced import Traced
+from trainables.gates.gated_training import GatedTraining
+from trainables.gates.sampling import SampledPath
 from trainables.recipes.gating import Gating
 from trainables.recipes.in_training import (
     ControlGates,
@@ -27,11 +30,20 @@ from trainables.recipes.recipe import During, Prune
 from trainables.recipes.schedules import Gradual
 from trainables.state import LiveTrial
 from trainables.training.captured import CapturedSteps
+from trainables.training.companion import Companion
 from trainables.training.compiling import CompiledSteps
 from trainables.training.step import Steps, plainly
 
 HALF = Prune(0.5)
 FILTERS = Prune(0.5, granularity="filter")
+
+
+class LateGating(Gating):
+    """Gates on whose path values arrive a step late, as they do on a GPU."""
+
+    def attach(self, trial: LiveTrial, steps: int) -> Companion:
+        return GatedTraining(self, trial, steps, partial(SampledPath, late=True))
+
 
 DURING: dict[str, During | None] = {
     "nothing": None,
@@ -48,13 +60,14 @@ DURING: dict[str, During | None] = {
     "unification": Unify(Prune(0.5, granularity="block_4")),
     "tying": Tie("block_4"),
     "sampled gates": Gating(epochs=EPOCHS, every=2),
+    "sampled gates, late": LateGating(epochs=EPOCHS, every=2),
     "gates in every step": Gating(epochs=EPOCHS, every=1, shared=True, branches=False),
     "distilled gates": Gating(epochs=EPOCHS, every=2, distill=1.0),
     "faded gates": Gating(epochs=EPOCHS, path="fade"),
 }
 
 
-SIZES = {"sampled gates": 16, "distilled gates": 16, "faded gates": 17}
+SIZES = {"sampled gates": 16, "sampled gates, late": 16, "distilled gates": 16, "faded gates": 17}
 """Images in a batch where an epoch needs more steps: gates are sampled in some, or estimated in the last sixteen."""
 
 HOOKED = ("train_once", "sampled gates", "faded gates")

@@ -36,12 +36,17 @@ def run_epoch(companion: Companion, trial: LiveTrial) -> None:
     """Run an epoch in which no weight moves."""
     trial.model.train()
     for images, labels in trial.batches():
-        companion.before_forward(images, labels)
-        companion.measure(images, labels)
-        F.cross_entropy(trial.model(images), labels).backward()
-        companion.before_step()
-        companion.after_step()
+        run_step(companion, trial, images, labels)
     companion.after_epoch()
+
+
+def run_step(companion: Companion, trial: LiveTrial, images: Tensor, labels: Tensor) -> None:
+    """Run a step in which no weight moves."""
+    companion.before_forward(images, labels)
+    companion.measure(images, labels)
+    F.cross_entropy(trial.model(images), labels).backward()
+    companion.before_step()
+    companion.after_step()
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class SampledPath(Companion):
         self._price = gating.nu
         self._batches = last_batches(trial.spec.training.batch_size)
         self._worth = Worth(gating, sizes, self._generator)
-        self._measured: Measured | None = None
+        self._measured: tuple[int, Measured] | None = None
         self._late = torch.device(trial.context.device).type == "cuda" if late is None else late
         self._distillation = Distillation(gating.distill, trial) if gating.distill else None
         self._scale = network.pace()
@@ -103,7 +103,9 @@ class SampledPath(Companion):
     def after_step(self) -> None:
         if self._late:
             self._learn()
-        self._measured = self._worth.measured() or self._measured
+        measured = self._worth.measured()
+        if measured is not None:
+            self._measured = self._step, measured
         if not self._late:
             self._learn()
         self._step += 1
@@ -111,16 +113,17 @@ class SampledPath(Companion):
     def _learn(self) -> None:
         """Take in what the last sampled step has measured, if that was not done before, and move what follows."""
         if self._measured is not None:
-            self._worth.learn(self._measured)
+            step, measured = self._measured
             self._measured = None
-            if self._step >= self._begin:
-                self._move()
+            self._worth.learn(measured)
+            if step >= self._begin:
+                self._move(step)
                 self._show()
 
-    def _move(self) -> None:
-        """Take one step of all probabilities."""
+    def _move(self, step: int) -> None:
+        """Take one step of all probabilities, by what was known after the optimizer's step `step`."""
         gating, worth = self._gating, self._worth.difference()
-        progress = (self._step - self._begin) / max(1, self._end - self._begin)
+        progress = (step - self._begin) / max(1, self._end - self._begin)
         balance = Balance(gating.nu, gating.beta, gating.alpha)
         slopes = self._network.regulariser(balance).slopes(*self._theta)
         now, full = self._prices(progress, worth, slopes)

@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch.nn import functional as F
 
 from tests.conftest import Interrupted, MemoryContext, computed
 from tests.trainables.gates.test_gated_training import spec
-from tests.trainables.stages import a_trial, run_epoch
+from tests.trainables.stages import a_trial, run_epoch, run_step
 from trainables.checkpoint import CHECKPOINT
 from trainables.errors import InfeasibleTrial
 from trainables.gates.gated_training import GatedTraining
@@ -115,11 +114,7 @@ def test_gates_of_what_leaves_go_evenly_from_one_to_zero(trial: LiveTrial) -> No
         companion.before_forward(images, labels)
         trial.model(images)
         companion.load_state_dict(companion.state_dict() | {"leaving": torch.zeros(0, dtype=torch.long)})
-        companion.before_forward(images, labels)
-        companion.measure(images, labels)
-        F.cross_entropy(trial.model(images), labels).backward()
-        companion.before_step()
-        companion.after_step()
+        run_step(companion, trial, images, labels)
         companion.load_state_dict(companion.state_dict() | {"leaving": torch.tensor([unit])})
     handle.remove()
     shares = [

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.trainables.stages import a_trial, run_epoch
+from tests.trainables.stages import a_trial, run_epoch, run_step
 from trainables.gates.gated_network import GatedNetwork
 from trainables.gates.pairs import filled, kept_of, pair
 from trainables.gates.sampling import STEEPEST, STEERED, SampledPath
@@ -16,10 +16,10 @@ from trainables.recipes.gating import Gating
 END = 100
 
 
-def a_path(folder: Path, **own: Any) -> SampledPath:
+def a_path(folder: Path, *, late: bool = False, **own: Any) -> SampledPath:
     """Begin a path on a fresh network; `own` are fields of its gating."""
     gating = Gating(**{"epochs": 4, "every": 1, "warmup": 0.0, **own})
-    return SampledPath(GatedNetwork(gating, a_trial(folder)), END)
+    return SampledPath(GatedNetwork(gating, a_trial(folder)), END, late=late)
 
 
 def moved(path: SampledPath, worth: Tensor | float, *, step: int, theta: float | None = None) -> Tensor:
@@ -28,10 +28,10 @@ def moved(path: SampledPath, worth: Tensor | float, *, step: int, theta: float |
     if theta is not None:
         path._theta = filled(network.sizes, theta, 1.0)
     units = worth if isinstance(worth, Tensor) else torch.full((network.sizes[0],), worth, dtype=torch.float64)
-    before, path._step = path._theta[0], step
+    before = path._theta[0]
     with pytest.MonkeyPatch.context() as as_if_measured:
         as_if_measured.setattr(path._worth, "difference", lambda: (units, torch.zeros(network.sizes[1])))
-        path._move()
+        path._move(step)
     return path._theta[0] - before
 
 
@@ -149,3 +149,17 @@ def test_a_path_goes_on_from_its_state_as_it_would_have_and_from_one_of_before_p
     older.load_state_dict({name: value for name, value in state.items() if name != "price"})
     assert older._price == 0.01
     assert torch.cat(older._theta).equal(torch.cat(whole._theta))
+
+
+def test_what_arrives_a_step_late_moves_probabilities_as_far_and_nothing_is_left_on_its_way(tmp_path: Path) -> None:
+    """No weight moves, so that all steps see the same network, and gates are sampled in one of three."""
+    own: dict[str, Any] = {"nu": 0.01, "every": 3, "warmup": 0.0}
+    prompt, late = a_path(tmp_path / "prompt", **own), a_path(tmp_path / "late", late=True, **own)
+    for images, labels in list(prompt._trial.batches())[:4]:
+        for path in (prompt, late):
+            run_step(path, path._trial, images, labels)
+        assert torch.cat(late._theta).equal(torch.cat(prompt._theta)) is (late._step not in (1, 4))
+    late.after_epoch()
+    prompt.after_epoch()
+    assert torch.cat(late._theta).equal(torch.cat(prompt._theta))
+    assert float(late._theta[0].min()) < late._gating.initial

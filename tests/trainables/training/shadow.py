@@ -9,7 +9,7 @@ import json
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +26,14 @@ from torch.utils._pytree import tree_leaves
 from tests.contract.test_training_steps import DURING
 from tests.trainables.stages import a_trial
 from tests.trainables.training.epochs import CompanionOf, alone, device_batches, doing, falling_rate
+from trainables.gates.deletion_worth import DeletionWorth
+from trainables.gates.estimator import Differences, Slopes
+from trainables.gates.expected import ExpectedComplexity
+from trainables.gates.fading import FadingPath
+from trainables.gates.gated_network import GatedNetwork
+from trainables.gates.rounding import Rounding
+from trainables.gates.sampling import SampledPath
+from trainables.recipes.gating import Gating
 from trainables.state import LiveTrial
 from trainables.training.acts import Act, Acts
 from trainables.training.captured import CapturedSteps
@@ -38,8 +46,11 @@ from trainables.training.training import evaluate, train_epoch
 SHADOW: Final = "shadow"
 ATEN: Final = torch.ops.aten
 
-NEED_VALUES: Final = ("train_once", "envelope", "sampled gates", "faded gates")
+NEED_VALUES: Final = ("train_once", "envelope")
 """Ways to train that look at values, or keep numbers on the host, between their steps."""
+
+DECIDING: Final = (GatedNetwork, SampledPath, FadingPath, Slopes, Differences, DeletionWorth)
+"""What decides on the host, by numbers in double precision, which gates close."""
 
 NETWORKS: Final = ("resnet20", "vit", "torchvision/mobilenet_v3_small")
 
@@ -135,7 +146,10 @@ def shadow_of(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def move(*roots: object) -> None:
-    """Put shadows in the place of all tensors that can be reached from objects; the same one for the same tensor."""
+    """Put shadows in the place of all tensors that can be reached from objects; the same one for the same tensor.
+
+    By what gates are decided stays on the host: probabilities, the worth and the costs of structures.
+    """
     shadows: dict[int, Tensor] = {}
     seen: dict[int, object] = {}
     left: list[object] = list(roots)
@@ -175,16 +189,19 @@ def move(*roots: object) -> None:
                 left += [one.func, *one.args, *one.keywords.values()]
             case str() | type() | types.ModuleType() | types.BuiltinFunctionType() | torch.Generator():
                 pass
+            case ExpectedComplexity() | Rounding():
+                pass
             case _:
                 for name, value in getattr(one, "__dict__", {}).items():
-                    object.__setattr__(one, name, moved(value))
+                    if not (isinstance(one, DECIDING) and _is_exact(value)):
+                        object.__setattr__(one, name, moved(value))
 
 
-def tried(companion: CompanionOf, model: str, **training: Any) -> Tried:
+def tried(companion: CompanionOf, model: str, batch_size: int = 32, **training: Any) -> Tried:
     """Train an epoch on the device, and evaluate until an evaluation is recorded."""
     result = Tried()
     with TemporaryDirectory() as folder:
-        trial = a_trial(Path(folder), model, subset=220, batch_size=32, weight_decay=1e-3, **training)
+        trial = a_trial(Path(folder), model, subset=220, batch_size=batch_size, weight_decay=1e-3, **training)
         trial.optimizer = optimizer_for(trial.model, trial.spec.training)
         acting, batches = companion(trial), device_batches(trial)
         trial.optimizer.register_step_post_hook(lambda *_: trial.masks.apply())
@@ -262,7 +279,13 @@ def main() -> None:
     """Print what was tried of every way to train."""
     torch.set_num_threads(1)
     backend_registration._setup_privateuseone_for_python_backend(SHADOW, Module())
-    each = {name: tried(doing(during), "digits_cnn") for name, during in DURING.items() if name not in NEED_VALUES}
+    ways = {name: during for name, during in DURING.items() if name not in NEED_VALUES}
+    each = {name: tried(doing(way), "digits_cnn") for name, way in ways.items() if not isinstance(way, Gating)}
+    each |= {
+        name: tried(doing(replace(way, warmup=1.0)), "resnet20", batch_size=10)  # gates rest: no value is needed
+        for name, way in ways.items()
+        if isinstance(way, Gating)
+    }
     each |= {network: tried(alone, network) for network in NETWORKS}
     each["adamw"] = tried(alone, "digits_cnn", optimizer="adamw")
     each["rate of the readout"] = tried(alone, "digits_cnn", readout_lr=0.5)
@@ -272,6 +295,10 @@ def main() -> None:
 
 def _is_on_host(*values: object) -> bool:
     return any(tensor.device.type != SHADOW for tensor in tree_leaves(values) if isinstance(tensor, Tensor))
+
+
+def _is_exact(value: object) -> bool:
+    return any(isinstance(one, Tensor) and one.dtype == torch.float64 for one in tree_leaves(value))
 
 
 def _is_shadow(device: str | torch.device | None) -> bool:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from weakref import finalize
 
 import pytest
 import torch
@@ -107,6 +108,8 @@ class Refusing(Companion):
 class Pruning(Companion):
     """Masks half of a weight after some steps, then the other half."""
 
+    WHEN: tuple[int, ...] = (6, 9)
+
     def __init__(self, trial: LiveTrial) -> None:
         self._trial, self._step = trial, 0
 
@@ -116,7 +119,7 @@ class Pruning(Companion):
 
     def after_step(self) -> None:
         self._step += 1
-        if self._step in (6, 9):
+        if self._step in self.WHEN:
             name, weight = next(iter(self._trial.model.named_parameters()))
             mask = torch.ones_like(weight)
             mask[self._step % 2 :: 2] = 0
@@ -127,6 +130,84 @@ def test_new_masks_void_a_capture_and_others_of_the_same_weights_do_not(tmp_path
     tape = Tape()
     assert_same(run(tmp_path, Pruning), run(tmp_path, Pruning, captured(tape)))
     assert (tape.recorded, tape.warmed) == (2, 2 * WARM_UPS)
+
+
+class TwoKinds(Companion):
+    """Scales gradients, differently in every other step; `voids` says what makes those unlike all others."""
+
+    def __init__(self, trial: LiveTrial, voids: str = "") -> None:
+        self._trial, self._voids, self._step = trial, voids, 0
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(before_step=Act.SAME, after_step=Act.HOST)
+
+    @property
+    def _is_odd(self) -> bool:
+        return self._step % 2 == 1
+
+    def kind(self) -> str | None:
+        return ("odd" if self._voids != "kind" else None) if self._is_odd else "even"
+
+    def pattern(self) -> int | None:
+        return self._step if self._is_odd and self._voids == "pattern" else None
+
+    def before_step(self) -> None:
+        for parameter in self._trial.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad.mul_(2 if self._is_odd else 0.5)
+
+    def after_step(self) -> None:
+        self._step += 1
+
+
+@pytest.mark.parametrize(("voids", "recorded"), [("", 2), ("kind", 1), ("pattern", 4)])
+def test_each_kind_of_steps_is_captured_apart(voids: str, recorded: int, tmp_path: Path) -> None:
+    tape, companion = Tape(), partial(TwoKinds, voids=voids)
+    assert_same(run(tmp_path, companion, size=16), run(tmp_path, companion, captured(tape), size=16))
+    assert tape.recorded == recorded
+    assert tape.replayed >= FULL
+
+
+def test_a_kind_whose_captures_are_void_too_soon_leaves_the_others_captured(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tape = Tape()
+    with caplog.at_level(logging.INFO):
+        run(tmp_path, partial(TwoKinds, voids="pattern"), captured(tape), size=16, epochs=3)
+    assert caplog.text.count("captures in a row were void") == 1
+    steps = 350 // 16
+    assert tape.replayed >= 3 * (steps // 2) - WARM_UPS
+
+
+class PruningLate(Pruning):
+    """Takes steps of two kinds, masks half of a weight, and takes steps of a third kind."""
+
+    WHEN = (20,)
+
+    def kind(self) -> str:
+        return "last" if self._step >= max(self.WHEN) else "odd" if self._step % 2 else "even"
+
+
+def test_what_was_captured_of_other_kinds_is_given_up_once_masks_are_others(tmp_path: Path) -> None:
+    held: list[int] = []
+
+    class Counting(Tape):
+        def record(self, run: Callable[[], None]) -> Callable[[], None]:
+            replay = super().record(run)
+            finalize(replay, lambda: held.remove(1))
+            held.append(1)
+            return replay
+
+    tape = Counting()
+    made: list[CapturedSteps] = []
+
+    def steps(trial: LiveTrial) -> CapturedSteps:
+        made.append(CapturedSteps(tape, lambda: trial.masks.pattern))
+        return made[-1]
+
+    run(tmp_path, PruningLate, steps, size=16)
+    assert (tape.recorded, len(held)) == (3, 1)
 
 
 class Calls:
