@@ -63,6 +63,8 @@ REQUIRED: Final = {
 }
 """The least ratios of images per second, to `capture: never` unless the row names another."""
 
+REQUIRED_OF_FULL_SIZE: Final = {"captured, compiled or not / reference recipe": 1.0}
+
 FULL_SIZE: Final = "torchvision/resnet50"
 SIDE: Final = 224
 FULL_BATCHES: Final = 16
@@ -196,6 +198,7 @@ def full_size(bench: Bench) -> Rates:
 def reference_recipe(images: Split, bench: Bench) -> Iterator[float]:
     """Train as torchvision's reference does, on normalised batches that lie on the device; yield images per second."""
     device = torch.device(bench.device)
+    torch.backends.cudnn.benchmark = True  # as there
     model: nn.Module = models.build(FULL_SIZE, classes=10, input_shape=(3, SIDE, SIDE)).to(device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's annotation leaves it out
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
@@ -268,9 +271,15 @@ def table(network: str, rates: Rates) -> Iterator[str]:
         yield f"| {name} | {rate:,.0f} | {rate / rates['capture: never']:.2f} |"
 
 
-def verdict(network: str, shown: Rates) -> Iterator[tuple[str, bool]]:
+def full_size_ratios(rates: Rates) -> Rates:
+    """Return what has to be shown of the network of full size."""
+    best = max(rates["captured"], rates["captured and compiled"])
+    return dict.fromkeys(REQUIRED_OF_FULL_SIZE, best / rates["reference recipe"])
+
+
+def verdict(network: str, shown: Rates, required: Mapping[str, float] = REQUIRED) -> Iterator[tuple[str, bool]]:
     """Yield a line for each ratio that is required, and whether it is met."""
-    for name, least in REQUIRED.items():
+    for name, least in required.items():
         if name not in shown:
             yield f"{network}: {name} was not measured, required {least:.2f}: NOT MET", False
         else:
@@ -289,7 +298,9 @@ def compare(networks: Sequence[str], trials: Sequence[int], bench: Bench, *, ful
     checks = [check for network in networks for check in verdict(network, ratios(rates[network]))]
     print(*(line for network in networks for line in table(network, rates[network])), "", sep="\n")
     if full:
-        print(*table(f"ResNet-50, {SIDE}x{SIDE}", full_size(bench)), "", sep="\n")
+        name, found = f"ResNet-50, {SIDE}x{SIDE}", full_size(bench)
+        print(*table(name, found), "", sep="\n")
+        checks += verdict(name, full_size_ratios(found), REQUIRED_OF_FULL_SIZE)
     print(*(line for line, _ in checks), sep="\n")
     return all(met for _, met in checks)
 

@@ -39,7 +39,7 @@ FILTERS = Prune(0.5, granularity="filter")
 
 
 class LateGating(Gating):
-    """Gates on whose path values arrive a step late, as they do on a GPU."""
+    """Gates on whose path values are learnt late, as they are on a GPU."""
 
     def attach(self, trial: LiveTrial, steps: int) -> Companion:
         return GatedTraining(self, trial, steps, partial(SampledPath, late=True))

@@ -29,7 +29,7 @@ from trainables.gates.rounding import Kept
 from trainables.gates.sampling import TINY
 from trainables.structure.complexity import Complexity
 from trainables.training.acts import Act, Acts
-from trainables.training.companion import USUAL, Companion
+from trainables.training.companion import Companion
 
 UNTOUCHED = 0.3
 """The least share of the window in which nothing goes, with a budget."""
@@ -42,6 +42,9 @@ SCORED = 16
 
 ESTIMATING: Final = "estimating"
 """The kind of those steps."""
+
+FADING: Final = "fading"
+"""The kind of the steps before them."""
 
 LIMIT = 0.15
 """The most of the dense network's taxed cost that goes in one epoch for a price."""
@@ -80,7 +83,7 @@ class FadingPath(Companion):
         return Acts(Act.HOST, measure=Act.SAME, before_step=Act.SAME, after_step=Act.HOST)
 
     def kind(self) -> str:
-        return ESTIMATING if self._steps - self._step <= SCORED else USUAL
+        return ESTIMATING if self._steps - self._step <= SCORED else FADING
 
     def pattern(self) -> Hashable:
         return self._worth.pattern or self.network.gates.pattern

@@ -18,12 +18,16 @@ class Gates:
     """Multiplies units where they are read, and residual branches where they end, by 0/1 masks.
 
     In evaluation, and in training unless `hold` gives other masks, the masks are those set by `round`, and the network
-    is deterministic. Masks of only ones cost nothing. The model itself is never edited; `remove` removes the hooks.
+    is deterministic. The model itself is never edited; `remove` removes the hooks.
+
+    Masks of only ones cost nothing. But once some mask is of another kind, all are multiplied by if gates are `steady`,
+    as they are by default where steps can be captured: so captures are void once, and not with each mask that follows.
     """
 
-    def __init__(self, model: nn.Module, structures: Structures) -> None:
+    def __init__(self, model: nn.Module, structures: Structures, *, steady: bool | None = None) -> None:
         self._structures = structures
         self._device = next(model.parameters()).device
+        self._steady = self._device.type != "cpu" if steady is None else steady
         self._sizes = [*(group.size for group in structures.groups), *[1] * len(structures.branches)]
         self._row: Tensor | None = None
         self._versions = 0
@@ -50,6 +54,8 @@ class Gates:
         """Multiply units and branches by these values, in evaluation and in steps without other masks."""
         row = torch.cat(values)[None]
         partly = [not bool((part == 1).all()) for part in row.split(self._sizes, dim=1)]
+        if self._steady and (any(partly) or any(self._partly)):
+            partly = [True] * len(partly)
         row = sent(row.float(), self._device)
         if self._row is not None and partly == self._partly and not (self._row.requires_grad or row.requires_grad):
             self._row.copy_(row)

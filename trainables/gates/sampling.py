@@ -15,13 +15,16 @@ from trainables.gates.rounding import Kept
 from trainables.gates.worth import Measured, Worth
 from trainables.structure.complexity import Complexity
 from trainables.training.acts import Act, Acts
-from trainables.training.companion import USUAL, Companion
+from trainables.training.companion import Companion
 
 STEEPEST = 3.0
 """The most a probability moves in a step, in units of the step of a useless structure."""
 
 SAMPLED: Final = "sampled"
 """The kind of the steps in which gates are sampled."""
+
+ROUNDED: Final = "rounded"
+"""The kind of the others, in which the probable structures are there."""
 
 SETTLING = 0.5
 """The share of the gates' schedule after which probabilities are pushed to the nearer of 0 and 1."""
@@ -46,8 +49,9 @@ class SampledPath(Companion):
     through the schedule. Without it, units whose worth falls when they stay and rises when they go would remain in
     between. Everything but masks is float64 on the CPU.
 
-    What a step has measured moves the probabilities at its end, or if the path is `late`, as it is on a GPU, at the end
-    of the next one: by then it has arrived, and nobody waits for it.
+    What a step has measured moves the probabilities at its end, or if the path is `late`, as it is on a GPU, before
+    gates are sampled next: the steps between are under way then, so that the device has work while this process waits
+    and moves them.
     """
 
     def __init__(self, network: GatedNetwork, end: int, *, late: bool | None = None) -> None:
@@ -75,7 +79,7 @@ class SampledPath(Companion):
         return Acts(Act.HOST, measure=Act.SAME, penalty=penalty, before_step=Act.SAME, after_step=Act.HOST)
 
     def kind(self) -> str:
-        return SAMPLED if self._step % self._gating.every == 0 else USUAL
+        return SAMPLED if self._step % self._gating.every == 0 else ROUNDED
 
     def pattern(self) -> Hashable:
         gates, sampled = self._network.gates.pattern, self._worth.pattern
@@ -84,6 +88,7 @@ class SampledPath(Companion):
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
         self._batches.append((inputs, labels))
         if self.kind() == SAMPLED:
+            self._learn()
             self._worth.sample(self._theta, self._rounded(), inputs)
 
     def measure(self, inputs: Tensor, labels: Tensor) -> None:
@@ -101,8 +106,6 @@ class SampledPath(Companion):
         self._worth.sum_up(self._network.gates)
 
     def after_step(self) -> None:
-        if self._late:
-            self._learn()
         measured = self._worth.measured()
         if measured is not None:
             self._measured = self._step, measured

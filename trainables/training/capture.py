@@ -70,6 +70,10 @@ class Turn(Enum):
     PLAIN = auto()
 
 
+_GONE: Final = object()
+"""What was captured, and equals nothing that is to be."""
+
+
 class Course:
     """Decides, from one such step of a kind to the next, how it is run."""
 
@@ -105,8 +109,10 @@ class Course:
         return Turn.CAPTURE
 
     def forget(self) -> None:
-        """Begin anew: what was captured is gone."""
-        self._shape = self._captured = None
+        """Begin anew: what was captured, if anything was, is gone."""
+        self._shape = None
+        if self._captured is not None:
+            self._captured = _GONE
 
     def refuse(self, why: str) -> Turn:
         """Run all steps plainly from now on."""

@@ -102,8 +102,9 @@ class CapturedSteps:
         why = refusal(acts, parallel.size())
         if why is not None:
             self._say(why)
-        if why is not None or self._all_refused:
             return self._plainly(step, batches, rate, skip)
+        if self._all_refused:
+            count_on(step.optimizer, CPU)  # until a kind of steps comes that can be captured
         plan = Plan.of(acts, from_tensors=batches.are_made_of_tensors)
         if self._total is None:
             self._total = torch.zeros((), dtype=torch.float64, device=batches.device)
@@ -120,16 +121,13 @@ class CapturedSteps:
         return bool(self._kinds) and all(kind.course.refusal is not None for kind in self._kinds.values())
 
     def _plainly(self, step: Step, batches: Batches, rate: Rate, skip: int) -> list[Tensor]:
-        """Take all steps of an epoch plainly; if no other epoch is captured, steps are counted on the CPU again."""
-        if self._all_refused:
-            count_on(step.optimizer, CPU)
         with counting_in_place(step.optimizer):
             return plainly(step, batches, rate, skip)
 
     def _take(self, one: "_Coming", epoch: "_Epoch") -> Tensor | None:
         """Take a step; return its loss, unless that was added to the epoch's total."""
         name = epoch.step.companion.kind()
-        if not one.is_full or name is None:
+        if not one.is_full or name is None or self._is_refused(name):
             return epoch.plainly(one)
         epoch.show(one)
         shape = one.images, epoch.plan, self._depends_on(), epoch.step.addresses(), epoch.step.network
@@ -145,6 +143,9 @@ class CapturedSteps:
             return epoch.learn(one)
         kind.captured.replay(epoch.step, one.batch, one.rate)
         return None
+
+    def _is_refused(self, kind: Hashable) -> bool:
+        return kind in self._kinds and self._kinds[kind].course.refusal is not None
 
     def _void(self, shape: Hashable) -> None:
         """Give up what was captured of steps of another shape, with its memory."""

@@ -128,3 +128,27 @@ def test_drawn_gates_have_the_stated_expectation(theta: float, share: float, rou
     masks = draw(torch.tensor([theta]), torch.tensor([rounded]), 20_000, share, generator)
     assert set(masks.unique().tolist()) <= {0.0, 1.0}
     assert float(masks.mean()) == pytest.approx(share * theta + (1 - share) * rounded, abs=0.015)
+
+
+def test_steady_gates_have_another_pattern_once_and_change_no_bit() -> None:
+    """What was captured of a network is void with each new pattern, and gates close one layer after another."""
+    found, gated = structures("resnet20"), copy.deepcopy(dense("resnet20"))
+    patterns: dict[bool, list[object]] = {}
+    outputs: dict[bool, list[torch.Tensor]] = {}
+    for steady in (False, True):
+        gates = Gates(gated, found, steady=steady)
+        kept = torch.ones(found.units, dtype=torch.bool), torch.ones(len(found.branches), dtype=torch.bool)
+        patterns[steady], outputs[steady] = [gates.pattern], [gated(images("resnet20"))]
+        for part in found.slices()[:3]:
+            kept[0][part.start] = False
+            gates.round(kept)
+            patterns[steady].append(gates.pattern)
+            outputs[steady].append(gated(images("resnet20")))
+        kept[0][:] = True
+        gates.round(kept)
+        patterns[steady].append(gates.pattern)
+        outputs[steady].append(gated(images("resnet20")))
+        gates.remove()
+    assert len(set(patterns[False])) > len(set(patterns[True])) == 2
+    assert all(map(torch.equal, *outputs.values()))
+    assert not torch.equal(outputs[True][0], outputs[True][1])

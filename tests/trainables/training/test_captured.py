@@ -22,9 +22,10 @@ from tests.trainables.training.epochs import (
     run,
 )
 from tests.trainables.training.tape import Tape
+from trainables.masking.masks import prunable_weights
 from trainables.state import LiveTrial
 from trainables.training.acts import Act, Acts
-from trainables.training.capture import WARM_UPS
+from trainables.training.capture import PATIENCE, WARM_UPS
 from trainables.training.captured import CapturedSteps
 from trainables.training.companion import Companion
 from trainables.training.optimizers import optimizer_for
@@ -208,6 +209,49 @@ def test_what_was_captured_of_other_kinds_is_given_up_once_masks_are_others(tmp_
 
     run(tmp_path, PruningLate, steps, size=16)
     assert (tape.recorded, len(held)) == (3, 1)
+
+
+class Wandering(Companion):
+    """Masks another weight after every five steps."""
+
+    def __init__(self, trial: LiveTrial) -> None:
+        self._trial, self._step = trial, 0
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(after_step=Act.HOST)
+
+    def after_step(self) -> None:
+        self._step += 1
+        if self._step % 5 == 0:
+            weights = list(prunable_weights(self._trial.model).items())
+            name, weight = weights[self._step // 5 % len(weights)]
+            self._trial.mask_weights({name: torch.ones_like(weight)})
+
+
+def test_captures_that_are_void_too_soon_because_of_masks_end_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tape = Tape()
+    with caplog.at_level(logging.INFO):
+        run(tmp_path, Wandering, captured(tape), size=16)
+    assert caplog.text.count("captures in a row were void") == 1
+    assert tape.recorded == PATIENCE
+
+
+class UnsteadyAtFirst(TwoKinds):
+    """Takes steps of one kind, each of a pattern of its own, in the first epoch, and of another kind in the next."""
+
+    @property
+    def _is_odd(self) -> bool:
+        return self._step <= 350 // 16
+
+
+def test_a_kind_that_comes_after_another_was_refused_is_captured(tmp_path: Path) -> None:
+    tape, companion = Tape(), partial(UnsteadyAtFirst, voids="pattern")
+    assert_same(run(tmp_path, companion, size=16), run(tmp_path, companion, captured(tape), size=16))
+    assert tape.recorded == PATIENCE + 1
+    assert tape.replayed >= 350 // 16 - WARM_UPS
 
 
 class Calls:

@@ -65,6 +65,14 @@ class NoBatches(Batches):
     def __init__(self) -> None:
         pass
 
+    @property
+    def are_made_of_tensors(self) -> bool:
+        return False
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cpu")
+
     def epoch(self, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:  # noqa: ARG002 - of batches
         return iter(())
 
@@ -74,7 +82,7 @@ def test_steps_are_counted_on_the_cpu_again_once_none_will_be_captured(on_gpu: A
     steps._kinds[USUAL] = refused = _Kind()
     refused.course.refuse("capturing one failed")
     step = Step(nn.Identity(), on_gpu, CLASSIFICATION, torch.float32, Companion())
-    assert steps(step, NoBatches(), lambda _: 0.1, 0) == []
+    assert len(steps(step, NoBatches(), lambda _: 0.1, 0)) == 1
     assert devices(on_gpu) == {"cpu"}
 
 
