@@ -31,8 +31,10 @@ def test_why_nothing_is_captured_is_said() -> None:
     assert refusal(Acts(refusal="it cannot"), 1) == "it cannot"
 
 
-def test_a_penalty_of_the_host_is_not_frozen_in_a_capture() -> None:
+def test_a_penalty_or_a_run_aside_of_the_host_is_not_frozen_in_a_capture() -> None:
     assert "penalty" in str(refusal(Acts(penalty=Act.HOST), 1))
+    assert "aside" in str(refusal(Acts(measure=Act.HOST), 1))
+    assert refusal(Acts(measure=Act.SAME), 1) is None
     assert refusal(Acts(penalty=Act.HOST, refusal="it cannot"), 1) == "it cannot"
 
 
@@ -78,6 +80,18 @@ def test_captures_that_pay_are_made_as_often_as_it_takes() -> None:
     course = warmed()
     for pattern in range(3 * PATIENCE):
         assert Turn.PLAIN not in turns(course, WORTHWHILE + 1, pattern=pattern)
+
+
+def test_what_was_given_up_is_captured_again_after_warming_up_and_counts_as_void() -> None:
+    course = Course()
+    for _ in range(PATIENCE):
+        assert turns(course, WARM_UPS + 1) == [*[Turn.WARM_UP] * WARM_UPS, Turn.CAPTURE]
+        course.forget()
+    assert turns(course, WARM_UPS + 1)[-1] is Turn.PLAIN
+    idle = Course()
+    for _ in range(PATIENCE + 1):
+        idle.forget()
+    assert turns(idle, WARM_UPS + 1)[-1] is Turn.CAPTURE
 
 
 def test_after_a_failure_steps_stay_plain() -> None:

@@ -211,15 +211,8 @@ def test_what_was_captured_of_other_kinds_is_given_up_once_masks_are_others(tmp_
     assert (tape.recorded, len(held)) == (3, 1)
 
 
-class Wandering(Companion):
+class Wandering(Pruning):
     """Masks another weight after every five steps."""
-
-    def __init__(self, trial: LiveTrial) -> None:
-        self._trial, self._step = trial, 0
-
-    @property
-    def acts(self) -> Acts:
-        return Acts(after_step=Act.HOST)
 
     def after_step(self) -> None:
         self._step += 1
