@@ -1,15 +1,15 @@
 """In-place distillation: a step under sampled gates also learns what the network of the rounded gates puts out."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from trainables import parallel
 from trainables.errors import InvalidValue
 from trainables.modes import judged_by_batch
-from trainables.training.logits import logits_of, widened
+from trainables.training.logits import hear_next, logits_of
 
 if TYPE_CHECKING:
     from trainables.state import LiveTrial
@@ -49,11 +49,10 @@ class Distillation:
     def listen(self) -> None:
         """Note what the next forward pass, that of the step itself, puts out."""
 
-        def note(_: nn.Module, __: Any, logits: Tensor) -> None:
-            self._logits = [widened(logits)]
-            handle.remove()
+        def note(logits: Tensor) -> None:
+            self._logits = [logits]
 
-        handle = self._trial.model.register_forward_hook(note)
+        hear_next(self._trial.model, note)
 
     def penalty(self) -> Tensor | None:
         """Return the term of the step that was listened to, as a share of the whole batch; None for other steps."""

@@ -95,7 +95,7 @@ class FadingPath(Companion):
             self._worth.prepare(values, inputs)
         self._batches.append((inputs, labels))
 
-    def measure(self, inputs: Tensor, labels: Tensor) -> None:  # noqa: ARG002 - a companion's
+    def measure(self, inputs: Tensor, labels: Tensor) -> None:  # noqa: ARG002 - Companion's signature; gates are held, nothing runs aside
         self._worth.hold(self.network.gates)
 
     def _faded(self) -> Pair:

@@ -5,7 +5,7 @@ and reviews of them were available: the objective's form, its prices, the estima
 """
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from torch import Tensor
 
@@ -16,7 +16,7 @@ from trainables.gates.sampling import SampledPath
 from trainables.recipes.gating import Refining
 from trainables.structure.complexity import Complexity
 from trainables.training.acts import Acts
-from trainables.training.companion import USUAL, Companion, Companions
+from trainables.training.companion import Companion, Companions
 
 if TYPE_CHECKING:
     from trainables.recipes.gating import Gating
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Path = Callable[[GatedNetwork, int], Companion]
 """Moves the gates of a network until none is left, after so many optimizer steps."""
+
+_IDLE: Final = Companion()
 
 PATHS: Mapping[str, Path] = {"sampled": SampledPath, "fade": FadingPath}
 
@@ -52,41 +54,41 @@ class GatedTraining(Companion):
         self._path = (path or PATHS[gating.path])(self._network, self.end)
 
     @property
+    def _acting(self) -> Companion:
+        """The path as long as there are gates; afterwards what does nothing."""
+        return self._path if self._network.is_open else _IDLE
+
+    @property
     def acts(self) -> Acts:
-        return self._path.acts if self._network.is_open else Acts()
+        return self._acting.acts
 
     def kind(self) -> Hashable:
-        return self._path.kind() if self._network.is_open else USUAL
+        return self._acting.kind()
 
     def pattern(self) -> Hashable:
-        return self._path.pattern() if self._network.is_open else None
+        return self._acting.pattern()
 
     def before_forward(self, inputs: Tensor, labels: Tensor) -> None:
-        if self._network.is_open:
-            self._path.before_forward(inputs, labels)
+        self._acting.before_forward(inputs, labels)
 
     def measure(self, inputs: Tensor, labels: Tensor) -> None:
-        if self._network.is_open:
-            self._path.measure(inputs, labels)
+        self._acting.measure(inputs, labels)
 
     def penalty(self) -> Tensor | None:
-        return self._path.penalty() if self._network.is_open else None
+        return self._acting.penalty()
 
     def before_step(self) -> None:
-        if self._network.is_open:
-            self._path.before_step()
+        self._acting.before_step()
 
     def after_step(self) -> None:
-        if self._network.is_open:
-            self._path.after_step()
+        self._acting.after_step()
 
     def after_epoch(self) -> None:
-        if self._network.is_open:
-            self._path.after_epoch()
+        self._acting.after_epoch()
 
     def projected(self) -> Complexity | None:
         """Return what the network is expected to cost at the end of its path; None once it has arrived."""
-        return self._path.projected() if self._network.is_open else None
+        return self._acting.projected()
 
     def finish(self) -> None:
         """Note the latency that the table of layer times foretells, where a budget limits it."""

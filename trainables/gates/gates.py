@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from trainables.gates.pairs import Pair
 from trainables.gates.rounding import Kept
 from trainables.gates.structures import FOREIGN, Reader, Structures
+from trainables.training.capture import is_possible
 
 
 class Gates:
@@ -27,7 +28,7 @@ class Gates:
     def __init__(self, model: nn.Module, structures: Structures, *, steady: bool | None = None) -> None:
         self._structures = structures
         self._device = next(model.parameters()).device
-        self._steady = self._device.type != "cpu" if steady is None else steady
+        self._steady = is_possible(self._device.type) if steady is None else steady
         self._sizes = [*(group.size for group in structures.groups), *[1] * len(structures.branches)]
         self._row: Tensor | None = None
         self._versions = 0

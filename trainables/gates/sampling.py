@@ -15,6 +15,7 @@ from trainables.gates.rounding import Kept
 from trainables.gates.worth import Measured, Worth
 from trainables.structure.complexity import Complexity
 from trainables.training.acts import Act, Acts
+from trainables.training.capture import is_possible
 from trainables.training.companion import Companion
 
 STEEPEST = 3.0
@@ -69,7 +70,7 @@ class SampledPath(Companion):
         self._batches = last_batches(trial.spec.training.batch_size)
         self._worth = Worth(gating, sizes, self._generator)
         self._measured: tuple[int, Measured] | None = None
-        self._late = torch.device(trial.context.device).type == "cuda" if late is None else late
+        self._late = is_possible(torch.device(trial.context.device).type) if late is None else late
         self._distillation = Distillation(gating.distill, trial) if gating.distill else None
         self._scale = network.pace()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainables import parallel
 from trainables.gates.estimator import SUMS, Differences, Slopes, batch_sums
@@ -13,7 +13,7 @@ from trainables.gates.gates import Gates, draw, sent
 from trainables.gates.rounding import Kept
 from trainables.modes import statistics_kept
 from trainables.training.arrival import OnItsWay
-from trainables.training.logits import logits_of, widened
+from trainables.training.logits import hear_next, logits_of
 
 if TYPE_CHECKING:
     from trainables.recipes.gating import Gating
@@ -131,12 +131,11 @@ class Worth:
     def _listen(self, trial: "LiveTrial", labels: Tensor, switched: Tensor) -> None:
         """Note by how much the step's own loss exceeds the one with the branch switched."""
 
-        def note(_: nn.Module, __: Any, logits: Tensor) -> None:
-            loss = trial.task.reduced(widened(logits.detach()), labels, "sum")
+        def note(logits: Tensor) -> None:
+            loss = trial.task.reduced(logits.detach(), labels, "sum")
             self._losses = [(loss - switched).view(1)]
-            handle.remove()
 
-        handle = trial.model.register_forward_hook(note)
+        hear_next(trial.model, note)
 
     @torch.no_grad()
     def sum_up(self, gates: Gates) -> None:

@@ -18,9 +18,14 @@ PATIENCE: Final = 3
 """How many captures in a row may be void before that."""
 
 
+def is_possible(device: str) -> bool:
+    """Return whether a kind of device, such as ``"cuda"``, can be captured from at all."""
+    return device == "cuda"
+
+
 def is_wanted(mode: Capture, device: str) -> bool:
-    """Return whether steps are captured on a kind of device, such as ``"cuda"``, as far as it can be done."""
-    return mode == "auto" and device == "cuda"
+    """Return whether steps are captured on a kind of device, as far as it can be done."""
+    return mode == "auto" and is_possible(device)
 
 
 def refusal(acts: Acts, processes: int) -> str | None:

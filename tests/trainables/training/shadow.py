@@ -75,7 +75,7 @@ class Values(TorchDispatchMode):
     """Answers what the host asks of tensors that have no values; notes what no recording may do."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch writes no types on this constructor
+        super().__init__()  # type: ignore[no-untyped-call]  # TorchDispatchMode's has no annotations
         self.faults: list[str] | None = None
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
